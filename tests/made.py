@@ -1,0 +1,71 @@
+"""Media and weights that the tests make themselves."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from vidsr.model.architecture import fsrcnn
+from vidsr.model.weights import Weights
+
+TIME_BASE = Fraction(1, 15360)
+
+
+def tiny_weights(scale: int = 2, dimensions: tuple[int, int, int] = (8, 4, 1), seed: int = 0) -> Weights:
+    """A network of random tensors that changes the picture a little."""
+    architecture = fsrcnn(*dimensions, scale=scale)
+    random = np.random.default_rng(seed)
+    tensors = {
+        name: (random.standard_normal(shape) / np.sqrt(np.prod(shape[1:]) + 1) / 2).astype(np.float32)
+        for name, shape in architecture.shapes.items()
+    }
+    return Weights(architecture=architecture, tensors=tensors)
+
+
+def scene(index: int, size: tuple[int, int] = (96, 64)) -> NDArray[np.uint8]:
+    """(H, W, 3) RGB of frame `index`: texture, an edge that moves, and colours."""
+    width, height = size
+    y, x = np.mgrid[:height, :width]
+    texture = 40 * np.sin(x / 3 + index / 5) * np.cos(y / 4)
+    edge = np.where((x + y + 3 * index) % width < width // 2, 60, 0)
+    planes = [110 + texture + edge, 90 + edge + 0.5 * y, 140 - texture + 0.3 * x]
+    return np.clip(np.stack(planes, axis=-1), 0, 255).astype(np.uint8)
+
+
+def make_clip(
+    path: Path,
+    *,
+    size: tuple[int, int] = (96, 64),
+    pts: list[int] | None = None,
+    pixel_format: str = "yuv420p",
+    codec: str = "libx264",
+    options: dict[str, str] | None = None,
+    audio: int = 0,
+) -> Path:
+    """A clip of `scene`, a picture at each of `pts` in ticks of TIME_BASE, with so many tracks of AAC sound."""
+    pts = pts if pts is not None else [512 * i for i in range(24)]
+    with av.open(path, "w") as output:
+        video = output.add_stream(codec, rate=30, options=options or {})
+        video.width, video.height = size
+        video.pix_fmt = pixel_format
+        video.codec_context.time_base = TIME_BASE
+        sounds = [output.add_stream("aac", rate=48000, layout="stereo") for _ in range(audio)]
+        for index, time in enumerate(pts):
+            frame = av.VideoFrame.from_ndarray(scene(index, size), format="rgb24").reformat(format=pixel_format)
+            frame.pts, frame.time_base = time, TIME_BASE
+            output.mux(video.encode(frame))
+        output.mux(video.encode(None))
+        for number, sound in enumerate(sounds):
+            _add_tone(output, sound, seconds=float(pts[-1] * TIME_BASE), hertz=440 * (number + 1))
+    return path
+
+
+def _add_tone(output: av.container.OutputContainer, stream: av.AudioStream, *, seconds: float, hertz: int) -> None:
+    for start in range(0, int(seconds * 48000), 1024):
+        wave = 0.2 * np.sin(2 * np.pi * hertz * np.arange(start, start + 1024) / 48000)
+        frame = av.AudioFrame.from_ndarray(np.stack([wave, wave]).astype(np.float32), format="fltp", layout="stereo")
+        frame.sample_rate, frame.pts = 48000, start
+        output.mux(stream.encode(frame))
+    output.mux(stream.encode(None))

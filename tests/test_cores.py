@@ -1,0 +1,300 @@
+"""Which CPUs a worker gets, on machines made of folders and on this one."""
+
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from itertools import combinations
+from pathlib import Path
+
+import pytest
+
+from vidsr.cores import Machine, describe_machine, parse_cpu_list, plan_cores, stray_threads, usable_cpus
+
+V1 = "9:memory:/other\n1:cpu:/job/step\n0::/\n"
+
+
+def machine(cpus: Iterable[int], *, cores: int, nodes: int = 1, quota: float | None = None) -> Machine:
+    """A machine numbered as Linux does: CPU n and n + cores are siblings, the cores are split evenly over the nodes."""
+    allowed = frozenset(cpus)
+    node_of = {cpu: cpu % cores * nodes // cores for cpu in allowed}
+    core_of = {cpu: (node_of[cpu], cpu % cores) for cpu in allowed}
+    return Machine(cpus=allowed, core_of=core_of, node_of=node_of, quota=quota)
+
+
+def random_machine(chance: random.Random) -> Machine:
+    """Any mix of sockets, siblings, holes in the mask and quota."""
+    cores = chance.randint(1, 70)
+    logical = cores * chance.choice([1, 2])
+    cpus = chance.sample(range(logical), chance.randint(1, logical))
+    quota = chance.choice([None, None, chance.uniform(0.1, cores)])
+    return machine(cpus, cores=cores, nodes=chance.randint(1, 4), quota=quota)
+
+
+def write_tree(root: Path, files: Mapping[str, str]) -> Path:
+    """`root`, with the files in it."""
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text + "\n")
+    return root
+
+
+def quota_of(root: Path, files: Mapping[str, str]) -> float | None:
+    return describe_machine(write_tree(root, files), mask=frozenset({0})).quota
+
+
+def in_order(plan: Iterable[frozenset[int]]) -> list[list[int]]:
+    """The plan in a form that can be read and compared."""
+    return [sorted(worker) for worker in plan]
+
+
+def disjoint(workers: Iterable[frozenset[int]]) -> bool:
+    return not any(a & b for a, b in combinations(workers, 2))
+
+
+# What the machine is
+
+
+def test_a_list_of_cpus_is_read_as_the_kernel_writes_it() -> None:
+    assert parse_cpu_list("0-2,8\n") == {0, 1, 2, 8}
+    assert parse_cpu_list("\n") == frozenset()
+
+
+def test_this_machine_is_described_by_its_affinity_mask() -> None:
+    assert describe_machine().cpus == os.sched_getaffinity(0)
+    assert usable_cpus(describe_machine())
+
+
+def test_without_files_each_cpu_is_a_core_on_node_0_without_quota(tmp_path: Path) -> None:
+    found = describe_machine(tmp_path, mask=frozenset({0, 1}))
+    assert found.cpus == {0, 1}
+    assert len(set(found.core_of.values())) == 2
+    assert found.node_of == {0: 0, 1: 0}
+    assert found.quota is None
+
+
+def test_siblings_and_nodes_are_read_from_sys(tmp_path: Path) -> None:
+    topology = {
+        f"sys/devices/system/cpu/cpu{cpu}/topology/{name}": str(value)
+        for cpu in range(128)
+        for name, value in (("physical_package_id", cpu % 64 // 32), ("core_id", cpu % 32))
+    }
+    nodes = {"node0": "0-31,64-95", "node1": "32-63,96-127", "node2": ""}  # node2 has memory only
+    lists = {f"sys/devices/system/node/{node}/cpulist": cpus for node, cpus in nodes.items()}
+    found = describe_machine(write_tree(tmp_path, topology | lists), mask=frozenset(range(128)))
+    assert found.core_of[0] == found.core_of[64] == (0, 0)
+    assert found.core_of[32] == found.core_of[96] == (1, 0)
+    assert usable_cpus(found) == [list(range(32)), list(range(32, 64))]
+
+
+def test_a_core_id_the_kernel_does_not_know_makes_each_cpu_a_core(tmp_path: Path) -> None:
+    files = {f"sys/devices/system/cpu/cpu{cpu}/topology/core_id": "-1" for cpu in range(4)}
+    assert usable_cpus(describe_machine(write_tree(tmp_path, files), mask=frozenset(range(4)))) == [[0, 1, 2, 3]]
+
+
+def test_offline_cpus_are_not_used(tmp_path: Path) -> None:
+    write_tree(tmp_path, {"sys/devices/system/cpu/online": "0-1,3"})
+    assert describe_machine(tmp_path, mask=frozenset(range(4))).cpus == {0, 1, 3}
+
+
+def test_a_list_of_online_cpus_that_misses_the_mask_is_not_believed(tmp_path: Path) -> None:
+    write_tree(tmp_path, {"sys/devices/system/cpu/online": "0-1"})
+    assert describe_machine(tmp_path, mask=frozenset({4, 5})).cpus == {4, 5}
+
+
+# Quotas
+
+
+def test_a_v2_quota_is_read_from_the_own_group(tmp_path: Path) -> None:
+    files = {"proc/self/cgroup": "0::/job", "sys/fs/cgroup/job/cpu.max": "750000 100000"}
+    assert quota_of(tmp_path, files) == 7.5
+
+
+def test_v2_max_is_no_quota(tmp_path: Path) -> None:
+    files = {"proc/self/cgroup": "0::/job", "sys/fs/cgroup/job/cpu.max": "max 100000"}
+    assert quota_of(tmp_path, files) is None
+
+
+@pytest.mark.parametrize("own", ["max 100000", "400000 100000"])
+def test_a_smaller_v2_quota_of_an_ancestor_holds(tmp_path: Path, own: str) -> None:
+    files = {
+        "proc/self/cgroup": "0::/slice/job/step",
+        "sys/fs/cgroup/slice/cpu.max": "150000 100000",
+        "sys/fs/cgroup/slice/job/cpu.max": "max 100000",
+        "sys/fs/cgroup/slice/job/step/cpu.max": own,
+        "sys/fs/cgroup/other/cpu.max": "1000 100000",
+    }
+    assert quota_of(tmp_path, files) == 1.5
+
+
+@pytest.mark.parametrize("path", ["/", "/docker/abc", "/../abc"])
+def test_a_v2_container_has_the_quota_of_its_mount(tmp_path: Path, path: str) -> None:
+    files = {"proc/self/cgroup": f"0::{path}", "sys/fs/cgroup/cpu.max": "200000 100000"}
+    assert quota_of(tmp_path, files) == 2
+
+
+def test_a_smaller_v1_quota_of_an_ancestor_holds(tmp_path: Path) -> None:
+    files = {
+        "proc/self/cgroup": V1,
+        "sys/fs/cgroup/cpu/other/cpu.cfs_quota_us": "1000",
+        "sys/fs/cgroup/cpu/other/cpu.cfs_period_us": "100000",
+        "sys/fs/cgroup/cpu/cpu.cfs_quota_us": "-1",
+        "sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000",
+        "sys/fs/cgroup/cpu/job/cpu.cfs_quota_us": "125000",
+        "sys/fs/cgroup/cpu/job/cpu.cfs_period_us": "50000",
+        "sys/fs/cgroup/cpu/job/step/cpu.cfs_quota_us": "800000",
+        "sys/fs/cgroup/cpu/job/step/cpu.cfs_period_us": "100000",
+    }
+    assert quota_of(tmp_path, files) == 2.5
+
+
+def test_a_v1_quota_of_minus_1_is_none(tmp_path: Path) -> None:
+    folder = "sys/fs/cgroup/cpu/job/step"
+    files = {f"{folder}/cpu.cfs_quota_us": "-1", f"{folder}/cpu.cfs_period_us": "100000"}
+    assert quota_of(tmp_path, files | {"proc/self/cgroup": V1}) is None
+
+
+@pytest.mark.parametrize("mount", ["cpu", "cpu,cpuacct"])
+def test_a_v1_container_has_the_quota_of_its_mount(tmp_path: Path, mount: str) -> None:
+    files = {
+        "proc/self/cgroup": "4:cpu,cpuacct:/docker/abc\n3:cpuset:/docker/abc",
+        f"sys/fs/cgroup/{mount}/cpu.cfs_quota_us": "300000",
+        f"sys/fs/cgroup/{mount}/cpu.cfs_period_us": "100000",
+    }
+    assert quota_of(tmp_path, files) == 3
+
+
+# Plans
+
+
+def test_two_cores_are_two_workers_of_one_thread() -> None:
+    assert in_order(plan_cores(machine(range(2), cores=2))) == [[0], [1]]
+
+
+def test_sixty_four_cores_on_two_sockets_are_sixteen_workers_of_four_threads() -> None:
+    plan = plan_cores(machine(range(128), cores=64, nodes=2))
+    assert len(plan) == 16 and all(len(worker) == 4 for worker in plan)
+    assert frozenset().union(*plan) == set(range(64))
+    assert disjoint(plan)
+
+
+def test_a_quota_of_seven_and_a_half_leaves_seven_cores_of_one_node() -> None:
+    limited = machine(range(96), cores=96, nodes=2, quota=7.5)
+    assert usable_cpus(limited) == [list(range(7))]
+    assert in_order(plan_cores(limited)) == [[cpu] for cpu in range(7)]
+
+
+def test_a_quota_is_taken_from_the_largest_node_first() -> None:
+    assert usable_cpus(machine([0, 1, 4, 5, 6, 7], cores=8, nodes=2, quota=5)) == [[4, 5, 6, 7], [0]]
+
+
+def test_a_quota_below_one_leaves_one_core() -> None:
+    assert in_order(plan_cores(machine(range(8), cores=8, quota=0.5))) == [[0]]
+
+
+def test_a_cpuset_with_holes_gives_the_lowest_allowed_sibling_of_each_core() -> None:
+    assert usable_cpus(machine([1, 3, 9, 10, 15], cores=8, nodes=2)) == [[1, 3, 10], [15]]
+
+
+def test_workers_share_the_cores_among_them() -> None:
+    assert in_order(plan_cores(machine(range(8), cores=8), workers=2)) == [[0, 1, 2, 3], [4, 5, 6, 7]]
+
+
+def test_one_worker_stays_on_one_node() -> None:
+    assert in_order(plan_cores(machine(range(8), cores=8, nodes=2), workers=1)) == [[0, 1, 2, 3]]
+
+
+def test_three_workers_on_two_nodes_get_fewer_threads_rather_than_the_same_cores() -> None:
+    plan = plan_cores(machine(range(64), cores=64, nodes=2), workers=3)
+    assert [len(worker) for worker in plan] == [16, 16, 16] and disjoint(plan)
+
+
+def test_few_workers_are_spread_over_the_nodes() -> None:
+    assert in_order(plan_cores(machine(range(8), cores=8, nodes=2), workers=2, threads=2)) == [[0, 1], [4, 5]]
+
+
+def test_threads_alone_give_as_many_workers_as_fit() -> None:
+    assert in_order(plan_cores(machine(range(8), cores=8), threads=3)) == [[0, 1, 2], [3, 4, 5]]
+
+
+def test_threads_are_cut_to_the_largest_node() -> None:
+    assert in_order(plan_cores(machine([0, 4, 5, 6], cores=8, nodes=2), threads=99)) == [[4, 5, 6]]
+
+
+def test_more_workers_than_cores_share_them_in_turn() -> None:
+    assert in_order(plan_cores(machine(range(2), cores=2), workers=5)) == [[0], [1], [0], [1], [0]]
+    assert in_order(plan_cores(machine(range(3), cores=3), workers=3, threads=2)) == [[0, 1], [0, 2], [1, 2]]
+
+
+@pytest.mark.parametrize("wrong", [{"workers": 0}, {"threads": 0}, {"workers": -1, "threads": 2}])
+def test_fewer_than_one_worker_or_thread_is_refused(wrong: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="must be >= 1"):
+        plan_cores(machine(range(2), cores=2), **wrong)
+
+
+def test_any_plan_on_any_machine_keeps_the_rules() -> None:
+    chance = random.Random(5)
+    for _ in range(2000):
+        found = random_machine(chance)
+        wanted = chance.choice([None, chance.randint(1, 80)])
+        threads = chance.choice([None, chance.randint(1, 40)])
+        check_plan(found, wanted, threads)
+
+
+def check_plan(found: Machine, wanted: int | None, threads: int | None) -> None:
+    plan = plan_cores(found, workers=wanted, threads=threads)
+    sizes = [len(node) for node in usable_cpus(found)]
+    each = len(plan[0])
+    assert all(len(worker) == each and worker <= found.cpus for worker in plan)
+    assert all(len({found.node_of[cpu] for cpu in worker}) == 1 for worker in plan)
+    used = frozenset().union(*plan)
+    assert len({found.core_of[cpu] for cpu in used}) == len(used), "one thread a physical core"
+    assert found.quota is None or len(used) <= max(1, found.quota)
+    assert len(plan) == wanted if wanted else len(plan) == sum(size // each for size in sizes)
+    assert threads is None or each == min(threads, max(sizes))
+    assert disjoint(plan) == (len(plan) <= sum(size // each for size in sizes))
+    if threads is None:
+        assert disjoint(plan) == (len(plan) <= sum(sizes)) and (wanted is not None or len(plan) <= 16)
+
+
+# Masks
+
+CONFINED = """
+import os, sys, threading
+from vidsr.cores import confine, stray_threads
+
+end = threading.Event()
+early = threading.Thread(target=end.wait)
+early.start()
+one = frozenset({min(os.sched_getaffinity(0))})
+assert sorted(stray_threads(one)) == sorted([os.getpid(), early.native_id])
+confine(one)
+late = threading.Thread(target=end.wait)
+late.start()
+assert stray_threads(one) == []
+assert all(os.sched_getaffinity(thread.native_id) == one for thread in (early, late))
+os.sched_setaffinity(early.native_id, {max(os.sched_getaffinity(os.getppid()))})
+print(min(one), early.native_id, flush=True)
+sys.stdin.read()
+end.set()
+"""
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two CPUs")
+def test_confine_holds_every_thread_and_a_stray_one_is_seen_from_outside() -> None:
+    command = [sys.executable, "-c", CONFINED]
+    project = Path(__file__).parents[1]
+    with subprocess.Popen(command, cwd=project, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        cpu, stray = map(int, process.stdout.readline().split())
+        assert stray_threads(frozenset({cpu}), process.pid) == [stray]
+        assert stray_threads(frozenset(os.sched_getaffinity(0)), process.pid) == []
+        process.communicate()
+    assert process.returncode == 0
+
+
+def test_the_threads_of_a_process_that_is_not_there_cannot_be_listed() -> None:
+    with pytest.raises(FileNotFoundError):
+        stray_threads(frozenset({0}), 2**30)

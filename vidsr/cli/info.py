@@ -1,0 +1,79 @@
+"""`vidsr info`: versions, the plan of the cores, the models; or what is in a file."""
+
+import argparse
+import dataclasses
+import json
+import os
+import platform
+from importlib.metadata import version
+from pathlib import Path
+
+import vidsr
+from vidsr.cli.options import Help, add_output
+from vidsr.cores import describe_machine, plan_cores
+from vidsr.media.reader import Reader
+from vidsr.model.zoo import load_model, model_names
+
+_EXAMPLE = """Say what runs here, and on which cores; or what is in a file. For bug reports.
+
+  vidsr info
+  vidsr info holiday.mp4
+"""
+_PACKAGES = ("av", "numpy", "openvino", "ray", "tqdm")
+
+
+def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Declare the command."""
+    text = "versions, cores and models; or what is in a file"
+    parser = commands.add_parser("info", help=text, description=_EXAMPLE, formatter_class=Help)
+    parser.add_argument("source", nargs="?", metavar="SOURCE", type=Path, help="a video or a picture")
+    add_output(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the facts."""
+    facts = _of_file(args.source) if args.source else _of_machine()
+    if args.json:
+        print(json.dumps(facts, default=str))
+    else:
+        for name, value in facts.items():
+            print(f"{name}: {_text(value)}")
+    return 0
+
+
+def _of_file(source: Path) -> dict[str, object]:
+    with Reader(source) as reader:
+        facts = dataclasses.asdict(reader.info)
+    return facts
+
+
+def _of_machine() -> dict[str, object]:
+    machine = describe_machine()
+    models = {name: load_model(name) for name in model_names()}
+    return {
+        "vidsr": vidsr.__version__,
+        "python": platform.python_version(),
+        **{name: version(name) for name in _PACKAGES},
+        "cpu": _cpu_name(),
+        "cores": len(machine.cpus),
+        "quota": machine.quota or "none",
+        "affinity": sorted(os.sched_getaffinity(0)),
+        "workers": [sorted(cpus) for cpus in plan_cores(machine)],
+        "models": {name: str(weights.architecture) for name, weights in models.items()},
+    }
+
+
+def _cpu_name() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor()
+
+
+def _text(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_text(part)}" for name, part in value.items())
+    if isinstance(value, list | tuple):
+        return "; ".join(_text(part) for part in value)
+    return str(value)

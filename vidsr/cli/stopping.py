@@ -1,0 +1,34 @@
+"""Stopping when asked to: the first signal ends the work in order, a second one at once."""
+
+import signal
+import sys
+from types import FrameType, TracebackType
+from typing import Self
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Stop:
+    """Whether SIGINT or SIGTERM came, while `with` is open; `signal` is its number, 0 before."""
+
+    def __init__(self) -> None:
+        self.signal = 0
+
+    def __call__(self) -> bool:
+        return self.signal != 0
+
+    def __enter__(self) -> Self:
+        self._before = {number: signal.signal(number, self._caught) for number in _SIGNALS}
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _caught(self, number: int, frame: FrameType | None) -> None:
+        if self.signal:
+            raise SystemExit(128 + number)
+        self.signal = number
+        print("\nvidsr: stopping; the file is being finished (once more to give it up)", file=sys.stderr)

@@ -1,0 +1,86 @@
+"""The engine: a plane of grey levels in, the plane scale times as large out, on a few cores of one CPU."""
+
+from collections import OrderedDict
+from collections.abc import Iterator
+
+import numpy as np
+import openvino as ov
+from numpy.typing import NDArray
+
+from vidsr.engine.graph import band_model, group_size
+from vidsr.model.weights import Weights
+from vidsr.model.zoo import load_model
+
+Plane = NDArray[np.uint8] | NDArray[np.uint16]
+
+BAND_PIXELS = 1 << 18  # 56 float32 maps of a band take 60 MB; larger bands are no faster
+_SHAPES_KEPT = 4  # compiled networks, one a shape and depth: a file has one, a camera that switches two
+
+
+class Engine:
+    """A network compiled for this CPU.
+
+    `engine(plane)` enlarges a (H, W) uint8 or uint16 plane of any size to (scale*H, scale*W) of the same type,
+    band by band, so that memory does not grow with the picture; the bands give exactly what the whole would.
+    `model` is a name of the zoo, the path of a weight file, or weights. `threads` 0 means every core allowed.
+    Not safe for two threads at once. Raises ModelError when the model cannot be read.
+    """
+
+    def __init__(self, model: str | Weights, *, threads: int = 0, band_pixels: int = BAND_PIXELS) -> None:
+        self.weights = load_model(model) if isinstance(model, str) else model
+        self.scale = self.weights.architecture.scale
+        self.halo = self.weights.architecture.halo
+        self._band_pixels = band_pixels
+        self._core = ov.Core()
+        self._requests: OrderedDict[tuple[tuple[int, int], int], ov.InferRequest] = OrderedDict()
+        # One engine, one stream, no pinning: engines of one machine do not know each other and would all pin
+        # from core 0. Precision is said because on some machines the default is bf16.
+        self._config = {
+            "INFERENCE_NUM_THREADS": threads,
+            "NUM_STREAMS": 1,
+            "ENABLE_CPU_PINNING": False,
+            "INFERENCE_PRECISION_HINT": "f32",
+        }
+
+    def __call__(self, plane: Plane, depth: int | None = None) -> Plane:
+        """The enlarged plane. `depth` is the bits in use, by default all of the type: 10 for 10-bit video."""
+        if plane.ndim != 2 or plane.dtype not in (np.uint8, np.uint16) or not plane.size:
+            raise ValueError(f"an engine takes (H, W) uint8 or uint16, not {plane.dtype}{list(plane.shape)}")
+        height, width = plane.shape
+        group, halo, scale = group_size(self.scale), self.halo, self.scale
+        columns = -(-width // group) * group
+        rows = min(height, max(1, self._band_pixels // columns))
+        request = self._request((rows, columns), plane.dtype, depth or plane.dtype.itemsize * 8)
+        padded = np.pad(plane, ((halo, halo), (halo, halo + columns - width)), mode="edge")
+        result = np.empty((height * scale, width * scale), plane.dtype)
+        for top in _tops(height, rows):
+            band = ov.Tensor(padded[top : top + rows + 2 * halo], shared_memory=True)
+            request.infer([band], share_inputs=True, share_outputs=True)
+            places = request.get_output_tensor().data[0]
+            result[top * scale : (top + rows) * scale] = _interleaved(places, scale)[:, : width * scale]
+        return result
+
+    def _request(self, shape: tuple[int, int], dtype: np.dtype[np.generic], depth: int) -> ov.InferRequest:
+        key = (shape, depth)
+        if key not in self._requests:
+            model = band_model(self.weights, shape, dtype=dtype, peak=2**depth - 1)
+            self._requests[key] = self._core.compile_model(model, "CPU", self._config).create_infer_request()
+            if len(self._requests) > _SHAPES_KEPT:
+                self._requests.popitem(last=False)
+        self._requests.move_to_end(key)
+        return self._requests[key]
+
+
+def _tops(height: int, rows: int) -> Iterator[int]:
+    """Where bands of equal height begin; the last one overlaps its neighbour, so that one shape serves all."""
+    for top in range(0, height, rows):
+        yield min(top, height - rows)
+
+
+def _interleaved(places: Plane, scale: int) -> Plane:
+    """(scale*rows, scale*columns) from (rows, columns/group, scale * group*scale), moved in whole words."""
+    rows, groups, channels = places.shape
+    run = channels // scale * places.itemsize  # bytes of neighbouring pixels in one output row
+    word = np.dtype(f"u{min(run & -run, 8)}")  # the largest that divides the run
+    words = places.view(word).reshape(rows, groups, scale, run // word.itemsize)
+    return words.transpose(0, 2, 1, 3).reshape(rows * scale, -1).view(places.dtype)

@@ -1,0 +1,48 @@
+"""FFmpeg's filter graph as a generator stage: whole pictures from fields, and pictures turned upright."""
+
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+
+import av
+from av import VideoFrame
+from av.filter import Graph
+
+Filter = tuple[str, str]
+DEINTERLACE: Filter = ("bwdif", "mode=send_frame")  # one picture a frame: as many frames out as in
+
+
+def filtered(pictures: Iterable[VideoFrame], filters: tuple[Filter, ...], time_base: Fraction) -> Iterator[VideoFrame]:
+    """The pictures after the filters; a picture of another size or format gets a new graph."""
+    graph, shape = None, None
+    for picture in pictures:
+        now = (picture.width, picture.height, picture.format.name)
+        if graph is None or now != shape:
+            if graph is not None:
+                yield from _drained(graph)
+            graph, shape = _graph(picture, filters, time_base), now
+        graph.vpush(picture)
+        yield from _ready(graph)
+    if graph is not None:
+        yield from _drained(graph)
+
+
+def _graph(picture: VideoFrame, filters: tuple[Filter, ...], time_base: Fraction) -> Graph:
+    graph = Graph()
+    graph.threads = 1
+    source = graph.add_buffer(width=picture.width, height=picture.height, format=picture.format, time_base=time_base)
+    nodes = [graph.add(name, arguments or None) for name, arguments in filters]
+    graph.link_nodes(source, *nodes, graph.add("buffersink")).configure()
+    return graph
+
+
+def _drained(graph: Graph) -> Iterator[VideoFrame]:
+    graph.vpush(None)
+    yield from _ready(graph)
+
+
+def _ready(graph: Graph) -> Iterator[VideoFrame]:
+    while True:
+        try:
+            yield graph.vpull()
+        except (av.BlockingIOError, av.EOFError):
+            return

@@ -1,0 +1,56 @@
+"""Pixel formats: the planar one each is worked in, and how to see its luma."""
+
+import numpy as np
+from av import VideoFrame
+from av.video.format import VideoFormat
+from numpy.typing import NDArray
+
+Plane = NDArray[np.uint8] | NDArray[np.uint16]
+
+_SUBSAMPLINGS = {(1, 1): "444", (2, 1): "422", (2, 2): "420", (4, 1): "411", (4, 4): "410", (1, 2): "440"}
+_SIZE = 16  # any that every subsampling divides
+
+
+def is_rgb(name: str) -> bool:
+    """Whether a format stores colours other than as luma and chroma."""
+    form = VideoFormat(name, _SIZE, _SIZE)
+    return form.is_rgb or form.has_palette or name.startswith("xyz")
+
+
+def has_alpha(name: str) -> bool:
+    """Whether a format stores transparency."""
+    form = VideoFormat(name, _SIZE, _SIZE)
+    return form.has_palette or any(component.is_alpha for component in form.components)
+
+
+def depth_of(name: str) -> int:
+    """Bits of a luma sample."""
+    return VideoFormat(name, _SIZE, _SIZE).components[0].bits
+
+
+def working_format(name: str, *, alpha: bool = True) -> str:
+    """The planar little-endian YUV or grey format of the same depth and subsampling; RGB becomes 4:4:4.
+
+    Transparency is kept, unless `alpha` is False. Raises ValueError for a format that has no such form.
+    """
+    form = VideoFormat(name, _SIZE, _SIZE)
+    bits = max(8, max(component.bits for component in form.components))
+    depth = "" if bits == 8 else f"{bits}le"
+    alpha = alpha and has_alpha(name)
+    if len(form.components) <= 1 + has_alpha(name) and not is_rgb(name) and not alpha:
+        found = f"gray{depth}"
+    else:
+        sampling = (1, 1)
+        if not is_rgb(name) and len(form.components) > 2:
+            sampling = (_SIZE // form.chroma_width(_SIZE), _SIZE // form.chroma_height(_SIZE))
+        found = f"yuv{'a' if alpha else ''}{_SUBSAMPLINGS[sampling]}p{depth}"
+    VideoFormat(found, _SIZE, _SIZE)
+    return found
+
+
+def luma_of(picture: VideoFrame) -> Plane:
+    """The (H, W) luma of a frame in a working format, as a view of its memory."""
+    plane = picture.planes[0]
+    dtype = np.uint8 if depth_of(picture.format.name) == 8 else np.uint16
+    rows = np.frombuffer(plane, dtype).reshape(-1, plane.line_size // np.dtype(dtype).itemsize)
+    return rows[: picture.height, : picture.width]

@@ -1,0 +1,37 @@
+"""Opening local files, and nothing else: no network, no playlist, no pattern, no protocol hidden in a name."""
+
+from pathlib import Path
+
+import av
+from av.container import InputContainer
+
+from vidsr.errors import SourceError
+
+_FORMATS = ",".join(
+    [
+        "3gp", "aiff", "apng", "asf", "av1", "avi", "dv", "flac", "flv", "gif", "h264", "hevc", "image2", "ivf", "m4v",
+        "matroska", "mjpeg", "mov", "mp3", "mp4", "mpeg", "mpegts", "mpegvideo", "mxf", "nut", "obu", "ogg", "vc1", "wav",
+        "wtv", "yuv4mpegpipe", "bmp_pipe", "jpeg_pipe", "png_pipe", "tiff_pipe", "webp_pipe", "webm",
+    ]
+)  # fmt: skip
+_STILLS = {"image2", "bmp_pipe", "jpeg_pipe", "png_pipe", "tiff_pipe", "webp_pipe"}
+
+
+def open_source(path: Path) -> InputContainer:
+    """The file, opened for reading; the caller closes it. Raises SourceError for what is no media file."""
+    try:
+        if path.is_dir():
+            raise SourceError(f"{path}: is a folder")
+        if path.stat().st_size == 0:
+            raise SourceError(f"{path}: is empty")
+        options = {"protocol_whitelist": "file", "format_whitelist": _FORMATS, "pattern_type": "none"}
+        return av.open(f"file:{path.absolute()}", container_options=options, metadata_errors="replace")
+    except av.InvalidDataError as error:
+        raise SourceError(f"{path}: not a media file, or cut off before its index") from error
+    except (av.FFmpegError, OSError) as error:
+        raise SourceError(f"{path}: {error.strerror or error}") from error
+
+
+def is_still(container: InputContainer) -> bool:
+    """Whether the file is one picture."""
+    return container.format.name in _STILLS

@@ -1,0 +1,59 @@
+"""Writing one picture file."""
+
+from pathlib import Path
+
+import av
+from av import VideoFrame
+from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
+
+from vidsr.errors import TargetError
+from vidsr.media.containers import picture_codec_for
+from vidsr.media.formats import depth_of, has_alpha
+from vidsr.media.landing import Landing
+
+
+def write_picture(target: Path, picture: VideoFrame, *, source: Path, overwrite: bool) -> None:
+    """Write the picture as the PNG or JPEG that the target's name says. Raises TargetError, leaving nothing."""
+    codec = picture_codec_for(target)
+    if codec is None:
+        raise TargetError(f"{target}: the name of a picture ends in .png or .jpg")
+    landing = Landing(target, source=source, overwrite=overwrite)
+    try:
+        landing.part.write_bytes(_encoded(picture, codec))
+        landing.land()
+    except (av.FFmpegError, OSError) as error:
+        raise TargetError(f"{target}: {error.strerror or error}") from error
+    finally:
+        landing.abandon()
+
+
+def _encoded(picture: VideoFrame, codec: str) -> bytes:
+    stored = VideoReformatter().reformat(
+        picture,
+        format=_png_format(picture.format.name) if codec == "png" else _jpeg_format(picture.format.name),
+        interpolation=Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT,
+        dst_colorspace=None if codec == "png" else Colorspace.ITU601,
+        dst_color_range=ColorRange.JPEG,
+        threads=1,
+    )
+    context = av.CodecContext.create(codec, "w")
+    context.width, context.height, context.pix_fmt = stored.width, stored.height, stored.format.name
+    context.time_base = stored.time_base
+    context.color_range = ColorRange.JPEG
+    if codec == "mjpeg":
+        context.qmin = context.qmax = 2  # the finest: a picture was enlarged to be looked at
+    return b"".join(bytes(packet) for packet in [*context.encode(stored), *context.encode(None)])
+
+
+def _png_format(name: str) -> str:
+    deep, alpha = depth_of(name) > 8, has_alpha(name)
+    if name.startswith("gray"):
+        return "gray16be" if deep else "gray"
+    return {(0, 0): "rgb24", (0, 1): "rgba", (1, 0): "rgb48be", (1, 1): "rgba64be"}[deep, alpha]
+
+
+def _jpeg_format(name: str) -> str:
+    for sampling in ("420", "422"):
+        if sampling in name:
+            return f"yuvj{sampling}p"
+    return "yuvj444p"

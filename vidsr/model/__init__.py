@@ -1,0 +1,1 @@
+"""Networks as data: layers, weight files, the zoo that ships."""

@@ -1,0 +1,34 @@
+"""The networks that ship: weight files in this folder, a card beside each."""
+
+from pathlib import Path
+
+from vidsr.errors import ModelError
+from vidsr.model.weights import Weights, load_weights
+
+_FOLDER = Path(__file__).parent
+
+
+def model_names() -> list[str]:
+    """The names of the zoo, sorted: `fsrcnn-x2` and so on."""
+    return sorted(path.stem for path in _FOLDER.glob("*.npz"))
+
+
+def load_model(model: str, scale: int | None = None, *, usual_scale: int = 2) -> Weights:
+    """The weights of a name of the zoo, of a family and a scale ("fsrcnn" at 3 is fsrcnn-x3), or of a file.
+
+    A family without a scale is taken at `usual_scale`. Raises ModelError for a model that is not there, is damaged,
+    or enlarges by another scale than it should.
+    """
+    weights = load_weights(_path(model, scale or usual_scale))
+    if scale not in (None, weights.architecture.scale):
+        raise ModelError(f"{model} enlarges {weights.architecture.scale} times, not {scale}")
+    return weights
+
+
+def _path(model: str, scale: int) -> Path:
+    if model.endswith(".npz"):
+        return Path(model)
+    for name in (model, f"{model}-x{scale}"):
+        if name in model_names():
+            return _FOLDER / f"{name}.npz"
+    raise ModelError(f"no model named {model!r}; there is {', '.join(model_names())}, or the path of an .npz file")

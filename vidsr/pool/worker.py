@@ -1,0 +1,48 @@
+"""What runs inside a Ray actor: one engine on its own cores."""
+
+import os
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import ray
+from numpy.typing import NDArray
+
+from vidsr.cores import Machine, confine, describe_machine, stray_threads
+from vidsr.engine import Engine
+from vidsr.model.weights import Weights
+
+Plane = NDArray[np.uint8] | NDArray[np.uint16]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where an actor came to live."""
+
+    node: str
+    pid: int
+    machine: Machine
+
+
+class Worker:
+    """An engine that is started in two steps: first it says where it is, then it is told its cores."""
+
+    def place(self) -> Place:
+        """The node, the process and what this process may use of the machine."""
+        return Place(node=ray.get_runtime_context().get_node_id(), pid=os.getpid(), machine=describe_machine())
+
+    def start(self, weights: Weights, cpus: frozenset[int]) -> None:
+        """Make the engine on these cores. The mask comes first: OpenVINO keeps the one it finds at first use."""
+        confine(cpus)
+        self._cpus = cpus
+        self._engine = Engine(weights, threads=len(cpus))
+
+    def enlarge(self, plane: Plane, depth: int) -> tuple[Plane, float]:
+        """The enlarged plane and the seconds it took."""
+        began = time.perf_counter()
+        result = self._engine(plane, depth)
+        return result, time.perf_counter() - began
+
+    def strays(self) -> list[int]:
+        """The threads of this process that may run outside its cores; none, or the plan is not held."""
+        return stray_threads(self._cpus)

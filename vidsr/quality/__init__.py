@@ -1,0 +1,1 @@
+"""How good a picture is: the protocol that super-resolution papers use."""

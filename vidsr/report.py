@@ -1,0 +1,61 @@
+"""What a run did: how many frames went where, what was carried over, what was damaged, how long it took."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """The work of one stage: `seconds` it was busy, summed over its workers, and frames a second at full use."""
+
+    seconds: float
+    fps: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """The facts of one run; `damage` is empty when every frame came through as it should."""
+
+    source: Path
+    target: Path
+    model: str
+    size: tuple[int, int]
+    """(width, height) of the result."""
+    frames_read: int
+    frames_enlarged: int
+    """By the network; quarantined frames are not among them."""
+    frames_written: int
+    concealed: int = 0
+    """Frames or packets that the decoder had to guess or drop."""
+    quarantined: list[int] = field(default_factory=list)
+    """Frames, counted from 0, that ended two workers and were enlarged without the network."""
+    worker_restarts: int = 0
+    copied: list[str] = field(default_factory=list)
+    """The streams beside the video that were carried over."""
+    left_out: list[str] = field(default_factory=list)
+    """Those that the target's container cannot hold."""
+    warnings: list[str] = field(default_factory=list)
+    damage: list[str] = field(default_factory=list)
+    """What is not as it should be, a sentence each."""
+    stopped: bool = False
+    """Whether it was asked to stop before the end."""
+    seconds: float = 0.0
+    fps: float = 0.0
+    stages: dict[str, Stage] = field(default_factory=dict)
+
+    def lines(self) -> list[str]:
+        """The report for people."""
+        width, height = self.size
+        text = [
+            f"{self.target}: {self.frames_written} frames, {width}x{height}, {self.seconds:.1f} s, {self.fps:.1f} fps"
+        ]
+        counts = f"{self.frames_read} read, {self.frames_enlarged} enlarged, {self.frames_written} written"
+        text.append(f"  frames: {counts}")
+        if self.stages:
+            shares = [f"{name} {stage.seconds:.1f} s ({stage.fps:.0f} fps)" for name, stage in self.stages.items()]
+            text.append(f"  stages: {', '.join(shares)}")
+        if self.copied:
+            text.append(f"  copied: {', '.join(self.copied)}")
+        if self.worker_restarts:
+            text.append(f"  workers replaced: {self.worker_restarts}")
+        return text
