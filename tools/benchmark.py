@@ -1,0 +1,244 @@
+"""Measure speed and memory on this machine, as ratios within one run.
+
+  python tools/benchmark.py engine --model fsrcnn-x2       the engine beside a plain conversion and PyTorch
+  python tools/benchmark.py command --clip CLIP            the whole command beside what its parts allow
+  python tools/benchmark.py memory                         peaks of the engine and of the whole command
+
+Each prints one line of JSON, and with --output FILE puts it under its name there; tools/tables.py makes the README's
+tables of that file. Run on a quiet machine; the pairs alternate, so a drift of the machine touches both.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import psutil
+
+from vidsr import EncodeSettings, Engine, PoolSettings, Reader, UpscaleSettings, Writer, upscale
+from vidsr.media.scale import Merger
+from vidsr.model.weights import Weights
+from vidsr.model.zoo import load_model
+
+Figures = dict[str, float | int | str]
+ROUNDS = 9
+
+
+def medians(*calls: Callable[[], object], rounds: int = ROUNDS) -> list[float]:
+    """Median seconds of each call, taken in turn, after one round that does not count."""
+    seconds: list[list[float]] = [[] for _ in calls]
+    for round_ in range(rounds + 1):
+        for call, spent in zip(calls, seconds, strict=True):
+            began = time.perf_counter()
+            call()
+            if round_:
+                spent.append(time.perf_counter() - began)
+    return [statistics.median(spent) for spent in seconds]
+
+
+def bench_engine(args: argparse.Namespace) -> Figures:
+    """Milliseconds a frame of the engine, of the same layers converted plainly, and of PyTorch."""
+    width, height = map(int, args.size.split("x"))
+    plane = np.random.default_rng(0).integers(16, 236, (height, width), dtype=np.uint8)
+    weights = load_model(args.model)
+    engine = Engine(weights, threads=args.threads)
+    plain, eager = _plain(weights, plane, args.threads)
+    ours, converted, torch_s = medians(lambda: engine(plane), plain, eager)
+    a, b = np.random.default_rng(1).random((2, 2048, 2048), dtype=np.float32)
+    (product,) = medians(lambda: a @ b, rounds=3)
+    flops = 2 * weights.architecture.multiplies * plane.size
+    return {
+        "model": str(weights.architecture),
+        "size": args.size,
+        "threads": args.threads,
+        "engine_ms": round(ours * 1e3, 1),
+        "plain_openvino_ms": round(converted * 1e3, 1),
+        "pytorch_ms": round(torch_s * 1e3, 1),
+        "times_plain_openvino": round(converted / ours, 2),
+        "times_pytorch": round(torch_s / ours, 2),
+        "gflops": round(flops / ours / 1e9, 1),
+        "sgemm_gflops": round(2 * 2048**3 / product / 1e9, 1),
+    }
+
+
+def _plain(weights: Weights, plane: np.ndarray, threads: int) -> tuple[Callable[[], object], Callable[[], object]]:
+    """The layers as PyTorch ports write them: through openvino.convert_model, and eagerly. No residual, no u8."""
+    import openvino as ov
+    import torch
+    from torch import nn
+
+    torch.set_num_threads(threads)
+    layers: list[nn.Module] = []
+    for layer in weights.architecture.body:
+        layers += [
+            nn.Conv2d(layer.inputs, layer.outputs, layer.kernel, padding=layer.kernel // 2),
+            nn.PReLU(layer.outputs),
+        ]
+    scale = weights.architecture.scale
+    tail = nn.ConvTranspose2d(
+        weights.architecture.tail.inputs, 1, 9, stride=scale, padding=4, output_padding=scale - 1
+    )
+    network = nn.Sequential(*layers, tail).eval()
+    tensors = map(torch.from_numpy, weights.tensors.values())
+    network.load_state_dict(dict(zip(network.state_dict(), tensors, strict=True)))
+    small = torch.from_numpy(plane)[None, None].float() / 255
+    model = ov.convert_model(network, example_input=small, input=list(small.shape))
+    config = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32"}
+    request = ov.Core().compile_model(model, "CPU", config).create_infer_request()
+    array = small.numpy()
+
+    def eager() -> None:
+        with torch.inference_mode():
+            network(small)
+
+    return lambda: request.infer([array]), eager
+
+
+def bench_command(args: argparse.Namespace) -> Figures:
+    """Frames a second of the whole command, and of its engine and its encoder alone with all cores."""
+    encode = EncodeSettings(preset=args.preset)
+    with tempfile.TemporaryDirectory() as folder:
+        engine_fps, encoder_fps = _parts(args.clip, Path(folder) / "alone.mp4", args.model, encode)
+        times: list[float] = []
+        report = upscale(
+            args.clip,
+            Path(folder) / "whole.mp4",
+            settings=UpscaleSettings(model=args.model),
+            encode=encode,
+            pool=PoolSettings(workers=args.workers),
+            progress=lambda done, total: times.append(time.perf_counter()),
+        )
+    window = 2 * (args.workers + 2)  # while the pipe fills, and while it drains, it is not what it is
+    steady = times[window:-window]
+    fps = (len(steady) - 1) / (steady[-1] - steady[0])
+    allowed = 1 / (1 / engine_fps + 1 / encoder_fps)
+    return {
+        "model": report.model,
+        "frames": report.frames_written,
+        "workers": args.workers,
+        "preset": args.preset or "medium",
+        "engine_fps": round(engine_fps, 2),
+        "encoder_fps": round(encoder_fps, 2),
+        "allowed_fps": round(allowed, 2),
+        "command_fps": round(fps, 2),
+        "command_fps_with_start": round(report.fps, 2),
+        "share_of_allowed": round(fps / allowed, 2),
+    }
+
+
+def _parts(clip: Path, target: Path, model: str, encode: EncodeSettings) -> tuple[float, float]:
+    """Frames a second of engine and encoder, each alone, over the first frames of the clip."""
+    engine, merger = Engine(model, threads=len(os.sched_getaffinity(0))), Merger()
+    with Reader(clip) as reader:
+        frames = [frame for frame, _ in zip(reader, range(100), strict=False)]
+        engine(frames[0].luma, reader.info.depth)
+        began = time.perf_counter()
+        planes = [engine(frame.luma, reader.info.depth) for frame in frames]
+        engine_s = time.perf_counter() - began
+        pictures = [merger.merge(frame.picture, plane) for frame, plane in zip(frames, planes, strict=True)]
+        began = time.perf_counter()
+        size = (pictures[0].width, pictures[0].height)
+        with Writer(target, reader, size=size, encode=encode) as writer:
+            for picture in pictures:
+                writer.write(picture)
+            writer.finish()
+        return len(frames) / engine_s, len(frames) / (time.perf_counter() - began)
+
+
+def bench_memory(args: argparse.Namespace) -> Figures:
+    """Peaks in MB: the engine on a 4K plane; the whole command, all processes, 1080p to 2160p; its growth."""
+    with tempfile.TemporaryDirectory() as folder:
+        large, small = Path(folder) / "large.mp4", Path(folder) / "small.mp4"
+        _noise_clip(large, (1920, 1080), args.frames)
+        _noise_clip(small, (160, 90), 2000)
+        options = ["--model", args.model, "--preset", "veryfast", "--overwrite", "-q"]
+        whole = _peak_of_all([*_vidsr(large, folder), *options])
+        short = _peak_of_one([*_vidsr(small, folder), *options, "--workers", "0", "--end", "6.66"])
+        long = _peak_of_one([*_vidsr(small, folder), *options, "--workers", "0"])
+    code = f"import numpy, vidsr; vidsr.Engine({args.model!r})(numpy.zeros((2160, 3840), numpy.uint8))"
+    return {
+        "engine_2160p_mb": round(_peak_of_one([sys.executable, "-c", code])),
+        "command_1080p_to_2160p_mb": round(whole),
+        "command_200_frames_mb": round(short, 1),
+        "command_2000_frames_mb": round(long, 1),
+        "growth": round(long / short - 1, 3),
+    }
+
+
+def _vidsr(source: Path, folder: str) -> list[str]:
+    return [sys.executable, "-m", "vidsr", "upscale", str(source), str(Path(folder) / "out.mp4")]
+
+
+def _noise_clip(path: Path, size: tuple[int, int], frames: int) -> None:
+    import av
+
+    random = np.random.default_rng(0)
+    width, height = size
+    base = random.integers(0, 256, (height + 64, width + 64, 3), dtype=np.uint8)
+    with av.open(path, "w") as output:
+        stream = output.add_stream("libx264", rate=30, options={"preset": "ultrafast"})
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        for i in range(frames):
+            view = base[i % 64 : i % 64 + height, i % 64 : i % 64 + width]
+            output.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(view), format="rgb24")))
+        output.mux(stream.encode(None))
+
+
+def _peak_of_one(command: list[str]) -> float:
+    """Peak resident MB of a process that starts no others."""
+    code = "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True); "
+    code += "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+    done = subprocess.run([sys.executable, "-c", code, *command], check=True, capture_output=True, text=True)
+    return int(done.stdout.split()[-1]) / 1024
+
+
+def _peak_of_all(command: list[str]) -> float:
+    """Peak MB of a process and all below it, shared memory counted once (the sum of their PSS)."""
+    peak = 0.0
+    with subprocess.Popen(command) as process:
+        root = psutil.Process(process.pid)
+        while process.poll() is None:
+            total = 0
+            for one in [root, *root.children(recursive=True)]:
+                try:
+                    total += one.memory_full_info().pss
+                except psutil.Error:
+                    continue  # it ended meanwhile
+            peak = max(peak, total / 2**20)
+            time.sleep(0.2)
+    if process.returncode:
+        raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")
+    return peak
+
+
+def main() -> None:
+    """Run one benchmark, print its figures, and keep them where --output says."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("engine", "command", "memory"))
+    parser.add_argument("--model", default="fsrcnn-x2")
+    parser.add_argument("--size", default="640x360")
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--clip", type=Path)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--preset")
+    parser.add_argument("--frames", type=int, default=60)
+    parser.add_argument("--output", type=Path)
+    args = parser.parse_args()
+    if args.what == "command" and not args.clip:
+        parser.error("command needs --clip")
+    figures = {"engine": bench_engine, "command": bench_command, "memory": bench_memory}[args.what](args)
+    print(json.dumps(figures))
+    if args.output:
+        kept = json.loads(args.output.read_text()) if args.output.exists() else {}
+        args.output.write_text(json.dumps({**kept, args.what: figures}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,57 @@
+"""Put measured tables into the README.
+
+python tools/score_zoo.py IMAGES > quality.md
+python tools/benchmark.py engine --output speed.json     (and command, and memory)
+python tools/tables.py quality.md speed.json
+"""
+
+import argparse
+import json
+import re
+from pathlib import Path
+
+README = Path(__file__).resolve().parent.parent / "README.md"
+
+
+def speed_table(figures: dict[str, dict[str, float]]) -> str:
+    """What tools/benchmark.py measured, as Markdown."""
+    engine, command, memory = figures["engine"], figures["command"], figures["memory"]
+    rows = [
+        ("engine", f"{engine['engine_ms']} ms a frame, {engine['gflops']} GFLOP/s (sgemm: {engine['sgemm_gflops']})"),
+        ("the same layers, `openvino.convert_model`", _times(engine, "plain_openvino")),
+        ("the same layers, PyTorch eager", _times(engine, "pytorch")),
+        ("engine alone / encoder alone", f"{command['engine_fps']} / {command['encoder_fps']} fps"),
+        (
+            f"`vidsr upscale --workers {command['workers']}`",
+            f"{command['command_fps']} fps, {command['share_of_allowed']:.2f} of what the two allow together",
+        ),
+        ("peak memory, engine, 3840×2160 in", f"{memory['engine_2160p_mb']} MB"),
+        ("peak memory, all processes, 1080p to 2160p", f"{memory['command_1080p_to_2160p_mb']} MB"),
+        ("memory of 2,000 frames against 200", f"{memory['growth']:+.1%}"),
+    ]
+    head = f"| {engine['model']}, {engine['size']}, {engine['threads']} cores | |\n|---|---|\n"
+    return head + "\n".join(f"| {name} | {value} |" for name, value in rows)
+
+
+def _times(engine: dict[str, float], name: str) -> str:
+    return f"{engine[f'{name}_ms']} ms: the engine is {engine[f'times_{name}']} times as fast"
+
+
+def inserted(text: str, name: str, table: str) -> str:
+    """The text with the table between its two marks."""
+    mark = f"<!-- {name} -->"
+    return re.sub(f"{mark}.*?<!-- end -->", lambda _: f"{mark}\n{table.strip()}\n<!-- end -->", text, flags=re.DOTALL)
+
+
+def main() -> None:
+    """Rewrite the README."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("quality", type=Path)
+    parser.add_argument("speed", type=Path)
+    args = parser.parse_args()
+    text = inserted(README.read_text(), "quality", args.quality.read_text())
+    README.write_text(inserted(text, "speed", speed_table(json.loads(args.speed.read_text()))))
+
+
+if __name__ == "__main__":
+    main()
