@@ -4,7 +4,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 
 import numpy as np
-import openvino as ov
+import openvino as ov  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
 from vidsr.engine.graph import band_model, group_size
@@ -14,6 +14,7 @@ from vidsr.model.zoo import load_model
 Plane = NDArray[np.uint8] | NDArray[np.uint16]
 
 BAND_PIXELS = 1 << 18  # 56 float32 maps of a band take 60 MB; larger bands are no faster
+_Key = tuple[tuple[int, int], np.dtype[np.generic], int]
 _SHAPES_KEPT = 4  # compiled networks, one a shape and depth: a file has one, a camera that switches two
 
 
@@ -32,7 +33,7 @@ class Engine:
         self.halo = self.weights.architecture.halo
         self._band_pixels = band_pixels
         self._core = ov.Core()
-        self._requests: OrderedDict[tuple[tuple[int, int], int], ov.InferRequest] = OrderedDict()
+        self._requests: OrderedDict[_Key, ov.InferRequest] = OrderedDict()
         # One engine, one stream, no pinning: engines of one machine do not know each other and would all pin
         # from core 0. Precision is said because on some machines the default is bf16.
         self._config = {
@@ -46,11 +47,15 @@ class Engine:
         """The enlarged plane. `depth` is the bits in use, by default all of the type: 10 for 10-bit video."""
         if plane.ndim != 2 or plane.dtype not in (np.uint8, np.uint16) or not plane.size:
             raise ValueError(f"an engine takes (H, W) uint8 or uint16, not {plane.dtype}{list(plane.shape)}")
+        bits = 8 * plane.dtype.itemsize
+        depth = bits if depth is None else depth
+        if not 1 <= depth <= bits:
+            raise ValueError(f"{depth = } does not fit into {plane.dtype}")
         height, width = plane.shape
         group, halo, scale = group_size(self.scale), self.halo, self.scale
         columns = -(-width // group) * group
         rows = min(height, max(1, self._band_pixels // columns))
-        request = self._request((rows, columns), plane.dtype, depth or plane.dtype.itemsize * 8)
+        request = self._request((rows, columns), plane.dtype, depth)
         padded = np.pad(plane, ((halo, halo), (halo, halo + columns - width)), mode="edge")
         result = np.empty((height * scale, width * scale), plane.dtype)
         for top in _tops(height, rows):
@@ -61,7 +66,7 @@ class Engine:
         return result
 
     def _request(self, shape: tuple[int, int], dtype: np.dtype[np.generic], depth: int) -> ov.InferRequest:
-        key = (shape, depth)
+        key = (shape, dtype, depth)
         if key not in self._requests:
             model = band_model(self.weights, shape, dtype=dtype, peak=2**depth - 1)
             self._requests[key] = self._core.compile_model(model, "CPU", self._config).create_infer_request()
@@ -83,4 +88,5 @@ def _interleaved(places: Plane, scale: int) -> Plane:
     run = channels // scale * places.itemsize  # bytes of neighbouring pixels in one output row
     word = np.dtype(f"u{min(run & -run, 8)}")  # the largest that divides the run
     words = places.view(word).reshape(rows, groups, scale, run // word.itemsize)
-    return words.transpose(0, 2, 1, 3).reshape(rows * scale, -1).view(places.dtype)
+    lines = words.transpose(0, 2, 1, 3).reshape(rows * scale, -1)
+    return np.ascontiguousarray(lines).view(places.dtype)  # a single row may come as a view, not as a copy

@@ -9,7 +9,7 @@ Three things make it fast, and change nothing of what it computes:
 """
 
 import numpy as np
-import openvino as ov
+import openvino as ov  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 from openvino import opset15 as ops
 
@@ -33,7 +33,7 @@ def band_model(weights: Weights, shape: tuple[int, int], *, dtype: np.dtype[np.g
     band = ops.parameter([rows, columns], _TYPES[dtype], "band")
     x = source = ops.convert(ops.reshape(band, np.array([1, 1, rows, columns]), False), "f32")
     for number, layer in enumerate(architecture.body):
-        weight = tensors[f"{layer.name}.weight"] / (peak if number == 0 else 1)
+        weight = tensors[f"{layer.name}.weight"] / np.float32(peak if number == 0 else 1)
         x = _convolution(x, weight, tensors[f"{layer.name}.bias"])
         x = ops.prelu(x, ops.constant(tensors[f"{layer.name}.slope"]))
     tail = architecture.tail.name
@@ -57,7 +57,7 @@ def _convolution(x: ov.Node, weight: Kernel, bias: NDArray[np.float32], stride: 
 
 
 def _neighbours(x: ov.Node, kernels: Kernel, bias: float, shape: tuple[int, int], group: int) -> ov.Node:
-    """(1, scale*group*scale, rows, columns/group) of the s² `kernels` at `group` places at once, `x` trimmed to fit."""
+    """(1, scale*group*scale, rows, columns/group): the s² `kernels` at `group` places at once, `x` trimmed to fit."""
     grouped = _grouped(kernels, group)
     reach = kernels.shape[-1] // 2
     surplus = (x.output(0).partial_shape[2].get_length() - shape[0]) // 2 - reach
@@ -68,7 +68,7 @@ def _neighbours(x: ov.Node, kernels: Kernel, bias: float, shape: tuple[int, int]
 
 
 def _grouped(kernels: Kernel, group: int) -> Kernel:
-    """(s * group * s, inputs, K, K + group - 1): ordered by row of the phase, place in the group, column of the phase."""
+    """(s*group*s, inputs, K, K + group - 1), ordered by row of the phase, place in the group, column of the phase."""
     phases, inputs, size, _ = kernels.shape
     scale = round(phases**0.5)
     kernels = kernels.reshape(scale, scale, inputs, size, size)

@@ -10,6 +10,7 @@ from vidsr.model.subpixel import BICUBIC_REACH, deconvolution_reach
 
 SCALES = (2, 3, 4)
 DECONVOLUTION_KERNEL = 9
+WIDEST, DEEPEST = 512, 64  # far beyond what a CPU runs in time: a file that says more is wrong
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +60,8 @@ class Architecture:
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The shape of every tensor of the network, by name, in the order of the layers."""
-        return {name: shape for layer in (*self.body, self.tail) for name, shape in layer.shapes.items()}
+        layers: tuple[Convolution | Deconvolution, ...] = (*self.body, self.tail)
+        return {name: shape for layer in layers for name, shape in layer.shapes.items()}
 
     @property
     def halo(self) -> int:
@@ -83,8 +85,9 @@ def fsrcnn(d: int, s: int, m: int, scale: int) -> Architecture:
     With d == s there is nothing to shrink or to expand, and both layers are left out.
     Raises ValueError for dimensions that make no network.
     """
-    if scale not in SCALES or min(d, s) < 1 or m < 0:
-        raise ValueError(f"FSRCNN needs d, s >= 1, m >= 0 and a scale of {SCALES}, got {(d, s, m, scale) = }")
+    if scale not in SCALES or not (1 <= d <= WIDEST and 1 <= s <= WIDEST and 0 <= m <= DEEPEST):
+        limits = f"d and s of 1 to {WIDEST}, m of 0 to {DEEPEST} and a scale of {SCALES}"
+        raise ValueError(f"FSRCNN needs {limits}, got {(d, s, m, scale) = }")
     feature = Convolution(name="feature", inputs=1, outputs=d, kernel=5)
     shrink = Convolution(name="shrink", inputs=d, outputs=s, kernel=1)
     mapping = [Convolution(name=f"mapping{i}", inputs=s, outputs=s, kernel=3) for i in range(m)]

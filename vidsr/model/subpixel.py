@@ -46,7 +46,7 @@ def phase_index(scale: int, kernel: int) -> NDArray[np.int64]:
 def phase_kernels(weight: NDArray[np.float32], scale: int) -> NDArray[np.float32]:
     """(s², inputs, K, K) sub-pixel kernels of a (inputs, 1, k, k) transposed convolution."""
     inputs, _, kernel, _ = weight.shape
-    flat = np.concatenate([weight.reshape(inputs, -1), np.zeros((inputs, 1), np.float32)], axis=1)
+    flat = np.pad(weight.reshape(inputs, kernel**2), ((0, 0), (0, 1)))  # the last tap is the one that does not exist
     return flat[:, phase_index(scale, kernel)].transpose(1, 0, 2, 3)
 
 
@@ -55,7 +55,7 @@ def bicubic_kernels(scale: int) -> NDArray[np.float32]:
     offsets = np.arange(-BICUBIC_REACH, BICUBIC_REACH + 1)
     centres = (np.arange(scale) + 0.5) / scale - 0.5
     axis = cubic(offsets - centres[:, None])
-    kernels = np.einsum("py,qx->pqyx", axis, axis)
+    kernels = axis[:, None, :, None] * axis[None, :, None, :]
     return kernels.reshape(scale**2, 1, offsets.size, offsets.size).astype(np.float32)
 
 

@@ -1,0 +1,143 @@
+"""The engine computes the network, whatever the shape, the depth and the bands."""
+
+import numpy as np
+import pytest
+from made import tiny_weights
+from numpy.typing import NDArray
+from oracles import fsrcnn
+
+from vidsr.engine import BAND_PIXELS, Engine
+from vidsr.model.weights import Weights
+from vidsr.quality.imresize import imresize
+
+
+def noise(shape: tuple[int, int], *, depth: int = 8, seed: int = 0) -> NDArray[np.uint8] | NDArray[np.uint16]:
+    dtype = np.uint8 if depth == 8 else np.uint16
+    return np.random.default_rng(seed).integers(0, 2**depth, shape, dtype)
+
+
+def furthest(result: NDArray[np.generic], expected: NDArray[np.float64], *, depth: int = 8) -> float:
+    """The largest distance, in grey levels, between what came out and what should have been rounded."""
+    return float(np.abs(result - np.clip(expected, 0, 2**depth - 1)).max())
+
+
+# What it computes
+
+
+@pytest.mark.parametrize("dimensions", [(8, 4, 1), (12, 5, 3), (6, 6, 2), (8, 4, 0)])
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_it_computes_the_network_as_it_is_defined(scale: int, dimensions: tuple[int, int, int]) -> None:
+    weights, plane = tiny_weights(scale, dimensions), noise((13, 18))
+    result = Engine(weights, threads=1)(plane)
+    assert furthest(result, fsrcnn(weights, plane)) < 0.51
+    assert furthest(result, imresize(plane, scale)) > 5, "the network adds nothing: this proves little"
+
+
+@pytest.mark.parametrize("depth", [10, 12, 16])
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_deeper_planes_come_out_as_exact(scale: int, depth: int) -> None:
+    weights, plane = tiny_weights(scale), noise((13, 18), depth=depth)
+    result = Engine(weights, threads=1)(plane, depth)
+    assert result.dtype == np.uint16
+    assert result.max() == 2**depth - 1
+    assert furthest(result, fsrcnn(weights, plane, peak=2**depth - 1), depth=depth) < 0.6
+
+
+def test_the_depth_is_all_of_the_type_when_nothing_is_said(weights: Weights) -> None:
+    engine, plane = Engine(weights, threads=1), noise((9, 9), depth=16)
+    assert np.array_equal(engine(plane), engine(plane, 16))
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 7), (7, 1), (2, 3), (5, 4), (8, 13)])
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_every_shape_comes_out_scale_times_as_large(scale: int, shape: tuple[int, int]) -> None:
+    weights, plane = tiny_weights(scale), noise(shape)
+    result = Engine(weights, threads=1)(plane)
+    assert result.shape == (shape[0] * scale, shape[1] * scale)
+    assert result.dtype == np.uint8
+    assert furthest(result, fsrcnn(weights, plane)) < 0.51
+
+
+# How it computes it
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (17, 1), (16, 20), (23, 21)])
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_bands_give_exactly_the_whole(scale: int, shape: tuple[int, int]) -> None:
+    weights, plane = tiny_weights(scale), noise(shape)
+    whole = Engine(weights, threads=1, band_pixels=BAND_PIXELS)(plane)
+    for band_pixels in (1, 41, 200):  # a row, two or three that do not divide the height, ten
+        assert np.array_equal(Engine(weights, threads=1, band_pixels=band_pixels)(plane), whole)
+
+
+def test_one_engine_takes_sizes_and_depths_in_any_order(weights: Weights) -> None:
+    engine = Engine(weights, threads=1)
+    cases = [((6, 8), 8), ((9, 5), 8), ((6, 8), 10), ((6, 8), 16), ((4, 4), 8), ((7, 7), 8), ((6, 8), 8), ((6, 8), 10)]
+    for shape, depth in cases:
+        plane = noise(shape, depth=depth)
+        assert np.array_equal(engine(plane, depth), Engine(weights, threads=1)(plane, depth)), (shape, depth)
+
+
+def test_planes_of_both_types_at_one_shape_and_depth_do_not_meet(weights: Weights) -> None:
+    engine, plane = Engine(weights, threads=1), noise((6, 8))
+    deep = engine(plane.astype(np.uint16), 8)
+    assert deep.dtype == np.uint16
+    assert np.array_equal(deep, engine(plane, 8))
+
+
+def test_a_view_is_taken_as_it_looks_and_is_left_alone(weights: Weights) -> None:
+    engine, wide = Engine(weights, threads=1), noise((20, 40))
+    view = wide[3:17:2, ::-3]
+    view.flags.writeable = False
+    before = wide.copy()
+    assert np.array_equal(engine(view), engine(np.ascontiguousarray(view)))
+    assert np.array_equal(wide, before)
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_a_pixel_depends_on_its_halo_and_on_nothing_beyond(scale: int) -> None:
+    engine, plane = Engine(tiny_weights(scale), threads=1), noise((40, 40))
+    own = (slice(20 * scale, 21 * scale),) * 2
+    reached = 0
+    for distance in range(1, 20):
+        other = plane.copy()
+        other[:, 20 + distance :] ^= 255
+        if not np.array_equal(engine(other)[own], engine(plane)[own]):
+            reached = distance
+    assert 0 < reached <= engine.halo
+
+
+def test_the_edge_of_a_plane_is_repeated_beyond_it(weights: Weights) -> None:
+    engine, plane = Engine(weights, threads=1), noise((10, 12))
+    padded = np.pad(plane, 5, mode="edge")
+    assert np.array_equal(engine(padded)[10:-10, 10:-10], engine(plane))
+
+
+# What it refuses
+
+
+@pytest.mark.parametrize(
+    "plane",
+    [
+        np.zeros((4, 4), np.float32),
+        np.zeros((4, 4), np.int16),
+        np.zeros((4, 4), ">u2"),
+        np.zeros((4, 4, 1), np.uint8),
+        np.zeros(4, np.uint8),
+        np.zeros((0, 4), np.uint8),
+    ],
+)
+def test_what_is_no_plane_is_refused(weights: Weights, plane: NDArray[np.generic]) -> None:
+    with pytest.raises(ValueError, match="takes"):
+        Engine(weights, threads=1)(plane)
+
+
+@pytest.mark.parametrize("depth", [0, 9, 16])
+def test_a_depth_that_the_type_does_not_hold_is_refused(weights: Weights, depth: int) -> None:
+    with pytest.raises(ValueError, match="does not fit into uint8"):
+        Engine(weights, threads=1)(noise((4, 4)), depth)
+
+
+def test_a_model_is_a_file_or_weights(weights: Weights, tiny_model: str) -> None:
+    plane = noise((6, 7))
+    assert np.array_equal(Engine(tiny_model, threads=1)(plane), Engine(weights, threads=1)(plane))
