@@ -4,19 +4,19 @@ import os
 import random
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 
 import pytest
 
-from vidsr.cores import Machine, describe_machine, parse_cpu_list, plan_cores, stray_threads, usable_cpus
+from vidsr.cores import Machine, Share, describe_machine, parse_cpu_list, plan_cores, stray_threads, usable_cpus
 
 V1 = "9:memory:/other\n1:cpu:/job/step\n0::/\n"
 
 
 def machine(cpus: Iterable[int], *, cores: int, nodes: int = 1, quota: float | None = None) -> Machine:
-    """A machine numbered as Linux does: CPU n and n + cores are siblings, the cores are split evenly over the nodes."""
+    """Numbered as Linux does: CPU n and n + cores are siblings, the cores are split evenly over the nodes."""
     allowed = frozenset(cpus)
     node_of = {cpu: cpu % cores * nodes // cores for cpu in allowed}
     core_of = {cpu: (node_of[cpu], cpu % cores) for cpu in allowed}
@@ -45,13 +45,13 @@ def quota_of(root: Path, files: Mapping[str, str]) -> float | None:
     return describe_machine(write_tree(root, files), mask=frozenset({0})).quota
 
 
-def in_order(plan: Iterable[frozenset[int]]) -> list[list[int]]:
-    """The plan in a form that can be read and compared."""
-    return [sorted(worker) for worker in plan]
+def in_order(plan: Iterable[Share]) -> list[list[int]]:
+    """The CPUs of each worker in a form that can be read and compared."""
+    return [sorted(share.cpus) for share in plan]
 
 
-def disjoint(workers: Iterable[frozenset[int]]) -> bool:
-    return not any(a & b for a, b in combinations(workers, 2))
+def disjoint(plan: Iterable[Share]) -> bool:
+    return not any(a.cpus & b.cpus for a, b in combinations(plan, 2))
 
 
 # What the machine is
@@ -175,23 +175,31 @@ def test_two_cores_are_two_workers_of_one_thread() -> None:
 
 def test_sixty_four_cores_on_two_sockets_are_sixteen_workers_of_four_threads() -> None:
     plan = plan_cores(machine(range(128), cores=64, nodes=2))
-    assert len(plan) == 16 and all(len(worker) == 4 for worker in plan)
-    assert frozenset().union(*plan) == set(range(64))
+    assert [len(share.cpus) for share in plan] == [4] * 16
+    assert frozenset().union(*(share.cpus for share in plan)) == set(range(64))
     assert disjoint(plan)
 
 
-def test_a_quota_of_seven_and_a_half_leaves_seven_cores_of_one_node() -> None:
-    limited = machine(range(96), cores=96, nodes=2, quota=7.5)
-    assert usable_cpus(limited) == [list(range(7))]
-    assert in_order(plan_cores(limited)) == [[cpu] for cpu in range(7)]
+def test_a_quota_of_seven_and_a_half_leaves_seven_threads_on_any_of_the_96_cores() -> None:
+    plan = plan_cores(machine(range(96), cores=96, nodes=2, quota=7.5))
+    assert plan == (Share(threads=1, cpus=frozenset(range(96))),) * 7
 
 
-def test_a_quota_is_taken_from_the_largest_node_first() -> None:
-    assert usable_cpus(machine([0, 1, 4, 5, 6, 7], cores=8, nodes=2, quota=5)) == [[4, 5, 6, 7], [0]]
+def test_a_quota_is_shared_among_the_workers() -> None:
+    plan = plan_cores(machine(range(96), cores=96, nodes=2, quota=7.5), workers=2)
+    assert [share.threads for share in plan] == [3, 3]
 
 
-def test_a_quota_below_one_leaves_one_core() -> None:
-    assert in_order(plan_cores(machine(range(8), cores=8, quota=0.5))) == [[0]]
+def test_a_quota_below_one_leaves_one_thread() -> None:
+    assert plan_cores(machine(range(8), cores=8, quota=0.5)) == (Share(threads=1, cpus=frozenset(range(8))),)
+
+
+def test_a_quota_of_no_less_than_the_cores_changes_nothing() -> None:
+    assert in_order(plan_cores(machine(range(2), cores=2, quota=2.0))) == [[0], [1]]
+
+
+def test_the_largest_node_comes_first() -> None:
+    assert usable_cpus(machine([0, 1, 4, 5, 6, 7], cores=8, nodes=2)) == [[4, 5, 6, 7], [0, 1]]
 
 
 def test_a_cpuset_with_holes_gives_the_lowest_allowed_sibling_of_each_core() -> None:
@@ -208,7 +216,8 @@ def test_one_worker_stays_on_one_node() -> None:
 
 def test_three_workers_on_two_nodes_get_fewer_threads_rather_than_the_same_cores() -> None:
     plan = plan_cores(machine(range(64), cores=64, nodes=2), workers=3)
-    assert [len(worker) for worker in plan] == [16, 16, 16] and disjoint(plan)
+    assert [len(share.cpus) for share in plan] == [16, 16, 16]
+    assert disjoint(plan)
 
 
 def test_few_workers_are_spread_over_the_nodes() -> None:
@@ -246,17 +255,27 @@ def test_any_plan_on_any_machine_keeps_the_rules() -> None:
 def check_plan(found: Machine, wanted: int | None, threads: int | None) -> None:
     plan = plan_cores(found, workers=wanted, threads=threads)
     sizes = [len(node) for node in usable_cpus(found)]
-    each = len(plan[0])
-    assert all(len(worker) == each and worker <= found.cpus for worker in plan)
-    assert all(len({found.node_of[cpu] for cpu in worker}) == 1 for worker in plan)
-    used = frozenset().union(*plan)
-    assert len({found.core_of[cpu] for cpu in used}) == len(used), "one thread a physical core"
-    assert found.quota is None or len(used) <= max(1, found.quota)
+    allowed = max(1, int(found.quota or 1))
+    if found.quota is not None and allowed < sum(sizes):
+        sizes = [allowed]
+        assert all(share.cpus == found.cpus for share in plan)
+    else:
+        check_cpus(found, plan, sizes)
+    each = plan[0].threads
+    assert all(share.threads == each for share in plan)
     assert len(plan) == wanted if wanted else len(plan) == sum(size // each for size in sizes)
     assert threads is None or each == min(threads, max(sizes))
-    assert disjoint(plan) == (len(plan) <= sum(size // each for size in sizes))
     if threads is None:
-        assert disjoint(plan) == (len(plan) <= sum(sizes)) and (wanted is not None or len(plan) <= 16)
+        assert wanted or len(plan) <= 16
+        assert each * len(plan) <= sum(sizes) or each == 1
+
+
+def check_cpus(found: Machine, plan: Sequence[Share], sizes: Sequence[int]) -> None:
+    assert all(len(share.cpus) == share.threads and share.cpus <= found.cpus for share in plan)
+    assert all(len({found.node_of[cpu] for cpu in share.cpus}) == 1 for share in plan)
+    used = frozenset().union(*(share.cpus for share in plan))
+    assert len({found.core_of[cpu] for cpu in used}) == len(used), "one thread a physical core"
+    assert disjoint(plan) == (len(plan) <= sum(size // plan[0].threads for size in sizes))
 
 
 # Masks
@@ -266,12 +285,12 @@ import os, sys, threading
 from vidsr.cores import confine, stray_threads
 
 end = threading.Event()
-early = threading.Thread(target=end.wait)
+early = threading.Thread(target=end.wait, daemon=True)
 early.start()
 one = frozenset({min(os.sched_getaffinity(0))})
-assert sorted(stray_threads(one)) == sorted([os.getpid(), early.native_id])
+assert {os.getpid(), early.native_id} <= set(stray_threads(one))
 confine(one)
-late = threading.Thread(target=end.wait)
+late = threading.Thread(target=end.wait, daemon=True)
 late.start()
 assert stray_threads(one) == []
 assert all(os.sched_getaffinity(thread.native_id) == one for thread in (early, late))

@@ -1,11 +1,13 @@
 """Which CPUs a worker gets, planned from what this process may really use.
 
-Nobody else looks: OpenVINO ignores the quota of `docker --cpus`, and every process that runs it, left alone, pins from CPU 0.
+Nobody else looks: OpenVINO ignores the quota of `docker --cpus`, and every process that runs it, left alone, pins
+from CPU 0.
 """
 
 import math
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path, PurePosixPath
@@ -28,6 +30,15 @@ class Machine:
     """CPUs' worth of time the cgroup and its ancestors allow, None without a limit."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Share:
+    """What one worker gets: so many threads on these CPUs."""
+
+    threads: int
+    cpus: frozenset[int]
+    """As many as threads; under a quota all that are allowed, for the scheduler to choose from."""
+
+
 def describe_machine(root: Path = Path("/"), *, mask: frozenset[int] | None = None) -> Machine:
     """What this process may use, by its affinity mask (or `mask`) and /proc and /sys under `root`.
 
@@ -46,36 +57,34 @@ def describe_machine(root: Path = Path("/"), *, mask: frozenset[int] | None = No
 
 
 def usable_cpus(machine: Machine) -> list[list[int]]:
-    """One CPU a physical core, its lowest, in a list for each NUMA node; no more than the quota, at least 1.
-
-    The largest node comes first, so that a quota leaves whole nodes rather than pieces of several.
-    """
+    """One CPU a physical core, its lowest, in a list for each NUMA node, the largest node first."""
     nodes: dict[int, dict[tuple[int, int], int]] = {}
     for cpu in sorted(machine.cpus):
         nodes.setdefault(machine.node_of[cpu], {}).setdefault(machine.core_of[cpu], cpu)
-    left = len(machine.cpus) if machine.quota is None else max(1, math.floor(machine.quota))
-    usable = []
-    for _, cores in sorted(nodes.items(), key=lambda item: (-len(item[1]), item[0])):
-        usable.append(list(cores.values())[:left])
-        left -= len(usable[-1])
-    return [node for node in usable if node]
+    largest_first = sorted(nodes.items(), key=lambda item: (-len(item[1]), item[0]))
+    return [list(cores.values()) for _, cores in largest_first]
 
 
-def plan_cores(
-    machine: Machine, *, workers: int | None = None, threads: int | None = None
-) -> tuple[frozenset[int], ...]:
-    """The CPUs of each worker: `threads` of them, on one NUMA node, shared only when there are too few for all.
+def plan_cores(machine: Machine, *, workers: int | None = None, threads: int | None = None) -> tuple[Share, ...]:
+    """The share of each worker: `threads` CPUs of one NUMA node, in two shares only when there are too few for all.
 
     By default there are as many workers as fit, 16 at most. A worker across nodes would pull its memory over the
-    interconnect, so `threads` is cut to the largest node. Raises ValueError when either number is below 1.
+    interconnect, so `threads` is cut to the largest node. Under a quota that leaves less than the cores only the
+    threads are shared out: containers on one host see the same CPUs, and would all choose the same few of them.
+    Raises ValueError when either number is below 1.
     """
     if workers is not None and workers < 1:
         raise ValueError(f"{workers = } must be >= 1")
     if threads is not None and threads < 1:
         raise ValueError(f"{threads = } must be >= 1")
     nodes = usable_cpus(machine)
+    cores = sum(map(len, nodes))
+    allowed = cores if machine.quota is None else min(cores, max(1, math.floor(machine.quota)))
+    if allowed < cores:
+        nodes = [list(range(allowed))]  # places for threads, not CPUs
     threads = min(threads or _default_threads(nodes, workers), max(map(len, nodes)))
-    return _deal(nodes, workers=workers or _fitting(nodes, threads), threads=threads)
+    plan = _deal(nodes, workers=workers or _fitting(nodes, threads), threads=threads)
+    return tuple(Share(threads=threads, cpus=cpus if allowed == cores else machine.cpus) for cpus in plan)
 
 
 def confine(cpus: frozenset[int]) -> None:
@@ -84,11 +93,11 @@ def confine(cpus: frozenset[int]) -> None:
     Call it before OpenVINO's CPU plugin is touched: the plugin caches the mask, and later pins threads outside it.
     Raises OSError when the process may use none of `cpus`.
     """
-    for tid in _thread_ids("self"):
-        try:
-            os.sched_setaffinity(tid, cpus)
-        except ProcessLookupError:
-            pass  # the thread ended meanwhile
+    os.sched_setaffinity(0, cpus)
+    while strays := stray_threads(cpus):  # again: one that was still to be reached may have started another
+        for tid in strays:
+            with suppress(ProcessLookupError):  # it ended meanwhile
+                os.sched_setaffinity(tid, cpus)
 
 
 def stray_threads(cpus: frozenset[int], pid: int | None = None) -> list[int]:

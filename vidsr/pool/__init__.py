@@ -3,13 +3,17 @@
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vidsr.cores import describe_machine, plan_cores
 from vidsr.engine import Engine
+from vidsr.errors import WorkerError
 from vidsr.model.weights import Weights
+from vidsr.model.zoo import load_model
 from vidsr.settings import PoolSettings
 
 Plane = NDArray[np.uint8] | NDArray[np.uint16]
@@ -18,10 +22,14 @@ Plane = NDArray[np.uint8] | NDArray[np.uint16]
 class Pool(Protocol):
     """What the pipeline asks of a pool, and the facts of the run that a report wants."""
 
-    workers: int
     restarts: int
     quarantined: list[int]
     engine_s: float
+
+    @property
+    def workers(self) -> int:
+        """How many processes enlarge; 0 where it is this one."""
+        ...
 
     def map(self, planes: Iterable[Plane], depth: int) -> Iterator[Plane]:
         """Each (H, W) plane of `depth` bits, scale times as large, in order.
@@ -41,26 +49,39 @@ class ThisProcess:
     def __init__(self, weights: Weights, threads: int | None = None) -> None:
         self.quarantined: list[int] = []
         self.engine_s = 0.0
-        self._engine = Engine(weights, threads=threads or 0)
+        (share,) = plan_cores(describe_machine(), workers=1, threads=threads)
+        self._engine = Engine(weights, threads=share.threads)
 
     def map(self, planes: Iterable[Plane], depth: int) -> Iterator[Plane]:
         """As `Pool.map`, one plane at a time."""
-        for plane in planes:
+        for index, plane in enumerate(planes):
             began = time.perf_counter()
-            result = self._engine(plane, depth)
+            try:
+                result = self._engine(plane, depth)
+            except Exception as error:  # as a worker's: what goes wrong with a plane is told with its index
+                raise WorkerError(f"frame {index}: {error}", index) from error
             self.engine_s += time.perf_counter() - began
             yield result
 
 
 def open_pool(
-    weights: Weights, settings: PoolSettings, *, fallback: Callable[[Plane], Plane]
+    model: str | Weights,
+    settings: PoolSettings = PoolSettings(),
+    *,
+    fallback: Callable[[Plane], Plane] | None = None,
 ) -> AbstractContextManager[Pool]:
     """The pool that the settings ask for, to be closed by `with`; Ray is loaded only for a pool that needs it.
 
-    `fallback` enlarges the plane that killed two workers.
+    `model` is a name of the zoo, the path of a weight file, or weights. `fallback` enlarges the plane that killed two
+    workers, by default each pixel as it is.
     """
+    weights = load_model(model) if isinstance(model, str) else model
     if settings.workers == 0:
         return nullcontext(ThisProcess(weights, settings.threads))
     from vidsr.pool.ray_pool import RayPool
 
-    return RayPool(weights, settings, fallback=fallback)
+    return RayPool(weights, settings, fallback=fallback or partial(_repeated, scale=weights.architecture.scale))
+
+
+def _repeated(plane: Plane, scale: int) -> Plane:
+    return plane.repeat(scale, axis=0).repeat(scale, axis=1)

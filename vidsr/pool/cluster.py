@@ -8,16 +8,24 @@ import signal
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import ray
+from ray._private.node import Node
+from ray._private.parameter import RayParams
 from ray._private.worker import global_worker
-from ray._raylet import AuthenticationMode, AuthenticationTokenLoader, Config, get_authentication_mode
+from ray._raylet import (  # type: ignore[attr-defined]
+    AuthenticationMode,
+    AuthenticationTokenLoader,
+    Config,
+    get_authentication_mode,
+)
 
 from vidsr.errors import WorkerError
 
-OBJECT_STORE_BYTES = 512 << 20  # planes in flight: 32 MB a 4K frame in and out, a dozen of them, and room
+# Bounds, taken up only by planes in flight: of 4K at x2 each is 41 MB in and out, and 16 workers have 32 of them.
+LEAST_STORE_BYTES, MOST_STORE_BYTES = 512 << 20, 2 << 30
 
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -35,61 +43,103 @@ def cluster(address: str | None) -> Iterator[None]:
     """
     if ray.is_initialized():
         yield
-        return
-    with _joined(address) if address else _private():
-        yield
+    elif address is None:
+        with _private() as ours, _connected(ours):
+            yield
+    elif "RAY_AUTH_MODE" not in os.environ:
+        raise WorkerError(f"{address}: set RAY_AUTH_MODE=token (or disabled, where the network is private) to join it")
+    else:
+        with _environment(_QUIET), _connected(address):
+            yield
 
 
 @contextmanager
-def _private() -> Iterator[None]:
-    """A local Ray whose ports, which listen on every interface, answer to nobody without our token."""
+def _private() -> Iterator[str]:
+    """The address of a Ray whose ports, which listen on every interface, answer to nobody without our token."""
     home = Path(tempfile.mkdtemp(prefix="vidsr-", dir="/tmp"))  # short: socket paths below it end at 107 bytes
-    token = home / "token"
-    with os.fdopen(os.open(token, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
-        file.write(secrets.token_hex(32))
     try:
-        with _environment({**_QUIET, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token)}):
+        with _environment({**_QUIET, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": _new_token(home)}):
             # Ray reads both once, at import; a process may open one pool after another.
             Config.initialize("")
             AuthenticationTokenLoader.instance().reset_cache()
             if get_authentication_mode() != AuthenticationMode.TOKEN:
                 raise WorkerError("Ray does not ask for a token, and would answer to anyone on the network")
+            node = _start(home / "ray")  # Ray opens this folder to all; the one above it stays ours
             try:
-                with _signals_kept():
-                    ray.init(
-                        num_cpus=0,  # cores are planned by us; Ray starts no worker ahead
-                        include_dashboard=False,
-                        object_store_memory=OBJECT_STORE_BYTES,
-                        log_to_driver=False,
-                        logging_level=logging.ERROR,
-                        _temp_dir=str(home / "ray"),  # Ray opens this folder to all; the one above it stays ours
-                    )
-            except Exception as error:
-                raise WorkerError(f"Ray does not start on this machine: {error}") from error
-            _hush()
-            try:
-                yield
+                yield node.address
             finally:
-                ray.shutdown()
+                _end(node)
     finally:
         shutil.rmtree(home, ignore_errors=True)
 
 
+def _new_token(home: Path) -> str:
+    """The path of a new token that only we can read."""
+    path = home / "token"
+    with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
+        file.write(secrets.token_hex(32))
+    return str(path)
+
+
+class _Node(Node):
+    """A Ray without its web server, which `ray.init` waits for even with the dashboard off."""
+
+    def start_api_server(self, *, include_dashboard: bool | None, raise_on_failure: bool) -> None:
+        self._webui_url = ""
+
+
+def _start(folder: Path) -> Node:
+    """A Ray without what serves nobody here: by `ray.init` it takes 2 s longer to come and go, and 130 MB more."""
+    params = RayParams(
+        num_cpus=0,  # cores are planned by us; Ray starts no worker ahead
+        # Where it does not fit into /dev/shm, Ray puts all of it on a disk.
+        object_store_memory=max(LEAST_STORE_BYTES, min(MOST_STORE_BYTES, shutil.disk_usage("/dev/shm").free // 2)),
+        temp_dir=str(folder),
+        include_dashboard=False,
+        include_log_monitor=False,  # type: ignore[arg-type]
+        no_monitor=True,  # of the autoscaler
+    )
+    # Ray's processes inherit the mask: a SIGTERM to the whole group, as systemd sends it, must leave us the workers to
+    # finish the file with. Ray itself does the same about SIGINT.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    try:
+        return _Node(params, head=True, shutdown_at_exit=False)
+    except Exception as error:
+        raise WorkerError(f"Ray does not start on this machine: {error}") from error
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _end(node: Node) -> None:
+    """Nothing of it is left, neither its processes nor the children of those."""
+    parents = [info.process.pid for infos in node.all_processes.values() for info in infos]
+    children = [child for parent in parents for child in _children(parent)]
+    node.kill_all_processes(check_alive=False)
+    for child in children:
+        with suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
+
+
+def _children(pid: int) -> list[int]:
+    found: list[int] = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(OSError):  # that thread has ended
+            found += map(int, task.read_text().split())
+    return found
+
+
 @contextmanager
-def _joined(address: str) -> Iterator[None]:
-    if os.environ.get("RAY_AUTH_MODE") is None:
-        raise WorkerError(f"{address}: set RAY_AUTH_MODE=token (or disabled, where the network is private) to join it")
-    with _environment(_QUIET):
-        try:
-            with _signals_kept():
-                ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-                _hush()
-        except Exception as error:
-            raise WorkerError(f"no Ray cluster to join at {address}: {error}") from error
-        try:
-            yield
-        finally:
-            ray.shutdown()
+def _connected(address: str) -> Iterator[None]:
+    try:
+        with _signals_kept():
+            ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
+        _hush()
+    except Exception as error:
+        raise WorkerError(f"no Ray cluster to join at {address}: {error}") from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
 
 
 @contextmanager
@@ -110,8 +160,8 @@ def _environment(values: dict[str, str]) -> Iterator[None]:
 def _hush() -> None:
     """Stop the thread that prints what Ray thinks of a lost worker, to stdout at that: the pool says it itself."""
     global_worker.threads_stopped.set()
-    global_worker.gcs_error_subscriber.close()
-    global_worker.listener_thread.join()
+    global_worker.gcs_error_subscriber.close()  # type: ignore[attr-defined]
+    global_worker.listener_thread.join()  # type: ignore[attr-defined]
 
 
 @contextmanager

@@ -17,7 +17,7 @@ import ray
 from numpy.typing import NDArray
 from ray.actor import ActorHandle
 
-from vidsr.cores import plan_cores
+from vidsr.cores import Share, describe_machine, plan_cores
 from vidsr.errors import WorkerError
 from vidsr.flow import windowed
 from vidsr.model.weights import Weights
@@ -46,10 +46,10 @@ _LOST = (
 
 @dataclass(kw_only=True)
 class _Seat:
-    """The cores of a worker, and the actor that holds them now."""
+    """A share of the machine, and the actor that has it now."""
 
-    cpus: frozenset[int]
-    actor: "ActorHandle[Worker]"
+    share: Share
+    actor: ActorHandle[Worker]
     place: Place
 
 
@@ -106,20 +106,18 @@ class RayPool:
     def map(self, planes: Iterable[Plane], depth: int) -> Iterator[Plane]:
         """As `Pool.map`: at most `DEPTH` planes a worker are taken ahead of the one that is handed out."""
         self._flight.clear()
-        submit = partial(self._submit, depth=depth)
-        return windowed(submit, self._collect, enumerate(planes), self.workers * DEPTH)
+        return windowed(partial(self._submit, depth=depth), self._collect, enumerate(planes), self.workers * DEPTH)
 
     def strays(self) -> list[int]:
         """The threads of all workers that may run outside their cores."""
-        return [thread for seat in self._seats for thread in ray.get(seat.actor.strays.remote(), timeout=START_S)]
+        found: list[list[int]] = ray.get([seat.actor.strays.remote() for seat in self._seats], timeout=START_S)
+        return [thread for threads in found for thread in threads]
 
     def _submit(self, item: tuple[int, Plane], depth: int) -> _Job:
         index, plane = item
-        load = Counter(id(job.seat) for job in self._flight)
-        seat = min(self._seats, key=lambda seat: load[id(seat)])
-        plane = np.ascontiguousarray(plane)
-        result = seat.actor.enlarge.remote(plane, depth)
-        job = _Job(index=index, plane=plane, depth=depth, seat=seat, result=result)
+        seat = min(self._seats, key=lambda seat: sum(job.seat is seat for job in self._flight))
+        plane = np.asanyarray(plane, order="C")  # in one piece a plane is shared with the worker, not copied
+        job = _Job(index=index, plane=plane, depth=depth, seat=seat, result=seat.actor.enlarge.remote(plane, depth))
         self._flight.append(job)
         return job
 
@@ -156,51 +154,56 @@ class RayPool:
             raise WorkerError(message, culprit.index)
         seat = culprit.seat
         log.warning("worker %d %s at frame %d; it is replaced", seat.place.pid, reason, culprit.index)
-        self._end(seat)
         self.restarts += 1
         try:
+            self._end(seat)
             seat.actor = self._actor()
-            seat.place = ray.get(seat.actor.place.remote(), timeout=START_S)
-            ray.get(seat.actor.start.remote(self._weights, seat.cpus), timeout=START_S)
+            (seat.place,) = ray.get([seat.actor.place.remote()], timeout=START_S)
+            ray.get(seat.actor.start.remote(self._weights, seat.share), timeout=START_S)
+        except _LOST:
+            self._replace(culprit, "died before it began")
         except ray.exceptions.RayError as error:
-            raise WorkerError(f"no new worker to be had at frame {culprit.index}: {error}", culprit.index) from error
-        for job in self._flight:
-            if job.seat is seat and job.deaths < DEATHS_PER_FRAME:
-                job.result = seat.actor.enlarge.remote(job.plane, job.depth)
+            message = f"no new worker to be had at frame {culprit.index}: {_first_line(error)}"
+            raise WorkerError(message, culprit.index) from error
+        else:
+            for job in self._flight:
+                if job.seat is seat and job.deaths < DEATHS_PER_FRAME:
+                    job.result = seat.actor.enlarge.remote(job.plane, job.depth)
 
     def _seated(self) -> list[_Seat]:
         """A seat for every worker: the actors say where they are, and each node's cores are shared among its own."""
         try:
             actors = [self._actor() for _ in range(self._count())]
             places: list[Place] = ray.get([actor.place.remote() for actor in actors], timeout=START_S)
-            seats = []
-            for node, count in Counter(place.node for place in places).items():
-                here = [(actor, place) for actor, place in zip(actors, places, strict=True) if place.node == node]
-                cores = plan_cores(here[0][1].machine, workers=count, threads=self._settings.threads)
-                seats += [
-                    _Seat(cpus=cpus, actor=actor, place=place)
-                    for cpus, (actor, place) in zip(cores, here, strict=True)
-                ]
-            ray.get([seat.actor.start.remote(self._weights, seat.cpus) for seat in seats], timeout=START_S)
+            machines = {place.node: place.machine for place in places}
+            counts = Counter(place.node for place in places)
+            plans = {
+                node: iter(plan_cores(machine, workers=counts[node], threads=self._settings.threads))
+                for node, machine in machines.items()
+            }
+            seats = [
+                _Seat(share=next(plans[place.node]), actor=actor, place=place)
+                for actor, place in zip(actors, places, strict=True)
+            ]
+            ray.get([seat.actor.start.remote(self._weights, seat.share) for seat in seats], timeout=START_S)
         except ray.exceptions.RayTaskError as error:
             raise WorkerError(f"a worker does not start: {error.cause}") from error
         except ray.exceptions.RayError as error:
-            raise WorkerError(f"the workers do not start: {error}") from error
+            raise WorkerError(f"the workers do not start: {_first_line(error)}") from error
         return seats
 
     def _count(self) -> int:
-        from vidsr.cores import describe_machine
-
         if self._settings.workers:
             return self._settings.workers
         if self._settings.ray_address:
-            return max(1, int(ray.cluster_resources().get("CPU", 1)) // (self._settings.threads or 1))
+            cpus = int(ray.cluster_resources().get("CPU", 1))  # type: ignore[no-untyped-call]
+            return max(1, cpus // (self._settings.threads or 1))
         return len(plan_cores(describe_machine(), threads=self._settings.threads))
 
-    def _actor(self) -> "ActorHandle[Worker]":
+    def _actor(self) -> ActorHandle[Worker]:
         cpus = (self._settings.threads or 1) if self._settings.ray_address else 0
         options = {"num_cpus": cpus, "scheduling_strategy": "SPREAD", "max_restarts": 0, "max_task_retries": 0}
-        return ray.remote(Worker).options(**options, enable_task_events=False).remote()
+        return ray.remote(Worker).options(**options, enable_task_events=False).remote()  # type: ignore[return-value]
 
     def _end(self, seat: _Seat) -> None:
         """No process is left: Ray does not end one that is stopped, a SIGKILL does."""
@@ -213,3 +216,7 @@ class RayPool:
         for seat in self._seats:
             with suppress(Exception):  # the cluster may be gone; nothing of ours is left then either
                 self._end(seat)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]

@@ -8,7 +8,7 @@ import numpy as np
 import ray
 from numpy.typing import NDArray
 
-from vidsr.cores import Machine, confine, describe_machine, stray_threads
+from vidsr.cores import Machine, Share, confine, describe_machine, stray_threads
 from vidsr.engine import Engine
 from vidsr.model.weights import Weights
 
@@ -25,17 +25,17 @@ class Place:
 
 
 class Worker:
-    """An engine that is started in two steps: first it says where it is, then it is told its cores."""
+    """An engine that is started in two steps: first it says where it is, then it is told its share."""
 
     def place(self) -> Place:
         """The node, the process and what this process may use of the machine."""
         return Place(node=ray.get_runtime_context().get_node_id(), pid=os.getpid(), machine=describe_machine())
 
-    def start(self, weights: Weights, cpus: frozenset[int]) -> None:
-        """Make the engine on these cores. The mask comes first: OpenVINO keeps the one it finds at first use."""
-        confine(cpus)
-        self._cpus = cpus
-        self._engine = Engine(weights, threads=len(cpus))
+    def start(self, weights: Weights, share: Share) -> None:
+        """Make the engine on its cores. The mask comes first: OpenVINO keeps the one it finds at first use."""
+        confine(share.cpus)
+        self._cpus = share.cpus
+        self._engine = Engine(weights, threads=share.threads)
 
     def enlarge(self, plane: Plane, depth: int) -> tuple[Plane, float]:
         """The enlarged plane and the seconds it took."""
