@@ -2,8 +2,8 @@
 
   python tools/train_zoo.py --data DIR --work DIR [--threads N] [--scale 2 3 4]
 
-DIR holds `train/` (one folder a set) and `val/` as tools/README.md says. A run that was stopped goes on from its
-checkpoints in --work; the weights and their card appear in vidsr/model/zoo when a scale is done.
+DIR holds `train/`, with a folder for each set that `folders` names, and `val/`. A run that was stopped goes on from
+its checkpoints in --work; the weights appear in vidsr/model/zoo when a scale is done.
 """
 
 import argparse
@@ -77,6 +77,7 @@ def write(
 
 
 def main() -> None:
+    """Train the scales that are asked for, one after the other."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)

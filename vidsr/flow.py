@@ -2,15 +2,13 @@
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from queue import Empty, Full, Queue
+from collections.abc import Callable, Generator, Iterable, Iterator
+from queue import SimpleQueue
 from typing import TypeVar
 
 Item = TypeVar("Item")
 Job = TypeVar("Job")
 Result = TypeVar("Result")
-
-_POLL_S = 0.1
 
 
 def windowed(
@@ -39,50 +37,34 @@ def windowed(
         raise fault
 
 
-def ahead(items: Iterable[Item], depth: int) -> Iterator[Item]:
+def ahead(items: Iterable[Item], depth: int) -> Generator[Item]:
     """The same items, made in a thread of their own up to `depth` ahead of whoever takes them.
 
-    An exception of `items` is raised here, after the items before it. Close the generator to stop the thread.
+    An exception of `items` is raised here, after the items before it. Closing the generator stops the thread, once
+    the item that it makes just then is made.
     """
-    queue: Queue[tuple[Item] | BaseException | None] = Queue(depth)
-    stop = threading.Event()
-
-    def put(entry: tuple[Item] | BaseException | None) -> None:
-        while not stop.is_set():
-            try:
-                return queue.put(entry, timeout=_POLL_S)
-            except Full:
-                continue
+    queue: SimpleQueue[tuple[Item] | BaseException | None] = SimpleQueue()
+    room, stop = threading.Semaphore(depth), threading.Event()
 
     def fill() -> None:
         try:
-            for item in items:
-                put((item,))
-                if stop.is_set():
-                    return
-            put(None)
+            source = iter(items)
+            while room.acquire() and not stop.is_set():
+                queue.put((next(source),))
+        except StopIteration:
+            queue.put(None)
         except BaseException as error:
-            put(error)
+            queue.put(error)
 
     thread = threading.Thread(target=fill, name="ahead", daemon=True)
     thread.start()
     try:
-        yield from _taken(queue, thread)
+        while (entry := queue.get()) is not None:
+            if isinstance(entry, BaseException):
+                raise entry
+            room.release()
+            yield entry[0]
     finally:
         stop.set()
+        room.release()
         thread.join()
-
-
-def _taken(queue: Queue[tuple[Item] | BaseException | None], thread: threading.Thread) -> Iterator[Item]:
-    while True:
-        try:
-            entry = queue.get(timeout=_POLL_S)
-        except Empty:
-            if not thread.is_alive() and queue.empty():
-                raise RuntimeError("the thread that reads ahead is gone") from None
-            continue
-        if entry is None:
-            return
-        if isinstance(entry, BaseException):
-            raise entry
-        yield entry[0]

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 
 import numpy as np
 import torch
@@ -57,14 +58,15 @@ def train(
     """The averaged network after the schedule; what `checkpoint` holds of it is not done again.
 
     `validate` gets the averaged network every so many steps, for the log alone.
-    Raises TrainingError when the loss is not finite.
+    Raises TrainingError when the loss is not finite, or the checkpoint is of another network or damaged.
     """
     architecture = network.architecture
     patches = Patches(
         pairs, scale=architecture.scale, halo=architecture.halo, patch=schedule.patch, batch=schedule.batch
     )
-    learnt = network.tail if schedule.tail_only else network
-    optimizer = torch.optim.Adam(learnt.parameters(), betas=(0.9, 0.99))
+    network.body.requires_grad_(not schedule.tail_only)
+    learnt = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.Adam(learnt, betas=(0.9, 0.99))
     average = copy.deepcopy(network)
     first = _resume(checkpoint, network, average, optimizer)
     began = time.monotonic()
@@ -75,8 +77,8 @@ def train(
         if not torch.isfinite(loss):
             raise TrainingError(f"the loss is {loss.item()} at step {step} of {architecture}")
         optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(learnt.parameters(), 1.0)
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(learnt, 1.0)
         optimizer.step()
         _average(average, network, min(schedule.average, (step + 1) / (step + 10)))
         if (step + 1) % every == 0 or step + 1 == schedule.steps:
@@ -116,8 +118,11 @@ def _save(path: Path, step: int, network: Network, average: Network, optimizer: 
 def _resume(path: Path, network: Network, average: Network, optimizer: torch.optim.Adam) -> int:
     if not path.exists():
         return 0
-    state = torch.load(path, weights_only=True)
-    network.load_state_dict(state["network"])
-    average.load_state_dict(state["average"])
-    optimizer.load_state_dict(state["optimizer"])
-    return int(state["step"])
+    try:
+        state = torch.load(path, weights_only=True)
+        network.load_state_dict(state["network"])
+        average.load_state_dict(state["average"])
+        optimizer.load_state_dict(state["optimizer"])
+        return int(state["step"])
+    except (RuntimeError, ValueError, KeyError, EOFError, UnpicklingError) as error:
+        raise TrainingError(f"{path}: no checkpoint of {network.architecture} ({error})") from error

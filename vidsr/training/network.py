@@ -8,6 +8,8 @@
 """
 
 import math
+from collections.abc import Iterable
+from typing import cast
 
 import numpy as np
 import torch
@@ -24,6 +26,8 @@ WIDTH = 256
 class CollapsibleKernel(nn.Module):
     """A (outputs, inputs, k, k) kernel as the product of an expansion and a projection."""
 
+    start: Tensor
+
     def __init__(self, outputs: int, inputs: int, kernel: int, gain: float = 1.0) -> None:
         super().__init__()
         self.expand = nn.Parameter(torch.randn(WIDTH, inputs, kernel, kernel) / math.sqrt(inputs * kernel**2))
@@ -34,6 +38,7 @@ class CollapsibleKernel(nn.Module):
         self.register_buffer("start", start)
 
     def forward(self) -> Tensor:
+        """The kernel: a few einsums on weights, cheap beside one convolution."""
         return self.start + torch.einsum("ow,wiyx->oiyx", self.project, self.expand)
 
     def collapse_to(self, kernel: Tensor) -> None:
@@ -52,11 +57,14 @@ class Layer(nn.Module):
         self.slope = nn.Parameter(torch.full((shape.outputs,), 0.25))
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, outputs, H - k + 1, W - k + 1) from (N, inputs, H, W)."""
         return functional.prelu(functional.conv2d(x, self.kernel(), self.bias), self.slope)
 
 
 class Tail(nn.Module):
     """The deconvolution, computed as s² sub-pixel convolutions."""
+
+    index: Tensor
 
     def __init__(self, inputs: int, scale: int, kernel: int) -> None:
         super().__init__()
@@ -75,6 +83,8 @@ class Tail(nn.Module):
 class Network(nn.Module):
     """An `Architecture` that learns."""
 
+    bicubic: Tensor
+
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
         self.architecture = architecture
@@ -91,15 +101,19 @@ class Network(nn.Module):
         """(N, 1, scale*H, scale*W) from (N, 1, H + 2*halo, W + 2*halo)."""
         base = functional.conv2d(_trim(x, self.architecture.halo - BICUBIC_REACH), self.bicubic)
         x = _trim(x, self.surplus)
-        for layer in self.body.values():
+        for _, layer in self._layers:
             x = layer(x)
         return functional.pixel_shuffle(base + self.tail(x), self.architecture.scale)
+
+    @property
+    def _layers(self) -> Iterable[tuple[str, Layer]]:
+        return cast(Iterable[tuple[str, Layer]], self.body.items())
 
     @torch.no_grad()
     def tensors(self) -> dict[str, NDArray[np.float32]]:
         """The collapsed weights, by the names of `Architecture.shapes`."""
         result: dict[str, Tensor] = {}
-        for name, layer in self.body.items():
+        for name, layer in self._layers:
             result |= {f"{name}.weight": layer.kernel(), f"{name}.bias": layer.bias, f"{name}.slope": layer.slope}
         name = self.architecture.tail.name
         result |= {f"{name}.weight": self.tail.kernel().transpose(0, 1), f"{name}.bias": self.tail.bias}
@@ -109,7 +123,7 @@ class Network(nn.Module):
     def load_tensors(self, tensors: dict[str, NDArray[np.float32]]) -> None:
         """Continue from collapsed weights; layers that `tensors` does not name keep their start."""
         weights = {name: torch.from_numpy(tensor) for name, tensor in tensors.items()}
-        for name, layer in self.body.items():
+        for name, layer in self._layers:
             if f"{name}.weight" in weights:
                 layer.kernel.collapse_to(weights[f"{name}.weight"])
                 layer.bias.copy_(weights[f"{name}.bias"])

@@ -1,0 +1,66 @@
+"""The torch network and the engine are one function; weights travel between them unchanged."""
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from vidsr.engine import Engine
+from vidsr.model.architecture import fsrcnn
+from vidsr.model.weights import Weights
+from vidsr.training.network import Network
+
+
+def network(scale: int, dimensions: tuple[int, int, int] = (16, 8, 2), seed: int = 0) -> Network:
+    torch.manual_seed(seed)
+    made = Network(fsrcnn(*dimensions, scale=scale))
+    with torch.no_grad():
+        for layer in made.body.values():
+            layer.bias.normal_(0, 0.05)
+            layer.slope.uniform_(0, 0.5)
+    return made
+
+
+def enlarged(made: Network, plane: np.ndarray) -> np.ndarray:
+    peak = np.iinfo(plane.dtype).max
+    small = torch.from_numpy(plane.astype(np.float32) / peak)[None, None]
+    small = functional.pad(small, (made.architecture.halo,) * 4, mode="replicate")
+    with torch.inference_mode():
+        return (made(small)[0, 0].clamp(0, 1) * peak).round().numpy()
+
+
+@pytest.mark.parametrize("dimensions", [(56, 12, 4), (16, 16, 2), (8, 4, 0)])
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_the_engine_equals_the_torch_network_within_one_grey_level(
+    scale: int, dimensions: tuple[int, int, int]
+) -> None:
+    made = network(scale, dimensions)
+    plane = np.random.default_rng(scale).integers(0, 256, (37, 45), dtype=np.uint8)
+    engine = Engine(Weights(architecture=made.architecture, tensors=made.tensors()), threads=1)
+    assert np.abs(engine(plane).astype(int) - enlarged(made, plane)).max() <= 1
+
+
+def test_collapsed_weights_compute_what_the_training_form_computes() -> None:
+    made, copy = network(3), network(3, seed=1)
+    plane = np.random.default_rng(0).integers(0, 256, (20, 24), dtype=np.uint8)
+    copy.load_tensors(made.tensors())
+    assert np.abs(enlarged(copy, plane) - enlarged(made, plane)).max() <= 1
+    for name, tensor in made.tensors().items():
+        assert np.allclose(copy.tensors()[name], tensor, atol=1e-6), name
+
+
+def test_a_body_can_start_at_another_scale_and_leaves_the_tail_alone() -> None:
+    body = {name: value for name, value in network(2).tensors().items() if not name.startswith("deconvolution")}
+    larger = network(4, seed=1)
+    tail = larger.tensors()["deconvolution.weight"]
+    larger.load_tensors(body)
+    assert np.allclose(larger.tensors()["mapping0.weight"], body["mapping0.weight"], atol=1e-6)
+    assert np.array_equal(larger.tensors()["deconvolution.weight"], tail)
+
+
+def test_a_network_that_continues_can_still_learn() -> None:
+    made = network(2)
+    made.load_tensors(made.tensors())
+    halo = made.architecture.halo
+    made(torch.rand(1, 1, 4 + 2 * halo, 4 + 2 * halo)).sum().backward()
+    assert all(layer.kernel.project.grad.abs().sum() > 0 for layer in made.body.values())
