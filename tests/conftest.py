@@ -2,12 +2,16 @@
 
 import logging
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
+from commands import Command, Ended, Refused, contents
 from made import make_clip, tiny_weights
 
+from vidsr.cli import main
 from vidsr.model.weights import Weights, save_weights
 
 
@@ -40,6 +44,48 @@ def ray() -> Iterator[None]:
 
     with cluster(None):
         yield
+
+
+@pytest.fixture
+def vidsr(capsys: pytest.CaptureFixture[str]) -> Command:
+    """The command line, run in this process."""
+
+    def run(*arguments: str | Path) -> Ended:
+        capsys.readouterr()
+        code = main([str(argument) for argument in arguments])
+        printed = capsys.readouterr()
+        return Ended(code=code, out=printed.out, err=printed.err)
+
+    return run
+
+
+@pytest.fixture
+def upscale(vidsr: Command, tiny_model: str) -> Command:
+    """`vidsr upscale` with the small network and without Ray."""
+    return partial(vidsr, "upscale", "--model", tiny_model, "--workers", "0")
+
+
+@pytest.fixture
+def refused(upscale: Command, tmp_path: Path) -> Refused:
+    """The one line that `vidsr upscale` ends with, when every file must be as it was."""
+
+    def run(code: int, *arguments: str | Path) -> str:
+        before = contents(tmp_path)
+        ended = upscale(*arguments)
+        assert (ended.code, ended.out, ended.err.count("\n")) == (code, "", 1)
+        assert ended.err.startswith("vidsr: ")
+        assert contents(tmp_path) == before
+        return ended.err.strip()
+
+    return run
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that everybody may enter: those of pytest are closed to others."""
+    with TemporaryDirectory(dir="/tmp") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
 
 
 @pytest.fixture(autouse=True)

@@ -69,3 +69,27 @@ def _add_tone(output: av.container.OutputContainer, stream: av.AudioStream, *, s
         frame.sample_rate, frame.pts = 48000, start
         output.mux(stream.encode(frame))
     output.mux(stream.encode(None))
+
+
+def make_long(path: Path, clip: Path, times: int) -> Path:
+    """The video of a clip so many times over, without encoding it again."""
+    with av.open(path, "w") as output, av.open(clip) as source:
+        video = source.streams.video[0]
+        copy = output.add_stream_from_template(video)
+        packets = [(bytes(packet), packet) for packet in source.demux(video) if packet.size]
+        length = packets[-1][1].duration + max(packet.pts for _, packet in packets)
+        for round_ in range(times):
+            for data, packet in packets:
+                again = av.Packet(data)
+                again.pts, again.dts = packet.pts + round_ * length, packet.dts + round_ * length
+                again.time_base, again.duration, again.stream = packet.time_base, packet.duration, copy
+                again.is_keyframe = packet.is_keyframe
+                output.mux(again)
+    return path
+
+
+def make_sound(path: Path) -> Path:
+    """A second of sound, and nothing else."""
+    with av.open(path, "w") as output:
+        _add_tone(output, output.add_stream("aac", rate=48000, layout="stereo"), seconds=1, hertz=440)
+    return path

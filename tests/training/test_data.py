@@ -9,8 +9,13 @@ from made import scene
 
 from vidsr.errors import TrainingError
 from vidsr.metrics import psnr
+from vidsr.model.architecture import Architecture, fsrcnn
 from vidsr.quality.imresize import imresize
 from vidsr.training.data import Folder, Pair, Patches, pair, read_pairs, training_luma
+
+
+def shape(scale: int) -> Architecture:
+    return fsrcnn(4, 2, 0, scale)
 
 
 @pytest.fixture(scope="module")
@@ -24,13 +29,14 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("scale", [2, 3, 4])
 def test_a_patch_and_its_reduction_show_the_same_place(pictures: Path, scale: int) -> None:
     pairs = list(read_pairs(Folder(path=pictures, sizes=(1.0,)), scale))
-    patches = Patches(pairs, scale=scale, halo=4, patch=8, batch=16)
+    patches = Patches(pairs, shape(scale), patch=8, batch=16)
+    halo = shape(scale).halo
     small, large = patches.draw(np.random.default_rng(0))
-    assert small.shape == (16, 1, 16, 16)
+    assert small.shape == (16, 1, 8 + 2 * halo, 8 + 2 * halo)
     assert large.shape == (16, 1, 8 * scale, 8 * scale)
     for low, high in zip(small[:, 0].numpy(), large[:, 0].numpy(), strict=True):
         guess = imresize(low, scale)
-        inner, side = 4 * scale, 8 * scale
+        inner, side = halo * scale, 8 * scale
         at = {
             (y, x): psnr(high, guess[inner + y : inner + y + side, inner + x : inner + x + side], peak=1)
             for y in (-1, 0, 1)
@@ -41,7 +47,7 @@ def test_a_patch_and_its_reduction_show_the_same_place(pictures: Path, scale: in
 
 def test_all_eight_ways_to_turn_a_patch_are_drawn(pictures: Path) -> None:
     luma = np.arange(32 * 32, dtype=np.uint16).reshape(32, 32).astype(np.uint8)
-    patches = Patches([pair(luma, 2)], scale=2, halo=0, patch=16, batch=64)
+    patches = Patches([pair(luma, 2)], shape(2), patch=8, batch=64)
     _, large = patches.draw(np.random.default_rng(0))
     assert len({patch.numpy().tobytes() for patch in large}) == 8
 
@@ -62,6 +68,6 @@ def test_a_folder_without_pictures_is_refused_by_name(tmp_path: Path) -> None:
 
 
 def test_pictures_smaller_than_a_patch_are_refused() -> None:
-    tiny = Pair(small=np.zeros((8, 8), np.float32), large=np.zeros((16, 16), np.uint8))
-    with pytest.raises(TrainingError, match="48 pixels"):
-        Patches([tiny], scale=2, halo=8, patch=8, batch=1)
+    tiny = Pair(small=np.zeros((12, 12), np.float32), large=np.zeros((24, 24), np.uint8))
+    with pytest.raises(TrainingError, match="32 pixels"):
+        Patches([tiny], shape(2), patch=8, batch=1)

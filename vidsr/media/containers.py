@@ -1,6 +1,8 @@
 """The files that can be written, by the end of their name."""
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 from vidsr.errors import TargetError
@@ -8,32 +10,37 @@ from vidsr.errors import TargetError
 
 @dataclass(frozen=True, kw_only=True)
 class Container:
-    """How FFmpeg writes a kind of file."""
+    """A kind of file, by FFmpeg's name for its format."""
 
     format: str
-    options: dict[str, str] = field(default_factory=dict)
     turns: bool = False
     """Whether it can tell a player to turn the picture."""
+    codecs: frozenset[str] | None = None
+    """What it has names for, where FFmpeg would write all else as data that nothing can read; None: FFmpeg knows."""
 
 
-# Fragments while it is written, so that a crash leaves what was done; a plain MP4 once it is closed. FFmpeg leaves
-# edit lists, which hold the start of each stream, out of fragments unless it is told.
-_MP4 = {"movflags": "+hybrid_fragmented", "frag_duration": "1000000", "flush_packets": "1", "use_editlist": "1"}
-
+_BROADCAST = frozenset(
+    [
+        "h264", "hevc", "mpeg1video", "mpeg2video", "mpeg4", "vvc", "aac", "aac_latm", "ac3", "eac3", "dts", "mp1",
+        "mp2", "mp3", "opus", "s302m", "truehd", "dvb_subtitle", "dvb_teletext", "klv",
+    ]
+)  # fmt: skip
+# AVI is not among them: it has no time stamps, and B-frames leave it shifted.
 _VIDEOS = {
-    ".mp4": Container(format="mp4", options=_MP4, turns=True),
-    ".m4v": Container(format="mp4", options=_MP4, turns=True),
-    ".mov": Container(format="mov", options=_MP4, turns=True),
+    ".mp4": Container(format="mp4", turns=True),
+    ".m4v": Container(format="mp4", turns=True),
+    ".mov": Container(format="mov", turns=True),
     ".mkv": Container(format="matroska"),
     ".webm": Container(format="webm"),
-    ".ts": Container(format="mpegts"),
-    ".avi": Container(format="avi"),
+    ".ts": Container(format="mpegts", codecs=_BROADCAST),
     ".nut": Container(format="nut"),
 }
 _PICTURES = {".png": "png", ".jpg": "mjpeg", ".jpeg": "mjpeg"}
 
 VIDEO_SUFFIXES = frozenset(_VIDEOS)
 PICTURE_SUFFIXES = frozenset(_PICTURES)
+
+_FINEST_TICKS = 90_000  # a second, at least: copied sound, too, should begin where it began
 
 
 def container_for(target: Path) -> Container:
@@ -48,3 +55,22 @@ def container_for(target: Path) -> Container:
 def picture_codec_for(target: Path) -> str | None:
     """The encoder of a picture file's name, None for other names."""
     return _PICTURES.get(target.suffix.lower())
+
+
+def muxer_options(kind: Container, time_base: Fraction, *, covers: bool, tags: Iterable[str]) -> dict[str, str]:
+    """What the muxer is told of a file with pictures timed in `time_base`, such tags, and perhaps `covers`."""
+    options = {"flush_packets": "1"}  # or the last 256 KiB are lost in a crash
+    if not kind.turns:
+        return options
+    # The edit list holds the start of each stream, in ticks of the movie: a thousand a second unless told otherwise.
+    # FFmpeg leaves it out of fragments unless it is told, too.
+    ticks = time_base.denominator * -(-_FINEST_TICKS // time_base.denominator)
+    options |= {"movie_timescale": str(ticks), "use_editlist": "1"}
+    flags = []
+    if any(tag.startswith("com.") for tag in tags):  # a telephone's, which have no other place
+        flags.append("use_metadata_tags")
+    if not covers or kind.format == "mov":  # in fragments FFmpeg gives a cover in MP4 an empty track of its own
+        # While it is written, so that a crash leaves what was done; a plain file once it is closed.
+        flags.append("hybrid_fragmented")
+        options["frag_duration"] = "1000000"
+    return options | ({"movflags": "+".join(["", *flags])} if flags else {})

@@ -6,13 +6,14 @@ from fractions import Fraction
 import av
 from av.codec import Codec
 from av.codec.codec import UnknownCodecError
+from av.video.codeccontext import VideoCodecContext
 
 from vidsr.errors import TargetError
 from vidsr.settings import EncodeSettings
 
 _DEFAULTS = {
     "libx264": {"crf": "18"},
-    "libx265": {"crf": "20", "x265-params": "log-level=error"},
+    "libx265": {"crf": "20", "x265-params": "log-level=none"},
     "libsvtav1": {"crf": "26"},
     "libvpx-vp9": {"crf": "28", "b:v": "0", "row-mt": "1"},
     "ffv1": {"level": "3", "slicecrc": "1"},
@@ -52,11 +53,22 @@ def encoder_options(settings: EncodeSettings, metadata: dict[str, str]) -> dict[
     return options
 
 
+def video_encoder(codec: str) -> VideoCodecContext:
+    """A context of the video encoder, not yet opened."""
+    context = av.CodecContext.create(codec, "w")
+    assert isinstance(context, VideoCodecContext)
+    return context
+
+
 def require(codec: str, picture: Picture, options: dict[str, str]) -> None:
-    """Raises TargetError when the encoder refuses such pictures, naming one that takes them."""
+    """Raises TargetError when the encoder refuses such pictures, naming one that takes them, or what it is told."""
     if (reason := _refusal(codec, picture, options)) is None:
         return
-    others = [name for name in _DEFAULTS if name != codec and _refusal(name, picture, {}) is None]
+    usual = _DEFAULTS.get(codec, {})
+    told = [f"--{knob} {options[knob]}" for knob in ("crf", "preset") if options.get(knob) != usual.get(knob)]
+    if told and _refusal(codec, picture, usual) is None:
+        raise TargetError(f"{codec} refuses {' '.join(told)}")
+    others = [name for name in _DEFAULTS if name != codec and _refusal(name, picture, _DEFAULTS[name]) is None]
     hint = f"use --codec {others[0]}" if others else "no encoder takes that; choose another size"
     raise TargetError(f"{codec} {reason}; {hint}")
 
@@ -65,14 +77,13 @@ def _refusal(codec: str, picture: Picture, options: dict[str, str]) -> str | Non
     formats = Codec(codec, "w").video_formats
     if formats is not None and picture.format not in {form.name for form in formats}:
         return f"cannot hold {picture.format}"
-    context = av.CodecContext.create(codec, "w")
+    context = video_encoder(codec)
     context.width, context.height, context.pix_fmt = picture.width, picture.height, picture.format
     context.time_base, context.framerate = Fraction(1, 25), Fraction(25)
     context.options = options
     try:
         context.open(strict=False)
     except (av.FFmpegError, ValueError, OSError) as error:
-        told = {key: value for key, value in options.items() if key in ("crf", "preset")}
         size = f"{picture.width}x{picture.height} in {picture.format}"
-        return f"refuses {size}" + (f" with {told}" if told else "") + f" ({getattr(error, 'strerror', error)})"
+        return f"refuses {size} ({getattr(error, 'strerror', error)})"
     return None

@@ -1,4 +1,4 @@
-"""FFmpeg's filter graph as a generator stage: whole pictures from fields, and pictures turned upright."""
+"""FFmpeg's filter graph as a generator stage: whole pictures from fields, pictures turned upright, tags set right."""
 
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
@@ -8,7 +8,10 @@ from av import VideoFrame
 from av.filter import Graph
 
 Filter = tuple[str, str]
+"""The name and the arguments of one."""
+
 DEINTERLACE: Filter = ("bwdif", "mode=send_frame")  # one picture a frame: as many frames out as in
+CHROMA_LEFT: Filter = ("setparams", "chroma_location=left")
 
 
 def filtered(pictures: Iterable[VideoFrame], filters: tuple[Filter, ...], time_base: Fraction) -> Iterator[VideoFrame]:
@@ -26,11 +29,18 @@ def filtered(pictures: Iterable[VideoFrame], filters: tuple[Filter, ...], time_b
         yield from _drained(graph)
 
 
+def cropped(picture: VideoFrame, size: tuple[int, int]) -> VideoFrame:
+    """The upper left part of the picture, (width, height), in the same memory."""
+    crop = ("crop", "{}:{}:0:0:exact=1".format(*size))
+    return next(filtered([picture], (crop,), picture.time_base or Fraction(1)))
+
+
 def _graph(picture: VideoFrame, filters: tuple[Filter, ...], time_base: Fraction) -> Graph:
     graph = Graph()
     graph.threads = 1
     source = graph.add_buffer(width=picture.width, height=picture.height, format=picture.format, time_base=time_base)
-    nodes = [graph.add(name, arguments or None) for name, arguments in filters]
+    steps = (*filters, ("settb", f"expr={time_base}"))  # deinterlacing halves the ticks
+    nodes = [graph.add(name, arguments or None) for name, arguments in steps]
     graph.link_nodes(source, *nodes, graph.add("buffersink")).configure()
     return graph
 

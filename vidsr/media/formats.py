@@ -28,6 +28,14 @@ def depth_of(name: str) -> int:
     return VideoFormat(name, _SIZE, _SIZE).components[0].bits
 
 
+def chroma_groups(name: str) -> tuple[int, int]:
+    """How many pixels beside and below each other share a chroma sample; (1, 1) where there is no chroma."""
+    form = VideoFormat(name, _SIZE, _SIZE)
+    if len(form.components) < 3:
+        return (1, 1)
+    return (_SIZE // form.chroma_width(_SIZE), _SIZE // form.chroma_height(_SIZE))
+
+
 def working_format(name: str, *, alpha: bool = True) -> str:
     """The planar little-endian YUV or grey format of the same depth and subsampling; RGB becomes 4:4:4.
 
@@ -40,9 +48,7 @@ def working_format(name: str, *, alpha: bool = True) -> str:
     if len(form.components) <= 1 + has_alpha(name) and not is_rgb(name) and not alpha:
         found = f"gray{depth}"
     else:
-        sampling = (1, 1)
-        if not is_rgb(name) and len(form.components) > 2:
-            sampling = (_SIZE // form.chroma_width(_SIZE), _SIZE // form.chroma_height(_SIZE))
+        sampling = (1, 1) if is_rgb(name) else chroma_groups(name)
         found = f"yuv{'a' if alpha else ''}{_SUBSAMPLINGS[sampling]}p{depth}"
     VideoFormat(found, _SIZE, _SIZE)
     return found
@@ -51,6 +57,9 @@ def working_format(name: str, *, alpha: bool = True) -> str:
 def luma_of(picture: VideoFrame) -> Plane:
     """The (H, W) luma of a frame in a working format, as a view of its memory."""
     plane = picture.planes[0]
-    dtype = np.uint8 if depth_of(picture.format.name) == 8 else np.uint16
-    rows = np.frombuffer(plane, dtype).reshape(-1, plane.line_size // np.dtype(dtype).itemsize)
+    data = memoryview(plane)
+    samples: Plane = np.frombuffer(data, np.uint8)
+    if depth_of(picture.format.name) > 8:
+        samples = np.frombuffer(data, np.uint16)
+    rows: Plane = samples.reshape(-1, plane.line_size // samples.itemsize)
     return rows[: picture.height, : picture.width]

@@ -3,10 +3,17 @@
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import TypeAlias
 
 from av import Packet, VideoFrame
+from av.sidedata.sidedata import SideData
+from av.sidedata.sidedata import Type as SideDataType
+from av.stream import Stream
 
 from vidsr.media.formats import Plane
+
+SidePacket: TypeAlias = "Packet[Stream]"  # quoted: PyAV's packets take a parameter in its stubs alone
+"""A packet of a stream beside the video."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -16,7 +23,7 @@ class Frame:
     picture: VideoFrame
     luma: Plane
     """(H, W) view of the picture's luma, uint8, or uint16 above 8 bits."""
-    packets: tuple[Packet, ...] = ()
+    packets: tuple[SidePacket, ...] = ()
 
     def __repr__(self) -> str:
         picture = self.picture
@@ -66,3 +73,20 @@ class VideoInfo:
     others: tuple[StreamInfo, ...]
     """The streams beside the video."""
     chapters: int
+
+
+def _newer_kind(cls: type[SideDataType], value: object) -> SideDataType:
+    """A member for a kind that the enum does not list."""
+    member = object.__new__(cls)
+    member._name_, member._value_ = f"KIND_{value}", value  # type: ignore[assignment]
+    return member
+
+
+# PyAV 18.1 knows FFmpeg's kinds of side data up to 27, and fails on a frame that carries another: EXIF is 31.
+SideDataType._missing_ = classmethod(_newer_kind)  # type: ignore[assignment]
+
+
+def side_data(picture: VideoFrame, name: str) -> bytes | None:
+    """What a picture carries beside its pixels, by PyAV's name for it; None without any."""
+    found = picture.side_data.get(name)
+    return bytes(found) if isinstance(found, SideData) else None

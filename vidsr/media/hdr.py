@@ -5,6 +5,8 @@ from fractions import Fraction
 
 from av import VideoFrame
 
+from vidsr.media.frame import side_data
+
 
 def hdr_options(picture: VideoFrame, codec: str) -> dict[str, str]:
     """The encoder's option that carries the frame's mastering display and light levels; {} without any."""
@@ -25,20 +27,25 @@ def hdr_options(picture: VideoFrame, codec: str) -> dict[str, str]:
     return {}
 
 
+def has_hdr_metadata(picture: VideoFrame) -> bool:
+    """Whether the frame says for which display it was made."""
+    return bool(_mastering(picture) or _light(picture))
+
+
 def _mastering(picture: VideoFrame) -> tuple[Fraction, ...] | None:
     """Red, green, blue and white (x, y), then the lowest and the highest luminance in cd/m²."""
-    data = picture.side_data.get("MASTERING_DISPLAY_METADATA")
+    data = side_data(picture, "MASTERING_DISPLAY_METADATA")
     if data is None:
         return None
-    numbers = struct.unpack("22i", bytes(data)[:88])  # AVMasteringDisplayMetadata: ten rationals, two flags
+    numbers = struct.unpack("22i", data[:88])  # AVMasteringDisplayMetadata: ten rationals, two flags
     pairs = list(zip(numbers[0:20:2], numbers[1:20:2], strict=True))
     complete = numbers[20] and numbers[21] and all(denominator for _, denominator in pairs)
     return tuple(Fraction(*pair) for pair in pairs) if complete else None
 
 
 def _light(picture: VideoFrame) -> tuple[int, int] | None:
-    data = picture.side_data.get("CONTENT_LIGHT_LEVEL")
-    return None if data is None else struct.unpack("2I", bytes(data)[:8])
+    data = side_data(picture, "CONTENT_LIGHT_LEVEL")
+    return None if data is None else struct.unpack("2I", data[:8])
 
 
 def _x265(mastering: tuple[Fraction, ...]) -> str:

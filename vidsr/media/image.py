@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidsr.errors import SourceError
+from vidsr.media.opening import open_source
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:
@@ -15,8 +16,9 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     Raises SourceError when there is no picture to read.
     """
     try:
-        with av.open(f"file:{path.absolute()}", options={"pattern_type": "none"}) as container:
+        with open_source(path) as container:
             frame = next(container.decode(video=0))
-            return frame.to_ndarray(format="gray" if frame.format.name == "gray" else "rgb24")
+            pixels = frame.to_ndarray(format="gray" if frame.format.name == "gray" else "rgb24")
+            return pixels.astype(np.uint8, copy=False)
     except (av.FFmpegError, OSError, IndexError, StopIteration) as error:
         raise SourceError(f"{path}: no picture to read ({error})") from error

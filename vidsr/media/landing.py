@@ -1,13 +1,18 @@
 """How a file comes to stand under its name: whole, or not at all."""
 
+import io
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vidsr.errors import TargetError
 
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
 
 class Landing:
-    """A part file beside the target that takes the target's name when it is done.
+    """A part file beside the target that takes the target's name when it is done; `file` is where it is written.
 
     Raises TargetError before any work when the target is there and may not be replaced, is `source` itself (by any
     name), or cannot be created where it should stand.
@@ -26,27 +31,46 @@ class Landing:
             if self.part.exists() and os.path.samefile(self.part, source):
                 raise TargetError(f"{self.part}: is the source itself")
             self.part.unlink(missing_ok=True)  # what an interrupted run left, or a link somebody laid
-            with open(self.part, "xb"):
-                pass
+            self.file = _WholeFile(self.part, "x+b")
+            self._identity = os.fstat(self.file.fileno())
         except OSError as error:
             raise TargetError(f"{target}: {error.strerror}") from error
 
     def land(self) -> None:
         """Bring the part to the disk, then under the target's name."""
         try:
-            _sync(self.part)
+            os.fsync(self.file.fileno())
+            self.file.close()
+            if not self._is_there():
+                raise TargetError(f"{self.part}: another run writes the same file")
             os.replace(self.part, self.target)
-            _sync(self.target.parent)
+            _sync_folder(self.target.parent)
         except OSError as error:
             self.abandon()
             raise TargetError(f"{self.target}: {error.strerror}") from error
 
     def abandon(self) -> None:
         """Leave nothing behind."""
-        self.part.unlink(missing_ok=True)
+        self.file.close()
+        if self._is_there():
+            self.part.unlink()
+
+    def _is_there(self) -> bool:
+        """Whether the part is the one that was made here: another run for the same target would have replaced it."""
+        return self.part.exists() and os.path.samestat(self._identity, os.lstat(self.part))
 
 
-def _sync(path: Path) -> None:
+class _WholeFile(io.FileIO):
+    """A file whose `write` writes everything: where a disk runs full, others stop halfway and say so the next time."""
+
+    def write(self, data: "ReadableBuffer", /) -> int:
+        whole = left = memoryview(data)
+        while left:
+            left = left[super().write(left) :]
+        return whole.nbytes
+
+
+def _sync_folder(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -10,8 +10,8 @@ from vidsr.errors import SourceError
 _FORMATS = ",".join(
     [
         "3gp", "aiff", "apng", "asf", "av1", "avi", "dv", "flac", "flv", "gif", "h264", "hevc", "image2", "ivf", "m4v",
-        "matroska", "mjpeg", "mov", "mp3", "mp4", "mpeg", "mpegts", "mpegvideo", "mxf", "nut", "obu", "ogg", "vc1", "wav",
-        "wtv", "yuv4mpegpipe", "bmp_pipe", "jpeg_pipe", "png_pipe", "tiff_pipe", "webp_pipe", "webm",
+        "matroska", "mjpeg", "mov", "mp3", "mp4", "mpeg", "mpegts", "mpegvideo", "mxf", "nut", "obu", "ogg", "vc1",
+        "wav", "wtv", "yuv4mpegpipe", "bmp_pipe", "jpeg_pipe", "png_pipe", "tiff_pipe", "webp_pipe", "webm",
     ]
 )  # fmt: skip
 _STILLS = {"image2", "bmp_pipe", "jpeg_pipe", "png_pipe", "tiff_pipe", "webp_pipe"}
@@ -26,7 +26,7 @@ def open_source(path: Path) -> InputContainer:
             raise SourceError(f"{path}: is empty")
         options = {"protocol_whitelist": "file", "format_whitelist": _FORMATS, "pattern_type": "none"}
         return av.open(f"file:{path.absolute()}", container_options=options, metadata_errors="replace")
-    except av.InvalidDataError as error:
+    except (av.InvalidDataError, av.ArgumentError) as error:  # the second is what a format not in the list ends in
         raise SourceError(f"{path}: not a media file, or cut off before its index") from error
     except (av.FFmpegError, OSError) as error:
         raise SourceError(f"{path}: {error.strerror or error}") from error

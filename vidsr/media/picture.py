@@ -1,6 +1,6 @@
 """Writing one picture file."""
 
-from pathlib import Path
+from fractions import Fraction
 
 import av
 from av import VideoFrame
@@ -8,23 +8,21 @@ from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoRef
 
 from vidsr.errors import TargetError
 from vidsr.media.containers import picture_codec_for
+from vidsr.media.encoders import video_encoder
 from vidsr.media.formats import depth_of, has_alpha
 from vidsr.media.landing import Landing
 
 
-def write_picture(target: Path, picture: VideoFrame, *, source: Path, overwrite: bool) -> None:
-    """Write the picture as the PNG or JPEG that the target's name says. Raises TargetError, leaving nothing."""
-    codec = picture_codec_for(target)
+def write_picture(landing: Landing, picture: VideoFrame) -> None:
+    """Write the picture as the PNG or JPEG that the target's name says. Raises TargetError."""
+    codec = picture_codec_for(landing.target)
     if codec is None:
-        raise TargetError(f"{target}: the name of a picture ends in .png or .jpg")
-    landing = Landing(target, source=source, overwrite=overwrite)
+        raise TargetError(f"{landing.target}: the name of a picture ends in .png or .jpg")
     try:
-        landing.part.write_bytes(_encoded(picture, codec))
+        landing.file.write(_encoded(picture, codec))
         landing.land()
     except (av.FFmpegError, OSError) as error:
-        raise TargetError(f"{target}: {error.strerror or error}") from error
-    finally:
-        landing.abandon()
+        raise TargetError(f"{landing.target}: {error.strerror or error}") from error
 
 
 def _encoded(picture: VideoFrame, codec: str) -> bytes:
@@ -36,9 +34,9 @@ def _encoded(picture: VideoFrame, codec: str) -> bytes:
         dst_color_range=ColorRange.JPEG,
         threads=1,
     )
-    context = av.CodecContext.create(codec, "w")
+    context = video_encoder(codec)
     context.width, context.height, context.pix_fmt = stored.width, stored.height, stored.format.name
-    context.time_base = stored.time_base
+    context.time_base = Fraction(1, 25)
     context.color_range = ColorRange.JPEG
     if codec == "mjpeg":
         context.qmin = context.qmax = 2  # the finest: a picture was enlarged to be looked at

@@ -5,9 +5,19 @@ import numpy as np
 from av import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
 
-from vidsr.media.formats import Plane, luma_of
+from vidsr.errors import TargetError
+from vidsr.media.filters import cropped
+from vidsr.media.formats import Plane, chroma_groups, luma_of
 
 _BICUBIC = Interpolation.BICUBIC | Interpolation.ACCURATE_RND
+
+
+def require_room(size: tuple[int, int], pixel_format: str) -> None:
+    """Raises TargetError when FFmpeg holds no picture of that (width, height)."""
+    try:
+        VideoFrame(*size, pixel_format)
+    except (av.FFmpegError, MemoryError) as error:
+        raise TargetError(f"a picture of {'x'.join(map(str, size))} is too large") from error
 
 
 class Merger:
@@ -22,7 +32,12 @@ class Merger:
     def merge(self, picture: VideoFrame, luma: Plane) -> VideoFrame:
         """The picture at the size of `luma`, (H, W), with that luma; format, time stamp and tags stay."""
         height, width = luma.shape
-        large = self._enlarger.reformat(picture, width=width, height=height, interpolation=_BICUBIC, threads=1)
+        # An odd picture is enlarged as if it were as large as its chroma, which would be stretched otherwise.
+        scale, (across, down) = width // picture.width, chroma_groups(picture.format.name)
+        room = scale * across * -(-picture.width // across), scale * down * -(-picture.height // down)
+        large = self._enlarger.reformat(picture, width=room[0], height=room[1], interpolation=_BICUBIC, threads=1)
+        if room != (width, height):
+            large = cropped(large, (width, height))
         luma_of(large)[:] = luma
         return large
 
@@ -38,7 +53,7 @@ class Merger:
 def enlarge_plain(plane: Plane, scale: int) -> Plane:
     """The (H, W) plane scale times as large, by bicubic interpolation alone."""
     name = "gray" if plane.dtype == np.uint8 else "gray16le"
-    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(plane), format=name)
+    frame = av.VideoFrame.from_ndarray(plane.copy(), format=name)
     height, width = plane.shape
     large = VideoReformatter().reformat(
         frame, width=width * scale, height=height * scale, interpolation=_BICUBIC, threads=1

@@ -1,7 +1,7 @@
 """Writing: enlarged pictures encoded, every other stream copied, all in the order of their time."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -14,16 +14,19 @@ from av.video.frame import PictureType
 from av.video.stream import VideoStream
 
 from vidsr.errors import TargetError
-from vidsr.media.containers import container_for
-from vidsr.media.copies import Copies, copy_tags, file_tags
+from vidsr.media.containers import container_for, muxer_options
+from vidsr.media.copies import Copies, copy_tags, file_tags, is_cover
 from vidsr.media.encoders import Picture, encoder_options, require
-from vidsr.media.hdr import hdr_options
+from vidsr.media.frame import SidePacket
+from vidsr.media.hdr import has_hdr_metadata, hdr_options
 from vidsr.media.landing import Landing
 from vidsr.media.reader import Reader
+from vidsr.media.turning import enlarged
 from vidsr.settings import EncodeSettings
 
 _SD_HEIGHT = 576
 _UNSPECIFIED, _BT601 = 2, 6
+_LONGEST_DELAY_S = 3600  # of a picture in an encoder; of a film of one or two x265 says anything, often far more
 
 
 class Writer:
@@ -38,30 +41,36 @@ class Writer:
         self,
         target: Path,
         reader: Reader,
-        first: VideoFrame,
         *,
+        size: tuple[int, int],
         encode: EncodeSettings = EncodeSettings(),
         overwrite: bool = False,
     ) -> None:
-        """`first` is the first picture as it will be written: its size, format and tags are the file's."""
+        """`size` is (width, height) of the pictures to come; their format and tags are those of `reader`'s."""
         self.target = target
         self.written = 0
         self._finished = False
         self._container_kind = container_for(target)
         self._reader = reader
-        options = encoder_options(encode, hdr_options(first, encode.codec))
-        require(encode.codec, Picture(width=first.width, height=first.height, format=first.format.name), options)
+        self._size = size
+        hdr = hdr_options(reader.first.picture, encode.codec)
+        options = encoder_options(encode, hdr)
+        picture = Picture(width=size[0], height=size[1], format=reader.info.working_format)
+        require(encode.codec, picture, options)
         self._landing = Landing(target, source=reader.path, overwrite=overwrite)
         try:
             with self._faults():
                 self._output = self._opened()
-                self._video = self._video_stream(encode.codec, options, first)
+                self._video = self._video_stream(encode.codec, options)
                 self.copies = Copies(self._output, self._container_kind, reader)
-                self._output.start_encoding()
+                if has_hdr_metadata(reader.first.picture) and not hdr:
+                    self.copies.left_out.append("HDR's mastering display and light levels")
+                self._start(encode.codec)
         except BaseException:
             self._landing.abandon()
             raise
-        self._owed: set[int] = set()
+        self._owed: dict[int, int] = {}  # how long the pictures last that are in the encoder, by their pts
+        self._last_duration = 0
 
     def __enter__(self) -> Self:
         return self
@@ -78,82 +87,108 @@ class Writer:
             self.copies.add(self._reader.leftover())
             self._mux(self._video.encode(None))
             self.copies.write_all()
-            self._output.close()
+            self._close()
         self._landing.land()
         self._finished = True
 
     @property
     def first_lost(self) -> float | None:
         """The time in seconds of the first picture that went in and did not come out; None while all came."""
-        return float(min(self._owed) * self._base) if self._owed else None
+        return float(min(self._owed) * self._reader.time_base) if self._owed else None
 
-    def write(self, picture: VideoFrame, packets: tuple[Packet, ...] = ()) -> None:
+    def write(self, picture: VideoFrame, packets: tuple[SidePacket, ...] = ()) -> None:
         """Encode a picture and copy the packets that came before it. Pictures come in the order of their pts."""
+        if (picture.width, picture.height) != self._size:  # PyAV would scale it, and say nothing
+            raise ValueError(f"the writer takes pictures of {self._size}, not {(picture.width, picture.height)}")
+        assert picture.pts is not None
         picture.pict_type = PictureType.NONE  # the source's choice of key frames is not ours
         with self._faults():
             self.copies.add(packets)
-            self._owed.add(picture.pts)
+            self._owed[picture.pts] = self._last_duration = picture.duration
             self._mux(self._video.encode(picture))
 
-    @property
-    def _base(self) -> Fraction:
-        base = self._reader.video.time_base
-        assert base
-        return base
-
     def _opened(self) -> OutputContainer:
-        kind = self._container_kind
-        output = av.open(
-            f"file:{self._landing.part.absolute()}", "w", format=kind.format, container_options=dict(kind.options)
-        )
-        output.metadata.update(file_tags(self._reader.metadata))
-        output.set_chapters(self._reader.chapters())
+        kind, reader = self._container_kind, self._reader
+        covers = any(map(is_cover, reader.others))
+        options = muxer_options(kind, reader.time_base, covers=covers, tags=reader.metadata)
+        output = av.open(self._landing.file, "w", format=kind.format, container_options=options)
+        output.metadata.update(file_tags(reader.metadata))
+        output.set_chapters(reader.chapters())
         return output
 
-    def _video_stream(self, codec: str, options: dict[str, str], first: VideoFrame) -> VideoStream:
-        info = self._reader.info
+    def _video_stream(self, codec: str, options: dict[str, str]) -> VideoStream:
+        info, first = self._reader.info, self._reader.first.picture
         try:
-            stream: VideoStream = self._output.add_stream(codec, rate=info.rate or Fraction(25), options=options)
+            stream = self._output.add_stream(codec, rate=info.rate or Fraction(25), options=options)
         except ValueError as error:
             raise TargetError(f"{self.target}: {self._container_kind.format} cannot hold {codec}; use .mkv") from error
+        assert isinstance(stream, VideoStream)
         context = stream.codec_context
-        context.width, context.height, context.pix_fmt = first.width, first.height, first.format.name
-        context.time_base = self._base
-        context.sample_aspect_ratio = self.pixel_aspect(first)
+        context.width, context.height = self._size
+        context.pix_fmt = info.working_format
+        context.time_base = self._reader.time_base
+        context.sample_aspect_ratio = self._pixel_aspect()
         context.color_range, context.color_primaries = first.color_range, first.color_primaries
-        context.color_trc, context.colorspace = first.color_trc, self._matrix(first)
+        context.color_trc, context.colorspace = first.color_trc, self._matrix(first.colorspace)
         if codec == "libx265" and self._container_kind.turns:
             context.codec_tag = "hvc1"  # the tag without which Apple's players do not look at it
         if info.matrix:
-            stream.set_display_matrix(info.matrix)
+            by = Fraction(self._size[0], info.width), Fraction(self._size[1], info.height)
+            stream.set_display_matrix(enlarged(info.matrix, by))
         copy_tags(self._reader.video, stream)
         return stream
 
-    def pixel_aspect(self, first: VideoFrame) -> Fraction:
+    def _start(self, codec: str) -> None:
+        try:
+            self._output.start_encoding()
+        except av.ArgumentError as error:
+            raise TargetError(f"{self.target}: {self._container_kind.format} cannot hold {codec}; use .mkv") from error
+
+    def _pixel_aspect(self) -> Fraction:
         """That of the source, or what keeps its shape when the picture was brought to another one."""
         info = self._reader.info
-        return info.pixel_aspect * Fraction(info.width * first.height, info.height * first.width)
+        width, height = self._size
+        return info.pixel_aspect * Fraction(info.width * height, info.height * width)
 
-    def _matrix(self, first: VideoFrame) -> int:
+    def _matrix(self, stored: int) -> int:
         """Players take an untagged picture for BT.601 or BT.709 by its size: one that outgrew SD must say which."""
-        info = self._reader.info
-        grown = info.height <= _SD_HEIGHT < first.height
-        return _BT601 if first.colorspace == _UNSPECIFIED and grown else first.colorspace
+        grown = self._reader.info.height <= _SD_HEIGHT < self._size[1]
+        return _BT601 if stored == _UNSPECIFIED and grown else stored
 
-    def _mux(self, pictures: list[Packet]) -> None:
+    def _mux(self, pictures: "list[Packet[VideoStream]]") -> None:
         """Write encoded pictures, and before each the copied packets whose time has come."""
         for packet in pictures:
-            if packet.dts is not None:
+            if packet.pts is not None and packet.dts is not None:
+                if not 0 <= (packet.pts - packet.dts) * packet.time_base < _LONGEST_DELAY_S:
+                    packet.dts = packet.pts
                 self.copies.write_until(packet.dts * packet.time_base)
-            pts = None if packet.pts is None else round(packet.pts * packet.time_base / self._base)
-            self._output.mux_one(packet)
-            self._owed.discard(pts)
+            self._settle(packet)
+            self.copies.mux(packet)
             self.written += 1
 
-    def _discard(self) -> None:
-        with suppress(av.FFmpegError, OSError):
+    def _settle(self, packet: "Packet[VideoStream]") -> None:
+        """Strike out the picture of a packet, which lasts as long as the picture did: not all encoders say so."""
+        pts = round((packet.pts or 0) * packet.time_base / self._reader.time_base)
+        duration = self._owed.pop(pts, 0)
+        if self._container_kind.turns and not self._owed:
+            # In MP4 the film ends when the picture that is decoded last does, be it shown before the one that is last.
+            duration = self._last_duration
+        if duration:
+            packet.duration = round(duration * self._reader.time_base / packet.time_base)
+
+    def _close(self) -> None:
+        try:
             self._output.close()
+        except av.FFmpegError:  # perhaps about a packet of another stream, behind which few pictures waited, if any
+            self.copies.unplaced += 1
+        if self.copies.unplaced:  # nobody says whose packet was refused: what is there is counted
+            with av.open(f"file:{self._landing.part.absolute()}") as part:
+                self.written = sum(packet.size > 0 for packet in part.demux(video=0))
+
+    def _discard(self) -> None:
+        # The file first: PyAV then writes no index, over which FFmpeg 8.1 crashes where fragments have no packet yet.
         self._landing.abandon()
+        self._output.close()
 
     @contextmanager
     def _faults(self) -> Iterator[None]:

@@ -1,0 +1,127 @@
+"""Targets that cannot be: one sentence on stderr, exit code 4, nothing left behind, the source unharmed."""
+
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from commands import TARGET, Command, Ended, Refused, few_rights
+from made import make_clip
+from oracles import read_with_av
+from PIL import Image
+
+
+@pytest.fixture
+def source(clip: Path, tmp_path: Path) -> Path:
+    """A clip in the folder of the test."""
+    path = tmp_path / "source.mp4"
+    path.write_bytes(clip.read_bytes())
+    return path
+
+
+@pytest.mark.parametrize("kind", ["same", "symlink", "hardlink"])
+def test_the_source_is_never_the_target(refused: Refused, source: Path, tmp_path: Path, kind: str) -> None:
+    target = source if kind == "same" else tmp_path / "other.mp4"
+    if kind == "symlink":
+        target.symlink_to(source)
+    if kind == "hardlink":
+        target.hardlink_to(source)
+    assert "is the source itself" in refused(TARGET, "--overwrite", source, target)
+
+
+def test_a_target_that_is_there_is_not_replaced_unless_asked(
+    refused: Refused, upscale: Command, source: Path, tmp_path: Path
+) -> None:
+    target = tmp_path / "out.mp4"
+    target.write_text("precious")
+    assert "exists already (--overwrite replaces it)" in refused(TARGET, source, target)
+    assert upscale("--overwrite", source, target).code == 0
+    assert len(read_with_av(target).pts) == 24
+
+
+def test_a_target_that_fails_keeps_the_file_it_would_have_replaced(
+    refused: Refused, source: Path, tmp_path: Path
+) -> None:
+    target = tmp_path / "out.mp4"
+    target.write_text("precious")
+    refused(TARGET, "--overwrite", "--codec", "gif", source, target)
+
+
+def test_a_target_in_a_folder_that_is_not_there(refused: Refused, source: Path, tmp_path: Path) -> None:
+    assert "No such file" in refused(TARGET, source, tmp_path / "none" / "out.mp4")
+
+
+def test_a_target_in_a_folder_that_may_not_be_written(
+    upscale: Command, clip: Path, tiny_model: str, open_folder: Path
+) -> None:
+    for name, data in (("clip.mp4", clip.read_bytes()), ("tiny.npz", Path(tiny_model).read_bytes())):
+        (open_folder / name).write_bytes(data)
+    open_folder.chmod(0o555)
+    with few_rights():
+        ended = upscale("--model", open_folder / "tiny.npz", open_folder / "clip.mp4", open_folder / "out.mp4")
+    assert ended == Ended(TARGET, "", f"vidsr: {open_folder / 'out.mp4'}: Permission denied\n")
+
+
+@pytest.mark.parametrize("name", ["out.xyz", "out", "out.mp3"])
+def test_a_target_of_an_unknown_kind(refused: Refused, source: Path, tmp_path: Path, name: str) -> None:
+    assert "the name must end in one of ." in refused(TARGET, source, tmp_path / name)
+
+
+def test_a_video_does_not_fit_into_a_picture(refused: Refused, source: Path, tmp_path: Path) -> None:
+    assert "holds one picture" in refused(TARGET, source, tmp_path / "out.png")
+
+
+@pytest.mark.parametrize(
+    ("options", "name", "reason"),
+    [
+        (["--codec", "banana"], "out.mp4", "no encoder named 'banana'"),
+        (["--codec", "aac"], "out.mp4", "aac encodes audio"),
+        (["--codec", "gif"], "out.mkv", "gif cannot hold yuv420p; use --codec libx264"),
+        (["--codec", "libx264"], "out.webm", "webm cannot hold libx264; use .mkv"),
+        (["--codec", "rawvideo"], "out.mp4", "mp4 cannot hold rawvideo"),
+        (["--codec", "mpeg4", "--to", "8200x64"], "out.mp4", "mpeg4 refuses 8200x64"),
+        (["--to", "101x101"], "out.mp4", "libx264 refuses 101x101"),
+        (["--to", "99999x99999"], "out.mp4", "no encoder takes that"),
+        (["--codec", "libsvtav1", "--preset", "99"], "out.mp4", "libsvtav1 refuses --preset 99"),
+        (["--preset", "banana"], "out.mp4", "libx264 refuses --preset banana"),
+        (["--codec", "ffv1", "--crf", "3"], "out.mkv", "ffv1 has no --crf"),
+    ],
+)
+def test_what_the_encoder_or_the_container_refuses_is_said_before_any_work(
+    refused: Refused, source: Path, tmp_path: Path, options: list[str], name: str, reason: str
+) -> None:
+    assert reason in refused(TARGET, *options, source, tmp_path / name)
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts", "nut", "mov"])
+def test_a_file_that_may_not_grow_ends_in_one_sentence(
+    upscale: Command, clip: Path, tmp_path: Path, suffix: str
+) -> None:
+    """The limit of the file size shows as a full disk does: when a buffer is written, or only at the close."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (3000, limits[1]))
+    try:
+        ended = upscale(clip, tmp_path / f"out.{suffix}")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert (ended.code, ended.err) == (TARGET, f"vidsr: {tmp_path / 'out'}.{suffix}: File too large\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("name", "kilobytes"), [("out.mp4", 64), ("out.mkv", 8), ("out.png", 8)])
+def test_a_full_disk_ends_in_one_sentence(tiny_model: str, tmp_path: Path, name: str, kilobytes: int) -> None:
+    """64 kB are full in the middle of the work; what fits into FFmpeg's buffer fails at the close."""
+    source = make_clip(tmp_path / "clip.mp4", size=(160, 96), pts=[512 * i for i in range(60)])
+    if name.endswith("png"):
+        source = tmp_path / "noise.png"
+        Image.effect_noise((96, 96), 90).save(source)
+    (tmp_path / "disk").mkdir()
+    mount = f"mount -t tmpfs -o size={kilobytes}k vidsr {tmp_path}/disk"
+    if subprocess.run(["unshare", "-m", "sh", "-c", mount], capture_output=True, check=False).returncode:
+        pytest.skip("mounting takes rights that this process has not")
+    command = f"{sys.executable} -m vidsr upscale --workers 0 --model {tiny_model} {source} {tmp_path}/disk/{name}"
+    script = f"{mount} && {command}; code=$?; ls -A {tmp_path}/disk; exit $code"
+    done = subprocess.run(["unshare", "-m", "sh", "-c", script], capture_output=True, text=True, check=False)
+    assert done.stderr == f"vidsr: {tmp_path}/disk/{name}: No space left on device\n"
+    assert (done.returncode, done.stdout) == (TARGET, "")

@@ -1,0 +1,55 @@
+"""The examples do what they say."""
+
+import runpy
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from oracles import read_with_av, samples
+
+EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("*.py"))
+
+
+def example(name: str, function: str) -> Callable[..., Any]:
+    """A function of an example, which is a script and no module."""
+    (path,) = (path for path in EXAMPLES if path.stem == name)
+    found: Callable[..., Any] = runpy.run_path(str(path))[function]
+    return found
+
+
+@pytest.mark.usefixtures("ray")
+def test_split_screen_is_half_network_half_bicubic(clip: Path, tmp_path: Path, tiny_model: str) -> None:
+    example("split_screen", "split_screen")(clip, tmp_path / "split.mp4", tiny_model)
+    before, after = read_with_av(clip), read_with_av(tmp_path / "split.mp4")
+    assert after.times == before.times
+    assert after.packets == before.packets
+    roughness = abs(np.diff(samples(after.pictures[0])[0].astype(int), axis=0)).mean(axis=0)
+    assert roughness[:90].mean() > 2 * roughness[102:].mean(), "only the small network leaves a pattern"
+
+
+def test_one_plane_needs_neither_pool_nor_writer(
+    clip: Path, tiny_model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert example("one_plane", "enlarge_first_luma")(clip, tiny_model) == (128, 192)
+    assert capsys.readouterr().out.startswith("(64, 96) -> (128, 192)")
+
+
+@pytest.mark.usefixtures("ray")
+def test_watched_stops_when_its_time_is_over(clip: Path, tmp_path: Path, tiny_model: str) -> None:
+    watched = example("watched", "watched")
+    assert not watched(str(clip), str(tmp_path / "whole.mp4"), tiny_model).stopped
+    report = watched(str(clip), str(tmp_path / "cut.mp4"), tiny_model, at_most_s=0)
+    assert report.stopped
+    assert len(read_with_av(tmp_path / "cut.mp4").pts) == report.frames_written == 1
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_is_short_and_runs_as_it_says(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= 30
+    done = subprocess.run([sys.executable, "-m", "py_compile", path], check=False)
+    assert done.returncode == 0
+    assert f"python examples/{path.name} " in path.read_text()

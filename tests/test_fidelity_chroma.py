@@ -1,0 +1,87 @@
+"""Chroma stays where it was: a ramp says at each pixel from which place of the source it comes."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from footage import film
+from oracles import samples
+
+from vidsr.media.reader import Reader
+from vidsr.media.scale import Merger
+
+STEP = 4  # levels from one chroma sample to the next
+
+
+def ramp(pixel_format: str, size: tuple[int, int] = (32, 32)) -> av.VideoFrame:
+    """Grey, but for U, which rises from the left to the right, and V, which rises from the top to the bottom."""
+    frame = av.VideoFrame(*size, pixel_format)
+    luma, u, v = samples(frame)
+    luma[:], u[:], v[:] = 128, 60 + STEP * np.arange(u.shape[1]), 60 + STEP * np.arange(v.shape[0])[:, None]
+    return frame
+
+
+def places(before: av.VideoFrame, after: av.VideoFrame) -> tuple[np.ndarray, np.ndarray]:
+    """From which column and row of the source's chroma each column and row of the result's comes."""
+    _, u, v = samples(after)
+    return (u[len(u) // 2].astype(float) - 60) / STEP, (v[:, v.shape[1] // 2].astype(float) - 60) / STEP
+
+
+def expected(count: int, *, subsampling: int, siting: float, scale: int) -> np.ndarray:
+    """Where those places must be; `siting` is how far a chroma sample lies behind the first pixel of its group."""
+    pixels = subsampling * np.arange(count) + siting  # of the result, on which its chroma lies
+    return ((pixels + 0.5) / scale - 0.5 - siting) / subsampling
+
+
+@pytest.mark.parametrize("scale", [2, 3])
+@pytest.mark.parametrize(
+    ("codec", "pixel_format", "options", "siting"),
+    [
+        ("libx264", "yuv420p", {"crf": "0"}, 0.0),
+        ("libx264", "yuv422p", {"crf": "0"}, 0.0),
+        ("libx264", "yuv444p", {"crf": "0"}, 0.0),
+        ("libx265", "yuv420p", {"x265-params": "lossless=1:log-level=none"}, 0.0),
+        ("libvpx-vp9", "yuv420p", {"lossless": "1"}, 0.0),  # says nothing, like AV1
+        ("libsvtav1", "yuv420p", {"crf": "1", "svtav1-params": "film-grain=0"}, 0.0),
+        ("prores_ks", "yuv422p10le", {}, 0.0),
+        ("mjpeg", "yuvj420p", {}, 0.5),  # JPEG's is centred
+    ],
+)
+def test_chroma_is_not_shifted(
+    codec: str, pixel_format: str, options: dict[str, str], siting: float, scale: int, tmp_path: Path
+) -> None:
+    film(tmp_path / "in.mkv", [ramp(pixel_format)], codec=codec, options=options, time_base=Fraction(1, 25))
+    with Reader(tmp_path / "in.mkv") as reader:
+        before = reader.first.picture
+        after = Merger().merge(before, np.zeros((32 * scale, 32 * scale), np.uint8))
+    columns, rows = places(before, after)
+    inside = slice(8, -8)  # a cubic has nothing to lean on at the border
+    across = 32 // samples(before)[1].shape[1]
+    down = 32 // samples(before)[2].shape[0]
+    wanted = expected(len(columns), subsampling=across, siting=siting, scale=scale)
+    assert abs((columns - wanted)[inside].mean()) < 0.03
+    assert np.abs(columns - wanted)[inside].max() < 0.3
+    centred = 0.5 if down == 2 else 0.0
+    wanted = expected(len(rows), subsampling=down, siting=centred, scale=scale)
+    assert abs((rows - wanted)[inside].mean()) < 0.03
+
+
+@pytest.mark.parametrize(("pixel_format", "across", "down"), [("yuv420p", 2, 2), ("yuv422p", 2, 1), ("yuv411p", 4, 1)])
+@pytest.mark.parametrize("scale", [2, 3, 4])
+@pytest.mark.parametrize("size", [(33, 31), (34, 33), (35, 34)])
+def test_chroma_of_odd_sizes_is_not_stretched(
+    pixel_format: str, across: int, down: int, scale: int, size: tuple[int, int]
+) -> None:
+    before = ramp(pixel_format, size)
+    before.colorspace, before.pts, before.time_base = 9, 7, Fraction(1, 25)
+    after = Merger().merge(before, np.full((scale * size[1], scale * size[0]), 77, np.uint8))
+    assert (after.width, after.height, after.colorspace, after.pts) == (scale * size[0], scale * size[1], 9, 7)
+    assert after.time_base == Fraction(1, 25)
+    assert (samples(after)[0] == 77).all()
+    columns, rows = places(before, after)
+    inside = slice(2 * scale, -2 * scale)
+    for found, group in ((columns, across), (rows, down)):
+        wanted = expected(len(found), subsampling=group, siting=(group - 1) / 2, scale=scale)
+        assert np.abs(found - wanted)[inside].max() <= 0.5 / STEP + 1e-6

@@ -1,0 +1,175 @@
+"""Depth, subsampling, size and alpha come out as they went in, and the pixels are the network's and swscale's."""
+
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from footage import enlarge, film, picture, pictures
+from numpy.typing import NDArray
+from oracles import read_with_av, samples
+
+from vidsr.engine import Engine
+from vidsr.errors import TargetError
+from vidsr.media.reader import Reader
+from vidsr.media.working import WorkingForm
+
+PLANAR = [
+    f"yuv{alpha}{sampling}p{depth}"
+    for alpha, sampling, depth in [
+        ("", "420", ""), ("", "422", ""), ("", "444", ""), ("", "440", ""), ("", "411", ""), ("", "410", ""),
+        ("", "420", "10le"), ("", "422", "10le"), ("", "444", "10le"), ("", "420", "12le"), ("", "444", "12le"),
+        ("a", "420", ""), ("a", "422", "10le"), ("a", "444", "12le"),
+    ]
+]  # fmt: skip
+GREY = ["gray", "gray10le", "gray12le", "gray16le"]
+PACKED = {
+    "nv12": "yuv420p",
+    "nv16": "yuv422p",
+    "p010le": "yuv420p10le",
+    "p210le": "yuv422p10le",
+    "yuyv422": "yuv422p",
+    "uyvy422": "yuv422p",
+    "gray10be": "gray10le",
+}
+
+
+def stored(path: Path, frame: av.VideoFrame) -> Path:
+    return film(path, [frame], codec="ffv1")
+
+
+def with_alpha(pixel_format: str, size: tuple[int, int]) -> av.VideoFrame:
+    """A picture that fades to nothing from the left to the right."""
+    frame = picture(pixel_format, size=size)
+    alpha = samples(frame)[3]
+    alpha[:] = np.linspace(0, 2 ** frame.format.components[3].bits - 1, alpha.shape[1])
+    return frame
+
+
+def reference(frame: av.VideoFrame, model: str) -> NDArray[np.generic]:
+    return Engine(model)(samples(frame)[0], frame.format.components[0].bits)
+
+
+@pytest.mark.parametrize("size", [(32, 24), (33, 25)])
+@pytest.mark.parametrize("pixel_format", PLANAR + GREY)
+def test_format_and_luma_are_exact(pixel_format: str, size: tuple[int, int], tiny_model: str, tmp_path: Path) -> None:
+    frame = with_alpha(pixel_format, size) if "yuva" in pixel_format else picture(pixel_format, size=size)
+    enlarge(stored(tmp_path / "in.mkv", frame), tmp_path / "out.mkv", tiny_model, codec="ffv1")
+    (after,) = read_with_av(tmp_path / "out.mkv").pictures
+    assert (after.format.name, after.width, after.height) == (pixel_format, 2 * size[0], 2 * size[1])
+    assert np.array_equal(samples(after)[0], reference(frame, tiny_model))
+    top = 2 ** frame.format.components[0].bits - 1
+    for before, enlarged in zip(samples(frame)[1:], samples(after)[1:], strict=True):
+        plain = plainly(before, enlarged.shape)
+        assert np.abs(enlarged - plain).mean() < 0.02 * top  # no more than a siting's shift
+
+
+def plainly(plane: NDArray[np.generic], shape: tuple[int, int]) -> NDArray[np.float64]:
+    """The plane at a shape by straight lines between its pixels."""
+    rows, columns = ((np.arange(n) + 0.5) * m / n - 0.5 for n, m in zip(shape, plane.shape, strict=True))
+    wide = np.stack([np.interp(columns, np.arange(plane.shape[1]), row) for row in plane.astype(float)])
+    return np.stack([np.interp(rows, np.arange(plane.shape[0]), column) for column in wide.T]).T
+
+
+@pytest.mark.parametrize(("transparent", "pixel_format"), [(True, "yuva444p"), (False, "yuv444p")])
+def test_rgb_keeps_alpha_where_there_is_some(
+    transparent: bool, pixel_format: str, tiny_model: str, tmp_path: Path
+) -> None:
+    image = picture("rgba").to_ndarray()
+    if transparent:
+        image[..., 3] = np.linspace(0, 255, image.shape[1]).astype(np.uint8)
+    film(tmp_path / "in.mov", [av.VideoFrame.from_ndarray(image, format="rgba")], codec="png")
+    enlarge(tmp_path / "in.mov", tmp_path / "out.mkv", tiny_model, codec="ffv1")
+    (after,) = read_with_av(tmp_path / "out.mkv").pictures
+    assert after.format.name == pixel_format
+    if transparent:
+        assert np.abs(samples(after)[3] - plainly(image[..., 3], (48, 64))).mean() < 2
+
+
+@pytest.mark.parametrize("pixel_format", PACKED)
+def test_other_orders_of_the_same_samples_become_planar(pixel_format: str) -> None:
+    frame = picture(pixel_format)
+    worked = WorkingForm(frame, still=False)(frame)
+    planar = frame.reformat(format=PACKED[pixel_format], threads=1)
+    assert worked.format.name == PACKED[pixel_format]
+    assert all(np.array_equal(a, b) for a, b in zip(samples(worked), samples(planar), strict=True))
+
+
+@pytest.mark.parametrize("pixel_format", ["nv12", "yuyv422", "uyvy422"])
+def test_uncompressed_video_is_read_in_them(pixel_format: str, tiny_model: str, tmp_path: Path) -> None:
+    frame = picture(pixel_format)
+    film(tmp_path / "in.nut", [frame], codec="rawvideo")
+    with Reader(tmp_path / "in.nut") as reader:
+        assert (reader.info.pixel_format, reader.info.working_format) == (pixel_format, PACKED[pixel_format])
+    enlarge(tmp_path / "in.nut", tmp_path / "out.mkv", tiny_model, codec="ffv1")
+    (after,) = read_with_av(tmp_path / "out.mkv").pictures
+    assert after.format.name == PACKED[pixel_format]
+    assert np.array_equal(samples(after)[0], reference(frame.reformat(format=after.format.name), tiny_model))
+
+
+@pytest.mark.parametrize(
+    ("codec", "pixel_format"),
+    [(codec, f"yuv{sampling}p{depth}") for codec in ("libx264", "libx265") for sampling in (420, 422, 444)
+     for depth in ("", "10le")] + [("libx265", "yuv420p12le"), ("libx265", "yuv444p12le")]
+    + [("libx265", "gray"), ("libx265", "gray12le")],
+)  # fmt: skip
+def test_h264_and_hevc_hold_the_same_pixels(codec: str, pixel_format: str, tiny_model: str, tmp_path: Path) -> None:
+    stored(tmp_path / "in.mkv", picture(pixel_format, size=(48, 32)))
+    enlarge(tmp_path / "in.mkv", tmp_path / "ffv1.mkv", tiny_model, codec="ffv1")
+    enlarge(tmp_path / "in.mkv", tmp_path / "out.mp4", tiny_model, codec=codec)
+    (exact,), (after,) = (read_with_av(tmp_path / name).pictures for name in ("ffv1.mkv", "out.mp4"))
+    assert after.format.name == pixel_format
+    lossless = codec == "libx264" and "10le" not in pixel_format
+    level = 2 ** (exact.format.components[0].bits - 8)
+    for one, other in zip(samples(exact), samples(after), strict=True):
+        assert np.abs(one.astype(int) - other).mean() <= (0 if lossless else level)
+
+
+@pytest.mark.parametrize(
+    ("codec", "pixel_format", "size", "instead"),
+    [
+        ("libx264", "yuv420p12le", (32, 24), "libx265"),
+        ("libx264", "yuva420p", (32, 24), "libvpx-vp9"),
+        ("libx264", "yuv411p", (32, 24), "ffv1"),
+        ("libx265", "gray16le", (32, 24), "ffv1"),
+        ("libsvtav1", "yuv422p", (32, 24), "libx264"),
+        ("libsvtav1", "yuv444p10le", (32, 24), "libx264"),
+    ],
+)
+def test_an_encoder_that_cannot_is_refused_and_one_that_can_is_named(
+    codec: str, pixel_format: str, size: tuple[int, int], instead: str, tiny_model: str, tmp_path: Path
+) -> None:
+    frame = with_alpha(pixel_format, size) if "yuva" in pixel_format else picture(pixel_format, size=size)
+    stored(tmp_path / "in.mkv", frame)
+    with pytest.raises(TargetError, match=f"^{codec} cannot hold {pixel_format}; use --codec {instead}$"):
+        enlarge(tmp_path / "in.mkv", tmp_path / "out.mkv", tiny_model, codec=codec)
+    assert [path.name for path in tmp_path.iterdir()] == ["in.mkv"]
+    enlarge(tmp_path / "in.mkv", tmp_path / "out.mkv", tiny_model, codec=instead)
+
+
+def test_grey_h264_is_read_as_colour_without_any(tiny_model: str, tmp_path: Path) -> None:
+    frame = picture("gray")
+    enlarge(stored(tmp_path / "in.mkv", frame), tmp_path / "out.mp4", tiny_model, codec="libx264")
+    (after,) = read_with_av(tmp_path / "out.mp4").pictures
+    luma, *chroma = samples(after)
+    assert np.array_equal(luma, reference(frame, tiny_model))
+    assert all((plane == 128).all() for plane in chroma)
+
+
+@pytest.mark.parametrize("codec", ["libx264", "libx265"])
+def test_an_odd_size_that_an_encoder_refuses_names_another(codec: str, tiny_model: str, tmp_path: Path) -> None:
+    film(tmp_path / "in.mkv", pictures(2, size=(64, 64)), codec="ffv1")
+    with pytest.raises(TargetError, match=rf"^{codec} refuses 101x75 in yuv420p \(.+\); use --codec libsvtav1$"):
+        enlarge(tmp_path / "in.mkv", tmp_path / "out.mkv", tiny_model, codec=codec, to="101x75")
+    enlarge(tmp_path / "in.mkv", tmp_path / "out.mkv", tiny_model, codec="libsvtav1", to="101x75")
+    first = read_with_av(tmp_path / "out.mkv").pictures[0]
+    assert (first.width, first.height) == (101, 75)
+
+
+def test_a_codec_that_a_container_cannot_hold_names_one_that_can(tiny_model: str, tmp_path: Path) -> None:
+    film(tmp_path / "in.mkv", pictures(2), codec="ffv1")
+    with pytest.raises(TargetError, match=r"out\.webm: webm cannot hold libx264; use \.mkv$"):
+        enlarge(tmp_path / "in.mkv", tmp_path / "out.webm", tiny_model)
+    film(tmp_path / "in.mp4", pictures(2, size=(64, 64)))
+    with pytest.raises(TargetError, match=r"out\.mov: mov cannot hold libsvtav1; use \.mkv$"):
+        enlarge(tmp_path / "in.mp4", tmp_path / "out.mov", tiny_model, codec="libsvtav1")

@@ -1,0 +1,127 @@
+"""A part of a source: exactly its frames, its sound beside them, on a time line that begins at 0."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from footage import SMALL, enlarge, film, pictures
+from made import TIME_BASE, make_clip
+from oracles import read_with_av
+
+from vidsr.errors import SourceError
+from vidsr.media.reader import Reader
+
+RATE = 30
+LONG = {"bf": "2", "g": "20"}
+
+
+@pytest.fixture(scope="module", params=["mp4", "mkv", "ts"])
+def source(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three seconds, a key frame every 20 frames, with sound."""
+    path = tmp_path_factory.mktemp("cut") / f"in.{request.param}"
+    return make_clip(path, size=SMALL, pts=[512 * i for i in range(90)], options=LONG, audio=1)
+
+
+def frames(path: Path, start_s: float | None, end_s: float | None) -> list[tuple[Fraction, bytes]]:
+    """When each frame is shown, and its luma."""
+    with Reader(path, start_s=start_s, end_s=end_s) as reader:
+        return [(frame.picture.pts * reader.time_base, frame.luma.tobytes()) for frame in reader]
+
+
+@pytest.mark.parametrize(
+    ("start_s", "end_s", "first", "behind"),
+    [
+        (0.0, None, 0, 90),
+        (0.1, None, 3, 90),
+        (1 / 3, 2 / 3, 10, 20),
+        (2 / 3, 0.7, 20, 21),
+        (1.99, 2.0, 60, 60),
+        (2.0, 100.0, 60, 90),
+        (None, 1.5, 0, 45),
+        (1.0, 2.9, 30, 87),
+    ],
+)
+def test_exactly_the_frames_between_start_and_end_are_read(
+    source: Path, start_s: float | None, end_s: float | None, first: int, behind: int
+) -> None:
+    if first == behind:
+        with pytest.raises(SourceError, match="no picture can be decoded there"):
+            frames(source, start_s, end_s)
+        return
+    every, found = frames(source, None, None), frames(source, start_s, end_s)
+    assert [luma for _, luma in found] == [luma for _, luma in every[first:behind]]
+    begin = float(every[0][0]) if start_s is None else first / RATE - start_s
+    times = [float(time) for time, _ in found]
+    assert np.allclose(times, begin + np.arange(len(times)) / RATE, atol=0.0011)
+
+
+@pytest.mark.parametrize("start_s", [0.5, 1.01])
+def test_sound_stays_in_step(source: Path, start_s: float, tiny_model: str, tmp_path: Path) -> None:
+    target = tmp_path / f"out{source.suffix}"
+    report = enlarge(source, target, tiny_model, start_s=start_s, end_s=2.0)
+    assert (report.damage, report.left_out) == ([], [])
+    before, after = stamps(source), stamps(target)
+    assert 0.9 < len(after) * 1024 / 48000 / (2.0 - start_s) < 1.1
+    first = int(np.ceil(start_s * RATE - 1e-9))
+    pictures_moved = read_with_av(source).pts[first] - read_with_av(target).pts[0]
+    assert all(abs(before[packet] - time - pictures_moved) < 0.0025 for packet, time in after.items())
+
+
+def stamps(path: Path) -> dict[bytes, float]:
+    """When each packet of sound is heard."""
+    with av.open(path) as container:
+        stream = container.streams.audio[0]
+        skip = 7 if path.suffix == ".ts" else 0  # ADTS has a header before each
+        return {
+            bytes(packet)[skip:]: float(packet.pts * stream.time_base)
+            for packet in container.demux(stream)
+            if packet.size
+        }
+
+
+def test_chapters_move_with_the_pictures(tiny_model: str, tmp_path: Path) -> None:
+    film(tmp_path / "film.mp4", pictures(90))
+    base = Fraction(1, 1000)
+    spans = [(0, 500), (500, 1500), (1500, 2500), (2500, 3000)]
+    with av.open(tmp_path / "film.mp4") as source, av.open(tmp_path / "in.mkv", "w") as target:
+        copy = target.add_stream_from_template(source.streams.video[0])
+        target.set_chapters(
+            [
+                {"id": i, "start": a, "end": b, "time_base": base, "metadata": {"title": f"{i}"}}
+                for i, (a, b) in enumerate(spans)
+            ]
+        )
+        for packet in source.demux():
+            if packet.size:
+                packet.stream = copy
+                target.mux(packet)
+    enlarge(tmp_path / "in.mkv", tmp_path / "out.mkv", tiny_model, start_s=0.6, end_s=2.0)
+    with av.open(tmp_path / "out.mkv") as container:
+        found = [
+            (c["metadata"]["title"], c["start"] * c["time_base"], c["end"] * c["time_base"])
+            for c in container.chapters()
+        ]
+    assert found == [("1", 0, Fraction(9, 10)), ("2", Fraction(9, 10), Fraction(7, 5))]
+
+
+def test_time_is_counted_from_the_first_picture(tmp_path: Path) -> None:
+    path = film(tmp_path / "late.mp4", pictures(30), pts=[127995 + 512 * i for i in range(30)])
+    assert len(frames(path, 0.0, None)) == 30
+    assert frames(path, 0.0, None)[0][0] == 0
+    assert [time for time, _ in frames(path, 0.5, 0.6)] == [0, 512 * TIME_BASE, 1024 * TIME_BASE]
+
+
+def test_a_raw_stream_can_be_cut_too(tmp_path: Path) -> None:
+    path = film(tmp_path / "in.h264", pictures(30), options=LONG)
+    half = Fraction(1, 2)
+    every = frames(path, None, None)
+    assert frames(path, 0.5, None) == [(time - half, luma) for time, luma in every if time >= half]
+
+
+def test_nothing_is_read_long_after_the_end(tmp_path: Path) -> None:
+    path = film(tmp_path / "in.mp4", pictures(40), pts=[15360 * i for i in range(40)])
+    with Reader(path, end_s=2.0) as reader:
+        assert len(list(reader)) == 2
+        assert reader.packets < 20

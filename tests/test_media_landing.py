@@ -1,0 +1,233 @@
+"""A file appears whole or not at all, under the very name that was given; and no other is read."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from itertools import islice
+from pathlib import Path
+
+import av
+import pytest
+from footage import enlarge, film, pictures
+from oracles import read_with_av
+
+from vidsr.errors import SourceError, TargetError
+from vidsr.media.reader import Reader
+from vidsr.media.writer import Writer
+
+NAMES = [
+    "a:b.mp4",
+    "http:x.mp4",
+    "concat:a.mp4|b.mp4",
+    "subfile,,start,0,end,99,,:a.mp4",
+    "file:a.mp4",
+    "-y\n.mp4",
+    "%03d.mp4",
+    "50% off?.mp4",
+    "été 映画 .mp4",
+]
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    (tmp_path / "source").mkdir()
+    return film(tmp_path / "source" / "in.mp4", pictures(6))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "target").mkdir()
+    return tmp_path / "target"
+
+
+def half_written(source: Path, target: Path, *, count: int, overwrite: bool = False) -> None:
+    with Reader(source) as reader, Writer(target, reader, size=(32, 24), overwrite=overwrite) as writer:
+        for frame in islice(reader, count):
+            writer.write(frame.picture, frame.packets)
+        raise KeyError("in the middle")
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mov", "mkv", "ts"])
+@pytest.mark.parametrize("count", [0, 6, 90])
+def test_a_failure_leaves_nothing(count: int, suffix: str, tmp_path: Path, folder: Path) -> None:
+    source = film(tmp_path / "in.mp4", pictures(90))
+    with pytest.raises(KeyError):
+        half_written(source, folder / f"out.{suffix}", count=count)
+    assert list(folder.iterdir()) == []
+
+
+def test_a_failure_leaves_what_was_there(source: Path, folder: Path) -> None:
+    (folder / "out.mp4").write_bytes(b"precious")
+    with pytest.raises(KeyError):
+        half_written(source, folder / "out.mp4", count=3, overwrite=True)
+    assert [(path.name, path.read_bytes()) for path in folder.iterdir()] == [("out.mp4", b"precious")]
+
+
+def test_the_target_is_replaced_at_the_very_end(source: Path, folder: Path) -> None:
+    target = folder / "out.mp4"
+    target.write_bytes(b"precious")
+    with Reader(source) as reader, Writer(target, reader, size=(32, 24), overwrite=True) as writer:
+        for frame in reader:
+            writer.write(frame.picture, frame.packets)
+        assert target.read_bytes() == b"precious"
+        writer.finish()
+        assert len(read_with_av(target).times) == 6
+    assert [path.name for path in folder.iterdir()] == ["out.mp4"]
+
+
+def test_of_two_runs_for_one_target_the_later_one_has_it(source: Path, folder: Path) -> None:
+    target = folder / "out.mp4"
+    with (
+        Reader(source) as one,
+        Reader(source) as two,
+        Writer(target, one, size=(32, 24)) as earlier,
+        Writer(target, two, size=(32, 24)) as later,
+    ):
+        for frame in one:
+            earlier.write(frame.picture, frame.packets)
+        with pytest.raises(TargetError, match="another run writes the same file"):
+            earlier.finish()
+        for frame in two:
+            later.write(frame.picture, frame.packets)
+        later.finish()
+    assert len(read_with_av(target).times) == 6
+    assert [path.name for path in folder.iterdir()] == ["out.mp4"]
+
+
+@pytest.mark.parametrize("kind", ["same", "symlink", "hard link", "link at the part"])
+def test_the_source_is_never_the_target(kind: str, source: Path, tiny_model: str) -> None:
+    target, before = source.with_name("out.mp4"), source.read_bytes()
+    if kind == "same":
+        target = source
+    elif kind == "symlink":
+        target.symlink_to(source)
+    elif kind == "hard link":
+        os.link(source, target)
+    else:
+        target.with_name("out.mp4.part").symlink_to(source)
+    with pytest.raises(TargetError, match="is the source itself"):
+        enlarge(source, target, tiny_model, overwrite=True)
+    assert source.read_bytes() == before
+
+
+def test_a_link_laid_where_the_part_will_be_is_not_followed(source: Path, folder: Path, tiny_model: str) -> None:
+    (folder / "precious").write_bytes(b"precious")
+    (folder / "out.mp4.part").symlink_to(folder / "precious")
+    enlarge(source, folder / "out.mp4", tiny_model)
+    assert (folder / "precious").read_bytes() == b"precious"
+    assert {path.name for path in folder.iterdir()} == {"out.mp4", "precious"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_is_nothing_but_a_name(name: str, source: Path, folder: Path, tiny_model: str) -> None:
+    for other in ("a.mp4", "b.mp4", "x.mp4", "001.mp4"):
+        film(folder / other, pictures(1, size=(64, 64)))
+    (folder / name).write_bytes(source.read_bytes())
+    with Reader(folder / name) as reader:
+        assert (reader.info.width, len(list(reader))) == (32, 6)
+    enlarge(source, folder / f"2 {name}", tiny_model)
+    enlarge(source, folder / name, tiny_model, overwrite=True)
+    assert len(read_with_av(folder / name).times) == 6
+    assert (folder / name).read_bytes() == (folder / f"2 {name}").read_bytes()
+    assert len(list(folder.iterdir())) == 6
+
+
+def test_a_picture_with_a_number_in_its_name_is_one_picture(folder: Path) -> None:
+    for number in range(3):
+        film(folder / f"x{number:03d}.png", pictures(1, "rgb24"), codec="png")
+    (folder / "x%03d.png").write_bytes(
+        film(folder / "y.png", pictures(1, "rgb24", size=(40, 30)), codec="png").read_bytes()
+    )
+    with Reader(folder / "x%03d.png") as reader:
+        assert (reader.info.width, len(list(reader))) == (40, 1)
+
+
+@pytest.fixture
+def canary() -> Iterator[tuple[str, list[str]]]:
+    """The address of a server, and what it was asked for."""
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_error(404)
+
+        def log_message(self, *arguments: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}", asked
+        server.shutdown()
+        thread.join()
+
+
+PLAYLISTS = {
+    "m3u8": "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n{url}/a.ts\n#EXT-X-ENDLIST\n",
+    "ffconcat": "ffconcat version 1.0\nfile '{url}/a.mp4'\n",
+    "mpd": '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011"><BaseURL>{url}/</BaseURL></MPD>',
+    "sdp": "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nm=video 9 RTP/AVP 96\na=rtpmap:96 H264/90000\n",
+    "asx": '<asx version="3.0"><entry><ref href="{url}/a.wmv"/></entry></asx>',
+    "rtsptext": "RTSPtext\nrtsp://127.0.0.1/a\n",
+}
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "ts", "m3u8", "mkv"])
+@pytest.mark.parametrize("kind", PLAYLISTS)
+def test_a_playlist_opens_nothing(
+    kind: str, suffix: str, canary: tuple[str, list[str]], source: Path, folder: Path
+) -> None:
+    url, asked = canary
+    for address in (url, f"file://{source.parent}"):
+        path = folder / f"list.{suffix}"
+        path.write_text(PLAYLISTS[kind].format(url=address))
+        with pytest.raises(SourceError, match="not a media file"):
+            Reader(path)
+    assert asked == []
+
+
+@pytest.mark.parametrize("name", ["{url}/a.mp4", "concat:{url}/a.mp4", "crypto:{url}/a.mp4", "async:{url}/a.mp4"])
+def test_an_address_is_a_file_that_is_not_there(name: str, canary: tuple[str, list[str]]) -> None:
+    url, asked = canary
+    with pytest.raises(SourceError, match="No such file"):
+        Reader(Path(name.format(url=url)))
+    assert asked == []
+
+
+@pytest.mark.parametrize("codec", ["libx264", "libx265", "libsvtav1"])
+def test_encoders_are_silent(codec: str, source: Path, folder: Path, tiny_model: str) -> None:
+    command = ["upscale", "-q", "--workers", "0", "--model", tiny_model, "--codec", codec, source, folder / "out.mkv"]
+    film(source, pictures(6, size=(64, 64)))
+    done = subprocess.run([sys.executable, "-m", "vidsr", *command], capture_output=True, check=True)
+    assert (done.stdout, done.stderr) == (b"", b"")
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from vidsr.media.reader import Reader
+from vidsr.media.writer import Writer
+with Reader(Path(sys.argv[1])) as reader, Writer(Path(sys.argv[2]), reader, size=(32, 24)) as writer:
+    for frame in reader:
+        writer.write(frame.picture, frame.packets)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts"])
+def test_a_killed_writer_leaves_a_part_that_plays(suffix: str, folder: Path) -> None:
+    source = film(folder / "in.mp4", pictures(400), options={"preset": "ultrafast"})
+    target = folder / f"out.{suffix}"
+    done = subprocess.run([sys.executable, "-c", KILLED, str(source), str(target)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert not target.exists()
+    found = 0
+    with av.open(f"file:{target}.part") as container:
+        for packet in container.demux(video=0):
+            found += len(packet.decode())
+    assert found > 200

@@ -1,0 +1,93 @@
+"""Being told to stop: the first signal ends the file in order, the second one at once, and no process stays."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import av
+import numpy as np
+import psutil
+import pytest
+from made import make_long
+from oracles import read_with_av
+
+
+@pytest.fixture(scope="module")
+def long_clip(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Some 20,000 frames, which take far longer than a test."""
+    return make_long(tmp_path_factory.mktemp("long") / "long.mp4", clip, 800)
+
+
+@contextmanager
+def run(source: Path, target: Path, *, model: str, workers: int) -> Iterator[subprocess.Popen[str]]:
+    """A run in a process group of its own, as a shell starts it, once its first frames are written."""
+    options = ["--workers", str(workers), "--model", model, "--preset", "ultrafast"]
+    command = [sys.executable, "-m", "vidsr", "upscale", *options, str(source), str(target)]
+    part, deadline = target.with_name(target.name + ".part"), time.monotonic() + 60
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+        try:
+            while not (part.exists() and part.stat().st_size > 20_000):
+                assert process.poll() is None
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+            yield process
+        finally:
+            process.kill()
+
+
+def packet_times(path: Path) -> list[float]:
+    """When the pictures of a file are shown, without decoding it."""
+    with av.open(path) as container:
+        return sorted(float(packet.pts * packet.time_base) for packet in container.demux(video=0) if packet.size)
+
+
+@pytest.mark.parametrize(
+    ("number", "to", "workers"),
+    [
+        (signal.SIGINT, os.killpg, 0),
+        (signal.SIGTERM, os.kill, 0),
+        (signal.SIGTERM, os.killpg, 2),
+        pytest.param(signal.SIGTERM, os.kill, 2, marks=pytest.mark.slow),
+        pytest.param(signal.SIGINT, os.killpg, 2, marks=pytest.mark.slow),
+    ],
+)
+def test_a_signal_finishes_what_was_done(
+    long_clip: Path,
+    tiny_model: str,
+    tmp_path: Path,
+    number: signal.Signals,
+    to: Callable[[int, int], None],
+    workers: int,
+) -> None:
+    target = tmp_path / "out.mp4"
+    with run(long_clip, target, model=tiny_model, workers=workers) as process:
+        family = psutil.Process(process.pid).children(recursive=True)
+        to(process.pid, number)
+        _, printed = process.communicate(timeout=20)
+        assert process.returncode == 128 + number
+        assert "vidsr: stopping; the file is being finished" in printed
+        assert f"vidsr: {target}: stopped before the end; what was done is whole\n" in printed
+        assert os.listdir(tmp_path) == ["out.mp4"]
+        done = read_with_av(target).pts
+        assert 20 < len(done) < 19_000
+        np.testing.assert_allclose(done, packet_times(long_clip)[: len(done)], atol=1e-6)
+        assert bool(family) == bool(workers)
+        assert psutil.wait_procs(family, timeout=10)[1] == []
+
+
+@pytest.mark.parametrize("workers", [0, 2], ids=["this process", "Ray"])
+def test_a_second_signal_gives_the_file_up(long_clip: Path, tiny_model: str, tmp_path: Path, workers: int) -> None:
+    with run(long_clip, tmp_path / "out.mp4", model=tiny_model, workers=workers) as process:
+        family = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)
+        _, printed = process.communicate(timeout=20)
+        assert process.returncode == 128 + signal.SIGTERM
+        assert "Traceback" not in printed
+        assert os.listdir(tmp_path) == []
+        assert psutil.wait_procs(family, timeout=10)[1] == []
