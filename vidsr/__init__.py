@@ -3,8 +3,9 @@
 from vidsr.engine import Engine
 from vidsr.errors import ModelError, SourceError, TargetError, TrainingError, VidsrError, WorkerError
 from vidsr.media.reader import Reader
+from vidsr.media.scale import Merger
 from vidsr.media.writer import Writer
-from vidsr.pipeline import upscale
+from vidsr.pipeline import enlarge, upscale
 from vidsr.pool import Pool, open_pool
 from vidsr.report import Report
 from vidsr.settings import EncodeSettings, PoolSettings, UpscaleSettings
@@ -14,6 +15,7 @@ __version__ = "0.1.0"
 __all__ = [
     "EncodeSettings",
     "Engine",
+    "Merger",
     "ModelError",
     "Pool",
     "PoolSettings",
@@ -26,6 +28,7 @@ __all__ = [
     "VidsrError",
     "WorkerError",
     "Writer",
+    "enlarge",
     "open_pool",
     "upscale",
 ]

@@ -2,8 +2,8 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -11,20 +11,23 @@ from vidsr.errors import TargetError
 from vidsr.flow import ahead
 from vidsr.media.containers import container_for, picture_codec_for
 from vidsr.media.frame import Frame, VideoInfo
+from vidsr.media.landing import Landing
 from vidsr.media.picture import write_picture
 from vidsr.media.reader import Reader
-from vidsr.media.scale import Merger, enlarge_plain
+from vidsr.media.scale import Merger, enlarge_plain, require_room
 from vidsr.media.writer import Writer
 from vidsr.model.weights import Weights
 from vidsr.model.zoo import load_model
 from vidsr.pool import Plane, Pool, ThisProcess, open_pool
 from vidsr.report import Report, Stage
 from vidsr.settings import EncodeSettings, PoolSettings, UpscaleSettings
+from vidsr.sizes import Size, expected_frames, target_size, usual_scale
 
 FRAMES_AHEAD = 4  # decoded while others are enlarged; each is a whole picture in memory
 
 Progress = Callable[[int, int | None], None]
 Note = Callable[[str], None]
+Stop = Callable[[], bool]
 
 
 def upscale(
@@ -36,170 +39,169 @@ def upscale(
     pool: PoolSettings = PoolSettings(),
     progress: Progress = lambda done, total: None,
     note: Note = lambda sentence: None,
-    stop: Callable[[], bool] = lambda: False,
+    stop: Stop = lambda: False,
 ) -> Report:
     """The report of enlarging a video into a video, or a picture into a picture, by the target's name.
 
     `progress` gets the frames done and, where it is known, their number in all; `note` what should be said while
-    there is time to change it; `stop` is asked before each frame, and ends the file there, in order.
+    there is time to change it; `stop` is asked after each frame, and ends the file there, in order.
     Raises SourceError, TargetError, ModelError or WorkerError; there is no target then.
     """
     source, target = Path(source), Path(target)
     if picture_codec_for(target):
         return _upscale_picture(source, target, settings)
-    kind = container_for(target)
-    with Reader(
-        source,
-        start_s=settings.start_s,
-        end_s=settings.end_s,
-        upright=lambda matrix: not kind.turns,
-        deinterlace=settings.deinterlace,
-        max_megapixels=settings.max_megapixels,
-    ) as reader:
+    with _opened(source, target, settings) as reader:
         weights = _weights(settings, reader.info)
-        size = _size(settings, reader.info, weights.architecture.scale)
-        first = Merger().fit(reader.first.picture, size)
-        run = _Run(reader.info, settings, size, weights)
-        with Writer(target, reader, first, encode=encode, overwrite=settings.overwrite) as writer:
-            for sentence in [*_remarks(reader.info), *(f"left out: {stream}" for stream in writer.copies.left_out)]:
-                run.say(sentence, note)
+        size = target_size(settings, reader.info, weights.architecture.scale)
+        with Writer(target, reader, size=size, encode=encode, overwrite=settings.overwrite) as writer:
+            run = _Run(reader, writer, settings, note)
             fallback = partial(enlarge_plain, scale=weights.architecture.scale)
             with open_pool(weights, pool, fallback=fallback) as workers:
-                run.through(reader, workers, writer, progress, note, stop)
-                writer.finish()  # before the pool is taken down: nothing that fails there can cost the file
-            return run.report(source, target, reader, workers, writer)
+                run.through(workers, size, progress, stop)
+            return run.report(workers, size, weights)
+
+
+def enlarge(frames: Iterable[Frame], pool: Pool, depth: int) -> Iterator[tuple[Frame, Plane]]:
+    """Each frame with its luma, of `depth` bits, enlarged; in order, a window of the pool ahead."""
+    waiting: deque[Frame] = deque()  # not itertools.tee, which keeps 57 pictures longer than they are needed
+
+    def lumas() -> Iterator[Plane]:
+        for frame in frames:
+            waiting.append(frame)
+            yield frame.luma
+
+    for luma in pool.map(lumas(), depth):
+        yield waiting.popleft(), luma
 
 
 class _Run:
-    """The counts and clocks of one file on its way through the stages."""
+    """One file on its way through the stages: what was counted, timed and said."""
 
-    def __init__(self, info: VideoInfo, settings: UpscaleSettings, size: tuple[int, int], weights: Weights) -> None:
-        self._info, self._settings, self._size, self._weights = info, settings, size, weights
+    def __init__(self, reader: Reader, writer: Writer, settings: UpscaleSettings, note: Note) -> None:
+        self._reader, self._writer, self._settings, self._note = reader, writer, settings, note
         self._read = self._enlarged = 0
         self._stopped = False
         self._warnings: list[str] = []
-        self._busy = {"read": 0.0, "merge": 0.0, "write": 0.0}
+        self._busy_s = dict.fromkeys(("read", "enlarge", "merge", "write"), 0.0)
         self._began = time.perf_counter()
+        if reader.info.interlaced:
+            self._warn("is interlaced, and its combs are enlarged too; --deinterlace makes whole pictures first")
+        for stream in writer.copies.left_out:
+            self._warn(f"{writer.target.name} cannot hold {stream}; it is left out")
 
-    def say(self, sentence: str, note: Note) -> None:
-        """Note a sentence, once, and keep it for the report."""
-        if sentence not in self._warnings:
-            self._warnings.append(sentence)
-            note(sentence)
-
-    def through(
-        self, reader: Reader, pool: Pool, writer: Writer, progress: Progress, note: Note, stop: Callable[[], bool]
-    ) -> None:
-        """Every frame from the reader through the pool into the writer."""
-        merger, waiting = Merger(), deque[Frame]()
-        total = expected_frames(self._info, self._settings)
-        with closing(ahead(self._timed(reader), FRAMES_AHEAD)) as frames:
-            for luma in pool.map(self._planes(frames, waiting, stop), self._info.depth):
-                frame = waiting.popleft()
-                began = time.perf_counter()
-                picture = merger.merge(frame.picture, luma)
-                if (frame.picture.width, frame.picture.height) != (self._info.width, self._info.height):
-                    self.say(f"the picture changes its size; all frames are brought to {_by(self._size)}", note)
-                if (picture.width, picture.height) != self._size:
-                    picture = merger.fit(picture, self._size)
-                merged = time.perf_counter()
-                writer.write(picture, frame.packets)
+    def through(self, pool: Pool, size: Size, progress: Progress, stop: Stop) -> None:
+        """Every frame from the reader through the pool into the file, and the file under its name."""
+        merger, info = Merger(), self._reader.info
+        total = expected_frames(self._settings, info)
+        with closing(ahead(self._timed(self._reader), FRAMES_AHEAD)) as frames:
+            for frame, luma in enlarge(self._until(stop, frames), pool, info.depth):
+                if (frame.picture.width, frame.picture.height) != (info.width, info.height):
+                    self._warn(f"the picture changes its size; every frame becomes {_by(size)}")
+                with self._busy("merge"):
+                    picture = merger.fit(merger.merge(frame.picture, luma), size)
+                with self._busy("write"):
+                    self._writer.write(picture, frame.packets)
                 self._enlarged += 1
-                self._busy["merge"] += merged - began
-                self._busy["write"] += time.perf_counter() - merged
                 progress(self._enlarged, total)
+        if self._stopped:
+            self._reader.leftover()  # belongs behind pictures that were read ahead, and are not written
+        with self._busy("write"):
+            self._writer.finish()
 
-    def report(self, source: Path, target: Path, reader: Reader, pool: Pool, writer: Writer) -> Report:
+    def report(self, pool: Pool, size: Size, weights: Weights) -> Report:
         """What it came to."""
         seconds = time.perf_counter() - self._began
-        busy = {"read": self._busy["read"], "enlarge": pool.engine_s, **self._busy}
-        hands = {"enlarge": max(1, pool.workers)}
-        stages = {
-            name: Stage(seconds=spent, fps=hands.get(name, 1) * self._enlarged / spent if spent else 0.0)
-            for name, spent in busy.items()
-        }
-        if writer.copies.unplaced:
-            self._warnings.append(f"{writer.copies.unplaced} packets of other streams run backwards and were left out")
+        copies = self._writer.copies
+        if copies.unplaced:
+            self._warn(f"{copies.unplaced} packets of other streams are damaged or run backwards, and were left out")
         return Report(
-            source=source,
-            target=target,
-            model=str(self._weights.architecture),
-            size=self._size,
+            source=self._reader.path,
+            target=self._writer.target,
+            model=str(weights.architecture),
+            size=size,
             frames_read=self._read,
             frames_enlarged=self._enlarged - len(pool.quarantined),
-            frames_written=writer.written,
-            concealed=reader.concealed,
+            frames_written=self._writer.written,
+            concealed=self._reader.concealed,
             quarantined=list(pool.quarantined),
             worker_restarts=pool.restarts,
-            copied=writer.copies.copied,
-            left_out=writer.copies.left_out,
+            copied=copies.copied,
+            left_out=copies.left_out,
             warnings=self._warnings,
-            damage=self._damage(reader, pool, writer),
+            damage=list(self._damage(pool)),
             stopped=self._stopped,
             seconds=seconds,
             fps=self._enlarged / seconds,
-            stages=stages,
+            stages=self._stages(pool),
         )
 
-    def _timed(self, reader: Reader) -> Iterator[Frame]:
-        frames = iter(reader)
+    def _timed(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+        frames = iter(frames)
         while True:
-            began = time.perf_counter()
-            frame = next(frames, None)
-            self._busy["read"] += time.perf_counter() - began
+            with self._busy("read"):
+                frame = next(frames, None)
             if frame is None:
                 return
             yield frame
 
-    def _planes(self, frames: Iterator[Frame], waiting: deque[Frame], stop: Callable[[], bool]) -> Iterator[Plane]:
-        """The luma of each frame; the frame itself waits for it to come back."""
+    def _until(self, stop: Stop, frames: Iterable[Frame]) -> Iterator[Frame]:
+        """The frames up to the one at which it is asked to stop; the first in any case, for a file needs one."""
         for frame in frames:
+            self._read += 1
+            yield frame
             if stop():
                 self._stopped = True
                 return
-            self._read += 1
-            waiting.append(frame)
-            yield frame.luma
 
-    def _damage(self, reader: Reader, pool: Pool, writer: Writer) -> list[str]:
-        found = []
-        if writer.first_lost is not None or self._read != writer.written:
+    @contextmanager
+    def _busy(self, stage: str) -> Generator[None]:
+        began = time.perf_counter()
+        yield
+        self._busy_s[stage] += time.perf_counter() - began
+
+    def _warn(self, sentence: str) -> None:
+        """Say a sentence, once, and keep it for the report."""
+        if sentence not in self._warnings:
+            self._warnings.append(sentence)
+            self._note(f"{self._reader.path}: {sentence}")
+
+    def _stages(self, pool: Pool) -> dict[str, Stage]:
+        """The clocks; that of the network runs in the workers, side by side."""
+        busy_s = self._busy_s | {"enlarge": pool.engine_s / max(1, pool.workers)}
+        return {name: Stage(seconds=s, fps=self._enlarged / s if s else 0.0) for name, s in busy_s.items()}
+
+    def _damage(self, pool: Pool) -> Iterator[str]:
+        reader, writer, settings = self._reader, self._writer, self._settings
+        if self._read != writer.written or writer.first_lost is not None:
             where = "" if writer.first_lost is None else f"; the first that is missing is at {writer.first_lost:.3f} s"
-            found.append(f"{self._read} frames were read and {writer.written} written{where}")
+            yield f"{self._read} frames were read and {writer.written} written{where}"
         if reader.concealed:
-            found.append(f"{reader.concealed} frames or packets of the source are damaged")
+            yield f"{reader.concealed} frames or packets of the source are damaged"
         if reader.broken_off:
-            found.append(reader.broken_off)
-        cut = self._stopped or self._settings.start_s is not None or self._settings.end_s is not None
-        if self._info.container.startswith("mov") and not cut and reader.packets < self._info.frames:
-            found.append(f"the source lists {self._info.frames} frames and holds {reader.packets}")
+            yield reader.broken_off
+        whole = not self._stopped and settings.start_s is None and settings.end_s is None
+        if whole and reader.info.container.startswith("mov") and reader.packets < reader.info.frames:
+            yield f"the source lists {reader.info.frames} frames and holds {reader.packets}"
         if pool.quarantined:
             frames = ", ".join(map(str, pool.quarantined))
-            found.append(f"enlarged without the network, for they ended two workers each: frames {frames}")
-        return found
-
-
-def expected_frames(info: VideoInfo, settings: UpscaleSettings) -> int | None:
-    """How many frames a run will take, as far as the container tells."""
-    if settings.start_s is None and settings.end_s is None and info.frames:
-        return info.frames
-    if not info.rate or not info.duration_s:
-        return None
-    end = min(info.duration_s, settings.end_s or info.duration_s)
-    return max(1, round((end - (settings.start_s or 0)) * info.rate))
+            yield f"enlarged without the network, for they ended two workers each: frames {frames}"
 
 
 def _upscale_picture(source: Path, target: Path, settings: UpscaleSettings) -> Report:
     began = time.perf_counter()
-    with Reader(source, upright=lambda matrix: True, max_megapixels=settings.max_megapixels) as reader:
+    with Reader(source, upright=True, max_megapixels=settings.max_megapixels) as reader:
         if not reader.info.still:
             raise TargetError(f"{target}: holds one picture, and {source} is a video")
         weights = _weights(settings, reader.info)
-        size = _size(settings, reader.info, weights.architecture.scale)
-        pool, merger = ThisProcess(weights), Merger()
-        (luma,) = pool.map([reader.first.luma], reader.info.depth)
-        picture = merger.fit(merger.merge(reader.first.picture, luma), size)
-        write_picture(target, picture, source=source, overwrite=settings.overwrite)
+        size = target_size(settings, reader.info, weights.architecture.scale)
+        require_room(size, reader.info.working_format)
+        landing = Landing(target, source=source, overwrite=settings.overwrite)
+        try:
+            ((frame, luma),) = enlarge([reader.first], ThisProcess(weights), reader.info.depth)
+            merger = Merger()
+            write_picture(landing, merger.fit(merger.merge(frame.picture, luma), size))
+        finally:
+            landing.abandon()
         seconds = time.perf_counter() - began
         return Report(
             source=source,
@@ -216,32 +218,21 @@ def _upscale_picture(source: Path, target: Path, settings: UpscaleSettings) -> R
         )
 
 
+def _opened(source: Path, target: Path, settings: UpscaleSettings) -> Reader:
+    turns = container_for(target).turns
+    return Reader(
+        source,
+        start_s=settings.start_s,
+        end_s=settings.end_s,
+        upright=not turns,
+        deinterlace=settings.deinterlace,
+        max_megapixels=settings.max_megapixels,
+    )
+
+
 def _weights(settings: UpscaleSettings, info: VideoInfo) -> Weights:
-    """The network; a family of several scales is taken at the smallest that reaches the wanted size."""
-    usual = 2
-    if settings.to:
-        width, height = _wanted(settings.to, info)
-        usual = min(4, max(2, -(-width // info.width), -(-height // info.height)))
-    return load_model(settings.model, settings.scale, usual_scale=usual)
+    return load_model(settings.model, settings.scale, usual_scale=usual_scale(settings, info))
 
 
-def _size(settings: UpscaleSettings, info: VideoInfo, scale: int) -> tuple[int, int]:
-    return _wanted(settings.to, info) if settings.to else (info.width * scale, info.height * scale)
-
-
-def _wanted(to: str, info: VideoInfo) -> tuple[int, int]:
-    """(width, height) of "1080p", which keeps the shape with an even width, or "1920x1080"."""
-    if "x" in to:
-        width, height = map(int, to.split("x"))
-        return width, height
-    height = int(to.removesuffix("p"))
-    return max(2, 2 * round(info.width * height / info.height / 2)), height
-
-
-def _remarks(info: VideoInfo) -> Iterator[str]:
-    if info.interlaced:
-        yield f"{info.path}: is interlaced, and its combs are enlarged too; --deinterlace makes whole pictures first"
-
-
-def _by(size: tuple[int, int]) -> str:
+def _by(size: Size) -> str:
     return "x".join(map(str, size))

@@ -6,10 +6,13 @@ from pathlib import Path
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """The work of one stage: `seconds` it was busy, summed over its workers, and frames a second at full use."""
+    """How long one stage was busy, and how many frames a second it would do alone."""
 
     seconds: float
     fps: float
+
+    def __str__(self) -> str:
+        return f"{self.seconds:.1f} s ({self.fps:.0f} fps)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,18 +45,17 @@ class Report:
     seconds: float = 0.0
     fps: float = 0.0
     stages: dict[str, Stage] = field(default_factory=dict)
+    """The work of each stage; one that was busy nearly all of `seconds` is what the run waited for."""
 
     def lines(self) -> list[str]:
         """The report for people."""
         width, height = self.size
         text = [
-            f"{self.target}: {self.frames_written} frames, {width}x{height}, {self.seconds:.1f} s, {self.fps:.1f} fps"
+            f"{self.target}: {self.frames_written} frames, {width}x{height}, {self.seconds:.1f} s, {self.fps:.1f} fps",
+            f"  frames: {self.frames_read} read, {self.frames_enlarged} enlarged, {self.frames_written} written",
         ]
-        counts = f"{self.frames_read} read, {self.frames_enlarged} enlarged, {self.frames_written} written"
-        text.append(f"  frames: {counts}")
         if self.stages:
-            shares = [f"{name} {stage.seconds:.1f} s ({stage.fps:.0f} fps)" for name, stage in self.stages.items()]
-            text.append(f"  stages: {', '.join(shares)}")
+            text.append("  stages: " + ", ".join(f"{name} {stage}" for name, stage in self.stages.items()))
         if self.copied:
             text.append(f"  copied: {', '.join(self.copied)}")
         if self.worker_restarts:

@@ -3,6 +3,10 @@
 import re
 from dataclasses import dataclass
 
+_LONGEST_S = 1e9  # no film is longer, and FFmpeg's clock, which counts microseconds, holds no more than 9e12
+_MOST_MEGAPIXELS = 268  # FFmpeg holds no larger picture
+_WORST_CRF = 63  # of AV1 and VP9; H.264 and HEVC end at 51
+
 
 @dataclass(frozen=True, kw_only=True)
 class PoolSettings:
@@ -19,11 +23,11 @@ class PoolSettings:
 
     def __post_init__(self) -> None:
         if self.workers is not None and self.workers < 0:
-            raise ValueError(f"{self.workers = } must be 0 or more")
+            raise ValueError(f"workers must be 0 or more, not {self.workers}")
         if self.threads is not None and self.threads < 1:
-            raise ValueError(f"{self.threads = } must be 1 or more")
-        if self.timeout_s <= 0:
-            raise ValueError(f"{self.timeout_s = } must be above 0")
+            raise ValueError(f"threads must be 1 or more, not {self.threads}")
+        if not 0 < self.timeout_s <= _LONGEST_S:
+            raise ValueError(f"timeout_s must be above 0, not {self.timeout_s:g}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +40,10 @@ class EncodeSettings:
     """Constant quality, lower is better; None takes the default of the codec (18 for libx264)."""
     preset: str | None = None
     """Speed against size, by the codec's own names; None takes the codec's default."""
+
+    def __post_init__(self) -> None:
+        if self.crf is not None and not 0 <= self.crf <= _WORST_CRF:
+            raise ValueError(f"crf must be between 0 and {_WORST_CRF}, not {self.crf}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,12 +69,14 @@ class UpscaleSettings:
 
     def __post_init__(self) -> None:
         if self.scale not in (None, 2, 3, 4):
-            raise ValueError(f"{self.scale = } must be 2, 3 or 4")
+            raise ValueError(f"scale must be 2, 3 or 4, not {self.scale}")
         if self.to is not None and not re.fullmatch(r"[1-9]\d{0,4}(p|x[1-9]\d{0,4})", self.to):
-            raise ValueError(f"{self.to = } must look like 1080p or 1920x1080")
-        if self.start_s is not None and self.start_s < 0:
-            raise ValueError(f"{self.start_s = } must be 0 or more")
-        if self.end_s is not None and self.end_s <= (self.start_s or 0):
-            raise ValueError(f"{self.end_s = } must be after the start")
-        if self.max_megapixels <= 0:
-            raise ValueError(f"{self.max_megapixels = } must be above 0")
+            raise ValueError(f"to must be a size like 1080p or 1920x1080, not {self.to!r}")
+        if self.start_s is not None and not 0 <= self.start_s <= _LONGEST_S:
+            raise ValueError(f"start_s must be 0 or more, not {self.start_s:g}")
+        if self.end_s is not None and not (self.start_s or 0) < self.end_s <= _LONGEST_S:
+            raise ValueError(f"end_s must be later than the start, not {self.end_s:g}")
+        if not 0 < self.max_megapixels <= _MOST_MEGAPIXELS:
+            raise ValueError(
+                f"max_megapixels must be above 0 and at most {_MOST_MEGAPIXELS}, not {self.max_megapixels:g}"
+            )

@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import vidsr
-from vidsr.cli.options import Help, add_output
+from vidsr.cli.options import Commands, Help, add_output
 from vidsr.cores import describe_machine, plan_cores
 from vidsr.media.reader import Reader
 from vidsr.model.zoo import load_model, model_names
@@ -22,7 +22,7 @@ _EXAMPLE = """Say what runs here, and on which cores; or what is in a file. For 
 _PACKAGES = ("av", "numpy", "openvino", "ray", "tqdm")
 
 
-def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add(commands: Commands) -> None:
     """Declare the command."""
     text = "versions, cores and models; or what is in a file"
     parser = commands.add_parser("info", help=text, description=_EXAMPLE, formatter_class=Help)
@@ -44,8 +44,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _of_file(source: Path) -> dict[str, object]:
     with Reader(source) as reader:
-        facts = dataclasses.asdict(reader.info)
-    return facts
+        return dataclasses.asdict(reader.info)
 
 
 def _of_machine() -> dict[str, object]:
@@ -59,7 +58,7 @@ def _of_machine() -> dict[str, object]:
         "cores": len(machine.cpus),
         "quota": machine.quota or "none",
         "affinity": sorted(os.sched_getaffinity(0)),
-        "workers": [sorted(cpus) for cpus in plan_cores(machine)],
+        "workers": [{"threads": share.threads, "cpus": sorted(share.cpus)} for share in plan_cores(machine)],
         "models": {name: str(weights.architecture) for name, weights in models.items()},
     }
 

@@ -1,38 +1,58 @@
-"""Options of the command line from the fields of settings: same name, same default, written once."""
+"""Options of the command line from the fields of settings: same name, same type, same default, written once."""
 
 import argparse
 import dataclasses
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeAlias, TypeVar, get_args, get_type_hints
 
-Settings = TypeVar("Settings")
+from vidsr.cli.exits import UsageError
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+    Settings = TypeVar("Settings", bound=DataclassInstance)
+
 Group = argparse._ArgumentGroup
+Commands: TypeAlias = "argparse._SubParsersAction[Parser]"
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that raises UsageError."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise it."""
+        raise UsageError(f"{message}; see {self.prog} --help")
 
 
 class Help(argparse.RawDescriptionHelpFormatter):
     """Keeps the example as it is written."""
 
 
-def option(
-    group: Group, cls: type[Settings], name: str, text: str, *, kind: Callable[[str], object] = str, metavar: str = ""
-) -> None:
-    """Add `--name` for a field of a settings class; a field that is False becomes a flag."""
-    default = next(field.default for field in dataclasses.fields(cls) if field.name == name)  # type: ignore[arg-type]
-    flag = "--" + name.removesuffix("_s").replace("_", "-")
-    if default is False:
-        group.add_argument(flag, dest=name, action="store_true", help=text)
-        return
-    shown = "" if default is None else f" (default: {default})"
-    group.add_argument(flag, dest=name, type=kind, default=default, metavar=metavar or name.upper(), help=text + shown)
+def add_options(group: Group, cls: "type[DataclassInstance]", *, fields: dict[str, tuple[str, str]]) -> None:
+    """Add an option for each of some fields of a settings class, given as {name: (placeholder, help)}.
+
+    A field that is False becomes a flag; one in seconds loses its `_s` and may be written as a time.
+    """
+    defaults = {field.name: field.default for field in dataclasses.fields(cls)}
+    for name, (placeholder, text) in fields.items():
+        flag, default = _flag(name), defaults[name]
+        if default is False:
+            group.add_argument(flag, dest=name, action="store_true", help=text)
+            continue
+        text += "" if default is None else f" (default: {default})"
+        group.add_argument(flag, dest=name, type=_kind(cls, name), default=default, metavar=placeholder, help=text)
 
 
-def settings(cls: type[Settings], args: argparse.Namespace) -> Settings:
-    """The settings that were asked for, picked from the arguments by name."""
-    names = (field.name for field in dataclasses.fields(cls))  # type: ignore[arg-type]
-    return cls(**{name: getattr(args, name) for name in names if hasattr(args, name)})
+def settings(cls: "type[Settings]", args: argparse.Namespace) -> "Settings":
+    """The settings that were asked for, picked from the arguments by name. Raises UsageError when they refuse."""
+    try:
+        return cls(**{field.name: getattr(args, field.name) for field in dataclasses.fields(cls)})
+    except ValueError as error:  # it begins with the name of the field
+        name, _, fault = str(error).partition(" ")
+        raise UsageError(f"{_flag(name)} {fault}") from error
 
 
-def add_output(parser: argparse.ArgumentParser) -> None:
+def add_output(parser: Parser) -> None:
     """What every command says and how loudly."""
     group = parser.add_argument_group("output")
     group.add_argument("--json", action="store_true", help="print the result as JSON on stdout")
@@ -43,6 +63,17 @@ def add_output(parser: argparse.ArgumentParser) -> None:
 def seconds(text: str) -> float:
     """Seconds from "90", "1:30" or "0:01:30.5". Raises ValueError for anything else."""
     parts = [float(part) for part in text.split(":")]
-    if len(parts) > 3 or any(part < 0 for part in parts):
+    if len(parts) > 3 or min(parts) < 0:
         raise ValueError(text)
-    return sum(part * 60**place for place, part in enumerate(reversed(parts)))
+    return sum(part * unit for part, unit in zip(reversed(parts), (1, 60, 3600), strict=False))
+
+
+def _flag(name: str) -> str:
+    return "--" + name.removesuffix("_s").replace("_", "-")
+
+
+def _kind(cls: type, name: str) -> Callable[[str], int | float | str]:
+    if name.endswith("_s"):
+        return seconds
+    hint = get_type_hints(cls)[name]
+    return next(kind for kind in (int, float, str) if kind is hint or kind in get_args(hint))

@@ -1,11 +1,15 @@
 """Stopping when asked to: the first signal ends the work in order, a second one at once."""
 
+import os
 import signal
 import sys
 from types import FrameType, TracebackType
 from typing import Self
 
+from vidsr.cli.exits import STOPPED
+
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_STOPPING = b"\nvidsr: stopping; the file is being finished (once more to give it up)\n"
 
 
 class Stop:
@@ -15,6 +19,7 @@ class Stop:
         self.signal = 0
 
     def __call__(self) -> bool:
+        """Whether it is time to stop."""
         return self.signal != 0
 
     def __enter__(self) -> Self:
@@ -29,6 +34,6 @@ class Stop:
 
     def _caught(self, number: int, frame: FrameType | None) -> None:
         if self.signal:
-            raise SystemExit(128 + number)
+            raise SystemExit(STOPPED + number)
         self.signal = number
-        print("\nvidsr: stopping; the file is being finished (once more to give it up)", file=sys.stderr)
+        os.write(sys.stderr.fileno(), _STOPPING)  # print() here would fail inside a print() that it interrupts

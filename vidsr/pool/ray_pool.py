@@ -7,7 +7,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from types import TracebackType
 from typing import Self
@@ -51,6 +51,8 @@ class _Seat:
     share: Share
     actor: ActorHandle[Worker]
     place: Place
+    on_trial: bool = False
+    """Whether it works at a plane at which a worker died: that one alone, so that no other can be taken for it."""
 
 
 @dataclass(kw_only=True, eq=False)
@@ -59,7 +61,7 @@ class _Job:
     plane: Plane  # kept until the result is here, to be sent again
     depth: int
     seat: _Seat
-    result: "ray.ObjectRef[tuple[Plane, float]]"
+    result: "ray.ObjectRef[tuple[Plane, float]]" = field(init=False)  # from the moment it is sent
     deaths: int = 0
 
 
@@ -106,6 +108,8 @@ class RayPool:
     def map(self, planes: Iterable[Plane], depth: int) -> Iterator[Plane]:
         """As `Pool.map`: at most `DEPTH` planes a worker are taken ahead of the one that is handed out."""
         self._flight.clear()
+        for seat in self._seats:
+            seat.on_trial = False
         return windowed(partial(self._submit, depth=depth), self._collect, enumerate(planes), self.workers * DEPTH)
 
     def strays(self) -> list[int]:
@@ -117,8 +121,10 @@ class RayPool:
         index, plane = item
         seat = min(self._seats, key=lambda seat: sum(job.seat is seat for job in self._flight))
         plane = np.asanyarray(plane, order="C")  # in one piece a plane is shared with the worker, not copied
-        job = _Job(index=index, plane=plane, depth=depth, seat=seat, result=seat.actor.enlarge.remote(plane, depth))
+        job = _Job(index=index, plane=plane, depth=depth, seat=seat)
         self._flight.append(job)
+        if not seat.on_trial:
+            _send(job)
         return job
 
     def _collect(self, job: _Job) -> Plane:
@@ -129,6 +135,7 @@ class RayPool:
                 if ready:
                     plane, seconds = ray.get(job.result)
                     self._flight.remove(job)
+                    self._acquit(job.seat)
                     self.engine_s += seconds
                     return plane
                 reason = "hangs"
@@ -139,6 +146,7 @@ class RayPool:
             job.deaths += 1
             self._replace(job, reason)
         self._flight.remove(job)
+        self._acquit(job.seat)
         self.quarantined.append(job.index)
         log.warning("frame %d ended %d workers; it is enlarged without the network", job.index, job.deaths)
         return self._fallback(job.plane)
@@ -147,7 +155,7 @@ class RayPool:
         return self._settings.timeout_s * max(1.0, job.plane.size / 1e6)
 
     def _replace(self, culprit: _Job, reason: str) -> None:
-        """A new actor in the seat; what waited there is sent again, in its order, the culprit only if it may."""
+        """A new actor in the seat, which gets the culprit, if it may try again, and for now nothing else."""
         self._deaths.append(time.monotonic())
         if len(self._deaths) > DEATHS_PER_MINUTE and self._deaths[-1] - self._deaths[0] < 60:
             message = f"workers died {len(self._deaths)} times in a minute, the last one at frame {culprit.index}"
@@ -166,9 +174,17 @@ class RayPool:
             message = f"no new worker to be had at frame {culprit.index}: {_first_line(error)}"
             raise WorkerError(message, culprit.index) from error
         else:
+            seat.on_trial = True
+            if culprit.deaths < DEATHS_PER_FRAME:
+                _send(culprit)
+
+    def _acquit(self, seat: _Seat) -> None:
+        """End the trial, and send again, in their order, the planes that waited for it."""
+        if seat.on_trial:
+            seat.on_trial = False
             for job in self._flight:
-                if job.seat is seat and job.deaths < DEATHS_PER_FRAME:
-                    job.result = seat.actor.enlarge.remote(job.plane, job.depth)
+                if job.seat is seat:
+                    _send(job)
 
     def _seated(self) -> list[_Seat]:
         """A seat for every worker: the actors say where they are, and each node's cores are shared among its own."""
@@ -216,6 +232,10 @@ class RayPool:
         for seat in self._seats:
             with suppress(Exception):  # the cluster may be gone; nothing of ours is left then either
                 self._end(seat)
+
+
+def _send(job: _Job) -> None:
+    job.result = job.seat.actor.enlarge.remote(job.plane, job.depth)
 
 
 def _first_line(error: Exception) -> str:

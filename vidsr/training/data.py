@@ -11,6 +11,7 @@ from torch import Tensor
 
 from vidsr.errors import TrainingError
 from vidsr.media.image import read_image
+from vidsr.model.architecture import Architecture
 from vidsr.quality.imresize import imresize
 from vidsr.quality.luma import studio_luma
 
@@ -68,12 +69,12 @@ def _rounded(plane: NDArray[np.float64]) -> NDArray[np.uint8]:
 class Patches:
     """Random batches of one patch size from pairs in memory, turned and mirrored in all eight ways."""
 
-    def __init__(self, pairs: list[Pair], *, scale: int, halo: int, patch: int, batch: int) -> None:
-        self.scale, self.halo, self.patch, self.batch = scale, halo, patch, batch
-        self.outer = patch + 2 * halo
+    def __init__(self, pairs: list[Pair], architecture: Architecture, *, patch: int, batch: int) -> None:
+        self.scale, self.halo, self.patch, self.batch = architecture.scale, architecture.halo, patch, batch
+        self.outer = patch + 2 * self.halo
         self.pairs = [pair for pair in pairs if min(pair.small.shape) >= self.outer]
         if not self.pairs:
-            raise TrainingError(f"no picture is as large as a patch: {self.outer * scale} pixels a side")
+            raise TrainingError(f"no picture is as large as a patch: {self.outer * self.scale} pixels a side")
         areas = np.array([pair.small.size for pair in self.pairs], float)
         self.shares = np.cumsum(areas / areas.sum())
 

@@ -61,9 +61,7 @@ def train(
     Raises TrainingError when the loss is not finite, or the checkpoint is of another network or damaged.
     """
     architecture = network.architecture
-    patches = Patches(
-        pairs, scale=architecture.scale, halo=architecture.halo, patch=schedule.patch, batch=schedule.batch
-    )
+    patches = Patches(pairs, architecture, patch=schedule.patch, batch=schedule.batch)
     network.body.requires_grad_(not schedule.tail_only)
     learnt = [parameter for parameter in network.parameters() if parameter.requires_grad]
     optimizer = torch.optim.Adam(learnt, betas=(0.9, 0.99))

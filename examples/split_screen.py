@@ -1,0 +1,27 @@
+"""A loop of your own over the parts: the left half by the network, the right half by bicubic interpolation.
+
+python examples/split_screen.py examples/street.mp4 split.mp4
+"""
+
+import sys
+from pathlib import Path
+
+from vidsr import Merger, Reader, Writer, enlarge, open_pool
+from vidsr.media.scale import enlarge_plain
+
+
+def split_screen(source: Path, target: Path, model: str = "fsrcnn-x2", scale: int = 2) -> None:
+    """Write the video, with its sound and everything else, `scale` times as large."""
+    merger = Merger()
+    with Reader(source) as reader, open_pool(model) as pool:
+        size = scale * reader.info.width, scale * reader.info.height
+        with Writer(target, reader, size=size) as writer:
+            for frame, luma in enlarge(reader, pool, reader.info.depth):
+                split = enlarge_plain(frame.luma, scale)
+                split[:, : size[0] // 2] = luma[:, : size[0] // 2]
+                writer.write(merger.merge(frame.picture, split), frame.packets)
+            writer.finish()  # without it, or when something fails before it, there is no file
+
+
+if __name__ == "__main__":
+    split_screen(Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:])
