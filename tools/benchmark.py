@@ -43,6 +43,14 @@ def medians(*calls: Callable[[], object], rounds: int = ROUNDS) -> list[float]:
     return [statistics.median(spent) for spent in seconds]
 
 
+def cpu_name() -> str:
+    """The processor and its widest vectors, as the kernel names them."""
+    facts = dict(line.split(":", 1) for line in Path("/proc/cpuinfo").read_text().splitlines() if ":" in line)
+    facts = {name.strip(): value.strip() for name, value in facts.items()}
+    wide = next((word for word in ("avx512f", "avx2", "sse4_2") if word in facts.get("flags", "").split()), "")
+    return f"{facts.get('model name', 'unknown')} {wide}".strip()
+
+
 def bench_engine(args: argparse.Namespace) -> Figures:
     """Milliseconds a frame of the engine, of the same layers converted plainly, and of PyTorch."""
     width, height = map(int, args.size.split("x"))
@@ -55,6 +63,7 @@ def bench_engine(args: argparse.Namespace) -> Figures:
     (product,) = medians(lambda: a @ b, rounds=3)
     flops = 2 * weights.architecture.multiplies * plane.size
     return {
+        "cpu": cpu_name(),
         "model": str(weights.architecture),
         "size": args.size,
         "threads": args.threads,

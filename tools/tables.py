@@ -27,9 +27,9 @@ def speed_table(figures: dict[str, dict[str, float]]) -> str:
         ),
         ("peak memory, engine, 3840×2160 in", f"{memory['engine_2160p_mb']} MB"),
         ("peak memory, all processes, 1080p to 2160p", f"{memory['command_1080p_to_2160p_mb']} MB"),
-        ("memory of 2,000 frames against 200", f"{memory['growth']:+.1%}"),
+        ("memory of 2,000 frames against 200", f"{memory['growth'] + 0:.1%} more"),
     ]
-    head = f"| {engine['model']}, {engine['size']}, {engine['threads']} cores | |\n|---|---|\n"
+    head = f"| {engine['model']}, {engine['size']} | {engine['threads']} cores, {engine['cpu']} |\n|---|---|\n"
     return head + "\n".join(f"| {name} | {value} |" for name, value in rows)
 
 
