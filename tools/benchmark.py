@@ -36,6 +36,7 @@ def medians(*calls: Callable[[], object], rounds: int = ROUNDS) -> list[float]:
     seconds: list[list[float]] = [[] for _ in calls]
     for round_ in range(rounds + 1):
         for call, spent in zip(calls, seconds, strict=True):
+            time.sleep(0.1)  # threads of the call before still spin, PyTorch's above all
             began = time.perf_counter()
             call()
             if round_:
