@@ -46,7 +46,11 @@ def band_model(weights: Weights, shape: tuple[int, int], *, dtype: np.dtype[np.g
 
 
 def group_size(scale: int) -> int:
-    """How many neighbouring low-resolution pixels the tail computes at once: measured, see README."""
+    """How many neighbouring low-resolution pixels the tail computes at once.
+
+    More fill more vector lanes and multiply more zeros. Measured at 640x360, ms for 2, 4 and 8: at x2 69, 62 and 72
+    (two threads), at x3 124, 134 and 146, at x4 125, 145 and 187 (one thread); AVX-512.
+    """
     return 4 if scale == 2 else 2
 
 
