@@ -44,7 +44,10 @@ class Engine:
         }
 
     def __call__(self, plane: Plane, depth: int | None = None) -> Plane:
-        """The enlarged plane. `depth` is the bits in use, by default all of the type: 10 for 10-bit video."""
+        """The enlarged plane. `depth` is the bits in use, by default all of the type: 10 for 10-bit video.
+
+        Raises ValueError for an array of another kind, or an empty one.
+        """
         if plane.ndim != 2 or plane.dtype not in (np.uint8, np.uint16) or not plane.size:
             raise ValueError(f"an engine takes (H, W) uint8 or uint16, not {plane.dtype}{list(plane.shape)}")
         bits = 8 * plane.dtype.itemsize

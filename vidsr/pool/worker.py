@@ -34,13 +34,16 @@ class Worker:
     def start(self, weights: Weights, share: Share) -> None:
         """Make the engine on its cores. The mask comes first: OpenVINO keeps the one it finds at first use."""
         confine(share.cpus)
-        self._cpus = share.cpus
+        self._cpus, self._checked = share.cpus, False
         self._engine = Engine(weights, threads=share.threads)
 
     def enlarge(self, plane: Plane, depth: int) -> tuple[Plane, float]:
         """The enlarged plane and the seconds it took."""
         began = time.perf_counter()
         result = self._engine(plane, depth)
+        if not self._checked:
+            confine(self._cpus)  # OpenVINO starts its threads with the first plane: none of them strays
+            self._checked = True
         return result, time.perf_counter() - began
 
     def strays(self) -> list[int]:
