@@ -96,6 +96,7 @@ def test_missing_and_double_times_are_repaired(suffix: str, tiny_model: str, tmp
         assert (len(times), reader.repaired) == (20, 3)
     assert (np.diff(times) > 0).all()
     report = enlarge(bad, tmp_path / f"out.{suffix}", tiny_model)
+    assert "3 frames had no usable time and were given one" in report.warnings
     assert report.frames_written == 20
     assert report.damage == []
 

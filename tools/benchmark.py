@@ -23,6 +23,7 @@ import numpy as np
 import psutil
 
 from vidsr import EncodeSettings, Engine, PoolSettings, Reader, UpscaleSettings, Writer, upscale
+from vidsr.cores import cpu_name
 from vidsr.media.scale import Merger
 from vidsr.model.weights import Weights
 from vidsr.model.zoo import load_model
@@ -42,14 +43,6 @@ def medians(*calls: Callable[[], object], rounds: int = ROUNDS) -> list[float]:
             if round_:
                 spent.append(time.perf_counter() - began)
     return [statistics.median(spent) for spent in seconds]
-
-
-def cpu_name() -> str:
-    """The processor and its widest vectors, as the kernel names them."""
-    facts = dict(line.split(":", 1) for line in Path("/proc/cpuinfo").read_text().splitlines() if ":" in line)
-    facts = {name.strip(): value.strip() for name, value in facts.items()}
-    wide = next((word for word in ("avx512f", "avx2", "sse4_2") if word in facts.get("flags", "").split()), "")
-    return f"{facts.get('model name', 'unknown')} {wide}".strip()
 
 
 def bench_engine(args: argparse.Namespace) -> Figures:

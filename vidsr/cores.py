@@ -56,6 +56,15 @@ def describe_machine(root: Path = Path("/"), *, mask: frozenset[int] | None = No
     )
 
 
+def cpu_name() -> str:
+    """The processor and its widest vectors, as the kernel names them."""
+    lines = (line.partition(":") for line in _text(Path("/proc/cpuinfo")).splitlines())
+    facts = {name.strip(): value.strip() for name, _, value in lines}
+    flags = facts.get("flags", "").split()
+    widest = [word for word in ("avx512f", "avx2", "sse4_2") if word in flags][:1]
+    return " ".join([facts.get("model name", "unknown"), *widest])
+
+
 def usable_cpus(machine: Machine) -> list[list[int]]:
     """One CPU a physical core, its lowest, in a list for each NUMA node, the largest node first."""
     nodes: dict[int, dict[tuple[int, int], int]] = {}

@@ -7,6 +7,7 @@ from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 
+from vidsr.engine import Plane
 from vidsr.errors import TargetError
 from vidsr.flow import ahead
 from vidsr.media.containers import container_for, picture_codec_for
@@ -18,7 +19,7 @@ from vidsr.media.scale import Merger, enlarge_plain, require_room
 from vidsr.media.writer import Writer
 from vidsr.model.weights import Weights
 from vidsr.model.zoo import load_model
-from vidsr.pool import Plane, Pool, ThisProcess, open_pool
+from vidsr.pool import Pool, ThisProcess, open_pool
 from vidsr.report import Report, Stage
 from vidsr.settings import EncodeSettings, PoolSettings, UpscaleSettings
 from vidsr.sizes import Size, expected_frames, target_size, usual_scale
@@ -112,6 +113,8 @@ class _Run:
         """What it came to."""
         seconds = time.perf_counter() - self._began
         copies = self._writer.copies
+        if self._reader.repaired:
+            self._warn(f"{self._reader.repaired} frames had no usable time and were given one")
         if copies.unplaced:
             self._warn(f"{copies.unplaced} packets of other streams are damaged or run backwards, and were left out")
         return Report(

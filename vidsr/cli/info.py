@@ -3,14 +3,13 @@
 import argparse
 import dataclasses
 import json
-import os
 import platform
 from importlib.metadata import version
 from pathlib import Path
 
 import vidsr
 from vidsr.cli.options import Commands, Help, add_output
-from vidsr.cores import describe_machine, plan_cores
+from vidsr.cores import cpu_name, describe_machine, plan_cores
 from vidsr.media.reader import Reader
 from vidsr.model.zoo import load_model, model_names
 
@@ -54,20 +53,12 @@ def _of_machine() -> dict[str, object]:
         "vidsr": vidsr.__version__,
         "python": platform.python_version(),
         **{name: version(name) for name in _PACKAGES},
-        "cpu": _cpu_name(),
-        "cores": len(machine.cpus),
+        "cpu": cpu_name(),
         "quota": machine.quota or "none",
-        "affinity": sorted(os.sched_getaffinity(0)),
+        "affinity": sorted(machine.cpus),
         "workers": [{"threads": share.threads, "cpus": sorted(share.cpus)} for share in plan_cores(machine)],
         "models": {name: str(weights.architecture) for name, weights in models.items()},
     }
-
-
-def _cpu_name() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.processor()
 
 
 def _text(value: object) -> str:

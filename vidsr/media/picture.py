@@ -4,13 +4,14 @@ from fractions import Fraction
 
 import av
 from av import VideoFrame
-from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
+from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
 from vidsr.errors import TargetError
 from vidsr.media.containers import picture_codec_for
 from vidsr.media.encoders import video_encoder
 from vidsr.media.formats import depth_of, has_alpha
 from vidsr.media.landing import Landing
+from vidsr.media.working import RESAMPLING
 
 
 def write_picture(landing: Landing, picture: VideoFrame) -> None:
@@ -29,7 +30,7 @@ def _encoded(picture: VideoFrame, codec: str) -> bytes:
     stored = VideoReformatter().reformat(
         picture,
         format=_png_format(picture.format.name) if codec == "png" else _jpeg_format(picture.format.name),
-        interpolation=Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT,
+        interpolation=RESAMPLING,
         dst_colorspace=None if codec == "png" else Colorspace.ITU601,
         dst_color_range=ColorRange.JPEG,
         threads=1,

@@ -9,7 +9,7 @@ from vidsr.media.frame import SidePacket
 if TYPE_CHECKING:
     from av.container.core import Chapter  # there for type checkers alone
 
-_APART_S = 10  # streams of one file are interleaved at least this closely
+APART_S = 10  # streams of one file are interleaved at least this closely
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +30,7 @@ class Span:
 
     def is_over(self, packet: SidePacket) -> bool:
         """Whether nothing that is read can come behind a packet of the video."""
-        return self.end is not None and packet.dts is not None and time_of(packet) > self.end + _APART_S
+        return self.end is not None and packet.dts is not None and time_of(packet) > self.end + APART_S
 
     def takes(self, packet: SidePacket) -> bool:
         """Whether a packet is read; if so, it is moved to the time line of the frames."""

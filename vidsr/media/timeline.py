@@ -5,12 +5,11 @@ from fractions import Fraction
 from av import VideoFrame
 
 from vidsr.media.frame import SidePacket
-from vidsr.media.span import move, time_of
+from vidsr.media.span import APART_S, move, time_of
 
 _BACK_S = Fraction(1, 10)  # running back by no more is a muxer's carelessness; it is FFmpeg's own limit, too
 _GAP_S = 10  # a broadcast that jumps further ahead has begun anew, as FFmpeg has it
 _LONG_GAP_S = 1800  # and other files: more than any picture stands still, less than makes FFmpeg's MP4 writer abort
-_APART_S = 10  # streams of one file are interleaved at least this closely
 
 
 class Timeline:
@@ -48,7 +47,7 @@ class Timeline:
             packet.dts = round(self._ends.get(index, Fraction(0)) / base)
         else:
             move(packet, self._shift(packet))
-        if packet.pts is not None and abs(packet.pts - packet.dts) * base > _APART_S:
+        if packet.pts is not None and abs(packet.pts - packet.dts) * base > APART_S:
             packet.pts = None if packet.stream.type == "video" else packet.dts
         begin, step = time_of(packet), (packet.duration or 0) * base
         if not 0 < step < self._gap:
@@ -76,7 +75,7 @@ class Timeline:
         if packet.stream.type not in ("video", "audio"):
             return self._latest
         shift, end = self._shifts.get(index, self._latest), self._ends.get(index)
-        if end is None or self._follows(time + shift, end) or end < time + shift <= self.end + _APART_S:
+        if end is None or self._follows(time + shift, end) or end < time + shift <= self.end + APART_S:
             self._doubts.pop(index, None)
         else:
             doubt = self._doubts.pop(index, None)

@@ -5,7 +5,7 @@ from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoRef
 
 from vidsr.media.formats import has_alpha, is_rgb, working_format
 
-_RESAMPLING = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
+RESAMPLING = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
 
 
 class WorkingForm:
@@ -35,7 +35,7 @@ class WorkingForm:
         return self._reformatter.reformat(
             picture,
             format=self.format,
-            interpolation=_RESAMPLING,
+            interpolation=RESAMPLING,
             dst_colorspace=matrix,
             dst_color_range=levels,
             threads=1,

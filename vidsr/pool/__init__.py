@@ -6,17 +6,12 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 from vidsr.cores import describe_machine, plan_cores
-from vidsr.engine import Engine
+from vidsr.engine import Engine, Plane
 from vidsr.errors import WorkerError
 from vidsr.model.weights import Weights
 from vidsr.model.zoo import load_model
 from vidsr.settings import PoolSettings
-
-Plane = NDArray[np.uint8] | NDArray[np.uint16]
 
 
 class Pool(Protocol):

@@ -14,10 +14,10 @@ from typing import Self
 
 import numpy as np
 import ray
-from numpy.typing import NDArray
 from ray.actor import ActorHandle
 
 from vidsr.cores import Share, describe_machine, plan_cores
+from vidsr.engine import Plane
 from vidsr.errors import WorkerError
 from vidsr.flow import windowed
 from vidsr.model.weights import Weights
@@ -26,8 +26,6 @@ from vidsr.pool.worker import Place, Worker
 from vidsr.settings import PoolSettings
 
 log = logging.getLogger(__name__)
-
-Plane = NDArray[np.uint8] | NDArray[np.uint16]
 
 DEPTH = 2  # planes at a worker: one in work, one that waits, so that it never does
 DEATHS_PER_FRAME = 2  # the frame that was in work at each of them is the suspect, and is taken out

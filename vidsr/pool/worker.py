@@ -4,15 +4,11 @@ import os
 import time
 from dataclasses import dataclass
 
-import numpy as np
 import ray
-from numpy.typing import NDArray
 
 from vidsr.cores import Machine, Share, confine, describe_machine, stray_threads
-from vidsr.engine import Engine
+from vidsr.engine import Engine, Plane
 from vidsr.model.weights import Weights
-
-Plane = NDArray[np.uint8] | NDArray[np.uint16]
 
 
 @dataclass(frozen=True, kw_only=True)
