@@ -41,8 +41,11 @@ def film(
     """A video of the frames, 30 a second unless `pts` says when; `context` is what the encoder is told of them."""
     frames = list(frames)
     step = round(1 / (30 * time_base))
+    options = dict(options or {})
+    if codec == "libx265":  # of a film of one or two pictures with B-frames it says any time of decoding
+        options["x265-params"] = options.get("x265-params", "log-level=none") + ":bframes=0"
     with av.open(path, "w", container_options=muxer or {}) as output:
-        video = output.add_stream(codec, rate=30, options=options or {})
+        video = output.add_stream(codec, rate=30, options=options)
         video.width, video.height, video.pix_fmt = frames[0].width, frames[0].height, frames[0].format.name
         video.codec_context.time_base = time_base
         video.set_display_matrix(matrix)
