@@ -7,15 +7,19 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from vidsr.model.architecture import fsrcnn
+from vidsr.model.architecture import Architecture, fsrcnn
 from vidsr.model.weights import Weights
 
 TIME_BASE = Fraction(1, 15360)
 
 
 def tiny_weights(scale: int = 2, dimensions: tuple[int, int, int] = (8, 4, 1), seed: int = 0) -> Weights:
-    """A network of random tensors that changes the picture a little."""
-    architecture = fsrcnn(*dimensions, scale=scale)
+    """An FSRCNN of random tensors that changes the picture a little."""
+    return random_weights(fsrcnn(*dimensions, scale=scale), seed)
+
+
+def random_weights(architecture: Architecture, seed: int = 0) -> Weights:
+    """Random tensors for any network, small enough to change the picture a little."""
     random = np.random.default_rng(seed)
     tensors = {
         name: (random.standard_normal(shape) / np.sqrt(np.prod(shape[1:]) + 1) / 2).astype(np.float32)

@@ -53,30 +53,38 @@ def double(plane: NDArray[np.generic]) -> NDArray[np.generic]:
     return np.repeat(np.repeat(plane, 2, axis=0), 2, axis=1)
 
 
-def fsrcnn(weights: Weights, plane: NDArray[np.generic], peak: int = 255) -> NDArray[np.float64]:
-    """The plane enlarged by FSRCNN as it is defined, in float64, neither clipped nor rounded: (H*scale, W*scale)."""
-    tensors, scale, halo = weights.tensors, weights.architecture.scale, weights.architecture.halo
+def network(weights: Weights, plane: NDArray[np.generic], peak: int = 255) -> NDArray[np.float64]:
+    """The plane enlarged by the network as it is defined, in float64, neither clipped nor rounded: (H*scale, W*scale).
+
+    FSRCNN sees the plane with its edge repeated; SRCNN sees the bicubic enlargement of that.
+    """
+    architecture, tensors = weights.architecture, weights.tensors
+    scale, halo, tail = architecture.scale, architecture.halo, architecture.tail
     padded = np.pad(plane.astype(np.float64), halo, mode="edge")
-    x, margin = padded[None] / peak, halo
-    for layer in weights.architecture.body:
+    base = imresize(padded, scale)
+    x, margin = (base, halo * scale) if tail.stride == 1 else (padded, halo)
+    x = x[None] / peak
+    for layer in architecture.body:
         kernel, bias, slope = (tensors[f"{layer.name}.{part}"] for part in ("weight", "bias", "slope"))
         patches = np.lib.stride_tricks.sliding_window_view(x, kernel.shape[2:], axis=(1, 2))
         x = np.einsum("ihwyx,oiyx->ohw", patches, kernel) + bias[:, None, None]
         x = np.where(x > 0, x, slope[:, None, None] * x)
         margin -= kernel.shape[-1] // 2
-    added = deconvolution(x, tensors["deconvolution.weight"], scale) + tensors["deconvolution.bias"]
-    base = imresize(padded, scale)
-    return _trimmed(base, halo * scale) + peak * _trimmed(added, margin * scale)
+    added = deconvolution(x, tensors[f"{tail.name}.weight"], tail.stride, tail.padding) + tensors[f"{tail.name}.bias"]
+    added = peak * _trimmed(added, margin * tail.stride)
+    return _trimmed(base, halo * scale) + added if architecture.residual else added
 
 
-def deconvolution(x: NDArray[np.float64], kernel: NDArray[np.float32], scale: int) -> NDArray[np.float64]:
-    """(H*scale, W*scale): every pixel of (inputs, H, W) adds its (inputs, 1, 9, 9) kernel where it comes to lie."""
-    rows, columns = scale * x.shape[1], scale * x.shape[2]
-    result = np.zeros((rows + 9, columns + 9))
-    for row, column in np.ndindex(9, 9):
-        places = result[row : row + rows : scale, column : column + columns : scale]
+def deconvolution(
+    x: NDArray[np.float64], kernel: NDArray[np.float32], stride: int, padding: int
+) -> NDArray[np.float64]:
+    """(H*stride, W*stride): every pixel of (inputs, H, W) adds its (inputs, 1, k, k) kernel where it comes to lie."""
+    size = kernel.shape[-1]
+    rows, columns = stride * x.shape[1], stride * x.shape[2]
+    result = np.zeros((rows + size, columns + size))
+    for row, column in np.ndindex(size, size):
+        places = result[row : row + rows : stride, column : column + columns : stride]
         places += np.tensordot(kernel[:, 0, row, column], x, 1)
-    padding = 4 if scale == 2 else 3
     return result[padding : padding + rows, padding : padding + columns]
 
 

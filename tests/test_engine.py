@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
-from made import tiny_weights
+from made import random_weights, tiny_weights
 from numpy.typing import NDArray
-from oracles import fsrcnn
+from oracles import network
 
 from vidsr.engine import BAND_PIXELS, Engine
+from vidsr.model.architecture import ACTIVATIONS, Architecture, fsrcnn, srcnn
 from vidsr.model.weights import Weights
 from vidsr.quality.imresize import imresize
 
@@ -29,8 +30,30 @@ def furthest(result: NDArray[np.generic], expected: NDArray[np.float64], *, dept
 def test_it_computes_the_network_as_it_is_defined(scale: int, dimensions: tuple[int, int, int]) -> None:
     weights, plane = tiny_weights(scale, dimensions), noise((13, 18))
     result = Engine(weights, threads=1)(plane)
-    assert furthest(result, fsrcnn(weights, plane)) < 0.51
+    assert furthest(result, network(weights, plane)) < 0.51
     assert furthest(result, imresize(plane, scale)) > 5, "the network adds nothing: this proves little"
+
+
+def others(scale: int) -> list[Architecture]:
+    """Every kind of network beside FSRCNN as it ships: SRCNN, each activation, each kernel, no residual."""
+    return [
+        srcnn(9, 1, 5, 8, 4, scale),
+        srcnn(5, 3, 3, 6, 4, scale, activation="prelu", residual=False),
+        *(fsrcnn(8, 4, 1, scale, activation=activation) for activation in ACTIVATIONS),
+        *(fsrcnn(6, 6, 2, scale, kernel=kernel) for kernel in (2 * scale, 3 * scale, 5 * scale)),
+        fsrcnn(8, 4, 1, scale, padding=4, residual=False),
+    ]
+
+
+@pytest.mark.parametrize("number", range(10))
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_it_computes_every_other_kind_of_network_as_it_is_defined(scale: int, number: int) -> None:
+    weights, plane = random_weights(others(scale)[number]), noise((13, 18))
+    expected = network(weights, plane)
+    for band_pixels in (BAND_PIXELS, 40):
+        assert furthest(Engine(weights, threads=1, band_pixels=band_pixels)(plane), expected) < 0.51
+    deep = noise((7, 9), depth=10)
+    assert furthest(Engine(weights, threads=1)(deep, 10), network(weights, deep, peak=1023), depth=10) < 0.6
 
 
 @pytest.mark.parametrize("depth", [10, 12, 16])
@@ -40,7 +63,7 @@ def test_deeper_planes_come_out_as_exact(scale: int, depth: int) -> None:
     result = Engine(weights, threads=1)(plane, depth)
     assert result.dtype == np.uint16
     assert result.max() == 2**depth - 1
-    assert furthest(result, fsrcnn(weights, plane, peak=2**depth - 1), depth=depth) < 0.6
+    assert furthest(result, network(weights, plane, peak=2**depth - 1), depth=depth) < 0.6
 
 
 def test_the_depth_is_all_of_the_type_when_nothing_is_said(weights: Weights) -> None:
@@ -55,7 +78,7 @@ def test_every_shape_comes_out_scale_times_as_large(scale: int, shape: tuple[int
     result = Engine(weights, threads=1)(plane)
     assert result.shape == (shape[0] * scale, shape[1] * scale)
     assert result.dtype == np.uint8
-    assert furthest(result, fsrcnn(weights, plane)) < 0.51
+    assert furthest(result, network(weights, plane)) < 0.51
 
 
 # How it computes it

@@ -1,4 +1,4 @@
-"""Networks as data: their layers, the sub-pixel form of the deconvolution, weight files, the zoo."""
+"""Networks as files: weight files, the zoo."""
 
 import io
 import json
@@ -12,84 +12,33 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made import tiny_weights
+from made import random_weights, tiny_weights
 from numpy.typing import NDArray
-from oracles import deconvolution
 
 from vidsr.errors import ModelError
-from vidsr.model.architecture import fsrcnn
-from vidsr.model.subpixel import bicubic_kernels, deconvolution_reach, phase_kernels
+from vidsr.model.architecture import Architecture, fsrcnn, srcnn
 from vidsr.model.weights import Weights, load_weights, save_weights
 from vidsr.model.zoo import load_model, model_names
-from vidsr.quality.imresize import imresize
 
 Arrays = dict[str, NDArray[np.generic]]
-
-
-def shuffled(x: NDArray[np.float64], kernels: NDArray[np.floating]) -> NDArray[np.float64]:
-    """The (s², inputs, K, K) kernels over (inputs, H, W), valid, each result in the place of its phase."""
-    windows = np.lib.stride_tricks.sliding_window_view(x, kernels.shape[2:], axis=(1, 2))
-    phases = np.einsum("ihwyx,piyx->phw", windows, kernels)
-    scale = round(len(kernels) ** 0.5)
-    rows, columns = phases.shape[1:]
-    return phases.reshape(scale, scale, rows, columns).transpose(2, 0, 3, 1).reshape(rows * scale, columns * scale)
-
-
-# Architecture
-
-
-def test_the_reference_network_has_the_size_of_the_paper() -> None:
-    reference = fsrcnn(56, 12, 4, scale=2)
-    assert str(reference) == "fsrcnn(56,12,4) x2"
-    assert reference.multiplies == 12464
-    assert reference.halo == 2 + 4 + 2
-
-
-def test_a_network_as_narrow_as_it_is_deep_neither_shrinks_nor_expands() -> None:
-    assert [layer.name for layer in fsrcnn(16, 16, 1, scale=2).body] == ["feature", "mapping0"]
-    assert [layer.name for layer in fsrcnn(16, 8, 1, scale=2).body] == ["feature", "shrink", "mapping0", "expand"]
-
-
-@pytest.mark.parametrize(
-    "wrong", [(0, 4, 1, 2), (8, 0, 1, 2), (8, 4, -1, 2), (8, 4, 1, 5), (8, 4, 65, 2), (513, 4, 1, 2)]
-)
-def test_dimensions_that_make_no_network_are_refused(wrong: tuple[int, int, int, int]) -> None:
-    with pytest.raises(ValueError, match="FSRCNN needs"):
-        fsrcnn(*wrong)
-
-
-# Sub-pixel kernels
-
-
-@pytest.mark.parametrize("scale", [2, 3, 4])
-def test_phase_kernels_compute_the_deconvolution(scale: int) -> None:
-    random = np.random.default_rng(scale)
-    kernel = random.standard_normal((5, 1, 9, 9)).astype(np.float32)
-    x = random.standard_normal((5, 12, 10))
-    reach = deconvolution_reach(scale, 9)
-    inner = slice(reach * scale, -reach * scale)
-    expected = deconvolution(x, kernel, scale)[inner, inner]
-    assert np.allclose(shuffled(x, phase_kernels(kernel, scale)), expected)
-
-
-@pytest.mark.parametrize("scale", [2, 3, 4])
-def test_bicubic_kernels_enlarge_as_imresize_does(scale: int) -> None:
-    plane = np.random.default_rng(0).uniform(0, 255, (16, 14))
-    inner = slice(2 * scale, -2 * scale)
-    assert np.allclose(shuffled(plane[None], bicubic_kernels(scale)), imresize(plane, scale)[inner, inner], atol=1e-3)
-
-
-@pytest.mark.parametrize("scale", [2, 3, 4])
-def test_bicubic_kernels_keep_a_constant(scale: int) -> None:
-    assert np.allclose(bicubic_kernels(scale).sum(axis=(1, 2, 3)), 1, atol=1e-6)
 
 
 # Weights
 
 
-def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "architecture",
+    [
+        fsrcnn(8, 4, 1, 3),
+        fsrcnn(8, 8, 2, 2, kernel=6, activation="prelu-shared"),
+        fsrcnn(8, 4, 1, 4, padding=4, residual=False),
+        srcnn(9, 1, 5, 8, 4, 2),
+        srcnn(5, 3, 3, 6, 4, 3, activation="leaky-relu", residual=False),
+    ],
+)
+def test_what_is_saved_is_loaded(tmp_path: Path, architecture: Architecture) -> None:
     facts = {"seed": 7, "start": "random", "psnr": {"set5": 36.5}}
-    made = tiny_weights(3)
+    made = random_weights(architecture)
     saved = Weights(architecture=made.architecture, tensors=made.tensors, facts=facts)
     save_weights(tmp_path / "w.npz", saved)
     loaded = load_weights(tmp_path / "w.npz")

@@ -17,19 +17,20 @@ import torch
 
 from vidsr.model.architecture import fsrcnn
 from vidsr.model.weights import Weights, load_weights, save_weights
-from vidsr.training.data import Folder, Pair, read_pairs
-from vidsr.training.loop import Schedule, train, validation_psnr
+from vidsr.training.data import Folder, Pair, Patches, read_pairs
+from vidsr.training.loop import train, validation_psnr
 from vidsr.training.network import Network
+from vidsr.training.schedule import Schedule
 
 ZOO = Path(__file__).resolve().parent.parent / "vidsr" / "model" / "zoo"
 SEED = 1
 FROM_NOTHING = (
-    Schedule(steps=22_000, rate=7e-4),
+    Schedule(steps=22_000, rate=7e-4, patch=32),
     Schedule(steps=2_000, rate=1e-4, loss="mse", patch=64, average=0.998),
 )
 FROM_ANOTHER_SCALE = (
-    Schedule(steps=2_000, rate=1e-3, tail_only=True),
-    Schedule(steps=12_000, rate=5e-4),
+    Schedule(steps=2_000, rate=1e-3, patch=32, part="tail"),
+    Schedule(steps=12_000, rate=5e-4, patch=32),
     Schedule(steps=2_000, rate=1e-4, loss="mse", patch=64, average=0.998),
 )
 
@@ -56,7 +57,8 @@ def train_scale(scale: int, data: Path, work: Path) -> None:
     score: partial[float] = partial(validation_psnr, pairs=held_out)
     for number, schedule in enumerate(schedules):
         checkpoint = work / f"fsrcnn-x{scale}-{number}.pt"
-        network = train(network, pairs, schedule, checkpoint=checkpoint, seed=SEED, validate=score)
+        patches = Patches(pairs, network.architecture, patch=schedule.patch, batch=schedule.batch)
+        network = train(network, patches, schedule, checkpoint=checkpoint, seed=SEED, validate=score).average
     write(network, scale, pairs, schedules, score(network), time.monotonic() - began)
 
 

@@ -1,6 +1,8 @@
 """The loop learns, can be interrupted, and says when it cannot go on."""
 
+import resource
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +11,15 @@ import torch
 from made import scene
 
 from vidsr.errors import TrainingError
-from vidsr.model.architecture import fsrcnn
-from vidsr.training.data import Pair, pair
-from vidsr.training.loop import Schedule, train, validation_psnr
+from vidsr.model.architecture import ACTIVATIONS, Architecture, fsrcnn, srcnn
+from vidsr.training.checkpoint import Moment
+from vidsr.training.data import Pair, Patches, pair
+from vidsr.training.loop import train, validation_psnr
 from vidsr.training.network import Network
+from vidsr.training.schedule import Schedule
 
+ARCHITECTURE = fsrcnn(8, 4, 1, scale=2)
+TENSORS = ("weight", "bias", "slope")
 SCHEDULE = Schedule(steps=6, rate=1e-3, patch=8, batch=4, warmup=2)
 
 
@@ -22,66 +28,134 @@ def pairs() -> list[Pair]:
     return [pair(scene(index, (64, 48))[..., 1], 2) for index in range(2)]
 
 
-def network() -> Network:
-    torch.manual_seed(3)
-    return Network(fsrcnn(8, 4, 1, scale=2))
+@pytest.fixture(scope="module")
+def patches(pairs: list[Pair]) -> Patches:
+    return cut(pairs, SCHEDULE)
 
 
-class Interrupted(Exception):
-    pass
+def cut(pairs: list[Pair], schedule: Schedule) -> Patches:
+    return Patches(pairs, ARCHITECTURE, patch=schedule.patch, batch=schedule.batch)
 
 
-def interrupt(_: Network) -> float:
-    raise Interrupted
+def network(seed: int = 3) -> Network:
+    torch.manual_seed(seed)
+    return Network(ARCHITECTURE)
 
 
-def test_a_run_that_was_interrupted_ends_as_if_it_had_not_been(pairs: list[Pair], tmp_path: Path) -> None:
-    whole = train(network(), pairs, SCHEDULE, checkpoint=tmp_path / "whole.pt", every=3).tensors()
-    with pytest.raises(Interrupted):
-        train(network(), pairs, SCHEDULE, checkpoint=tmp_path / "parts.pt", every=3, validate=interrupt)
-    resumed = train(network(), pairs, SCHEDULE, checkpoint=tmp_path / "parts.pt", every=3).tensors()
-    assert all(np.array_equal(resumed[name], whole[name]) for name in whole)
+def test_a_run_that_was_stopped_ends_as_if_it_had_not_been(patches: Patches, tmp_path: Path) -> None:
+    whole = train(network(), patches, SCHEDULE, checkpoint=tmp_path / "whole.pt", every=3)
+    for steps in (1, 4):  # between two checkpoints, and after one
+        asked = iter([False] * steps + [True])
+        stopped = train(
+            network(), patches, SCHEDULE, checkpoint=tmp_path / "parts.pt", every=3, stop=lambda a=asked: next(a)
+        )
+        assert stopped.step < SCHEDULE.steps
+    resumed = train(network(), patches, SCHEDULE, checkpoint=tmp_path / "parts.pt", every=3)
+    tensors = whole.average.tensors()
+    assert all(np.array_equal(resumed.average.tensors()[name], tensors[name]) for name in tensors)
+    assert [moment.step for moment in resumed.history] == [moment.step for moment in whole.history] == [3, 6]
 
 
-def test_the_same_seed_gives_the_same_weights_and_another_seed_others(pairs: list[Pair], tmp_path: Path) -> None:
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(patches: Patches, tmp_path: Path) -> None:
     first, again, other = (
-        train(network(), pairs, SCHEDULE, checkpoint=tmp_path / f"{name}.pt", seed=seed).tensors()
+        train(network(), patches, SCHEDULE, checkpoint=tmp_path / f"{name}.pt", seed=seed).average.tensors()
         for name, seed in (("first", 0), ("again", 0), ("other", 1))
     )
     assert np.array_equal(first["feature.weight"], again["feature.weight"])
     assert not np.array_equal(first["feature.weight"], other["feature.weight"])
 
 
-def test_it_learns_a_few_patches_better_than_it_began(pairs: list[Pair], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "architecture", [fsrcnn(24, 12, 2, 2), fsrcnn(16, 16, 3, 2, kernel=6), srcnn(9, 1, 5, 64, 32, 2)]
+)
+def test_it_overfits_eight_patches(pairs: list[Pair], tmp_path: Path, architecture: Architecture) -> None:
+    schedule = Schedule(steps=300, rate=5e-4, loss="mse", patch=8, batch=8, warmup=20, average=0.9)
+    small, large = eight = Patches(pairs, architecture, patch=8, batch=8).draw(np.random.default_rng(0))
+    torch.manual_seed(3)
+    fitted = train(Network(architecture), Same(eight), schedule, checkpoint=tmp_path / "c.pt", every=300).average
+    bicubic = Network(architecture)
+    torch.nn.init.zeros_(bicubic.tail.kernel.project)
+    assert error(fitted, small, large) < error(bicubic, small, large) / 2
+
+
+def test_it_learns_pictures_better_than_it_began(pairs: list[Pair], tmp_path: Path) -> None:
     schedule = Schedule(steps=150, rate=3e-3, patch=8, batch=8, warmup=5, average=0.9)
     start = network()
     before = validation_psnr(start, pairs)
-    after = validation_psnr(train(start, pairs, schedule, checkpoint=tmp_path / "c.pt", every=150), pairs)
-    assert after > before + 0.5
+    after = train(start, cut(pairs, schedule), schedule, checkpoint=tmp_path / "c.pt", every=150).average
+    assert validation_psnr(after, pairs) > before + 0.5
 
 
-def test_only_the_tail_moves_when_only_the_tail_is_trained(pairs: list[Pair], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("part", "moved"),
+    [("tail", {"deconvolution.weight", "deconvolution.bias"}), ("mapping", {f"mapping0.{x}" for x in TENSORS})],
+)
+def test_only_the_part_moves_that_is_to_learn(patches: Patches, tmp_path: Path, part: str, moved: set[str]) -> None:
     before = network().tensors()
-    schedule = replace(SCHEDULE, tail_only=True)
-    after = train(network(), pairs, schedule, checkpoint=tmp_path / "c.pt").tensors()
-    changed = {name for name in before if not np.array_equal(before[name], after[name])}
-    assert changed == {"deconvolution.weight", "deconvolution.bias"}
+    schedule = replace(SCHEDULE, part=part)
+    after = train(network(), patches, schedule, checkpoint=tmp_path / "c.pt").average.tensors()
+    assert {name for name in before if not np.array_equal(before[name], after[name])} == moved
+
+
+@pytest.mark.parametrize("activation", ["relu", "leaky-relu", "prelu-shared"])
+def test_slopes_move_only_where_the_activation_lets_them(pairs: list[Pair], tmp_path: Path, activation: str) -> None:
+    made = Network(fsrcnn(8, 4, 1, 2, activation=activation))
+    before = made.tensors()["feature.slope"]
+    patches = Patches(pairs, made.architecture, patch=8, batch=4)
+    after = train(made, patches, SCHEDULE, checkpoint=tmp_path / "c.pt").average.tensors()["feature.slope"]
+    assert (before.tolist() != after.tolist()) == ACTIVATIONS[activation].learnt
+
+
+def test_what_is_held_out_is_measured_and_told(patches: Patches, pairs: list[Pair], tmp_path: Path) -> None:
+    told: list[Moment] = []
+    measure = partial(validation_psnr, pairs=pairs)
+    state = train(
+        network(), patches, SCHEDULE, checkpoint=tmp_path / "c.pt", every=3, validate=measure, tell=told.append
+    )
+    assert told == state.history
+    assert told[-1].psnr == measure(state.average)
+    assert [moment.rate for moment in told] == [SCHEDULE.rate_at(2), SCHEDULE.rate_at(5)]
 
 
 def test_a_loss_that_is_not_finite_ends_training(pairs: list[Pair], tmp_path: Path) -> None:
-    broken = [replace(each, small=np.full_like(each.small, np.nan)) for each in pairs]
+    broken = cut([replace(each, small=np.full_like(each.small, np.nan)) for each in pairs], SCHEDULE)
     with pytest.raises(TrainingError, match="loss is nan at step 0"):
         train(network(), broken, SCHEDULE, checkpoint=tmp_path / "c.pt")
 
 
-def test_a_checkpoint_of_another_network_or_damaged_is_refused_by_name(pairs: list[Pair], tmp_path: Path) -> None:
+def test_a_checkpoint_of_another_network_or_damaged_is_refused_by_name(patches: Patches, tmp_path: Path) -> None:
     checkpoint = tmp_path / "c.pt"
-    train(network(), pairs, SCHEDULE, checkpoint=checkpoint)
+    train(network(), patches, SCHEDULE, checkpoint=checkpoint)
     wider = Network(fsrcnn(12, 4, 1, scale=2))
     for damage in (bytes, lambda data: data[: len(data) // 2], lambda data: b"", lambda data: b"not a checkpoint"):
         checkpoint.write_bytes(damage(checkpoint.read_bytes()))
         with pytest.raises(TrainingError, match=str(checkpoint)):
-            train(wider, pairs, SCHEDULE, checkpoint=checkpoint)
+            train(wider, patches, SCHEDULE, checkpoint=checkpoint)
+
+
+def test_a_checkpoint_of_another_scale_is_refused_although_srcnn_has_the_same_layers(
+    pairs: list[Pair], tmp_path: Path
+) -> None:
+    checkpoint = tmp_path / "c.pt"
+    small = Patches(pairs, srcnn(5, 1, 3, 4, 4, 2), patch=8, batch=4)
+    train(Network(srcnn(5, 1, 3, 4, 4, 2)), small, SCHEDULE, checkpoint=checkpoint)
+    with pytest.raises(TrainingError, match="another network"):
+        train(Network(srcnn(5, 1, 3, 4, 4, 3)), small, SCHEDULE, checkpoint=checkpoint)
+
+
+def test_a_disk_that_is_full_costs_no_checkpoint(patches: Patches, tmp_path: Path) -> None:
+    checkpoint = tmp_path / "c.pt"
+    train(network(), patches, SCHEDULE, checkpoint=checkpoint, every=3)
+    before = checkpoint.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with pytest.raises(TrainingError, match=str(checkpoint)):
+            train(network(), patches, replace(SCHEDULE, steps=9), checkpoint=checkpoint, every=3)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert checkpoint.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [checkpoint]
 
 
 def test_the_rate_rises_then_falls_by_a_cosine() -> None:
@@ -89,3 +163,18 @@ def test_the_rate_rises_then_falls_by_a_cosine() -> None:
     assert schedule.rate_at(0) == pytest.approx(0.1)
     assert schedule.rate_at(50) == pytest.approx(0.5)
     assert schedule.rate_at(100) == pytest.approx(1e-3)
+
+
+class Same(Patches):
+    """The same batch again and again."""
+
+    def __init__(self, batch: tuple[torch.Tensor, torch.Tensor]) -> None:
+        self.same = batch
+
+    def draw(self, random: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.same
+
+
+def error(made: Network, small: torch.Tensor, large: torch.Tensor) -> float:
+    with torch.no_grad():
+        return float(torch.mean((made(small) - large) ** 2))

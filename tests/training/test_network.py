@@ -6,19 +6,34 @@ import torch
 from torch.nn import functional
 
 from vidsr.engine import Engine
-from vidsr.model.architecture import fsrcnn
+from vidsr.model.architecture import Architecture, fsrcnn, srcnn
 from vidsr.model.weights import Weights
 from vidsr.training.network import Network
 
 
 def network(scale: int, dimensions: tuple[int, int, int] = (16, 8, 2), seed: int = 0) -> Network:
+    return learnt(fsrcnn(*dimensions, scale=scale), seed)
+
+
+def learnt(architecture: Architecture, seed: int = 0) -> Network:
     torch.manual_seed(seed)
-    made = Network(fsrcnn(*dimensions, scale=scale))
+    made = Network(architecture)
     with torch.no_grad():
         for layer in made.body.values():
             layer.bias.normal_(0, 0.05)
             layer.slope.uniform_(0, 0.5)
     return made
+
+
+def families(scale: int) -> list[Architecture]:
+    """Every family that ships, and one that is imported."""
+    return [
+        fsrcnn(56, 12, 4, scale),
+        fsrcnn(32, 5, 1, scale),
+        fsrcnn(16, 16, 8, scale, kernel=3 * scale),
+        srcnn(9, 1, 5, 64, 32, scale),
+        fsrcnn(8, 4, 1, scale, padding=4, residual=False),
+    ]
 
 
 def enlarged(made: Network, plane: np.ndarray) -> np.ndarray:
@@ -29,15 +44,23 @@ def enlarged(made: Network, plane: np.ndarray) -> np.ndarray:
         return (made(small)[0, 0].clamp(0, 1) * peak).round().numpy()
 
 
-@pytest.mark.parametrize("dimensions", [(56, 12, 4), (16, 16, 2), (8, 4, 0)])
+@pytest.mark.parametrize("number", range(5))
 @pytest.mark.parametrize("scale", [2, 3, 4])
-def test_the_engine_equals_the_torch_network_within_one_grey_level(
-    scale: int, dimensions: tuple[int, int, int]
-) -> None:
-    made = network(scale, dimensions)
+def test_the_engine_equals_the_torch_network_within_one_grey_level(scale: int, number: int) -> None:
+    made = learnt(families(scale)[number])
     plane = np.random.default_rng(scale).integers(0, 256, (37, 45), dtype=np.uint8)
     engine = Engine(Weights(architecture=made.architecture, tensors=made.tensors()), threads=1)
     assert np.abs(engine(plane).astype(int) - enlarged(made, plane)).max() <= 1
+
+
+def test_mixed_precision_stays_close_and_gives_whole_precision_back() -> None:
+    made = learnt(families(2)[2])
+    small = torch.rand(1, 1, 40, 40)
+    whole = made(small)
+    made.mixed = True
+    rough = made(small)
+    assert rough.dtype == whole.dtype
+    assert 0 < (rough - whole).abs().max() < 0.05
 
 
 def test_collapsed_weights_compute_what_the_training_form_computes() -> None:

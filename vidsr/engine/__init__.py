@@ -55,7 +55,8 @@ class Engine:
         if not 1 <= depth <= bits:
             raise ValueError(f"{depth = } does not fit into {plane.dtype}")
         height, width = plane.shape
-        group, halo, scale = group_size(self.scale), self.halo, self.scale
+        architecture = self.weights.architecture
+        group, halo, scale = group_size(architecture), self.halo, self.scale
         columns = -(-width // group) * group
         rows = min(height, max(1, self._band_pixels // columns))
         request = self._request((rows, columns), plane.dtype, depth)
@@ -65,7 +66,9 @@ class Engine:
             band = ov.Tensor(padded[top : top + rows + 2 * halo], shared_memory=True)
             request.infer([band], share_inputs=True, share_outputs=True)
             places = request.get_output_tensor().data[0]
-            result[top * scale : (top + rows) * scale] = _interleaved(places, scale)[:, : width * scale]
+            result[top * scale : (top + rows) * scale] = _interleaved(places, architecture.tail.stride)[
+                :, : width * scale
+            ]
         return result
 
     def _request(self, shape: tuple[int, int], dtype: np.dtype[np.generic], depth: int) -> ov.InferRequest:
@@ -85,11 +88,11 @@ def _tops(height: int, rows: int) -> Iterator[int]:
         yield min(top, height - rows)
 
 
-def _interleaved(places: Plane, scale: int) -> Plane:
-    """(scale*rows, scale*columns) from (rows, columns/group, scale * group*scale), moved in whole words."""
+def _interleaved(places: Plane, stride: int) -> Plane:
+    """(stride*rows, stride*columns) from (rows, columns/group, stride * group*stride), moved in whole words."""
     rows, groups, channels = places.shape
-    run = channels // scale * places.itemsize  # bytes of neighbouring pixels in one output row
+    run = channels // stride * places.itemsize  # bytes of neighbouring pixels in one output row
     word = np.dtype(f"u{min(run & -run, 8)}")  # the largest that divides the run
-    words = places.view(word).reshape(rows, groups, scale, run // word.itemsize)
-    lines = words.transpose(0, 2, 1, 3).reshape(rows * scale, -1)
+    words = places.view(word).reshape(rows, groups, stride, run // word.itemsize)
+    lines = words.transpose(0, 2, 1, 3).reshape(rows * stride, -1)
     return np.ascontiguousarray(lines).view(places.dtype)  # a single row may come as a view, not as a copy

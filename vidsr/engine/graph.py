@@ -13,6 +13,7 @@ import openvino as ov  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 from openvino import opset15 as ops
 
+from vidsr.model.architecture import Architecture
 from vidsr.model.subpixel import bicubic_kernels, phase_kernels
 from vidsr.model.weights import Weights
 
@@ -25,33 +26,57 @@ def band_model(weights: Weights, shape: tuple[int, int], *, dtype: np.dtype[np.g
     """The network for bands of (rows, columns) output places, columns a multiple of `group_size`.
 
     In: (rows + 2*halo, columns + 2*halo) grey levels of `dtype`, 0 to `peak`.
-    Out: (1, rows, columns / group, scale * group * scale): for each place its high-resolution pixels, row by row.
+    Out: (1, places down, places across / group, stride * group * stride), `stride` that of the last layer and
+    places those on which it works: for each place its high-resolution pixels, row by row.
     """
     architecture, tensors = weights.architecture, weights.tensors
-    halo, group = architecture.halo, group_size(architecture.scale)
-    rows, columns = (length + 2 * halo for length in shape)
+    scale, group = architecture.scale, group_size(architecture)
+    rows, columns = (length + 2 * architecture.halo for length in shape)
     band = ops.parameter([rows, columns], _TYPES[dtype], "band")
     x = source = ops.convert(ops.reshape(band, np.array([1, 1, rows, columns]), False), "f32")
+    places = shape
+    if architecture.enlarges_first:
+        x = source = _enlarged(source, scale)
+        places = (shape[0] * scale, shape[1] * scale)
+    x = _trimmed(x, places, architecture.reach)
     for number, layer in enumerate(architecture.body):
         weight = tensors[f"{layer.name}.weight"] / np.float32(peak if number == 0 else 1)
         x = _convolution(x, weight, tensors[f"{layer.name}.bias"])
         x = ops.prelu(x, ops.constant(tensors[f"{layer.name}.slope"]))
-    tail = architecture.tail.name
-    kernels = peak * phase_kernels(tensors[f"{tail}.weight"], architecture.scale)
-    x = _neighbours(x, kernels, float(peak * tensors[f"{tail}.bias"][0]), shape, group)
-    x = ops.add(x, _neighbours(source, bicubic_kernels(architecture.scale), 0.0, shape, group))
+    tail = architecture.tail
+    kernels = peak * phase_kernels(tensors[f"{tail.name}.weight"], tail.stride, tail.padding)
+    x = _neighbours(x, kernels, float(peak * tensors[f"{tail.name}.bias"][0]), places, group)
+    if architecture.residual:
+        base = np.ones((1, 1, 1, 1), np.float32) if architecture.enlarges_first else bicubic_kernels(scale)
+        x = ops.add(x, _neighbours(source, base, 0.0, places, group))
     x = ops.round(ops.clamp(x, 0.0, float(peak)), "half_to_even")
     result = ops.transpose(ops.convert(x, _TYPES[dtype].to_string()), np.array([0, 2, 3, 1]))
     return ov.Model([result], [band], str(architecture))
 
 
-def group_size(scale: int) -> int:
-    """How many neighbouring low-resolution pixels the tail computes at once.
+def group_size(architecture: Architecture) -> int:
+    """How many neighbouring places the tail computes at once.
 
     More fill more vector lanes and multiply more zeros. Measured at 640x360, ms for 2, 4 and 8: at x2 69, 62 and 72
     (two threads), at x3 124, 134 and 146, at x4 125, 145 and 187 (one thread); AVX-512.
     """
-    return 4 if scale == 2 else 2
+    return {1: 8, 2: 4}.get(architecture.tail.stride, 2)
+
+
+def _enlarged(x: ov.Node, scale: int) -> ov.Node:
+    """(1, 1, scale*H, scale*W): the bicubic enlargement of what lies two pixels inside of (1, 1, H + 4, W + 4)."""
+    none = [0, 0]
+    phases = ops.convolution(x, ops.constant(bicubic_kernels(scale)), [1, 1], none, none, [1, 1])
+    return ops.depth_to_space(phases, "blocks_first", scale)
+
+
+def _trimmed(x: ov.Node, places: tuple[int, int], reach: int) -> ov.Node:
+    """What lies no further than `reach` from the `places` in the middle."""
+    surplus = (x.output(0).partial_shape[2].get_length() - places[0]) // 2 - reach
+    if not surplus:
+        return x
+    low, high = np.array([surplus] * 2), np.array([-surplus] * 2)
+    return ops.slice(x, low, high, np.array([1, 1]), np.array([2, 3]))
 
 
 def _convolution(x: ov.Node, weight: Kernel, bias: NDArray[np.float32], stride: int = 1) -> ov.Node:
@@ -60,14 +85,10 @@ def _convolution(x: ov.Node, weight: Kernel, bias: NDArray[np.float32], stride: 
     return ops.add(x, ops.constant(bias.reshape(1, -1, 1, 1).astype(np.float32)))
 
 
-def _neighbours(x: ov.Node, kernels: Kernel, bias: float, shape: tuple[int, int], group: int) -> ov.Node:
-    """(1, scale*group*scale, rows, columns/group): the s² `kernels` at `group` places at once, `x` trimmed to fit."""
+def _neighbours(x: ov.Node, kernels: Kernel, bias: float, places: tuple[int, int], group: int) -> ov.Node:
+    """(1, s*group*s, rows, columns/group): the s² `kernels` at `group` places at once."""
     grouped = _grouped(kernels, group)
-    reach = kernels.shape[-1] // 2
-    surplus = (x.output(0).partial_shape[2].get_length() - shape[0]) // 2 - reach
-    if surplus:
-        low, high = np.array([surplus] * 2), np.array([-surplus] * 2)
-        x = ops.slice(x, low, high, np.array([1, 1]), np.array([2, 3]))
+    x = _trimmed(x, places, kernels.shape[-1] // 2)
     return _convolution(x, grouped, np.full(len(grouped), bias, np.float32), stride=group)
 
 

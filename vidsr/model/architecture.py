@@ -4,23 +4,43 @@ Every convolution is *valid*: it pads nothing, so the plane that enters carries 
 on each side and the network gives exactly the pixels that belong to the plane inside.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from vidsr.model.subpixel import BICUBIC_REACH, deconvolution_reach
+from vidsr.model.subpixel import BICUBIC_REACH, centred_padding, deconvolution_reach
 
 SCALES = (2, 3, 4)
-DECONVOLUTION_KERNEL = 9
 WIDEST, DEEPEST = 512, 64  # far beyond what a CPU runs in time: a file that says more is wrong
 
 
 @dataclass(frozen=True, kw_only=True)
+class Activation:
+    """x where x is positive, a slope times x elsewhere."""
+
+    a_channel: bool
+    """One slope for each channel, or one for all of a layer."""
+    learnt: bool
+    slope: float
+    """Where it starts, or stays."""
+
+
+ACTIVATIONS = {
+    "prelu": Activation(a_channel=True, learnt=True, slope=0.25),
+    "prelu-shared": Activation(a_channel=False, learnt=True, slope=0.25),
+    "leaky-relu": Activation(a_channel=False, learnt=False, slope=0.1),
+    "relu": Activation(a_channel=False, learnt=False, slope=0.0),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
 class Convolution:
-    """A valid convolution of stride 1 with a bias, and a PReLU with one slope a channel behind it."""
+    """A valid convolution of stride 1 with a bias, and an activation of so many slopes behind it."""
 
     name: str
     inputs: int
     outputs: int
     kernel: int
+    slopes: int
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -28,34 +48,49 @@ class Convolution:
         return {
             f"{self.name}.weight": (self.outputs, self.inputs, self.kernel, self.kernel),
             f"{self.name}.bias": (self.outputs,),
-            f"{self.name}.slope": (self.outputs,),
+            f"{self.name}.slope": (self.slopes,),
         }
 
 
 @dataclass(frozen=True, kw_only=True)
 class Deconvolution:
-    """A transposed convolution to one channel, stride = scale; its phase is in `subpixel`."""
+    """A transposed convolution to one channel; with a stride of 1, a convolution by the kernel turned round."""
 
     name: str
     inputs: int
-    scale: int
+    stride: int
+    kernel: int
+    padding: int
+    """As PyTorch counts it; it decides the phase (see `subpixel`)."""
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The shape of each tensor, by its name in a weight file."""
-        kernel = DECONVOLUTION_KERNEL
-        return {f"{self.name}.weight": (self.inputs, 1, kernel, kernel), f"{self.name}.bias": (1,)}
+        return {f"{self.name}.weight": (self.inputs, 1, self.kernel, self.kernel), f"{self.name}.bias": (1,)}
+
+    @property
+    def reach(self) -> int:
+        """How many pixels of its input an output pixel lies away from those it depends on, at the most."""
+        return deconvolution_reach(self.stride, self.kernel, self.padding)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Architecture:
-    """Convolutions and one deconvolution; their sum with the bicubic enlargement is the result."""
+    """Convolutions and one deconvolution, on the plane as it is or on its bicubic enlargement."""
 
     family: str
     dimensions: tuple[int, ...]
     scale: int
+    activation: str
+    residual: bool
+    """Whether the result is what the layers give, added to the bicubic enlargement."""
     body: tuple[Convolution, ...]
     tail: Deconvolution
+
+    @property
+    def enlarges_first(self) -> bool:
+        """Whether the layers work on the bicubic enlargement (SRCNN), at the high resolution throughout."""
+        return self.tail.stride != self.scale
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -64,38 +99,110 @@ class Architecture:
         return {name: shape for layer in layers for name, shape in layer.shapes.items()}
 
     @property
+    def reach(self) -> int:
+        """How many pixels the layers look beyond a place, at the resolution on which they work."""
+        return sum(layer.kernel // 2 for layer in self.body) + self.tail.reach
+
+    @property
     def halo(self) -> int:
         """How many low-resolution pixels beyond its own place an output pixel depends on."""
-        reach = sum(layer.kernel // 2 for layer in self.body)
-        return max(BICUBIC_REACH, reach + deconvolution_reach(self.scale, DECONVOLUTION_KERNEL))
+        if self.enlarges_first:
+            return BICUBIC_REACH + -(-self.reach // self.scale)
+        return max(BICUBIC_REACH, self.reach)
+
+    @property
+    def weights(self) -> int:
+        """How many weights the kernels hold, without biases and slopes: as the papers count."""
+        body = sum(layer.outputs * layer.inputs * layer.kernel**2 for layer in self.body)
+        return body + self.tail.inputs * self.tail.kernel**2
 
     @property
     def multiplies(self) -> int:
         """Multiply-adds for one low-resolution pixel, by the usual count (the deconvolution as k² taps)."""
-        body = sum(layer.outputs * layer.inputs * layer.kernel**2 for layer in self.body)
-        return body + self.tail.inputs * DECONVOLUTION_KERNEL**2
+        return self.weights * (self.scale**2 if self.enlarges_first else 1)
 
     def __str__(self) -> str:
         return f"{self.family}({','.join(map(str, self.dimensions))}) x{self.scale}"
 
 
-def fsrcnn(d: int, s: int, m: int, scale: int) -> Architecture:
-    """FSRCNN(d, s, m): feature, shrink, m mapping layers, expand, deconvolution.
+def fsrcnn(
+    d: int,
+    s: int,
+    m: int,
+    scale: int,
+    *,
+    activation: str = "prelu",
+    kernel: int = 9,
+    padding: int | None = None,
+    residual: bool = True,
+) -> Architecture:
+    """FSRCNN(d, s, m): feature, shrink, m mapping layers, expand, deconvolution (Dong, Loy and Tang, 2016).
 
-    With d == s there is nothing to shrink or to expand, and both layers are left out.
+    With d == s there is nothing to shrink or to expand, and both layers are left out. `kernel` and `padding` are
+    those of the deconvolution; without a padding it is centred as well as the kernel allows.
     Raises ValueError for dimensions that make no network.
     """
-    if scale not in SCALES or not (1 <= d <= WIDEST and 1 <= s <= WIDEST and 0 <= m <= DEEPEST):
-        limits = f"d and s of 1 to {WIDEST}, m of 0 to {DEEPEST} and a scale of {SCALES}"
-        raise ValueError(f"FSRCNN needs {limits}, got {(d, s, m, scale) = }")
-    feature = Convolution(name="feature", inputs=1, outputs=d, kernel=5)
-    shrink = Convolution(name="shrink", inputs=d, outputs=s, kernel=1)
-    mapping = [Convolution(name=f"mapping{i}", inputs=s, outputs=s, kernel=3) for i in range(m)]
-    expand = Convolution(name="expand", inputs=s, outputs=d, kernel=1)
+    _check(scale, activation, widths=(d, s), kernels=(kernel,), depth=m)
+    padding = centred_padding(scale, kernel) if padding is None else padding
+    if not 0 <= padding < kernel:
+        raise ValueError(f"padding must be from 0 to below the kernel of {kernel}, not {padding}")
+    names = ["feature", "shrink", *(f"mapping{i}" for i in range(m)), "expand"]
+    shapes = [(1, d, 5), (d, s, 1), *[(s, s, 3)] * m, (s, d, 1)]
+    if d == s:
+        names, shapes = [names[0], *names[2:-1]], [shapes[0], *shapes[2:-1]]
     return Architecture(
         family="fsrcnn",
         dimensions=(d, s, m),
         scale=scale,
-        body=(feature, *mapping) if d == s else (feature, shrink, *mapping, expand),
-        tail=Deconvolution(name="deconvolution", inputs=d, scale=scale),
+        activation=activation,
+        residual=residual,
+        body=_body(names, shapes, activation),
+        tail=Deconvolution(name="deconvolution", inputs=d, stride=scale, kernel=kernel, padding=padding),
     )
+
+
+def srcnn(
+    k1: int, k2: int, k3: int, n1: int, n2: int, scale: int, *, activation: str = "relu", residual: bool = True
+) -> Architecture:
+    """SRCNN k1-k2-k3 (n1, n2): patches, mapping, reconstruction (Dong, Loy, He and Tang, 2014).
+
+    It works on the bicubic enlargement, so that its layers are the same at every scale.
+    Raises ValueError for dimensions that make no network.
+    """
+    _check(scale, activation, widths=(n1, n2), kernels=(k1, k2, k3), depth=0)
+    if not k1 % 2 == k2 % 2 == k3 % 2 == 1:
+        raise ValueError(f"SRCNN needs odd kernels, not {(k1, k2, k3)}")
+    return Architecture(
+        family="srcnn",
+        dimensions=(k1, k2, k3, n1, n2),
+        scale=scale,
+        activation=activation,
+        residual=residual,
+        body=_body(["patches", "mapping"], [(1, n1, k1), (n1, n2, k2)], activation),
+        tail=Deconvolution(name="reconstruction", inputs=n2, stride=1, kernel=k3, padding=k3 // 2),
+    )
+
+
+FAMILIES: dict[str, tuple[Callable[..., Architecture], int]] = {"fsrcnn": (fsrcnn, 3), "srcnn": (srcnn, 5)}
+"""By name: what builds it, and how many dimensions it has."""
+
+
+def _body(names: list[str], shapes: list[tuple[int, int, int]], activation: str) -> tuple[Convolution, ...]:
+    a_channel = ACTIVATIONS[activation].a_channel
+    return tuple(
+        Convolution(name=name, inputs=inputs, outputs=outputs, kernel=kernel, slopes=outputs if a_channel else 1)
+        for name, (inputs, outputs, kernel) in zip(names, shapes, strict=True)
+    )
+
+
+def _check(scale: int, activation: str, *, widths: tuple[int, ...], kernels: tuple[int, ...], depth: int) -> None:
+    if activation not in ACTIVATIONS:
+        raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}, not {activation!r}")
+    if scale not in SCALES:
+        raise ValueError(f"scale must be one of {SCALES}, not {scale}")
+    if not all(1 <= width <= WIDEST for width in widths):
+        raise ValueError(f"a layer must be 1 to {WIDEST} channels wide, not {widths}")
+    if not all(1 <= kernel <= WIDEST for kernel in kernels):
+        raise ValueError(f"a kernel must be 1 to {WIDEST} pixels wide, not {kernels}")
+    if not 0 <= depth <= DEEPEST:
+        raise ValueError(f"there must be 0 to {DEEPEST} mapping layers, not {depth}")

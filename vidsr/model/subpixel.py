@@ -11,43 +11,49 @@ import numpy as np
 from numpy.typing import NDArray
 
 BICUBIC_REACH = 2
-_PADDING = {2: 4, 3: 3, 4: 3}  # a 9-tap kernel: centred at x3, half a high-resolution pixel off at x2 and x4
 
 
-def _taps(scale: int, kernel: int) -> dict[tuple[int, int], int]:
+def centred_padding(stride: int, kernel: int) -> int:
+    """The padding with which a kernel lies in the middle, or half a high-resolution pixel off where none does that.
+
+    9 taps are centred at a stride of 3, and half a pixel off at 2 and 4.
+    """
+    return max(0, -(-(kernel - stride) // 2))
+
+
+def _taps(stride: int, kernel: int, padding: int) -> dict[tuple[int, int], int]:
     """The tap that joins output phase p to the input pixel at offset delta, as {(p, delta): tap}."""
-    padding = _PADDING[scale]
     offsets = range(-kernel, kernel + 1)
-    taps = {(p, delta): p + padding - scale * delta for p in range(scale) for delta in offsets}
+    taps = {(p, delta): p + padding - stride * delta for p in range(stride) for delta in offsets}
     return {place: tap for place, tap in taps.items() if 0 <= tap < kernel}
 
 
-def deconvolution_reach(scale: int, kernel: int) -> int:
+def deconvolution_reach(stride: int, kernel: int, padding: int) -> int:
     """How many low-resolution pixels away the deconvolution looks."""
-    return max(abs(delta) for _, delta in _taps(scale, kernel))
+    return max(abs(delta) for _, delta in _taps(stride, kernel, padding))
 
 
 @cache
-def phase_index(scale: int, kernel: int) -> NDArray[np.int64]:
+def phase_index(stride: int, kernel: int, padding: int) -> NDArray[np.int64]:
     """(s², K, K) places in a flattened kernel; `kernel**2` stands for a tap that does not exist.
 
     Phases are ordered by row, then column; K = 2 * reach + 1.
     """
-    reach = deconvolution_reach(scale, kernel)
+    reach = deconvolution_reach(stride, kernel, padding)
     size = 2 * reach + 1
-    axis = np.full((scale, size), -1)
-    for (phase, delta), tap in _taps(scale, kernel).items():
+    axis = np.full((stride, size), -1)
+    for (phase, delta), tap in _taps(stride, kernel, padding).items():
         axis[phase, delta + reach] = tap
     rows, columns = axis[:, None, :, None], axis[None, :, None, :]
     index = np.where((rows < 0) | (columns < 0), kernel**2, rows * kernel + columns)
-    return index.reshape(scale**2, size, size)
+    return index.reshape(stride**2, size, size)
 
 
-def phase_kernels(weight: NDArray[np.float32], scale: int) -> NDArray[np.float32]:
+def phase_kernels(weight: NDArray[np.float32], stride: int, padding: int) -> NDArray[np.float32]:
     """(s², inputs, K, K) sub-pixel kernels of a (inputs, 1, k, k) transposed convolution."""
     inputs, _, kernel, _ = weight.shape
     flat = np.pad(weight.reshape(inputs, kernel**2), ((0, 0), (0, 1)))  # the last tap is the one that does not exist
-    return flat[:, phase_index(scale, kernel)].transpose(1, 0, 2, 3)
+    return flat[:, phase_index(stride, kernel, padding)].transpose(1, 0, 2, 3)
 
 
 def bicubic_kernels(scale: int) -> NDArray[np.float32]:

@@ -7,12 +7,13 @@ import stat
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vidsr.errors import ModelError
-from vidsr.model.architecture import Architecture, fsrcnn
+from vidsr.model.architecture import FAMILIES, Architecture
 
 MAX_BYTES = 64 << 20  # a network of this kind takes 50 kB; whatever is far larger is something else
 _HEADER = "header"
@@ -49,6 +50,9 @@ def save_weights(path: Path, weights: Weights) -> None:
         "family": architecture.family,
         "dimensions": list(architecture.dimensions),
         "scale": architecture.scale,
+        "activation": architecture.activation,
+        "residual": architecture.residual,
+        "deconvolution": {"kernel": architecture.tail.kernel, "padding": architecture.tail.padding},
         "facts": weights.facts,
     }
     text = np.frombuffer(json.dumps(header, sort_keys=True).encode(), np.uint8)
@@ -82,7 +86,19 @@ def _parse(data: bytes) -> Weights:
     with np.load(io.BytesIO(data), allow_pickle=False) as file:
         tensors = {name: file[name] for name in file.files}
     header = json.loads(tensors.pop(_HEADER).tobytes())
-    if header["family"] != "fsrcnn":
-        raise ModelError(f"family {header['family']!r} is not known")
-    d, s, m, scale = map(operator.index, [*header["dimensions"], header["scale"]])
-    return Weights(architecture=fsrcnn(d, s, m, scale), tensors=tensors, facts=header["facts"])
+    return Weights(architecture=_architecture(header), tensors=tensors, facts=header["facts"])
+
+
+def _architecture(header: dict[str, Any]) -> Architecture:
+    """What the header describes. The first files said no more than family, dimensions and scale."""
+    family = header["family"]
+    if family not in FAMILIES:
+        raise ModelError(f"family {family!r} is not known")
+    build, count = FAMILIES[family]
+    numbers = [operator.index(number) for number in header["dimensions"]]
+    if len(numbers) != count:
+        raise ModelError(f"{family} has {count} dimensions, not {len(numbers)}")
+    more = {"activation": header.get("activation", "prelu"), "residual": header.get("residual", True)}
+    if family == "fsrcnn":
+        more |= header.get("deconvolution", {})
+    return build(*numbers, operator.index(header["scale"]), **more)

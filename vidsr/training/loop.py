@@ -1,14 +1,10 @@
 """Training: one visible loop, and a checkpoint from which it goes on as if it had never stopped."""
 
 import copy
-import logging
 import math
-import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from pickle import UnpicklingError
 
 import numpy as np
 import torch
@@ -17,74 +13,56 @@ from torch.nn import functional
 
 from vidsr.errors import TrainingError
 from vidsr.metrics import psnr
+from vidsr.training.checkpoint import Moment, State, load_state, save_state
 from vidsr.training.data import Pair, Patches
 from vidsr.training.network import Network
-
-log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Schedule:
-    """One stretch of training: a constant patch, a warm-up, and a cosine to nothing."""
-
-    steps: int
-    rate: float
-    loss: str = "l1"
-    patch: int = 32
-    batch: int = 16
-    warmup: int = 300
-    average: float = 0.999
-    tail_only: bool = False
-
-    def rate_at(self, step: int) -> float:
-        """The learning rate of a step: linear to `rate`, then down by a cosine to a thousandth."""
-        cosine = 0.5 * (1 + math.cos(math.pi * step / self.steps))
-        return self.rate * min(1, (step + 1) / self.warmup) * max(1e-3, cosine)
-
+from vidsr.training.schedule import Schedule
 
 LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"l1": functional.l1_loss, "mse": functional.mse_loss}
 
 
 def train(
     network: Network,
-    pairs: list[Pair],
+    patches: Patches,
     schedule: Schedule,
     *,
     checkpoint: Path,
     seed: int = 0,
-    validate: Callable[[Network], float] | None = None,
     every: int = 1000,
-) -> Network:
-    """The averaged network after the schedule; what `checkpoint` holds of it is not done again.
+    validate: Callable[[Network], float] | None = None,
+    compiled: bool = False,
+    tell: Callable[[Moment], None] = lambda moment: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> State:
+    """The state after the schedule, or before its end when `stop` said so; what `checkpoint` holds is not done again.
 
-    `validate` gets the averaged network every so many steps, for the log alone.
-    Raises TrainingError when the loss is not finite, or the checkpoint is of another network or damaged.
+    Every so many steps the state is saved, `validate` measures the averaged network, and `tell` hears of it.
+    `compiled` fuses the layers, which takes a C++ compiler and a minute.
+    Raises TrainingError when the loss is not finite, or the checkpoint cannot be used or written.
     """
-    architecture = network.architecture
-    patches = Patches(pairs, architecture, patch=schedule.patch, batch=schedule.batch)
-    network.body.requires_grad_(not schedule.tail_only)
-    learnt = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    learnt = network.learn(schedule.part)
     optimizer = torch.optim.Adam(learnt, betas=(0.9, 0.99))
-    average = copy.deepcopy(network)
-    first = _resume(checkpoint, network, average, optimizer)
-    began = time.monotonic()
-    for step in range(first, schedule.steps):
-        optimizer.param_groups[0]["lr"] = schedule.rate_at(step)
-        small, large = patches.draw(np.random.default_rng((seed, step)))
-        loss = LOSSES[schedule.loss](network(small), large)
-        if not torch.isfinite(loss):
-            raise TrainingError(f"the loss is {loss.item()} at step {step} of {architecture}")
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(learnt, 1.0)
-        optimizer.step()
-        _average(average, network, min(schedule.average, (step + 1) / (step + 10)))
-        if (step + 1) % every == 0 or step + 1 == schedule.steps:
-            _save(checkpoint, step + 1, network, average, optimizer)
-            score = f", {validate(average):.3f} dB" if validate else ""
-            seconds = (time.monotonic() - began) / (step + 1 - first)
-            log.info("step %d: loss %.5f%s, %.1f steps/s", step + 1, loss.item(), score, 1 / seconds)
-    return average
+    state = State(network=network, average=_averaging(network), optimizer=optimizer)
+    load_state(checkpoint, state)
+    run = torch.compile(network) if compiled else network
+    losses: list[float] = []
+    began = time.monotonic() - state.seconds
+    while state.step < schedule.steps:
+        if stop():
+            save_state(checkpoint, state)
+            break
+        small, large = patches.draw(np.random.default_rng((seed, state.step)))
+        loss = LOSSES[schedule.loss](run(small), large)
+        losses.append(loss.item())
+        if not math.isfinite(losses[-1]):
+            raise TrainingError(f"the loss is {losses[-1]} at step {state.step} of {network.architecture}")
+        _learn(state, loss, schedule)
+        if state.step % every == 0 or state.step == schedule.steps:
+            state.seconds = time.monotonic() - began
+            _note(state, schedule, losses, validate)
+            save_state(checkpoint, state)
+            tell(state.history[-1])
+    return state
 
 
 @torch.no_grad()
@@ -100,27 +78,34 @@ def validation_psnr(network: Network, pairs: list[Pair]) -> float:
     return float(np.mean(scores))
 
 
-@torch.no_grad()
-def _average(average: Network, network: Network, share: float) -> None:
-    for mean, value in zip(average.parameters(), network.parameters(), strict=True):
-        mean.lerp_(value, 1 - share)
+def _averaging(network: Network) -> Network:
+    average = copy.deepcopy(network)
+    average.mixed = False
+    return average
 
 
-def _save(path: Path, step: int, network: Network, average: Network, optimizer: torch.optim.Adam) -> None:
-    part = path.with_suffix(".part")
-    state = {"network": network.state_dict(), "average": average.state_dict(), "optimizer": optimizer.state_dict()}
-    torch.save({"step": step, **state}, part)
-    os.replace(part, path)
+def _learn(state: State, loss: Tensor, schedule: Schedule) -> None:
+    group = state.optimizer.param_groups[0]
+    group["lr"] = schedule.rate_at(state.step)
+    state.optimizer.zero_grad()
+    loss.backward()  # type: ignore[no-untyped-call]
+    nn.utils.clip_grad_norm_(group["params"], 1.0)
+    state.optimizer.step()
+    state.step += 1
+    share = min(schedule.average, state.step / (state.step + 9))  # the first steps are far from where it ends
+    with torch.no_grad():
+        for mean, value in zip(state.average.parameters(), state.network.parameters(), strict=True):
+            mean.lerp_(value, 1 - share)
 
 
-def _resume(path: Path, network: Network, average: Network, optimizer: torch.optim.Adam) -> int:
-    if not path.exists():
-        return 0
-    try:
-        state = torch.load(path, weights_only=True)
-        network.load_state_dict(state["network"])
-        average.load_state_dict(state["average"])
-        optimizer.load_state_dict(state["optimizer"])
-        return int(state["step"])
-    except (RuntimeError, ValueError, KeyError, EOFError, UnpicklingError) as error:
-        raise TrainingError(f"{path}: no checkpoint of {network.architecture} ({error})") from error
+def _note(state: State, schedule: Schedule, losses: list[float], validate: Callable[[Network], float] | None) -> None:
+    state.history.append(
+        Moment(
+            step=state.step,
+            loss=float(np.mean(losses)),
+            rate=schedule.rate_at(state.step - 1),
+            psnr=validate(state.average) if validate else None,
+            seconds=state.seconds,
+        )
+    )
+    losses.clear()

@@ -4,7 +4,7 @@
   identity added where the channels match (SESR's collapsible linear block). Both are linear, so they collapse
   to one kernel, here at every step: the network computes, and ships, plain convolutions.
 - Convolutions are valid: (N, 1, H + 2*halo, W + 2*halo) in, (N, 1, scale*H, scale*W) out, values in 0..1.
-- The result is the bicubic enlargement plus what the network adds.
+- The result is the bicubic enlargement plus what the network adds, unless the architecture says otherwise.
 """
 
 import math
@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vidsr.model.architecture import Architecture, Convolution
-from vidsr.model.subpixel import BICUBIC_REACH, bicubic_kernels, deconvolution_reach, phase_index
+from vidsr.model.architecture import ACTIVATIONS, Activation, Architecture, Convolution, Deconvolution
+from vidsr.model.subpixel import BICUBIC_REACH, bicubic_kernels, phase_index
 
 WIDTH = 256
 
@@ -38,8 +38,9 @@ class CollapsibleKernel(nn.Module):
         self.register_buffer("start", start)
 
     def forward(self) -> Tensor:
-        """The kernel: a few einsums on weights, cheap beside one convolution."""
-        return self.start + torch.einsum("ow,wiyx->oiyx", self.project, self.expand)
+        """The kernel: a few einsums on weights, cheap beside one convolution, and exact where those are not."""
+        with torch.autocast(self.start.device.type, enabled=False):
+            return self.start + torch.einsum("ow,wiyx->oiyx", self.project, self.expand)
 
     def collapse_to(self, kernel: Tensor) -> None:
         """Make the kernel exactly `kernel`: it becomes the start, and what is learnt on top begins at zero."""
@@ -48,13 +49,14 @@ class CollapsibleKernel(nn.Module):
 
 
 class Layer(nn.Module):
-    """A collapsible convolution, its bias and its PReLU."""
+    """A collapsible convolution, its bias and its activation."""
 
-    def __init__(self, shape: Convolution) -> None:
+    def __init__(self, shape: Convolution, activation: Activation) -> None:
         super().__init__()
         self.kernel = CollapsibleKernel(shape.outputs, shape.inputs, shape.kernel)
         self.bias = nn.Parameter(torch.zeros(shape.outputs))
-        self.slope = nn.Parameter(torch.full((shape.outputs,), 0.25))
+        slope = torch.full((shape.slopes,), activation.slope)
+        self.slope = nn.Parameter(slope, requires_grad=activation.learnt)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, outputs, H - k + 1, W - k + 1) from (N, inputs, H, W)."""
@@ -62,48 +64,72 @@ class Layer(nn.Module):
 
 
 class Tail(nn.Module):
-    """The deconvolution, computed as s² sub-pixel convolutions."""
+    """The deconvolution, computed as stride² sub-pixel convolutions."""
 
     index: Tensor
 
-    def __init__(self, inputs: int, scale: int, kernel: int) -> None:
+    def __init__(self, shape: Deconvolution) -> None:
         super().__init__()
-        self.kernel = CollapsibleKernel(1, inputs, kernel, gain=0.1)
+        self.kernel = CollapsibleKernel(1, shape.inputs, shape.kernel, gain=0.1)
         self.bias = nn.Parameter(torch.zeros(1))
-        self.scale = scale
-        self.register_buffer("index", torch.from_numpy(phase_index(scale, kernel)))
+        self.stride = shape.stride
+        self.register_buffer("index", torch.from_numpy(phase_index(shape.stride, shape.kernel, shape.padding)))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, s², H, W), one channel a phase."""
+        """(N, 1, stride*H, stride*W) from (N, inputs, H + 2*reach, W + 2*reach)."""
         taps = functional.pad(self.kernel()[0].flatten(1), (0, 1))  # the last tap is the one that does not exist
         kernels = taps[:, self.index].transpose(0, 1)
-        return functional.conv2d(x, kernels, self.bias.expand(self.scale**2))
+        return functional.pixel_shuffle(functional.conv2d(x, kernels, self.bias.expand(self.stride**2)), self.stride)
 
 
 class Network(nn.Module):
-    """An `Architecture` that learns."""
+    """An `Architecture` that learns; with `mixed`, all layers but the first compute in bfloat16.
+
+    The first sees the grey levels, which eight bits of precision would blur; the others see features.
+    """
 
     bicubic: Tensor
 
-    def __init__(self, architecture: Architecture) -> None:
+    def __init__(self, architecture: Architecture, *, mixed: bool = False) -> None:
         super().__init__()
-        self.architecture = architecture
-        tail = architecture.tail
-        self.body = nn.ModuleDict({layer.name: Layer(layer) for layer in architecture.body})
-        kernel = architecture.shapes[f"{tail.name}.weight"][-1]
-        self.tail = Tail(tail.inputs, tail.scale, kernel)
-        # How many pixels more the body's features reach than the tail needs, and the input than bicubic needs.
-        reach = sum(layer.kernel // 2 for layer in architecture.body) + deconvolution_reach(tail.scale, kernel)
-        self.surplus = architecture.halo - reach
+        self.architecture, self.mixed = architecture, mixed
+        activation = ACTIVATIONS[architecture.activation]
+        self.body = nn.ModuleDict({layer.name: Layer(layer, activation) for layer in architecture.body})
+        self.tail = Tail(architecture.tail)
         self.register_buffer("bicubic", torch.from_numpy(bicubic_kernels(architecture.scale)))
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, 1, scale*H, scale*W) from (N, 1, H + 2*halo, W + 2*halo)."""
-        base = functional.conv2d(_trim(x, self.architecture.halo - BICUBIC_REACH), self.bicubic)
-        x = _trim(x, self.surplus)
-        for _, layer in self._layers:
-            x = layer(x)
-        return functional.pixel_shuffle(base + self.tail(x), self.architecture.scale)
+        architecture = self.architecture
+        base = functional.pixel_shuffle(functional.conv2d(x, self.bicubic), architecture.scale)
+        surplus = (architecture.halo - BICUBIC_REACH) * architecture.scale
+        seen = base if architecture.enlarges_first else x
+        margin = surplus if architecture.enlarges_first else architecture.halo
+        added = self.layers(_trim(seen, margin - architecture.reach))
+        return _trim(base, surplus) + added if architecture.residual else added
+
+    def layers(self, x: Tensor) -> Tensor:
+        """What the layers make of a plane that is `reach` larger on every side than their result."""
+        (_, first), *others = self._layers
+        x = first(x)
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.mixed):
+            for _, layer in others:
+                x = layer(x)
+            return cast(Tensor, self.tail(x).float())
+
+    def learn(self, part: str) -> list[nn.Parameter]:
+        """The parameters of "all", of the "tail" or of the "mapping" layers, the only ones that can move from now on.
+
+        Slopes that the activation fixes never move.
+        """
+        mapping = [layer for name, layer in self._layers if name.startswith("mapping")]
+        parts: dict[str, list[nn.Module]] = {"all": [self], "tail": [self.tail], "mapping": [*mapping]}
+        self.requires_grad_(False)
+        fixed = not ACTIVATIONS[self.architecture.activation].learnt
+        for module in parts[part]:
+            for name, parameter in module.named_parameters():
+                parameter.requires_grad_(not (fixed and name.endswith("slope")))
+        return [parameter for parameter in self.parameters() if parameter.requires_grad]
 
     @property
     def _layers(self) -> Iterable[tuple[str, Layer]]:

@@ -1,0 +1,86 @@
+"""Where training stands, in a file from which it goes on."""
+
+import io
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from pickle import UnpicklingError
+
+import torch
+
+from vidsr.errors import TrainingError
+from vidsr.training.network import Network
+
+
+@dataclass(frozen=True, kw_only=True)
+class Moment:
+    """How far a stretch of training is."""
+
+    step: int
+    loss: float
+    """The mean since the moment before."""
+    rate: float
+    psnr: float | None
+    """Of the averaged network on what is held out, in dB."""
+    seconds: float
+    """Since the stretch began, without the time in which it was interrupted."""
+
+
+@dataclass(kw_only=True)
+class State:
+    """Everything that training changes as it goes."""
+
+    network: Network
+    average: Network
+    """The running average of the weights: what training is for."""
+    optimizer: torch.optim.Optimizer
+    step: int = 0
+    seconds: float = 0.0
+    history: list[Moment] = field(default_factory=list)
+
+
+def save_state(path: Path, state: State) -> None:
+    """Write the file, whole or not at all. Raises TrainingError when it cannot be; what was there stays."""
+    content = {
+        "architecture": repr(state.network.architecture),
+        "network": state.network.state_dict(),
+        "average": state.average.state_dict(),
+        "optimizer": state.optimizer.state_dict(),
+        "step": state.step,
+        "seconds": state.seconds,
+        "history": [asdict(moment) for moment in state.history],
+    }
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    part = path.with_suffix(".part")
+    try:
+        with part.open("wb") as file:
+            file.write(buffer.getbuffer())
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise TrainingError(f"{path}: {error.strerror}") from error
+
+
+def load_state(path: Path, state: State) -> None:
+    """Bring the state to where the file says, if there is one.
+
+    Raises TrainingError when it is of another network or damaged.
+    """
+    if not path.exists():
+        return
+    try:
+        content = torch.load(path, weights_only=True)
+        if content["architecture"] != repr(state.network.architecture):
+            raise TrainingError(f"{path}: is a checkpoint of another network than {state.network.architecture}")
+        state.network.load_state_dict(content["network"])
+        state.average.load_state_dict(content["average"])
+        state.optimizer.load_state_dict(content["optimizer"])
+        state.step, state.seconds = int(content["step"]), float(content["seconds"])
+        state.history = [Moment(**moment) for moment in content["history"]]
+    except OSError as error:
+        raise TrainingError(f"{path}: {error.strerror}") from error
+    except (RuntimeError, ValueError, TypeError, KeyError, EOFError, UnpicklingError) as error:
+        raise TrainingError(f"{path}: not a checkpoint, or a damaged one ({error})") from error

@@ -1,0 +1,30 @@
+"""How a stretch of training goes, as data."""
+
+import math
+from dataclasses import dataclass
+
+LOSSES = ("l1", "mse")
+PARTS = ("all", "tail", "mapping")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """One stretch of training: a constant patch, a warm-up, and a cosine to nothing."""
+
+    steps: int
+    rate: float
+    """The highest learning rate of Adam."""
+    loss: str = "l1"
+    patch: int = 48
+    """Low-resolution pixels a side of what is compared; the halo comes on top."""
+    batch: int = 16
+    warmup: int = 300
+    average: float = 0.999
+    """How much of the running average of the weights stays at each step."""
+    part: str = "all"
+    """What learns: "all", the "tail" or the "mapping" layers."""
+
+    def rate_at(self, step: int) -> float:
+        """The learning rate of a step: linear to `rate`, then down by a cosine to a thousandth."""
+        cosine = 0.5 * (1 + math.cos(math.pi * step / self.steps))
+        return self.rate * min(1, (step + 1) / self.warmup) * max(1e-3, cosine)
