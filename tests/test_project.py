@@ -13,14 +13,15 @@ import pytest
 
 import vidsr
 from vidsr.cli.main import build_parser
-from vidsr.settings import EncodeSettings, PoolSettings, UpscaleSettings
+from vidsr.settings import EncodeSettings, NetworkSettings, PoolSettings, TrainSettings, UpscaleSettings
 
 ROOT = Path(__file__).parent.parent
 FILES = sorted((ROOT / "vidsr").rglob("*.py"))
 
-HOMES = {"av": "media", "openvino": "engine", "ray": "pool", "torch": "training", "tqdm": "cli"}
+HOMES = {"av": "media", "openvino": "engine", "ray": "pool", "torch": "training", "tqdm": "cli", "matplotlib": "plots"}
 LEVELS = [  # from low to high; a part imports from those above it in this list, and from itself
-    {"errors", "settings", "report", "metrics", "flow"},
+    {"errors", "settings", "report", "metrics", "flow", "plots"},
+    {"files"},
     {"model", "cores"},
     {"engine", "media"},
     {"pool", "quality"},
@@ -33,7 +34,7 @@ LEVELS = [  # from low to high; a part imports from those above it in this list,
 ]
 LEVEL = {part: number for number, parts in enumerate(LEVELS) for part in parts}
 Documented = ast.Module | ast.ClassDef | ast.FunctionDef
-NOT_OPTIONS = {"json", "verbose", "quiet", "help", "sources", "source", "target"}
+NOT_OPTIONS = {"json", "verbose", "quiet", "help", "sources", "source", "target", "output", "held_out", "sizes"}
 
 
 @cache
@@ -104,10 +105,15 @@ def commands() -> dict[str, argparse.ArgumentParser]:
     return chosen.choices
 
 
-def test_every_setting_is_an_option_of_the_same_name_and_default_and_every_option_a_setting() -> None:
-    kinds = (UpscaleSettings, EncodeSettings, PoolSettings)
+@pytest.mark.parametrize(
+    ("command", "kinds"),
+    [("upscale", (UpscaleSettings, EncodeSettings, PoolSettings)), ("train", (NetworkSettings, TrainSettings))],
+)
+def test_every_setting_is_an_option_of_the_same_name_and_default_and_every_option_a_setting(
+    command: str, kinds: tuple[type, ...]
+) -> None:
     asked = {field.name: field.default for kind in kinds for field in dataclasses.fields(kind)}
-    options = {a.dest: a.default for a in commands()["upscale"]._actions if a.dest not in NOT_OPTIONS}
+    options = {a.dest: a.default for a in commands()[command]._actions if a.dest not in NOT_OPTIONS}
     assert options == asked
 
 

@@ -1,97 +1,137 @@
-"""Train the weights that ship: FSRCNN(56,12,4) at x2, then x3 and x4 from its body.
+"""Train the weights that ship, by the recipes below.
 
-  python tools/train_zoo.py --data DIR --work DIR [--threads N] [--scale 2 3 4]
+  python tools/train_zoo.py --data DIR --work DIR [NAME ...]
 
-DIR holds `train/`, with a folder for each set that `folders` names, and `val/`. A run that was stopped goes on from
-its checkpoints in --work; the weights appear in vidsr/model/zoo when a scale is done.
+DIR holds `train/`, with a folder for each set that `sources` names, `val/`, and for the scores `test/`. Each part of a
+recipe is a training of `vidsr train` in a folder of its own in --work, and goes on there when it was stopped; the
+weights of a name come into vidsr/model/zoo when its last part is done. Names that start from another name's weights
+take those of the zoo: without names, all are trained, in an order in which that works.
 """
 
 import argparse
-import json
 import logging
-import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import torch
-
-from vidsr.model.architecture import fsrcnn
-from vidsr.model.weights import Weights, load_weights, save_weights
-from vidsr.training.data import Folder, Pair, Patches, read_pairs
-from vidsr.training.loop import train, validation_psnr
-from vidsr.training.network import Network
-from vidsr.training.schedule import Schedule
+from vidsr.engine import Engine
+from vidsr.model.weights import Facts, Weights, load_weights, save_weights
+from vidsr.quality.protocol import mean, p1, score
+from vidsr.settings import NetworkSettings, TrainSettings
+from vidsr.training.course import Progress
+from vidsr.training.job import Job, train_model
+from vidsr.training.sources import Source
 
 ZOO = Path(__file__).resolve().parent.parent / "vidsr" / "model" / "zoo"
-SEED = 1
-FROM_NOTHING = (
-    Schedule(steps=22_000, rate=7e-4, patch=32),
-    Schedule(steps=2_000, rate=1e-4, loss="mse", patch=64, average=0.998),
-)
-FROM_ANOTHER_SCALE = (
-    Schedule(steps=2_000, rate=1e-3, patch=32, part="tail"),
-    Schedule(steps=12_000, rate=5e-4, patch=32),
-    Schedule(steps=2_000, rate=1e-4, loss="mse", patch=64, average=0.998),
-)
+BEFORE = "before"
+"""As the start of a part: the weights of the part before it."""
+
+Recipe = tuple[NetworkSettings | None, list[TrainSettings]]
+"""The network, or None where the start brings it, and the trainings, one after the other."""
+
+EVERY = 2000
+_LONG = TrainSettings(finish_steps=0, every=EVERY, seed=1, threads=1, fast=True)
+_X2 = replace(_LONG, scale=2)
+_X3, _X4 = replace(_LONG, scale=3), replace(_LONG, scale=4)
 
 
-def folders(data: Path) -> list[Folder]:
-    """The training sets: JPEG pictures only reduced, where their block artefacts are gone."""
-    clean = [Folder(path=data / "train" / name) for name in ("t91", "general100", "gray181", "mcmaster18", "photos")]
-    return [*clean, Folder(path=data / "train" / "bsds500-train", sizes=(0.8, 0.6))]
-
-
-def train_scale(scale: int, data: Path, work: Path) -> None:
-    """Train one scale to the end and put weights and card into the zoo."""
-    began = time.monotonic()
-    pairs = [pair for folder in folders(data) for pair in read_pairs(folder, scale)]
-    held_out = list(read_pairs(Folder(path=data / "val", sizes=(1.0,)), scale))
-    logging.info("x%d: %d pairs, %d held out", scale, len(pairs), len(held_out))
-    network = Network(fsrcnn(56, 12, 4, scale)).to(memory_format=torch.channels_last)
-    start = ZOO / "fsrcnn-x2.npz"
-    if scale != 2:
-        body = load_weights(start).tensors
-        tail = network.architecture.tail.name
-        network.load_tensors({name: value for name, value in body.items() if not name.startswith(tail)})
-    schedules = FROM_NOTHING if scale == 2 else FROM_ANOTHER_SCALE
-    score: partial[float] = partial(validation_psnr, pairs=held_out)
-    for number, schedule in enumerate(schedules):
-        checkpoint = work / f"fsrcnn-x{scale}-{number}.pt"
-        patches = Patches(pairs, network.architecture, patch=schedule.patch, batch=schedule.batch)
-        network = train(network, patches, schedule, checkpoint=checkpoint, seed=SEED, validate=score).average
-    write(network, scale, pairs, schedules, score(network), time.monotonic() - began)
-
-
-def write(
-    network: Network, scale: int, pairs: list[Pair], schedules: tuple[Schedule, ...], psnr: float, seconds: float
-) -> None:
-    """The weight file, with what is known of it in its header."""
-    facts = {
-        "start": "random" if scale == 2 else "fsrcnn-x2",
-        "pairs": len(pairs),
-        "steps": sum(schedule.steps for schedule in schedules),
-        "seed": SEED,
-        "kodak24_psnr": round(psnr, 3),
+def recipes() -> dict[str, Recipe]:
+    """How each name is trained; those that others start from come first."""
+    return {
+        "fsrcnn-x2": (
+            NetworkSettings(),
+            [
+                replace(_X2, steps=22_000, rate=7e-4, patch=32, finish_steps=2_000, finish_rate=1e-4),
+                replace(_X2, start=BEFORE, steps=24_000, rate=6e-4),
+                replace(_X2, start=BEFORE, steps=32_000, rate=6e-4, patch=64),
+            ],
+        ),
+        "fsrcnn-x3": (
+            None,
+            [
+                replace(
+                    _X3, start="fsrcnn-x2", steps=12_000, rate=5e-4, patch=32, finish_steps=2_000, finish_rate=1e-4
+                ),
+                replace(_X3, start=BEFORE, steps=16_000, rate=5e-4),
+            ],
+        ),
+        "fsrcnn-x4": (
+            None,
+            [replace(_X4, start="fsrcnn-x2", steps=12_000, rate=5e-4, patch=32, finish_steps=2_000, finish_rate=1e-4)],
+        ),
+        "fsrcnn-narrow-x2": (
+            NetworkSettings(d=16, s=16, m=8, kernel=6),
+            [replace(_X2, steps=50_000, rate=8e-4), replace(_X2, start=BEFORE, steps=40_000, rate=7e-4, patch=64)],
+        ),
+        "fsrcnn-narrow-x3": (None, [replace(_X3, start="fsrcnn-narrow-x2", steps=20_000, rate=6e-4)]),
+        "fsrcnn-narrow-x4": (None, [replace(_X4, start="fsrcnn-narrow-x2", steps=20_000, rate=6e-4)]),
+        "fsrcnn-s-x2": (NetworkSettings(d=32, s=5, m=1), [replace(_X2, steps=36_000, rate=1e-3)]),
+        "fsrcnn-s-x3": (None, [replace(_X3, start="fsrcnn-s-x2", steps=16_000, rate=6e-4)]),
+        "fsrcnn-s-x4": (None, [replace(_X4, start="fsrcnn-s-x2", steps=16_000, rate=6e-4)]),
+        "srcnn-x2": (NetworkSettings(family="srcnn"), [replace(_X2, steps=9_000, rate=5e-4, patch=32)]),
+        "srcnn-x3": (None, [replace(_X3, start="srcnn-x2", steps=4_000, rate=4e-4, patch=24)]),
+        "srcnn-x4": (None, [replace(_X4, start="srcnn-x2", steps=4_000, rate=4e-4, patch=20)]),
     }
-    weights = Weights(architecture=network.architecture, tensors=network.tensors(), facts=facts)
-    save_weights(ZOO / f"fsrcnn-x{scale}.npz", weights)
-    logging.info("x%d done in %.0f s: %s", scale, seconds, json.dumps(facts))
+
+
+def sources(data: Path) -> tuple[Source, ...]:
+    """The training sets: JPEG pictures only reduced, where their block artefacts are gone."""
+    clean = [Source(path=data / "train" / name) for name in ("t91", "general100", "gray181", "mcmaster18", "photos")]
+    return (*clean, Source(path=data / "train" / "bsds500-train", sizes=(0.8, 0.6)))
+
+
+def train_name(name: str, recipe: Recipe, data: Path, work: Path) -> None:
+    """Train one name to the end and put its weights into the zoo."""
+    network, parts = recipe
+    before: Path | None = None
+    for number, settings in enumerate(parts, 1):
+        output = work / f"{name}-{number}"
+        start = str(before) if settings.start == BEFORE else settings.start
+        job = Job(
+            sources=sources(data),
+            output=output,
+            network=network if network and number == 1 else NetworkSettings(),
+            settings=replace(settings, start=start),
+            held_out=(Source(path=data / "val"),),
+        )
+        before = output / "model.npz"
+        if not before.exists():
+            trained = train_model(job, note=logging.warning, watch=partial(_told, output.name))
+            logging.info("%s: %s", output.name, trained)
+    if before:
+        publish(name, load_weights(before), data)
+
+
+def publish(name: str, weights: Weights, data: Path) -> None:
+    """Put weights into the zoo, with their scores in the header."""
+    engine = Engine(weights, threads=1)
+    sets = [data / "val" / "kodak24", data / "test" / "set5", data / "test" / "set14"]
+    scores = {
+        folder.name: round(mean(score(sorted(folder.glob("*.png")), engine.scale, p1(engine))).psnr, 2)
+        for folder in sets
+        if folder.is_dir()
+    }
+    facts: Facts = {**weights.facts, "scores": scores}
+    save_weights(ZOO / f"{name}.npz", replace(weights, facts=facts))
+    logging.info("%s: %s", name, scores)
+
+
+def _told(name: str, progress: Progress) -> None:
+    if progress.step % EVERY == 0:
+        loss, psnr = progress.loss, progress.psnr or 0.0
+        logging.info("%s %d of %d: loss %.5f, %.3f dB", name, progress.step, progress.steps, loss, psnr)
 
 
 def main() -> None:
-    """Train the scales that are asked for, one after the other."""
+    """Train the names that are asked for, one after the other."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", choices=[[], *recipes()], metavar="NAME")
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--scale", type=int, nargs="+", default=[2, 3, 4])
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    torch.set_num_threads(args.threads)
-    torch.manual_seed(SEED)
-    args.work.mkdir(parents=True, exist_ok=True)
-    for scale in args.scale:
-        train_scale(scale, args.data, args.work)
+    for name in args.names or recipes():
+        train_name(name, recipes()[name], args.data, args.work)
 
 
 if __name__ == "__main__":

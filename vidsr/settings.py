@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 
+_MOST_HELD_OUT = 0.9
 _LONGEST_S = 1e9  # no film is longer, and FFmpeg's clock, which counts microseconds, holds no more than 9e12
 _MOST_MEGAPIXELS = 268  # FFmpeg holds no larger picture
 _WORST_CRF = 63  # of AV1 and VP9; H.264 and HEVC end at 51
@@ -80,3 +81,97 @@ class UpscaleSettings:
             raise ValueError(
                 f"max_megapixels must be above 0 and at most {_MOST_MEGAPIXELS}, not {self.max_megapixels:g}"
             )
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkSettings:
+    """Which network is trained from random weights."""
+
+    family: str = "fsrcnn"
+    """The kind of network: "fsrcnn" or "srcnn"."""
+    d: int | None = None
+    """Channels of FSRCNN's feature layer; None: 56."""
+    s: int | None = None
+    """Channels of FSRCNN's mapping layers; None: 12. Equal to `d`, there is nothing to shrink or expand."""
+    m: int | None = None
+    """Mapping layers of FSRCNN; None: 4."""
+    kernel: int | None = None
+    """Taps a side of FSRCNN's deconvolution; None: 9."""
+    kernels: str | None = None
+    """Kernels of SRCNN's three layers; None: 9-1-5."""
+    widths: str | None = None
+    """Channels of SRCNN's first two layers; None: 64-32."""
+    activation: str | None = None
+    """"prelu", "prelu-shared", "leaky-relu" or "relu"; None: the family's own, PReLU or ReLU."""
+
+    def __post_init__(self) -> None:
+        _choose("family", self.family, ("fsrcnn", "srcnn"))
+        if self.activation is not None:
+            _choose("activation", self.activation, ("prelu", "prelu-shared", "leaky-relu", "relu"))
+        foreign = ("kernels", "widths") if self.family == "fsrcnn" else ("d", "s", "m", "kernel")
+        for name in foreign:
+            if getattr(self, name) is not None:
+                raise ValueError(f"{name} is no number of {self.family}")
+        for name, value, example in (("kernels", self.kernels, "9-1-5"), ("widths", self.widths, "64-32")):
+            if value is not None and not re.fullmatch(re.sub(r"\d+", r"\\d{1,4}", example), value):
+                raise ValueError(f"{name} must be written like {example}, not {value!r}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainSettings:
+    """How a network is trained."""
+
+    scale: int = 2
+    """How many times the network enlarges."""
+    start: str | None = None
+    """A name of the zoo or a weight file to go on from; None: random weights."""
+    train: str = "all"
+    """What learns: "all", the "tail" (the deconvolution) or the "mapping" layers."""
+    steps: int = 20_000
+    """Steps with the absolute difference as the loss."""
+    rate: float = 7e-4
+    """The highest learning rate of these steps."""
+    finish_steps: int = 4_000
+    """Steps after them with the squared difference as the loss."""
+    finish_rate: float = 2e-4
+    """The highest learning rate of the finish."""
+    patch: int = 48
+    """Low-resolution pixels a side of a patch; the halo comes on top."""
+    batch: int = 16
+    """Patches in a step."""
+    held_out_share: float = 0.05
+    """The share of the files that is held out to measure by, unless others are."""
+    frames: int = 50
+    """Frames that are taken from a video, evenly."""
+    every: int = 1000
+    """Steps from one measurement and checkpoint to the next."""
+    seed: int = 0
+    """Decides the first weights, the patches and what is held out."""
+    threads: int | None = None
+    """Threads of PyTorch; None: one for each core allowed."""
+    device: str = "cpu"
+    """Where the network learns: "cpu" or "cuda"."""
+    fast: bool = False
+    """Compile the network and compute in bfloat16 where it does no harm; takes a C++ compiler."""
+
+    def __post_init__(self) -> None:
+        _choose("train", self.train, ("all", "tail", "mapping"))
+        _choose("device", self.device, ("cpu", "cuda"))
+        if self.scale not in (2, 3, 4):
+            raise ValueError(f"scale must be 2, 3 or 4, not {self.scale}")
+        for name in ("steps", "patch", "batch", "frames", "every", "threads"):
+            if (number := getattr(self, name)) is not None and number < 1:
+                raise ValueError(f"{name} must be 1 or more, not {number}")
+        for name in ("finish_steps", "seed"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must be 0 or more, not {getattr(self, name)}")
+        for name in ("rate", "finish_rate"):
+            if not 0 < getattr(self, name) < 1:
+                raise ValueError(f"{name} must be between 0 and 1, not {getattr(self, name):g}")
+        if not 0 <= self.held_out_share <= _MOST_HELD_OUT:
+            raise ValueError(f"held_out_share must be from 0 to {_MOST_HELD_OUT}, not {self.held_out_share:g}")
+
+
+def _choose(name: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(choices)}, not {value!r}")

@@ -5,13 +5,24 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from made import scene
+from made import make_clip, scene
+from oracles import read_with_av, samples
 
 from vidsr.errors import TrainingError
 from vidsr.metrics import psnr
 from vidsr.model.architecture import Architecture, fsrcnn
 from vidsr.quality.imresize import imresize
-from vidsr.training.data import Folder, Pair, Patches, pair, read_pairs, training_luma
+from vidsr.training.data import Pair, Patches, pair, read_pairs
+from vidsr.training.sources import Footage, Source, footage_of, held_out_of, read_lumas, training_luma
+
+
+def read(path: Path, scale: int, sizes: tuple[float, ...] = (1.0,), frames: int = 4) -> list[Pair]:
+    """The pairs of a folder in which everything can be read."""
+
+    def note(sentence: str) -> None:
+        raise AssertionError(sentence)
+
+    return read_pairs(footage_of([Source(path=path, sizes=sizes)]), scale, frames=frames, note=note)
 
 
 def shape(scale: int) -> Architecture:
@@ -28,7 +39,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
 def test_a_patch_and_its_reduction_show_the_same_place(pictures: Path, scale: int) -> None:
-    pairs = list(read_pairs(Folder(path=pictures, sizes=(1.0,)), scale))
+    pairs = read(pictures, scale)
     patches = Patches(pairs, shape(scale), patch=8, batch=16)
     halo = shape(scale).halo
     small, large = patches.draw(np.random.default_rng(0))
@@ -53,7 +64,7 @@ def test_all_eight_ways_to_turn_a_patch_are_drawn(pictures: Path) -> None:
 
 
 def test_every_size_of_every_picture_is_used(pictures: Path) -> None:
-    pairs = list(read_pairs(Folder(path=pictures, sizes=(1.0, 0.6)), 2))
+    pairs = read(pictures, 2, (1.0, 0.6))
     assert [p.large.shape for p in pairs[:2]] == [(74, 90), (44, 54)]
     assert all(p.small.shape == (p.large.shape[0] // 2, p.large.shape[1] // 2) for p in pairs)
 
@@ -62,12 +73,56 @@ def test_grey_pictures_are_brought_to_the_range_of_video() -> None:
     assert training_luma(np.array([[0, 255]], np.uint8)).tolist() == [[16, 235]]
 
 
-def test_a_folder_without_pictures_is_refused_by_name(tmp_path: Path) -> None:
+def test_a_folder_with_nothing_to_train_on_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("no picture")
     with pytest.raises(TrainingError, match=str(tmp_path)):
-        list(read_pairs(Folder(path=tmp_path), 2))
+        footage_of([Source(path=tmp_path)])
 
 
-def test_pictures_smaller_than_a_patch_are_refused() -> None:
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])  # one says how many frames it holds, one how long it is
+def test_frames_are_taken_evenly_from_a_video(tmp_path: Path, suffix: str) -> None:
+    clip = make_clip(tmp_path / f"clip{suffix}", pts=[512 * i for i in range(20)])
+    lumas = [luma for _, luma in read_lumas(footage_of([Source(path=clip)]), 4, pytest.fail)]
+    exact = [samples(picture)[0] for picture in read_with_av(clip).pictures]
+    assert len(lumas) == 4
+    assert all(np.array_equal(luma, exact[number]) for luma, number in zip(lumas, (0, 5, 10, 15), strict=True))
+
+
+def test_deep_video_is_brought_to_eight_bits(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.mkv", pts=[0, 512], pixel_format="yuv420p10le")
+    (_, luma), _ = read_lumas(footage_of([Source(path=clip)]), 2, pytest.fail)
+    assert luma.dtype == np.uint8
+    assert np.array_equal(luma, samples(read_with_av(clip).pictures[0])[0] >> 2)
+
+
+def test_what_cannot_be_read_or_is_too_small_is_noted_by_name_and_passed_over(pictures: Path, tmp_path: Path) -> None:
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    (tmp_path / "broken.mp4").write_bytes(b"no video")
+    av.VideoFrame.from_ndarray(scene(0, (31, 64)), format="rgb24").save(tmp_path / "small.png")
+    sources = [Source(path=tmp_path, sizes=(1.0,)), Source(path=pictures, sizes=(1.0,))]
+    notes: list[str] = []
+    pairs = read_pairs(footage_of(sources), 2, frames=2, note=notes.append)
+    assert len(pairs) == 3
+    assert [note.partition(":")[0] for note in notes] == [
+        str(tmp_path / f"{name}") for name in ("broken.mp4", "broken.png", "small.png")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("files", "share", "held_out"), [(20, 0.1, 2), (2, 0.05, 1), (1, 0.5, 0), (3, 0.9, 2), (5, 0.0, 0)]
+)
+def test_whole_files_are_held_out_and_never_the_last(files: int, share: float, held_out: int) -> None:
+    footage = [Footage(path=Path(f"{number}.png"), sizes=(1.0, 0.7)) for number in range(files)]
+    kept, judges = held_out_of(footage, share, seed=1)
+    assert len(judges) == held_out
+    assert {file.path for file in kept} | {file.path for file in judges} == {file.path for file in footage}
+    assert len(kept) + len(judges) == files
+    assert held_out_of(footage, share, seed=1) == (kept, judges)
+
+
+def test_pictures_smaller_than_a_patch_are_counted_and_refused_when_there_is_nothing_else() -> None:
     tiny = Pair(small=np.zeros((12, 12), np.float32), large=np.zeros((24, 24), np.uint8))
+    larger = pair(np.zeros((64, 64), np.uint8), 2)
+    assert Patches([tiny, larger, tiny], shape(2), patch=8, batch=1).skipped == 2
     with pytest.raises(TrainingError, match="32 pixels"):
         Patches([tiny], shape(2), patch=8, batch=1)

@@ -10,9 +10,8 @@ import pytest
 import torch
 from made import scene
 
-from vidsr.errors import TrainingError
+from vidsr.errors import TargetError, TrainingError
 from vidsr.model.architecture import ACTIVATIONS, Architecture, fsrcnn, srcnn
-from vidsr.training.checkpoint import Moment
 from vidsr.training.data import Pair, Patches, pair
 from vidsr.training.loop import train, validation_psnr
 from vidsr.training.network import Network
@@ -20,7 +19,7 @@ from vidsr.training.schedule import Schedule
 
 ARCHITECTURE = fsrcnn(8, 4, 1, scale=2)
 TENSORS = ("weight", "bias", "slope")
-SCHEDULE = Schedule(steps=6, rate=1e-3, patch=8, batch=4, warmup=2)
+SCHEDULE = Schedule(steps=6, rate=1e-3, patch=8, batch=4, warmup=2, every=3)
 
 
 @pytest.fixture(scope="module")
@@ -43,14 +42,12 @@ def network(seed: int = 3) -> Network:
 
 
 def test_a_run_that_was_stopped_ends_as_if_it_had_not_been(patches: Patches, tmp_path: Path) -> None:
-    whole = train(network(), patches, SCHEDULE, checkpoint=tmp_path / "whole.pt", every=3)
+    whole = train(network(), patches, SCHEDULE, checkpoint=tmp_path / "whole.pt")
     for steps in (1, 4):  # between two checkpoints, and after one
         asked = iter([False] * steps + [True])
-        stopped = train(
-            network(), patches, SCHEDULE, checkpoint=tmp_path / "parts.pt", every=3, stop=lambda a=asked: next(a)
-        )
+        stopped = train(network(), patches, SCHEDULE, checkpoint=tmp_path / "parts.pt", stop=lambda a=asked: next(a))
         assert stopped.step < SCHEDULE.steps
-    resumed = train(network(), patches, SCHEDULE, checkpoint=tmp_path / "parts.pt", every=3)
+    resumed = train(network(), patches, SCHEDULE, checkpoint=tmp_path / "parts.pt")
     tensors = whole.average.tensors()
     assert all(np.array_equal(resumed.average.tensors()[name], tensors[name]) for name in tensors)
     assert [moment.step for moment in resumed.history] == [moment.step for moment in whole.history] == [3, 6]
@@ -58,7 +55,7 @@ def test_a_run_that_was_stopped_ends_as_if_it_had_not_been(patches: Patches, tmp
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(patches: Patches, tmp_path: Path) -> None:
     first, again, other = (
-        train(network(), patches, SCHEDULE, checkpoint=tmp_path / f"{name}.pt", seed=seed).average.tensors()
+        train(network(), patches, replace(SCHEDULE, seed=seed), checkpoint=tmp_path / f"{name}.pt").average.tensors()
         for name, seed in (("first", 0), ("again", 0), ("other", 1))
     )
     assert np.array_equal(first["feature.weight"], again["feature.weight"])
@@ -72,7 +69,7 @@ def test_it_overfits_eight_patches(pairs: list[Pair], tmp_path: Path, architectu
     schedule = Schedule(steps=300, rate=5e-4, loss="mse", patch=8, batch=8, warmup=20, average=0.9)
     small, large = eight = Patches(pairs, architecture, patch=8, batch=8).draw(np.random.default_rng(0))
     torch.manual_seed(3)
-    fitted = train(Network(architecture), Same(eight), schedule, checkpoint=tmp_path / "c.pt", every=300).average
+    fitted = train(Network(architecture), Same(eight), schedule, checkpoint=tmp_path / "c.pt").average
     bicubic = Network(architecture)
     torch.nn.init.zeros_(bicubic.tail.kernel.project)
     assert error(fitted, small, large) < error(bicubic, small, large) / 2
@@ -82,7 +79,7 @@ def test_it_learns_pictures_better_than_it_began(pairs: list[Pair], tmp_path: Pa
     schedule = Schedule(steps=150, rate=3e-3, patch=8, batch=8, warmup=5, average=0.9)
     start = network()
     before = validation_psnr(start, pairs)
-    after = train(start, cut(pairs, schedule), schedule, checkpoint=tmp_path / "c.pt", every=150).average
+    after = train(start, cut(pairs, schedule), schedule, checkpoint=tmp_path / "c.pt").average
     assert validation_psnr(after, pairs) > before + 0.5
 
 
@@ -106,15 +103,21 @@ def test_slopes_move_only_where_the_activation_lets_them(pairs: list[Pair], tmp_
     assert (before.tolist() != after.tolist()) == ACTIVATIONS[activation].learnt
 
 
-def test_what_is_held_out_is_measured_and_told(patches: Patches, pairs: list[Pair], tmp_path: Path) -> None:
-    told: list[Moment] = []
+def test_what_is_held_out_is_measured_and_every_step_told(patches: Patches, pairs: list[Pair], tmp_path: Path) -> None:
+    told: list[tuple[int, int, float]] = []
     measure = partial(validation_psnr, pairs=pairs)
     state = train(
-        network(), patches, SCHEDULE, checkpoint=tmp_path / "c.pt", every=3, validate=measure, tell=told.append
+        network(),
+        patches,
+        SCHEDULE,
+        checkpoint=tmp_path / "c.pt",
+        validate=measure,
+        tell=lambda state, loss: told.append((state.step, len(state.history), loss)),
     )
-    assert told == state.history
-    assert told[-1].psnr == measure(state.average)
-    assert [moment.rate for moment in told] == [SCHEDULE.rate_at(2), SCHEDULE.rate_at(5)]
+    assert [(step, moments) for step, moments, _ in told] == [(1, 0), (2, 0), (3, 1), (4, 1), (5, 1), (6, 2)]
+    assert state.history[-1].psnr == measure(state.average)
+    assert state.history[0].loss == pytest.approx(np.mean([loss for _, _, loss in told[:3]]))
+    assert [moment.rate for moment in state.history] == [SCHEDULE.rate_at(2), SCHEDULE.rate_at(5)]
 
 
 def test_a_loss_that_is_not_finite_ends_training(pairs: list[Pair], tmp_path: Path) -> None:
@@ -145,13 +148,13 @@ def test_a_checkpoint_of_another_scale_is_refused_although_srcnn_has_the_same_la
 
 def test_a_disk_that_is_full_costs_no_checkpoint(patches: Patches, tmp_path: Path) -> None:
     checkpoint = tmp_path / "c.pt"
-    train(network(), patches, SCHEDULE, checkpoint=checkpoint, every=3)
+    train(network(), patches, SCHEDULE, checkpoint=checkpoint)
     before = checkpoint.read_bytes()
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
     try:
-        with pytest.raises(TrainingError, match=str(checkpoint)):
-            train(network(), patches, replace(SCHEDULE, steps=9), checkpoint=checkpoint, every=3)
+        with pytest.raises(TargetError, match=str(checkpoint)):
+            train(network(), patches, replace(SCHEDULE, steps=9), checkpoint=checkpoint)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert checkpoint.read_bytes() == before

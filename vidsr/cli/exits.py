@@ -2,11 +2,17 @@
 
 import sys
 
-from vidsr.errors import ModelError, SourceError, TargetError, VidsrError, WorkerError
+from vidsr.errors import ModelError, SourceError, TargetError, TrainingError, VidsrError, WorkerError
 
 USAGE, DAMAGED, STOPPED = 2, 7, 128
 """What was asked for makes no sense; done, but not as it should be; ended by the signal of that number above it."""
-_CODES: dict[type[VidsrError], int] = {SourceError: 3, TargetError: 4, ModelError: 5, WorkerError: 6}
+_CODES: dict[type[VidsrError], int] = {
+    SourceError: 3,
+    TargetError: 4,
+    ModelError: 5,
+    TrainingError: 5,
+    WorkerError: 6,
+}
 
 
 class UsageError(Exception):

@@ -9,14 +9,17 @@ from typing import Self
 from vidsr.cli.exits import STOPPED
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-_STOPPING = b"\nvidsr: stopping; the file is being finished (once more to give it up)\n"
 
 
 class Stop:
-    """Whether SIGINT or SIGTERM came, while `with` is open; `signal` is its number, 0 before."""
+    """Whether SIGINT or SIGTERM came, while `with` is open; `signal` is its number, 0 before.
 
-    def __init__(self) -> None:
+    `promise` is what is said at the first: what becomes of the work.
+    """
+
+    def __init__(self, promise: str) -> None:
         self.signal = 0
+        self._sentence = f"\nvidsr: stopping; {promise} (once more to give it up)\n".encode()
 
     def __call__(self) -> bool:
         """Whether it is time to stop."""
@@ -36,4 +39,4 @@ class Stop:
         if self.signal:
             raise SystemExit(STOPPED + number)
         self.signal = number
-        os.write(sys.stderr.fileno(), _STOPPING)  # print() here would fail inside a print() that it interrupts
+        os.write(sys.stderr.fileno(), self._sentence)  # print() here would fail inside a print() that it interrupts

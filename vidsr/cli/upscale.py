@@ -87,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
     )
     jobs = _jobs(args.sources, args.target)
     codes = []
-    with Stop() as stop:
+    with Stop("the file is being finished") as stop:
         for source, target in jobs:
             try:
                 with _bar(source.name, args) as progress:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from vidsr.model.subpixel import BICUBIC_REACH, centred_padding, deconvolution_reach
 
 SCALES = (2, 3, 4)
+PAPER_KERNEL = 9  # taps a side of the deconvolution, at every scale
 WIDEST, DEEPEST = 512, 64  # far beyond what a CPU runs in time: a file that says more is wrong
 
 
@@ -132,7 +133,7 @@ def fsrcnn(
     scale: int,
     *,
     activation: str = "prelu",
-    kernel: int = 9,
+    kernel: int = PAPER_KERNEL,
     padding: int | None = None,
     residual: bool = True,
 ) -> Architecture:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidsr.errors import ModelError
+from vidsr.files import replace_file
 from vidsr.model.architecture import FAMILIES, Architecture
 
 MAX_BYTES = 64 << 20  # a network of this kind takes 50 kB; whatever is far larger is something else
@@ -44,7 +45,7 @@ class Weights:
 
 
 def save_weights(path: Path, weights: Weights) -> None:
-    """Write the file; equal weights give equal bytes."""
+    """Write the file, whole or not at all; equal weights give equal bytes. Raises TargetError when it cannot be."""
     architecture = weights.architecture
     header = {
         "family": architecture.family,
@@ -56,7 +57,9 @@ def save_weights(path: Path, weights: Weights) -> None:
         "facts": weights.facts,
     }
     text = np.frombuffer(json.dumps(header, sort_keys=True).encode(), np.uint8)
-    np.savez_compressed(path, allow_pickle=False, **{_HEADER: text}, **weights.tensors)
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, **{_HEADER: text}, **weights.tensors)
+    replace_file(path, buffer.getvalue())
 
 
 def load_weights(path: Path) -> Weights:

@@ -1,7 +1,6 @@
 """Where training stands, in a file from which it goes on."""
 
 import io
-import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from pickle import UnpicklingError
@@ -9,6 +8,7 @@ from pickle import UnpicklingError
 import torch
 
 from vidsr.errors import TrainingError
+from vidsr.files import replace_file
 from vidsr.training.network import Network
 
 
@@ -40,7 +40,7 @@ class State:
 
 
 def save_state(path: Path, state: State) -> None:
-    """Write the file, whole or not at all. Raises TrainingError when it cannot be; what was there stays."""
+    """Write the file, whole or not at all. Raises TargetError when it cannot be; what was there stays."""
     content = {
         "architecture": repr(state.network.architecture),
         "network": state.network.state_dict(),
@@ -52,16 +52,7 @@ def save_state(path: Path, state: State) -> None:
     }
     buffer = io.BytesIO()
     torch.save(content, buffer)
-    part = path.with_suffix(".part")
-    try:
-        with part.open("wb") as file:
-            file.write(buffer.getbuffer())
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise TrainingError(f"{path}: {error.strerror}") from error
+    replace_file(path, buffer.getvalue())
 
 
 def load_state(path: Path, state: State) -> None:
@@ -72,7 +63,7 @@ def load_state(path: Path, state: State) -> None:
     if not path.exists():
         return
     try:
-        content = torch.load(path, weights_only=True)
+        content = torch.load(path, weights_only=True, map_location=state.network.bicubic.device)
         if content["architecture"] != repr(state.network.architecture):
             raise TrainingError(f"{path}: is a checkpoint of another network than {state.network.architecture}")
         state.network.load_state_dict(content["network"])

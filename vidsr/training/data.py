@@ -1,8 +1,7 @@
-"""Pairs of patches from folders of pictures, cut from memory."""
+"""Pairs of patches, cut from memory."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -10,12 +9,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vidsr.errors import TrainingError
-from vidsr.media.image import read_image
 from vidsr.model.architecture import Architecture
 from vidsr.quality.imresize import imresize
-from vidsr.quality.luma import studio_luma
-
-PICTURES = (".png", ".jpg", ".jpeg")
+from vidsr.training.sources import Footage, Luma, read_lumas
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,58 +19,48 @@ class Pair:
     """One picture at two sizes: `small` (H, W) float32 in 0..1, `large` (scale*H, scale*W) uint8 luma."""
 
     small: NDArray[np.float32]
-    large: NDArray[np.uint8]
+    large: Luma
 
 
-@dataclass(frozen=True, kw_only=True)
-class Folder:
-    """A folder of pictures and the sizes, in parts of the original, at which they are used."""
+def read_pairs(footage: Iterable[Footage], scale: int, *, frames: int, note: Callable[[str], None]) -> list[Pair]:
+    """Every picture, and up to so many frames of every video, at every size, with its antialiased bicubic reduction.
 
-    path: Path
-    sizes: tuple[float, ...] = (1.0, 0.7)
-
-
-def read_pairs(folder: Folder, scale: int) -> Iterator[Pair]:
-    """Every picture of the folder at every size, with its antialiased bicubic reduction.
-
-    Raises TrainingError for a folder without pictures.
+    What cannot be read is noted and passed over.
     """
-    paths = sorted(path for path in folder.path.rglob("*") if path.suffix.lower() in PICTURES)
-    if not paths:
-        raise TrainingError(f"{folder.path}: no picture to train on ({', '.join(PICTURES)})")
-    for path in paths:
-        luma = training_luma(read_image(path))
-        for size in folder.sizes:
-            yield pair(luma if size == 1.0 else _rounded(imresize(luma, size)), scale)
+    return [
+        pair(luma if size == 1.0 else _rounded(imresize(luma, size)), scale)
+        for file, luma in read_lumas(footage, frames, note)
+        for size in file.sizes
+    ]
 
 
-def training_luma(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Studio-range luma; a grey picture spans 0 to 255 and is mapped to 16 to 235."""
-    if image.ndim == 3:
-        return studio_luma(image)
-    return np.round(image * (219 / 255) + 16).astype(np.uint8)
-
-
-def pair(luma: NDArray[np.uint8], scale: int) -> Pair:
+def pair(luma: Luma, scale: int) -> Pair:
     """The plane, cropped to a multiple of the scale, with its reduction."""
     height, width = (length - length % scale for length in luma.shape)
     large = np.ascontiguousarray(luma[:height, :width])
     return Pair(small=(imresize(large, 1 / scale) / 255).astype(np.float32), large=large)
 
 
-def _rounded(plane: NDArray[np.float64]) -> NDArray[np.uint8]:
+def _rounded(plane: NDArray[np.float64]) -> Luma:
     return np.clip(np.round(plane), 0, 255).astype(np.uint8)
 
 
 class Patches:
-    """Random batches of one patch size from pairs in memory, turned and mirrored in all eight ways."""
+    """Random batches of one patch size from pairs in memory, drawn by area, turned and mirrored in all eight ways.
+
+    `skipped` counts the pairs that are smaller than a patch and its halo. Raises TrainingError when all of them are.
+    """
 
     def __init__(self, pairs: list[Pair], architecture: Architecture, *, patch: int, batch: int) -> None:
         self.scale, self.halo, self.patch, self.batch = architecture.scale, architecture.halo, patch, batch
         self.outer = patch + 2 * self.halo
         self.pairs = [pair for pair in pairs if min(pair.small.shape) >= self.outer]
+        self.skipped = len(pairs) - len(self.pairs)
         if not self.pairs:
-            raise TrainingError(f"no picture is as large as a patch: {self.outer * self.scale} pixels a side")
+            side = self.outer * self.scale
+            raise TrainingError(
+                f"nothing to train on: no picture of {len(pairs)} has the {side} pixels a side of a patch"
+            )
         areas = np.array([pair.small.size for pair in self.pairs], float)
         self.shares = np.cumsum(areas / areas.sum())
 

@@ -3,7 +3,8 @@
 import copy
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +13,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vidsr.errors import TrainingError
+from vidsr.flow import ahead
 from vidsr.metrics import psnr
 from vidsr.training.checkpoint import Moment, State, load_state, save_state
 from vidsr.training.data import Pair, Patches
 from vidsr.training.network import Network
 from vidsr.training.schedule import Schedule
 
+BATCHES_AHEAD = 4
+"""Drawn while the network learns; each is a few megabytes."""
 LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"l1": functional.l1_loss, "mse": functional.mse_loss}
 
 
@@ -27,61 +31,65 @@ def train(
     schedule: Schedule,
     *,
     checkpoint: Path,
-    seed: int = 0,
-    every: int = 1000,
     validate: Callable[[Network], float] | None = None,
-    compiled: bool = False,
-    tell: Callable[[Moment], None] = lambda moment: None,
+    tell: Callable[[State, float], None] = lambda state, loss: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> State:
     """The state after the schedule, or before its end when `stop` said so; what `checkpoint` holds is not done again.
 
-    Every so many steps the state is saved, `validate` measures the averaged network, and `tell` hears of it.
-    `compiled` fuses the layers, which takes a C++ compiler and a minute.
-    Raises TrainingError when the loss is not finite, or the checkpoint cannot be used or written.
+    Now and then the state is saved and `validate` measures the averaged network; `tell` hears of each step and its
+    loss.
+    Raises TrainingError when the loss is not finite or the checkpoint cannot be used, TargetError when it cannot be
+    written.
     """
-    learnt = network.learn(schedule.part)
-    optimizer = torch.optim.Adam(learnt, betas=(0.9, 0.99))
-    state = State(network=network, average=_averaging(network), optimizer=optimizer)
+    state = _begun(network, schedule)
     load_state(checkpoint, state)
-    run = torch.compile(network) if compiled else network
+    run = torch.compile(network) if schedule.compiled else network
+    device = network.bicubic.device
     losses: list[float] = []
     began = time.monotonic() - state.seconds
-    while state.step < schedule.steps:
-        if stop():
-            save_state(checkpoint, state)
-            break
-        small, large = patches.draw(np.random.default_rng((seed, state.step)))
-        loss = LOSSES[schedule.loss](run(small), large)
-        losses.append(loss.item())
-        if not math.isfinite(losses[-1]):
-            raise TrainingError(f"the loss is {losses[-1]} at step {state.step} of {network.architecture}")
-        _learn(state, loss, schedule)
-        if state.step % every == 0 or state.step == schedule.steps:
-            state.seconds = time.monotonic() - began
-            _note(state, schedule, losses, validate)
-            save_state(checkpoint, state)
-            tell(state.history[-1])
+    with closing(ahead(_batches(patches, schedule, state.step), BATCHES_AHEAD)) as batches:
+        for small, large in batches:
+            if stop():
+                save_state(checkpoint, state)
+                break
+            loss = LOSSES[schedule.loss](run(small.to(device)), large.to(device))
+            losses.append(loss.item())
+            if not math.isfinite(losses[-1]):
+                raise TrainingError(f"the loss is {losses[-1]} at step {state.step} of {network.architecture}")
+            _learn(state, loss, schedule)
+            if state.step % schedule.every == 0 or state.step == schedule.steps:
+                state.seconds = time.monotonic() - began
+                _note(state, schedule, losses, validate)
+                save_state(checkpoint, state)
+            tell(state, loss.item())
     return state
 
 
 @torch.no_grad()
 def validation_psnr(network: Network, pairs: list[Pair]) -> float:
     """Mean PSNR in dB over whole pictures, `scale` pixels off every border."""
-    halo, scale = network.architecture.halo, network.architecture.scale
+    halo, scale, device = network.architecture.halo, network.architecture.scale, network.bicubic.device
+    inner = slice(scale, -scale)
     scores = []
     for pair in pairs:
         small = functional.pad(torch.from_numpy(pair.small)[None, None], (halo,) * 4, mode="replicate")
-        large = (network(small)[0, 0].clamp(0, 1) * 255).round().numpy()
-        inner = slice(scale, -scale)
+        large = (network(small.to(device))[0, 0].clamp(0, 1) * 255).round().numpy(force=True)
         scores.append(psnr(pair.large[inner, inner], large[inner, inner]))
     return float(np.mean(scores))
 
 
-def _averaging(network: Network) -> Network:
+def _begun(network: Network, schedule: Schedule) -> State:
+    """The state before the first step; the average always computes in whole precision."""
     average = copy.deepcopy(network)
-    average.mixed = False
-    return average
+    average.mixed, network.mixed = False, schedule.mixed
+    optimizer = torch.optim.Adam(network.learn(schedule.part), betas=(0.9, 0.99))
+    return State(network=network, average=average, optimizer=optimizer)
+
+
+def _batches(patches: Patches, schedule: Schedule, first: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """The batch of each step from `first` on, which depends on nothing but the seed and the step."""
+    return (patches.draw(np.random.default_rng((schedule.seed, step))) for step in range(first, schedule.steps))
 
 
 def _learn(state: State, loss: Tensor, schedule: Schedule) -> None:

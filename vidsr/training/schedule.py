@@ -23,6 +23,14 @@ class Schedule:
     """How much of the running average of the weights stays at each step."""
     part: str = "all"
     """What learns: "all", the "tail" or the "mapping" layers."""
+    seed: int = 0
+    """Decides, with the step, which patches are drawn."""
+    every: int = 1000
+    """Steps from one measurement and checkpoint to the next."""
+    compiled: bool = False
+    """Fuse the layers, which takes a C++ compiler and a minute."""
+    mixed: bool = False
+    """Compute in bfloat16 what it does no harm to."""
 
     def rate_at(self, step: int) -> float:
         """The learning rate of a step: linear to `rate`, then down by a cosine to a thousandth."""

@@ -1,0 +1,224 @@
+"""A training from files to weights: `train_model` and `vidsr train`."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from commands import Command
+from made import make_clip, scene, tiny_weights
+
+from vidsr.errors import TargetError, TrainingError
+from vidsr.model.weights import load_weights, save_weights
+from vidsr.settings import NetworkSettings, TrainSettings
+from vidsr.training.course import Progress
+from vidsr.training.job import Job, train_model
+from vidsr.training.sources import Source
+
+SETTINGS = TrainSettings(steps=4, finish_steps=2, every=2, patch=8, batch=2, threads=1)
+NETWORK = NetworkSettings(d=8, s=4, m=1)
+QUICK = ["--steps", "4", "--finish-steps", "2", "--every", "2", "--patch", "8", "--batch", "2", "--threads", "1"]
+SMALL = [*QUICK, "--d", "8", "--s", "4", "--m", "1"]
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("pictures")
+    for index in range(4):
+        av.VideoFrame.from_ndarray(scene(index, (96, 80)), format="rgb24").save(folder / f"{index}.png")
+    return folder
+
+
+@pytest.fixture
+def job(pictures: Path, tmp_path: Path) -> Job:
+    return Job(sources=(Source(path=pictures),), output=tmp_path / "run", network=NETWORK, settings=SETTINGS)
+
+
+# The job
+
+
+def test_it_leaves_weights_a_log_and_a_curve(job: Job) -> None:
+    trained = train_model(job)
+    assert trained.finished
+    assert (trained.step, trained.pictures, trained.held_out) == (6, 6, 1)
+    weights = load_weights(trained.model)
+    assert str(weights.architecture) == "fsrcnn(8,4,1) x2"
+    assert weights.facts["scores"] == {
+        "held out": round(trained.psnr or 0, 3),
+        "held out, bicubic": round(trained.bicubic_psnr or 0, 3),
+    }
+    log = json.loads((job.output / "log.json").read_text())
+    assert [[moment["step"] for moment in stretch] for stretch in log["stretches"]] == [[2, 4], [2]]
+    assert log["asked"]["rate"] == SETTINGS.rate
+    assert (job.output / "curve.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_every_step_is_told_and_the_last_is_the_whole(job: Job) -> None:
+    told: list[Progress] = []
+    trained = train_model(job, watch=told.append)
+    assert [progress.step for progress in told] == [1, 2, 3, 4, 5, 6]
+    assert {progress.steps for progress in told} == {6}
+    assert told[0].psnr is None
+    assert told[-1].psnr == trained.psnr
+
+
+@pytest.mark.parametrize("steps", [0, 1, 3, 5])
+def test_a_job_that_was_stopped_anywhere_ends_as_if_it_had_not_been(job: Job, tmp_path: Path, steps: int) -> None:
+    whole = train_model(replace(job, output=tmp_path / "whole"))
+    asked = iter([False] * steps + [True] * 9)
+    stopped = train_model(job, stop=lambda: next(asked))
+    assert not stopped.finished
+    assert stopped.step == steps
+    assert not stopped.model.exists()
+    resumed = train_model(job)
+    expected, tensors = load_weights(whole.model).tensors, load_weights(resumed.model).tensors
+    assert all(np.array_equal(tensors[name], expected[name]) for name in expected)
+
+
+def test_a_folder_of_another_training_is_refused_and_left_as_it_is(job: Job) -> None:
+    train_model(job, stop=lambda: True)
+    before = {path.name: path.read_bytes() for path in job.output.iterdir()}
+    other = replace(job, settings=replace(SETTINGS, rate=1e-3))
+    with pytest.raises(TrainingError, match=r"another rate \(0.0007, not 0.001\)"):
+        train_model(other)
+    assert {path.name: path.read_bytes() for path in job.output.iterdir()} == before
+
+
+def test_a_training_that_is_done_is_not_done_again(job: Job) -> None:
+    train_model(job)
+    with pytest.raises(TargetError, match=r"model.npz: exists already"):
+        train_model(job)
+
+
+def test_another_scale_keeps_the_body_and_begins_the_tail_anew(job: Job, tmp_path: Path) -> None:
+    start = tmp_path / "start.npz"
+    save_weights(start, tiny_weights(2))
+    settings = replace(SETTINGS, start=str(start), scale=3, train="tail")
+    trained = train_model(replace(job, network=NetworkSettings(), settings=settings))
+    before, after = load_weights(start), load_weights(trained.model)
+    assert str(after.architecture) == "fsrcnn(8,4,1) x3"
+    moved = {name for name in before.tensors if not np.allclose(before.tensors[name], after.tensors[name], atol=1e-6)}
+    assert moved == {"deconvolution.weight", "deconvolution.bias"}
+
+
+def test_srcnn_starts_at_another_scale_from_all_of_its_layers(job: Job, tmp_path: Path) -> None:
+    small = NetworkSettings(family="srcnn", kernels="5-1-3", widths="4-4")
+    start = train_model(replace(job, output=tmp_path / "first", network=small))
+    settings = replace(SETTINGS, start=str(start.model), scale=4, steps=1, finish_steps=0, rate=1e-9)
+    trained = train_model(replace(job, network=NetworkSettings(), settings=settings))
+    before, after = load_weights(start.model).tensors, load_weights(trained.model).tensors
+    assert all(np.allclose(before[name], after[name], atol=1e-5) for name in before)
+
+
+def test_it_learns_from_videos_too(pictures: Path, job: Job, tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.mkv", size=(96, 80))
+    mixed = replace(
+        job, sources=(Source(path=pictures), Source(path=clip, sizes=(1.0,))), held_out=(Source(path=clip),)
+    )
+    trained = train_model(replace(mixed, settings=replace(SETTINGS, frames=3)))
+    assert (trained.pictures, trained.held_out) == (8 + 3, 3)
+
+
+def test_nothing_is_held_out_of_a_single_file(pictures: Path, job: Job) -> None:
+    trained = train_model(replace(job, sources=(Source(path=pictures / "0.png"),)))
+    assert (trained.held_out, trained.psnr, trained.bicubic_psnr) == (0, None, None)
+    assert trained.finished
+
+
+def test_settings_that_do_not_fit_each_other_are_refused(job: Job) -> None:
+    for wrong, words in (
+        (replace(job, settings=replace(SETTINGS, train="tail")), "needs a start"),
+        (replace(job, settings=replace(SETTINGS, start="fsrcnn-x2")), "brings its own"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            train_model(wrong)
+        assert not job.output.exists()
+
+
+# The command
+
+
+def test_the_command_prints_where_the_model_is_and_the_model_enlarges(
+    vidsr: Command, pictures: Path, clip: Path, tmp_path: Path
+) -> None:
+    ended = vidsr("train", pictures, "--output", tmp_path / "run", *SMALL)
+    assert (ended.code, ended.out) == (0, f"{tmp_path / 'run' / 'model.npz'}\n")
+    assert "dB over bicubic" in ended.err
+    larger = tmp_path / "larger.mp4"
+    assert vidsr("upscale", "--model", ended.out.strip(), "--workers", "0", clip, larger).code == 0
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        ["--family", "fsrcnn", "--d", "8", "--s", "8", "--m", "2", "--kernel", "6", "--activation", "leaky-relu"],
+        ["--family", "srcnn", "--kernels", "5-1-3", "--widths", "8-4", "--scale", "3"],
+    ],
+)
+def test_every_family_trains_by_its_numbers(
+    vidsr: Command, pictures: Path, tmp_path: Path, network: list[str]
+) -> None:
+    ended = vidsr("train", pictures, "--output", tmp_path / "run", "--json", *QUICK, *network)
+    assert ended.code == 0
+    assert json.loads(ended.out)["finished"]
+
+
+@pytest.mark.parametrize(
+    ("code", "words", "arguments"),
+    [
+        (2, "must be 1 to 512 channels wide", ["--d", "0"]),
+        (2, "--d is no number of srcnn", ["--family", "srcnn", "--d", "8"]),
+        (2, "--scale must be 2, 3 or 4", ["--scale", "5"]),
+        (2, "--kernels must be written like 9-1-5", ["--family", "srcnn", "--kernels", "9"]),
+        (2, "--activation must be one of", ["--activation", "swish"]),
+        (2, "odd kernels", ["--family", "srcnn", "--kernels", "8-1-5"]),
+        (2, "needs a start", ["--train", "tail"]),
+        (5, "no model named 'nothing'", ["--start", "nothing"]),
+        (5, "no CUDA device", ["--device", "cuda"]),
+        (5, "pixels a side of a patch", ["--patch", "120"]),
+        (5, "no picture and no video", ["--held-out", "."]),
+    ],
+)
+def test_what_cannot_be_is_one_sentence(
+    vidsr: Command,
+    pictures: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    code: int,
+    words: str,
+    arguments: list[str],
+) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    monkeypatch.chdir(empty)
+    ended = vidsr("train", pictures, "--output", tmp_path / "run", *arguments)
+    assert (ended.code, ended.out, ended.err.count("\n")) == (code, "", 1)
+    assert words in ended.err
+
+
+def test_ctrl_c_saves_and_says_how_to_go_on(pictures: Path, tmp_path: Path) -> None:
+    long = [*SMALL, "--steps", "100000", "--every", "100000"]
+    command = [sys.executable, "-m", "vidsr", "train", str(pictures), "--output", str(tmp_path / "run"), *long]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        wait_for(tmp_path / "run" / "log.json")
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGINT
+    assert out == ""
+    assert "the same command goes on from there" in err
+    assert (tmp_path / "run" / "checkpoint-0.pt").exists()
+
+
+def wait_for(path: Path) -> None:
+    for _ in range(600):
+        if path.exists():
+            return
+        os.sched_yield()
+        signal.sigtimedwait([], 0.1)
+    pytest.fail(f"{path} did not appear")
