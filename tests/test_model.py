@@ -104,6 +104,7 @@ BAD: dict[str, Callable[[], bytes]] = {
     "a header that is no JSON": lambda: packed(arrays(header=np.frombuffer(b"{no", np.uint8))),
     "a header that is a list": lambda: packed(arrays(header=np.frombuffer(b"[1, 2]", np.uint8))),
     "a header without end": lambda: packed(arrays(header=np.frombuffer(b"[" * 100_000, np.uint8))),
+    "facts without names": lambda: packed(arrays(header=header(facts=[1, 2]))),
     "a family nobody knows": lambda: packed(arrays(header=header(family="vdsr"))),
     "a scale of 5": lambda: packed(arrays(header=header(scale=5))),
     "a scale that is a word": lambda: packed(arrays(header=header(scale="two"))),

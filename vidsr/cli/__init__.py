@@ -1,4 +1,4 @@
-"""The command line: `vidsr upscale`, `vidsr info`."""
+"""The command line: one file a command."""
 
 from vidsr.cli.main import main
 

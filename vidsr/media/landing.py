@@ -2,8 +2,10 @@
 
 import io
 import os
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from vidsr.errors import TargetError
 
@@ -18,17 +20,17 @@ class Landing:
     name), or cannot be created where it should stand.
     """
 
-    def __init__(self, target: Path, *, source: Path, overwrite: bool) -> None:
+    def __init__(self, target: Path, *, source: Path | None, overwrite: bool) -> None:
         self.target = target
         self.part = target.with_name(target.name + ".part")
         try:
-            if target.exists() and os.path.samefile(target, source):
+            if source and target.exists() and os.path.samefile(target, source):
                 raise TargetError(f"{target}: is the source itself")
             if target.is_dir():
                 raise TargetError(f"{target}: is a folder")
             if target.exists() and not overwrite:
                 raise TargetError(f"{target}: exists already (--overwrite replaces it)")
-            if self.part.exists() and os.path.samefile(self.part, source):
+            if source and self.part.exists() and os.path.samefile(self.part, source):
                 raise TargetError(f"{self.part}: is the source itself")
             self.part.unlink(missing_ok=True)  # what an interrupted run left, or a link somebody laid
             self.file = _WholeFile(self.part, "x+b")
@@ -68,6 +70,24 @@ class _WholeFile(io.FileIO):
         while left:
             left = left[super().write(left) :]
         return whole.nbytes
+
+
+@contextmanager
+def whole_file(target: Path, *, source: Path | None = None, overwrite: bool = False) -> Generator[BinaryIO]:
+    """A file to write, which takes its name when the block ends, and of which nothing is left when it fails.
+
+    Raises TargetError as Landing does, and for whatever the system refuses in the block.
+    """
+    landing = Landing(target, source=source, overwrite=overwrite)
+    try:
+        yield cast(BinaryIO, landing.file)
+    except OSError as error:
+        landing.abandon()
+        raise TargetError(f"{target}: {error.strerror or error}") from error
+    except BaseException:
+        landing.abandon()
+        raise
+    landing.land()
 
 
 def _sync_folder(path: Path) -> None:

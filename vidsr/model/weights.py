@@ -7,13 +7,12 @@ import stat
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vidsr.errors import ModelError
-from vidsr.files import replace_file
 from vidsr.model.architecture import FAMILIES, Architecture
 
 MAX_BYTES = 64 << 20  # a network of this kind takes 50 kB; whatever is far larger is something else
@@ -44,8 +43,8 @@ class Weights:
                 raise ModelError(f"tensor {name} holds a value that is not finite")
 
 
-def save_weights(path: Path, weights: Weights) -> None:
-    """Write the file, whole or not at all; equal weights give equal bytes. Raises TargetError when it cannot be."""
+def save_weights(file: Path | BinaryIO, weights: Weights) -> None:
+    """Write the file, given by its path or open; equal weights give equal bytes."""
     architecture = weights.architecture
     header = {
         "family": architecture.family,
@@ -57,15 +56,13 @@ def save_weights(path: Path, weights: Weights) -> None:
         "facts": weights.facts,
     }
     text = np.frombuffer(json.dumps(header, sort_keys=True).encode(), np.uint8)
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **{_HEADER: text}, **weights.tensors)
-    replace_file(path, buffer.getvalue())
+    np.savez_compressed(file, allow_pickle=False, **{_HEADER: text}, **weights.tensors)
 
 
 def load_weights(path: Path) -> Weights:
     """Read and check a weight file. Raises ModelError, naming the file, for whatever is wrong with it."""
     try:
-        return _parse(_read(path))
+        return _parse(read_bytes(path))
     except OSError as error:
         raise ModelError(f"{path}: {error.strerror}") from error
     except ModelError as error:
@@ -74,7 +71,8 @@ def load_weights(path: Path) -> Weights:
         raise ModelError(f"{path}: not a weight file of vidsr ({error})") from error
 
 
-def _read(path: Path) -> bytes:
+def read_bytes(path: Path) -> bytes:
+    """The content of a file that may hold weights. Raises OSError, and ModelError for what cannot be such a file."""
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
         raise ModelError("not a file")
@@ -89,6 +87,8 @@ def _parse(data: bytes) -> Weights:
     with np.load(io.BytesIO(data), allow_pickle=False) as file:
         tensors = {name: file[name] for name in file.files}
     header = json.loads(tensors.pop(_HEADER).tobytes())
+    if not isinstance(header["facts"], dict):
+        raise ModelError("its facts have no names")
     return Weights(architecture=_architecture(header), tensors=tensors, facts=header["facts"])
 
 

@@ -8,7 +8,7 @@ from pickle import UnpicklingError
 import torch
 
 from vidsr.errors import TrainingError
-from vidsr.files import replace_file
+from vidsr.media.landing import whole_file
 from vidsr.training.network import Network
 
 
@@ -50,9 +50,10 @@ def save_state(path: Path, state: State) -> None:
         "seconds": state.seconds,
         "history": [asdict(moment) for moment in state.history],
     }
-    buffer = io.BytesIO()
+    buffer = io.BytesIO()  # torch.save says nothing that a person could read when a disk is full
     torch.save(content, buffer)
-    replace_file(path, buffer.getvalue())
+    with whole_file(path, overwrite=True) as file:
+        file.write(buffer.getbuffer())
 
 
 def load_state(path: Path, state: State) -> None:

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from vidsr.errors import TargetError, TrainingError
-from vidsr.files import replace_file
+from vidsr.media.landing import whole_file
 from vidsr.training.checkpoint import Moment
 
 Described = dict[str, object]
@@ -41,7 +41,8 @@ def write_log(folder: Path, asked: Described, stretches: list[list[Moment]], res
     """Put everything that is known so far into log.json. Raises TargetError."""
     moments = [[asdict(moment) for moment in stretch] for stretch in stretches]
     content = {_ASKED: asked, _STRETCHES: moments, **result}
-    replace_file(folder / "log.json", (json.dumps(content, indent=1) + "\n").encode())
+    with whole_file(folder / "log.json", overwrite=True) as file:
+        file.write((json.dumps(content, indent=1) + "\n").encode())
 
 
 def checkpoint_of(folder: Path, stretch: int) -> Path:

@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from vidsr.errors import TrainingError
+from vidsr.media.landing import whole_file
 from vidsr.model.weights import Facts, Weights, save_weights
 from vidsr.model.zoo import load_model
 from vidsr.plots.curve import learning_curve
@@ -157,7 +158,8 @@ def _finished(job: Job, network: Network, lesson: Lesson, course: Course) -> Tra
     learning_curve([[(m.step, m.loss, m.psnr) for m in stretch] for stretch in course.stretches], curve_of(job.output))
     if trained.finished:
         weights = Weights(architecture=network.architecture, tensors=network.tensors(), facts=_facts(job, trained))
-        save_weights(trained.model, weights)
+        with whole_file(trained.model) as file:
+            save_weights(file, weights)
     return trained
 
 

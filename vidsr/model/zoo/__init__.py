@@ -19,13 +19,14 @@ def load_model(model: str, scale: int | None = None, *, usual_scale: int = 2) ->
     A family without a scale is taken at `usual_scale`. Raises ModelError for a model that is not there, is damaged,
     or enlarges by another scale than it should.
     """
-    weights = load_weights(_path(model, scale or usual_scale))
+    weights = load_weights(model_path(model, scale or usual_scale))
     if scale not in (None, weights.architecture.scale):
         raise ModelError(f"{model} enlarges {weights.architecture.scale} times, not {scale}")
     return weights
 
 
-def _path(model: str, scale: int) -> Path:
+def model_path(model: str, scale: int = 2) -> Path:
+    """The file of a name of the zoo, with or without its scale, or the file itself. Raises ModelError without one."""
     if model.endswith(".npz"):
         return Path(model)
     for name in (model, f"{model}-x{scale}"):

@@ -1,0 +1,126 @@
+"""`vidsr models`: the networks there are, what they cost and what they give."""
+
+import argparse
+import dataclasses
+import json
+import re
+from dataclasses import dataclass
+
+from vidsr.cli.exits import UsageError
+from vidsr.cli.options import Commands, Help, add_output
+from vidsr.engine import Engine
+from vidsr.engine.speed import frame_ms
+from vidsr.model.weights import Facts
+from vidsr.model.zoo import load_model, model_names, model_path
+
+_EXAMPLE = """List the networks that ship, or those of some files.
+
+  vidsr models
+  vidsr models --time --size 1280x720 fsrcnn-x2 mine.npz
+
+Weights are those of the kernels; multiplies are multiply-adds for a pixel of the source; scores are PSNR in dB of the
+luma, as the file has them. --time measures milliseconds a frame, on all cores that this process may use.
+"""
+_LARGEST = 1 << 14
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """What is known about one network."""
+
+    name: str
+    network: str
+    scale: int
+    weights: int
+    multiplies: int
+    bytes: int
+    ms: float | None
+    """A frame; None where it was not measured."""
+    scores: dict[str, float]
+
+
+def add(commands: Commands) -> None:
+    """Declare the command."""
+    text = "the networks there are, what they cost and what they give"
+    parser = commands.add_parser("models", help=text, description=_EXAMPLE, formatter_class=Help)
+    parser.intermixed = True
+    parser.add_argument(
+        "models", nargs="*", metavar="MODEL", help="a name or an .npz file; without one, all that ship"
+    )
+    parser.add_argument("--time", action="store_true", help="measure how long each takes")
+    parser.add_argument("--size", default="640x360", metavar="WxH", help="of a frame that is timed (default: 640x360)")
+    add_output(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the table."""
+    size = _size(args.size) if args.time else None
+    rows = [_row(model, size) for model in args.models or model_names()]
+    if args.json:
+        print(json.dumps([dataclasses.asdict(row) for row in rows]))
+    else:
+        print("\n".join(_table(rows)))
+    return 0
+
+
+def _size(text: str) -> tuple[int, int]:
+    """(width, height)."""
+    if not re.fullmatch(r"[1-9]\d{0,4}x[1-9]\d{0,4}", text):
+        raise UsageError(f"--size must be a size like 640x360, not {text!r}")
+    width, height = map(int, text.split("x"))
+    if max(width, height) > _LARGEST:
+        raise UsageError(f"--size must be at most {_LARGEST} each way, not {text}")
+    return width, height
+
+
+def _row(model: str, size: tuple[int, int] | None) -> Row:
+    weights, path = load_model(model), model_path(model)
+    architecture = weights.architecture
+    numbers = ",".join(map(str, architecture.dimensions))
+    return Row(
+        name=str(path) if model.endswith(".npz") else path.stem,
+        network=f"{architecture.family}({numbers})",
+        scale=architecture.scale,
+        weights=architecture.weights,
+        multiplies=architecture.multiplies,
+        bytes=path.stat().st_size,
+        ms=round(frame_ms(Engine(weights), size), 1) if size else None,
+        scores=scores(weights.facts),
+    )
+
+
+def scores(facts: Facts) -> dict[str, float]:
+    """PSNR in dB by the name of a set: {"scores": {"set5": ...}}, and "kodak24_psnr", as the first files have it."""
+    known = facts.get("scores", {})
+    pairs = [*(known.items() if isinstance(known, dict) else ()), *_older(facts)]
+    return {name: round(float(value), 3) for name, value in pairs if isinstance(value, int | float)}
+
+
+def _older(facts: Facts) -> list[tuple[str, object]]:
+    return [(name.removesuffix("_psnr"), value) for name, value in facts.items() if name.endswith("_psnr")]
+
+
+def _table(rows: list[Row]) -> list[str]:
+    """Lines of columns as wide as they must be; numbers to the right."""
+    sets = sorted({name for row in rows for name in row.scores}, key=_by_number)
+    timed = ["ms"] if any(row.ms is not None for row in rows) else []
+    lines = [["name", "network", "scale", "weights", "multiplies", "kB", *timed, *sets]]
+    for row in rows:
+        cells = [row.name, row.network, f"x{row.scale}", f"{row.weights:,}", f"{row.multiplies:,}"]
+        cells += [f"{row.bytes / 1000:.0f}", *([f"{row.ms:.1f}"] if row.ms is not None else [])]
+        lines.append([*cells, *(f"{row.scores[name]:.2f}" if name in row.scores else "-" for name in sets)])
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return ["  ".join(_aligned(line, widths)).rstrip() for line in lines]
+
+
+def _by_number(name: str) -> list[tuple[int, str]]:
+    """What sorts set5 before set14."""
+    return [(int(part), "") if part.isdigit() else (0, part) for part in re.split(r"(\d+)", name)]
+
+
+def _aligned(line: list[str], widths: list[int]) -> list[str]:
+    return [
+        cell.ljust(width) if number < 2 else cell.rjust(width)
+        for number, (cell, width) in enumerate(zip(line, widths, strict=True))
+    ]

@@ -1,0 +1,126 @@
+"""FSRCNN and SRCNN as other projects name their layers, turned into weights of ours.
+
+Only the names differ from project to project. The tensors of a state dict stand in the order in which its layers were
+made: kernel, bias, the slopes of PReLU. So the layers are told by their order and shapes, whatever they are called.
+What no file says are the scale, the padding of the deconvolution, and where ReLU stands, which has no tensors.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vidsr.errors import ModelError
+from vidsr.model.architecture import Architecture, fsrcnn, srcnn
+from vidsr.model.weights import Weights
+
+Tensor = NDArray[np.float32]
+
+PADDING = 4  # of the ports; their output padding, scale - 1, only completes the size
+
+
+@dataclass(kw_only=True)
+class _Layer:
+    """A kernel of a file, and what stands behind it."""
+
+    name: str
+    weight: Tensor
+    bias: Tensor | None = None
+    slope: Tensor | None = None
+
+    def __str__(self) -> str:
+        return f"{self.name} {'x'.join(map(str, self.weight.shape))}" + (
+            " with slopes" if self.slope is not None else ""
+        )
+
+
+def recognise(tensors: dict[str, Tensor], scale: int, *, padding: int = PADDING, source: str = "") -> Weights:
+    """The weights of an FSRCNN (slopes behind every layer but the last) or an SRCNN (three layers, no slopes: ReLU).
+
+    `source` is noted in the facts. Raises ModelError for every other network, saying what was found.
+    """
+    layers = _layers(tensors)
+    *body, last = layers
+    slopes = [layer.slope is not None for layer in body]
+    if len(body) >= 3 and all(slopes) and last.slope is None:
+        architecture, made = _fsrcnn(body, last, scale, padding)
+    elif len(body) == 2 and not any(slopes) and last.slope is None:
+        architecture, made = _srcnn(body, last, scale)
+    else:
+        raise ModelError(f"neither an FSRCNN nor an SRCNN: {'; '.join(map(str, layers))}")
+    facts: dict[str, str | int | float | dict[str, float]] = {"start": "import", "source": source}
+    return Weights(architecture=architecture, tensors=made, facts=facts)
+
+
+def _layers(tensors: dict[str, Tensor]) -> list[_Layer]:
+    layers: list[_Layer] = []
+    for name, tensor in tensors.items():
+        owner, _, kind = name.rpartition(".")
+        last = layers[-1] if layers else None
+        if kind == "weight" and tensor.ndim == 4:
+            layers.append(_Layer(name=owner, weight=tensor))
+        elif last and kind == "bias" and owner == last.name:
+            last.bias = tensor
+        elif last and kind == "weight" and tensor.ndim == 1 and last.slope is None:
+            last.slope = tensor
+        else:
+            raise ModelError(f"tensor {name} {list(tensor.shape)} is none that an FSRCNN or SRCNN has in this place")
+    if not layers:
+        raise ModelError("holds no tensors")
+    return layers
+
+
+def _fsrcnn(body: list[_Layer], last: _Layer, scale: int, padding: int) -> tuple[Architecture, dict[str, Tensor]]:
+    _check_luma(body[0])
+    d, s, kernel = len(body[0].weight), len(body[1].weight), last.weight.shape[-1]
+    if d == s:
+        raise ModelError(
+            f"an FSRCNN({d},{s},{len(body) - 3}) that shrinks {d} channels to {s} and expands them again; "
+            "that of vidsr has neither layer when both numbers are the same"
+        )
+    shared = all(layer.slope is not None and layer.slope.size == 1 for layer in body)
+    activation = "prelu-shared" if shared else "prelu"
+    try:
+        architecture = fsrcnn(
+            d, s, len(body) - 3, scale, activation=activation, kernel=kernel, padding=padding, residual=False
+        )
+    except ValueError as error:
+        raise ModelError(f"no FSRCNN: {error}") from error
+    return architecture, _body(architecture, body) | _tail(architecture, last, last.weight)
+
+
+def _srcnn(body: list[_Layer], last: _Layer, scale: int) -> tuple[Architecture, dict[str, Tensor]]:
+    _check_luma(body[0])
+    k1, k2, k3 = (layer.weight.shape[-1] for layer in (*body, last))
+    n1, n2 = (len(layer.weight) for layer in body)
+    try:
+        architecture = srcnn(k1, k2, k3, n1, n2, scale, residual=False)
+    except ValueError as error:
+        raise ModelError(f"no SRCNN: {error}") from error
+    turned = last.weight.transpose(1, 0, 2, 3)[..., ::-1, ::-1]  # ours is a deconvolution of stride 1
+    return architecture, _body(architecture, body) | _tail(architecture, last, turned)
+
+
+def _check_luma(first: _Layer) -> None:
+    channels = first.weight.shape[1]
+    if channels != 1:
+        raise ModelError(f"a network for {channels} channels ({first}); those of vidsr take one, the luma")
+
+
+def _body(architecture: Architecture, layers: list[_Layer]) -> dict[str, Tensor]:
+    result: dict[str, Tensor] = {}
+    for ours, theirs in zip(architecture.body, layers, strict=True):
+        slope = np.zeros(1, np.float32) if theirs.slope is None else theirs.slope
+        slope = np.repeat(slope, ours.slopes) if slope.size == 1 else slope
+        result |= {f"{ours.name}.weight": theirs.weight, f"{ours.name}.bias": _bias(theirs, ours.outputs)}
+        result[f"{ours.name}.slope"] = slope
+    return result
+
+
+def _tail(architecture: Architecture, layer: _Layer, kernel: Tensor) -> dict[str, Tensor]:
+    name = architecture.tail.name
+    return {f"{name}.weight": np.ascontiguousarray(kernel), f"{name}.bias": _bias(layer, 1)}
+
+
+def _bias(layer: _Layer, outputs: int) -> Tensor:
+    return np.zeros(outputs, np.float32) if layer.bias is None else layer.bias
