@@ -18,9 +18,9 @@ from vidsr.settings import EncodeSettings, PoolSettings, UpscaleSettings
 ROOT = Path(__file__).parent.parent
 FILES = sorted((ROOT / "vidsr").rglob("*.py"))
 
-HOMES = {"av": "media", "openvino": "engine", "ray": "pool", "torch": "training", "tqdm": "cli"}
+HOMES = {"av": "media", "openvino": "engine", "ray": "pool", "torch": "training", "tqdm": "cli", "matplotlib": "plots"}
 LEVELS = [  # from low to high; a part imports from those above it in this list, and from itself
-    {"errors", "settings", "report", "metrics", "flow"},
+    {"errors", "settings", "report", "metrics", "flow", "plots"},
     {"model", "cores"},
     {"engine", "media"},
     {"pool", "quality"},
@@ -93,8 +93,8 @@ def test_the_public_names_are_exactly_those_of_all_and_sorted() -> None:
     assert list(vidsr.__all__) == sorted(vidsr.__all__, key=lambda name: (not name[0].isupper(), name))
 
 
-def test_importing_vidsr_loads_neither_ray_nor_torch() -> None:
-    code = "import sys, vidsr, vidsr.cli; print(sorted({'ray', 'torch'} & sys.modules.keys()))"
+def test_importing_vidsr_loads_neither_ray_nor_torch_nor_matplotlib() -> None:
+    code = "import sys, vidsr, vidsr.cli; print(sorted({'ray', 'torch', 'matplotlib'} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout.strip() == "[]"
 
