@@ -1,4 +1,4 @@
-"""Score every network of the zoo on folders of pictures, as a Markdown table.
+"""Score every network of the zoo, beside bicubic and Lanczos, on folders of pictures, as a Markdown table.
 
 python tools/score_zoo.py IMAGES      one folder a set in IMAGES: set5, set14, ...
 """
@@ -7,31 +7,24 @@ import argparse
 from pathlib import Path
 
 from vidsr import Engine
-from vidsr.model.zoo import load_model, model_names
-from vidsr.quality.protocol import Enlarge, Score, bicubic, mean, p1, p2, score
+from vidsr.model.zoo import model_names
+from vidsr.quality.evaluation import Collection, collect, evaluate_picture
+from vidsr.quality.measured import means
+from vidsr.quality.methods import methods
 
 
-def rows(sets: dict[str, list[Path]]) -> list[list[str]]:
-    """The cells of the table: a line for bicubic at each scale, then one for each network of that scale."""
-    weights = {name: load_model(name) for name in model_names()}
+def lines(sets: list[Collection]) -> list[list[str]]:
+    """The cells of the table, a line for each method at each scale."""
+    engines = {name: Engine(name) for name in model_names()}
     table = []
-    for scale in sorted({each.architecture.scale for each in weights.values()}):
-        table.append([f"bicubic x{scale}", *_cells(sets, scale, bicubic(scale), None)])
-        for name, each in weights.items():
-            if each.architecture.scale == scale:
-                engine = Engine(each)
-                table.append([f"`{name}`", *_cells(sets, scale, p1(engine), p2(engine))])
+    for scale in sorted({engine.scale for engine in engines.values()}):
+        ways = methods(engines, scale)
+        rows = [row for each in sets for path in each.pictures for row in evaluate_picture(path, each, scale, ways)]
+        for way in ways:
+            own = [row for row in means(rows) if row.method == way]  # of every set P1, then P2
+            cells = [f"{row.psnr:.2f} ({row.ssim:.4f})" if row.input == "P1" else f"{row.psnr:.2f}" for row in own]
+            table.append([f"`{way}`" if way in engines else f"{way} x{scale}", *cells])
     return table
-
-
-def _cells(sets: dict[str, list[Path]], scale: int, float_lr: Enlarge, byte_lr: Enlarge | None) -> list[str]:
-    cells = []
-    for pictures in sets.values():
-        exact = mean(score(pictures, scale, float_lr))
-        cells.append(f"{exact.psnr:.2f} ({exact.ssim:.4f})")
-        rounded: Score | None = mean(score(pictures, scale, byte_lr)) if byte_lr else None
-        cells.append(f"{rounded.psnr:.2f}" if rounded else "")
-    return cells
 
 
 def main() -> None:
@@ -39,12 +32,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("images", type=Path)
     folders = sorted(folder for folder in parser.parse_args().images.iterdir() if folder.is_dir())
-    sets = {folder.name.capitalize(): sorted(folder.glob("*.png")) for folder in folders}
-    sets = dict(sorted(sets.items(), key=lambda entry: len(entry[1])))
-    print(f"| | {' | '.join(f'{name} | bytes in' for name in sets)} |")
+    sets = sorted(collect(folders, scale=4, note=parser.error), key=lambda each: len(each.pictures))
+    print(f"| | {' | '.join(f'{each.name.capitalize()} | bytes in' for each in sets)} |")
     print(f"|---|{'---|---|' * len(sets)}")
-    for row in rows(sets):
-        print(f"| {' | '.join(row)} |")
+    for line in lines(sets):
+        print(f"| {' | '.join(line)} |")
 
 
 if __name__ == "__main__":

@@ -18,7 +18,12 @@ from vidsr.cli.exits import DAMAGED, STOPPED, UsageError, exit_code, say
 from vidsr.cli.options import Commands, Help, add_options, add_output, settings
 from vidsr.cli.stopping import Stop
 from vidsr.errors import SourceError, VidsrError
-from vidsr.media.containers import PICTURE_SUFFIXES, VIDEO_SUFFIXES
+from vidsr.media.containers import (
+    OTHER_PICTURE_SUFFIXES,
+    OTHER_VIDEO_SUFFIXES,
+    PICTURE_SUFFIXES,
+    VIDEO_SUFFIXES,
+)
 from vidsr.pipeline import Progress, upscale
 from vidsr.report import Report
 from vidsr.settings import EncodeSettings, PoolSettings, UpscaleSettings
@@ -52,8 +57,7 @@ _ENCODING = {
     "preset": ("NAME", "speed against size, as the codec names it"),
 }
 _WRITTEN = VIDEO_SUFFIXES | PICTURE_SUFFIXES
-_BECOMES = dict.fromkeys([".3gp", ".avi", ".flv", ".m2ts", ".mpeg", ".mpg", ".mts", ".ogv", ".vob", ".wmv"], ".mkv")
-_BECOMES |= dict.fromkeys([".bmp", ".tif", ".tiff", ".webp"], ".png")
+_BECOMES = dict.fromkeys(OTHER_VIDEO_SUFFIXES, ".mkv") | dict.fromkeys(OTHER_PICTURE_SUFFIXES, ".png")
 
 
 def add(commands: Commands) -> None:

@@ -39,6 +39,11 @@ _PICTURES = {".png": "png", ".jpg": "mjpeg", ".jpeg": "mjpeg"}
 
 VIDEO_SUFFIXES = frozenset(_VIDEOS)
 PICTURE_SUFFIXES = frozenset(_PICTURES)
+OTHER_VIDEO_SUFFIXES = frozenset(
+    [".3gp", ".avi", ".flv", ".m2ts", ".mpeg", ".mpg", ".mts", ".ogv", ".vob", ".wmv"]
+)  # fmt: skip
+OTHER_PICTURE_SUFFIXES = frozenset([".bmp", ".tif", ".tiff", ".webp"])
+"""What is read, but not written."""
 
 _FINEST_TICKS = 90_000  # a second, at least: copied sound, too, should begin where it began
 

@@ -63,3 +63,12 @@ def luma_of(picture: VideoFrame) -> Plane:
         samples = np.frombuffer(data, np.uint16)
     rows: Plane = samples.reshape(-1, plane.line_size // samples.itemsize)
     return rows[: picture.height, : picture.width]
+
+
+def luma_in_bytes(picture: VideoFrame) -> NDArray[np.uint8]:
+    """The (H, W) luma of a frame in a working format: a view where it has 8 bits, else rounded to them."""
+    luma = luma_of(picture)
+    if luma.dtype == np.uint8:
+        return luma.astype(np.uint8, copy=False)
+    step = 1 << depth_of(picture.format.name) - 8
+    return np.minimum((luma.astype(np.uint32) + step // 2) // step, 255).astype(np.uint8)

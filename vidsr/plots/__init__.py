@@ -1,1 +1,6 @@
-"""Pictures of measurements. The only home of matplotlib; nothing here knows where its numbers come from."""
+"""Pictures from numbers, as PNG; whoever imports this needs matplotlib, which is an extra."""
+
+from vidsr.plots.charts import Dot, learning_curve, quality_against_time
+from vidsr.plots.sheet import Tile, before_after
+
+__all__ = ["Dot", "Tile", "before_after", "learning_curve", "quality_against_time"]

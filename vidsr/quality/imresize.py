@@ -1,35 +1,55 @@
-"""Bicubic resizing as MATLAB's `imresize` does it: antialiased when it shrinks, edges mirrored."""
+"""Resizing as MATLAB's `imresize` does it: antialiased when it shrinks, edges mirrored."""
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vidsr.model.subpixel import cubic
 
+Reals = NDArray[np.float64]
 
-def imresize(plane: NDArray[np.generic], scale: float) -> NDArray[np.float64]:
+
+@dataclass(frozen=True, kw_only=True)
+class Kernel:
+    """How pixels are weighted by their distance, which is above `width / 2` nothing."""
+
+    weight: Callable[[Reals], Reals]
+    width: int
+
+
+def _lanczos3(x: Reals) -> Reals:
+    return np.where(np.abs(x) < 3, np.sinc(x) * np.sinc(x / 3), 0.0)
+
+
+CUBIC = Kernel(weight=cubic, width=4)
+LANCZOS3 = Kernel(weight=_lanczos3, width=6)
+
+
+def imresize(plane: NDArray[np.generic], scale: float, kernel: Kernel = CUBIC) -> Reals:
     """The (H, W) plane at ceil(scale * size), in float64, neither rounded nor clipped."""
-    rows = _resize_rows(plane.astype(np.float64), scale)
-    return _resize_rows(rows.T, scale).T
+    rows = _resize_rows(plane.astype(np.float64), scale, kernel)
+    return _resize_rows(rows.T, scale, kernel).T
 
 
-def _resize_rows(plane: NDArray[np.float64], scale: float) -> NDArray[np.float64]:
-    index, weight = _contributions(plane.shape[0], scale)
+def _resize_rows(plane: Reals, scale: float, kernel: Kernel) -> Reals:
+    index, weight = _contributions(plane.shape[0], scale, kernel)
     result = np.zeros((index.shape[0], plane.shape[1]))
     for tap in range(index.shape[1]):
         result += weight[:, tap, None] * plane[index[:, tap]]
     return result
 
 
-def _contributions(length: int, scale: float) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def _contributions(length: int, scale: float, kernel: Kernel) -> tuple[NDArray[np.int64], Reals]:
     """Which input pixels make an output pixel, and with what weight: both (outputs, taps)."""
     stretch = min(scale, 1.0)
-    width = 4.0 / stretch
+    width = kernel.width / stretch
     centre = (np.arange(math.ceil(length * scale)) + 0.5) / scale - 0.5
     first = np.floor(centre - width / 2).astype(np.int64)
     index = first[:, None] + np.arange(math.ceil(width) + 2)
-    weight = cubic((centre[:, None] - index) * stretch)
+    weight = kernel.weight((centre[:, None] - index) * stretch)
     weight /= weight.sum(axis=1, keepdims=True)
     mirrored = np.concatenate([np.arange(length), np.arange(length)[::-1]])
     return mirrored[index % (2 * length)], weight

@@ -14,7 +14,7 @@ from vidsr.errors import TrainingError
 from vidsr.media.landing import whole_file
 from vidsr.model.weights import Facts, Weights, save_weights
 from vidsr.model.zoo import load_model
-from vidsr.plots.curve import learning_curve
+from vidsr.plots import learning_curve
 from vidsr.settings import NetworkSettings, TrainSettings
 from vidsr.training.course import Course, Progress
 from vidsr.training.folder import Described, checkpoint_of, curve_of, model_of, open_folder, write_log
@@ -155,7 +155,7 @@ def _finished(job: Job, network: Network, lesson: Lesson, course: Course) -> Tra
         patches_s=course.measured_steps * job.settings.batch / course.seconds if course.seconds else 0.0,
     )
     write_log(job.output, job.asked, course.stretches, {"result": {**asdict(trained), "model": str(trained.model)}})
-    learning_curve([[(m.step, m.loss, m.psnr) for m in stretch] for stretch in course.stretches], curve_of(job.output))
+    _draw(course, curve_of(job.output))
     if trained.finished:
         weights = Weights(architecture=network.architecture, tensors=network.tensors(), facts=_facts(job, trained))
         with whole_file(trained.model) as file:
@@ -175,3 +175,14 @@ def _facts(job: Job, trained: Trained) -> Facts:
     if trained.psnr is not None and trained.bicubic_psnr is not None:
         facts["scores"] = {"held out": round(trained.psnr, 3), "held out, bicubic": round(trained.bicubic_psnr, 3)}
     return facts
+
+
+def _draw(course: Course, path: Path) -> None:
+    known = {
+        f"stretch {number}: {schedule.loss}, {schedule.part}": [(m.step, m.psnr, m.loss) for m in stretch]
+        for number, (schedule, stretch) in enumerate(zip(course.plan, course.stretches, strict=False), 1)
+        if stretch
+    }
+    if known:
+        with whole_file(path, overwrite=True) as file:
+            learning_curve(known, file)

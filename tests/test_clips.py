@@ -1,0 +1,189 @@
+"""Networks are measured on film: what goes in comes back in order, and flicker is what moves where nothing should."""
+
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from made import make_clip
+from numpy.typing import NDArray
+from oracles import double, read_with_av, samples
+
+from vidsr.errors import SourceError, TargetError
+from vidsr.media.codec_trip import through_codec
+from vidsr.metrics import psnr
+from vidsr.quality.clips import ClipProtocol, score_clip, still_parts
+from vidsr.quality.imresize import imresize
+from vidsr.quality.measured import PERFECT_DB
+from vidsr.quality.methods import Enlarge, in_bytes, methods
+from vidsr.settings import EncodeSettings
+
+Luma = NDArray[np.uint8]
+
+
+def lumas(clip: Path) -> list[Luma]:
+    return [samples(picture)[0].astype(np.uint8) for picture in read_with_av(clip).pictures]
+
+
+def telling(planes: list[Luma]) -> Enlarge:
+    """An oracle, which gives the next of the planes whatever it is asked."""
+    coming = iter(planes)
+    return lambda small: next(coming)
+
+
+def numbered(count: int, shape: tuple[int, int] = (46, 63)) -> list[Luma]:
+    """Planes whose level says their number, over a texture."""
+    texture = np.random.default_rng(0).integers(0, 20, shape)
+    return [(40 + 5 * number + texture).astype(np.uint8) for number in range(count)]
+
+
+# The codec
+
+
+@pytest.mark.parametrize("codec", ["libx264", "libx265", "libvpx-vp9"])
+def test_frames_come_back_from_a_codec_in_order_in_their_size_and_near_what_they_were(codec: str) -> None:
+    planes = numbered(40)
+    back = list(through_codec(planes, EncodeSettings(codec=codec, crf=20), Fraction(30)))
+    assert [plane.shape for plane in back] == [(46, 63)] * 40
+    assert [round((plane.mean() - planes[0].mean()) / 5) for plane in back] == list(range(40))
+    assert 30 < min(psnr(before, after) for before, after in zip(planes, back, strict=True)) < PERFECT_DB
+
+
+def test_a_codec_without_loss_gives_back_what_it_got() -> None:
+    planes = numbered(12)
+    for encode in (EncodeSettings(crf=0), EncodeSettings(codec="ffv1")):
+        assert all(map(np.array_equal, planes, through_codec(planes, encode, Fraction(25))))
+
+
+def test_no_frames_are_no_frames() -> None:
+    assert list(through_codec([], EncodeSettings(), Fraction(25))) == []
+
+
+@pytest.mark.parametrize(
+    ("encode", "sentence"),
+    [
+        (EncodeSettings(codec="banana"), "no encoder named 'banana'"),
+        (EncodeSettings(codec="ffv1", crf=3), "ffv1 has no --crf"),
+        (EncodeSettings(codec="mjpeg"), "mjpeg refuses 64x46 in yuv420p"),
+    ],
+)
+def test_what_an_encoder_refuses_is_said(encode: EncodeSettings, sentence: str) -> None:
+    with pytest.raises(TargetError, match=sentence):
+        list(through_codec(numbered(1), encode, Fraction(25)))
+
+
+def test_few_frames_are_held_however_many_go_through() -> None:
+    sent = 0
+
+    def planes() -> Iterator[Luma]:
+        nonlocal sent
+        for plane in numbered(30) * 10:
+            sent += 1
+            yield plane
+
+    back = through_codec(planes(), EncodeSettings(preset="ultrafast"), Fraction(30))
+    next(back)
+    assert sent < 80
+
+
+# The protocol
+
+
+def test_an_oracle_is_perfect_on_every_frame(clip: Path) -> None:
+    planes = [plane[:63, :96] for plane in lumas(clip)]
+    found = score_clip(clip, 3, {"oracle": telling(planes)}, ClipProtocol())["oracle"]
+    assert (found.psnr, found.ssim, found.frames) == (PERFECT_DB, pytest.approx(1), 24)
+    assert found.flicker == found.original_flicker
+
+
+def test_the_score_is_that_of_every_frame_without_its_borders(clip: Path) -> None:
+    given, expected = [], []
+    for plane in lumas(clip)[:7]:
+        given.append(in_bytes(imresize(plane, 1 / 2)))
+        expected.append(psnr(plane[2:-2, 2:-2], double(given[-1])[2:-2, 2:-2]))
+    seen: list[Luma] = []
+
+    def doubled(small: Luma) -> Luma:
+        seen.append(small)
+        return double(small)
+
+    found = score_clip(clip, 2, {"double": doubled}, ClipProtocol(frames=7))["double"]
+    assert all(map(np.array_equal, seen, given))
+    assert (found.psnr, found.frames) == (pytest.approx(np.mean(expected)), 7)
+
+
+def test_a_codec_without_loss_changes_no_score_and_a_coarse_one_does(clip: Path) -> None:
+    ways = methods({}, 2)
+    plain, lossless, coarse = (
+        score_clip(clip, 2, ways, ClipProtocol(frames=9, encode=encode))
+        for encode in (None, EncodeSettings(crf=0), EncodeSettings(crf=40))
+    )
+    assert lossless == plain
+    assert coarse["lanczos"].psnr < plain["lanczos"].psnr - 2
+
+
+def test_deep_luma_is_measured_in_eight_bits(tmp_path: Path) -> None:
+    path = make_clip(tmp_path / "deep.mkv", pts=[0, 512], pixel_format="yuv420p10le", codec="ffv1")
+    deep = [samples(picture)[0] for picture in read_with_av(path).pictures]
+    planes = [np.floor(plane / 4 + 0.5).astype(np.uint8) for plane in deep]
+    assert score_clip(path, 2, {"oracle": telling(planes)}, ClipProtocol())["oracle"].psnr == PERFECT_DB
+
+
+def test_a_clip_that_is_not_there_is_said(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"none\.mp4"):
+        score_clip(tmp_path / "none.mp4", 2, methods({}, 2), ClipProtocol())
+
+
+# Flicker
+
+
+def test_still_is_what_changes_by_no_more_than_a_level_two_pixels_around() -> None:
+    before = np.full((9, 12), 100, np.uint8)
+    after = before + np.uint8(1)
+    after[4, 6] = 102
+    moving = np.zeros((9, 12), bool)
+    moving[2:7, 4:9] = True
+    assert np.array_equal(still_parts(before, after), ~moving)
+
+
+def still_clip(tmp_path: Path, noise: int) -> Path:
+    """A texture that stands still, but for noise of so many levels."""
+    random = np.random.default_rng(0)
+    texture = random.integers(60, 180, (64, 96))
+    return grey_clip(
+        tmp_path / "still.mkv", [texture + random.integers(0, noise + 1, texture.shape) for _ in range(6)]
+    )
+
+
+def grey_clip(path: Path, planes: list[NDArray[np.int64]]) -> Path:
+    with av.open(path, "w") as output:
+        video = output.add_stream("ffv1", rate=25, width=96, height=64, pix_fmt="gray")
+        for number, plane in enumerate(planes):
+            frame = av.VideoFrame.from_ndarray(plane.astype(np.uint8), format="gray")
+            frame.pts = number
+            output.mux(video.encode(frame))
+        output.mux(video.encode(None))
+    return path
+
+
+def test_a_clip_that_stands_still_does_not_flicker(tmp_path: Path) -> None:
+    scores = score_clip(still_clip(tmp_path, noise=0), 2, methods({}, 2), ClipProtocol())
+    assert {(score.flicker, score.original_flicker) for score in scores.values()} == {(0.0, 0.0)}
+
+
+def test_flicker_is_by_how_much_a_method_changes_what_stands_still(tmp_path: Path) -> None:
+    clip = still_clip(tmp_path, noise=0)
+    restless = [plane + np.uint8(3 * (number % 2)) for number, plane in enumerate(lumas(clip))]
+    score = score_clip(clip, 2, {"restless": telling(restless)}, ClipProtocol())["restless"]
+    assert (score.flicker, score.original_flicker) == (3.0, 0.0)
+
+
+def test_noise_of_one_level_is_flicker_of_the_source_and_stronger_noise_is_movement(tmp_path: Path) -> None:
+    faint = score_clip(still_clip(tmp_path, noise=1), 2, methods({}, 2), ClipProtocol())["lanczos"]
+    assert faint.original_flicker == pytest.approx(0.5, abs=0.02)
+    assert faint.flicker is not None
+    assert 0 < faint.flicker < 1
+    strong = score_clip(still_clip(tmp_path, noise=40), 2, methods({}, 2), ClipProtocol())["lanczos"]
+    assert (strong.flicker, strong.original_flicker) == (None, None)

@@ -1,0 +1,193 @@
+"""`vidsr evaluate`: networks beside bicubic and Lanczos, on pictures and on film."""
+
+import argparse
+import dataclasses
+import json
+import logging
+from pathlib import Path
+from typing import BinaryIO
+
+from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
+
+from vidsr.cli.drawing import png_file
+from vidsr.cli.exits import DAMAGED, say
+from vidsr.cli.options import Commands, Help, add_options, add_output, settings
+from vidsr.cli.tables import aligned
+from vidsr.cores import cpu_name
+from vidsr.engine import Engine
+from vidsr.errors import ModelError
+from vidsr.media.encoders import encoder_options
+from vidsr.model.architecture import SCALES
+from vidsr.model.zoo import load_model, model_names
+from vidsr.quality.clips import ClipProtocol
+from vidsr.quality.evaluation import Collection, collect, evaluate_clip, evaluate_picture
+from vidsr.quality.measured import Measured, means
+from vidsr.quality.methods import methods, ms_per_frame
+from vidsr.settings import EncodeSettings
+
+log = logging.getLogger(__name__)
+
+_EXAMPLE = """Shrink pictures and clips, enlarge them again, and say how much came back: networks, bicubic, Lanczos.
+
+  vidsr evaluate set5/ set14/
+  vidsr evaluate --crf none,18,23,28,33 camera.mp4 film.mkv
+  vidsr evaluate --model tuned.npz --crf 28 --min-gain 0.2 clips/
+
+Pictures are measured as the papers do, reduced in full precision (P1) and in bytes (P2); clips in bytes, with a codec
+in between. "worst" is the lowest gain over Lanczos of a single picture or clip; flicker is the mean change from frame
+to frame, in grey levels, where the source stands still, and "(source)" is that of the source itself.
+"""
+_PLOTTED = (640, 360)
+_CODING = {"codec": ("NAME", "the encoder"), "preset": ("NAME", "its speed against size, as the codec names it")}
+
+Engines = dict[str, Engine]
+
+
+def crf_list(text: str) -> list[int | None]:
+    """[None, 23] from "none,23". Raises ValueError for anything else."""
+    return [None if part == "none" else int(part) for part in text.split(",")]
+
+
+def add(commands: Commands) -> None:
+    """Declare the command."""
+    text = "how much networks bring back, beside bicubic and Lanczos"
+    parser = commands.add_parser("evaluate", help=text, description=_EXAMPLE, formatter_class=Help)
+    parser.add_argument("sources", nargs="+", metavar="SOURCE", type=Path, help="pictures, clips, folders of them")
+    group = parser.add_argument_group("networks")
+    group.add_argument(
+        "--model",
+        action="append",
+        metavar="NAME",
+        help="a name of the zoo or an .npz file, any number of times (default: all)",
+    )
+    group.add_argument("--scale", type=int, choices=SCALES, help="2, 3 or 4 (default: that of the models, or 2)")
+    group = parser.add_argument_group("clips")
+    group.add_argument(
+        "--crf",
+        metavar="N,...",
+        type=crf_list,
+        default="none",
+        help="encode with these first; none: no codec (default: none)",
+    )
+    add_options(group, EncodeSettings, fields=_CODING)
+    add_options(group, ClipProtocol, fields={"frames": ("N", "from the start of each clip, at the most")})
+    group = parser.add_argument_group("result")
+    group.add_argument("--each", action="store_true", help="a row for each picture and clip as well")
+    group.add_argument("--min-gain", metavar="DB", type=float, help="exit 7 when a mean gain of a network is lower")
+    group.add_argument("--plot", metavar="FILE", type=Path, help="draw gain against time as a PNG")
+    group.add_argument("--overwrite", action="store_true", help="replace a PNG that exists")
+    add_output(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure, print, and judge."""
+    protocols, engines = _protocols(args), _engines(args)
+    scales = sorted({engine.scale for engine in engines.values()})
+    collections = collect(args.sources, scales[-1], note=log.warning)
+    if args.plot:
+        with png_file(args.plot, source=args.sources[0], overwrite=args.overwrite) as drawing:
+            rows = _measured(collections, engines, protocols)
+            _plot(means(rows), engines, drawing)
+    else:
+        rows = _measured(collections, engines, protocols)
+    _print(rows, args)
+    return _judged(means(rows), engines, args.min_gain)
+
+
+def _protocols(args: argparse.Namespace) -> dict[str, ClipProtocol]:
+    """What is done to clips, under the names of the inputs; what the encoder refuses is said before any work."""
+    protocols = {}
+    for crf in args.crf:
+        encode = None
+        if crf is not None:
+            encode = settings(EncodeSettings, argparse.Namespace(**{**vars(args), "crf": crf}))
+            encoder_options(encode, {})
+        name = "none" if crf is None else f"crf {crf}"
+        protocols[name] = settings(ClipProtocol, argparse.Namespace(frames=args.frames, encode=encode))
+    return protocols
+
+
+def _engines(args: argparse.Namespace) -> Engines:
+    names = args.model or [name for name in model_names() if load_model(name).architecture.scale == (args.scale or 2)]
+    engines = {}
+    for name in names:
+        engine = Engine(load_model(name, args.scale))
+        whole = name.endswith(".npz") or name in model_names()
+        engines[name if whole else f"{name}-x{engine.scale}"] = engine
+    if not engines:
+        raise ModelError(f"no model of the zoo enlarges {args.scale} times")
+    return engines
+
+
+def _measured(collections: list[Collection], engines: Engines, protocols: dict[str, ClipProtocol]) -> list[Measured]:
+    rows = []
+    scales = sorted({engine.scale for engine in engines.values()})
+    files = sum(len(collection.pictures) + len(collection.clips) for collection in collections)
+    with tqdm(total=files * len(scales), unit=" files", disable=None) as bar, logging_redirect_tqdm():
+        for scale in scales:
+            ways = methods(engines, scale)
+            for collection in collections:
+                for path in collection.pictures:
+                    rows += evaluate_picture(path, collection, scale, ways)
+                    bar.update()
+                for path in collection.clips:
+                    rows += evaluate_clip(path, collection, scale, ways, protocols)
+                    bar.update()
+    return rows
+
+
+def _print(rows: list[Measured], args: argparse.Namespace) -> None:
+    overall = means(rows)
+    if args.json:
+        print(
+            json.dumps(
+                {
+                    name: [dataclasses.asdict(row) for row in each]
+                    for name, each in (("each", rows), ("means", overall))
+                }
+            )
+        )
+        return
+    shown = [*(rows if args.each else []), *overall]
+    moving = any(row.flicker is not None for row in shown)
+    head = ["set", "", "scale", "input", "method", "PSNR-Y", "SSIM", "gain", "worst"]
+    lines = [[*head, *(["flicker", "(source)"] if moving else [])]]
+    for row in shown:
+        numbers = [f"{row.psnr:.2f}", f"{row.ssim:.4f}", f"{row.gain:+.2f}", f"{row.worst:+.2f}"]
+        flicker = ["" if f is None else f"{f:.2f}" for f in (row.flicker, row.original_flicker)]
+        lines.append(
+            [row.collection, row.name, f"x{row.scale}", row.input, row.method, *numbers, *(flicker if moving else [])]
+        )
+    print(aligned(lines, text_columns=5))
+
+
+def _plot(overall: list[Measured], engines: Engines, drawing: BinaryIO) -> None:
+    from vidsr.plots import Dot, quality_against_time
+
+    gains = {name: [row.gain for row in overall if row.method == name] for name in engines}
+    dots = [
+        Dot(
+            name=name if f"x{engine.scale}" in name else f"{Path(name).stem} x{engine.scale}",
+            ms=ms_per_frame(engine, _PLOTTED),
+            gain=sum(gains[name]) / len(gains[name]),
+        )
+        for name, engine in engines.items()
+    ]
+    inputs = dict.fromkeys(f"{row.collection} {row.input}" for row in overall)
+    quality_against_time(
+        dots,
+        drawing,
+        title="mean of " + ", ".join(inputs),
+        ms_label="ms a frame of {}x{} on {}".format(*_PLOTTED, cpu_name()),
+        gain_label="PSNR-Y over Lanczos, dB",
+    )
+
+
+def _judged(overall: list[Measured], engines: Engines, min_gain: float | None) -> int:
+    """The exit code; who is below is said."""
+    below = [row for row in overall if row.method in engines and min_gain is not None and row.gain < min_gain]
+    for row in below:
+        say(f"{row.method}: {row.gain:+.2f} dB over Lanczos on {row.collection} ({row.input}) is below {min_gain:+g}")
+    return DAMAGED if below else 0

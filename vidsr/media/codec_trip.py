@@ -1,0 +1,92 @@
+"""Planes through an encoder and back: what a codec leaves of them."""
+
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+
+import av
+import numpy as np
+from av import VideoFrame
+from av.codec import Codec
+from av.video.codeccontext import VideoCodecContext
+from numpy.typing import NDArray
+
+from vidsr.errors import TargetError
+from vidsr.media.encoders import Picture, encoder_options, require, video_encoder
+from vidsr.media.formats import luma_of
+from vidsr.settings import EncodeSettings
+
+Luma = NDArray[np.uint8]
+
+_FORMAT = "yuv420p"
+_NO_COLOUR = 128
+_DECODERS = {"av1": "libdav1d"}  # FFmpeg's own of that name needs a graphics card
+
+
+def through_codec(planes: Iterable[Luma], encode: EncodeSettings, rate: Fraction) -> Iterator[Luma]:
+    """The (H, W) planes of one shape as a decoder gives them back, each once and in order; colour is neutral.
+
+    `rate` is their number a second. Only as many as the encoder looks ahead are held. Raises TargetError when the
+    encoder is not there, refuses the planes, or when others come back than went in.
+    """
+    trip: _Trip | None = None
+    for plane in planes:
+        trip = trip or _Trip(plane.shape, encode, rate)
+        yield from trip.send(plane)
+    if trip:
+        yield from trip.finish()
+
+
+class _Trip:
+    """An encoder, and a decoder that takes what it gives."""
+
+    def __init__(self, shape: tuple[int, ...], encode: EncodeSettings, rate: Fraction) -> None:
+        self._codec, self._shape = encode.codec, shape
+        self._height, self._width = (length + length % 2 for length in shape)
+        options = encoder_options(encode, {})
+        require(encode.codec, Picture(width=self._width, height=self._height, format=_FORMAT), options)
+        self._encoder = video_encoder(encode.codec)
+        self._encoder.width, self._encoder.height, self._encoder.pix_fmt = self._width, self._height, _FORMAT
+        self._encoder.time_base, self._encoder.framerate = 1 / rate, rate
+        self._encoder.options = options
+        self._encoder.open(strict=False)
+        self._decoder = self._matching_decoder()
+        self._sent = self._back = 0
+
+    def send(self, plane: Luma) -> Iterator[Luma]:
+        """What comes back when this plane has gone in."""
+        picture = VideoFrame(self._width, self._height, _FORMAT)
+        for chroma in picture.planes[1:]:
+            chroma.update(bytes([_NO_COLOUR]) * chroma.buffer_size)
+        height, width = plane.shape
+        luma_of(picture)[:] = np.pad(plane, ((0, self._height - height), (0, self._width - width)), mode="edge")
+        picture.pts, picture.time_base = self._sent, self._encoder.time_base
+        self._sent += 1
+        yield from self._decoded(picture)
+
+    def finish(self) -> Iterator[Luma]:
+        """What was still on its way."""
+        yield from self._decoded(None)
+        for frame in self._decoder.decode(None):
+            yield self._plane(frame)
+        if self._back != self._sent:
+            raise TargetError(f"{self._codec}: {self._sent} frames went in, {self._back} came out")
+
+    def _matching_decoder(self) -> VideoCodecContext:
+        name = Codec(self._codec, "w").canonical_name
+        decoder = av.CodecContext.create(_DECODERS.get(name, name), "r")
+        assert isinstance(decoder, VideoCodecContext)
+        decoder.width, decoder.height = self._width, self._height
+        decoder.extradata = self._encoder.extradata
+        return decoder
+
+    def _decoded(self, picture: VideoFrame | None) -> Iterator[Luma]:
+        for packet in self._encoder.encode(picture):
+            for frame in self._decoder.decode(packet):
+                yield self._plane(frame)
+
+    def _plane(self, frame: VideoFrame) -> Luma:
+        if frame.pts != self._back:
+            raise TargetError(f"{self._codec}: frame {self._back} went in, {frame.pts} came out in its place")
+        self._back += 1
+        height, width = self._shape
+        return luma_of(frame)[:height, :width].astype(np.uint8, copy=False)
