@@ -8,6 +8,7 @@ from oracles import network
 
 from vidsr.engine import BAND_PIXELS, Engine
 from vidsr.model.architecture import ACTIVATIONS, Architecture, fsrcnn, srcnn
+from vidsr.model.lengthening import with_mapping_layers
 from vidsr.model.weights import Weights
 from vidsr.quality.imresize import imresize
 
@@ -54,6 +55,27 @@ def test_it_computes_every_other_kind_of_network_as_it_is_defined(scale: int, nu
         assert furthest(Engine(weights, threads=1, band_pixels=band_pixels)(plane), expected) < 0.51
     deep = noise((7, 9), depth=10)
     assert furthest(Engine(weights, threads=1)(deep, 10), network(weights, deep, peak=1023), depth=10) < 0.6
+
+
+@pytest.mark.parametrize("activation", ["prelu", "prelu-shared", "relu"])
+@pytest.mark.parametrize("kernel", [9, 6])
+def test_new_mapping_layers_change_nothing(activation: str, kernel: int) -> None:
+    plane = noise((13, 18))
+    start = random_weights(fsrcnn(8, 4, 1, 2, activation=activation, kernel=kernel))
+    if activation == "relu":
+        start.tensors["feature.slope"][:] = start.tensors["shrink.slope"][:] = start.tensors["mapping0.slope"][:] = 0
+    longer = with_mapping_layers(start, 3)
+    assert str(longer.architecture) == "fsrcnn(8,4,3) x2"
+    assert np.array_equal(Engine(longer, threads=1)(plane), Engine(start, threads=1)(plane))
+    back = with_mapping_layers(longer, 1)
+    assert back.architecture == start.architecture
+    assert all(np.array_equal(back.tensors[name], start.tensors[name]) for name in start.tensors)
+
+
+@pytest.mark.parametrize("architecture", [srcnn(9, 1, 5, 8, 4, 2), fsrcnn(8, 4, 1, 2, activation="leaky-relu")])
+def test_a_network_that_cannot_be_lengthened_is_refused(architecture: Architecture) -> None:
+    with pytest.raises(ValueError, match="mapping_layers"):
+        with_mapping_layers(random_weights(architecture), 2)
 
 
 @pytest.mark.parametrize("depth", [10, 12, 16])

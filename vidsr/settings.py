@@ -125,6 +125,8 @@ class TrainSettings:
     """How many times the network enlarges."""
     start: str | None = None
     """A name of the zoo or a weight file to go on from; None: random weights."""
+    mapping_layers: int | None = None
+    """How many mapping layers the start is given; new ones begin by changing nothing. None: those it has."""
     train: str = "all"
     """What learns: "all", the "tail" (the deconvolution) or the "mapping" layers."""
     steps: int = 20_000

@@ -12,6 +12,7 @@ import torch
 
 from vidsr.errors import TrainingError
 from vidsr.media.landing import whole_file
+from vidsr.model.lengthening import with_mapping_layers
 from vidsr.model.weights import Facts, Weights, save_weights
 from vidsr.model.zoo import load_model
 from vidsr.plots import learning_curve
@@ -120,10 +121,14 @@ def _network(job: Job) -> tuple[Network, bool]:
     if settings.start is None:
         if settings.train != "all":
             raise ValueError(f"train {settings.train} needs a start, or the rest would stay as random as it begins")
+        if settings.mapping_layers is not None:
+            raise ValueError("mapping_layers changes a start; without one, m is their number")
         return _placed(Network(architecture_of(job.network, settings.scale)), settings), False
     if job.network != NetworkSettings():
         raise ValueError("start brings its own network; the numbers of another cannot be given as well")
     start = load_model(settings.start, usual_scale=settings.scale)
+    if settings.mapping_layers is not None:
+        start = with_mapping_layers(start, settings.mapping_layers)
     learner = Network(rescaled(start.architecture, settings.scale))
     fresh_tail = learner.architecture.tail != start.architecture.tail
     tail = f"{start.architecture.tail.name}."

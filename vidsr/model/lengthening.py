@@ -1,0 +1,38 @@
+"""Networks with more or fewer mapping layers than the one they start from."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from vidsr.model.architecture import ACTIVATIONS, fsrcnn
+from vidsr.model.weights import Weights
+
+
+def with_mapping_layers(weights: Weights, count: int) -> Weights:
+    """The FSRCNN with `count` mapping layers: the first ones of `weights`, and new ones that change nothing.
+
+    With more layers the network still computes exactly what it did. Raises ValueError for another family, for a
+    number that makes no network, and for an activation that no layer can undo.
+    """
+    before = weights.architecture
+    if before.family != "fsrcnn":
+        raise ValueError(f"mapping_layers can be set for FSRCNN alone, not for {before}")
+    d, s, m = before.dimensions
+    if count > m and before.activation == "leaky-relu":
+        raise ValueError(
+            "mapping_layers can only become fewer with leaky-relu, for a new layer would change the picture"
+        )
+    after = fsrcnn(d, s, count, before.scale, activation=before.activation, kernel=before.tail.kernel)
+    after = replace(after, residual=before.residual, tail=before.tail)
+    kept = {name: tensor for name, tensor in weights.tensors.items() if name in after.shapes}
+    new = [layer for layer in after.body if f"{layer.name}.weight" not in kept]
+    slope = 1.0 if ACTIVATIONS[before.activation].learnt else 0.0  # what comes out of a ReLU passes the next unchanged
+    identity = np.zeros((s, s, 3, 3), np.float32)
+    identity[range(s), range(s), 1, 1] = 1
+    for layer in new:
+        kept |= {
+            f"{layer.name}.weight": identity,
+            f"{layer.name}.bias": np.zeros(s, np.float32),
+            f"{layer.name}.slope": np.full(layer.slopes, slope, np.float32),
+        }
+    return Weights(architecture=after, tensors=kept, facts=weights.facts)
