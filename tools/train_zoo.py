@@ -14,9 +14,14 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from render_pages import render
+
 from vidsr.engine import Engine
+from vidsr.media.landing import whole_file
 from vidsr.model.weights import Facts, Weights, load_weights, save_weights
-from vidsr.quality.protocol import mean, p1, score
+from vidsr.quality.evaluation import collect, evaluate_picture
+from vidsr.quality.measured import means
+from vidsr.quality.methods import methods
 from vidsr.settings import NetworkSettings, TrainSettings
 from vidsr.training.course import Progress
 from vidsr.training.job import Job, train_model
@@ -30,6 +35,7 @@ Recipe = tuple[NetworkSettings | None, list[TrainSettings]]
 """The network, or None where the start brings it, and the trainings, one after the other."""
 
 EVERY = 2000
+PAGES = 120
 _LONG = TrainSettings(finish_steps=0, every=EVERY, seed=1, threads=1, fast=True)
 _X2 = replace(_LONG, scale=2)
 _X3, _X4 = replace(_LONG, scale=3), replace(_LONG, scale=4)
@@ -61,10 +67,13 @@ def recipes() -> dict[str, Recipe]:
         ),
         "fsrcnn-narrow-x2": (
             NetworkSettings(d=16, s=16, m=8, kernel=6),
-            [replace(_X2, steps=50_000, rate=8e-4), replace(_X2, start=BEFORE, steps=40_000, rate=7e-4, patch=64)],
+            [
+                replace(_X2, steps=50_000, rate=8e-4),
+                replace(_X2, start=BEFORE, mapping_layers=9, steps=30_000, rate=8e-4),
+            ],
         ),
-        "fsrcnn-narrow-x3": (None, [replace(_X3, start="fsrcnn-narrow-x2", steps=20_000, rate=6e-4)]),
-        "fsrcnn-narrow-x4": (None, [replace(_X4, start="fsrcnn-narrow-x2", steps=20_000, rate=6e-4)]),
+        "fsrcnn-narrow-x3": (None, [replace(_X3, start="fsrcnn-narrow-x2", steps=16_000, rate=7e-4)]),
+        "fsrcnn-narrow-x4": (None, [replace(_X4, start="fsrcnn-narrow-x2", steps=16_000, rate=7e-4)]),
         "fsrcnn-s-x2": (NetworkSettings(d=32, s=5, m=1), [replace(_X2, steps=36_000, rate=1e-3)]),
         "fsrcnn-s-x3": (None, [replace(_X3, start="fsrcnn-s-x2", steps=16_000, rate=6e-4)]),
         "fsrcnn-s-x4": (None, [replace(_X4, start="fsrcnn-s-x2", steps=16_000, rate=6e-4)]),
@@ -74,21 +83,26 @@ def recipes() -> dict[str, Recipe]:
     }
 
 
-def sources(data: Path) -> tuple[Source, ...]:
-    """The training sets: JPEG pictures only reduced, where their block artefacts are gone."""
+def sources(data: Path, work: Path) -> tuple[Source, ...]:
+    """The training sets: JPEG pictures only reduced, where their block artefacts are gone; and rendered pages."""
+    pages = work / "pages"
+    pages.mkdir(parents=True, exist_ok=True)
+    for number in range(PAGES):
+        render(number).save(pages / f"{number:03}.png")
     clean = [Source(path=data / "train" / name) for name in ("t91", "general100", "gray181", "mcmaster18", "photos")]
-    return (*clean, Source(path=data / "train" / "bsds500-train", sizes=(0.8, 0.6)))
+    photographs = Source(path=data / "train" / "bsds500-train", sizes=(0.8, 0.6))
+    return (*clean, photographs, Source(path=pages, sizes=(1.0,)))
 
 
 def train_name(name: str, recipe: Recipe, data: Path, work: Path) -> None:
     """Train one name to the end and put its weights into the zoo."""
     network, parts = recipe
-    before: Path | None = None
+    learnt, before = sources(data, work), None
     for number, settings in enumerate(parts, 1):
         output = work / f"{name}-{number}"
         start = str(before) if settings.start == BEFORE else settings.start
         job = Job(
-            sources=sources(data),
+            sources=learnt,
             output=output,
             network=network if network and number == 1 else NetworkSettings(),
             settings=replace(settings, start=start),
@@ -103,17 +117,17 @@ def train_name(name: str, recipe: Recipe, data: Path, work: Path) -> None:
 
 
 def publish(name: str, weights: Weights, data: Path) -> None:
-    """Put weights into the zoo, with their scores in the header."""
+    """Put weights into the zoo, with their scores by P1 in the header."""
     engine = Engine(weights, threads=1)
-    sets = [data / "val" / "kodak24", data / "test" / "set5", data / "test" / "set14"]
-    scores = {
-        folder.name: round(mean(score(sorted(folder.glob("*.png")), engine.scale, p1(engine))).psnr, 2)
-        for folder in sets
-        if folder.is_dir()
-    }
-    facts: Facts = {**weights.facts, "scores": scores}
-    save_weights(ZOO / f"{name}.npz", replace(weights, facts=facts))
-    logging.info("%s: %s", name, scores)
+    folders = [data / "val" / "kodak24", data / "test" / "set5", data / "test" / "set14"]
+    sets = collect([folder for folder in folders if folder.is_dir()], engine.scale, logging.warning)
+    ways = methods({name: engine}, engine.scale)
+    rows = [row for each in sets for path in each.pictures for row in evaluate_picture(path, each, engine.scale, ways)]
+    own = [row for row in means(rows) if (row.method, row.input) == (name, "P1")]
+    facts: Facts = {**weights.facts, "scores": {row.collection: round(row.psnr, 2) for row in own}}
+    with whole_file(ZOO / f"{name}.npz", overwrite=True) as file:
+        save_weights(file, replace(weights, facts=facts))
+    logging.info("%s: %s", name, facts["scores"])
 
 
 def _told(name: str, progress: Progress) -> None:

@@ -7,7 +7,7 @@ import stat
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from vidsr.model.architecture import FAMILIES, Architecture
 
 MAX_BYTES = 64 << 20  # a network of this kind takes 50 kB; whatever is far larger is something else
 _HEADER = "header"
+_DESCRIPTION = ("family", "dimensions", "scale", "activation", "residual", "deconvolution")
 
 Facts = dict[str, str | int | float | dict[str, float]]
 
@@ -89,19 +90,24 @@ def _parse(data: bytes) -> Weights:
     header = json.loads(tensors.pop(_HEADER).tobytes())
     if not isinstance(header["facts"], dict):
         raise ModelError("its facts have no names")
-    return Weights(architecture=_architecture(header), tensors=tensors, facts=header["facts"])
+    described = {name: header[name] for name in _DESCRIPTION if name in header}
+    return Weights(architecture=_architecture(**described), tensors=tensors, facts=header["facts"])
 
 
-def _architecture(header: dict[str, Any]) -> Architecture:
-    """What the header describes. The first files said no more than family, dimensions and scale."""
-    family = header["family"]
+def _architecture(
+    family: str,
+    dimensions: list[int],
+    scale: int,
+    activation: str = "prelu",
+    residual: bool = True,
+    deconvolution: dict[str, int] | None = None,
+) -> Architecture:
+    """What a header describes. The first files said no more than family, dimensions and scale."""
     if family not in FAMILIES:
         raise ModelError(f"family {family!r} is not known")
     build, count = FAMILIES[family]
-    numbers = [operator.index(number) for number in header["dimensions"]]
+    numbers = [operator.index(number) for number in dimensions]
     if len(numbers) != count:
         raise ModelError(f"{family} has {count} dimensions, not {len(numbers)}")
-    more = {"activation": header.get("activation", "prelu"), "residual": header.get("residual", True)}
-    if family == "fsrcnn":
-        more |= header.get("deconvolution", {})
-    return build(*numbers, operator.index(header["scale"]), **more)
+    tail = deconvolution or {} if family == "fsrcnn" else {}
+    return build(*numbers, operator.index(scale), activation=activation, residual=residual, **tail)
