@@ -1,4 +1,4 @@
-"""The command line: `vidsr upscale`, `vidsr info`."""
+"""The command line: `vidsr upscale`, `vidsr evaluate`, `vidsr compare`, `vidsr info`."""
 
 from vidsr.cli.main import main
 

@@ -12,7 +12,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from vidsr.cli.drawing import png_file
 from vidsr.cli.exits import DAMAGED, say
-from vidsr.cli.options import Commands, Help, add_options, add_output, settings
+from vidsr.cli.options import Commands, Help, add_options, add_output, model_label, settings
 from vidsr.cli.tables import aligned
 from vidsr.cores import cpu_name
 from vidsr.engine import Engine
@@ -114,8 +114,7 @@ def _engines(args: argparse.Namespace) -> Engines:
     engines = {}
     for name in names:
         engine = Engine(load_model(name, args.scale))
-        whole = name.endswith(".npz") or name in model_names()
-        engines[name if whole else f"{name}-x{engine.scale}"] = engine
+        engines[model_label(name, engine.scale)] = engine
     if not engines:
         raise ModelError(f"no model of the zoo enlarges {args.scale} times")
     return engines
