@@ -168,7 +168,7 @@ def test_the_picture_is_drawn_and_its_numbers_are_json(
     rows = json.loads(ended.out)
     assert (ended.code, ended.err) == (0, "")
     assert [row["crop"] for row in rows] == ["24x16+0+0", "32x16+60+40"]
-    assert all(list(row["psnr"]) == ["input", "Lanczos", tiny_model] for row in rows)
+    assert all(list(row["psnr"]) == ["input", "Lanczos", "tiny-x2"] for row in rows)
     assert read_image(target).shape[1] > 4 * 320
     assert vidsr(*draw, clip) == Ended(TARGET, "", f"vidsr: {target}: exists already (--overwrite replaces it)\n")
     assert vidsr(*draw, "--overwrite", clip) == Ended(0, "", "")

@@ -97,7 +97,7 @@ def _draw(args: argparse.Namespace) -> int:
         from vidsr.plots import Tile, before_after
 
         engine = Engine(load_model(args.model, args.scale))
-        label = model_label(args.model, engine.scale)
+        label = model_label(Path(args.model).stem, engine.scale)
         rows = side_by_side(source, engine, label=label, at_s=args.at, crops=tuple(args.crops))
         tiles = [[Tile(image=part.image, title=part.label, caption=_caption(part)) for part in row] for row in rows]
         before_after(tiles, drawing)

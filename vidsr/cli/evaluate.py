@@ -140,26 +140,18 @@ def _measured(collections: list[Collection], engines: Engines, protocols: dict[s
 def _print(rows: list[Measured], args: argparse.Namespace) -> None:
     overall = means(rows)
     if args.json:
-        print(
-            json.dumps(
-                {
-                    name: [dataclasses.asdict(row) for row in each]
-                    for name, each in (("each", rows), ("means", overall))
-                }
-            )
-        )
+        found = {"each": rows, "means": overall}
+        print(json.dumps({name: [dataclasses.asdict(row) for row in each] for name, each in found.items()}))
         return
     shown = [*(rows if args.each else []), *overall]
     moving = any(row.flicker is not None for row in shown)
     head = ["set", "", "scale", "input", "method", "PSNR-Y", "SSIM", "gain", "worst"]
-    lines = [[*head, *(["flicker", "(source)"] if moving else [])]]
+    lines = [[*head, "flicker", "(source)"]]
     for row in shown:
         numbers = [f"{row.psnr:.2f}", f"{row.ssim:.4f}", f"{row.gain:+.2f}", f"{row.worst:+.2f}"]
         flicker = ["" if f is None else f"{f:.2f}" for f in (row.flicker, row.original_flicker)]
-        lines.append(
-            [row.collection, row.name, f"x{row.scale}", row.input, row.method, *numbers, *(flicker if moving else [])]
-        )
-    print(aligned(lines, text_columns=5))
+        lines.append([row.collection, row.name, f"x{row.scale}", row.input, row.method, *numbers, *flicker])
+    print(aligned([line if moving else line[:-2] for line in lines], text_columns=5))
 
 
 def _plot(overall: list[Measured], engines: Engines, drawing: BinaryIO) -> None:
@@ -168,7 +160,7 @@ def _plot(overall: list[Measured], engines: Engines, drawing: BinaryIO) -> None:
     gains = {name: [row.gain for row in overall if row.method == name] for name in engines}
     dots = [
         Dot(
-            name=name if f"x{engine.scale}" in name else f"{Path(name).stem} x{engine.scale}",
+            name=model_label(Path(name).stem, engine.scale),
             ms=ms_per_frame(engine, _PLOTTED),
             gain=sum(gains[name]) / len(gains[name]),
         )
