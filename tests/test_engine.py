@@ -103,6 +103,12 @@ def test_every_shape_comes_out_scale_times_as_large(scale: int, shape: tuple[int
     assert furthest(result, network(weights, plane)) < 0.51
 
 
+def test_a_plane_may_lie_in_memory_in_any_way(weights: Weights) -> None:
+    engine, plane = Engine(weights, threads=1), noise((24, 20))
+    for view in (plane.T, plane[::-1, ::2], np.asfortranarray(plane)):
+        assert np.array_equal(engine(view), engine(np.ascontiguousarray(view)))
+
+
 # How it computes it
 
 

@@ -1,6 +1,7 @@
 """`vidsr evaluate`: what it prints, what it leaves out, and how it ends."""
 
 import json
+import shutil
 from functools import partial
 from pathlib import Path
 
@@ -80,6 +81,13 @@ def test_models_of_two_scales_are_measured_each_at_its_own(vidsr: Command, pictu
     assert [(row["scale"], row["method"]) for row in found["means"] if row["input"] == "P1"] == [
         (scale, method) for scale in (2, 4) for method in ("bicubic", "lanczos", f"fsrcnn-x{scale}")
     ]
+
+
+def test_folders_of_one_name_are_kept_apart(evaluate: Command, pictures: Path, tmp_path: Path) -> None:
+    other = tmp_path / "more" / "two"
+    shutil.copytree(pictures, other)
+    found = json.loads(evaluate("--json", pictures, other).out)
+    assert {row["collection"] for row in found["means"]} == {str(pictures), str(other)}
 
 
 # What cannot be measured

@@ -3,16 +3,15 @@
 from collections.abc import Generator
 from contextlib import contextmanager
 from importlib.util import find_spec
-from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 
 from vidsr.cli.exits import UsageError
-from vidsr.errors import TargetError
-from vidsr.media.landing import Landing
+from vidsr.media.landing import whole_file
 
 
 @contextmanager
-def png_file(target: Path, *, source: Path, overwrite: bool) -> Generator[BytesIO]:
+def png_file(target: Path, *, source: Path, overwrite: bool) -> Generator[BinaryIO]:
     """What to draw into; it stands under the target's name when `with` ends well.
 
     Raises UsageError when nothing can be drawn here, TargetError for a target that is in the way or not writable.
@@ -21,14 +20,5 @@ def png_file(target: Path, *, source: Path, overwrite: bool) -> Generator[BytesI
         raise UsageError("drawing needs matplotlib: pip install 'vidsr[plot]'")
     if target.suffix.lower() != ".png":
         raise UsageError(f"{target}: the name of a drawing ends in .png")
-    landing = Landing(target, source=source, overwrite=overwrite)
-    drawing = BytesIO()
-    try:
-        yield drawing
-        landing.file.write(drawing.getvalue())
-        landing.land()
-    except BaseException as error:
-        landing.abandon()
-        if isinstance(error, OSError):
-            raise TargetError(f"{target}: {error.strerror}") from error
-        raise
+    with whole_file(target, source=source, overwrite=overwrite) as file:
+        yield file

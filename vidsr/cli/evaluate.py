@@ -12,10 +12,11 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from vidsr.cli.drawing import png_file
 from vidsr.cli.exits import DAMAGED, say
-from vidsr.cli.options import Commands, Help, add_options, add_output, settings
+from vidsr.cli.options import Commands, Help, add_options, add_output, model_label, settings
 from vidsr.cli.tables import aligned
 from vidsr.cores import cpu_name
 from vidsr.engine import Engine
+from vidsr.engine.speed import frame_ms
 from vidsr.errors import ModelError
 from vidsr.media.encoders import encoder_options
 from vidsr.model.architecture import SCALES
@@ -23,7 +24,7 @@ from vidsr.model.zoo import load_model, model_names
 from vidsr.quality.clips import ClipProtocol
 from vidsr.quality.evaluation import Collection, collect, evaluate_clip, evaluate_picture
 from vidsr.quality.measured import Measured, means
-from vidsr.quality.methods import methods, ms_per_frame
+from vidsr.quality.methods import methods
 from vidsr.settings import EncodeSettings
 
 log = logging.getLogger(__name__)
@@ -114,8 +115,7 @@ def _engines(args: argparse.Namespace) -> Engines:
     engines = {}
     for name in names:
         engine = Engine(load_model(name, args.scale))
-        whole = name.endswith(".npz") or name in model_names()
-        engines[name if whole else f"{name}-x{engine.scale}"] = engine
+        engines[model_label(name, engine.scale)] = engine
     if not engines:
         raise ModelError(f"no model of the zoo enlarges {args.scale} times")
     return engines
@@ -141,26 +141,18 @@ def _measured(collections: list[Collection], engines: Engines, protocols: dict[s
 def _print(rows: list[Measured], args: argparse.Namespace) -> None:
     overall = means(rows)
     if args.json:
-        print(
-            json.dumps(
-                {
-                    name: [dataclasses.asdict(row) for row in each]
-                    for name, each in (("each", rows), ("means", overall))
-                }
-            )
-        )
+        found = {"each": rows, "means": overall}
+        print(json.dumps({name: [dataclasses.asdict(row) for row in each] for name, each in found.items()}))
         return
     shown = [*(rows if args.each else []), *overall]
     moving = any(row.flicker is not None for row in shown)
     head = ["set", "", "scale", "input", "method", "PSNR-Y", "SSIM", "gain", "worst"]
-    lines = [[*head, *(["flicker", "(source)"] if moving else [])]]
+    lines = [[*head, "flicker", "(source)"]]
     for row in shown:
         numbers = [f"{row.psnr:.2f}", f"{row.ssim:.4f}", f"{row.gain:+.2f}", f"{row.worst:+.2f}"]
         flicker = ["" if f is None else f"{f:.2f}" for f in (row.flicker, row.original_flicker)]
-        lines.append(
-            [row.collection, row.name, f"x{row.scale}", row.input, row.method, *numbers, *(flicker if moving else [])]
-        )
-    print(aligned(lines, text_columns=5))
+        lines.append([row.collection, row.name, f"x{row.scale}", row.input, row.method, *numbers, *flicker])
+    print(aligned([line if moving else line[:-2] for line in lines], text_columns=5))
 
 
 def _plot(overall: list[Measured], engines: Engines, drawing: BinaryIO) -> None:
@@ -169,8 +161,8 @@ def _plot(overall: list[Measured], engines: Engines, drawing: BinaryIO) -> None:
     gains = {name: [row.gain for row in overall if row.method == name] for name in engines}
     dots = [
         Dot(
-            name=name if f"x{engine.scale}" in name else f"{Path(name).stem} x{engine.scale}",
-            ms=ms_per_frame(engine, _PLOTTED),
+            name=model_label(Path(name).stem, engine.scale),
+            ms=frame_ms(engine, _PLOTTED),
             gain=sum(gains[name]) / len(gains[name]),
         )
         for name, engine in engines.items()

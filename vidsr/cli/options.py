@@ -75,6 +75,11 @@ def add_output(parser: Parser) -> None:
     group.add_argument("-q", "--quiet", action="store_true", help="say nothing but errors")
 
 
+def model_label(model: str, scale: int) -> str:
+    """What a network is called where several stand side by side: with its scale, a file by its path."""
+    return model if model.endswith((".npz", f"-x{scale}")) else f"{model}-x{scale}"
+
+
 def seconds(text: str) -> float:
     """Seconds from "90", "1:30" or "0:01:30.5". Raises ValueError for anything else."""
     parts = [float(part) for part in text.split(":")]

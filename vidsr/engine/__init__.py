@@ -60,7 +60,7 @@ class Engine:
         columns = -(-width // group) * group
         rows = min(height, max(1, self._band_pixels // columns))
         request = self._request((rows, columns), plane.dtype, depth)
-        padded = np.pad(plane, ((halo, halo), (halo, halo + columns - width)), mode="edge")
+        padded = np.pad(np.ascontiguousarray(plane), ((halo, halo), (halo, halo + columns - width)), mode="edge")
         result = np.empty((height * scale, width * scale), plane.dtype)
         for top in _tops(height, rows):
             band = ov.Tensor(padded[top : top + rows + 2 * halo], shared_memory=True)

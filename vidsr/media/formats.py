@@ -3,6 +3,7 @@
 import numpy as np
 from av import VideoFrame
 from av.video.format import VideoFormat
+from av.video.reformatter import ColorRange
 from numpy.typing import NDArray
 
 Plane = NDArray[np.uint8] | NDArray[np.uint16]
@@ -72,3 +73,8 @@ def luma_in_bytes(picture: VideoFrame) -> NDArray[np.uint8]:
         return luma.astype(np.uint8, copy=False)
     step = 1 << depth_of(picture.format.name) - 8
     return np.minimum((luma.astype(np.uint32) + step // 2) // step, 255).astype(np.uint8)
+
+
+def is_full_range(picture: VideoFrame) -> bool:
+    """Whether the picture says that its levels span all there are; video's do not, as a rule."""
+    return picture.color_range == ColorRange.JPEG

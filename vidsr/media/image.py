@@ -4,10 +4,13 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av import VideoFrame
+from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from vidsr.errors import SourceError
 from vidsr.media.opening import open_source
+from vidsr.media.working import RESAMPLING
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:
@@ -22,3 +25,9 @@ def read_image(path: Path) -> NDArray[np.uint8]:
             return pixels.astype(np.uint8, copy=False)
     except (av.FFmpegError, OSError, IndexError, StopIteration) as error:
         raise SourceError(f"{path}: no picture to read ({error})") from error
+
+
+def rgb_of(picture: VideoFrame) -> NDArray[np.uint8]:
+    """(H, W, 3) RGB of a frame, as a player shows it."""
+    shown = VideoReformatter().reformat(picture, format="rgb24", interpolation=RESAMPLING, threads=1)
+    return shown.to_ndarray().astype(np.uint8, copy=False)

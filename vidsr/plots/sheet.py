@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 _DPI = 100
 _GAP, _LINE = 10, 26  # pixels between tiles, and of a line of text
-_FONT_PX = 15
+_FONT_PX, _LETTER_PX = 15, 9  # a letter is narrower on average
 _WIDEST_PX = 320  # of a tile: as many times as large as fits, so that a screen does not blur it again
 
 
@@ -39,6 +39,12 @@ def before_after(rows: Sequence[Sequence[Tile]], file: Path | BinaryIO) -> None:
             left, shown = _GAP + column * (width + _GAP), tile.image.repeat(times, axis=0).repeat(times, axis=1)
             figure.figimage(shown, left, top - _LINE - len(shown), origin="upper")
             for text, y in ((tile.title, top - _LINE / 2), (tile.caption, top - height + _LINE / 2)):
-                figure.text(left / size[0], y / size[1], text, fontsize=_FONT_PX * 72 / _DPI, va="center")
+                figure.text(
+                    left / size[0],
+                    y / size[1],
+                    text[: width // _LETTER_PX],
+                    fontsize=_FONT_PX * 72 / _DPI,
+                    va="center",
+                )
         top -= height
     figure.savefig(file, format="png", pil_kwargs={"optimize": True})

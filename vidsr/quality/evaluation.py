@@ -1,5 +1,6 @@
 """Every method on every picture and clip of what was named."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,12 +34,17 @@ class Collection:
 
 
 def collect(sources: list[Path], scale: int, note: Note) -> list[Collection]:
-    """One collection for each folder, one for all that is named file by file; every file is opened here once.
+    """One collection for each folder, under its name, or its path where two have one name; one for all single files.
 
-    In a folder, what cannot be read, or is too small to be measured at that scale, is left out, and `note` is told
-    why. Raises SourceError for such a file that was named itself, and for a folder in which nothing is left.
+    Every file is opened here once. In a folder, what cannot be read, or is too small to be measured at that scale, is
+    left out, and `note` is told why. Raises SourceError for such a file that was named itself, and for a folder in
+    which nothing is left.
     """
-    folders = [_of_folder(source, scale, note) for source in sources if source.is_dir()]
+    names = Counter(source.resolve().name for source in sources)
+    folders = []
+    for folder in filter(Path.is_dir, sources):
+        name = folder.resolve().name
+        folders.append(_of_folder(folder, scale, note, name=name if names[name] == 1 else str(folder)))
     files = [source for source in sources if not source.is_dir()]
     moving = {file: _is_clip(file, scale) for file in files}
     named = Collection(
@@ -80,7 +86,7 @@ def _measured(
         )
 
 
-def _of_folder(folder: Path, scale: int, note: Note) -> Collection:
+def _of_folder(folder: Path, scale: int, note: Note, *, name: str) -> Collection:
     try:
         files = sorted(file for file in folder.iterdir() if file.suffix.lower() in _PICTURES | _CLIPS)
     except OSError as error:
@@ -96,7 +102,7 @@ def _of_folder(folder: Path, scale: int, note: Note) -> Collection:
             note(f"{error}; left out")
     if not pictures and not clips:
         raise SourceError(f"{folder}: nothing in this folder can be measured")
-    return Collection(name=folder.resolve().name, pictures=tuple(pictures), clips=tuple(clips))
+    return Collection(name=name, pictures=tuple(pictures), clips=tuple(clips))
 
 
 def _is_clip(path: Path, scale: int) -> bool:

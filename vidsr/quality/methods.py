@@ -3,9 +3,7 @@
 Planes hold grey levels 0 to 255.
 """
 
-import time
 from collections.abc import Callable
-from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,14 +56,3 @@ def reducible(plane: Luma, scale: int) -> Luma:
     """The upper left part of the plane that is a multiple of the scale."""
     height, width = (length - length % scale for length in plane.shape)
     return plane[:height, :width]
-
-
-def ms_per_frame(engine: Engine, size: tuple[int, int]) -> float:
-    """How long a frame of (width, height) takes here in milliseconds: the median of nine, after one that compiles."""
-    plane = np.random.default_rng(0).integers(0, 256, size[::-1], np.uint8)
-    times = []
-    for _ in range(10):
-        began = time.perf_counter()
-        engine(plane)
-        times.append(1000 * (time.perf_counter() - began))
-    return median(times[1:])

@@ -9,7 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidsr.errors import SourceError, TrainingError
-from vidsr.media.containers import PICTURE_SUFFIXES, VIDEO_SUFFIXES
+from vidsr.media.containers import (
+    OTHER_PICTURE_SUFFIXES,
+    OTHER_VIDEO_SUFFIXES,
+    PICTURE_SUFFIXES,
+    VIDEO_SUFFIXES,
+)
 from vidsr.media.frame import VideoInfo
 from vidsr.media.image import read_image
 from vidsr.media.reader import Reader
@@ -17,10 +22,10 @@ from vidsr.quality.luma import studio_luma
 
 Luma = NDArray[np.uint8]
 
-_PICTURES = PICTURE_SUFFIXES | {".bmp", ".tif", ".tiff", ".webp"}
+_VIDEOS = VIDEO_SUFFIXES | OTHER_VIDEO_SUFFIXES
 SMALLEST = 32
 """Pixels a side of the smallest picture that has anything to teach."""
-_KNOWN = _PICTURES | VIDEO_SUFFIXES
+_KNOWN = _VIDEOS | PICTURE_SUFFIXES | OTHER_PICTURE_SUFFIXES
 _LENGTH = 500  # frames that a video is taken to have when nothing says how many
 
 
@@ -87,7 +92,7 @@ def training_luma(image: NDArray[np.uint8]) -> Luma:
 
 
 def _is_video(path: Path) -> bool:
-    return path.suffix.lower() in VIDEO_SUFFIXES
+    return path.suffix.lower() in _VIDEOS
 
 
 def _picture(path: Path) -> Luma:

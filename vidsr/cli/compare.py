@@ -1,0 +1,110 @@
+"""`vidsr compare`: how far a video or a picture is from another; or parts of a frame side by side, as a picture."""
+
+import argparse
+import dataclasses
+import json
+from pathlib import Path
+
+from vidsr.cli.drawing import png_file
+from vidsr.cli.exits import DAMAGED, UsageError, say
+from vidsr.cli.options import Commands, Help, add_output, model_label, seconds
+from vidsr.engine import Engine
+from vidsr.model.architecture import SCALES
+from vidsr.model.zoo import load_model
+from vidsr.quality.comparison import Comparison, compare
+from vidsr.quality.crops import Part, parse_crop, side_by_side
+from vidsr.settings import UpscaleSettings
+
+_EXAMPLE = """Say how far a video is from another of its size, by PSNR and SSIM of the luma; or draw parts of a frame:
+shrunk, by Lanczos, by a network, and as it was.
+
+  vidsr compare film.mp4 film-again.mp4
+  vidsr compare --min-psnr 40 before.png after.png
+  vidsr compare --picture parts.png --at 0:12 --crop 120x80+40+200 film.mp4
+"""
+
+
+def add(commands: Commands) -> None:
+    """Declare the command."""
+    parser = commands.add_parser(
+        "compare",
+        help="how far a video or a picture is from another",
+        usage="vidsr compare [options] REFERENCE CANDIDATE\n       vidsr compare --picture FILE [options] SOURCE",
+        description=_EXAMPLE,
+        formatter_class=Help,
+    )
+    parser.add_argument(
+        "files", nargs="+", metavar="FILE", type=Path, help="the reference and the candidate, or what to show parts of"
+    )
+    parser.add_argument("--min-psnr", metavar="DB", type=float, help="exit 7 when the mean is lower")
+    group = parser.add_argument_group("picture")
+    group.add_argument("--picture", metavar="FILE", type=Path, help="the PNG to draw")
+    group.add_argument(
+        "--model",
+        metavar="NAME",
+        default=UpscaleSettings.model,
+        help=f"a name of the zoo or an .npz file (default: {UpscaleSettings.model})",
+    )
+    group.add_argument("--scale", type=int, choices=SCALES, help="2, 3 or 4 (default: that of the model, or 2)")
+    group.add_argument("--at", metavar="TIME", type=seconds, default=0.0, help="of the frame (default: the first)")
+    group.add_argument(
+        "--crop",
+        dest="crops",
+        metavar="WxH+X+Y",
+        action="append",
+        type=parse_crop,
+        default=[],
+        help="a part of the frame, any number of times (default: the three with the most detail)",
+    )
+    group.add_argument("--overwrite", action="store_true", help="replace a PNG that exists")
+    add_output(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Compare two files, or draw one."""
+    wanted = 1 if args.picture else 2
+    if len(args.files) != wanted:
+        needed = "one SOURCE" if args.picture else "a REFERENCE and a CANDIDATE"
+        raise UsageError(f"this takes {needed}, not {len(args.files)} files; see vidsr compare --help")
+    return _draw(args) if args.picture else _compare(args)
+
+
+def _compare(args: argparse.Namespace) -> int:
+    found = compare(*args.files)
+    print(json.dumps(dataclasses.asdict(found)) if args.json else _line(found))
+    for sentence in found.damage:
+        say(sentence)
+    too_low = args.min_psnr is not None and found.psnr < args.min_psnr
+    if too_low:
+        say(f"{args.files[1]}: {found.psnr:.2f} dB is below {args.min_psnr:g}")
+    return DAMAGED if found.damage or too_low else 0
+
+
+def _line(found: Comparison) -> str:
+    line = f"PSNR-Y {found.psnr:.2f} dB, SSIM {found.ssim:.4f}"
+    if found.frames == 1:
+        return line
+    worst = (
+        f"{found.worst_psnr:.2f} dB, {found.worst_ssim:.4f}: frame {found.worst_frame} at {found.worst_time_s:.3f} s"
+    )
+    return f"{line} of {found.frames} frames; worst {worst}"
+
+
+def _draw(args: argparse.Namespace) -> int:
+    source = args.files[0]
+    with png_file(args.picture, source=source, overwrite=args.overwrite) as drawing:
+        from vidsr.plots import Tile, before_after
+
+        engine = Engine(load_model(args.model, args.scale))
+        label = model_label(Path(args.model).stem, engine.scale)
+        rows = side_by_side(source, engine, label=label, at_s=args.at, crops=tuple(args.crops))
+        tiles = [[Tile(image=part.image, title=part.label, caption=_caption(part)) for part in row] for row in rows]
+        before_after(tiles, drawing)
+    if args.json:
+        print(json.dumps([{"crop": str(row[0].crop), "psnr": {p.label: p.psnr for p in row[:-1]}} for row in rows]))
+    return 0
+
+
+def _caption(part: Part) -> str:
+    return str(part.crop) if part.psnr is None else f"{part.psnr:.2f} dB"
