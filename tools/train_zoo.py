@@ -14,8 +14,6 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from render_pages import render
-
 from vidsr.engine import Engine
 from vidsr.media.landing import whole_file
 from vidsr.model.weights import Facts, Weights, load_weights, save_weights
@@ -35,7 +33,6 @@ Recipe = tuple[NetworkSettings | None, list[TrainSettings]]
 """The network, or None where the start brings it, and the trainings, one after the other."""
 
 EVERY = 2000
-PAGES = 120
 _LONG = TrainSettings(finish_steps=0, every=EVERY, seed=1, threads=1, fast=True)
 _X2 = replace(_LONG, scale=2)
 _X3, _X4 = replace(_LONG, scale=3), replace(_LONG, scale=4)
@@ -49,7 +46,7 @@ def recipes() -> dict[str, Recipe]:
             [
                 replace(_X2, steps=22_000, rate=7e-4, patch=32, finish_steps=2_000, finish_rate=1e-4),
                 replace(_X2, start=BEFORE, steps=24_000, rate=6e-4),
-                replace(_X2, start=BEFORE, steps=32_000, rate=6e-4, patch=64),
+                replace(_X2, start=BEFORE, steps=20_000, rate=5e-4),
             ],
         ),
         "fsrcnn-x3": (
@@ -58,7 +55,7 @@ def recipes() -> dict[str, Recipe]:
                 replace(
                     _X3, start="fsrcnn-x2", steps=12_000, rate=5e-4, patch=32, finish_steps=2_000, finish_rate=1e-4
                 ),
-                replace(_X3, start=BEFORE, steps=16_000, rate=5e-4),
+                replace(_X3, start=BEFORE, steps=12_000, rate=5e-4),
             ],
         ),
         "fsrcnn-x4": (
@@ -69,40 +66,35 @@ def recipes() -> dict[str, Recipe]:
             NetworkSettings(d=16, s=16, m=8, kernel=6),
             [
                 replace(_X2, steps=50_000, rate=8e-4),
-                replace(_X2, start=BEFORE, mapping_layers=9, steps=30_000, rate=8e-4),
+                replace(_X2, start=BEFORE, mapping_layers=9, steps=24_000, rate=6e-4),
             ],
         ),
-        "fsrcnn-narrow-x3": (None, [replace(_X3, start="fsrcnn-narrow-x2", steps=16_000, rate=7e-4)]),
-        "fsrcnn-narrow-x4": (None, [replace(_X4, start="fsrcnn-narrow-x2", steps=16_000, rate=7e-4)]),
+        "fsrcnn-narrow-x3": (None, [replace(_X3, start="fsrcnn-narrow-x2", steps=14_000, rate=6e-4)]),
+        "fsrcnn-narrow-x4": (None, [replace(_X4, start="fsrcnn-narrow-x2", steps=14_000, rate=6e-4)]),
         "fsrcnn-s-x2": (NetworkSettings(d=32, s=5, m=1), [replace(_X2, steps=36_000, rate=1e-3)]),
-        "fsrcnn-s-x3": (None, [replace(_X3, start="fsrcnn-s-x2", steps=16_000, rate=6e-4)]),
-        "fsrcnn-s-x4": (None, [replace(_X4, start="fsrcnn-s-x2", steps=16_000, rate=6e-4)]),
-        "srcnn-x2": (NetworkSettings(family="srcnn"), [replace(_X2, steps=9_000, rate=5e-4, patch=32)]),
-        "srcnn-x3": (None, [replace(_X3, start="srcnn-x2", steps=4_000, rate=4e-4, patch=24)]),
-        "srcnn-x4": (None, [replace(_X4, start="srcnn-x2", steps=4_000, rate=4e-4, patch=20)]),
+        "fsrcnn-s-x3": (None, [replace(_X3, start="fsrcnn-s-x2", steps=9_000, rate=6e-4)]),
+        "fsrcnn-s-x4": (None, [replace(_X4, start="fsrcnn-s-x2", steps=9_000, rate=6e-4)]),
+        "srcnn-x2": (NetworkSettings(family="srcnn"), [replace(_X2, steps=7_000, rate=5e-4, patch=32)]),
+        "srcnn-x3": (None, [replace(_X3, start="srcnn-x2", steps=2_500, rate=4e-4, patch=24)]),
+        "srcnn-x4": (None, [replace(_X4, start="srcnn-x2", steps=2_500, rate=4e-4, patch=20)]),
     }
 
 
-def sources(data: Path, work: Path) -> tuple[Source, ...]:
-    """The training sets: JPEG pictures only reduced, where their block artefacts are gone; and rendered pages."""
-    pages = work / "pages"
-    pages.mkdir(parents=True, exist_ok=True)
-    for number in range(PAGES):
-        render(number).save(pages / f"{number:03}.png")
+def sources(data: Path) -> tuple[Source, ...]:
+    """The training sets: JPEG pictures only reduced, where their block artefacts are gone."""
     clean = [Source(path=data / "train" / name) for name in ("t91", "general100", "gray181", "mcmaster18", "photos")]
-    photographs = Source(path=data / "train" / "bsds500-train", sizes=(0.8, 0.6))
-    return (*clean, photographs, Source(path=pages, sizes=(1.0,)))
+    return (*clean, Source(path=data / "train" / "bsds500-train", sizes=(0.8, 0.6)))
 
 
 def train_name(name: str, recipe: Recipe, data: Path, work: Path) -> None:
     """Train one name to the end and put its weights into the zoo."""
     network, parts = recipe
-    learnt, before = sources(data, work), None
+    before: Path | None = None
     for number, settings in enumerate(parts, 1):
         output = work / f"{name}-{number}"
         start = str(before) if settings.start == BEFORE else settings.start
         job = Job(
-            sources=learnt,
+            sources=sources(data),
             output=output,
             network=network if network and number == 1 else NetworkSettings(),
             settings=replace(settings, start=start),
