@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -193,6 +194,7 @@ def test_every_family_trains_by_its_numbers(
         (2, "m is their number", ["--mapping-layers", "5"]),
         (5, "no model named 'nothing'", ["--start", "nothing"]),
         (5, "no CUDA device", ["--device", "cuda"]),
+        (5, "no C++ compiler", ["--fast"]),
         (5, "pixels a side of a patch", ["--patch", "120"]),
         (5, "no picture and no video", ["--held-out", "."]),
     ],
@@ -209,9 +211,19 @@ def test_what_cannot_be_is_one_sentence(
     empty = tmp_path / "empty"
     empty.mkdir()
     monkeypatch.chdir(empty)
+    monkeypatch.setenv("CXX", "no-such-compiler")
     ended = vidsr("train", pictures, "--output", tmp_path / "run", *arguments)
     assert (ended.code, ended.out, ended.err.count("\n")) == (code, "", 1)
     assert words in ended.err
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # of PyTorch's own parts
+@pytest.mark.skipif(not shutil.which("g++"), reason="there is no C++ compiler")
+def test_fast_learns_the_same_to_within_what_bfloat16_rounds(job: Job, tmp_path: Path) -> None:
+    slow = train_model(job)
+    fast = train_model(replace(job, output=tmp_path / "fast", settings=replace(SETTINGS, fast=True)))
+    assert fast.psnr == pytest.approx(slow.psnr, abs=0.1)
 
 
 def test_ctrl_c_saves_and_says_how_to_go_on(pictures: Path, tmp_path: Path) -> None:

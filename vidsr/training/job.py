@@ -4,6 +4,7 @@ The folder gets `log.json`, a checkpoint for each stretch and, when training is 
 """
 
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -89,6 +90,7 @@ def train_model(
     Raises TrainingError, ModelError or TargetError; ValueError for settings that do not fit each other.
     """
     settings = job.settings
+    _require(settings)
     torch.set_num_threads(settings.threads or len(os.sched_getaffinity(0)))
     torch.manual_seed(settings.seed)
     learner, fresh_tail = _network(job)
@@ -113,11 +115,17 @@ def train_model(
     return _finished(job, learner, lesson, course)
 
 
+def _require(settings: TrainSettings) -> None:
+    """Raise TrainingError for what this machine lacks."""
+    if settings.device == "cuda" and not torch.cuda.is_available():
+        raise TrainingError("there is no CUDA device here to train on; without --device, the CPU does it")
+    if settings.fast and not shutil.which(os.environ.get("CXX", "g++")):
+        raise TrainingError("there is no C++ compiler (g++) here to be fast with; without --fast, it is not needed")
+
+
 def _network(job: Job) -> tuple[Network, bool]:
     """What learns, and whether its tail begins anew below a body that has learnt."""
     settings = job.settings
-    if settings.device == "cuda" and not torch.cuda.is_available():
-        raise TrainingError("there is no CUDA device here to train on; without --device, the CPU does it")
     if settings.start is None:
         if settings.train != "all":
             raise ValueError(f"train {settings.train} needs a start, or the rest would stay as random as it begins")
