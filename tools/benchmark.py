@@ -72,7 +72,7 @@ def bench_engine(args: argparse.Namespace) -> Figures:
 
 
 def _plain(weights: Weights, plane: np.ndarray, threads: int) -> tuple[Callable[[], object], Callable[[], object]]:
-    """The layers as PyTorch ports write them: through openvino.convert_model, and eagerly. No residual, no u8."""
+    """FSRCNN's layers as PyTorch ports write them: through openvino.convert_model, and eagerly. No residual, no u8."""
     import openvino as ov
     import torch
     from torch import nn
@@ -84,11 +84,10 @@ def _plain(weights: Weights, plane: np.ndarray, threads: int) -> tuple[Callable[
             nn.Conv2d(layer.inputs, layer.outputs, layer.kernel, padding=layer.kernel // 2),
             nn.PReLU(layer.outputs),
         ]
-    scale = weights.architecture.scale
-    tail = nn.ConvTranspose2d(
-        weights.architecture.tail.inputs, 1, 9, stride=scale, padding=4, output_padding=scale - 1
-    )
-    network = nn.Sequential(*layers, tail).eval()
+    tail = weights.architecture.tail
+    completes = tail.stride + 2 * tail.padding - tail.kernel
+    deconvolution = nn.ConvTranspose2d(tail.inputs, 1, tail.kernel, tail.stride, tail.padding, completes)
+    network = nn.Sequential(*layers, deconvolution).eval()
     tensors = map(torch.from_numpy, weights.tensors.values())
     network.load_state_dict(dict(zip(network.state_dict(), tensors, strict=True)))
     small = torch.from_numpy(plane)[None, None].float() / 255

@@ -51,7 +51,7 @@ class EncodeSettings:
 class UpscaleSettings:
     """What becomes of the picture."""
 
-    model: str = "fsrcnn"
+    model: str = "fsrcnn-narrow"
     """A name of the zoo, with or without its scale, or the path of a weight file."""
     scale: int | None = None
     """2, 3 or 4; None takes the model's own, or 2 where it has several."""
