@@ -44,7 +44,7 @@ def train(
     """
     state = _begun(network, schedule)
     load_state(checkpoint, state)
-    run = torch.compile(network) if schedule.compiled else network
+    run = _compiled(network) if schedule.compiled else network
     device = network.bicubic.device
     losses: list[float] = []
     began = time.monotonic() - state.seconds
@@ -77,6 +77,15 @@ def validation_psnr(network: Network, pairs: list[Pair]) -> float:
         large = (network(small.to(device))[0, 0].clamp(0, 1) * 255).round().numpy(force=True)
         scores.append(psnr(pair.large[inner, inner], large[inner, inner]))
     return float(np.mean(scores))
+
+
+def _compiled(network: Network) -> Callable[[Tensor], Tensor]:
+    """The network with its layers fused, for batches of one shape.
+
+    What was compiled before is forgotten: PyTorch gives up compiling a module whose shape changes too often.
+    """
+    torch.compiler.reset()
+    return torch.compile(network, dynamic=False)
 
 
 def _begun(network: Network, schedule: Schedule) -> State:
