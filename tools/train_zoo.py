@@ -40,43 +40,74 @@ _X3, _X4 = replace(_LONG, scale=3), replace(_LONG, scale=4)
 
 def recipes() -> dict[str, Recipe]:
     """How each name is trained; those that others start from come first."""
+    return {**reference(), **narrow(), **small(), **srcnn()}
+
+
+def reference() -> dict[str, Recipe]:
+    """FSRCNN(56, 12, 4)."""
+    first = {"patch": 32, "finish_steps": 2_000, "finish_rate": 1e-4}
+    x2 = [
+        replace(_X2, steps=22_000, rate=7e-4, **first),
+        replace(_X2, start=BEFORE, steps=24_000, rate=6e-4),
+        replace(_X2, start=BEFORE, steps=14_000, rate=5e-4),
+    ]
+    x3 = [
+        replace(_X3, start="fsrcnn-x2", steps=12_000, rate=5e-4, **first),
+        replace(_X3, start=BEFORE, steps=12_000, rate=5e-4),
+    ]
+    x4 = [replace(_X4, start="fsrcnn-x2", steps=12_000, rate=5e-4, **first)]
+    return {"fsrcnn-x2": (NetworkSettings(), x2), "fsrcnn-x3": (None, x3), "fsrcnn-x4": (None, x4)}
+
+
+def narrow() -> dict[str, Recipe]:
+    """FSRCNN(16, 16, 9), the last of whose layers comes later."""
+    name = "fsrcnn-narrow-x2"
+    x2 = [
+        replace(_X2, steps=50_000, rate=8e-4),
+        replace(_X2, start=BEFORE, mapping_layers=9, steps=24_000, rate=6e-4),
+    ]
+    x3 = [
+        replace(_X3, start=name, steps=14_000, rate=6e-4),
+        replace(_X3, start=BEFORE, steps=6_000, rate=4e-4),
+    ]
+    x4 = [replace(_X4, start=name, steps=14_000, rate=6e-4)]
+    network = NetworkSettings(d=16, s=16, m=8, kernel=6)
+    return {name: (network, x2), "fsrcnn-narrow-x3": (None, x3), "fsrcnn-narrow-x4": (None, x4)}
+
+
+def small() -> dict[str, Recipe]:
+    """FSRCNN-s(32, 5, 1)."""
+    name = "fsrcnn-s-x2"
+    x3 = [
+        replace(_X3, start=name, steps=9_000, rate=6e-4),
+        replace(_X3, start=BEFORE, steps=18_000, rate=1e-3),
+    ]
     return {
-        "fsrcnn-x2": (
-            NetworkSettings(),
-            [
-                replace(_X2, steps=22_000, rate=7e-4, patch=32, finish_steps=2_000, finish_rate=1e-4),
-                replace(_X2, start=BEFORE, steps=24_000, rate=6e-4),
-                replace(_X2, start=BEFORE, steps=20_000, rate=5e-4),
-            ],
-        ),
-        "fsrcnn-x3": (
+        name: (NetworkSettings(d=32, s=5, m=1), [replace(_X2, steps=36_000, rate=1e-3)]),
+        "fsrcnn-s-x3": (None, x3),
+        "fsrcnn-s-x4": (None, [replace(_X4, start=name, steps=9_000, rate=6e-4)]),
+    }
+
+
+def srcnn() -> dict[str, Recipe]:
+    """SRCNN 9-1-5 (64, 32), whose patches are as large at every scale where it works."""
+    name, x3, x4 = "srcnn-x2", replace(_X3, patch=24), replace(_X4, patch=20)
+    return {
+        name: (NetworkSettings(family="srcnn"), [replace(_X2, steps=7_000, rate=5e-4, patch=32)]),
+        "srcnn-x3": (
             None,
             [
-                replace(
-                    _X3, start="fsrcnn-x2", steps=12_000, rate=5e-4, patch=32, finish_steps=2_000, finish_rate=1e-4
-                ),
-                replace(_X3, start=BEFORE, steps=12_000, rate=5e-4),
+                replace(x3, start=name, steps=2_500, rate=4e-4),
+                replace(x3, start=BEFORE, steps=2_500, rate=6e-4),
             ],
         ),
-        "fsrcnn-x4": (
+        "srcnn-x4": (
             None,
-            [replace(_X4, start="fsrcnn-x2", steps=12_000, rate=5e-4, patch=32, finish_steps=2_000, finish_rate=1e-4)],
-        ),
-        "fsrcnn-narrow-x2": (
-            NetworkSettings(d=16, s=16, m=8, kernel=6),
             [
-                replace(_X2, steps=50_000, rate=8e-4),
-                replace(_X2, start=BEFORE, mapping_layers=9, steps=24_000, rate=6e-4),
+                replace(x4, start=name, steps=2_500, rate=4e-4),
+                replace(x4, start=BEFORE, steps=3_500, rate=6e-4),
             ],
         ),
-        "fsrcnn-narrow-x3": (None, [replace(_X3, start="fsrcnn-narrow-x2", steps=14_000, rate=6e-4)]),
-        "fsrcnn-narrow-x4": (None, [replace(_X4, start="fsrcnn-narrow-x2", steps=14_000, rate=6e-4)]),
-        "fsrcnn-s-x2": (NetworkSettings(d=32, s=5, m=1), [replace(_X2, steps=36_000, rate=1e-3)]),
-        "fsrcnn-s-x3": (None, [replace(_X3, start="fsrcnn-s-x2", steps=9_000, rate=6e-4)]),
-        "fsrcnn-s-x4": (None, [replace(_X4, start="fsrcnn-s-x2", steps=9_000, rate=6e-4)]),
-        "srcnn-x2": (NetworkSettings(family="srcnn"), [replace(_X2, steps=7_000, rate=5e-4, patch=32)]),
-        "srcnn-x3": (None, [replace(_X3, start="srcnn-x2", steps=2_500, rate=4e-4, patch=24)]),
-        "srcnn-x4": (None, [replace(_X4, start="srcnn-x2", steps=2_500, rate=4e-4, patch=20)]),
     }
 
 
