@@ -28,5 +28,6 @@ def check_span(name: str, text: str, least: float, most: float) -> None:
 def check_shares(name: str, text: str, known: tuple[str, ...]) -> None:
     """Raises ValueError, which begins with the name of the setting, for what shares nothing out among the known."""
     one = rf"({'|'.join(known)}):\d+(\.\d+)?"
-    if not re.fullmatch(f"{one}(,{one})*", text) or not re.search("[1-9]", re.sub("x26[45]", "", text)):
+    parts = text.split(",")
+    if not all(re.fullmatch(one, part) for part in parts) or not sum(float(part.partition(":")[2]) for part in parts):
         raise ValueError(f"{name} must be written like {known[0]}:3,{known[1]}:1, of {', '.join(known)}, not {text!r}")

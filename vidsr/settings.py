@@ -198,7 +198,9 @@ class DegradeSettings:
     noise: str = "0.5-5"
     """Sigma of that in grey levels, at white; darker parts have less."""
     denoise_share: float = 0.2
-    """The share of clips whose noise is smoothed between edges, as cameras do."""
+    """The share of clips that are smoothed between edges, as cameras do against noise."""
+    denoise: str = "3-12"
+    """Grey levels that such smoothing takes for noise."""
     sharpen_share: float = 0.3
     """The share of clips that are sharpened."""
     sharpen: str = "0.2-1.0"
@@ -244,6 +246,7 @@ _SPANS = {
     "frames": (1, 1000),
     "blur": (0.05, 10),
     "noise": (0, 50),
+    "denoise": (0.1, 50),
     "sharpen": (0, 5),
     "x264_crf": (0, 51),
     "x265_crf": (0, 51),
