@@ -3,7 +3,7 @@
 import io
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -147,7 +147,7 @@ def _shot(source: Shot, size: float, frames: int, shard: Shard, random: np.rando
     """So many frames, a square, anywhere in the source where there is something to see. Raises _Flat."""
     for _ in range(_TRIES):
         if len(source.planes) > 1:
-            shot = cut(Shot(planes=source.planes[:frames], rate=source.rate), shard.side, size, random)
+            shot = cut(replace(source, planes=source.planes[:frames]), shard.side, size, random)
         else:
             shot = picture_shot(source.planes[0], (shard.side, shard.side), frames, shard.settings, random)
         if shot.planes[0].std() >= _FLAT:
