@@ -15,9 +15,9 @@ def shares_of(text: str) -> dict[str, float]:
     return {name: weight / sum(weights.values()) for name, weight in weights.items()}
 
 
-def check_span(name: str, text: str, least: float, most: float) -> None:
+def check_span(name: str, text: str, least: float, most: float, *, whole: bool) -> None:
     """Raises ValueError, which begins with the name of the setting, for what is no range within these bounds."""
-    number = r"\d+(\.\d+)?"
+    number = r"\d+" if whole else r"\d+(\.\d+)?"
     if not re.fullmatch(f"{number}(-{number})?", text):
         raise ValueError(f"{name} must be a range like {least:g}-{most:g}, not {text!r}")
     low, high = span_of(text)

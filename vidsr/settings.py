@@ -235,7 +235,7 @@ class DegradeSettings:
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be from 0 to 1, not {getattr(self, name):g}")
         for name, (low, high) in _SPANS.items():
-            check_span(name, getattr(self, name), low, high)
+            check_span(name, getattr(self, name), low, high, whole=name in _WHOLE)
         for name, known in (("kernels", REDUCTIONS), ("codecs", CODINGS)):
             check_shares(name, getattr(self, name), known)
 
@@ -255,6 +255,7 @@ _SPANS = {
     "gop": (1, 10_000),
 }
 """The least and the most that a range may hold."""
+_WHOLE = {"frames", "x264_crf", "x265_crf", "mjpeg_quality", "gop"}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,6 +21,9 @@ Luma = NDArray[np.uint8]
 
 _NO_COLOUR = 128
 _DECODERS = {"av1": "libdav1d"}  # FFmpeg's own of that name needs a graphics card
+# Pixels a side. Of pictures less than about 50 wide the x265 in PyAV 18.1 writes beyond its memory, and of those of 64
+# it now and then makes something else of the same frames; from 80 on neither was seen.
+_LEAST = {"libx265": 96}
 
 
 def through_codec(planes: Iterable[Luma], encode: EncodeSettings, rate: Fraction) -> Iterator[Luma]:
@@ -33,7 +36,7 @@ def through_codec(planes: Iterable[Luma], encode: EncodeSettings, rate: Fraction
     if (first := next(coming, None)) is None:
         return
     options = encoder_options(encode, {})
-    width, height = _even_size(first)
+    width, height = _coded_size(first, encode.codec)
     require(encode.codec, Picture(width=width, height=height, format=YUV420), options)
     yield from through_coding(chain([first], coming), Coding(codec=encode.codec, options=options), rate)
 
@@ -51,8 +54,9 @@ def through_coding(planes: Iterable[Luma], coding: Coding, rate: Fraction) -> It
         raise TargetError(f"{coding.codec}: refuses the clip ({error.strerror})") from error
 
 
-def _even_size(plane: Luma) -> tuple[int, int]:
-    height, width = (length + length % 2 for length in plane.shape)
+def _coded_size(plane: Luma, codec: str) -> tuple[int, int]:
+    """(width, height) of the picture that the encoder gets, to whose upper left the plane is cut again."""
+    height, width = (max(length + length % 2, _LEAST.get(codec, 2)) for length in plane.shape)
     return width, height
 
 
@@ -61,7 +65,7 @@ class _Trip:
 
     def __init__(self, first: Luma, coding: Coding, rate: Fraction) -> None:
         self._codec, self._format, self._shape = coding.codec, coding.format, first.shape
-        self._width, self._height = _even_size(first)
+        self._width, self._height = _coded_size(first, coding.codec)
         self._encoder = video_encoder(coding.codec)
         self._encoder.width, self._encoder.height, self._encoder.pix_fmt = self._width, self._height, coding.format
         self._encoder.time_base, self._encoder.framerate = 1 / rate, rate

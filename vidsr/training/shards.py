@@ -80,7 +80,7 @@ def make_shard(shard: Shard) -> Made:
 def read_shard(path: Path, *, crop: int, scale: int) -> Frames | None:
     """What is in the shard; None when it is not there or not sound."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as whole, np.load(whole, allow_pickle=False) as file:  # numpy alone leaves it open
             small, large, recipes = file["small"], file["large"], file["recipes"]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
