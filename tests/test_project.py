@@ -28,6 +28,7 @@ HOMES = {
     "onnx": "exchange",
 }
 LEVELS = [  # from low to high; a part imports from those above it in this list, and from itself
+    {"ranges"},
     {"errors", "settings", "report", "metrics", "flow", "plots"},
     {"model", "cores"},
     {"engine", "media"},

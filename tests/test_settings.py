@@ -4,10 +4,11 @@ from dataclasses import FrozenInstanceError, fields
 
 import pytest
 
-from vidsr.settings import EncodeSettings, PoolSettings, UpscaleSettings
+from vidsr.ranges import shares_of, span_of
+from vidsr.settings import CorpusSettings, DegradeSettings, EncodeSettings, PoolSettings, UpscaleSettings
 
-Kind = type[UpscaleSettings] | type[EncodeSettings] | type[PoolSettings]
-KINDS: list[Kind] = [UpscaleSettings, EncodeSettings, PoolSettings]
+Kind = type[UpscaleSettings] | type[EncodeSettings] | type[PoolSettings] | type[DegradeSettings] | type[CorpusSettings]
+KINDS: list[Kind] = [UpscaleSettings, EncodeSettings, PoolSettings, DegradeSettings, CorpusSettings]
 NAN, INF = float("nan"), float("inf")
 
 
@@ -35,6 +36,24 @@ NAN, INF = float("nan"), float("inf")
         (PoolSettings, {"threads": 0}),
         (PoolSettings, {"timeout_s": 0.0}),
         (PoolSettings, {"timeout_s": INF}),
+        (DegradeSettings, {"scale": 5}),
+        (DegradeSettings, {"seed": -1}),
+        (DegradeSettings, {"noise_share": 1.1}),
+        (DegradeSettings, {"noise_share": NAN}),
+        (DegradeSettings, {"frames": "0-12"}),
+        (DegradeSettings, {"frames": "12-8"}),
+        (DegradeSettings, {"frames": "2.5-8"}),
+        (DegradeSettings, {"x264_crf": "18-52"}),
+        (DegradeSettings, {"x264_crf": "18,35"}),
+        (DegradeSettings, {"blur": "-1"}),
+        (DegradeSettings, {"kernels": "cubic:1"}),
+        (DegradeSettings, {"kernels": "area:1,area"}),
+        (DegradeSettings, {"codecs": "x264:0,x265:0"}),
+        (CorpusSettings, {"clips": 0}),
+        (CorpusSettings, {"crop": 31}),
+        (CorpusSettings, {"footage_share": -0.1}),
+        (CorpusSettings, {"max_gb": 0.0}),
+        (CorpusSettings, {"max_gb": NAN}),
     ],
 )
 def test_a_setting_that_makes_no_sense_is_refused_and_named_first(kind: Kind, wrong: dict[str, object]) -> None:
@@ -58,3 +77,9 @@ def test_settings_are_frozen_and_have_a_default_for_every_field(kind: Kind) -> N
 def test_settings_are_made_by_keyword_alone(kind: Kind) -> None:
     with pytest.raises(TypeError):
         kind("fsrcnn")
+
+
+def test_a_range_is_two_numbers_or_twice_the_same_and_shares_add_up_to_one() -> None:
+    assert (span_of("18-35"), span_of("0.5")) == ((18, 35), (0.5, 0.5))
+    assert shares_of("area:3,bicubic:1") == {"area": 0.75, "bicubic": 0.25}
+    DegradeSettings(frames="1", blur="0.3", kernels="plain:1", x265_crf="0-51")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
+from itertools import chain
 
 import av
 import numpy as np
@@ -11,15 +12,18 @@ from av.video.codeccontext import VideoCodecContext
 from numpy.typing import NDArray
 
 from vidsr.errors import TargetError
+from vidsr.media.codings import YUV420, Coding
 from vidsr.media.encoders import Picture, encoder_options, require, video_encoder
 from vidsr.media.formats import luma_of
 from vidsr.settings import EncodeSettings
 
 Luma = NDArray[np.uint8]
 
-_FORMAT = "yuv420p"
 _NO_COLOUR = 128
 _DECODERS = {"av1": "libdav1d"}  # FFmpeg's own of that name needs a graphics card
+# Pixels a side. Of pictures less than about 50 wide the x265 in PyAV 18.1 writes beyond its memory, and of those of 64
+# it now and then makes something else of the same frames; from 80 on neither was seen.
+_LEAST = {"libx265": 96}
 
 
 def through_codec(planes: Iterable[Luma], encode: EncodeSettings, rate: Fraction) -> Iterator[Luma]:
@@ -28,33 +32,51 @@ def through_codec(planes: Iterable[Luma], encode: EncodeSettings, rate: Fraction
     `rate` is their number a second. Only as many as the encoder looks ahead are held. Raises TargetError when the
     encoder is not there, refuses the planes, or when others come back than went in.
     """
+    coming = iter(planes)
+    if (first := next(coming, None)) is None:
+        return
+    options = encoder_options(encode, {})
+    width, height = _coded_size(first, encode.codec)
+    require(encode.codec, Picture(width=width, height=height, format=YUV420), options)
+    yield from through_coding(chain([first], coming), Coding(codec=encode.codec, options=options), rate)
+
+
+def through_coding(planes: Iterable[Luma], coding: Coding, rate: Fraction) -> Iterator[Luma]:
+    """The same for an encoder that is told everything. Raises TargetError."""
     trip: _Trip | None = None
-    for plane in planes:
-        trip = trip or _Trip(plane.shape, encode, rate)
-        yield from trip.send(plane)
-    if trip:
-        yield from trip.finish()
+    try:
+        for plane in planes:
+            trip = trip or _Trip(plane, coding, rate)
+            yield from trip.send(plane)
+        if trip:
+            yield from trip.finish()
+    except av.FFmpegError as error:
+        raise TargetError(f"{coding.codec}: refuses the clip ({error.strerror})") from error
+
+
+def _coded_size(plane: Luma, codec: str) -> tuple[int, int]:
+    """(width, height) of the picture that the encoder gets, to whose upper left the plane is cut again."""
+    height, width = (max(length + length % 2, _LEAST.get(codec, 2)) for length in plane.shape)
+    return width, height
 
 
 class _Trip:
     """An encoder, and a decoder that takes what it gives."""
 
-    def __init__(self, shape: tuple[int, ...], encode: EncodeSettings, rate: Fraction) -> None:
-        self._codec, self._shape = encode.codec, shape
-        self._height, self._width = (length + length % 2 for length in shape)
-        options = encoder_options(encode, {})
-        require(encode.codec, Picture(width=self._width, height=self._height, format=_FORMAT), options)
-        self._encoder = video_encoder(encode.codec)
-        self._encoder.width, self._encoder.height, self._encoder.pix_fmt = self._width, self._height, _FORMAT
+    def __init__(self, first: Luma, coding: Coding, rate: Fraction) -> None:
+        self._codec, self._format, self._shape = coding.codec, coding.format, first.shape
+        self._width, self._height = _coded_size(first, coding.codec)
+        self._encoder = video_encoder(coding.codec)
+        self._encoder.width, self._encoder.height, self._encoder.pix_fmt = self._width, self._height, coding.format
         self._encoder.time_base, self._encoder.framerate = 1 / rate, rate
-        self._encoder.options = options
+        self._encoder.options = dict(coding.options)
         self._encoder.open(strict=False)
         self._decoder = self._matching_decoder()
         self._sent = self._back = 0
 
     def send(self, plane: Luma) -> Iterator[Luma]:
         """What comes back when this plane has gone in."""
-        picture = VideoFrame(self._width, self._height, _FORMAT)
+        picture = VideoFrame(self._width, self._height, self._format)
         for chroma in picture.planes[1:]:
             chroma.update(bytes([_NO_COLOUR]) * chroma.buffer_size)
         height, width = plane.shape

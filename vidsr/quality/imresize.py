@@ -17,7 +17,7 @@ class Kernel:
     """How pixels are weighted by their distance, which is above `width / 2` nothing."""
 
     weight: Callable[[Reals], Reals]
-    width: int
+    width: float
 
 
 def _lanczos3(x: Reals) -> Reals:
