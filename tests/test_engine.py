@@ -8,7 +8,7 @@ from oracles import network
 
 from vidsr.engine import BAND_PIXELS, Engine
 from vidsr.model.architecture import ACTIVATIONS, Architecture, fsrcnn, srcnn
-from vidsr.model.lengthening import with_mapping_layers
+from vidsr.model.growing import with_mapping_layers, with_tail_kernel
 from vidsr.model.weights import Weights
 from vidsr.quality.imresize import imresize
 
@@ -70,6 +70,18 @@ def test_new_mapping_layers_change_nothing(activation: str, kernel: int) -> None
     back = with_mapping_layers(longer, 1)
     assert back.architecture == start.architecture
     assert all(np.array_equal(back.tensors[name], start.tensors[name]) for name in start.tensors)
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_a_wider_deconvolution_changes_nothing(scale: int) -> None:
+    start, plane = tiny_weights(scale), noise((13, 18))
+    wider = with_tail_kernel(start, 15)
+    assert wider.architecture.tail.kernel == 15
+    difference = Engine(wider, threads=1)(plane).astype(int) - Engine(start, threads=1)(plane)
+    assert np.abs(difference).max() <= 1  # another size of kernel is added up in another order
+    for wrong in (14, 7):
+        with pytest.raises(ValueError, match="tail_kernel"):
+            with_tail_kernel(start, wrong)
 
 
 @pytest.mark.parametrize("architecture", [srcnn(9, 1, 5, 8, 4, 2), fsrcnn(8, 4, 1, 2, activation="leaky-relu")])

@@ -49,7 +49,6 @@ def reference() -> dict[str, Recipe]:
     x2 = [
         replace(_X2, steps=22_000, rate=7e-4, **first),
         replace(_X2, start=BEFORE, steps=24_000, rate=6e-4),
-        replace(_X2, start=BEFORE, steps=14_000, rate=5e-4),
     ]
     x3 = [
         replace(_X3, start="fsrcnn-x2", steps=12_000, rate=5e-4, **first),
@@ -66,10 +65,7 @@ def narrow() -> dict[str, Recipe]:
         replace(_X2, steps=50_000, rate=8e-4),
         replace(_X2, start=BEFORE, mapping_layers=9, steps=24_000, rate=6e-4),
     ]
-    x3 = [
-        replace(_X3, start=name, steps=14_000, rate=6e-4),
-        replace(_X3, start=BEFORE, steps=6_000, rate=4e-4),
-    ]
+    x3 = [replace(_X3, start=name, steps=14_000, rate=6e-4)]
     x4 = [replace(_X4, start=name, steps=14_000, rate=6e-4)]
     network = NetworkSettings(d=16, s=16, m=8, kernel=6)
     return {name: (network, x2), "fsrcnn-narrow-x3": (None, x3), "fsrcnn-narrow-x4": (None, x4)}
@@ -81,6 +77,7 @@ def small() -> dict[str, Recipe]:
     x3 = [
         replace(_X3, start=name, steps=9_000, rate=6e-4),
         replace(_X3, start=BEFORE, steps=18_000, rate=1e-3),
+        replace(_X3, start=BEFORE, tail_kernel=15, steps=9_000, rate=6e-4),
     ]
     return {
         name: (NetworkSettings(d=32, s=5, m=1), [replace(_X2, steps=36_000, rate=1e-3)]),
@@ -98,7 +95,7 @@ def srcnn() -> dict[str, Recipe]:
             None,
             [
                 replace(x3, start=name, steps=2_500, rate=4e-4),
-                replace(x3, start=BEFORE, steps=2_500, rate=6e-4),
+                replace(x3, start=BEFORE, steps=2_000, rate=6e-4),
             ],
         ),
         "srcnn-x4": (

@@ -129,6 +129,8 @@ class TrainSettings:
     """A name of the zoo or a weight file to go on from; None: random weights."""
     mapping_layers: int | None = None
     """How many mapping layers the start is given; new ones begin by changing nothing. None: those it has."""
+    tail_kernel: int | None = None
+    """Taps a side that the start's deconvolution is given; new ones begin at zero. None: those it has."""
     train: str = "all"
     """What learns: "all", the "tail" (the deconvolution) or the "mapping" layers."""
     steps: int = 20_000

@@ -108,13 +108,14 @@ def test_another_scale_keeps_the_body_and_begins_the_tail_anew(job: Job, tmp_pat
     assert moved == {"deconvolution.weight", "deconvolution.bias"}
 
 
-def test_a_start_can_be_given_more_mapping_layers(job: Job, tmp_path: Path) -> None:
+def test_a_start_can_be_given_more_mapping_layers_and_taps(job: Job, tmp_path: Path) -> None:
     start = tmp_path / "start.npz"
     save_weights(start, tiny_weights(2))
-    settings = replace(SETTINGS, start=str(start), mapping_layers=3, train="mapping")
+    settings = replace(SETTINGS, start=str(start), mapping_layers=3, tail_kernel=11, train="mapping")
     trained = train_model(replace(job, network=NetworkSettings(), settings=settings))
     before, after = load_weights(start).tensors, load_weights(trained.model).tensors
     assert trained.network == "fsrcnn(8,4,3) x2"
+    assert after["deconvolution.weight"].shape == (8, 1, 11, 11)
     assert np.allclose(before["feature.weight"], after["feature.weight"], atol=1e-6)
     assert not np.allclose(before["mapping0.weight"], after["mapping0.weight"], atol=1e-6)
 
@@ -192,6 +193,8 @@ def test_every_family_trains_by_its_numbers(
         (2, "odd kernels", ["--family", "srcnn", "--kernels", "8-1-5"]),
         (2, "needs a start", ["--train", "tail"]),
         (2, "m is their number", ["--mapping-layers", "5"]),
+        (2, "kernel is its size", ["--tail-kernel", "15"]),
+        (2, "an even number more", ["--tail-kernel", "12", "--start", "fsrcnn-s-x2"]),
         (5, "no model named 'nothing'", ["--start", "nothing"]),
         (5, "no CUDA device", ["--device", "cuda"]),
         (5, "no C++ compiler", ["--fast"]),

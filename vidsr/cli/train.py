@@ -47,6 +47,7 @@ _TRAINING = {
     "scale": ("N", "2, 3 or 4"),
     "start": ("MODEL", "a name of the zoo or an .npz file to go on from, also at another scale"),
     "mapping_layers": ("N", "mapping layers to give the start; new ones begin by changing nothing"),
+    "tail_kernel": ("N", "taps a side to give the start's deconvolution; new ones begin at zero"),
     "train": ("PART", "what learns: all, the tail (the deconvolution) or the mapping layers"),
     "steps": ("N", "steps with the absolute difference as the loss"),
     "rate": ("R", "the highest learning rate of these"),

@@ -13,7 +13,7 @@ import torch
 
 from vidsr.errors import TrainingError
 from vidsr.media.landing import whole_file
-from vidsr.model.lengthening import with_mapping_layers
+from vidsr.model.growing import with_mapping_layers, with_tail_kernel
 from vidsr.model.weights import Facts, Weights, save_weights
 from vidsr.model.zoo import load_model
 from vidsr.plots import learning_curve
@@ -131,12 +131,16 @@ def _network(job: Job) -> tuple[Network, bool]:
             raise ValueError(f"train {settings.train} needs a start, or the rest would stay as random as it begins")
         if settings.mapping_layers is not None:
             raise ValueError("mapping_layers changes a start; without one, m is their number")
+        if settings.tail_kernel is not None:
+            raise ValueError("tail_kernel changes a start; without one, kernel is its size")
         return _placed(Network(architecture_of(job.network, settings.scale)), settings), False
     if job.network != NetworkSettings():
         raise ValueError("start brings its own network; the numbers of another cannot be given as well")
     start = load_model(settings.start, usual_scale=settings.scale)
     if settings.mapping_layers is not None:
         start = with_mapping_layers(start, settings.mapping_layers)
+    if settings.tail_kernel is not None:
+        start = with_tail_kernel(start, settings.tail_kernel)
     learner = Network(rescaled(start.architecture, settings.scale))
     fresh_tail = learner.architecture.tail != start.architecture.tail
     tail = f"{start.architecture.tail.name}."

@@ -1,4 +1,4 @@
-"""Networks with more or fewer mapping layers than the one they start from."""
+"""Networks with more mapping layers or a wider deconvolution than the one they start from, which compute the same."""
 
 from dataclasses import replace
 
@@ -36,3 +36,20 @@ def with_mapping_layers(weights: Weights, count: int) -> Weights:
             f"{layer.name}.slope": np.full(layer.slopes, slope, np.float32),
         }
     return Weights(architecture=after, tensors=kept, facts=weights.facts)
+
+
+def with_tail_kernel(weights: Weights, kernel: int) -> Weights:
+    """The FSRCNN with a deconvolution of `kernel` taps a side, those around the old ones zero.
+
+    Raises ValueError for another family, and for fewer taps, or so many that the old ones have no middle to lie in.
+    """
+    before = weights.architecture
+    more, rest = divmod(kernel - before.tail.kernel, 2)
+    if before.family != "fsrcnn" or more < 0 or rest:
+        raise ValueError(
+            f"tail_kernel must be {before.tail.kernel} and an even number more, of an FSRCNN, not {kernel}"
+        )
+    after = replace(before, tail=replace(before.tail, kernel=kernel, padding=before.tail.padding + more))
+    name = f"{before.tail.name}.weight"
+    widened = np.pad(weights.tensors[name], ((0, 0), (0, 0), (more, more), (more, more)))
+    return Weights(architecture=after, tensors={**weights.tensors, name: widened}, facts=weights.facts)
