@@ -77,7 +77,6 @@ def small() -> dict[str, Recipe]:
     x3 = [
         replace(_X3, start=name, steps=9_000, rate=6e-4),
         replace(_X3, start=BEFORE, steps=18_000, rate=1e-3),
-        replace(_X3, start=BEFORE, tail_kernel=15, steps=9_000, rate=6e-4),
     ]
     return {
         name: (NetworkSettings(d=32, s=5, m=1), [replace(_X2, steps=36_000, rate=1e-3)]),
