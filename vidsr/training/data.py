@@ -11,6 +11,7 @@ from torch import Tensor
 from vidsr.errors import TrainingError
 from vidsr.model.architecture import Architecture
 from vidsr.quality.imresize import imresize
+from vidsr.quality.methods import in_bytes
 from vidsr.training.sources import Footage, Luma, read_lumas
 
 
@@ -28,7 +29,7 @@ def read_pairs(footage: Iterable[Footage], scale: int, *, frames: int, note: Cal
     What cannot be read is noted and passed over.
     """
     return [
-        pair(luma if size == 1.0 else _rounded(imresize(luma, size)), scale)
+        pair(luma if size == 1.0 else in_bytes(imresize(luma, size)), scale)
         for file, luma in read_lumas(footage, frames, note)
         for size in file.sizes
     ]
@@ -39,10 +40,6 @@ def pair(luma: Luma, scale: int) -> Pair:
     height, width = (length - length % scale for length in luma.shape)
     large = np.ascontiguousarray(luma[:height, :width])
     return Pair(small=(imresize(large, 1 / scale) / 255).astype(np.float32), large=large)
-
-
-def _rounded(plane: NDArray[np.float64]) -> Luma:
-    return np.clip(np.round(plane), 0, 255).astype(np.uint8)
 
 
 class Patches:

@@ -10,6 +10,7 @@ from vidsr.errors import TrainingError
 from vidsr.metrics import psnr
 from vidsr.model.architecture import Architecture
 from vidsr.quality.imresize import imresize
+from vidsr.quality.methods import in_bytes
 from vidsr.settings import TrainSettings
 from vidsr.training.data import Pair, Patches, read_pairs
 from vidsr.training.loop import validation_psnr
@@ -41,7 +42,7 @@ class Lesson:
         for pair in self.judges:
             scale = len(pair.large) // len(pair.small)
             inner = slice(scale, -scale)
-            large = np.clip(np.round(imresize(255 * pair.small, scale)), 0, 255)
+            large = in_bytes(imresize(255 * pair.small, scale))
             scores.append(psnr(pair.large[inner, inner], large[inner, inner]))
         return float(np.mean(scores))
 
