@@ -43,7 +43,19 @@ LEVELS = [  # from low to high; a part imports from those above it in this list,
 ]
 LEVEL = {part: number for number, parts in enumerate(LEVELS) for part in parts}
 Documented = ast.Module | ast.ClassDef | ast.FunctionDef
-NOT_OPTIONS = {"json", "verbose", "quiet", "help", "sources", "source", "target", "output", "held_out", "sizes"}
+NOT_OPTIONS = {
+    "json",
+    "verbose",
+    "quiet",
+    "help",
+    "sources",
+    "source",
+    "target",
+    "output",
+    "held_out",
+    "corpora",
+    "sizes",
+}
 
 
 @cache

@@ -8,6 +8,8 @@ VidsrError
 └── TrainingError   there is nothing to learn from, or learning broke down
 
 `str(error)` is one whole sentence that names the file, frame or model.
+
+Stopped is none of them: work ended because it was asked to.
 """
 
 
@@ -37,3 +39,7 @@ class WorkerError(VidsrError):
 
 class TrainingError(VidsrError):
     """There is nothing to learn from, or the loss is not finite."""
+
+
+class Stopped(Exception):
+    """Work was asked to stop before it had a result; the same call goes on from there."""

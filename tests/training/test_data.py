@@ -12,7 +12,7 @@ from vidsr.errors import TrainingError
 from vidsr.metrics import psnr
 from vidsr.model.architecture import Architecture, fsrcnn
 from vidsr.quality.imresize import imresize
-from vidsr.training.data import Pair, Patches, pair, read_pairs
+from vidsr.training.data import Mixture, Pair, Patches, pair, read_pairs
 from vidsr.training.sources import Footage, Source, footage_of, held_out_of, read_lumas, training_luma
 
 
@@ -126,3 +126,12 @@ def test_pictures_smaller_than_a_patch_are_counted_and_refused_when_there_is_not
     assert Patches([tiny, larger, tiny], shape(2), patch=8, batch=1).skipped == 2
     with pytest.raises(TrainingError, match="32 pixels"):
         Patches([tiny], shape(2), patch=8, batch=1)
+
+
+def test_a_mixture_draws_from_each_stock_as_often_as_its_share_says() -> None:
+    black = Pair(small=np.zeros((40, 40), np.float32), large=np.zeros((80, 80), np.uint8))
+    white = Pair(small=np.ones((40, 40), np.float32), large=np.full((80, 80), 255, np.uint8))
+    stocks = [Patches([each], shape(2), patch=8, batch=200) for each in (black, white)]
+    small, large = Mixture([(stocks[0], 0.5), (stocks[1], 1.5)]).draw(np.random.default_rng(0))
+    assert np.array_equal(small.amax(dim=(1, 2, 3)).numpy(), large.amax(dim=(1, 2, 3)).numpy())
+    assert 0.7 < float(small.mean()) < 0.8

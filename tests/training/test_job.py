@@ -17,10 +17,12 @@ from made import make_clip, scene, tiny_weights
 
 from vidsr.errors import TargetError, TrainingError
 from vidsr.model.weights import load_weights, save_weights
-from vidsr.settings import NetworkSettings, TrainSettings
+from vidsr.settings import CorpusSettings, DegradeSettings, NetworkSettings, TrainSettings
+from vidsr.training.corpus import make_corpus
 from vidsr.training.course import Progress
 from vidsr.training.job import Job, train_model
-from vidsr.training.sources import Source
+from vidsr.training.sources import Source, footage_of
+from vidsr.training.trials import CRFS
 
 SETTINGS = TrainSettings(steps=4, finish_steps=2, every=2, patch=8, batch=2, threads=1)
 NETWORK = NetworkSettings(d=8, s=4, m=1)
@@ -42,6 +44,23 @@ def job(pictures: Path, tmp_path: Path) -> Job:
 
 
 # The job
+
+
+def test_a_corpus_teaches_beside_the_pictures_and_what_judges_is_degraded(job: Job, pictures: Path) -> None:
+    folder, held_out = job.output.parent / "corpus", job.output.parent / "held"
+    held_out.mkdir()
+    shutil.copy(pictures / "0.png", held_out)
+    files = footage_of([Source(path=pictures, sizes=(1.0,))])
+    amount = CorpusSettings(clips=32, crop=32)
+    made = make_corpus(files, folder, DegradeSettings(frames="2-3", codecs="mjpeg:1"), amount)
+    asked = replace(job, corpora=(folder,), held_out=(Source(path=held_out),))
+    trained = train_model(asked)
+    assert (trained.finished, trained.degraded, trained.pictures) == (True, made.clips, 8)
+    assert trained.held_out == 2 * len(CRFS)
+    log = json.loads((asked.output / "log.json").read_text())
+    assert log["asked"]["corpora"] == [str(folder)]
+    with pytest.raises(ValueError, match="corpora need something held out"):
+        train_model(replace(asked, output=job.output / "other", held_out=()))
 
 
 def test_it_leaves_weights_a_log_and_a_curve(job: Job) -> None:

@@ -120,6 +120,26 @@ def test_what_is_held_out_is_measured_and_every_step_told(patches: Patches, pair
     assert [moment.rate for moment in state.history] == [SCHEDULE.rate_at(2), SCHEDULE.rate_at(5)]
 
 
+def test_patience_ends_it_with_the_weights_that_were_best_also_after_an_interruption(
+    patches: Patches, tmp_path: Path
+) -> None:
+    schedule = replace(SCHEDULE, steps=20, every=1, patience=2)
+    scores = {1: 30.0, 2: 31.0, 3: 30.5, 4: 31.0}
+    measured: list[dict[str, np.ndarray]] = []
+
+    def validate(average: Network) -> float:
+        measured.append(average.tensors())
+        return scores[len(measured)]
+
+    steps = iter([False, False, False, True])  # after the third, which was no better
+    run = partial(train, network(), patches, schedule, checkpoint=tmp_path / "c.pt", validate=validate)
+    run(stop=lambda: next(steps))
+    state = run()
+    assert (state.step, [moment.psnr for moment in state.history]) == (4, list(scores.values()))
+    assert all(np.array_equal(tensor, measured[1][name]) for name, tensor in state.result.tensors().items())
+    assert run().step == 4
+
+
 def test_a_loss_that_is_not_finite_ends_training(pairs: list[Pair], tmp_path: Path) -> None:
     broken = cut([replace(each, small=np.full_like(each.small, np.nan)) for each in pairs], SCHEDULE)
     with pytest.raises(TrainingError, match="loss is nan at step 0"):

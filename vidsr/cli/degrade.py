@@ -28,7 +28,7 @@ _CLIP = {
     "first_share": ("PART", "how often a training takes the first frame of a clip; changes nothing here"),
     "seed": ("N", "decides every draw"),
 }
-_CAMERA = {
+CAMERA = {
     "blur_share": ("PART", "how often it is blurred"),
     "blur": ("S-S", "sigma in full-size pixels"),
     "kernels": ("NAME:N,...", "how it is reduced"),
@@ -39,7 +39,7 @@ _CAMERA = {
     "sharpen_share": ("PART", "how often it is sharpened"),
     "sharpen": ("A-A", "how much"),
 }
-_CODEC = {
+CODEC = {
     "codec_share": ("PART", "how often it is encoded"),
     "codecs": ("NAME:N,...", "with what"),
     "x264_crf": ("N-N", "CRF of x264"),
@@ -57,7 +57,7 @@ def add(commands: Commands) -> None:
     parser = commands.add_parser("degrade", help=text, description=_EXAMPLE, formatter_class=Help)
     parser.add_argument("source", metavar="SOURCE", type=Path, help="a video or a picture")
     parser.add_argument("target", metavar="TARGET", type=Path, help="the degraded clip, an .mkv (FFV1, without loss)")
-    for title, fields in (("clip", _CLIP), ("camera", _CAMERA), ("codec", _CODEC)):
+    for title, fields in (("clip", _CLIP), ("camera", CAMERA), ("codec", CODEC)):
         add_options(parser.add_argument_group(title), DegradeSettings, fields=fields)
     parser.add_argument("--overwrite", action="store_true", help="replace a target that exists")
     add_output(parser)

@@ -5,14 +5,11 @@ import dataclasses
 import json
 import logging
 import sys
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tqdm import tqdm
-from tqdm.contrib.logging import logging_redirect_tqdm
-
+from vidsr.cli.bars import training_bars
+from vidsr.cli.corpus import sizes
 from vidsr.cli.exits import STOPPED, UsageError, say
 from vidsr.cli.extras import needs
 from vidsr.cli.options import Commands, Help, add_options, add_output, settings
@@ -20,7 +17,6 @@ from vidsr.cli.stopping import Stop
 from vidsr.settings import NetworkSettings, TrainSettings
 
 if TYPE_CHECKING:
-    from vidsr.training.course import Progress
     from vidsr.training.job import Trained
 
 log = logging.getLogger(__name__)
@@ -30,6 +26,7 @@ _EXAMPLE = """Train a network on pictures and videos, or go on from one; the wei
   vidsr train photos/ --output run
   vidsr train photos/ clips/ --family fsrcnn --d 16 --s 16 --m 5 --scale 3 --output narrow
   vidsr train photos/ --start fsrcnn-x2 --scale 4 --train tail --output tail
+  vidsr train photos/ --start fsrcnn-x2 --corpus degraded --held-out more/ --output video
 
 The same command goes on where one was stopped.
 """
@@ -57,6 +54,8 @@ _TRAINING = {
     "batch": ("N", "patches in a step"),
     "held_out_share": ("PART", "share of the files to measure by, unless --held-out names some"),
     "frames": ("N", "frames taken from each video"),
+    "patience": ("N", "end after so many measurements no better than the best, with its weights"),
+    "clean_share": ("PART", "share of patches that are not degraded, where there is a corpus"),
     "every": ("N", "steps from one measurement and checkpoint to the next"),
     "seed": ("N", "decides first weights, patches and what is held out"),
     "threads": ("N", "threads; without it, one for each core"),
@@ -81,7 +80,16 @@ def add(commands: Commands) -> None:
         help="what to measure by, and not to learn from",
     )
     data.add_argument(
-        "--sizes", type=_sizes, default=(1.0, 0.7), metavar="S,S", help="sizes at which it is used (default: 1,0.7)"
+        "--sizes", type=sizes, default=(1.0, 0.7), metavar="S,S", help="sizes at which it is used (default: 1,0.7)"
+    )
+    data.add_argument(
+        "--corpus",
+        dest="corpora",
+        action="append",
+        default=[],
+        metavar="DIR",
+        type=Path,
+        help="degraded clips to learn from too, made by `vidsr corpus`; any number of times",
     )
     add_options(parser.add_argument_group("network"), NetworkSettings, fields=_NETWORK)
     add_options(parser.add_argument_group("training"), TrainSettings, fields=_TRAINING)
@@ -101,10 +109,11 @@ def run(args: argparse.Namespace) -> int:
         network=settings(NetworkSettings, args),
         settings=settings(TrainSettings, args),
         held_out=tuple(Source(path=path, sizes=(1.0,)) for path in args.held_out),
+        corpora=tuple(args.corpora),
     )
-    with Stop("a checkpoint is being written") as stop, _bar(args) as watch:
+    with Stop("a checkpoint is being written") as stop, training_bars(quiet=args.quiet) as bars:
         try:
-            trained = train_model(job, note=log.warning, watch=watch, stop=stop)
+            trained = train_model(job, note=log.warning, watch=bars.watch, stop=stop)
         except ValueError as error:  # settings that only together make no sense
             raise UsageError(str(error)) from error
     return _told(trained, args, stop)
@@ -125,9 +134,11 @@ def _told(trained: "Trained", args: argparse.Namespace, stop: Stop) -> int:
 
 
 def _lines(trained: "Trained") -> list[str]:
+    degraded = f", {trained.degraded} degraded frames" if trained.degraded else ""
     skipped = f", {trained.skipped} of them too small for a patch" if trained.skipped else ""
+    given = f"{trained.pictures} pictures{degraded}{skipped}"
     lines = [
-        f"{trained.network}: {trained.step} steps in {trained.seconds:.0f} s, {trained.pictures} pictures{skipped}",
+        f"{trained.network}: {trained.step} steps in {trained.seconds:.0f} s, {given}",
         f"  patches a second: {trained.patches_s:.0f}; the loader alone: {trained.loader_patches_s:.0f}",
     ]
     if trained.psnr is not None and trained.bicubic_psnr is not None:
@@ -135,27 +146,3 @@ def _lines(trained: "Trained") -> list[str]:
         score = f"{trained.psnr:.2f} dB on {trained.held_out} held-out pictures, {gain:+.2f} dB over bicubic"
         lines.append(f"  {score}")
     return lines
-
-
-def _sizes(text: str) -> tuple[float, ...]:
-    sizes = tuple(float(size) for size in text.split(","))
-    if not all(0 < size <= 1 for size in sizes):
-        raise ValueError(text)
-    return sizes
-
-
-@contextmanager
-def _bar(args: argparse.Namespace) -> "Generator[Callable[[Progress], None]]":
-    """A bar where somebody is watching, to be told the progress."""
-    hidden = True if args.quiet else None
-    with tqdm(desc="training", unit=" steps", disable=hidden, dynamic_ncols=True) as bar, logging_redirect_tqdm():
-
-        def watch(progress: "Progress") -> None:
-            bar.total = progress.steps
-            score = {} if progress.psnr is None else {"psnr": f"{progress.psnr:.3f} dB"}
-            bar.set_postfix({"loss": f"{progress.loss:.5f}", **score}, refresh=False)
-            if not bar.n:
-                bar.initial = progress.step - 1  # what an earlier run did says nothing of the time that is left
-            bar.update(progress.step - bar.n)
-
-        yield watch

@@ -1,5 +1,6 @@
 """Where training stands, in a file from which it goes on."""
 
+import copy
 import io
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -34,9 +35,21 @@ class State:
     average: Network
     """The running average of the weights: what training is for."""
     optimizer: torch.optim.Optimizer
+    best: Network | None = None
+    """What the average was when it was measured best, where the schedule asks for that."""
     step: int = 0
     seconds: float = 0.0
     history: list[Moment] = field(default_factory=list)
+
+    @property
+    def result(self) -> Network:
+        """What training has come to."""
+        return self.best or self.average
+
+    @property
+    def scores(self) -> list[float | None]:
+        """What was measured, in dB."""
+        return [moment.psnr for moment in self.history]
 
 
 def save_state(path: Path, state: State) -> None:
@@ -46,6 +59,7 @@ def save_state(path: Path, state: State) -> None:
         "network": state.network.state_dict(),
         "average": state.average.state_dict(),
         "optimizer": state.optimizer.state_dict(),
+        "best": state.best and state.best.state_dict(),
         "step": state.step,
         "seconds": state.seconds,
         "history": [asdict(moment) for moment in state.history],
@@ -70,6 +84,9 @@ def load_state(path: Path, state: State) -> None:
         state.network.load_state_dict(content["network"])
         state.average.load_state_dict(content["average"])
         state.optimizer.load_state_dict(content["optimizer"])
+        if content["best"]:
+            state.best = copy.deepcopy(state.average)
+            state.best.load_state_dict(content["best"])
         state.step, state.seconds = int(content["step"]), float(content["seconds"])
         state.history = [Moment(**moment) for moment in content["history"]]
     except OSError as error:

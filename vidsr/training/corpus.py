@@ -20,7 +20,7 @@ from vidsr.media.landing import whole_file
 from vidsr.settings import CorpusSettings, DegradeSettings
 from vidsr.training.material import Material, survey, visit_of
 from vidsr.training.shards import CLIPS_OF_A_SHARD, VISITS_OF_A_SHARD, Frames, Made, Shard, make_shard, read_shard
-from vidsr.training.sources import Source, footage_of
+from vidsr.training.sources import Footage
 
 _LOG = "corpus.json"
 _BESIDE = 16_384  # bytes of a shard beside its pixels: names, recipes
@@ -46,7 +46,7 @@ class Corpus:
 
 
 def make_corpus(
-    sources: Sequence[Source],
+    footage: Sequence[Footage],
     folder: Path,
     degradation: DegradeSettings,
     settings: CorpusSettings = CorpusSettings(),
@@ -66,7 +66,7 @@ def make_corpus(
     if processes < 1:
         raise ValueError(f"processes must be 1 or more, not {processes}")
     of = _shards_within(settings, degradation.scale, note)
-    materials = survey(footage_of(sources), degradation, settings.crop * degradation.scale, note)
+    materials = survey(footage, degradation, settings.crop * degradation.scale, note)
     _open_folder(folder, degradation, settings, materials)
     wanted = [_shard(number, folder, degradation, settings, materials) for number in range(of)]
     there = {

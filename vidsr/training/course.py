@@ -31,6 +31,8 @@ class Course:
     stretches: list[list[Moment]] = field(default_factory=list)
     step: int = 0
     """Steps of the stretches that are done."""
+    finished: bool = False
+    """Whether the last stretch is over."""
 
     @property
     def steps(self) -> int:
@@ -68,4 +70,6 @@ class Course:
         """The stretch is over, done or stopped; whether it is done."""
         self.stretches[-1] = list(state.history)
         self.step += state.step
-        return state.step == self.plan[len(self.stretches) - 1].steps
+        over = self.plan[len(self.stretches) - 1].over(state.step, state.scores)
+        self.finished = over and len(self.stretches) == len(self.plan)
+        return over

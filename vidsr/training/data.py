@@ -1,7 +1,8 @@
 """Pairs of patches, cut from memory."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -13,6 +14,8 @@ from vidsr.model.architecture import Architecture
 from vidsr.quality.imresize import imresize
 from vidsr.quality.methods import in_bytes
 from vidsr.training.sources import Footage, Luma, read_lumas
+
+Patch = tuple[NDArray[np.float32], NDArray[np.uint8]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,10 +45,21 @@ def pair(luma: Luma, scale: int) -> Pair:
     return Pair(small=(imresize(large, 1 / scale) / 255).astype(np.float32), large=large)
 
 
+class Batches(Protocol):
+    """What a training learns from."""
+
+    skipped: int
+    """Pairs that are smaller than a patch and its halo."""
+
+    def draw(self, random: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """(batch, 1, patch + 2*halo, …) in and (batch, 1, scale*patch, …) out, both float32 in 0..1."""
+        ...
+
+
 class Patches:
     """Random batches of one patch size from pairs in memory, drawn by area, turned and mirrored in all eight ways.
 
-    `skipped` counts the pairs that are smaller than a patch and its halo. Raises TrainingError when all of them are.
+    Raises TrainingError when all pairs are smaller than a patch.
     """
 
     def __init__(self, pairs: list[Pair], architecture: Architecture, *, patch: int, batch: int) -> None:
@@ -62,12 +76,11 @@ class Patches:
         self.shares = np.cumsum(areas / areas.sum())
 
     def draw(self, random: np.random.Generator) -> tuple[Tensor, Tensor]:
-        """(batch, 1, patch + 2*halo, …) in and (batch, 1, scale*patch, …) out, both float32 in 0..1."""
-        cuts = [self._cut(random) for _ in range(self.batch)]
-        small, large = (torch.from_numpy(np.stack(planes))[:, None] for planes in zip(*cuts, strict=True))
-        return small, large.float() / 255
+        """As `Batches.draw`."""
+        return _stacked([self.cut(random) for _ in range(self.batch)])
 
-    def _cut(self, random: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    def cut(self, random: np.random.Generator) -> Patch:
+        """One patch with its halo, and what it was."""
         chosen = min(int(np.searchsorted(self.shares, random.random())), len(self.pairs) - 1)
         pair = self.pairs[chosen]
         row, column = (int(random.integers(0, length - self.outer + 1)) for length in pair.small.shape)
@@ -78,3 +91,23 @@ class Patches:
         turns, mirror = int(random.integers(4)), bool(random.integers(2))
         small, large = np.rot90(small, turns), np.rot90(large, turns)
         return (small.T, large.T) if mirror else (small, large)
+
+
+class Mixture:
+    """Batches whose patches come from several stocks, from each as often as its share says."""
+
+    def __init__(self, stocks: Sequence[tuple[Patches, float]]) -> None:
+        self.stocks = [stock for stock, _ in stocks]
+        self.skipped = sum(stock.skipped for stock in self.stocks)
+        shares = np.cumsum([share for _, share in stocks])
+        self.shares = shares / shares[-1]
+
+    def draw(self, random: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """As `Batches.draw`."""
+        chosen = np.searchsorted(self.shares, random.random(self.stocks[0].batch))
+        return _stacked([self.stocks[number].cut(random) for number in chosen])
+
+
+def _stacked(cuts: list[Patch]) -> tuple[Tensor, Tensor]:
+    small, large = (torch.from_numpy(np.stack(planes))[:, None] for planes in zip(*cuts, strict=True))
+    return small, large.float() / 255

@@ -7,23 +7,23 @@ import os
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
 
 from vidsr.errors import TrainingError
 from vidsr.media.landing import whole_file
-from vidsr.model.growing import with_mapping_layers, with_tail_kernel
 from vidsr.model.weights import Facts, Weights, save_weights
-from vidsr.model.zoo import load_model
 from vidsr.plots import learning_curve
 from vidsr.settings import NetworkSettings, TrainSettings
 from vidsr.training.course import Course, Progress
 from vidsr.training.folder import Described, checkpoint_of, curve_of, model_of, open_folder, write_log
+from vidsr.training.learner import learner_of
 from vidsr.training.lesson import Lesson, loader_speed, read_lesson
 from vidsr.training.loop import train
 from vidsr.training.network import Network
-from vidsr.training.plan import architecture_of, rescaled, stretches
+from vidsr.training.plan import stretches
 from vidsr.training.sources import Source
 
 
@@ -38,6 +38,8 @@ class Job:
     settings: TrainSettings
     held_out: tuple[Source, ...] = ()
     """What to measure by; without any, a share of the files of `sources`, which then do not teach."""
+    corpora: tuple[Path, ...] = ()
+    """Folders of degraded clips to learn from as well; what is held out is degraded, too, then."""
 
     @property
     def asked(self) -> Described:
@@ -47,6 +49,7 @@ class Job:
             **asdict(self.settings),
             "sources": [[str(source.path), *source.sizes] for source in self.sources],
             "held_out": [str(source.path) for source in self.held_out],
+            "corpora": [str(folder) for folder in self.corpora],
         }
 
 
@@ -63,6 +66,8 @@ class Trained:
     seconds: float
     pictures: int
     """Pictures to learn from: of every file, at every size."""
+    degraded: int
+    """Frames to learn from that a codec has seen."""
     skipped: int
     """Those of them that are smaller than a patch."""
     held_out: int
@@ -89,30 +94,43 @@ def train_model(
     on where one was stopped.
     Raises TrainingError, ModelError or TargetError; ValueError for settings that do not fit each other.
     """
+    read = partial(read_lesson, job.sources, job.held_out, job.settings, note, job.corpora)
+    return train_on(job, read, watch=watch, stop=stop)
+
+
+def train_on(
+    job: Job, read: Callable[[], Lesson], *, watch: Callable[[Progress], None], stop: Callable[[], bool]
+) -> Trained:
+    """The same with a lesson that is read when all else has been found in order."""
     settings = job.settings
     _require(settings)
-    torch.set_num_threads(settings.threads or len(os.sched_getaffinity(0)))
+    torch.set_num_threads(threads_of(settings))
     torch.manual_seed(settings.seed)
-    learner, fresh_tail = _network(job)
+    learner, fresh_tail = learner_of(job.network, settings)
     open_folder(job.output, job.asked)
-    lesson = read_lesson(job.sources, job.held_out, settings, note)
+    lesson = read()
     plan = stretches(settings, fresh_tail=fresh_tail)
     course = Course(folder=job.output, asked=job.asked, plan=plan, watch=watch)
     for number, schedule in enumerate(plan):
         course.begin()
         state = train(
             learner,
-            lesson.patches(learner.architecture, schedule),
+            lesson.batches(learner.architecture, schedule),
             schedule,
             checkpoint=checkpoint_of(job.output, number),
             validate=lesson.psnr if lesson.judges else None,
             tell=course.tell,
             stop=stop,
         )
-        learner = state.average
+        learner = state.result
         if not course.end(state):
             break
     return _finished(job, learner, lesson, course)
+
+
+def threads_of(settings: TrainSettings) -> int:
+    """How many threads PyTorch gets."""
+    return settings.threads or len(os.sched_getaffinity(0))
 
 
 def _require(settings: TrainSettings) -> None:
@@ -123,52 +141,23 @@ def _require(settings: TrainSettings) -> None:
         raise TrainingError("there is no C++ compiler (g++) here to be fast with; without --fast, it is not needed")
 
 
-def _network(job: Job) -> tuple[Network, bool]:
-    """What learns, and whether its tail begins anew below a body that has learnt."""
-    settings = job.settings
-    if settings.start is None:
-        if settings.train != "all":
-            raise ValueError(f"train {settings.train} needs a start, or the rest would stay as random as it begins")
-        if settings.mapping_layers is not None:
-            raise ValueError("mapping_layers changes a start; without one, m is their number")
-        if settings.tail_kernel is not None:
-            raise ValueError("tail_kernel changes a start; without one, kernel is its size")
-        return _placed(Network(architecture_of(job.network, settings.scale)), settings), False
-    if job.network != NetworkSettings():
-        raise ValueError("start brings its own network; the numbers of another cannot be given as well")
-    start = load_model(settings.start, usual_scale=settings.scale)
-    if settings.mapping_layers is not None:
-        start = with_mapping_layers(start, settings.mapping_layers)
-    if settings.tail_kernel is not None:
-        start = with_tail_kernel(start, settings.tail_kernel)
-    learner = Network(rescaled(start.architecture, settings.scale))
-    fresh_tail = learner.architecture.tail != start.architecture.tail
-    tail = f"{start.architecture.tail.name}."
-    learner.load_tensors({n: t for n, t in start.tensors.items() if not (fresh_tail and n.startswith(tail))})
-    return _placed(learner, settings), fresh_tail
-
-
-def _placed(network: Network, settings: TrainSettings) -> Network:
-    # Channels last is a third faster than the usual order.
-    return network.to(settings.device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
-
-
 def _finished(job: Job, network: Network, lesson: Lesson, course: Course) -> Trained:
     """What it came to, written down; with the weights when it reached its end."""
-    patches = lesson.patches(network.architecture, course.plan[-1])
+    batches = lesson.batches(network.architecture, course.plan[-1])
     trained = Trained(
         model=model_of(job.output),
         network=str(network.architecture),
-        finished=course.step == course.steps,
+        finished=course.finished,
         step=course.step,
         steps=course.steps,
         seconds=course.seconds,
-        pictures=len(lesson.pairs),
-        skipped=patches.skipped,
+        pictures=len(lesson.clean),
+        degraded=len(lesson.degraded),
+        skipped=batches.skipped,
         held_out=len(lesson.judges),
         psnr=course.psnr,
         bicubic_psnr=lesson.bicubic_psnr() if lesson.judges else None,
-        loader_patches_s=loader_speed(patches),
+        loader_patches_s=loader_speed(batches, job.settings.batch),
         patches_s=course.measured_steps * job.settings.batch / course.seconds if course.seconds else 0.0,
     )
     write_log(job.output, job.asked, course.stretches, {"result": {**asdict(trained), "model": str(trained.model)}})
@@ -185,6 +174,7 @@ def _facts(job: Job, trained: Trained) -> Facts:
     facts: Facts = {
         "start": job.settings.start or "random",
         "pictures": trained.pictures,
+        "degraded": trained.degraded,
         "steps": trained.steps,
         "seed": job.settings.seed,
         "seconds": round(trained.seconds),

@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -12,11 +13,13 @@ from vidsr.model.architecture import Architecture
 from vidsr.quality.imresize import imresize
 from vidsr.quality.methods import in_bytes
 from vidsr.settings import TrainSettings
-from vidsr.training.data import Pair, Patches, read_pairs
+from vidsr.training.data import Batches, Mixture, Pair, Patches, read_pairs
 from vidsr.training.loop import validation_psnr
 from vidsr.training.network import Network
+from vidsr.training.replay import read_corpus
 from vidsr.training.schedule import Schedule
 from vidsr.training.sources import Footage, Source, footage_of, held_out_of
+from vidsr.training.trials import trials_of
 
 _TRIED = 20  # batches drawn to see how fast the loader is
 
@@ -25,12 +28,24 @@ _TRIED = 20  # batches drawn to see how fast the loader is
 class Lesson:
     """Pairs to learn from and pairs that are held out, all in memory."""
 
-    pairs: list[Pair]
+    clean: list[Pair]
+    """What was only reduced."""
     judges: list[Pair]
+    degraded: list[Pair] = field(default_factory=list)
+    """What a codec has seen."""
+    clean_share: float = 0.0
+    """Of the patches, where there are degraded ones."""
 
-    def patches(self, architecture: Architecture, schedule: Schedule) -> Patches:
+    def batches(self, architecture: Architecture, schedule: Schedule) -> Batches:
         """The batches of a schedule. Raises TrainingError when no picture is as large as a patch."""
-        return Patches(self.pairs, architecture, patch=schedule.patch, batch=schedule.batch)
+
+        def patches(pairs: list[Pair]) -> Patches:
+            return Patches(pairs, architecture, patch=schedule.patch, batch=schedule.batch)
+
+        if not self.degraded:
+            return patches(self.clean)
+        stocks = [(self.degraded, 1 - self.clean_share), (self.clean, self.clean_share)]
+        return Mixture([(patches(pairs), share) for pairs, share in stocks if share])
 
     def psnr(self, network: Network) -> float:
         """Mean PSNR in dB of the network on what is held out."""
@@ -48,31 +63,44 @@ class Lesson:
 
 
 def read_lesson(
-    sources: Sequence[Source], held_out: Sequence[Source], settings: TrainSettings, note: Callable[[str], None]
+    sources: Sequence[Source],
+    held_out: Sequence[Source],
+    settings: TrainSettings,
+    note: Callable[[str], None],
+    corpora: Sequence[Path] = (),
 ) -> Lesson:
     """The pairs of the sources; without anything held out, a share of their files judges and does not teach.
 
+    With corpora, what judges is degraded as well; it must be named, for their clips may come from any file.
     Raises TrainingError when there is nothing to learn from, or nothing can be read of what is held out.
     """
     files, judges = footage_of(sources), footage_of(held_out)
+    if corpora and not judges:
+        raise ValueError("corpora need something held out that they were not made of")
     if not judges:
         files, judges = held_out_of(files, settings.held_out_share, settings.seed)
     whole = [Footage(path=file.path, sizes=(1.0,)) for file in judges]
     lesson = Lesson(
-        pairs=read_pairs(files, settings.scale, frames=settings.frames, note=note),
-        judges=read_pairs(whole, settings.scale, frames=settings.frames, note=note),
+        clean=read_pairs(files, settings.scale, frames=settings.frames, note=note),
+        judges=(
+            [trial.pair for trial in trials_of(whole, settings.scale, note=note)]
+            if corpora
+            else read_pairs(whole, settings.scale, frames=settings.frames, note=note)
+        ),
+        degraded=[pair for folder in corpora for pair in read_corpus(folder, settings.scale)],
+        clean_share=settings.clean_share,
     )
-    if not lesson.pairs:
+    if not lesson.clean:
         raise TrainingError(f"nothing to train on: none of {len(files)} files can be used")
     if judges and not lesson.judges:
         raise TrainingError(f"nothing to measure by: none of the {len(judges)} files held out can be used")
     return lesson
 
 
-def loader_speed(patches: Patches) -> float:
+def loader_speed(batches: Batches, batch: int) -> float:
     """Patches a second that the loader delivers with nothing else to do."""
     random = np.random.default_rng(0)
     began = time.perf_counter()
     for _ in range(_TRIED):
-        patches.draw(random)
-    return _TRIED * patches.batch / (time.perf_counter() - began)
+        batches.draw(random)
+    return _TRIED * batch / (time.perf_counter() - began)

@@ -16,7 +16,7 @@ from vidsr.errors import TrainingError
 from vidsr.flow import ahead
 from vidsr.metrics import psnr
 from vidsr.training.checkpoint import Moment, State, load_state, save_state
-from vidsr.training.data import Pair, Patches
+from vidsr.training.data import Batches, Pair
 from vidsr.training.network import Network
 from vidsr.training.schedule import Schedule
 
@@ -27,7 +27,7 @@ LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"l1": functional.l1_los
 
 def train(
     network: Network,
-    patches: Patches,
+    patches: Batches,
     schedule: Schedule,
     *,
     checkpoint: Path,
@@ -37,8 +37,8 @@ def train(
 ) -> State:
     """The state after the schedule, or before its end when `stop` said so; what `checkpoint` holds is not done again.
 
-    Now and then the state is saved and `validate` measures the averaged network; `tell` hears of each step and its
-    loss.
+    Now and then the state is saved and `validate` measures the averaged network; a schedule with patience ends once
+    that gets no better. `tell` hears of each step and its loss.
     Raises TrainingError when the loss is not finite or the checkpoint cannot be used, TargetError when it cannot be
     written.
     """
@@ -50,13 +50,13 @@ def train(
     began = time.monotonic() - state.seconds
     with closing(ahead(_batches(patches, schedule, state.step), BATCHES_AHEAD)) as batches:
         for small, large in batches:
+            if schedule.over(state.step, state.scores):
+                break
             if stop():
                 save_state(checkpoint, state)
                 break
             loss = LOSSES[schedule.loss](run(small.to(device)), large.to(device))
-            losses.append(loss.item())
-            if not math.isfinite(losses[-1]):
-                raise TrainingError(f"the loss is {losses[-1]} at step {state.step} of {network.architecture}")
+            losses.append(_finite(loss, state))
             _learn(state, loss, schedule)
             if state.step % schedule.every == 0 or state.step == schedule.steps:
                 state.seconds = time.monotonic() - began
@@ -79,6 +79,14 @@ def validation_psnr(network: Network, pairs: list[Pair]) -> float:
     return float(np.mean(scores))
 
 
+def _finite(loss: Tensor, state: State) -> float:
+    """Its value. Raises TrainingError when it is not finite."""
+    value = loss.item()
+    if not math.isfinite(value):
+        raise TrainingError(f"the loss is {value} at step {state.step} of {state.network.architecture}")
+    return value
+
+
 def _compiled(network: Network) -> Callable[[Tensor], Tensor]:
     """The network with its layers fused, for batches of one shape.
 
@@ -96,7 +104,7 @@ def _begun(network: Network, schedule: Schedule) -> State:
     return State(network=network, average=average, optimizer=optimizer)
 
 
-def _batches(patches: Patches, schedule: Schedule, first: int) -> Iterator[tuple[Tensor, Tensor]]:
+def _batches(patches: Batches, schedule: Schedule, first: int) -> Iterator[tuple[Tensor, Tensor]]:
     """The batch of each step from `first` on, which depends on nothing but the seed and the step."""
     return (patches.draw(np.random.default_rng((schedule.seed, step))) for step in range(first, schedule.steps))
 
@@ -116,12 +124,15 @@ def _learn(state: State, loss: Tensor, schedule: Schedule) -> None:
 
 
 def _note(state: State, schedule: Schedule, losses: list[float], validate: Callable[[Network], float] | None) -> None:
+    score = validate(state.average) if validate else None
+    if schedule.patience is not None and all(before is None or (score or 0) > before for before in state.scores):
+        state.best = copy.deepcopy(state.average)
     state.history.append(
         Moment(
             step=state.step,
             loss=float(np.mean(losses)),
             rate=schedule.rate_at(state.step - 1),
-            psnr=validate(state.average) if validate else None,
+            psnr=score,
             seconds=state.seconds,
         )
     )

@@ -45,6 +45,7 @@ def stretches(settings: TrainSettings, *, fresh_tail: bool) -> list[Schedule]:
         batch=settings.batch,
         part=settings.train,
         every=settings.every,
+        patience=settings.patience,
         compiled=settings.fast,
         mixed=settings.fast,
     )

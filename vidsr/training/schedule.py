@@ -1,6 +1,7 @@
 """How a stretch of training goes, as data."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 LOSSES = ("l1", "mse")
@@ -27,10 +28,18 @@ class Schedule:
     """Decides, with the step, which patches are drawn."""
     every: int = 1000
     """Steps from one measurement and checkpoint to the next."""
+    patience: int | None = None
+    """After how many measurements no better than the best it ends, with the weights of that one; None: never."""
     compiled: bool = False
     """Fuse the layers, which takes a C++ compiler and a minute."""
     mixed: bool = False
     """Compute in bfloat16 what it does no harm to."""
+
+    def over(self, step: int, scores: Sequence[float | None]) -> bool:
+        """Whether nothing is left to do after so many steps and those measurements."""
+        known = [score for score in scores if score is not None]
+        stale = self.patience is not None and known and len(known) - 1 - known.index(max(known)) >= self.patience
+        return step == self.steps or bool(stale)
 
     def rate_at(self, step: int) -> float:
         """The learning rate of a step: linear to `rate`, then down by a cosine to a thousandth."""
