@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+from made import tiny_weights
 from oracles import double
 
 from vidsr.engine import Engine, Plane
@@ -112,6 +113,45 @@ def test_a_map_that_was_left_early_does_not_disturb_the_next(pool: Pool, weights
     assert same(pool.map(planes(7), 8), enlarged(weights, planes(7)))
 
 
+def swapped(pool: Pool, source: list[Plane], networks: list[Weights], taken: list[Weights]) -> Iterator[Plane]:
+    """What a pool makes of planes when it is given the next network before each result.
+
+    `taken` gets the network under which each plane was taken.
+    """
+    network = networks[0]
+
+    def told() -> Iterator[Plane]:
+        for plane in source:
+            taken.append(network)
+            yield plane
+
+    results = pool.map(told(), 8)
+    for network in networks:
+        pool.swap(network)
+        yield next(results)
+    yield from results
+
+
+def test_each_plane_is_enlarged_by_the_network_under_which_it_was_taken(pool: Pool, weights: Weights) -> None:
+    networks = [weights, tiny_weights(seed=1), tiny_weights(dimensions=(4, 4, 2)), weights, tiny_weights(seed=1)]
+    source = planes(8) + planes(2, shape=(400, 300)) + planes(6)  # Ray sends large planes in another way
+    taken: list[Weights] = []
+    results = list(swapped(pool, source, networks, taken))
+    assert {id(networks[0]), id(networks[4])} <= set(map(id, taken))
+    assert same(results, [Engine(network, threads=1)(plane) for network, plane in zip(taken, source, strict=True)])
+    pool.swap(weights)
+    assert same(pool.map(source, 8), enlarged(weights, source))
+
+
+def test_a_network_of_another_scale_is_refused_and_changes_nothing(pool: Pool, weights: Weights) -> None:
+    source = planes(6)
+    results = pool.map(source, 8)
+    first = next(results)
+    with pytest.raises(ValueError, match=r"enlarges 2 times cannot take fsrcnn\(8,4,1\) x3"):
+        pool.swap(tiny_weights(scale=3))
+    assert same([first, *results], enlarged(weights, source))
+
+
 # What a Ray pool does beyond that
 
 
@@ -160,6 +200,23 @@ def test_a_worker_that_is_killed_costs_no_plane_and_no_order(crew: Pool, weights
     assert crew.quarantined == []
     assert before[0] not in pids(crew)
     assert before[1] in pids(crew)
+    assert crew.strays() == []
+
+
+@pytest.mark.parametrize("late", [0, 1, 3], ids=["at once", "a plane later", "three planes later"])
+def test_a_worker_that_is_killed_at_a_swap_costs_no_plane_and_mixes_up_no_networks(
+    crew: Pool, weights: Weights, late: int
+) -> None:
+    source, other, before = planes(14), tiny_weights(seed=1), pids(crew)
+    results, taken = crew.map(source, 8), 6  # with the third result: three handed out, three in flight
+    found = [next(results) for _ in range(3)]
+    crew.swap(other)
+    found += [next(results) for _ in range(late)]
+    os.kill(before[0], signal.SIGKILL)
+    assert same([*found, *results], enlarged(weights, source[:taken]) + enlarged(other, source[taken:]))
+    assert crew.restarts == 1
+    assert crew.quarantined == []
+    assert before[0] not in pids(crew)
     assert crew.strays() == []
 
 

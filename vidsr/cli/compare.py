@@ -12,7 +12,7 @@ from vidsr.engine import Engine
 from vidsr.model.architecture import SCALES
 from vidsr.model.zoo import load_model
 from vidsr.quality.comparison import Comparison, compare
-from vidsr.quality.crops import Part, parse_crop, side_by_side
+from vidsr.quality.crops import parse_crop, side_by_side
 from vidsr.settings import UpscaleSettings
 
 _EXAMPLE = """Say how far a video is from another of its size, by PSNR and SSIM of the luma; or draw parts of a frame:
@@ -94,17 +94,12 @@ def _line(found: Comparison) -> str:
 def _draw(args: argparse.Namespace) -> int:
     source = args.files[0]
     with png_file(args.picture, source=source, overwrite=args.overwrite) as drawing:
-        from vidsr.plots import Tile, before_after
+        from vidsr.quality.sheet import sheet_of
 
         engine = Engine(load_model(args.model, args.scale))
         label = model_label(Path(args.model).stem, engine.scale)
         rows = side_by_side(source, engine, label=label, at_s=args.at, crops=tuple(args.crops))
-        tiles = [[Tile(image=part.image, title=part.label, caption=_caption(part)) for part in row] for row in rows]
-        before_after(tiles, drawing)
+        drawing.write(sheet_of(rows))
     if args.json:
         print(json.dumps([{"crop": str(row[0].crop), "psnr": {p.label: p.psnr for p in row[:-1]}} for row in rows]))
     return 0
-
-
-def _caption(part: Part) -> str:
-    return str(part.crop) if part.psnr is None else f"{part.psnr:.2f} dB"

@@ -34,6 +34,15 @@ class Pool(Protocol):
         """
         ...
 
+    def swap(self, weights: Weights) -> None:
+        """Take another network of the same scale for every plane from now on, also in the middle of a `map`.
+
+        Planes that were taken before keep the network that they were taken under, whatever happens to their worker.
+        To be called by whoever takes the results, between two of them. Weights are checked when they are made, so
+        that nothing can be wrong with them but the scale: for another one this raises ValueError, and changes nothing.
+        """
+        ...
+
 
 class ThisProcess:
     """The pool without workers: one engine, here."""
@@ -45,7 +54,8 @@ class ThisProcess:
         self.quarantined: list[int] = []
         self.engine_s = 0.0
         (share,) = plan_cores(describe_machine(), workers=1, threads=threads)
-        self._engine = Engine(weights, threads=share.threads)
+        self._threads = share.threads
+        self._engine = Engine(weights, threads=self._threads)
 
     def map(self, planes: Iterable[Plane], depth: int) -> Iterator[Plane]:
         """As `Pool.map`, one plane at a time."""
@@ -57,6 +67,11 @@ class ThisProcess:
                 raise WorkerError(f"frame {index}: {error}", index) from error
             self.engine_s += time.perf_counter() - began
             yield result
+
+    def swap(self, weights: Weights) -> None:
+        """As `Pool.swap`."""
+        require_scale(weights, self._engine.scale)
+        self._engine = Engine(weights, threads=self._threads)
 
 
 def open_pool(
@@ -76,6 +91,12 @@ def open_pool(
     from vidsr.pool.ray_pool import RayPool
 
     return RayPool(weights, settings, fallback=fallback or partial(_repeated, scale=weights.architecture.scale))
+
+
+def require_scale(weights: Weights, scale: int) -> None:
+    """Raises ValueError when the network enlarges by another scale."""
+    if weights.architecture.scale != scale:
+        raise ValueError(f"a pool that enlarges {scale} times cannot take {weights.architecture}")
 
 
 def _repeated(plane: Plane, scale: int) -> Plane:

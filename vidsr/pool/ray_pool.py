@@ -21,6 +21,7 @@ from vidsr.engine import Plane
 from vidsr.errors import WorkerError
 from vidsr.flow import windowed
 from vidsr.model.weights import Weights
+from vidsr.pool import require_scale
 from vidsr.pool.cluster import cluster
 from vidsr.pool.worker import Place, Worker
 from vidsr.settings import PoolSettings
@@ -49,6 +50,8 @@ class _Seat:
     share: Share
     actor: ActorHandle[Worker]
     place: Place
+    weights: Weights
+    """The network that it has once it has done all that was sent to it."""
     on_trial: bool = False
     """Whether it works at a plane at which a worker died: that one alone, so that no other can be taken for it."""
 
@@ -58,6 +61,7 @@ class _Job:
     index: int
     plane: Plane  # kept until the result is here, to be sent again
     depth: int
+    weights: Weights  # under which it was taken
     seat: _Seat
     result: "ray.ObjectRef[tuple[Plane, float]]" = field(init=False)  # from the moment it is sent
     deaths: int = 0
@@ -110,6 +114,11 @@ class RayPool:
             seat.on_trial = False
         return windowed(partial(self._submit, depth=depth), self._collect, enumerate(planes), self.workers * DEPTH)
 
+    def swap(self, weights: Weights) -> None:
+        """As `Pool.swap`: each worker gets the network together with the first plane that was taken under it."""
+        require_scale(weights, self._weights.architecture.scale)
+        self._weights = weights
+
     def strays(self) -> list[int]:
         """The threads of all workers that may run outside their cores."""
         found: list[list[int]] = ray.get([seat.actor.strays.remote() for seat in self._seats], timeout=START_S)
@@ -119,7 +128,7 @@ class RayPool:
         index, plane = item
         seat = min(self._seats, key=lambda seat: sum(job.seat is seat for job in self._flight))
         plane = np.asanyarray(plane, order="C")  # in one piece a plane is shared with the worker, not copied
-        job = _Job(index=index, plane=plane, depth=depth, seat=seat)
+        job = _Job(index=index, plane=plane, depth=depth, weights=self._weights, seat=seat)
         self._flight.append(job)
         if not seat.on_trial:
             _send(job)
@@ -166,6 +175,7 @@ class RayPool:
             seat.actor = self._actor()
             (seat.place,) = ray.get([seat.actor.place.remote()], timeout=START_S)
             ray.get(seat.actor.start.remote(self._weights, seat.share), timeout=START_S)
+            seat.weights = self._weights
         except _LOST:
             self._replace(culprit, "died before it began")
         except ray.exceptions.RayError as error:
@@ -196,10 +206,10 @@ class RayPool:
                 for node, machine in machines.items()
             }
             seats = [
-                _Seat(share=next(plans[place.node]), actor=actor, place=place)
+                _Seat(share=next(plans[place.node]), actor=actor, place=place, weights=self._weights)
                 for actor, place in zip(actors, places, strict=True)
             ]
-            ray.get([seat.actor.start.remote(self._weights, seat.share) for seat in seats], timeout=START_S)
+            ray.get([seat.actor.start.remote(seat.weights, seat.share) for seat in seats], timeout=START_S)
         except ray.exceptions.RayTaskError as error:
             raise WorkerError(f"a worker does not start: {error.cause}") from error
         except ray.exceptions.RayError as error:
@@ -233,7 +243,11 @@ class RayPool:
 
 
 def _send(job: _Job) -> None:
-    job.result = job.seat.actor.enlarge.remote(job.plane, job.depth)
+    """An actor works in the order in which it is sent to: the plane finds the network that it was taken under."""
+    seat = job.seat
+    other = None if seat.weights is job.weights else job.weights
+    job.result = seat.actor.enlarge.remote(job.plane, job.depth, other)
+    seat.weights = job.weights
 
 
 def _first_line(error: Exception) -> str:

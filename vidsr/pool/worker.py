@@ -30,18 +30,20 @@ class Worker:
     def start(self, weights: Weights, share: Share) -> None:
         """Make the engine on its cores. The mask comes first: OpenVINO keeps the one it finds at first use."""
         confine(share.cpus)
-        self._cpus, self._checked = share.cpus, False
+        self._share, self._checked = share, False
         self._engine = Engine(weights, threads=share.threads)
 
-    def enlarge(self, plane: Plane, depth: int) -> tuple[Plane, float]:
-        """The enlarged plane and the seconds it took."""
+    def enlarge(self, plane: Plane, depth: int, other: Weights | None) -> tuple[Plane, float]:
+        """The enlarged plane and the seconds it took; `other` is the network to take from this plane on."""
         began = time.perf_counter()
+        if other:
+            self.start(other, self._share)
         result = self._engine(plane, depth)
         if not self._checked:
-            confine(self._cpus)  # OpenVINO starts its threads with the first plane: none of them strays
+            confine(self._share.cpus)  # OpenVINO starts its threads with the first plane: none of them strays
             self._checked = True
         return result, time.perf_counter() - began
 
     def strays(self) -> list[int]:
         """The threads of this process that may run outside its cores; none, or the plan is not held."""
-        return stray_threads(self._cpus)
+        return stray_threads(self._share.cpus)

@@ -21,7 +21,7 @@ Picture = NDArray[np.uint8]
 """(H, W, 3) RGB."""
 
 _COUNT = 3
-_WIDEST = 160  # pixels
+_WIDEST, _NARROW = 160, 80  # pixels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,17 +88,52 @@ def side_by_side(
 
 def richest(luma: Luma, count: int = _COUNT) -> list[Crop]:
     """The parts with the most detail, as `side_by_side` says, a third of the picture wide and high at the most."""
+    width, height = size = _part_size(luma, _WIDEST)
+    return _apart(_sums(_detail(luma), width, height), size, count)
+
+
+def most_gained(original: Luma, before: Luma, after: Luma) -> list[Crop]:
+    """The parts in which `after` is nearest to the original, counted from `before`, by the sum of squared errors.
+
+    They do not overlap, and each has more detail than half of all parts that there are: none is flat.
+    """
+    width, height = size = _part_size(original, _NARROW)
+    levels = original.astype(np.int64)
+    gain: NDArray[np.int64] = (levels - before) ** 2 - (levels - after) ** 2
+    detail = _sums(_detail(original), width, height)
+    sums = np.where(detail >= np.median(detail), _sums(gain, width, height), -np.inf)
+    return _apart(sums, size, _COUNT)
+
+
+def _part_size(luma: Luma, widest: int) -> tuple[int, int]:
     height, width = luma.shape
-    w = max(1, min(_WIDEST, width // 3))
-    h = max(1, min(2 * w // 3, height // 3))
+    w = max(1, min(widest, width // 3))
+    return w, max(1, min(2 * w // 3, height // 3))
+
+
+def _detail(luma: Luma) -> NDArray[np.int64]:
     levels = luma.astype(np.int64)
-    detail = np.abs(np.diff(levels, axis=0, append=levels[-1:])) + np.abs(np.diff(levels, append=levels[:, -1:]))
-    sums = np.pad(detail, ((1, 0), (1, 0))).cumsum(axis=0).cumsum(axis=1)
-    left = sums[h:, w:] - sums[:-h, w:] - sums[h:, :-w] + sums[:-h, :-w]  # what may still be chosen
+    detail: NDArray[np.int64] = np.abs(np.diff(levels, axis=0, append=levels[-1:]))
+    return detail + np.abs(np.diff(levels, append=levels[:, -1:]))
+
+
+def _sums(values: NDArray[np.int64], width: int, height: int) -> NDArray[np.float64]:
+    """The sum over each part of that size, at the place of its upper left pixel."""
+    sums = np.pad(values, ((1, 0), (1, 0))).cumsum(axis=0).cumsum(axis=1)
+    parts: NDArray[np.int64] = (
+        sums[height:, width:] - sums[:-height, width:] - sums[height:, :-width] + sums[:-height, :-width]
+    )
+    return parts.astype(np.float64)
+
+
+def _apart(sums: NDArray[np.float64], size: tuple[int, int], count: int) -> list[Crop]:
+    """The parts with the largest sums that do not overlap, the largest first; none with a sum of minus infinity."""
+    w, h = size
+    left = sums.copy()
     crops: list[Crop] = []
-    while len(crops) < count and left.max() >= 0:
+    while len(crops) < count and left.max() > -np.inf:
         y, x = (int(place) for place in np.unravel_index(left.argmax(), left.shape))
-        left[max(0, y - h + 1) : y + h, max(0, x - w + 1) : x + w] = -1
+        left[max(0, y - h + 1) : y + h, max(0, x - w + 1) : x + w] = -np.inf
         crops.append(Crop(width=w, height=h, left=x, top=y))
     return crops
 

@@ -1,0 +1,175 @@
+"""The report of a fine-tuning: whole in itself, right in its numbers, and not to be fooled by names."""
+
+from base64 import b64decode
+from html.parser import HTMLParser
+from io import BytesIO
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from vidsr.quality.measured import Measured
+from vidsr.quality.page import Page, html_of
+
+GAINS = {  # of the start and of the tuned network
+    ("a", "none"): (1.0, 1.5),
+    ("a", "crf 28"): (0.5, 0.75),
+    ("b", "none"): (2.0, 1.0),
+    ("b", "crf 28"): (0.25, -0.5),
+    ("c", "none"): (-0.25, -0.125),
+    ("c", "crf 28"): (0.0, 3.0),
+}
+VOID = {"meta", "img"}
+
+
+class Parsed(HTMLParser):
+    """The elements of a page; an element that is closed where it was not opened is a failure."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.sources: list[str] = []
+        self.names: set[str] = set()
+        self.tables: list[list[list[str]]] = []
+        self.marked: dict[str, list[str]] = {}
+        self.text = ""
+        self._open: list[str] = []
+        self.feed(text)
+        self.close()
+        assert self._open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.names |= {name for name, _ in attrs}
+        self.sources += [value or "" for name, value in attrs if name in ("src", "href")]
+        if tag not in VOID:
+            self._open.append(tag)
+        if tag == "table":
+            self.tables.append([])
+        elif tag == "tr":
+            self.tables[-1].append([])
+        elif tag in ("th", "td"):
+            self.tables[-1][-1].append("")
+            self._kind = dict(attrs).get("class") or ""
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+        if tag == "td":
+            self.marked.setdefault(self._kind, []).append(self.tables[-1][-1][-1])
+
+    def handle_data(self, data: str) -> None:
+        if {"th", "td"} & set(self._open):
+            self.tables[-1][-1][-1] += f" {data}" if self._open[-1] == "small" else data
+        if "style" not in self._open:
+            self.text += data
+
+
+def png(level: int) -> bytes:
+    file = BytesIO()
+    Image.fromarray(np.full((4, 6), level, np.uint8)).save(file, "PNG")
+    return file.getvalue()
+
+
+def rows(*, collection: str = "set", prefix: str = "") -> list[Measured]:
+    found = []
+    for (clip, given), (start, tuned) in GAINS.items():
+        for method, gain in {"bicubic": -0.5, "lanczos": 0.0, "start": start, "tuned": tuned}.items():
+            scores = {"psnr": 30 + gain, "ssim": 0.9, "gain": gain, "worst": gain}
+            row = Measured(collection=collection, name=prefix + clip, scale=2, input=given, method=method, **scores)
+            found.append(row)
+    return found
+
+
+def page(measured: list[Measured], *, text: str = "as it should be", good: bool = True) -> Page:
+    return Page(
+        title=f"title {text}",
+        verdict=f"verdict {text}",
+        good=good,
+        facts={f"fact {text}": f"value {text}"},
+        rows=measured,
+        start="start",
+        tuned="tuned",
+        curve=png(1),
+        crops=[(f"crop {text}", png(2)), ("another", png(3))],
+        notes=[f"note {text}"],
+    )
+
+
+def test_the_page_is_whole_in_itself_and_asks_for_nothing() -> None:
+    text = html_of(page(rows()))
+    parsed = Parsed(text)
+    assert "://" not in text
+    assert "url(" not in text
+    assert "@import" not in text
+    assert not {"script", "link", "iframe", "object"} & set(parsed.tags)
+    pictures = [b64decode(source.removeprefix("data:image/png;base64,"), validate=True) for source in parsed.sources]
+    assert pictures == [png(1), png(2), png(3)]
+
+
+def test_the_verdict_comes_first_and_everything_else_is_there() -> None:
+    parsed = Parsed(html_of(page(rows())))
+    window, first, *_ = [line for line in parsed.text.splitlines() if line]
+    assert (window, first) == ("title as it should be", "verdict as it should be")
+    for part in ("fact", "value", "crop", "note"):
+        assert f"{part} as it should be" in parsed.text
+
+
+def test_the_first_table_has_the_mean_gain_by_input() -> None:
+    by_input, _ = Parsed(html_of(page(rows()))).tables
+    assert by_input == [
+        ["input", "Lanczos, PSNR-Y", "start", "tuned", "difference"],
+        ["none", "30.00", "+0.92", "+0.79", "−0.12"],
+        ["crf 28", "30.00", "+0.25", "+1.08", "+0.83"],
+    ]
+
+
+def test_the_second_table_has_every_clip_the_worst_first_and_marks_what_is_below() -> None:
+    parsed = Parsed(html_of(page(rows())))
+    assert parsed.tables[1] == [
+        ["clip", "none", "crf 28", "mean difference"],
+        ["b", "+1.00 +2.00 below start", "−0.50 +0.25 below Lanczos", "−0.88"],
+        ["a", "+1.50 +1.00", "+0.75 +0.50", "+0.38"],
+        ["c", "−0.12 −0.25 below Lanczos", "+3.00 +0.00", "+1.56"],
+    ]
+    assert parsed.marked["worse"] == ["+1.00 +2.00 below start"]
+    assert parsed.marked["bad"] == ["−0.12", "−0.50 +0.25 below Lanczos", "−0.88", "−0.12 −0.25 below Lanczos"]
+
+
+def test_clips_of_one_name_in_two_collections_are_kept_apart() -> None:
+    parsed = Parsed(html_of(page(rows(collection="north") + rows(collection="south"))))
+    heads = [line[0] for line in parsed.tables[1][1:]]
+    assert heads == ["north/b", "south/b", "north/a", "south/a", "north/c", "south/c"]
+
+
+@pytest.mark.parametrize("good", [True, False])
+def test_the_colour_of_the_verdict_is_that_of_its_kind(good: bool) -> None:
+    assert f'<header class="{"good" if good else "bad"}">' in html_of(page(rows(), good=good))
+
+
+def test_names_do_not_become_elements_or_attributes() -> None:
+    hostile = """</td></title><script>alert(1)</script><img src="https://x.y/z" onerror='f()'>&amp;" onload="f()"""
+    clean, parsed = Parsed(html_of(page(rows()))), Parsed(html_of(page(rows(prefix=hostile), text=hostile)))
+    assert parsed.tags == clean.tags
+    assert parsed.names == clean.names
+    assert [line[0] for line in parsed.tables[1][1:]] == [hostile + clip for clip in "bac"]
+    assert parsed.text.count(hostile) == 7 + 3  # title twice, verdict, fact and its value, caption, note; three clips
+
+
+def test_a_file_name_that_is_no_text_does_not_stop_the_page() -> None:
+    name = b"caf\xe9-".decode(errors="surrogateescape")
+    parsed = Parsed(html_of(page(rows(prefix=name), text=name)).encode().decode())
+    assert [line[0] for line in parsed.tables[1][1:]] == ["caf?-b", "caf?-a", "caf?-c"]
+
+
+def test_what_has_nothing_to_show_has_no_heading() -> None:
+    bare = Page(
+        title="t", verdict="v", good=True, facts={}, rows=rows(), start="start", tuned="tuned",
+        curve=png(1), crops=[], notes=[],
+    )  # fmt: skip
+    assert Parsed(html_of(bare)).tags.count("h2") == 3
+
+
+def test_a_clip_that_was_not_measured_in_every_way_is_an_error() -> None:
+    measured = [row for row in rows() if (row.name, row.input, row.method) != ("b", "none", "tuned")]
+    with pytest.raises(ValueError, match="at least one"):
+        html_of(page(measured))
