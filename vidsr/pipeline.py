@@ -1,12 +1,15 @@
 """The main job: read, enlarge, write."""
 
+import logging
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from vidsr.choice import AUTO, choose
 from vidsr.engine import Plane
 from vidsr.errors import TargetError
 from vidsr.flow import ahead
@@ -18,11 +21,13 @@ from vidsr.media.reader import Reader
 from vidsr.media.scale import Merger, enlarge_plain, require_room
 from vidsr.media.writer import Writer
 from vidsr.model.weights import Weights
-from vidsr.model.zoo import load_model
+from vidsr.model.zoo import load_model, model_names
 from vidsr.pool import Pool, ThisProcess, open_pool
 from vidsr.report import Report, Stage
 from vidsr.settings import EncodeSettings, PoolSettings, UpscaleSettings
 from vidsr.sizes import Size, expected_frames, target_size, usual_scale
+
+log = logging.getLogger(__name__)
 
 FRAMES_AHEAD = 4  # decoded while others are enlarged; each is a whole picture in memory
 
@@ -52,14 +57,15 @@ def upscale(
     if picture_codec_for(target):
         return _upscale_picture(source, target, settings)
     with _opened(source, target, settings) as reader:
-        weights = _weights(settings, reader.info)
+        network = _network(settings, reader.info)
+        weights = network.weights
         size = target_size(settings, reader.info, weights.architecture.scale)
         with Writer(target, reader, size=size, encode=encode, overwrite=settings.overwrite) as writer:
             run = _Run(reader, writer, settings, note)
             fallback = partial(enlarge_plain, scale=weights.architecture.scale)
             with open_pool(weights, pool, fallback=fallback) as workers:
                 run.through(workers, size, progress, stop)
-            return run.report(workers, size, weights)
+            return run.report(workers, size, network)
 
 
 def enlarge(frames: Iterable[Frame], pool: Pool, depth: int) -> Iterator[tuple[Frame, Plane]]:
@@ -109,7 +115,7 @@ class _Run:
         with self._busy("write"):
             self._writer.finish()
 
-    def report(self, pool: Pool, size: Size, weights: Weights) -> Report:
+    def report(self, pool: Pool, size: Size, network: "_Network") -> Report:
         """What it came to."""
         seconds = time.perf_counter() - self._began
         copies = self._writer.copies
@@ -120,7 +126,8 @@ class _Run:
         return Report(
             source=self._reader.path,
             target=self._writer.target,
-            model=str(weights.architecture),
+            model=str(network.weights.architecture),
+            weights=network.name,
             size=size,
             frames_read=self._read,
             frames_enlarged=self._enlarged - len(pool.quarantined),
@@ -195,12 +202,12 @@ def _upscale_picture(source: Path, target: Path, settings: UpscaleSettings) -> R
     with Reader(source, upright=True, max_megapixels=settings.max_megapixels) as reader:
         if not reader.info.still:
             raise TargetError(f"{target}: holds one picture, and {source} is a video")
-        weights = _weights(settings, reader.info)
-        size = target_size(settings, reader.info, weights.architecture.scale)
+        network = _network(settings, reader.info)
+        size = target_size(settings, reader.info, network.weights.architecture.scale)
         require_room(size, reader.info.working_format)
         landing = Landing(target, source=source, overwrite=settings.overwrite)
         try:
-            ((frame, luma),) = enlarge([reader.first], ThisProcess(weights), reader.info.depth)
+            ((frame, luma),) = enlarge([reader.first], ThisProcess(network.weights), reader.info.depth)
             merger = Merger()
             write_picture(landing, merger.fit(merger.merge(frame.picture, luma), size))
         finally:
@@ -209,7 +216,8 @@ def _upscale_picture(source: Path, target: Path, settings: UpscaleSettings) -> R
         return Report(
             source=source,
             target=target,
-            model=str(weights.architecture),
+            model=str(network.weights.architecture),
+            weights=network.name,
             size=size,
             frames_read=1,
             frames_enlarged=1,
@@ -233,8 +241,22 @@ def _opened(source: Path, target: Path, settings: UpscaleSettings) -> Reader:
     )
 
 
-def _weights(settings: UpscaleSettings, info: VideoInfo) -> Weights:
-    return load_model(settings.model, settings.scale, usual_scale=usual_scale(settings, info))
+@dataclass(frozen=True, kw_only=True)
+class _Network:
+    """Weights, and what the report calls them."""
+
+    weights: Weights
+    name: str
+
+
+def _network(settings: UpscaleSettings, info: VideoInfo) -> _Network:
+    """The one that was named, or the one that suits the source."""
+    scale = usual_scale(settings, info)
+    if settings.model != AUTO:
+        return _Network(weights=load_model(settings.model, settings.scale, usual_scale=scale), name=settings.model)
+    choice = choose(info.compression, still=info.still, scale=settings.scale or scale, names=model_names())
+    log.info("%s: %s", info.path, choice)
+    return _Network(weights=load_model(choice.model), name=str(choice))
 
 
 def _by(size: Size) -> str:

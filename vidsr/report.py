@@ -22,6 +22,9 @@ class Report:
     source: Path
     target: Path
     model: str
+    """The network, as its layers are called."""
+    weights: str
+    """Their name or file; where the source chose them, with the reason."""
     size: tuple[int, int]
     """(width, height) of the result."""
     frames_read: int
@@ -54,6 +57,7 @@ class Report:
             f"{self.target}: {self.frames_written} frames, {width}x{height}, {self.seconds:.1f} s, {self.fps:.1f} fps",
             f"  frames: {self.frames_read} read, {self.frames_enlarged} enlarged, {self.frames_written} written",
         ]
+        text.append(f"  network: {self.weights}")
         if self.stages:
             text.append("  stages: " + ", ".join(f"{name} {stage}" for name, stage in self.stages.items()))
         if self.copied:

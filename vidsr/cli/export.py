@@ -18,7 +18,7 @@ from vidsr.exchange.checking import Run, check_same
 from vidsr.exchange.notes import notes
 from vidsr.media.landing import whole_file
 from vidsr.model.weights import Weights
-from vidsr.model.zoo import load_model, model_names
+from vidsr.model.zoo import load_model, model_path
 
 _EXAMPLE = """Write a network as a file that other tools read.
 
@@ -70,7 +70,7 @@ def add(commands: Commands) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write the file, or both."""
     weights, form = load_model(args.model), FORMS[args.to]
-    name = _name(args.model, weights.architecture.scale)
+    name = model_path(args.model, weights.architecture.scale).stem
     target = args.target or Path(name + form.suffix)
     if target.suffix != form.suffix:
         raise UsageError(f"{target}: the name of what --to {args.to} writes ends in {form.suffix}")
@@ -90,12 +90,6 @@ def run(args: argparse.Namespace) -> int:
         agreement = f"within {distance:.2f} grey levels of the engine, which rounds"
         print(f"{target}: {weights.architecture}, {size / 1000:.0f} kB, {agreement}", file=sys.stderr)
     return 0
-
-
-def _name(model: str, scale: int) -> str:
-    if model.endswith(".npz"):
-        return Path(model).stem
-    return model if model in model_names() else f"{model}-x{scale}"
 
 
 def _onnx(weights: Weights, about: dict[str, str]) -> Exported:

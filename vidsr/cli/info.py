@@ -8,12 +8,14 @@ from importlib.metadata import version
 from pathlib import Path
 
 import vidsr
+from vidsr.choice import choose
 from vidsr.cli.options import Commands, Help, add_output
 from vidsr.cores import cpu_name, describe_machine, plan_cores
 from vidsr.media.reader import Reader
+from vidsr.model.architecture import SCALES
 from vidsr.model.zoo import load_model, model_names
 
-_EXAMPLE = """Say what runs here, and on which cores; or what is in a file. For bug reports.
+_EXAMPLE = """Say what runs here, and on which cores; or what is in a file, and which network it would get.
 
   vidsr info
   vidsr info holiday.mp4
@@ -43,7 +45,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _of_file(source: Path) -> dict[str, object]:
     with Reader(source) as reader:
-        return dataclasses.asdict(reader.info)
+        info = reader.info
+    choice = choose(info.compression, still=info.still, scale=SCALES[0], names=model_names())
+    return {**dataclasses.asdict(info), "model": str(choice)}
 
 
 def _of_machine() -> dict[str, object]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NoReturn, TypeAlias, TypeVar, get_args, get_type_hints
 
 from vidsr.cli.exits import UsageError
+from vidsr.model.zoo import full_name
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -77,7 +78,7 @@ def add_output(parser: Parser) -> None:
 
 def model_label(model: str, scale: int) -> str:
     """What a network is called where several stand side by side: with its scale, a file by its path."""
-    return model if model.endswith((".npz", f"-x{scale}")) else f"{model}-x{scale}"
+    return model if model.endswith(".npz") else full_name(model, scale)
 
 
 def seconds(text: str) -> float:

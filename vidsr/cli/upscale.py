@@ -36,7 +36,10 @@ _EXAMPLE = """Enlarge a video with a small neural network; sound, subtitles and 
   vidsr upscale --to 1080p --codec libx265 old/*.avi new/
 """
 _PICTURE = {
-    "model": ("NAME", "a name of the zoo (see `vidsr info`) or an .npz file"),
+    "model": (
+        "NAME",
+        "a name of the zoo (see `vidsr models`), an .npz file, or auto: by how the source is compressed",
+    ),
     "scale": ("N", "2, 3 or 4; without it, what the model or --to asks for"),
     "to": ("SIZE", "exact size after the network: 1080p, or 1920x1080"),
     "start_s": ("TIME", "begin there: seconds, or H:MM:SS"),

@@ -9,6 +9,7 @@ from av.container import InputContainer
 from av.stream import Discard, Disposition, Stream
 from av.video.stream import VideoStream
 
+from vidsr.media.compression import Compression
 from vidsr.media.formats import depth_of
 from vidsr.media.frame import StreamInfo, VideoInfo
 from vidsr.media.opening import is_still
@@ -41,6 +42,7 @@ def described(
     matrix: tuple[int, ...] | None,
     on_its_side: bool,
     interlaced: bool,
+    compression: Compression,
 ) -> VideoInfo:
     """The facts of a source; `stored` is its first picture as decoded, `worked` the same as it is worked on.
 
@@ -63,6 +65,7 @@ def described(
         matrix=matrix,
         interlaced=interlaced,
         still=is_still(container),
+        compression=compression,
         video=_stream_info(video),
         others=tuple(_stream_info(stream) for stream in streams_beside(container, video)),
         chapters=len(container.chapters()),

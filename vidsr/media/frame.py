@@ -10,6 +10,7 @@ from av.sidedata.sidedata import SideData
 from av.sidedata.sidedata import Type as SideDataType
 from av.stream import Stream
 
+from vidsr.media.compression import Compression
 from vidsr.media.formats import Plane
 
 SidePacket: TypeAlias = "Packet[Stream]"  # quoted: PyAV's packets take a parameter in its stubs alone
@@ -69,6 +70,7 @@ class VideoInfo:
     interlaced: bool
     still: bool
     """Whether it is a picture file."""
+    compression: Compression
     video: StreamInfo
     others: tuple[StreamInfo, ...]
     """The streams beside the video."""

@@ -13,6 +13,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from vidsr.errors import SourceError
+from vidsr.media.compression import EXPORT, Compression, compression
 from vidsr.media.describing import codec_name, described, first_video, frame_rate, streams_beside
 from vidsr.media.filters import CHROMA_LEFT, DEINTERLACE, Filter, filtered
 from vidsr.media.formats import luma_of
@@ -59,6 +60,8 @@ class Reader:
         self.path = path
         self.concealed = 0
         self.packets = 0
+        self._first_bytes = 0
+        self._compression: Compression | None = None
         self.broken_off: str | None = None
         self._container = open_source(path)
         try:
@@ -116,7 +119,7 @@ class Reader:
             size = f"{context.width}x{context.height}"
             raise SourceError(f"{self.path}: {size} is above {max_megapixels:g} megapixels (see --max-megapixels)")
         most = int(max_megapixels * 1e6) + 64 * context.height  # FFmpeg counts rows in whole steps of 64 pixels
-        context.options = {"max_pixels": str(most)}  # holds for later sizes too
+        context.options = {"max_pixels": str(most), **EXPORT}  # holds for later sizes too
         context.thread_type = "AUTO"
 
     def _cut(self, start_s: float | None, end_s: float | None) -> Span:
@@ -138,6 +141,7 @@ class Reader:
         if first is None:
             size = "" if self.video.codec_context.width else ": it is damaged, or far too large"
             raise SourceError(f"{self.path}: no picture can be decoded" + (size or (" there" if start else "")))
+        assert self._compression  # there since the first picture
         matrix = display_matrix(first)
         turn = upright_filters(matrix) if matrix and upright else ()
         try:
@@ -158,6 +162,7 @@ class Reader:
             matrix=None if turn else matrix,
             on_its_side=bool(matrix and turn and lies_on_its_side(matrix)),
             interlaced=first.interlaced_frame and not deinterlace,
+            compression=self._compression,
         )
         return chain([self.first], frames)
 
@@ -177,6 +182,7 @@ class Reader:
                     break
                 elif packet.size or packet.dts is None:  # Theora's empty ones repeat a picture
                     self.packets += packet.size > 0
+                    self._first_bytes = self._first_bytes or packet.size
                     yield from self._pictures(packet)
             else:
                 self._notice_early_end()
@@ -199,12 +205,15 @@ class Reader:
     def _pictures(self, packet: "SidePacket | None") -> list[VideoFrame]:
         """What the decoder makes of a packet, or has left when there is none; a damaged one is counted."""
         try:
-            return self.video.decode(packet)
+            pictures = self.video.decode(packet)
         except av.EOFError:  # it has been emptied
             return []
         except av.FFmpegError:
             self.concealed += 1
             return []
+        if pictures and self._compression is None:
+            self._compression = compression(self.video, pictures[0], self._first_bytes)
+        return pictures
 
     def _within(self, pictures: Iterator[VideoFrame]) -> Iterator[VideoFrame]:
         """The pictures between start and end, on the new time line."""

@@ -50,8 +50,8 @@ class EncodeSettings:
 class UpscaleSettings:
     """What becomes of the picture."""
 
-    model: str = "fsrcnn-narrow"
-    """A name of the zoo, with or without its scale, or the path of a weight file."""
+    model: str = "auto"
+    """A name of the zoo, with or without its scale, or the path of a weight file; "auto" chooses by the source."""
     scale: int | None = None
     """2, 3 or 4; None takes the model's own, or 2 where it has several."""
     to: str | None = None

@@ -6,11 +6,18 @@ from vidsr.errors import ModelError
 from vidsr.model.weights import Weights, load_weights
 
 _FOLDER = Path(__file__).parent
+_VIDEO = "-video"  # behind the scale, of weights trained on what codecs leave
 
 
 def model_names() -> list[str]:
-    """The names of the zoo, sorted: `fsrcnn-x2` and so on."""
+    """The names of the zoo, sorted: `fsrcnn-x2`, `fsrcnn-x2-video` and so on."""
     return sorted(path.stem for path in _FOLDER.glob("*.npz"))
+
+
+def full_name(model: str, scale: int) -> str:
+    """The name with its scale: `fsrcnn-x3` of `fsrcnn` at 3, `fsrcnn-x3-video` of `fsrcnn-video`."""
+    base = model.removesuffix(_VIDEO)
+    return model if base.endswith(f"-x{scale}") else f"{base}-x{scale}{model[len(base) :]}"
 
 
 def load_model(model: str, scale: int | None = None, *, usual_scale: int = 2) -> Weights:
@@ -29,7 +36,7 @@ def model_path(model: str, scale: int = 2) -> Path:
     """The file of a name of the zoo, with or without its scale, or the file itself. Raises ModelError without one."""
     if model.endswith(".npz"):
         return Path(model)
-    for name in (model, f"{model}-x{scale}"):
+    for name in (model, full_name(model, scale)):
         if name in model_names():
             return _FOLDER / f"{name}.npz"
     raise ModelError(f"no model named {model!r}; there is {', '.join(model_names())}, or the path of an .npz file")

@@ -1,0 +1,225 @@
+"""The measure of compression, on clips of known quality, and the weights that it leads to."""
+
+import json
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import pytest
+from commands import Command
+from footage import film, pictures
+
+from vidsr.choice import choose
+from vidsr.media.compression import Compression
+from vidsr.media.formats import luma_of
+from vidsr.media.reader import Reader
+from vidsr.model.zoo import full_name, model_names, model_path
+
+SIZE = (192, 128)
+TICK = Fraction(1, 30)  # MPEG-1 and -2 know few others
+CLEAN, VIDEO = "fsrcnn-narrow-x2", "fsrcnn-narrow-x2-video"
+
+
+def measured(path: Path, codec: str, options: dict[str, str], *, pixel_format: str = "yuv420p") -> Compression:
+    with Reader(
+        film(path, pictures(12, pixel_format, size=SIZE), codec=codec, options=options, time_base=TICK)
+    ) as reader:
+        return reader.info.compression
+
+
+def exactly(quantiser: int) -> dict[str, str]:
+    """Options of FFmpeg's own encoders."""
+    return {"qmin": str(quantiser), "qmax": str(quantiser)}
+
+
+# The measure
+
+
+@pytest.mark.parametrize("quantiser", [10, 20, 35])
+@pytest.mark.parametrize(("pixel_format", "more"), [("yuv420p", 0), ("yuv420p10le", 12)])
+def test_the_quantiser_of_h264_is_what_its_encoder_was_told(
+    tmp_path: Path, quantiser: int, pixel_format: str, more: int
+) -> None:
+    # x264 counts that of deep pictures from 0, which is 12 lower.
+    options = {"qp": str(quantiser + more), "x264-params": "aq-mode=0:ipratio=1"}
+    found = measured(tmp_path / "clip.mp4", "libx264", options, pixel_format=pixel_format)
+    assert found.quantiser == quantiser
+
+
+def test_a_lossless_film_of_h264_has_the_quantiser_0(tmp_path: Path) -> None:
+    found = measured(tmp_path / "clip.mp4", "libx264", {"crf": "0"})
+    assert (found.quantiser, found.lossless) == (0, False)
+
+
+def test_the_quantiser_is_the_mean_of_what_the_blocks_have(tmp_path: Path) -> None:
+    frames = pictures(3, size=SIZE)
+    for frame in frames:
+        luma_of(frame)[:, : SIZE[0] // 2] = 90  # flat, so that it is given a finer one
+    clip = film(tmp_path / "clip.mp4", frames, options={"crf": "25", "x264-params": "aq-strength=2"})
+    with av.open(clip) as container:
+        container.streams.video[0].codec_context.options = {"export_side_data": "venc_params"}
+        told = next(container.decode(video=0)).side_data["VIDEO_ENC_PARAMS"].qp_map()
+    assert told.std() > 1
+    with Reader(clip) as reader:
+        assert reader.info.compression.quantiser == pytest.approx(told.mean(), abs=0.05)
+
+
+@pytest.mark.parametrize("codec", ["mpeg4", "mpeg2video", "mpeg1video"])
+def test_twice_the_step_of_the_old_codecs_is_6_more(tmp_path: Path, codec: str) -> None:
+    fine = measured(tmp_path / "fine.mkv", codec, exactly(4)).quantiser
+    coarse = measured(tmp_path / "coarse.mkv", codec, exactly(8)).quantiser
+    assert fine == pytest.approx(22.1, abs=0.1)  # a step of 8 grey levels
+    assert coarse == pytest.approx(28.1, abs=0.1)
+
+
+def test_vp9_tells_its_quantiser(tmp_path: Path) -> None:
+    fine, coarse = (
+        measured(tmp_path / f"{crf}.webm", "libvpx-vp9", {"crf": crf, "b:v": "0"}).quantiser for crf in ("5", "50")
+    )
+    assert fine is not None
+    assert coarse is not None
+    assert fine < 10 < 25 < coarse
+
+
+@pytest.mark.parametrize(
+    ("codec", "name", "fine", "coarse"),
+    [
+        ("libx265", "hevc", {"crf": "4"}, {"crf": "40"}),
+        ("libsvtav1", "av1", {"crf": "4"}, {"crf": "60"}),
+        ("mjpeg", "mjpeg", exactly(2), exactly(20)),
+    ],
+)
+def test_of_a_codec_that_tells_no_quantiser_there_are_the_bits(
+    tmp_path: Path, codec: str, name: str, fine: dict[str, str], coarse: dict[str, str]
+) -> None:
+    pixel_format = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+    quiet = {"x265-params": "log-level=none"} if codec == "libx265" else {}
+    many, few = (
+        measured(tmp_path / f"{number}.mkv", codec, options | quiet, pixel_format=pixel_format)
+        for number, options in enumerate((fine, coarse))
+    )
+    assert (many.codec, many.lossless, many.quantiser, few.quantiser) == (name, False, None, None)
+    assert many.bits_per_pixel > 2 * few.bits_per_pixel > 0
+
+
+@pytest.mark.parametrize(("codec", "pixel_format"), [("ffv1", "yuv420p"), ("huffyuv", "yuv422p"), ("png", "rgb24")])
+def test_a_codec_that_loses_nothing_is_known(tmp_path: Path, codec: str, pixel_format: str) -> None:
+    assert measured(tmp_path / "clip.avi", codec, {}, pixel_format=pixel_format).lossless
+
+
+def test_the_bits_are_those_of_the_first_packet_for_a_pixel(tmp_path: Path) -> None:
+    found = measured(tmp_path / "raw.avi", "rawvideo", {})
+    assert (found.lossless, found.bits_per_pixel) == (True, 12)
+
+
+def test_a_part_of_a_film_is_measured_at_the_key_frame_before_it(tmp_path: Path) -> None:
+    whole = measured(tmp_path / "clip.mp4", "libx264", {"crf": "20"})
+    with Reader(tmp_path / "clip.mp4", start_s=0.3) as part:
+        assert part.info.compression == whole
+
+
+# The choice
+
+
+@pytest.mark.parametrize(
+    ("codec", "quantiser", "bits", "model"),
+    [
+        ("h264", 0.0, 6.0, CLEAN),
+        ("h264", 18.0, 1.5, CLEAN),
+        ("h264", 18.1, 1.5, VIDEO),
+        ("h264", 30.0, 9.0, VIDEO),
+        ("h264", 3.0, 0.05, VIDEO),
+        ("hevc", None, 1.5, CLEAN),
+        ("hevc", None, 1.4, VIDEO),
+        ("av1", None, 1.5, CLEAN),
+        ("mjpeg", None, 2.4, VIDEO),
+        ("mjpeg", None, 2.5, CLEAN),
+        ("prores", None, 3.5, CLEAN),
+        ("vp8", None, 0.3, VIDEO),
+    ],
+)
+def test_a_film_gets_clean_weights_where_it_is_hardly_compressed(
+    codec: str, quantiser: float | None, bits: float, model: str
+) -> None:
+    found = Compression(codec=codec, lossless=False, quantiser=quantiser, bits_per_pixel=bits)
+    assert choose(found, still=False, scale=2, names=[CLEAN, VIDEO]).model == model
+
+
+def test_a_film_without_loss_gets_clean_weights_however_few_its_bits() -> None:
+    found = Compression(codec="ffv1", lossless=True, quantiser=None, bits_per_pixel=0.01)
+    assert str(choose(found, still=False, scale=2, names=[CLEAN, VIDEO])) == f"{CLEAN} (ffv1 is lossless)"
+
+
+HARD = Compression(codec="h264", lossless=False, quantiser=35.0, bits_per_pixel=0.5)
+
+
+def test_a_picture_gets_clean_weights_however_hard_it_is_compressed() -> None:
+    assert str(choose(HARD, still=True, scale=2, names=[CLEAN, VIDEO])) == f"{CLEAN} (a picture)"
+
+
+def test_a_scale_without_weights_for_video_gets_clean_ones_and_says_so() -> None:
+    choice = choose(HARD, still=False, scale=3, names=[CLEAN, VIDEO, "fsrcnn-narrow-x3"])
+    assert (choice.model, choice.why) == ("fsrcnn-narrow-x3", "no fsrcnn-narrow-x3-video in the zoo")
+    assert choose(HARD, still=False, scale=2, names=[CLEAN, VIDEO]).model == VIDEO
+
+
+# The names
+
+
+@pytest.mark.parametrize(
+    ("model", "scale", "name"),
+    [
+        ("fsrcnn", 3, "fsrcnn-x3"),
+        ("fsrcnn-x3", 3, "fsrcnn-x3"),
+        ("fsrcnn-video", 4, "fsrcnn-x4-video"),
+        ("fsrcnn-narrow-video", 2, "fsrcnn-narrow-x2-video"),
+        ("fsrcnn-narrow-x2-video", 2, "fsrcnn-narrow-x2-video"),
+    ],
+)
+def test_the_scale_stands_before_what_weights_are_for(model: str, scale: int, name: str) -> None:
+    assert full_name(model, scale) == name
+
+
+@pytest.mark.parametrize("name", [name for name in model_names() if name.endswith("-video")])
+def test_weights_for_video_are_found_by_family_and_scale(name: str) -> None:
+    family, _, scale = name.removesuffix("-video").rpartition("-x")
+    assert model_path(f"{family}-video", int(scale)) == model_path(name)
+
+
+# The whole
+
+
+def used(vidsr: Command, *arguments: str | Path) -> str:
+    """What the report says of the weights."""
+    ended = vidsr("upscale", "--workers", "0", "--json", *arguments)
+    assert ended.code == 0
+    said: str = json.loads(ended.out)["weights"]
+    assert f"  network: {said}\n" in ended.err
+    return said
+
+
+@pytest.mark.parametrize(("crf", "model"), [("5", CLEAN), ("40", VIDEO)])
+def test_a_film_is_enlarged_with_what_its_quantiser_asks_for(
+    vidsr: Command, tmp_path: Path, crf: str, model: str
+) -> None:
+    source = film(tmp_path / "in.mp4", pictures(3, size=SIZE), options={"crf": crf})
+    expected = model if model in model_names() else CLEAN
+    said = used(vidsr, source, tmp_path / "out.mp4")
+    assert said.startswith(f"{expected} (")
+    assert f"model: {said}" in vidsr("info", source).out
+
+
+def test_a_picture_is_enlarged_with_clean_weights(vidsr: Command, tmp_path: Path) -> None:
+    source = film(tmp_path / "in.jpg", pictures(1, "yuvj420p", size=SIZE), codec="mjpeg", options=exactly(30))
+    assert used(vidsr, source, tmp_path / "out.png") == f"{CLEAN} (a picture)"
+
+
+@pytest.mark.parametrize("model", ["fsrcnn-s", "fsrcnn-narrow-x2"])
+def test_a_model_that_was_named_is_taken_whatever_the_source(vidsr: Command, tmp_path: Path, model: str) -> None:
+    source = film(tmp_path / "in.mp4", pictures(3, size=SIZE), options={"crf": "40"})
+    assert used(vidsr, "--model", model, source, tmp_path / "out.mp4") == model
+
+
+def test_the_scale_that_a_size_asks_for_is_that_of_the_choice(vidsr: Command, tmp_path: Path) -> None:
+    source = film(tmp_path / "in.mkv", pictures(3, size=SIZE), codec="ffv1")
+    assert used(vidsr, "--to", "512x384", source, tmp_path / "out.mp4").startswith("fsrcnn-narrow-x3 (ffv1")
