@@ -21,7 +21,7 @@ from vidsr.settings import CorpusSettings, DegradeSettings
 from vidsr.training.corpus import Corpus, make_corpus, shards_of
 from vidsr.training.data import Patches
 from vidsr.training.replay import read_corpus
-from vidsr.training.sources import Source
+from vidsr.training.sources import Source, footage_of
 
 QUICK = DegradeSettings(frames="4-5", codecs="mjpeg:1", second_share=0, blur_share=0, noise="1", denoise_share=0)
 SMALL = CorpusSettings(clips=64, crop=32)
@@ -40,7 +40,7 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def made(material: Path, folder: Path, degradation: DegradeSettings = QUICK, **how: object) -> Corpus:
     how.setdefault("note", pytest.fail)
     settings = how.pop("settings", SMALL)
-    return make_corpus([Source(path=material, sizes=(1.0,))], folder, degradation, settings, **how)
+    return make_corpus(footage_of([Source(path=material, sizes=(1.0,))]), folder, degradation, settings, **how)
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -43,6 +43,10 @@ class Span:
         """How long it is."""
         return self.end_s - self.start_s
 
+    def holds(self, time_s: float) -> bool:
+        """Whether a time lies in it."""
+        return self.start_s <= time_s < self.end_s
+
 
 def scenes_of(path: Path) -> list[Span]:
     """The parts of a film between its cuts, in order; none when it shows nothing.
