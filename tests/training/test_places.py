@@ -54,6 +54,7 @@ def test_clips_begin_at_each_moment_as_often_and_end_within_the_span() -> None:
     assert begins == [(0.6, 1.0)] * 3 + [(1.5, 2.5)] * 3 + [(2.2, 2.5)] * 3
     assert at(0, PARTS, (0.95,)) == (pytest.approx(0.8), 1.0)
     assert at(0, (), (2.95,)) == (pytest.approx(2.8), None)
+    assert clip_at(0, spans=(), moments=(2.95,), seconds=0, clip_s=0.2) == (2.95, None)
 
 
 def test_a_moment_outside_the_spans_is_a_mistake(film: Path) -> None:

@@ -9,7 +9,7 @@ from vidsr.training.scenes import Span
 def clip_at(
     place: float, *, spans: Sequence[Span], moments: Sequence[float], seconds: float, clip_s: float
 ) -> tuple[float, float | None]:
-    """When a clip of `clip_s` begins in a film of so many seconds, and what it must not reach, None: the film's end.
+    """When a clip of `clip_s` begins in a film of so many seconds, 0 when nothing says how many, and what it must not reach, None: the film's end.
 
     `place` is from 0 to 1: through the moments when there are some, else through all of the spans where it fits, or
     all of the film. A moment too late for the clip is brought forward as far as its span allows.
@@ -18,7 +18,8 @@ def clip_at(
     if moments:
         moment = moments[min(int(place * len(moments)), len(moments) - 1)]
         span = next((span for span in known if span.holds(moment)), known[-1])
-        start_s = max(span.start_s, min(moment, span.end_s - clip_s))
+        latest_s = span.end_s - clip_s if spans or seconds else moment
+        start_s = max(span.start_s, min(moment, latest_s))
     else:
         span, beyond = _walked(known, place, clip_s)
         start_s = span.start_s + beyond
