@@ -9,10 +9,11 @@ from vidsr.training.scenes import Span
 def clip_at(
     place: float, *, spans: Sequence[Span], moments: Sequence[float], seconds: float, clip_s: float
 ) -> tuple[float, float | None]:
-    """When a clip of `clip_s` begins in a film of so many seconds, 0 when nothing says how many, and what it must not reach, None: the film's end.
+    """When a clip of `clip_s` begins in a film of so many seconds, and what it must not reach, None: the film's end.
 
-    `place` is from 0 to 1: through the moments when there are some, else through all of the spans where it fits, or
-    all of the film. A moment too late for the clip is brought forward as far as its span allows.
+    `seconds` is 0 when nothing says how many. `place` is from 0 to 1: through the moments when there are some, else
+    through all of the spans, or of the film, where the clip fits. A moment too late for the clip is brought forward
+    as far as its span allows.
     """
     known = spans or (Span(0.0, max(seconds, clip_s)),)
     if moments:
