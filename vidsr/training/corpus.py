@@ -1,7 +1,7 @@
 """A corpus of degraded footage: made once, by several processes, in a folder where it goes on after an interruption.
 
 The folder holds `corpus.json`, which says what was asked for, and shards. Each shard is made from the settings, the
-sources and its own number alone, so that the same is made by however many processes, in one run or in several.
+footage and its own number alone, so that the same is made by however many processes, in one run or in several.
 """
 
 import json
@@ -59,7 +59,7 @@ def make_corpus(
     """Make the corpus, or what is missing of it; with one process, in this one.
 
     `note` gets what should be said, `tell` hears how many shards of how many are there, `stop` is asked before each.
-    Raises TrainingError when nothing can be made or the folder holds a corpus of other settings or sources,
+    Raises TrainingError when nothing can be made or the folder holds a corpus of other settings or footage,
     TargetError when a shard cannot be written, WorkerError when a process dies: the shards that are there stay.
     ValueError for a bound below one shard, or less than one process.
     """
@@ -121,8 +121,11 @@ def _open_folder(
     folder: Path, degradation: DegradeSettings, settings: CorpusSettings, materials: Sequence[Material]
 ) -> None:
     """Make the folder, or take one in which the same was asked for before; its length and its bound may change."""
-    files = [[str(each.path), each.size, each.outline.width, each.outline.height] for each in materials]
-    asked = {"crop": settings.crop, "footage_share": settings.footage_share, "files": files}
+    asked = {
+        "crop": settings.crop,
+        "footage_share": settings.footage_share,
+        "files": [_named(each) for each in materials],
+    }
     log = folder / _LOG
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -137,6 +140,13 @@ def _open_folder(
         raise TrainingError(f"{log}: describes no corpus ({error})") from error
     with whole_file(log) as file:
         file.write((json.dumps({"degradation": asdict(degradation), **asked}, indent=1) + "\n").encode())
+
+
+def _named(material: Material) -> list[object]:
+    """What tells it from others, as JSON has it."""
+    outline, spans = material.outline, [[span.start_s, span.end_s] for span in material.spans]
+    parts = [spans, list(material.moments)] if material.spans or material.moments else []
+    return [str(material.path), material.size, outline.width, outline.height, *parts]
 
 
 def _compare(folder: Path, before: dict[str, object], asked: dict[str, object]) -> None:

@@ -11,6 +11,7 @@ from vidsr.errors import SourceError, TrainingError
 from vidsr.media.outline import Outline, outline_of
 from vidsr.ranges import span_of
 from vidsr.settings import CorpusSettings, DegradeSettings
+from vidsr.training.scenes import Span
 from vidsr.training.shots import USUAL_RATE
 from vidsr.training.sources import Footage
 
@@ -19,11 +20,13 @@ _GOLDEN = (math.sqrt(5) - 1) / 2  # whose multiples, less their whole part, fill
 
 @dataclass(frozen=True, kw_only=True)
 class Material:
-    """A file at one size, in parts of the original, and what its header says."""
+    """A file at one size, in parts of the original, what its header says, and what of it is used, as of Footage."""
 
     path: Path
     size: float
     outline: Outline
+    spans: tuple[Span, ...] = ()
+    moments: tuple[float, ...] = ()
 
     @property
     def pixels(self) -> float:
@@ -38,7 +41,7 @@ class Visit:
     number: int
     material: Material
     place: float = 0.0
-    """How far into a film, from 0 to 1."""
+    """How far into what is used of a film, from 0 to 1."""
 
 
 def survey(
@@ -76,11 +79,16 @@ def visit_of(number: int, materials: Sequence[Material], settings: DegradeSettin
 def _fitting(file: Footage, settings: DegradeSettings, side: int) -> list[Material]:
     outline = outline_of(file.path)
     needed = int(span_of(settings.frames)[0])
-    frames = round(outline.seconds * (outline.rate or USUAL_RATE))
+    seconds = max((span.seconds for span in file.spans), default=outline.seconds)
+    frames = round(seconds * (outline.rate or USUAL_RATE))
     if not outline.still and 0 < frames < needed:
         raise SourceError(f"{file.path}: has {frames} frames, fewer than the {needed} of a clip; passed over")
     shorter = min(outline.width, outline.height)
-    found = [Material(path=file.path, size=size, outline=outline) for size in file.sizes if shorter * size >= side]
+    found = [
+        Material(path=file.path, size=size, outline=outline, spans=file.spans, moments=file.moments)
+        for size in file.sizes
+        if shorter * size >= side
+    ]
     if not found:
         raise SourceError(f"{file.path}: smaller than the {side} pixels a side of a clip; passed over")
     return found

@@ -105,7 +105,8 @@ def _visited(visit: Visit, shard: Shard, notes: list[str]) -> Iterator[tuple[Lum
     except SourceError as error:
         notes.append(str(error))
     except _Flat:
-        notes.append(f"{visit.material.path}: shows nothing{_where(visit)}")
+        where = "" if visit.material.outline.still else f" at {source.start_s:.1f} s"
+        notes.append(f"{visit.material.path}: shows nothing{where}")
 
 
 def _source(visit: Visit, shard: Shard) -> Shot:
@@ -115,17 +116,20 @@ def _source(visit: Visit, shard: Shard) -> Shot:
     if material.outline.still:
         shot = Shot(planes=[picture_of(material.path, material.size)])
     else:
-        shot = film_shot(material.path, material.outline, place=visit.place, frames=most)
+        shot = film_shot(
+            material.path,
+            material.outline,
+            place=visit.place,
+            frames=most,
+            spans=material.spans,
+            moments=material.moments,
+        )
         if len(shot.planes) < fewest:
-            raise SourceError(f"{material.path}: too few frames for a clip{_where(visit)}")
+            raise SourceError(f"{material.path}: too few frames for a clip at {shot.start_s:.1f} s")
     size = 1.0 if material.outline.still else material.size
     if min(shot.planes[0].shape) * size < shard.side:
         raise SourceError(f"{material.path}: is smaller than its header says")
     return shot
-
-
-def _where(visit: Visit) -> str:
-    return "" if visit.material.outline.still else f" at {visit.place:.0%} of its length"
 
 
 class _Flat(Exception):

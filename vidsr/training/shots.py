@@ -15,7 +15,9 @@ from vidsr.media.reader import Reader
 from vidsr.quality.imresize import imresize
 from vidsr.quality.methods import in_bytes, reducible
 from vidsr.settings import DegradeSettings
+from vidsr.training.places import clip_at
 from vidsr.training.pseudo import moving_clip, still_clip
+from vidsr.training.scenes import Span
 from vidsr.training.sources import SMALLEST, Luma, training_luma
 
 USUAL_RATE = Fraction(25)
@@ -32,15 +34,25 @@ class Shot:
     """Where in the film it begins."""
 
 
-def film_shot(path: Path, outline: Outline, *, place: float, frames: int) -> Shot:
-    """Up to so many frames of a film, from a place between its beginning, 0, and the last where they fit, 1.
+def film_shot(
+    path: Path,
+    outline: Outline,
+    *,
+    place: float,
+    frames: int,
+    spans: tuple[Span, ...] = (),
+    moments: tuple[float, ...] = (),
+) -> Shot:
+    """Up to so many frames of a film, from a place between the first, 0, and the last where they fit, 1.
 
-    Raises SourceError when nothing can be read there.
+    They are those of one of the spans, or begin at one of the moments. Raises SourceError when nothing can be read
+    there.
     """
     rate = outline.rate or USUAL_RATE
-    start_s = place * max(0.0, outline.seconds - float((frames + 1) / rate))
+    length_s = float((frames + 1) / rate)
+    start_s, end_s = clip_at(place, spans=spans, moments=moments, seconds=outline.seconds, clip_s=length_s)
     planes: list[Luma] = []
-    with Reader(path, start_s=start_s or None) as reader:
+    with Reader(path, start_s=start_s or None, end_s=end_s) as reader:
         for frame in islice(reader, frames):
             if planes and frame.luma.shape != planes[0].shape:
                 break

@@ -1,4 +1,4 @@
-"""What there is to learn from: luma of picture files, and of frames taken evenly from videos."""
+"""What there is to learn from: luma of picture files, and of frames of videos, evenly or where it is said."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -15,10 +15,13 @@ from vidsr.media.containers import (
     PICTURE_SUFFIXES,
     VIDEO_SUFFIXES,
 )
-from vidsr.media.frame import VideoInfo
+from vidsr.media.frame import Frame, VideoInfo
 from vidsr.media.image import read_image
+from vidsr.media.outline import outline_of
 from vidsr.media.reader import Reader
 from vidsr.quality.luma import studio_luma
+from vidsr.training.places import clip_at
+from vidsr.training.scenes import Span
 
 Luma = NDArray[np.uint8]
 
@@ -39,10 +42,19 @@ class Source:
 
 @dataclass(frozen=True, kw_only=True)
 class Footage:
-    """One file of a source."""
+    """One file of a source, and what of it is used if it is a video."""
 
     path: Path
     sizes: tuple[float, ...]
+    spans: tuple[Span, ...] = ()
+    """Where in the video; none: all of it."""
+    moments: tuple[float, ...] = ()
+    """Seconds since its beginning, within the spans, at which clips begin; none: spread evenly."""
+
+    def __post_init__(self) -> None:
+        for moment in self.moments if self.spans else ():
+            if not any(span.holds(moment) for span in self.spans):
+                raise ValueError(f"{self.path}: the moment {moment:g} s lies in none of its spans")
 
 
 def footage_of(sources: Iterable[Source]) -> list[Footage]:
@@ -69,13 +81,13 @@ def held_out_of(footage: list[Footage], share: float, seed: int) -> tuple[list[F
 
 
 def read_lumas(footage: Iterable[Footage], frames: int, note: Callable[[str], None]) -> Iterator[tuple[Footage, Luma]]:
-    """(H, W) luma in the range of video: of each picture, and of up to so many frames of each video.
+    """(H, W) luma in the range of video: of each picture, and of up to so many frames of what is used of each video.
 
     A file that cannot be read, or whose picture is too small to learn from, is noted and passed over.
     """
     for file in footage:
         try:
-            for luma in _frames(file.path, frames) if _is_video(file.path) else [_picture(file.path)]:
+            for luma in _frames(file, frames) if _is_video(file.path) else [_picture(file.path)]:
                 if min(luma.shape) < SMALLEST:
                     note(f"{file.path}: smaller than {SMALLEST} pixels a side; passed over")
                     break
@@ -99,11 +111,31 @@ def _picture(path: Path) -> Luma:
     return training_luma(read_image(path))
 
 
-def _frames(path: Path, count: int) -> Iterator[Luma]:
+def _frames(file: Footage, count: int) -> Iterator[Luma]:
+    return _chosen(file, count) if file.spans or file.moments else _even(file.path, count)
+
+
+def _chosen(file: Footage, count: int) -> Iterator[Luma]:
+    seconds = outline_of(file.path).seconds
+    places = [
+        clip_at(number / count, spans=file.spans, moments=file.moments, seconds=seconds, clip_s=0.0)
+        for number in range(count)
+    ]
+    for start_s, end_s in dict.fromkeys(places):
+        with Reader(file.path, start_s=start_s, end_s=end_s) as reader:
+            yield _in_bytes(reader.first, reader.info)
+
+
+def _even(path: Path, count: int) -> Iterator[Luma]:
     with Reader(path) as reader:
         stride = max(1, _length(reader.info) // count)
         for frame in islice(reader, 0, stride * count, stride):
-            yield (frame.luma >> (reader.info.depth - 8)).astype(np.uint8)  # a copy: the frame's own memory is reused
+            yield _in_bytes(frame, reader.info)
+
+
+def _in_bytes(frame: Frame, info: VideoInfo) -> Luma:
+    """A copy: the frame's own memory is reused."""
+    return (frame.luma >> (info.depth - 8)).astype(np.uint8)
 
 
 def _length(info: VideoInfo) -> int:
