@@ -1,7 +1,7 @@
 """Two recordings of one camera, a large and a small one, laid on each other in time, place and levels."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ from vidsr.quality.methods import in_bytes
 from vidsr.training.glimpses import Glimpses, glimpses_of
 from vidsr.training.instants import LEAST_OVERLAP_S, agreement_of, is_moving
 from vidsr.training.laying import Fit, Laying, fitted
-from vidsr.training.meeting import Tie, meetings
+from vidsr.training.meeting import Tie, meetings, retied, tie_of
 from vidsr.training.sources import Luma
 
 _LEAST_ALIKE = 0.6
@@ -24,6 +24,7 @@ _MOST_DOUBT = 0.05  # small pixels
 _LARGE_ENOUGH = 0.95  # of the scale: a few pixels may be cut off
 _GAINS = (0.5, 2.0)
 _LOOKED_AT = 8  # instants by which place and levels are told
+_TIMED = 32  # instants by which the times are
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,26 +73,42 @@ def align(large: Path, small: Path, scale: int, *, note: Callable[[str], None] =
     few, many = glimpses_of(small), glimpses_of(large)
     _require_size(few, many, scale)
     tie, likeness = _tie(few, many, note)
-    start_s = max(few.times[0], many.times[0] - tie.offset_s)
-    end_s = min(few.lasts_s, many.lasts_s - tie.offset_s)
-    times, lasting_s = spread(start_s, min(end_s, few.times[-1], many.times[-1] - tie.offset_s), _LOOKED_AT)
-    met = [(one, other) for _, one, other in meetings(small, large, tie, times, lasting_s=lasting_s, laying=None)]
-    if not met:
-        raise TrainingError(f"{small} and {large}: have no picture of the same instant")
-    laying, fit = fitted(met)
+    found = _laid(few, many, scale, tie, likeness)
+    if not likeness:
+        return found
+    times, lasting_s = spread(found.start_s, _seen_s(few, many, tie), _TIMED)
+    better = retied(small, large, tie, times, lasting_s=lasting_s, laying=found.laying)
+    if abs(better.offset_s - tie.offset_s) < tie.interval_s / 2:
+        return replace(found, tie=better)
+    return _laid(few, many, scale, better, likeness)
+
+
+def _laid(small: Glimpses, large: Glimpses, scale: int, tie: Tie, likeness: float) -> Alignment:
+    """The alignment at these times. Raises TrainingError where the pictures do not fit."""
+    start_s = max(small.times[0], large.times[0] - tie.offset_s)
+    times, lasting_s = spread(start_s, _seen_s(small, large, tie), _LOOKED_AT)
+    met = meetings(small.path, large.path, tie, times, lasting_s=lasting_s, laying=None)
+    if not (pairs := [(one, other) for _, one, other in met]):
+        raise TrainingError(f"{small.path} and {large.path}: have no picture of the same instant")
+    laying, fit = fitted(pairs)
     found = Alignment(
-        large=large,
-        small=small,
+        large=large.path,
+        small=small.path,
         scale=scale,
         tie=tie,
         laying=laying,
         fit=fit,
         likeness=likeness,
-        start_s=start_s,
-        end_s=end_s,
+        start_s=float(start_s),
+        end_s=float(min(small.lasts_s, large.lasts_s - tie.offset_s)),
     )
     _require_fit(found)
     return found
+
+
+def _seen_s(small: Glimpses, large: Glimpses, tie: Tie) -> float:
+    """Where in the small one ends what was seen of both."""
+    return float(min(small.times[-1], large.times[-1] - tie.offset_s))
 
 
 def spread(start_s: float, end_s: float, count: int) -> tuple[list[float], float]:
@@ -148,8 +165,7 @@ def _tie(small: Glimpses, large: Glimpses, note: Callable[[str], None]) -> tuple
     interval_s, moving = min(steps, default=LEAST_OVERLAP_S), [is_moving(small), is_moving(large)]
     agreed = agreement_of(small, large)
     if agreed and agreed.likeness >= _LEAST_ALIKE:
-        slack_s = interval_s / 2 + 3 * agreed.jitter_s
-        return Tie(offset_s=agreed.offset_s, slack_s=slack_s, interval_s=interval_s), agreed.likeness
+        return tie_of(agreed.offset_s, agreed.jitter_s, interval_s), agreed.likeness
     if not any(moving):
         note(f"{small.path} and {large.path}: nothing moves, so that their times are taken to begin together")
         return Tie(offset_s=0.0, slack_s=interval_s, interval_s=interval_s), 0.0

@@ -107,15 +107,16 @@ def _matched(small: Glimpses, large: Glimpses, near_s: float) -> Agreement | Non
         weights.append(float(beside.max() - errors[best]))
     if not pairs or sum(weights) <= 0:
         return None
-    offset_s = _median(np.array(delays), np.array(weights))
-    jitter_s = _median(np.abs(np.array(delays) - offset_s), np.array(weights))
+    offset_s = weighted_median(np.array(delays), np.array(weights))
+    jitter_s = weighted_median(np.abs(np.array(delays) - offset_s), np.array(weights))
     few, many = np.array(pairs).T
     one, other = small.changes[few].astype(np.float64), large.changes[many].astype(np.float64)
     likeness = (one * other).sum() / np.sqrt((one**2).sum() * (other**2).sum() + 1e-9)
     return Agreement(offset_s=offset_s, jitter_s=jitter_s, likeness=float(likeness))
 
 
-def _median(values: Reals, weights: Reals) -> float:
+def weighted_median(values: Reals, weights: Reals) -> float:
+    """The value with half of the weight on either side; both (N,)."""
     order = values.argsort()
     sums = weights[order].cumsum()
     return float(values[order][np.searchsorted(sums, sums[-1] / 2)])
