@@ -87,10 +87,14 @@ def make_corpus(
 
 
 def shards_of(folder: Path) -> tuple[DegradeSettings, list[Frames]]:
-    """What was asked for, and every shard that is there, in order. Raises TrainingError for no sound corpus."""
+    """What was asked for, and every shard that is there, in order. Raises TrainingError for no sound corpus.
+
+    Of recordings nothing was asked for but their scale.
+    """
     try:
         log = json.loads((folder / _LOG).read_text())
-        asked, layout = DegradeSettings(**log["degradation"]), CorpusSettings(crop=log["crop"])
+        recorded = {"scale": log["recorded"]["scale"]} if "recorded" in log else None
+        asked, layout = DegradeSettings(**recorded or log["degradation"]), CorpusSettings(crop=log["crop"])
     except OSError as error:
         raise TrainingError(f"{folder}: holds no corpus ({error.strerror})") from error
     except (ValueError, KeyError, TypeError) as error:

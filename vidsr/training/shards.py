@@ -65,16 +65,23 @@ def make_shard(shard: Shard) -> Made:
     """Write the shard. Raises TargetError."""
     notes: list[str] = []
     made = [one for visit in shard.visits for one in _visited(visit, shard, notes)]
-    content = io.BytesIO()  # a disk that is full makes numpy fail twice over
-    np.savez(
-        content,
-        small=np.array([small for small, _, _ in made], np.uint8).reshape(-1, shard.crop, shard.crop),
-        large=np.array([large for _, large, _ in made], np.uint8).reshape(-1, shard.side, shard.side),
-        recipes=np.array([str(recipe) for _, _, recipe in made], np.str_),
+    write_frames(
+        shard.path,
+        Frames(
+            small=np.array([small for small, _, _ in made], np.uint8).reshape(-1, shard.crop, shard.crop),
+            large=np.array([large for _, large, _ in made], np.uint8).reshape(-1, shard.side, shard.side),
+            recipes=np.array([str(recipe) for _, _, recipe in made], np.str_),
+        ),
     )
-    with whole_file(shard.path, overwrite=True) as file:
-        file.write(content.getbuffer())
     return Made(clips=len(made), notes=notes)
+
+
+def write_frames(path: Path, frames: Frames) -> None:
+    """Write a shard of them. Raises TargetError."""
+    content = io.BytesIO()  # a disk that is full makes numpy fail twice over
+    np.savez(content, small=frames.small, large=frames.large, recipes=frames.recipes)
+    with whole_file(path, overwrite=True) as file:
+        file.write(content.getbuffer())
 
 
 def read_shard(path: Path, *, crop: int, scale: int) -> Frames | None:
