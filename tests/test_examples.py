@@ -9,7 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from made import make_clip
 from oracles import read_with_av, samples
+
+from vidsr.settings import FinetuneSettings
 
 EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("*.py"))
 
@@ -29,6 +32,19 @@ def test_split_screen_is_half_network_half_bicubic(clip: Path, tmp_path: Path, t
     assert after.packets == before.packets
     roughness = abs(np.diff(samples(after.pictures[0])[0].astype(int), axis=0)).mean(axis=0)
     assert roughness[:90].mean() > 2 * roughness[102:].mean(), "only the small network leaves a pattern"
+
+
+@pytest.mark.usefixtures("ray")
+def test_finetuning_ends_with_a_larger_sub_stream_or_none(clip: Path, tmp_path: Path, tiny_model: str) -> None:
+    pytest.importorskip("torch")
+    times = [512 * i for i in range(20)]
+    clips = [make_clip(tmp_path / f"{day}.mp4", size=(200, 192), pts=times) for day in ("monday", "friday")]
+    quick = FinetuneSettings(start=tiny_model, clips=32, steps=20, every=10, threads=1, layers="all", rate=0.02)
+    finetune = example("finetune_on_my_clips", "tune_and_enlarge")
+    large = finetune(tmp_path / "run", clip, clips, settings=quick)
+    assert (large is not None) == (tmp_path / "run" / "model.npz").exists()
+    if large:
+        assert len(read_with_av(large).pictures) == len(read_with_av(clip).pictures)
 
 
 def test_one_plane_needs_neither_pool_nor_writer(

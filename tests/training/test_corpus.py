@@ -1,14 +1,12 @@
 """A corpus is made once, wherever it is interrupted, and is the same however it is made."""
 
-import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+from commands import full_disk
 from made import make_clip, scene
 from numpy.typing import NDArray
 from oracles import read_with_av, samples
@@ -114,17 +112,6 @@ def test_the_corpus_stops_at_its_bound_and_says_so(material: Path, tmp_path: Pat
     assert sum(map(len, contents(tmp_path).values())) < 4e5
     with pytest.raises(ValueError, match=r"^max_gb must be 0\.000"):
         made(material, tmp_path, settings=CorpusSettings(crop=32, max_gb=1e-5))
-
-
-@contextmanager
-def full_disk(limit: int) -> Iterator[None]:
-    """Files end at so many bytes, as on a disk that is full."""
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limits[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 @pytest.mark.parametrize("processes", [1, 2])

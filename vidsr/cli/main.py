@@ -8,7 +8,7 @@ import signal
 import sys
 
 import vidsr
-from vidsr.cli import compare, corpus, degrade, evaluate, export, importing, info, models, train, upscale
+from vidsr.cli import compare, corpus, degrade, evaluate, export, finetune, importing, info, models, train, upscale
 from vidsr.cli.exits import STOPPED, USAGE, UsageError, exit_code, say
 from vidsr.cli.options import Parser
 from vidsr.errors import VidsrError
@@ -39,7 +39,7 @@ def build_parser() -> Parser:
     parser = Parser(prog="vidsr", description=vidsr.__doc__)
     parser.add_argument("--version", action="version", version=f"vidsr {vidsr.__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (upscale, evaluate, compare, models, train, corpus, degrade, export, importing, info):
+    for command in (upscale, evaluate, compare, models, finetune, train, corpus, degrade, export, importing, info):
         command.add(commands)
     return parser
 

@@ -61,19 +61,11 @@ def score_clip(path: Path, scale: int, methods: dict[str, Enlarge], protocol: Cl
     that refuses it.
     """
     with Reader(path) as reader, Reader(path) as again:
-        return _scored(_enlarged(with_small(reader, again, scale, protocol), methods, scale))
-
-
-def with_small(reader: Reader, again: Reader, scale: int, protocol: ClipProtocol) -> Iterator[tuple[Luma, Luma]]:
-    """Each luma as it was, and reduced, encoded and decoded; from two readers of the same frames.
-
-    Raises as `score_clip` does.
-    """
-    originals = _lumas(reader, scale, protocol.frames)
-    given: Iterable[Luma] = (in_bytes(imresize(luma, 1 / scale)) for luma in _lumas(again, scale, protocol.frames))
-    if protocol.encode:
-        given = through_codec(given, protocol.encode, reader.info.rate or Fraction(25))
-    return zip(originals, given, strict=True)
+        originals = _lumas(reader, scale, protocol.frames)
+        given: Iterable[Luma] = (in_bytes(imresize(luma, 1 / scale)) for luma in _lumas(again, scale, protocol.frames))
+        if protocol.encode:
+            given = through_codec(given, protocol.encode, reader.info.rate or Fraction(25))
+        return _scored(_enlarged(originals, given, methods, scale))
 
 
 def still_parts(before: Luma, after: Luma) -> NDArray[np.bool_]:
@@ -93,9 +85,11 @@ def _lumas(reader: Reader, scale: int, count: int) -> Iterator[Luma]:
         yield reducible(luma_in_bytes(frame.picture), scale)
 
 
-def _enlarged(pairs: Iterable[tuple[Luma, Luma]], methods: dict[str, Enlarge], scale: int) -> Iterator[_Planes]:
+def _enlarged(
+    originals: Iterable[Luma], given: Iterable[Luma], methods: dict[str, Enlarge], scale: int
+) -> Iterator[_Planes]:
     inner = (slice(scale, -scale),) * 2
-    for original, small in pairs:
+    for original, small in zip(originals, given, strict=True):
         made = {name: enlarge(small)[inner] for name, enlarge in methods.items()}
         yield _Planes(original=original[inner], made=made)
 

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 
+from vidsr.ranges import check_span
 from vidsr.settings.degrading import CorpusSettings, DegradeSettings
 
 _MOST_HELD_OUT = 0.9
@@ -148,6 +149,7 @@ class FinetuneSettings:
 
     def __post_init__(self) -> None:
         _choose("layers", self.layers, ("mapping", "tail", "all"))
+        check_span("crf", self.crf, 0, 51, whole=True)
         if self.frames < 1:
             raise ValueError(f"frames must be 1 or more, not {self.frames}")
         for what in ("degradation", "amount", "training"):  # each refuses what it cannot do

@@ -45,7 +45,7 @@ class Lesson:
         if not self.degraded:
             return patches(self.clean)
         stocks = [(self.degraded, 1 - self.clean_share), (self.clean, self.clean_share)]
-        return Mixture([(patches(pairs), share) for pairs, share in stocks if share])
+        return Mixture([(patches(pairs), share) for pairs, share in stocks if pairs and share])
 
     def psnr(self, network: Network) -> float:
         """Mean PSNR in dB of the network on what is held out."""

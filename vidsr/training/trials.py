@@ -79,7 +79,7 @@ def _shots(file: Footage, scale: int, random: np.random.Generator) -> list[Shot]
     outline = outline_of(file.path)
     if outline.still:
         return [whole_shot(file.path, _FRAMES, DegradeSettings(scale=scale), random)]
-    return [film_shot(file.path, outline, place=place, frames=_FRAMES) for place in _PLACES]
+    return [film_shot(file.path, outline, place=place, frames=_FRAMES, spans=file.spans) for place in _PLACES]
 
 
 def _coded(shot: Shot, name: str, scale: int) -> Iterator[Trial]:

@@ -1,0 +1,251 @@
+"""`vidsr finetune`: a network learns somebody's footage, and is kept only if it is better for it."""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from html.parser import HTMLParser
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+import pytest
+from commands import DAMAGED, MODEL, TARGET, USAGE, Command, full_disk
+from made import make_clip, random_weights
+from recordings import record, record_both, scene
+
+from vidsr.errors import Stopped, TargetError
+from vidsr.model.architecture import fsrcnn
+from vidsr.model.weights import load_weights, save_weights
+from vidsr.model.zoo import load_model
+from vidsr.settings import FinetuneSettings
+from vidsr.training.gathering import from_footage
+from vidsr.training.trials import CRFS
+from vidsr.training.tuning import Tuned, tune
+
+QUICK = ("--clips", "32", "--steps", "30", "--every", "10", "--threads", "1")
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A network that has forgotten half of what it knew."""
+    weights = load_model("fsrcnn-s-x2")
+    tail = {name: tensor / 2 for name, tensor in weights.tensors.items() if name.startswith("deconvolution")}
+    path = tmp_path_factory.mktemp("start") / "start.npz"
+    save_weights(path, replace(weights, tensors={**weights.tensors, **tail}))
+    return path
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    folder = tmp_path_factory.mktemp("clips")
+    times = [512 * i for i in range(24)]
+    return [make_clip(folder / f"{day}.mp4", size=(208, 200), pts=times) for day in ("monday", "tuesday", "friday")]
+
+
+def asked(start: Path, **changed: object) -> FinetuneSettings:
+    quick = {"clips": 32, "steps": 60, "every": 20, "threads": 1, "layers": "all", "rate": 0.02}
+    return FinetuneSettings(start=str(start), **{**quick, **changed})
+
+
+def tuned(clips: list[Path], output: Path, settings: FinetuneSettings, **how: object) -> Tuned:
+    gathered = from_footage(clips, [], [], settings, note=pytest.fail)
+    return tune(gathered, output, settings, note=pytest.fail, **how)
+
+
+def test_a_network_learns_footage_and_the_report_says_what_was_gained(
+    start: Path, clips: list[Path], tmp_path: Path
+) -> None:
+    found = tuned(clips, tmp_path / "run", asked(start))
+    assert found.verdict.pays
+    assert found.verdict.clips == 1
+    assert list(found.verdict.over_start) == [f"crf {crf}" for crf in CRFS]
+    assert all(gain > 0.01 for gain in found.verdict.over_start.values())
+    assert found.model == tmp_path / "run" / "model.npz"
+    weights = load_weights(found.model)
+    assert weights.facts["gains"] == {
+        f"over start, {name}": round(gain, 2) for name, gain in found.verdict.over_start.items()
+    }
+    text = found.report.read_text()
+    HTMLParser().feed(text)
+    assert str(found.verdict) in text
+    assert "monday.mp4" in text
+
+
+def test_what_judges_is_no_part_of_what_teaches(start: Path, clips: list[Path]) -> None:
+    gathered = from_footage(clips, [], [], asked(start), note=pytest.fail)
+    teaches = {file.path.stem for file in gathered.clean}
+    judges = {trial.name for trial in gathered.trials}
+    assert (len(teaches), len(judges), teaches & judges) == (2, 1, set())
+
+
+def test_only_the_layers_that_were_asked_for_learn(start: Path, clips: list[Path], tmp_path: Path) -> None:
+    found = tuned(clips, tmp_path / "run", asked(start, layers="mapping", mapping_layers=2), force=True)
+    before, after = load_weights(start).tensors, load_weights(found.trained.model).tensors
+    moved = {name for name in before if not np.array_equal(before[name], after[name])}
+    assert moved == {name for name in before if name.startswith("mapping")}
+    assert after.keys() - before.keys() == {f"mapping1.{part}" for part in ("weight", "bias", "slope")}
+
+
+def test_a_network_that_gains_nothing_is_written_only_by_force(
+    vidsr: Command, clips: list[Path], tmp_path: Path
+) -> None:
+    good = tmp_path / "good.npz"
+    save_weights(good, random_weights(fsrcnn(8, 4, 1, 2)))
+    slow = ("--start", good, *QUICK, "--rate", "1e-12")
+    ended = vidsr("finetune", *clips, "--output", tmp_path / "run", *slow)
+    assert (ended.code, ended.out) == (DAMAGED, "")
+    assert "no better than its start, and is not written; --force writes it" in ended.err
+    assert (tmp_path / "run" / "report.html").exists()
+    assert not (tmp_path / "run" / "model.npz").exists()
+    forced = vidsr("finetune", *clips, "--output", tmp_path / "forced", *slow, "--force", "--json")
+    told = json.loads(forced.out)
+    assert (forced.code, told["model"]) == (0, str(tmp_path / "forced" / "model.npz"))
+
+
+def test_it_goes_on_where_it_was_stopped_and_ends_as_if_it_had_not_been(
+    start: Path, clips: list[Path], tmp_path: Path
+) -> None:
+    whole = tuned(clips, tmp_path / "whole", asked(start))
+    with pytest.raises(Stopped, match="shard 0 of 1"):
+        tuned(clips, tmp_path / "parts", asked(start), stop=lambda: True)
+    calls = count()
+    with pytest.raises(Stopped, match="stopped at step 14 of 60"):
+        tuned(clips, tmp_path / "parts", asked(start), stop=lambda: next(calls) > 14)
+    resumed = tuned(clips, tmp_path / "parts", asked(start))
+    one, other = (load_weights(each.trained.model).tensors for each in (whole, resumed))
+    assert all(np.array_equal(one[name], other[name]) for name in one)
+
+
+def test_a_long_recording_gives_moments_and_its_end_judges(vidsr: Command, start: Path, tmp_path: Path) -> None:
+    recording, output = tmp_path / "main.mp4", tmp_path / "run"
+    record(recording, scene(360), [number / 10 for number in range(360)], 20)
+    moments = ("--from", recording, "--frames", "6", "--start", start, "--force")
+    ended = vidsr("finetune", *moments, "--output", output, *QUICK)
+    assert (ended.code, ended.out) == (0, f"{output / 'model.npz'}\n")
+    assert "is a single scene; its last 7 s are held out" in ended.err
+    corpus = (output / "corpus" / "corpus.json").read_text()
+    (file,) = json.loads(corpus)["files"]
+    ((_, until_s),) = file[-2]
+    assert until_s == pytest.approx(26.7, abs=0.3)
+    assert 1 < len(file[-1]) <= 6
+    assert max(file[-1]) < until_s
+
+
+def test_two_recordings_teach_what_the_small_one_lost(vidsr: Command, start: Path, tmp_path: Path) -> None:
+    large, small = record_both(tmp_path, scene(300), main=range(300), sub=range(10, 290))
+    output = tmp_path / "run"
+    both = ("--hr", large, "--lr", small, "--start", start, "--layers", "all", "--rate", "0.02")
+    ended = vidsr("finetune", *both, "--output", output, *QUICK, "--steps", "90", "--json")
+    told = json.loads(ended.out)
+    assert ended.code == 0
+    assert told["verdict"]["over_start"]["recorded"] > 0.01
+    assert {row["name"] for row in told["rows"]} == {"sub"}
+
+
+def test_recordings_that_have_nothing_to_do_with_each_other_are_refused(
+    vidsr: Command, start: Path, clips: list[Path], tmp_path: Path
+) -> None:
+    other = record(tmp_path / "other.mp4", scene(100, seed=5), [number / 25 for number in range(100)], 20)
+    ended = vidsr("finetune", "--hr", clips[0], "--lr", other, "--start", start, "--output", tmp_path / "run", *QUICK)
+    assert (ended.code, ended.out) == (MODEL, "")
+    assert ended.err.startswith(f"vidsr: {clips[0]}: its 208x200 are not 2 times the 256x192 of {other}")
+
+
+def test_a_clip_that_cannot_be_read_is_named_and_passed_over(
+    vidsr: Command, start: Path, clips: list[Path], tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(b"not a film")
+    ended = vidsr("finetune", broken, *clips, "--start", start, "--output", tmp_path / "run", *QUICK, "--force")
+    assert ended.code == 0
+    assert f"{broken}: " in ended.err
+    assert "; passed over" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("made", "sentence"),
+    [
+        ({"size": (208, 200)}, "is one scene of 1 s, too short to learn from one part of it"),
+        ({"size": (64, 48), "twice": True}, "smaller than the 192 pixels a side of a clip; passed over"),
+        ({"size": (208, 200), "black": True}, "shows nothing to learn from"),
+        ({"size": (208, 200), "pts": [0, 512], "twice": True}, "has 2 frames, fewer than the 8 of a clip"),
+    ],
+    ids=["one short clip", "too small", "all black", "too short"],
+)
+def test_footage_that_cannot_teach_is_said_in_one_sentence(
+    vidsr: Command, start: Path, tmp_path: Path, made: dict[str, object], sentence: str
+) -> None:
+    twice, black = made.pop("twice", False), made.pop("black", False)
+    if black:
+        record(tmp_path / "a.mp4", [np.full((192, 256), 16, np.uint8)] * 300, [n / 10 for n in range(300)], 20)
+    else:
+        make_clip(tmp_path / "a.mp4", **{"pts": [512 * i for i in range(24)], **made})
+    if twice:
+        shutil.copy(tmp_path / "a.mp4", tmp_path / "b.mp4")
+    files = sorted(tmp_path.glob("*.mp4"))
+    ended = vidsr("finetune", *files, "--start", start, "--output", tmp_path / "run", *QUICK)
+    assert (ended.code, ended.out) == (MODEL, "")
+    assert sentence in ended.err
+    assert "Traceback" not in ended.err
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ((), "finetune takes clips, recordings after --from, or two recordings as --hr and --lr"),
+        (("a.mp4", "--hr", "b.mp4", "--lr", "c.mp4"), "finetune takes clips"),
+        (("--hr", "b.mp4"), "finetune takes clips"),
+        (("a.mp4", "--layers", "head"), "--layers must be one of mapping, tail, all, not 'head'"),
+        (("a.mp4", "--crf", "99"), "--crf must be a range within 0-51, not 99"),
+        (("a.mp4", "--held-out-share", "0"), "share must be above 0"),
+    ],
+)
+def test_what_makes_no_sense_is_said(
+    vidsr: Command, start: Path, clips: list[Path], tmp_path: Path, options: tuple[str, ...], sentence: str
+) -> None:
+    named = [clips[0] if option == "a.mp4" else option for option in options]
+    ended = vidsr("finetune", *named, "--start", start, "--output", tmp_path / "run")
+    assert (ended.code, ended.out) == (USAGE, "")
+    assert sentence in ended.err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_start_that_is_not_there_or_a_clip_ends_it_before_anything_is_made(
+    vidsr: Command, clips: list[Path], tmp_path: Path
+) -> None:
+    ended = vidsr("finetune", *clips, "--start", tmp_path / "none.npz", "--output", tmp_path / "run", *QUICK)
+    assert (ended.code, ended.out) == (MODEL, "")
+    assert "none.npz: No such file" in ended.err
+    missing = vidsr("finetune", "--from", tmp_path / "none.mp4", "--output", tmp_path / "run", *QUICK)
+    assert missing.code == MODEL
+    assert "none.mp4: No such file" in missing.err
+
+
+def test_a_model_that_is_there_is_not_replaced(vidsr: Command, start: Path, clips: list[Path], tmp_path: Path) -> None:
+    (tmp_path / "model.npz").write_bytes(b"mine")
+    ended = vidsr("finetune", *clips, "--start", start, "--output", tmp_path, *QUICK)
+    assert (ended.code, ended.out) == (TARGET, "")
+    assert (tmp_path / "model.npz").read_bytes() == b"mine"
+
+
+def test_a_full_disk_is_said_and_the_same_call_goes_on(start: Path, clips: list[Path], tmp_path: Path) -> None:
+    with full_disk(50_000), pytest.raises(TargetError, match="File too large"):
+        tuned(clips, tmp_path / "run", asked(start))
+    assert tuned(clips, tmp_path / "run", asked(start)).verdict.pays
+
+
+def test_ctrl_c_leaves_something_to_go_on_from(start: Path, clips: list[Path], tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "vidsr", "finetune", *map(str, clips), "--start", str(start)]
+    command += ["--output", str(tmp_path / "run"), *QUICK, "--steps", "100000", "--every", "1"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    while not (tmp_path / "run" / "training" / "checkpoint-0.pt").exists():
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (128 + signal.SIGINT, "")
+    assert "the same command goes on from there" in err

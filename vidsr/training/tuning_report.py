@@ -1,0 +1,64 @@
+"""The report page of a fine-tuning."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from vidsr.engine import Engine
+from vidsr.quality.measured import Measured
+from vidsr.quality.methods import in_bytes
+from vidsr.quality.page import Page
+from vidsr.quality.sheet import sheet_of
+from vidsr.quality.tuned_crops import TUNED, tuned_crops
+from vidsr.settings import FinetuneSettings
+from vidsr.training.folder import curve_of
+from vidsr.training.gathering import Gathered
+from vidsr.training.job import Trained
+from vidsr.training.trials import Trial
+from vidsr.training.verdict import Verdict
+
+_SHEETS = 2  # of crops: of the first clip and of the last
+
+
+def page_of(
+    verdict: Verdict,
+    rows: Sequence[Measured],
+    trained: Trained,
+    gathered: Gathered,
+    engines: Mapping[str, Engine],
+    settings: FinetuneSettings,
+    notes: Sequence[str],
+) -> Page:
+    """What there is to say of it; `engines` are the start and the tuned network under their names."""
+    return Page(
+        title=f"Fine-tuning of {verdict.start} for x{settings.scale}",
+        verdict=f"{verdict}.",
+        good=verdict.pays,
+        facts=_facts(trained, gathered, settings),
+        rows=rows,
+        start=verdict.start,
+        tuned=TUNED,
+        curve=curve_of(trained.model.parent).read_bytes(),
+        crops=list(_sheets(gathered.trials, engines)),
+        notes=list(dict.fromkeys(notes)),
+    )
+
+
+def _facts(trained: Trained, gathered: Gathered, settings: FinetuneSettings) -> dict[str, str]:
+    layers = f"{settings.layers} layers" if settings.layers == "mapping" else settings.layers
+    return {
+        "network": trained.network,
+        "what learnt": layers,
+        "files": ", ".join(gathered.names),
+        "degraded frames": f"{trained.degraded}, and {trained.pictures} that no codec has seen",
+        "held out": f"{trained.held_out} frames",
+        "training": f"{trained.step} of {trained.steps} steps in {trained.seconds:.0f} s",
+        "seed": str(settings.seed),
+    }
+
+
+def _sheets(trials: Sequence[Trial], engines: Mapping[str, Engine]) -> Iterator[tuple[str, bytes]]:
+    """Crops of a few clips, as the middle one of the inputs left them."""
+    inputs = list(dict.fromkeys(trial.input for trial in trials))
+    usual = {trial.name: trial for trial in trials if trial.input == inputs[(len(inputs) - 1) // 2]}
+    for name, trial in list(usual.items())[:: max(1, len(usual) - 1)][:_SHEETS]:
+        crops = tuned_crops(trial.pair.large, in_bytes(255.0 * trial.pair.small.astype(float)), engines)
+        yield f"{name}, {trial.input}", sheet_of(crops)
