@@ -1,4 +1,4 @@
-"""Score every network of the zoo, beside bicubic and Lanczos, on folders of pictures, as a Markdown table.
+"""Score the networks of the zoo for clean pictures, beside bicubic and Lanczos, on folders of them, as Markdown.
 
 python tools/score_zoo.py IMAGES      one folder a set in IMAGES: set5, set14, ...
 """
@@ -15,7 +15,7 @@ from vidsr.quality.methods import methods
 
 def lines(sets: list[Collection]) -> list[list[str]]:
     """The cells of the table, a line for each method at each scale."""
-    engines = {name: Engine(name) for name in model_names()}
+    engines = {name: Engine(name) for name in model_names() if not name.endswith("-video")}
     table = []
     for scale in sorted({engine.scale for engine in engines.values()}):
         ways = methods(engines, scale)

@@ -1,6 +1,7 @@
 """What a network is judged by: frames of what is held out, as a codec left them at several qualities."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -30,22 +31,24 @@ class Trial:
     """One frame of what is held out."""
 
     name: str
-    """Of the file."""
+    """Of the file; its whole path where several are called alike."""
     input: str
     """What was done to it: "crf 23"."""
     pair: Pair
 
 
-def trials_of(footage: Iterable[Footage], scale: int, *, note: Callable[[str], None]) -> list[Trial]:
+def trials_of(footage: Sequence[Footage], scale: int, *, note: Callable[[str], None]) -> list[Trial]:
     """A few frames of each file, at each of CRFS; of a picture, a moving clip is made first.
 
     What cannot be read is noted and passed over.
     """
     trials: list[Trial] = []
+    stems = Counter(file.path.stem for file in footage)
     for number, file in enumerate(footage):
+        name = file.path.stem if stems[file.path.stem] == 1 else str(file.path)
         try:
             for shot in _shots(file, scale, np.random.default_rng(number)):
-                trials += _coded(shot, file.path.stem, scale)
+                trials += _coded(shot, name, scale)
         except SourceError as error:
             note(str(error))
     return trials

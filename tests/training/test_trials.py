@@ -1,0 +1,73 @@
+"""What judges: frames of what is held out, as a codec left them, and the scores of every method on them."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from films import place, write_film
+from made import make_clip
+
+from vidsr.metrics import psnr
+from vidsr.quality.imresize import imresize
+from vidsr.quality.methods import in_bytes, methods
+from vidsr.training.scenes import Span
+from vidsr.training.sources import Footage
+from vidsr.training.trials import CRFS, scored, trials_of
+from vidsr.training.verdict import verdict_on
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    times = [512 * i for i in range(100)]
+    return make_clip(tmp_path_factory.mktemp("clip") / "street.mp4", size=(102, 90), pts=times)
+
+
+def whole(path: Path, *spans: Span) -> Footage:
+    return Footage(path=path, sizes=(1.0,), spans=spans)
+
+
+def test_frames_of_two_places_come_back_at_every_quality_and_lie_on_what_they_were(clip: Path) -> None:
+    trials = trials_of([whole(clip)], 2, note=pytest.fail)
+    assert [trial.input for trial in trials] == 2 * [f"crf {crf}" for crf in CRFS for _ in range(2)]
+    assert {trial.pair.large.shape for trial in trials} == {(90, 102)}
+    inner = slice(4, -4)
+    for trial in trials:
+        guess = in_bytes(imresize(255.0 * trial.pair.small.astype(float), 2))[inner, inner]
+        there = psnr(trial.pair.large[inner, inner], guess)
+        assert there > 0.2 + psnr(np.roll(trial.pair.large, 1, axis=1)[inner, inner], guess)
+
+
+def test_the_worse_the_quality_the_lower_the_score_and_lanczos_is_the_measure(clip: Path) -> None:
+    rows = scored(trials_of([whole(clip)], 2, note=pytest.fail), methods({}, 2), 2)
+    lanczos = [row for row in rows if row.method == "lanczos"]
+    assert [row.input for row in lanczos] == [f"crf {crf}" for crf in CRFS]
+    assert sorted((row.psnr for row in lanczos), reverse=True) == [row.psnr for row in lanczos]
+    assert {(row.name, row.gain, row.worst, row.frames) for row in lanczos} == {("street", 0.0, 0.0, 4)}
+    bicubic = {row.input: row.gain for row in rows if row.method == "bicubic"}
+    verdict = verdict_on(rows, start="lanczos", tuned="bicubic")
+    assert verdict.over_start == verdict.over_lanczos == bicubic
+    assert not verdict.pays
+    other = verdict_on(rows, start="bicubic", tuned="lanczos")
+    assert other.over_start == {name: -gain for name, gain in bicubic.items()}
+
+
+def test_only_the_spans_of_a_film_judge(tmp_path: Path) -> None:
+    black = np.full(place(0).shape, 16, np.uint8)
+    film = write_film(tmp_path / "film.mp4", [*[black] * 60, *[place(1)] * 60])
+    judged = trials_of([whole(film, Span(6.5, 12.0))], 2, note=pytest.fail)
+    assert min(trial.pair.large.std() for trial in judged) > 20
+    assert min(trial.pair.large.std() for trial in trials_of([whole(film)], 2, note=pytest.fail)) < 1
+
+
+def test_files_of_one_name_are_told_apart(clip: Path, tmp_path: Path) -> None:
+    other = Path(shutil.copy(clip, tmp_path))
+    found = trials_of([whole(clip), whole(other)], 2, note=pytest.fail)
+    assert {trial.name for trial in found} == {str(clip), str(other)}
+
+
+def test_what_cannot_be_read_is_noted_and_passed_over(clip: Path, tmp_path: Path) -> None:
+    notes: list[str] = []
+    found = trials_of([whole(tmp_path / "none.mp4"), whole(clip)], 2, note=notes.append)
+    assert {trial.name for trial in found} == {"street"}
+    assert notes == [f"{tmp_path / 'none.mp4'}: No such file or directory"]
