@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from commands import DAMAGED, MODEL, TARGET, USAGE, Command, full_disk
+from commands import DAMAGED, MODEL, TARGET, USAGE, Command, contents, full_disk
 from made import make_clip, random_weights
 from recordings import record, record_both, scene
 
@@ -101,9 +101,12 @@ def test_a_network_that_gains_nothing_is_written_only_by_force(
     assert "no better than its start, and is not written; --force writes it" in ended.err
     assert (tmp_path / "run" / "report.html").exists()
     assert not (tmp_path / "run" / "model.npz").exists()
-    forced = vidsr("finetune", *clips, "--output", tmp_path / "forced", *slow, "--force", "--json")
+    before = contents(tmp_path / "run" / "training")
+    forced = vidsr("finetune", *clips, "--output", tmp_path / "run", *slow, "--force", "--json")
     told = json.loads(forced.out)
-    assert (forced.code, told["model"]) == (0, str(tmp_path / "forced" / "model.npz"))
+    assert (forced.code, told["model"]) == (0, str(tmp_path / "run" / "model.npz"))
+    assert contents(tmp_path / "run" / "training") == before
+    assert told["trained"]["step"] == 30
 
 
 def test_it_goes_on_where_it_was_stopped_and_ends_as_if_it_had_not_been(

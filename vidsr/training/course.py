@@ -63,7 +63,7 @@ class Course:
         """A step of it is done."""
         if len(state.history) > len(self.stretches[-1]):
             self.stretches[-1] = list(state.history)
-            write_log(self.folder, self.asked, self.stretches, {})
+            write_log(self.folder, self.asked, self.stretches)
         self.watch(Progress(step=self.step + state.step, steps=self.steps, loss=loss, psnr=self.psnr))
 
     def end(self, state: State) -> bool:

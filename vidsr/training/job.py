@@ -18,7 +18,7 @@ from vidsr.model.weights import Facts, Weights, save_weights
 from vidsr.plots import learning_curve
 from vidsr.settings import NetworkSettings, TrainSettings
 from vidsr.training.course import Course, Progress
-from vidsr.training.folder import Described, checkpoint_of, curve_of, model_of, open_folder, write_log
+from vidsr.training.folder import Described, checkpoint_of, curve_of, model_of, open_folder, result_of, write_log
 from vidsr.training.learner import learner_of
 from vidsr.training.lesson import Lesson, loader_speed, read_lesson
 from vidsr.training.loop import train
@@ -128,6 +128,12 @@ def train_on(
     return _finished(job, learner, lesson, course)
 
 
+def trained_before(job: Job) -> Trained | None:
+    """What the same job came to, if it is done. Raises TrainingError when another is, in its folder."""
+    result = result_of(job.output, job.asked)
+    return Trained(**{**result, "model": model_of(job.output)}) if result else None  # type: ignore[arg-type]
+
+
 def threads_of(settings: TrainSettings) -> int:
     """How many threads PyTorch gets."""
     return settings.threads or len(os.sched_getaffinity(0))
@@ -160,7 +166,7 @@ def _finished(job: Job, network: Network, lesson: Lesson, course: Course) -> Tra
         loader_patches_s=loader_speed(batches, job.settings.batch),
         patches_s=course.measured_steps * job.settings.batch / course.seconds if course.seconds else 0.0,
     )
-    write_log(job.output, job.asked, course.stretches, {"result": {**asdict(trained), "model": str(trained.model)}})
+    write_log(job.output, job.asked, course.stretches, {**asdict(trained), "model": str(trained.model)})
     _draw(course, curve_of(job.output))
     if trained.finished:
         weights = Weights(architecture=network.architecture, tensors=network.tensors(), facts=_facts(job, trained))

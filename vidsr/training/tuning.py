@@ -20,8 +20,9 @@ from vidsr.quality.tuned_crops import TUNED
 from vidsr.settings import FinetuneSettings, NetworkSettings
 from vidsr.training.course import Progress
 from vidsr.training.data import read_pairs
+from vidsr.training.folder import model_of
 from vidsr.training.gathering import Gathered
-from vidsr.training.job import Job, Trained, train_on
+from vidsr.training.job import Job, Trained, train_on, trained_before
 from vidsr.training.lesson import Lesson
 from vidsr.training.replay import read_corpus
 from vidsr.training.sources import Source
@@ -58,9 +59,10 @@ def tune(
 ) -> Tuned:
     """Tune a network to footage and write it to `output`/model.npz, if it is better than its start or `force` is set.
 
-    The same call goes on where one was stopped. Raises Stopped, TrainingError, ModelError, TargetError or WorkerError;
-    ValueError for settings that do not fit each other.
+    The same call goes on where one was stopped. Raises Stopped, TrainingError, ModelError, TargetError, WorkerError,
+    and ValueError for settings that do not fit each other.
     """
+    require_free(output)
     notes: list[str] = []
 
     def heard(sentence: str) -> None:
@@ -72,19 +74,19 @@ def tune(
     engines = _engines(start, settings, trained.model)
     rows = scored(gathered.trials, methods(engines, settings.scale), settings.scale)
     verdict = verdict_on(rows, start=start, tuned=TUNED)
-    tuned = Tuned(
-        verdict=verdict,
-        rows=rows,
-        trained=trained,
-        report=output / "report.html",
-        model=output / "model.npz" if verdict.pays or force else None,
-    )
-    page = page_of(tuned.verdict, rows, trained, gathered, engines, settings, notes)
-    with whole_file(tuned.report, overwrite=True) as file:
+    report, model = output / "report.html", model_of(output) if verdict.pays or force else None
+    page = page_of(verdict, rows, trained, gathered, engines, settings, notes)
+    with whole_file(report, overwrite=True) as file:
         file.write(html_of(page).encode("utf-8", "replace"))
-    if tuned.model:
-        _keep(trained, verdict, tuned.model)
-    return tuned
+    if model:
+        _keep(trained, verdict, model)
+    return Tuned(verdict=verdict, rows=rows, trained=trained, report=report, model=model)
+
+
+def require_free(output: Path) -> None:
+    """Raise TargetError when a fine-tuning has put its network there before."""
+    if model_of(output).exists():
+        raise TargetError(f"{model_of(output)}: exists already; take another folder, or remove it")
 
 
 def _engines(start: str, settings: FinetuneSettings, tuned: Path) -> dict[str, Engine]:
@@ -104,8 +106,6 @@ def _trained(
     stop: Callable[[], bool],
 ) -> Trained:
     """The training in its folder, to its end. Raises Stopped."""
-    if (output / "model.npz").exists():
-        raise TargetError(f"{output / 'model.npz'}: exists already; take another folder, or remove it")
     job = Job(
         sources=tuple(Source(path=Path(name)) for name in gathered.names),
         output=output / "training",
@@ -113,7 +113,7 @@ def _trained(
         settings=settings.training,
     )
     read = partial(_lesson, gathered, output / "corpus", settings, note=note, tell=tell, stop=stop)
-    trained = train_on(job, read, watch=watch, stop=stop)
+    trained = trained_before(job) or train_on(job, read, watch=watch, stop=stop)
     if not trained.finished:
         raise Stopped(f"stopped at step {trained.step} of {trained.steps}")
     return trained
