@@ -10,6 +10,7 @@ take those of the zoo: without names, all are trained, in an order in which that
 
 import argparse
 import logging
+import os
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -20,12 +21,29 @@ from vidsr.model.weights import Facts, Weights, load_weights, save_weights
 from vidsr.quality.evaluation import collect, evaluate_picture
 from vidsr.quality.measured import means
 from vidsr.quality.methods import methods
-from vidsr.settings import NetworkSettings, TrainSettings
+from vidsr.settings import CorpusSettings, DegradeSettings, NetworkSettings, TrainSettings
+from vidsr.training.corpus import make_corpus
 from vidsr.training.course import Progress
 from vidsr.training.job import Job, train_model
-from vidsr.training.sources import Source
+from vidsr.training.sources import Source, footage_of
 
 ZOO = Path(__file__).resolve().parent.parent / "vidsr" / "model" / "zoo"
+VIDEO = "-video"
+DEGRADATION = DegradeSettings(
+    blur_share=0.05,
+    blur="0.2-0.8",
+    kernels="bicubic:85,area:5,bilinear:2,lanczos:6,plain:2",
+    noise_share=0.05,
+    noise="0.5-2",
+    denoise_share=0.05,
+    sharpen_share=0.05,
+    sharpen="0.2-0.5",
+    codec_share=0.95,
+    codecs="x264:80,x265:15,mjpeg:2,rate:3",
+    x264_crf="15-38",
+    second_share=0.03,
+)
+"""What networks for video learn to undo: codecs above all, the rest now and then."""
 BEFORE = "before"
 """As the start of a part: the weights of the part before it."""
 
@@ -40,7 +58,7 @@ _X3, _X4 = replace(_LONG, scale=3), replace(_LONG, scale=4)
 
 def recipes() -> dict[str, Recipe]:
     """How each name is trained; those that others start from come first."""
-    return {**reference(), **narrow(), **small(), **srcnn()}
+    return {**reference(), **narrow(), **small(), **srcnn(), **video()}
 
 
 def reference() -> dict[str, Recipe]:
@@ -108,10 +126,41 @@ def srcnn() -> dict[str, Recipe]:
     }
 
 
+def video() -> dict[str, Recipe]:
+    """The default network and FSRCNN(56, 12, 4) for video that a codec has been at, each from its clean weights."""
+    settings = {
+        scale: TrainSettings(scale=scale, steps=steps) for scale, steps in ((2, 10_000), (3, 8_000), (4, 8_000))
+    }
+    more = {"rate": 4e-4, "clean_share": 0.1, "finish_steps": 0, "every": EVERY, "seed": 1, "threads": 1, "fast": True}
+    return {
+        f"{family}-x{scale}{VIDEO}": (None, [replace(own, start=f"{family}-x{scale}", **more)])
+        for scale, own in settings.items()
+        for family in ("fsrcnn-narrow", "fsrcnn")
+    }
+
+
 def sources(data: Path) -> tuple[Source, ...]:
     """The training sets: JPEG pictures only reduced, where their block artefacts are gone."""
     clean = [Source(path=data / "train" / name) for name in ("t91", "general100", "gray181", "mcmaster18", "photos")]
     return (*clean, Source(path=data / "train" / "bsds500-train", sizes=(0.8, 0.6)))
+
+
+def corpora(data: Path, work: Path, scale: int) -> tuple[Path, ...]:
+    """Two corpora of pictures: as sharp as they are, and enlarged first, as soft as much footage is."""
+    degradation = replace(DEGRADATION, scale=scale)
+    crop = {2: 96, 3: 80, 4: 72}[scale]
+    hard, soft = work / f"corpus-x{scale}-hard", work / f"corpus-x{scale}-soft"
+    enlarged = [replace(each, sizes=(1.0,) if "bsds" in each.path.name else (1.5,)) for each in sources(data)]
+    for folder, given, clips, seed in ((hard, sources(data), 9_600, 11), (soft, enlarged, 6_400, 12)):
+        make_corpus(
+            footage_of(given),
+            folder,
+            replace(degradation, seed=seed),
+            CorpusSettings(clips=clips, crop=crop),
+            processes=len(os.sched_getaffinity(0)),
+            note=logging.info,
+        )
+    return hard, soft
 
 
 def train_name(name: str, recipe: Recipe, data: Path, work: Path) -> None:
@@ -127,6 +176,7 @@ def train_name(name: str, recipe: Recipe, data: Path, work: Path) -> None:
             network=network if network and number == 1 else NetworkSettings(),
             settings=replace(settings, start=start),
             held_out=(Source(path=data / "val"),),
+            corpora=corpora(data, work, settings.scale) if name.endswith(VIDEO) else (),
         )
         before = output / "model.npz"
         if not before.exists():
