@@ -128,6 +128,23 @@ def test_pictures_smaller_than_a_patch_are_counted_and_refused_when_there_is_not
         Patches([tiny], shape(2), patch=8, batch=1)
 
 
+def test_patches_of_a_still_camera_lie_as_they_were_and_reach_the_edges_of_the_picture() -> None:
+    rows, columns = np.mgrid[:40, :48].astype(np.uint8)
+    large = np.kron(4 * rows + columns, np.ones((2, 2), np.uint8))  # each place of its own level, or nearly
+    each = Pair(small=((4 * rows + columns) / 255).astype(np.float32), large=large)
+    architecture = shape(2)
+    patches = Patches([each], architecture, patch=8, batch=4000, still_camera=True)
+    small, drawn = patches.draw(np.random.default_rng(0))
+    halo, inner = architecture.halo, slice(architecture.halo, architecture.halo + 8)
+    assert np.array_equal(drawn[:, 0, ::2, ::2].numpy(), small[:, 0, inner, inner].numpy())
+    assert bool((drawn[:, 0, -1, 0] > drawn[:, 0, 0, 0]).all())
+    assert bool((drawn[:, 0, 0, -1] > drawn[:, 0, 0, 0]).all())
+    corners = {round(255 * float(level)) for level in (drawn.min(), drawn.max())}
+    assert corners == {0, int(large.max())}
+    upper = small[drawn.amin(dim=(1, 2, 3)) == 0][0, 0]
+    assert bool((upper[:halo] == upper[halo]).all()), "what lies beyond the edge repeats it"
+
+
 def test_a_mixture_draws_from_each_stock_as_often_as_its_share_says() -> None:
     black = Pair(small=np.zeros((40, 40), np.float32), large=np.zeros((80, 80), np.uint8))
     white = Pair(small=np.ones((40, 40), np.float32), large=np.full((80, 80), 255, np.uint8))

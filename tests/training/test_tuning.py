@@ -173,7 +173,7 @@ def test_a_clip_that_cannot_be_read_is_named_and_passed_over(
     ("made", "sentence"),
     [
         ({"size": (208, 200)}, "is one scene of 1 s, too short to learn from one part of it"),
-        ({"size": (64, 48), "twice": True}, "smaller than the 192 pixels a side of a clip; passed over"),
+        ({"size": (64, 48), "twice": True}, "smaller than the 144 pixels a side of a clip; passed over"),
         ({"size": (208, 200), "black": True}, "shows nothing to learn from"),
         ({"size": (208, 200), "pts": [0, 512], "twice": True}, "has 2 frames, fewer than the 8 of a clip"),
     ],

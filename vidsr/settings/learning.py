@@ -7,6 +7,8 @@ from vidsr.ranges import check_span
 from vidsr.settings.degrading import CorpusSettings, DegradeSettings
 
 _MOST_HELD_OUT = 0.9
+LARGEST_CROP = 144
+"""Low-resolution pixels a side of what is kept of a clip to tune with, where the footage has as many."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +60,9 @@ class TrainSettings:
     train: str = "all"
     """What learns: "all", the "tail" (the deconvolution) or the "mapping" layers."""
     steps: int = 20_000
-    """Steps with the absolute difference as the loss."""
+    """Steps with the main loss."""
+    loss: str = "l1"
+    """The main loss: "l1", the absolute difference, or "mse", the squared one."""
     rate: float = 7e-4
     """The highest learning rate of these steps."""
     finish_steps: int = 4_000
@@ -69,6 +73,8 @@ class TrainSettings:
     """Low-resolution pixels a side of a patch; the halo comes on top."""
     batch: int = 16
     """Patches in a step."""
+    still_camera: bool = False
+    """Leave patches as they lie, neither turned nor mirrored, and take them up to the edges of the picture."""
     held_out_share: float = 0.05
     """The share of the files that is held out to measure by, unless others are."""
     frames: int = 50
@@ -90,6 +96,7 @@ class TrainSettings:
 
     def __post_init__(self) -> None:
         _choose("train", self.train, ("all", "tail", "mapping"))
+        _choose("loss", self.loss, ("l1", "mse"))
         _choose("device", self.device, ("cpu", "cuda"))
         if self.scale not in (2, 3, 4):
             raise ValueError(f"scale must be 2, 3 or 4, not {self.scale}")
@@ -122,7 +129,7 @@ class FinetuneSettings:
     """How many mapping layers the network gets; new ones begin by changing nothing. None: those it has."""
     crf: str = "16-35"
     """The range of CRF at which the small footage is expected."""
-    clips: int = 3_000
+    clips: int = 2_000
     """How many short clips are degraded; each gives a frame to learn from."""
     frames: int = 200
     """How many moments are picked from each long recording."""
@@ -130,11 +137,11 @@ class FinetuneSettings:
     """The share of patches that no codec has seen."""
     held_out_share: float = 0.2
     """The share of the clips, or of the only one, that judges and does not teach."""
-    steps: int = 6_000
+    steps: int = 4_000
     """Steps at the most."""
-    rate: float = 1e-3
+    rate: float = 2e-3
     """The highest learning rate."""
-    every: int = 300
+    every: int = 250
     """Steps from one measurement on what is held out to the next."""
     patience: int = 6
     """After how many measurements no better than the best it ends, with the weights of that."""
@@ -177,7 +184,7 @@ class FinetuneSettings:
     @property
     def amount(self) -> CorpusSettings:
         """How much of it is made."""
-        return CorpusSettings(clips=self.clips, footage_share=0.8, max_gb=self.max_gb)
+        return CorpusSettings(clips=self.clips, crop=LARGEST_CROP, footage_share=0.8, max_gb=self.max_gb)
 
     @property
     def training(self) -> TrainSettings:
@@ -189,7 +196,9 @@ class FinetuneSettings:
             mapping_layers=self.mapping_layers,
             steps=self.steps,
             rate=self.rate,
+            loss="mse",
             finish_steps=0,
+            still_camera=True,
             clean_share=self.clean_share,
             held_out_share=self.held_out_share,
             every=self.every,

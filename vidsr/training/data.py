@@ -59,12 +59,18 @@ class Batches(Protocol):
 class Patches:
     """Random batches of one patch size from pairs in memory, drawn by area, turned and mirrored in all eight ways.
 
-    Raises TrainingError when all pairs are smaller than a patch.
+    Those of one `still_camera` stay as they lie, and reach the edges of its picture, which are repeated beyond it as
+    the engine does: there a camera has its captions. Raises TrainingError when all pairs are smaller than a patch.
     """
 
-    def __init__(self, pairs: list[Pair], architecture: Architecture, *, patch: int, batch: int) -> None:
+    def __init__(
+        self, pairs: list[Pair], architecture: Architecture, *, patch: int, batch: int, still_camera: bool = False
+    ) -> None:
         self.scale, self.halo, self.patch, self.batch = architecture.scale, architecture.halo, patch, batch
+        self.still_camera = still_camera
         self.outer = patch + 2 * self.halo
+        if still_camera:
+            pairs = [_framed(pair, self.halo) for pair in pairs]
         self.pairs = [pair for pair in pairs if min(pair.small.shape) >= self.outer]
         self.skipped = len(pairs) - len(self.pairs)
         if not self.pairs:
@@ -88,9 +94,17 @@ class Patches:
         top, left = (row + self.halo) * self.scale, (column + self.halo) * self.scale
         side = self.patch * self.scale
         large = pair.large[top : top + side, left : left + side]
+        if self.still_camera:
+            return small, large
         turns, mirror = int(random.integers(4)), bool(random.integers(2))
         small, large = np.rot90(small, turns), np.rot90(large, turns)
         return (small.T, large.T) if mirror else (small, large)
+
+
+def _framed(pair: Pair, halo: int) -> Pair:
+    """The pair with its edges repeated by the halo; what is repeated of the large picture is never looked at."""
+    margin = halo * (len(pair.large) // len(pair.small))
+    return Pair(small=np.pad(pair.small, halo, mode="edge"), large=np.pad(pair.large, margin, mode="edge"))
 
 
 class Mixture:

@@ -25,6 +25,7 @@ Tell = Callable[[int, int], None]
 Stop = Callable[[], bool]
 
 _GAP_S = 2.0  # between what teaches and what judges of two recordings
+_SMALLEST_CROP = 72
 _INSTANTS = 24  # of two recordings, that judge
 
 
@@ -74,11 +75,13 @@ def from_footage(
     if not trials:
         raise TrainingError(f"nothing to judge by: none of the {len(judges)} clips held out can be used")
     material = (*teaches, *pictures)
+    amount = replace(settings.amount, crop=_crop(teaches, settings))
 
     def degraded(folder: Path, *, note: Note, tell: Tell, stop: Stop) -> Corpus:
         processes = settings.threads or len(os.sched_getaffinity(0))
-        degradation, amount = settings.degradation, settings.amount
-        return make_corpus(material, folder, degradation, amount, processes=processes, note=note, tell=tell, stop=stop)
+        return make_corpus(
+            material, folder, settings.degradation, amount, processes=processes, note=note, tell=tell, stop=stop
+        )
 
     names = tuple(str(file.path) for file in (*files, *pictures))
     return Gathered(degraded=degraded, clean=material, trials=trials, names=names)
@@ -120,6 +123,13 @@ def _readable(file: Footage, note: Note) -> bool:
         note(f"{error}; passed over")
         return False
     return True
+
+
+def _crop(files: Sequence[Footage], settings: FinetuneSettings) -> int:
+    """Low-resolution pixels a side that every film has, within bounds: the edges of small crops are many."""
+    outlines = [outline_of(file.path) for file in files]
+    shortest = min((min(each.width, each.height) for each in outlines if not each.still), default=0)
+    return min(settings.amount.crop, max(_SMALLEST_CROP, shortest // settings.scale))
 
 
 def _picked(file: Footage, settings: FinetuneSettings, note: Note, stop: Stop) -> Footage:

@@ -40,7 +40,9 @@ class Lesson:
         """The batches of a schedule. Raises TrainingError when no picture is as large as a patch."""
 
         def patches(pairs: list[Pair]) -> Patches:
-            return Patches(pairs, architecture, patch=schedule.patch, batch=schedule.batch)
+            return Patches(
+                pairs, architecture, patch=schedule.patch, batch=schedule.batch, still_camera=schedule.still_camera
+            )
 
         if not self.degraded:
             return patches(self.clean)

@@ -41,8 +41,10 @@ def stretches(settings: TrainSettings, *, fresh_tail: bool) -> list[Schedule]:
     main = Schedule(
         steps=settings.steps,
         rate=settings.rate,
+        loss=settings.loss,
         patch=settings.patch,
         batch=settings.batch,
+        still_camera=settings.still_camera,
         part=settings.train,
         every=settings.every,
         patience=settings.patience,

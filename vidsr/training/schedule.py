@@ -22,6 +22,8 @@ class Schedule:
     warmup: int = 300
     average: float = 0.999
     """How much of the running average of the weights stays at each step."""
+    still_camera: bool = False
+    """Whether patches stay as they lie, and reach the edges of the picture."""
     part: str = "all"
     """What learns: "all", the "tail" or the "mapping" layers."""
     seed: int = 0
