@@ -11,6 +11,7 @@ from html.parser import HTMLParser
 from itertools import count
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from commands import DAMAGED, MODEL, TARGET, USAGE, Command, contents, full_disk
@@ -136,6 +137,23 @@ def test_a_long_recording_gives_moments_and_its_end_judges(vidsr: Command, start
     assert until_s == pytest.approx(26.7, abs=0.3)
     assert 1 < len(file[-1]) <= 6
     assert max(file[-1]) < until_s
+
+
+def test_picking_moments_can_be_stopped(start: Path, tmp_path: Path) -> None:
+    films = [tmp_path / name for name in ("a.mp4", "b.mp4")]
+    for film in films:
+        make_clip(film, size=(208, 200), pts=[1024 * i for i in range(60)])
+    with pytest.raises(Stopped, match=r"stopped while moments of .*/\w+.mp4 were picked"):
+        from_footage([], films, [], asked(start), note=pytest.fail, stop=lambda: True)
+
+
+def test_pictures_teach_beside_the_clips_and_never_judge(clips: list[Path], start: Path, tmp_path: Path) -> None:
+    picture = tmp_path / "photo.png"
+    av.VideoFrame.from_ndarray(scene(1)[0], format="gray").save(picture)
+    gathered = from_footage(clips, [], [tmp_path], asked(start), note=pytest.fail)
+    assert [file.path for file in gathered.clean if file.path.suffix == ".png"] == [picture]
+    assert str(picture) in gathered.names
+    assert "photo" not in {trial.name for trial in gathered.trials}
 
 
 def test_two_recordings_teach_what_the_small_one_lost(vidsr: Command, start: Path, tmp_path: Path) -> None:

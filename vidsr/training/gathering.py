@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from vidsr.errors import SourceError, TrainingError
+from vidsr.errors import SourceError, Stopped, TrainingError
 from vidsr.media.outline import outline_of
 from vidsr.settings import FinetuneSettings
 from vidsr.training.alignment import Alignment, align, aligned_pairs
@@ -60,8 +60,8 @@ def from_footage(
 ) -> Gathered:
     """Full-size clips, long recordings of which moments are picked, and pictures that teach beside them.
 
-    Raises TrainingError when nothing is left to learn from or to judge by, SourceError for a recording that cannot be
-    read, ValueError for settings that do not fit each other.
+    Raises TrainingError when nothing is left to learn from or to judge by, SourceError for a single film that cannot
+    be read, Stopped when it was stopped in picking moments, ValueError for settings that do not fit each other.
     """
     named = [Source(path=path, sizes=(1.0,)) for path in (*clips, *recordings)]
     files = [file for file in footage_of(named) if _readable(file, note)]
@@ -134,4 +134,6 @@ def _crop(files: Sequence[Footage], settings: FinetuneSettings) -> int:
 
 def _picked(file: Footage, settings: FinetuneSettings, note: Note, stop: Stop) -> Footage:
     moments = harvest(file.path, settings.frames, spans=file.spans, note=note, stop=stop)
+    if stop():  # fewer moments would make another corpus
+        raise Stopped(f"stopped while moments of {file.path} were picked")
     return replace(file, moments=tuple(moments))
