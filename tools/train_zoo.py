@@ -29,21 +29,6 @@ from vidsr.training.sources import Source, footage_of
 
 ZOO = Path(__file__).resolve().parent.parent / "vidsr" / "model" / "zoo"
 VIDEO = "-video"
-DEGRADATION = DegradeSettings(
-    blur_share=0.05,
-    blur="0.2-0.8",
-    kernels="bicubic:85,area:5,bilinear:2,lanczos:6,plain:2",
-    noise_share=0.05,
-    noise="0.5-2",
-    denoise_share=0.05,
-    sharpen_share=0.05,
-    sharpen="0.2-0.5",
-    codec_share=0.95,
-    codecs="x264:80,x265:15,mjpeg:2,rate:3",
-    x264_crf="15-38",
-    second_share=0.03,
-)
-"""What networks for video learn to undo: codecs above all, the rest now and then."""
 BEFORE = "before"
 """As the start of a part: the weights of the part before it."""
 
@@ -147,7 +132,6 @@ def sources(data: Path) -> tuple[Source, ...]:
 
 def corpora(data: Path, work: Path, scale: int) -> tuple[Path, ...]:
     """Two corpora of pictures: as sharp as they are, and enlarged first, as soft as much footage is."""
-    degradation = replace(DEGRADATION, scale=scale)
     crop = {2: 96, 3: 80, 4: 72}[scale]
     hard, soft = work / f"corpus-x{scale}-hard", work / f"corpus-x{scale}-soft"
     enlarged = [replace(each, sizes=(1.0,) if "bsds" in each.path.name else (1.5,)) for each in sources(data)]
@@ -155,7 +139,7 @@ def corpora(data: Path, work: Path, scale: int) -> tuple[Path, ...]:
         make_corpus(
             footage_of(given),
             folder,
-            replace(degradation, seed=seed),
+            DegradeSettings(scale=scale, seed=seed),
             CorpusSettings(clips=clips, crop=crop),
             processes=len(os.sched_getaffinity(0)),
             note=logging.info,

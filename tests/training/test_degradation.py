@@ -133,7 +133,20 @@ def test_the_seed_and_the_number_of_a_clip_decide_everything() -> None:
 
 
 def test_recipes_hold_to_the_shares_and_the_ranges_that_are_set() -> None:
-    recipes = drawn(1000, DegradeSettings())
+    asked = DegradeSettings(
+        blur_share=0.5,
+        blur="0.2-1.4",
+        kernels="bicubic:45,area:20,bilinear:15,lanczos:15,plain:5",
+        noise_share=0.6,
+        noise="0.5-5",
+        sharpen_share=0.3,
+        sharpen="0.2-1",
+        codec_share=0.85,
+        codecs="x264:55,x265:20,mjpeg:10,rate:15",
+        x264_crf="18-35",
+        second_share=0.15,
+    )
+    recipes = drawn(1000, asked)
     encodes = [recipe.encodes[0] for recipe in recipes if recipe.encodes]
     assert len(encodes) == pytest.approx(850, abs=50)
     assert sum(len(recipe.encodes) == 2 for recipe in recipes) == pytest.approx(0.15 * len(encodes), abs=40)

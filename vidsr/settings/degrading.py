@@ -9,7 +9,8 @@ from vidsr.ranges import check_shares, check_span
 class DegradeSettings:
     """What is done to full-size footage before a network learns to undo it.
 
-    Ranges are written "low-high" and drawn from evenly, shares "name:weight,…"; each clip draws anew.
+    Ranges are written "low-high" and drawn from evenly, shares "name:weight,…"; each clip draws anew. The shares are
+    those that did best on film (`fsrcnn-narrow-video.md`): a network that sees much noise smooths what is none.
     """
 
     scale: int = 2
@@ -18,29 +19,29 @@ class DegradeSettings:
     """Frames in a clip."""
     still_share: float = 0.5
     """The share of clips made of a picture in which nothing moves but the noise; in the others the view does."""
-    blur_share: float = 0.5
+    blur_share: float = 0.05
     """The share of clips that are blurred first."""
-    blur: str = "0.2-1.4"
+    blur: str = "0.2-0.8"
     """Sigma of that, in full-size pixels."""
-    kernels: str = "bicubic:45,area:20,bilinear:15,lanczos:15,plain:5"
+    kernels: str = "bicubic:85,area:5,bilinear:2,lanczos:6,plain:2"
     """How the clip is reduced; all are antialiased but "plain", which is bicubic."""
-    noise_share: float = 0.6
+    noise_share: float = 0.05
     """The share of clips with noise of a sensor, fresh in each frame."""
-    noise: str = "0.5-5"
+    noise: str = "0.5-2"
     """Sigma of that in grey levels, at white; darker parts have less."""
-    denoise_share: float = 0.2
+    denoise_share: float = 0.05
     """The share of clips that are smoothed between edges, as cameras do against noise."""
     denoise: str = "3-12"
     """Grey levels that such smoothing takes for noise."""
-    sharpen_share: float = 0.3
+    sharpen_share: float = 0.05
     """The share of clips that are sharpened."""
-    sharpen: str = "0.2-1.0"
+    sharpen: str = "0.2-0.5"
     """How many times the difference from its blur is added to the picture."""
-    codec_share: float = 0.85
+    codec_share: float = 0.95
     """The share of clips that are encoded and decoded."""
-    codecs: str = "x264:55,x265:20,mjpeg:10,rate:15"
+    codecs: str = "x264:80,x265:15,mjpeg:2,rate:3"
     """With what; "rate" is x264 held to a rate of bits."""
-    x264_crf: str = "18-35"
+    x264_crf: str = "15-38"
     """CRF of x264."""
     x265_crf: str = "22-36"
     """CRF of x265."""
@@ -50,7 +51,7 @@ class DegradeSettings:
     """Megabits a second of a picture of 640x360; of others in proportion to their area."""
     gop: str = "25-100"
     """Frames from one key frame to the next."""
-    second_share: float = 0.15
+    second_share: float = 0.03
     """The share of the encoded clips that are encoded once more."""
     first_share: float = 0.1
     """How often the frame to learn from is the first, a key frame; all others are as likely as each other."""
