@@ -89,10 +89,10 @@ def add(commands: Commands) -> None:
 def run(args: argparse.Namespace) -> int:
     """Tune, judge, and tell where the weights are."""
     with needs("torch", "train"), needs("matplotlib", "train"):
-        from vidsr.training.tuning import require_free, tune
+        from vidsr.training.tuning import require_ready, tune
 
     asked = settings(FinetuneSettings, args)
-    require_free(args.output)
+    require_ready(args.output, asked)
     with Stop("a checkpoint is being written") as stop, training_bars(quiet=args.quiet) as bars:
         try:
             tuned = tune(

@@ -62,7 +62,7 @@ def tune(
     The same call goes on where one was stopped. Raises Stopped, TrainingError, ModelError, TargetError, WorkerError,
     and ValueError for settings that do not fit each other.
     """
-    require_free(output)
+    require_ready(output, settings)
     notes: list[str] = []
 
     def heard(sentence: str) -> None:
@@ -83,16 +83,16 @@ def tune(
     return Tuned(verdict=verdict, rows=rows, trained=trained, report=report, model=model)
 
 
-def require_free(output: Path) -> None:
-    """Raise TargetError when a fine-tuning has put its network there before."""
+def require_ready(output: Path, settings: FinetuneSettings) -> None:
+    """Raise ModelError for a start that is not there or of another scale, TargetError for a network in the way."""
+    load_model(settings.start, settings.scale)
     if model_of(output).exists():
         raise TargetError(f"{model_of(output)}: exists already; take another folder, or remove it")
 
 
 def _engines(start: str, settings: FinetuneSettings, tuned: Path) -> dict[str, Engine]:
     """What is compared, by name."""
-    before = load_model(settings.start, usual_scale=settings.scale)
-    return {start: Engine(before), TUNED: Engine(load_weights(tuned))}
+    return {start: Engine(load_model(settings.start, settings.scale)), TUNED: Engine(load_weights(tuned))}
 
 
 def _trained(
