@@ -127,7 +127,7 @@ def test_it_goes_on_where_it_was_stopped_and_ends_as_if_it_had_not_been(
 def test_a_long_recording_gives_moments_and_its_end_judges(vidsr: Command, start: Path, tmp_path: Path) -> None:
     recording, output = tmp_path / "main.mp4", tmp_path / "run"
     record(recording, scene(360), [number / 10 for number in range(360)], 20)
-    moments = ("--from", recording, "--frames", "6", "--start", start, "--force")
+    moments = ("--from", recording.parent, "--frames", "6", "--start", start, "--force")
     ended = vidsr("finetune", *moments, "--output", output, *QUICK)
     assert (ended.code, ended.out) == (0, f"{output / 'model.npz'}\n")
     assert "is a single scene; its last 7 s are held out" in ended.err
@@ -184,6 +184,7 @@ def test_a_clip_that_cannot_be_read_is_named_and_passed_over(
     ended = vidsr("finetune", broken, *clips, "--start", start, "--output", tmp_path / "run", *QUICK, "--force")
     assert ended.code == 0
     assert f"{broken}: " in ended.err
+    assert f"{broken}: " in (tmp_path / "run" / "report.html").read_text().partition("passed over")[0]
     assert "; passed over" in ended.err
 
 

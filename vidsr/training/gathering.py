@@ -47,6 +47,8 @@ class Gathered:
     trials: list[Trial]
     names: tuple[str, ...]
     """The files, as the report and the log have them."""
+    notes: tuple[str, ...]
+    """What was said in gathering it."""
 
 
 def from_footage(
@@ -63,13 +65,15 @@ def from_footage(
     Raises TrainingError when nothing is left to learn from or to judge by, SourceError for a single film that cannot
     be read, Stopped when it was stopped in picking moments, ValueError for settings that do not fit each other.
     """
-    named = [Source(path=path, sizes=(1.0,)) for path in (*clips, *recordings)]
-    files = [file for file in footage_of(named) if _readable(file, note)]
+    notes, note = kept(note)
+    long = footage_of(Source(path=path, sizes=(1.0,)) for path in recordings)
+    named = [*footage_of(Source(path=path, sizes=(1.0,)) for path in clips), *long]
+    files = [file for file in named if _readable(file, note)]
     if not files:
         raise TrainingError("nothing to learn from: none of the clips can be read")
     teaches, judges = hold_out(files, share=settings.held_out_share, seed=settings.seed, note=note)
-    long = set(recordings)
-    teaches = [_picked(file, settings, note, stop) if file.path in long else file for file in teaches]
+    picked = {file.path for file in long}
+    teaches = [_picked(file, settings, note, stop) if file.path in picked else file for file in teaches]
     pictures = footage_of(Source(path=path) for path in images)
     trials = trials_of(judges, settings.scale, note=note)
     if not trials:
@@ -84,7 +88,7 @@ def from_footage(
         )
 
     names = tuple(str(file.path) for file in (*files, *pictures))
-    return Gathered(degraded=degraded, clean=material, trials=trials, names=names)
+    return Gathered(degraded=degraded, clean=material, trials=trials, names=names, notes=tuple(notes))
 
 
 def from_recordings(large: Path, small: Path, settings: FinetuneSettings, *, note: Note) -> Gathered:
@@ -92,6 +96,7 @@ def from_recordings(large: Path, small: Path, settings: FinetuneSettings, *, not
 
     Raises TrainingError when they cannot be laid on each other, SourceError when one cannot be read.
     """
+    notes, note = kept(note)
     alignment = align(large, small, settings.scale, note=note)
     until_s = alignment.end_s - settings.held_out_share * (alignment.end_s - alignment.start_s)
 
@@ -102,7 +107,19 @@ def from_recordings(large: Path, small: Path, settings: FinetuneSettings, *, not
     trials = _recorded_trials(alignment, until_s)
     if not trials:
         raise TrainingError(f"{small} and {large}: show nothing together after {until_s:.0f} s that could judge")
-    return Gathered(degraded=degraded, clean=(), trials=trials, names=(str(large), str(small)))
+    names = (str(large), str(small))
+    return Gathered(degraded=degraded, clean=(), trials=trials, names=names, notes=tuple(notes))
+
+
+def kept(note: Note) -> tuple[list[str], Note]:
+    """A list, and a note that puts each sentence into it before it is said."""
+    notes: list[str] = []
+
+    def both(sentence: str) -> None:
+        notes.append(sentence)
+        note(sentence)
+
+    return notes, both
 
 
 def _recorded_trials(alignment: Alignment, start_s: float) -> list[Trial]:

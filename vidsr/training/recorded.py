@@ -17,14 +17,12 @@ from vidsr.media.landing import whole_file
 from vidsr.settings import CorpusSettings
 from vidsr.training.alignment import Alignment, pairs_at, spread
 from vidsr.training.corpus import Corpus
-from vidsr.training.shards import Frames, read_shard, write_frames
+from vidsr.training.shards import FLAT, TRIES, Frames, read_shard, write_frames
 from vidsr.training.sources import Luma
 
 _INSTANTS_OF_A_SHARD, _CROPS_OF_AN_INSTANT = 8, 4
 _CLIPS_OF_A_SHARD = _INSTANTS_OF_A_SHARD * _CROPS_OF_AN_INSTANT
 _LOG = "corpus.json"
-_FLAT = 1.0  # grey levels of standard deviation that a crop with something to see in it has
-_TRIES = 8
 
 
 def record_corpus(
@@ -133,11 +131,11 @@ def _crops(small: Luma, large: Luma, side: int, number: int) -> list[tuple[Luma,
     """A few squares of the pair, anywhere in it where there is something to see."""
     random, scale = np.random.default_rng(number), large.shape[0] // small.shape[0]
     found: list[tuple[Luma, Luma]] = []
-    for _ in range(_TRIES):
+    for _ in range(TRIES):
         top, left = (int(random.integers(0, length - side + 1)) for length in small.shape)
         one = small[top : top + side, left : left + side]
         other = large[scale * top : scale * (top + side), scale * left : scale * (left + side)]
-        if other.std() >= _FLAT and len(found) < _CROPS_OF_AN_INSTANT:
+        if other.std() >= FLAT and len(found) < _CROPS_OF_AN_INSTANT:
             found.append((one, other))
     return found
 

@@ -20,8 +20,8 @@ from vidsr.training.sources import Luma
 
 CLIPS_OF_A_VISIT, VISITS_OF_A_SHARD = 8, 4
 CLIPS_OF_A_SHARD = CLIPS_OF_A_VISIT * VISITS_OF_A_SHARD
-_FLAT = 1.0  # grey levels of standard deviation that a frame with something to see in it has
-_TRIES = 8
+FLAT = 1.0  # grey levels of standard deviation that a frame with something to see in it has
+TRIES = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,11 +156,11 @@ def _degraded(source: Shot, size: float, shard: Shard, random: np.random.Generat
 
 def _shot(source: Shot, size: float, frames: int, shard: Shard, random: np.random.Generator) -> Shot:
     """So many frames, a square, anywhere in the source where there is something to see. Raises _Flat."""
-    for _ in range(_TRIES):
+    for _ in range(TRIES):
         if len(source.planes) > 1:
             shot = cut(replace(source, planes=source.planes[:frames]), shard.side, size, random)
         else:
             shot = picture_shot(source.planes[0], (shard.side, shard.side), frames, shard.settings, random)
-        if shot.planes[0].std() >= _FLAT:
+        if shot.planes[0].std() >= FLAT:
             return shot
     raise _Flat

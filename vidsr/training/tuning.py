@@ -21,7 +21,7 @@ from vidsr.settings import FinetuneSettings, NetworkSettings
 from vidsr.training.course import Progress
 from vidsr.training.data import read_pairs
 from vidsr.training.folder import model_of
-from vidsr.training.gathering import Gathered
+from vidsr.training.gathering import Gathered, kept
 from vidsr.training.job import Job, Trained, train_on, trained_before
 from vidsr.training.lesson import Lesson
 from vidsr.training.replay import read_corpus
@@ -63,19 +63,14 @@ def tune(
     and ValueError for settings that do not fit each other.
     """
     require_ready(output, settings)
-    notes: list[str] = []
-
-    def heard(sentence: str) -> None:
-        notes.append(sentence)
-        note(sentence)
-
-    trained = _trained(gathered, output, settings, note=heard, watch=watch, tell=degrading, stop=stop)
+    notes, note = kept(note)
+    trained = _trained(gathered, output, settings, note=note, watch=watch, tell=degrading, stop=stop)
     start = Path(settings.start).stem  # of a file, its name
     engines = _engines(start, settings, trained.model)
     rows = scored(gathered.trials, methods(engines, settings.scale), settings.scale)
     verdict = verdict_on(rows, start=start, tuned=TUNED)
     report, model = output / "report.html", model_of(output) if verdict.pays or force else None
-    page = page_of(verdict, rows, trained, gathered, engines, settings, notes)
+    page = page_of(verdict, rows, trained, gathered, engines, settings, [*gathered.notes, *notes])
     with whole_file(report, overwrite=True) as file:
         file.write(html_of(page).encode("utf-8", "replace"))
     if model:
