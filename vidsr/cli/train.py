@@ -53,7 +53,7 @@ _TRAINING = {
     "finish_rate": ("R", "the highest learning rate of those"),
     "patch": ("N", "low-resolution pixels a side of a patch"),
     "batch": ("N", "patches in a step"),
-    "still_camera": ("", "neither turn nor mirror patches, and take them up to the edges of the picture"),
+    "still_camera": ("", "neither turn nor mirror patches"),
     "held_out_share": ("PART", "share of the files to measure by, unless --held-out names some"),
     "frames": ("N", "frames taken from each video"),
     "patience": ("N", "end after so many measurements no better than the best, with its weights"),

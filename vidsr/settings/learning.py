@@ -74,7 +74,7 @@ class TrainSettings:
     batch: int = 16
     """Patches in a step."""
     still_camera: bool = False
-    """Leave patches as they lie, neither turned nor mirrored, and take them up to the edges of the picture."""
+    """Leave patches as they lie, neither turned nor mirrored."""
     held_out_share: float = 0.05
     """The share of the files that is held out to measure by, unless others are."""
     frames: int = 50

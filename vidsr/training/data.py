@@ -49,7 +49,7 @@ class Batches(Protocol):
     """What a training learns from."""
 
     skipped: int
-    """Pairs that are smaller than a patch and its halo."""
+    """Pairs that are smaller than a patch."""
 
     def draw(self, random: np.random.Generator) -> tuple[Tensor, Tensor]:
         """(batch, 1, patch + 2*halo, …) in and (batch, 1, scale*patch, …) out, both float32 in 0..1."""
@@ -59,8 +59,8 @@ class Batches(Protocol):
 class Patches:
     """Random batches of one patch size from pairs in memory, drawn by area, turned and mirrored in all eight ways.
 
-    Those of one `still_camera` stay as they lie, and reach the edges of its picture, which are repeated beyond it as
-    the engine does: there a camera has its captions. Raises TrainingError when all pairs are smaller than a patch.
+    They reach the edges of a picture, which are repeated beyond it as the engine does. Those of one `still_camera`
+    stay as they lie. Raises TrainingError when all pairs are smaller than a patch.
     """
 
     def __init__(
@@ -69,12 +69,10 @@ class Patches:
         self.scale, self.halo, self.patch, self.batch = architecture.scale, architecture.halo, patch, batch
         self.still_camera = still_camera
         self.outer = patch + 2 * self.halo
-        if still_camera:
-            pairs = [_framed(pair, self.halo) for pair in pairs]
-        self.pairs = [pair for pair in pairs if min(pair.small.shape) >= self.outer]
+        self.pairs = [_framed(pair, self.halo) for pair in pairs if min(pair.small.shape) >= patch]
         self.skipped = len(pairs) - len(self.pairs)
         if not self.pairs:
-            side = self.outer * self.scale
+            side = patch * self.scale
             raise TrainingError(
                 f"nothing to train on: no picture of {len(pairs)} has the {side} pixels a side of a patch"
             )
