@@ -2,6 +2,7 @@
 
 VidsrError
 ├── SourceError     what should be read cannot be
+│   └── SourceLost  a live source is not there now
 ├── TargetError     what should be written cannot be
 ├── ModelError      a network or its weights are not usable
 ├── WorkerError     the pool cannot go on
@@ -19,6 +20,14 @@ class VidsrError(Exception):
 
 class SourceError(VidsrError):
     """What should be read is missing, unreadable or not a video."""
+
+
+class SourceLost(SourceError):
+    """A live source does not answer, refuses, or has ended; `slow`: asking again soon may lock the account."""
+
+    def __init__(self, message: str, *, slow: bool = False) -> None:
+        super().__init__(message)
+        self.slow = slow
 
 
 class TargetError(VidsrError):

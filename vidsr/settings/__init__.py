@@ -3,16 +3,20 @@
 from vidsr.settings.degrading import CODINGS, REDUCTIONS, CorpusSettings, DegradeSettings
 from vidsr.settings.learning import FinetuneSettings, NetworkSettings, TrainSettings
 from vidsr.settings.running import EncodeSettings, PoolSettings, UpscaleSettings
+from vidsr.settings.streaming import TRANSPORTS, RecordSettings, StreamSettings
 
 __all__ = [
     "CODINGS",
     "REDUCTIONS",
+    "TRANSPORTS",
     "CorpusSettings",
     "DegradeSettings",
     "EncodeSettings",
     "FinetuneSettings",
     "NetworkSettings",
     "PoolSettings",
+    "RecordSettings",
+    "StreamSettings",
     "TrainSettings",
     "UpscaleSettings",
 ]

@@ -1,0 +1,1 @@
+"""Sources that never end: followed, enlarged, kept, watched."""

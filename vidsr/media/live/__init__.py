@@ -1,0 +1,1 @@
+"""Live sources and targets, by PyAV."""
