@@ -18,11 +18,9 @@ class Target(ABC):
 
     key_s = 10.0
     """Seconds from one key frame to the next at the most."""
-    trouble = ""
-    """What is wrong although nothing was raised, in words."""
 
     def __init__(self, kind: Container, say: Callable[[str], None]) -> None:
-        self._kind, self._say = kind, say
+        self.kind, self._say = kind, say
         self._feed: Feed | None = None
         self._fits = True
         self._heard: int | None = None  # when there was sound last
@@ -31,11 +29,16 @@ class Target(ABC):
     def begin(self, feed: Feed) -> None:
         """Take what follows for the packets of `feed`."""
         self._feed, self._heard, self._quiet = feed, None, False
-        fits = feed.audio is None or holds(self._kind, feed.audio.stream)
+        fits = feed.audio is None or holds(self.kind, feed.audio.stream)
         if not fits and self._fits and feed.audio:
             name = feed.audio.stream.codec_context.name
-            self._say(f"{self._kind.format} cannot hold {name}, so the sound is left out")
+            self._say(f"{self.kind.format} cannot hold {name}, so the sound is left out")
         self._fits = fits
+
+    @property
+    def trouble(self) -> str:
+        """What is wrong although nothing was raised, in words."""
+        return ""
 
     @property
     def _audio(self) -> Stencil | None:
