@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-from kit.pattern import COLUMNS, DARK, LIGHT, ROWS, STRIP, checksum
 from numpy.typing import NDArray
+
+from kit.pattern import COLUMNS, DARK, LIGHT, ROWS, STRIP, checksum
 
 
 @dataclass(frozen=True)
