@@ -46,6 +46,8 @@ class Pictures:
         passed = int((time.monotonic() - self.began_s) * self.asked.fps)
         self.next = max(self.next, self.asked.first + passed)
         self.source = media.get_element().get_child_by_name("pictures")
+        # The sound's source can seek, so that the server seeks where there is sound: all must say that they can.
+        self.source.connect("seek-data", lambda _source, _offset: True)
         GLib.timeout_add(max(1, round(1000 / self.asked.fps)), self.push, self.source)
 
     def push(self, source: Gst.Element) -> bool:
@@ -97,7 +99,7 @@ def launch(asked: argparse.Namespace) -> str:
     tune = f"bframes={asked.bframes} rc-lookahead=0" if asked.bframes else "tune=zerolatency"
     encoder = ENCODERS[asked.codec].format(tune=tune, key_int=asked.key_int)
     pictures = (
-        f"appsrc name=pictures is-live=true format=time do-timestamp=true max-buffers=4 leaky-type=downstream "
+        f"appsrc name=pictures is-live=true format=time stream-type=seekable do-timestamp=true max-buffers=4 leaky-type=downstream "
         f"caps={caps} ! videoconvert ! video/x-raw,format={asked.pixels} ! {encoder}"
     )
     return f"( {pictures} {sound.format(pay='pay1')} )"
