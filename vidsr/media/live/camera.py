@@ -11,19 +11,19 @@ from typing import Self
 import av
 from av import VideoFrame
 from av.audio.stream import AudioStream
-from av.packet import Packet
-from av.stream import Stream
 from av.video.stream import VideoStream
 
 from vidsr.addresses import Address
 from vidsr.errors import SourceError, SourceLost
 from vidsr.media.compression import EXPORT, Compression, compression
 from vidsr.media.describing import codec_name, first_video, frame_rate
+from vidsr.media.live.faults import broken_off
 from vidsr.media.live.opening import open_live
-from vidsr.media.live.pacing import paced
+from vidsr.media.live.pacing import LivePacket, paced
 from vidsr.settings.streaming import StreamSettings
 
 _DECODER_THREADS = 2
+_FASTEST = 240  # frames a second that are believed; without a rate FFmpeg takes the clock's ticks for one
 _UNTIMED = ("mpjpeg", "mjpeg")
 """Formats whose pictures carry no time: FFmpeg counts them at 25 a second, whatever the camera sends."""
 _ARRIVAL_BASE = Fraction(1, 90_000)
@@ -90,7 +90,7 @@ class Camera:
     ) -> None:
         self.close()
 
-    def packets(self) -> Iterator[Packet[Stream]]:
+    def packets(self) -> Iterator[LivePacket]:
         """The packets of video and sound in the order they come. It ends by SourceLost, or after `halt()`.
 
         Silence is noticed after `timeout_s`, of the video alone, too; the end of a stream or file is a loss like any.
@@ -102,7 +102,7 @@ class Camera:
         if not self._halted.is_set():
             raise self._lost("is played to its end" if self._address.path else "closed the connection")
 
-    def pictures(self, packet: Packet[Stream]) -> list[VideoFrame]:
+    def pictures(self, packet: LivePacket) -> list[VideoFrame]:
         """The pictures that a packet of the video completes, mostly one; a picture's `pts` may be None.
 
         Raises SourceLost when nothing has come of the packets for long.
@@ -152,11 +152,11 @@ class Camera:
             raise self._unfit(f"sends {size}, which is above {max_megapixels:g} megapixels (see --max-megapixels)")
         return video
 
-    def _played(self) -> Iterator[Packet[Stream]]:
+    def _played(self) -> Iterator[LivePacket]:
         """The packets of a file at its own speed."""
         return paced(self._demuxed(), self._halted.wait)
 
-    def _watched(self) -> Iterator[Packet[Stream]]:
+    def _watched(self) -> Iterator[LivePacket]:
         """The packets of a camera, as long as they keep coming; without times they get those of their arrival."""
         untimed = self._container.format.name in _UNTIMED
         began = asked = seen = time.monotonic()
@@ -174,13 +174,13 @@ class Camera:
             yield packet
             asked = time.monotonic()
 
-    def _demuxed(self) -> Iterator[Packet[Stream]]:
+    def _demuxed(self) -> Iterator[LivePacket]:
         """The packets of all streams: those not asked for would be passed over without end, and nobody would know."""
         packets = self._container.demux()
         while (packet := self._next(packets)) is not None:
             yield packet
 
-    def _next(self, packets: Iterator[Packet[Stream]]) -> Packet[Stream] | None:
+    def _next(self, packets: Iterator[LivePacket]) -> "LivePacket | None":
         """The next packet; None at the end, and once halted."""
         asked = time.monotonic()
         try:
@@ -190,7 +190,7 @@ class Camera:
             return None
         except av.FFmpegError as error:
             silent = time.monotonic() - asked >= self._timeout_s
-            words = f"sends nothing for {self._timeout_s:g} s" if silent else f"the connection broke: {error.strerror}"
+            words = f"sends nothing for {self._timeout_s:g} s" if silent else broken_off(error)
         raise self._lost(words)  # out here it has no context: the text of FFmpeg's error holds the whole address
 
     def _weigh(self, *, fruitful: bool) -> None:
@@ -218,10 +218,11 @@ def _most_pixels(video: VideoStream, max_megapixels: float) -> str:
 
 
 def _info(video: VideoStream, audio: AudioStream | None) -> CameraInfo:
+    rate = frame_rate(video)
     return CameraInfo(
         codec=codec_name(video),
         width=video.codec_context.width,
         height=video.codec_context.height,
-        rate=frame_rate(video),
+        rate=rate if rate and rate <= _FASTEST else None,
         sound=codec_name(audio) if audio else "",
     )

@@ -25,6 +25,11 @@ def not_opened(address: Address, error: av.FFmpegError, *, seconds: float, setti
     return SourceLost(f"{address}: {words or _broken(address, error)}", slow=isinstance(error, _SLOW))
 
 
+def broken_off(error: av.FFmpegError) -> str:
+    """How an open connection ended, in words; HTTP without a length ends in EIO."""
+    return "closed the connection" if error.errno == errno.EIO else f"the connection broke: {error.strerror}"
+
+
 def _answer(error: av.FFmpegError) -> str | None:
     """What the other side said; None when it said nothing that can be understood."""
     match error:
@@ -36,7 +41,7 @@ def _answer(error: av.FFmpegError) -> str | None:
             return "has nothing at that path (404)"
         case av.HTTPServerError():
             return "cannot serve now (an answer in the 500s, such as 503)"
-        case av.HTTPError():
+        case av.HTTPClientError():
             return "refuses the request (an answer in the 400s)"
         case av.ConnectionRefusedError():
             return "refuses the connection"
@@ -44,18 +49,13 @@ def _answer(error: av.FFmpegError) -> str | None:
 
 
 def _broken(address: Address, error: av.FFmpegError) -> str:
-    rtsp = address.scheme in ("rtsp", "rtsps")
-    match error:
-        case av.EOFError():
-            return "closed the connection before it sent anything"
-        case av.ArgumentError() | av.InvalidDataError() if not rtsp:
-            return "sends something else than a camera's video, or leads elsewhere"
-        case av.ArgumentError():
-            return "leads to another kind of address"
-        case av.InvalidDataError():
-            return "does not answer as RTSP does, or closed the connection"
-    if error.errno == errno.EIO:
-        return "broke off before anything could be made of what it sent"
+    unclear = error.errno == errno.EIO or isinstance(error, av.ArgumentError | av.InvalidDataError)
+    if isinstance(error, av.EOFError):
+        return "closed the connection before it sent anything"
+    if unclear and address.scheme in ("rtsp", "rtsps"):
+        return "does not answer as RTSP does, leads elsewhere, or closed the connection"
+    if unclear:
+        return "sends nothing that is a camera's video, leads elsewhere, or closed the connection"
     return error.strerror or "cannot be opened"
 
 
