@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from itertools import combinations
@@ -143,6 +144,21 @@ def test_each_plane_is_enlarged_by_the_network_under_which_it_was_taken(pool: Po
     assert same(pool.map(source, 8), enlarged(weights, source))
 
 
+def test_planes_that_are_sent_one_by_one_come_back_under_the_network_they_were_sent_under(
+    pool: Pool, weights: Weights
+) -> None:
+    source, other = planes(7), tiny_weights(seed=1)
+    before = [pool.send(plane, 8) for plane in source[:4]]
+    pool.swap(other)
+    after = [pool.send(plane, 8) for plane in source[4:]]
+    results = [ticket.result() for ticket in before]
+    while not after[0].ready():
+        time.sleep(0.001)
+    results += [ticket.result() for ticket in after]
+    pool.swap(weights)
+    assert same(results, enlarged(weights, source[:4]) + enlarged(other, source[4:]))
+
+
 def test_a_network_of_another_scale_is_refused_and_changes_nothing(pool: Pool, weights: Weights) -> None:
     source = planes(6)
     results = pool.map(source, 8)
@@ -201,6 +217,15 @@ def test_a_worker_that_is_killed_costs_no_plane_and_no_order(crew: Pool, weights
     assert before[0] not in pids(crew)
     assert before[1] in pids(crew)
     assert crew.strays() == []
+
+
+def test_a_worker_that_is_killed_costs_no_plane_that_was_sent(crew: Pool, weights: Weights) -> None:
+    source = planes(8)
+    tickets = [crew.send(plane, 8) for plane in source]
+    os.kill(crew.places[0].pid, signal.SIGKILL)  # type: ignore[attr-defined]
+    while not tickets[0].ready():
+        time.sleep(0.001)
+    assert same((ticket.result() for ticket in tickets), enlarged(weights, source))
 
 
 @pytest.mark.parametrize("late", [0, 1, 3], ids=["at once", "a plane later", "three planes later"])

@@ -11,7 +11,7 @@ _SCHEME = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*)://")
 
 @dataclass(frozen=True)
 class Address:
-    """A URL, or the path of a file or folder. `str()` is fit to be shown; `text` is what was given, with its secrets."""
+    """A URL, or the path of a file or folder: `text` as it was given, with its secrets; `str()` is fit to be shown."""
 
     text: str = field(repr=False)
 

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
@@ -12,6 +13,18 @@ from vidsr.errors import WorkerError
 from vidsr.model.weights import Weights
 from vidsr.model.zoo import load_model
 from vidsr.settings import PoolSettings
+
+
+class Ticket(Protocol):
+    """A plane that was sent."""
+
+    def ready(self) -> bool:
+        """Whether `result` would return at once, or has to deal with a worker that was lost."""
+        ...
+
+    def result(self) -> Plane:
+        """As an item of `Pool.map`."""
+        ...
 
 
 class Pool(Protocol):
@@ -34,6 +47,13 @@ class Pool(Protocol):
         """
         ...
 
+    def send(self, plane: Plane, depth: int) -> Ticket:
+        """One plane for enlarging, for whoever cannot wait for the next one to come: a live source.
+
+        The results are to be taken in the order of sending, and no `map` may be in progress.
+        """
+        ...
+
     def swap(self, weights: Weights) -> None:
         """Take another network of the same scale for every plane from now on, also in the middle of a `map`.
 
@@ -53,6 +73,7 @@ class ThisProcess:
     def __init__(self, weights: Weights, threads: int | None = None) -> None:
         self.quarantined: list[int] = []
         self.engine_s = 0.0
+        self._sent = 0
         (share,) = plan_cores(describe_machine(), workers=1, threads=threads)
         self._threads = share.threads
         self._engine = Engine(weights, threads=self._threads)
@@ -60,18 +81,36 @@ class ThisProcess:
     def map(self, planes: Iterable[Plane], depth: int) -> Iterator[Plane]:
         """As `Pool.map`, one plane at a time."""
         for index, plane in enumerate(planes):
-            began = time.perf_counter()
-            try:
-                result = self._engine(plane, depth)
-            except Exception as error:  # as a worker's: what goes wrong with a plane is told with its index
-                raise WorkerError(f"frame {index}: {error}", index) from error
-            self.engine_s += time.perf_counter() - began
-            yield result
+            yield self._enlarged(index, plane, depth, self._engine)
+
+    def send(self, plane: Plane, depth: int) -> Ticket:
+        """As `Pool.send`; it is enlarged when the result is asked for."""
+        self._sent += 1
+        return _Here(partial(self._enlarged, self._sent - 1, plane, depth, self._engine))
+
+    def _enlarged(self, index: int, plane: Plane, depth: int, engine: Engine) -> Plane:
+        began = time.perf_counter()
+        try:
+            result = engine(plane, depth)
+        except Exception as error:  # as a worker's: what goes wrong with a plane is told with its index
+            raise WorkerError(f"frame {index}: {error}", index) from error
+        self.engine_s += time.perf_counter() - began
+        return result
 
     def swap(self, weights: Weights) -> None:
         """As `Pool.swap`."""
         require_scale(weights, self._engine.scale)
         self._engine = Engine(weights, threads=self._threads)
+
+
+@dataclass(frozen=True)
+class _Here:
+    """A plane that is enlarged here, by `result`."""
+
+    result: Callable[[], Plane]
+
+    def ready(self) -> bool:
+        return True
 
 
 def open_pool(

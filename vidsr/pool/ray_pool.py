@@ -21,7 +21,7 @@ from vidsr.engine import Plane
 from vidsr.errors import WorkerError
 from vidsr.flow import windowed
 from vidsr.model.weights import Weights
-from vidsr.pool import require_scale
+from vidsr.pool import Ticket, require_scale
 from vidsr.pool.cluster import cluster
 from vidsr.pool.worker import Place, Worker
 from vidsr.settings import PoolSettings
@@ -67,6 +67,20 @@ class _Job:
     deaths: int = 0
 
 
+@dataclass(frozen=True)
+class _Ticket:
+    """A job, and how its result is come by; those before it have theirs, so that it is at work."""
+
+    job: _Job
+    collect: Callable[[_Job], Plane]
+
+    def ready(self) -> bool:
+        return bool(ray.wait([self.job.result], timeout=0)[0])
+
+    def result(self) -> Plane:
+        return self.collect(self.job)
+
+
 class RayPool:
     """A pool of engines in processes of their own, each on its own cores; closed by `with`.
 
@@ -78,6 +92,7 @@ class RayPool:
         self.restarts = 0
         self.quarantined: list[int] = []
         self.engine_s = 0.0
+        self._sent = 0
         self._weights, self._settings, self._fallback = weights, settings, fallback
         self._seats: list[_Seat] = []
         self._flight: deque[_Job] = deque()
@@ -113,6 +128,11 @@ class RayPool:
         for seat in self._seats:
             seat.on_trial = False
         return windowed(partial(self._submit, depth=depth), self._collect, enumerate(planes), self.workers * DEPTH)
+
+    def send(self, plane: Plane, depth: int) -> Ticket:
+        """As `Pool.send`: the worker with the least to do gets it, with no bound on how many wait."""
+        self._sent += 1
+        return _Ticket(self._submit((self._sent - 1, plane), depth), self._collect)
 
     def swap(self, weights: Weights) -> None:
         """As `Pool.swap`: each worker gets the network together with the first plane that was taken under it."""

@@ -1,0 +1,54 @@
+"""What one camera's process is told to do, by its supervisor, as one line of JSON on its stdin."""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from vidsr.addresses import Address
+from vidsr.settings import EncodeSettings, PoolSettings, RecordSettings, StreamSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """One camera: where its pictures come from, where they go, and how."""
+
+    name: str
+    source: Address
+    targets: tuple[Address, ...]
+    folder: Path
+    """A private folder of the supervisor, for the newest picture before (before.jpg) and after (after.jpg)."""
+    stream: StreamSettings = StreamSettings()
+    record: RecordSettings = RecordSettings()
+    encode: EncodeSettings = EncodeSettings(preset="veryfast")
+    pool: PoolSettings = PoolSettings()
+
+    def line(self) -> str:
+        """One line of JSON, with the secrets of the addresses."""
+        return json.dumps(
+            {
+                "name": self.name,
+                "source": self.source.text,
+                "targets": [target.text for target in self.targets],
+                "folder": str(self.folder),
+                "stream": dataclasses.asdict(self.stream),
+                "record": dataclasses.asdict(self.record),
+                "encode": dataclasses.asdict(self.encode),
+                "pool": dataclasses.asdict(self.pool),
+            }
+        )
+
+
+def parse(line: str) -> Order:
+    """The order of a line that `Order.line` made."""
+    told = json.loads(line)
+    return Order(
+        name=told["name"],
+        source=Address(told["source"]),
+        targets=tuple(map(Address, told["targets"])),
+        folder=Path(told["folder"]),
+        stream=StreamSettings(**told["stream"]),
+        record=RecordSettings(**told["record"]),
+        encode=EncodeSettings(**told["encode"]),
+        pool=PoolSettings(**told["pool"]),
+    )
