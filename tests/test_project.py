@@ -112,7 +112,9 @@ def test_every_part_has_a_level() -> None:
 
 def test_the_public_names_are_exactly_those_of_all_and_sorted() -> None:
     (typed,) = (node for node in tree(ROOT / "vidsr/__init__.py").body if isinstance(node, ast.If))
-    homes = {alias.name: node.module for node in typed.body if isinstance(node, ast.ImportFrom) for alias in node.names}
+    homes = {
+        alias.name: node.module for node in typed.body if isinstance(node, ast.ImportFrom) for alias in node.names
+    }
     assert sorted(vidsr.__all__) == sorted(homes)
     assert all(getattr(vidsr, name) is getattr(import_module(str(home)), name) for name, home in homes.items())
     assert list(vidsr.__all__) == sorted(vidsr.__all__, key=lambda name: (not name[0].isupper(), name))
