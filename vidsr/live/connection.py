@@ -19,7 +19,7 @@ from vidsr.live.writing import Writing
 from vidsr.media.formats import depth_of, luma_of
 from vidsr.media.frame import Frame, Picture
 from vidsr.media.live.camera import Camera
-from vidsr.media.live.clock import Clock
+from vidsr.media.live.clock import TIME_BASE, Clock
 from vidsr.media.live.pacing import LivePacket
 from vidsr.media.live.recorder import Recorder
 from vidsr.media.working import WorkingForm
@@ -99,7 +99,8 @@ class Connection:
         """The picture in its working form, timed."""
         if self._begun is None:
             self._begin()
-        moment = self._clock.picture(picture.pts, time_base=picture.time_base, arrived_s=arrived_s)
+        base = picture.time_base or TIME_BASE
+        moment = self._clock.picture(picture.pts, time_base=base, arrived_s=arrived_s)
         shape = (picture.width, picture.height, picture.format.name)
         if self._form is None or shape != self._shape:
             self._form, self._shape = self._working_form(picture), shape

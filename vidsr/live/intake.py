@@ -16,7 +16,7 @@ _PATIENCE_S = 0.5  # a read that FFmpeg is in cannot be ended; a process that st
 
 
 class Intake:
-    """A source being opened, then read into `backlog`; closed by `with`. Any fault of it comes out of `backlog.get`."""
+    """A source being opened, then read into `backlog`; closed by `with`. Its faults come out of `backlog.get`."""
 
     def __init__(self, address: Address, settings: StreamSettings) -> None:
         self.backlog: Backlog[LivePacket] = Backlog()
