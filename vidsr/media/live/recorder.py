@@ -115,6 +115,12 @@ class Recorder:
         for lane in self._lanes:
             lane.begin(feed)
 
+    def pause(self) -> None:
+        """The source is lost: folders end their segments, so that what there is stands under its name."""
+        self._drain()
+        for lane in self._lanes:
+            lane.pause()
+
     def picture(self, picture: VideoFrame) -> None:
         """Write an enlarged picture, of the size and format of the last one that began a part."""
         assert self._encoder
