@@ -11,8 +11,10 @@ from av.audio.stream import AudioStream
 from av.video.stream import VideoStream
 
 from vidsr.addresses import Address
+from vidsr.errors import TargetError
+from vidsr.media.copies import holds
 from vidsr.media.live.clock import TIME_BASE
-from vidsr.media.live.encoder import Encoder, kind, require_live
+from vidsr.media.live.encoder import Encoder, kind, trial
 from vidsr.media.live.feed import AnyPacket, Feed, Stencil, Unit
 from vidsr.media.live.finisher import Finisher
 from vidsr.media.live.folder import Folder
@@ -46,7 +48,7 @@ class Recorder:
         restarted: bool = False,
     ) -> None:
         """`restarted`: a file target that is there is of a run before, and what follows goes beside it."""
-        require_live(encode)
+        tried = trial(encode).stream
         self.written = self.segments = 0
         self._encode, self._note = encode, note
         self._encoder: Encoder | None = None
@@ -61,7 +63,7 @@ class Recorder:
         )
         try:
             for address in targets:
-                self._lanes.append(self._lane(address))
+                self._lanes.append(self._lane(address, tried))
         except BaseException:
             self._finisher.close(_CLOSING_S)
             self._targets.close()
@@ -176,13 +178,16 @@ class Recorder:
             self._write(self._encoder.finish())
             self._encoder = None
 
-    def _lane(self, address: Address) -> Lane:
+    def _lane(self, address: Address, tried: VideoStream) -> Lane:
         shown = str(address)
 
         def say(words: str) -> None:
             self._note(f"{shown}: {words}")
 
-        return Lane(shown, self._targets.make(address, say), self._note)
+        target = self._targets.make(address, say)
+        if not holds(target.kind, tried):
+            raise TargetError(f"{shown}: {target.kind.format} cannot hold {self._encode.codec}")
+        return Lane(shown, target, self._note)
 
     def _ended(self) -> None:
         self.segments += 1
