@@ -19,6 +19,7 @@ from vidsr.live.exposition import exposition
 from vidsr.live.keeper import View
 from vidsr.live.page import html_of, told
 
+_Client = tuple[str, int]
 _THREADS, _WAITING = 4, 16
 _REQUEST_S = 5.0
 """From the first byte to the last, both ways; whoever is slower is hung up on."""
@@ -41,7 +42,7 @@ class HealthServer(TCPServer):
         self.address_family = socket.getaddrinfo(*place, type=socket.SOCK_STREAM)[0][0]
         super().__init__(place, _Handler)
         self.views, self.folder = views, folder
-        self.only_here = ipaddress.ip_address(self.server_address[0]).is_loopback
+        self.only_here = ipaddress.ip_address(str(self.server_address[0])).is_loopback
         self._free = BoundedSemaphore(_WAITING)
         self._pool = ThreadPoolExecutor(_THREADS)
         self._thread = Thread(target=self.serve_forever)
@@ -58,14 +59,14 @@ class HealthServer(TCPServer):
         self._pool.shutdown()
         self.server_close()
 
-    def process_request(self, request: socket.socket, client_address: tuple[str, int]) -> None:
+    def process_request(self, request: socket.socket, client_address: _Client) -> None:  # type: ignore[override]
         """Have it answered by another thread, where one will be free."""
         if not self._free.acquire(blocking=False):
             self.shutdown_request(request)
             return
         self._pool.submit(self._answer, request, client_address)
 
-    def _answer(self, request: socket.socket, client_address: tuple[str, int]) -> None:
+    def _answer(self, request: socket.socket, client_address: _Client) -> None:
         try:
             self.finish_request(request, client_address)
         except OSError:
@@ -84,7 +85,7 @@ class _Handler(BaseHTTPRequestHandler):
         super().setup()
         self.rfile = BytesIO(_head(self.connection, time.monotonic() + _REQUEST_S))
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         """Answer."""
         host = self.headers.get("Host", "")
         if self.server.only_here and not _local(host):  # a page elsewhere whose name was made to mean this machine
