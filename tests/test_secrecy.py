@@ -29,7 +29,7 @@ SPELT = {  # address: (what is shown, canaries that must be nowhere)
     "rtsp://cam/live?mail=me@canary7": ("rtsp://***", ["canary7"]),
     "RTSP://admin:Canary7@CAM/": ("rtsp://CAM", ["admin", "Canary7"]),
     "rtsp://admin:canary7@[::1]:554/": ("rtsp://[::1]:554", ["admin", "canary7"]),
-    'rtsp://admin:"can\'ary"7@cam/': ("rtsp://cam", ["admin", "\"can'ary\"7"]),
+    'rtsp://admin:"can\'ary"7@cam/': ("rtsp://cam", ["admin", '"can\'ary"7']),
     "rtsp://admin:can ary7@cam/": ("rtsp://***", ["can ary7"]),
     "rtsp://admin:kanarienvögel@cam/": ("rtsp://cam", ["admin", "kanarienvögel"]),
 }
