@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -99,8 +100,6 @@ def test_no_secret_is_in_any_command_line_environment_or_log(tmp_path: Path, way
 
 
 def test_a_port_that_is_taken_is_one_sentence(tmp_path: Path) -> None:
-    import socket
-
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         command = [sys.executable, "-m", "vidsr", "stream", CAMERA, str(tmp_path / "out"), "--http", str(port)]
