@@ -135,11 +135,11 @@ class Recorder:
         )
         self._write(self._encoder.encode(picture, key=key))
 
-    def sound(self, packet: "Packet[AudioStream]", pts: int) -> None:
+    def sound(self, packet: "AnyPacket", pts: int) -> None:
         """Take a packet of the sound, which is changed; it is written before the first picture after it."""
         self._sounds.append(Unit(packet=packet, pts=pts, dts=pts, duration=_ticks(packet)))
 
-    def original(self, packet: "Packet[VideoStream]", pts: int | None, dts: int | None) -> None:
+    def original(self, packet: "AnyPacket", pts: int | None, dts: int | None) -> None:
         """Take a packet of the source's video, in the order of decoding and with its own times on our line."""
         shown = dts if pts is None else pts
         if shown is None:
