@@ -44,7 +44,8 @@ def whole(path: Path) -> Film:
                 times.append(picture.pts * picture.time_base)
                 pictures.append(((picture.width, picture.height), mark_of(picture)))
     assert pictures, f"{path.name}: no picture"
-    assert all(early < late for early, late in zip(times, times[1:], strict=False)), f"{path.name}: time goes back"
+    back = [pair for pair in zip(times, times[1:], strict=False) if pair[0] >= pair[1]]
+    assert not back, f"{path.name}: time goes back: {back[:3]}"
     (size,) = {size for size, _ in pictures}
     return Film(path=path, size=size, times=times, marks=[mark for _, mark in pictures], sounds=sounds)
 

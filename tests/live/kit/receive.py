@@ -1,6 +1,6 @@
 """A server that receives: listens at an rtmp:// or rtsp:// URL, and writes what comes into a file.
 
-  python receive.py rtmp://127.0.0.1:1935/live/x received.ts
+  python receive.py rtmp://127.0.0.1:1935/live/x received.mkv
 
 Dies with its parent.
 """
@@ -19,7 +19,7 @@ def main(url: str, target: str) -> None:
     ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
     listen = {"listen": "1"} if url.startswith("rtmp") else {"rtsp_flags": "listen", "listen_timeout": "600"}
     options = {"flush_packets": "1"}
-    with av.open(url, options=listen) as source, av.open(target, "w", format="mpegts", options=options) as output:
+    with av.open(url, options=listen) as source, av.open(target, "w", format="matroska", options=options) as output:
         (video,) = source.streams.video
         copy = output.add_stream_from_template(video)
         for packet in source.demux(video):

@@ -3,11 +3,13 @@
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
 from kit.servers import free_port
 
 SCRIPT = Path(__file__).parent / "receive.py"
@@ -24,8 +26,18 @@ class Sink:
     received: list[Path] = field(default_factory=list)
 
     def start(self) -> None:
-        self.received.append(self.folder / f"received-{len(self.received)}.ts")
+        """Returns when it listens. Whoever connects is its one sender, so that nobody may knock to find out."""
+        self.received.append(self.folder / f"received-{len(self.received)}.mkv")
         self.process = subprocess.Popen([sys.executable, str(SCRIPT), self.url, str(self.received[-1])])
+        until = time.monotonic() + _LONGEST_S
+        while not self._listens():
+            assert time.monotonic() < until, "the sink does not listen"
+            time.sleep(0.05)
+
+    def _listens(self) -> bool:
+        assert self.process
+        listed = psutil.Process(self.process.pid).net_connections("tcp")
+        return any(connection.status == psutil.CONN_LISTEN for connection in listed)
 
     def kill(self) -> None:
         if self.process:
@@ -45,7 +57,7 @@ class Sink:
 
 @contextmanager
 def sink(scheme: str, folder: Path) -> Iterator[Sink]:
-    """A server for rtmp or rtsp that listens, or is about to; killed at the end whatever became of it."""
+    """A server for rtmp or rtsp that listens; killed at the end whatever became of it."""
     result = Sink(f"{scheme}://127.0.0.1:{free_port()}/live/x", folder)
     result.start()
     try:

@@ -38,7 +38,7 @@ def right(_index: int, ticks: int) -> int:
 def mpeg_ts(kind: Kind, times: Times = right) -> Iterator[bytes]:
     """Without end and in real time: the transport stream of each picture, the first of a key frame every second."""
     pipe = io.BytesIO()
-    options = {"flush_packets": "1", "muxdelay": "0", "pat_period": "0.5"}
+    options = {"flush_packets": "1", "pat_period": "0.5"}
     with av.open(pipe, "w", format="mpegts", options=options) as output:
         tuned = {"preset": "ultrafast", "tune": "zerolatency", "threads": "1"} if kind.codec == "libx264" else {}
         stream = output.add_stream(kind.codec, rate=kind.fps, options=tuned)
