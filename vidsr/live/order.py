@@ -22,6 +22,8 @@ class Order:
     record: RecordSettings = RecordSettings()
     encode: EncodeSettings = EncodeSettings(preset="veryfast")
     pool: PoolSettings = PoolSettings()
+    level: str = "WARNING"
+    """The least level of what is logged, by its name."""
 
     def line(self) -> str:
         """One line of JSON, with the secrets of the addresses."""
@@ -35,6 +37,7 @@ class Order:
                 "record": dataclasses.asdict(self.record),
                 "encode": dataclasses.asdict(self.encode),
                 "pool": dataclasses.asdict(self.pool),
+                "level": self.level,
             }
         )
 
@@ -51,4 +54,5 @@ def parse(line: str) -> Order:
         record=RecordSettings(**told["record"]),
         encode=EncodeSettings(**told["encode"]),
         pool=PoolSettings(**told["pool"]),
+        level=told["level"],
     )

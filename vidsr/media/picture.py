@@ -20,13 +20,14 @@ def write_picture(landing: Landing, picture: VideoFrame) -> None:
     if codec is None:
         raise TargetError(f"{landing.target}: the name of a picture ends in .png or .jpg")
     try:
-        landing.file.write(_encoded(picture, codec))
+        landing.file.write(encoded(picture, codec))
         landing.land()
     except (av.FFmpegError, OSError) as error:
         raise TargetError(f"{landing.target}: {error.strerror or error}") from error
 
 
-def _encoded(picture: VideoFrame, codec: str) -> bytes:
+def encoded(picture: VideoFrame, codec: str) -> bytes:
+    """The bytes of a PNG ("png") or JPEG ("mjpeg") file of the picture."""
     stored = VideoReformatter().reformat(
         picture,
         format=_png_format(picture.format.name) if codec == "png" else _jpeg_format(picture.format.name),

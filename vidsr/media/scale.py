@@ -31,15 +31,18 @@ class Merger:
 
     def merge(self, picture: VideoFrame, luma: Plane) -> VideoFrame:
         """The picture at the size of `luma`, (H, W), with that luma; format, time stamp and tags stay."""
-        height, width = luma.shape
-        # An odd picture is enlarged as if it were as large as its chroma, which would be stretched otherwise.
-        scale, (across, down) = width // picture.width, chroma_groups(picture.format.name)
-        room = scale * across * -(-picture.width // across), scale * down * -(-picture.height // down)
-        large = self._enlarger.reformat(picture, width=room[0], height=room[1], interpolation=_BICUBIC, threads=1)
-        if room != (width, height):
-            large = cropped(large, (width, height))
+        large = self.enlarge(picture, luma.shape[1] // picture.width)
         luma_of(large)[:] = luma
         return large
+
+    def enlarge(self, picture: VideoFrame, scale: int) -> VideoFrame:
+        """The picture scale times as large, by bicubic interpolation alone; format, time stamp and tags stay."""
+        width, height = picture.width * scale, picture.height * scale
+        # An odd picture is enlarged as if it were as large as its chroma, which would be stretched otherwise.
+        across, down = chroma_groups(picture.format.name)
+        room = scale * across * -(-picture.width // across), scale * down * -(-picture.height // down)
+        large = self._enlarger.reformat(picture, width=room[0], height=room[1], interpolation=_BICUBIC, threads=1)
+        return large if room == (width, height) else cropped(large, (width, height))
 
     def fit(self, picture: VideoFrame, size: tuple[int, int]) -> VideoFrame:
         """The picture at exactly (width, height), by Lanczos."""

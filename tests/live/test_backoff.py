@@ -1,0 +1,39 @@
+"""The pauses between attempts."""
+
+from random import Random
+
+from vidsr.live.backoff import Backoff
+
+
+def test_pauses_double_from_one_second_to_a_minute_and_stay_there_for_ever() -> None:
+    backoff = Backoff(Random(1))
+    pauses = [backoff.next_s() for _ in range(2000)]
+    for pause, step in zip(pauses, [1, 2, 4, 8, 16, 32] + [60] * 1994, strict=True):
+        assert step / 2 <= pause <= step
+
+
+def test_cameras_that_were_lost_together_do_not_come_back_at_once() -> None:
+    pauses = sorted(Backoff(Random(seed)).next_s() for seed in range(100))
+    assert pauses[0] < 0.55
+    assert pauses[-1] > 0.95
+    assert len(set(pauses)) == 100
+    assert Backoff().next_s() != Backoff().next_s()
+
+
+def test_a_refused_password_is_tried_again_after_a_minute_at_the_earliest_from_the_first_time_on() -> None:
+    backoff = Backoff(Random(1))
+    pauses = [backoff.next_s(slow=True) for _ in range(50)]
+    assert all(60 <= pause <= 90 for pause in pauses)
+    assert len(set(pauses)) == 50
+
+
+def test_two_good_minutes_make_the_next_pause_short_and_less_does_not() -> None:
+    backoff = Backoff(Random(1))
+    for _ in range(8):
+        backoff.next_s()
+    for seconds in (0, 60, 119.9):
+        backoff.good(seconds)
+        assert backoff.next_s() >= 30
+    backoff.good(120)
+    assert backoff.next_s() <= 1
+    assert 1 <= backoff.next_s() <= 2
