@@ -5,8 +5,8 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
-from kit.counter import Mark, read_mark
 
+from kit.counter import Mark, read_mark
 from vidsr.media.containers import VIDEO_SUFFIXES
 
 

@@ -19,7 +19,10 @@ def main(url: str, target: str) -> None:
     ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
     listen = {"listen": "1"} if url.startswith("rtmp") else {"rtsp_flags": "listen", "listen_timeout": "600"}
     options = {"flush_packets": "1"}
-    with av.open(url, options={**listen, "analyzeduration": "500000"}) as source, av.open(target, "w", format="matroska", options=options) as output:
+    with (
+        av.open(url, options={**listen, "analyzeduration": "500000"}) as source,
+        av.open(target, "w", format="matroska", options=options) as output,
+    ):
         (video,) = source.streams.video
         copy = output.add_stream_from_template(video)
         for packet in source.demux(video):

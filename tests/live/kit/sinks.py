@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
+
 from kit.servers import free_port
 
 SCRIPT = Path(__file__).parent / "receive.py"

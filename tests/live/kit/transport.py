@@ -8,6 +8,7 @@ from fractions import Fraction
 
 import av
 import numpy as np
+
 from kit.pattern import luma
 
 _PACKET = 188
