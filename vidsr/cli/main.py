@@ -9,9 +9,9 @@ import sys
 
 import vidsr
 from vidsr.cli import compare, corpus, degrade, evaluate, export, finetune, importing, info, models, train, upscale
-from vidsr.cli.exits import STOPPED, USAGE, UsageError, exit_code, say
 from vidsr.cli.options import Parser
 from vidsr.errors import VidsrError
+from vidsr.exits import STOPPED, USAGE, UsageError, exit_code, say
 
 
 def main(arguments: list[str] | None = None) -> int:
