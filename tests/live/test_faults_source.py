@@ -54,14 +54,17 @@ def test_a_frozen_camera_is_noticed_and_back_when_it_thaws(quick: list[str], pla
 @pytest.mark.slow
 @pytest.mark.parametrize("transport", ["tcp", "udp"])
 def test_a_cut_cable_is_noticed_and_mended(quick: list[str], place: Path, figure: Figure, transport: str) -> None:
-    with network() as net, camera(host=net.host, inside=net.inside) as source:
-        with flowing(source.url, place, [*quick, "--transport", transport]) as run:
-            net.cut()
-            figure("noticed after s", run.until(lambda: stopped_flow(run), within_s=2 * TIMEOUT_S + 2, what="noticed"))
-            time.sleep(5)
-            net.mend()
-            figure("back after s", run.flows(within_s=15 + 3 + BUSY_S))
-            back_with_films(run, place)
+    with (
+        network() as net,
+        camera(host=net.host, inside=net.inside) as source,
+        flowing(source.url, place, [*quick, "--transport", transport]) as run,
+    ):
+        net.cut()
+        figure("noticed after s", run.until(lambda: stopped_flow(run), within_s=2 * TIMEOUT_S + 2, what="noticed"))
+        time.sleep(5)
+        net.mend()
+        figure("back after s", run.flows(within_s=15 + 3 + BUSY_S))
+        back_with_films(run, place)
 
 
 def test_a_server_that_never_answers_is_asked_with_pauses(quick: list[str], place: Path, figure: Figure) -> None:
@@ -124,16 +127,19 @@ def test_a_starved_link_is_waited_for_without_growth(quick: list[str], place: Pa
 @pytest.mark.slow
 @pytest.mark.parametrize("percent", [1, 5, 20])
 def test_lost_datagrams_are_counted_and_survived(quick: list[str], place: Path, figure: Figure, percent: int) -> None:
-    with network() as net, camera("--key-int", "5", host=net.host, inside=net.inside) as source:
-        with flowing(source.url, place, [*quick, "--transport", "udp"]) as run:
-            net.lose(percent)
-            time.sleep(20)
-            counted = sum(run.number(f"vidsr_{name}_total") for name in ("frames_corrupt", "frames_dropped"))
-            figure("written", int(run.written()))
-            figure("corrupt or dropped", int(counted))
-            assert run.number("vidsr_process_restarts_total") == 0
-            assert counted > 0
-            run.flows()
-            assert run.end() == 0
+    with (
+        network() as net,
+        camera("--key-int", "5", host=net.host, inside=net.inside) as source,
+        flowing(source.url, place, [*quick, "--transport", "udp"]) as run,
+    ):
+        net.lose(percent)
+        time.sleep(20)
+        counted = sum(run.number(f"vidsr_{name}_total") for name in ("frames_corrupt", "frames_dropped"))
+        figure("written", int(run.written()))
+        figure("corrupt or dropped", int(counted))
+        assert run.number("vidsr_process_restarts_total") == 0
+        assert counted > 0
+        run.flows()
+        assert run.end() == 0
     films = all_whole(place)
     in_order(films, unread=sum(len(film.marks) for film in films))  # damage that the decoder hides may hide the mark

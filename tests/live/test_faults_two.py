@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 from kit.cameras import Camera, camera
 from kit.films import all_whole, in_order
@@ -25,15 +26,14 @@ def write_config(path: Path, urls: dict[str, str], model: str) -> None:
     path.write_text("\n".join(lines))
 
 
-def kill_its_process(run: Run, _camera: Camera) -> None:
-    """Of the camera that is seen first in the process table, whichever: both count pictures."""
-    victim, *_ = [process for process in running(run.mark, "vidsr.live.camera_process") if connected(process, _camera)]
+def kill_its_process(run: Run, source: Camera) -> None:
+    (victim,) = [process for process in running(run.mark, "vidsr.live.camera_process") if connected(process, source)]
     victim.send_signal(signal.SIGKILL)
 
 
-def connected(process: object, source: Camera) -> bool:
+def connected(process: psutil.Process, source: Camera) -> bool:
     """Whether this process has a connection to the camera."""
-    listed = process.net_connections("tcp")  # type: ignore[attr-defined]
+    listed = process.net_connections("tcp")
     return any(connection.raddr and connection.raddr.port == source.port for connection in listed)
 
 

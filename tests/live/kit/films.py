@@ -1,5 +1,6 @@
 """What a recording is held against: plain PyAV decodes all of it, and every picture tells which one it is."""
 
+import itertools
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -44,7 +45,7 @@ def whole(path: Path) -> Film:
                 times.append(picture.pts * picture.time_base)
                 pictures.append(((picture.width, picture.height), mark_of(picture)))
     assert pictures, f"{path.name}: no picture"
-    back = [pair for pair in zip(times, times[1:], strict=False) if pair[0] >= pair[1]]
+    back = [pair for pair in itertools.pairwise(times) if pair[0] >= pair[1]]
     assert not back, f"{path.name}: time goes back: {back[:3]}"
     (size,) = {size for size, _ in pictures}
     return Film(path=path, size=size, times=times, marks=[mark for _, mark in pictures], sounds=sounds)
@@ -76,6 +77,6 @@ def in_order(films: list[Film], *, camera: int = 0, unread: int = 0) -> list[int
     numbers = [mark.number for mark in marks if mark]
     assert len(marks) - len(numbers) <= unread, f"{len(marks) - len(numbers)} of {len(marks)} pictures bear no mark"
     assert {mark.camera for mark in marks if mark} == {camera}, "pictures of two cameras are mixed"
-    late = [pair for pair in zip(numbers, numbers[1:], strict=False) if pair[0] >= pair[1]]
+    late = [pair for pair in itertools.pairwise(numbers) if pair[0] >= pair[1]]
     assert not late, f"pictures repeat or go back: {late[:5]}"
     return numbers

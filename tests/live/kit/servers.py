@@ -92,7 +92,7 @@ _DATAGRAM = 7 * 188
 
 @contextmanager
 def udp(body: Body) -> Iterator[str]:
-    """The URL to listen at for a `body` that is sent as MPEG-TS datagrams from now on, whether anybody listens or not."""
+    """The URL to listen at for a `body` of MPEG-TS, sent as datagrams from now on, whether anybody listens or not."""
     port, ended = free_port(), threading.Event()
 
     def send() -> None:
