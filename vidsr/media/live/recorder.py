@@ -6,7 +6,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
-from av import Packet, VideoFrame
+from av import VideoFrame
 from av.audio.stream import AudioStream
 from av.video.stream import VideoStream
 
