@@ -40,7 +40,7 @@ HOMES = {
 LEVELS = [  # from low to high; a part imports from those above it in this list, and from itself
     {"ranges"},
     {"errors", "settings", "report", "metrics", "flow", "plots", "addresses", "folders"},
-    {"model", "cores", "secrecy"},
+    {"model", "cores", "secrecy", "exits"},
     {"engine", "media"},
     {"pool", "quality"},
     {"exchange"},

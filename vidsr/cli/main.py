@@ -22,9 +22,9 @@ from vidsr.cli import (
     train,
     upscale,
 )
-from vidsr.cli.exits import STOPPED, USAGE, UsageError, exit_code, say
 from vidsr.cli.options import Parser
 from vidsr.errors import VidsrError
+from vidsr.exits import STOPPED, USAGE, UsageError, exit_code, say
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from vidsr.addresses import Address
-from vidsr.cli.exits import UsageError
 from vidsr.cli.options import Commands, Help, add_options, settings
+from vidsr.exits import UsageError
 from vidsr.live.cameras import find_address, for_cameras, read_cameras
 from vidsr.live.checks import check_orders
 from vidsr.live.handover import become_supervisor

@@ -55,6 +55,7 @@ class Ladder:
         self._begun_s = self._changed_s = self._dropped_s = -_LONGEST_HOLD_S
         self._calm_s = self._distrust_s = -_LONGEST_HOLD_S
         self._mark = (0.0, 0.0)  # when it was last looked whether the delay falls, and the delay then
+        self._stuck = False
         self._lock = threading.Lock()
 
     @property
@@ -92,14 +93,19 @@ class Ladder:
         To be asked before each packet, and while none is written: it is how the ladder learns that nothing goes on.
         """
         with self._lock:
-            stuck = self._judge(now_s, max(backlog_s, self._delay_s))
+            behind_s = max(backlog_s, self._delay_s)
+            self._judge(now_s, behind_s)
             longest_s = self._max_delay_s + (_START_S if self._starting(now_s) else 0)
-            if self._at < len(self._rungs) - 1 or backlog_s <= (_LATE if stuck else _LAST) * longest_s:
+            # The delay counts for what is on its way, too; but that of a picture from before a drop says nothing.
+            if not self._lowest() or behind_s <= _LAST * longest_s or backlog_s <= longest_s / 2:
                 return False
             if not self.dropping(now_s):
                 self._say(f"dropping what waits to be decoded: {backlog_s:.1f} s behind, and nothing is cheaper")
             self._dropped_s = now_s
             return True
+
+    def _lowest(self) -> bool:
+        return self._at == len(self._rungs) - 1
 
     def _starting(self, now_s: float) -> bool:
         return now_s - self._begun_s < _START_S
@@ -115,33 +121,31 @@ class Ladder:
             rung.dearer = rung.cost_s / below.cost_s
         self._measures = None
 
-    def _judge(self, now_s: float, behind_s: float) -> bool:
-        """Steps down or up where that is due; whether it is late and does not get better."""
+    def _judge(self, now_s: float, behind_s: float) -> None:
+        """Steps down or up where that is due."""
         rung, longest_s = self._rungs[self._at], self._max_delay_s
         # A pipeline has some pictures on their way even at its ease.
         if behind_s > max(_CALM * longest_s, min(5 * self._step_s, _LATE * longest_s)):
             self._calm_s = now_s
-        stuck = self._stuck(now_s, behind_s)
+        self._look(now_s, behind_s)
         hard = rung.pictures >= _LEARNT and rung.cost_s > _HARD * self._step_s > 0
         warm = rung.pictures >= _LEARNT or not self._starting(now_s)
-        if (hard and behind_s > _SLIPPING * longest_s) or (stuck and warm):
+        if not self._lowest() and ((hard and behind_s > _SLIPPING * longest_s) or (self._stuck and warm)):
             self._down(now_s, behind_s)
         elif self._at and min(now_s - self._calm_s, now_s - self._changed_s) > _CALM_S:
             self._consider(now_s, rung)
         if self._expected is not None and now_s - self._changed_s > _LASTING_S:
             self._expected, self._hold_s = None, _SHORTEST_HOLD_S
-        return stuck
 
-    def _stuck(self, now_s: float, behind_s: float) -> bool:
-        """Whether it is late and will be for more than a moment."""
+    def _look(self, now_s: float, behind_s: float) -> None:
+        """Sees whether it is late, and will be for more than a moment."""
         marked_s, then_s = self._mark
         over_s = behind_s - _LATE * self._max_delay_s
         if over_s <= 0:
-            self._mark = (marked_s, 0.0)
+            self._mark, self._stuck = (marked_s, 0.0), False
         elif now_s - marked_s >= _SETTLE_S:
             self._mark = (now_s, behind_s)
-            return over_s > (then_s - behind_s) / (now_s - marked_s) * _CATCH_UP_S
-        return False
+            self._stuck = over_s > (then_s - behind_s) / (now_s - marked_s) * _CATCH_UP_S
 
     def _consider(self, now_s: float, rung: _Rung) -> None:
         """A step up, where it fits or is worth a try."""
@@ -154,9 +158,7 @@ class Ladder:
 
     def _down(self, now_s: float, behind_s: float) -> None:
         rung = self._rungs[self._at]
-        self._mark = (now_s, behind_s)
-        if rung is self._rungs[-1]:
-            return
+        self._mark, self._stuck = (now_s, behind_s), False
         self._measures = rung if rung.pictures >= _LEARNT else None
         if self._expected is not None:
             if self._expected:

@@ -90,9 +90,9 @@ class Copies:
                 self._texts.add(stream.index)
                 copy_tags(stream, copy)
                 return True
-        if not _holds(kind, stream):
+        if not holds(kind, stream):
             return False
-        copy = _copy(stream, self._output)
+        copy = copy_stream(stream, self._output)
         if stream.type != "attachment":
             self._copies[stream.index] = copy
         return True
@@ -127,7 +127,7 @@ def file_tags(tags: dict[str, str]) -> dict[str, str]:
     return {name: value for name, value in tags.items() if name.lower() not in _OWN_TAGS}
 
 
-def _holds(kind: Container, stream: Stream) -> bool:
+def holds(kind: Container, stream: Stream) -> bool:
     """Whether the container takes a copy of the stream: it is asked to write a header with it."""
     if kind.codecs is not None and codec_name(stream) not in kind.codecs:
         return False
@@ -135,14 +135,15 @@ def _holds(kind: Container, stream: Stream) -> bool:
         return False
     try:
         with av.open(io.BytesIO(), "w", format=kind.format) as trial:
-            _copy(stream, trial)
+            copy_stream(stream, trial)
             trial.start_encoding()
         return True
     except (av.FFmpegError, ValueError, OSError):
         return False
 
 
-def _copy(stream: Stream, output: OutputContainer) -> Stream:
+def copy_stream(stream: Stream, output: OutputContainer) -> Stream:
+    """Declare a stream like another in `output`."""
     copy = output.add_stream_from_template(stream, opaque=True)
     if isinstance(copy, AudioStream) and copy.layout.name in _USUAL_LAYOUTS:
         copy.layout = _USUAL_LAYOUTS[copy.layout.name]

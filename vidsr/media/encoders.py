@@ -20,6 +20,10 @@ _DEFAULTS = {
 }
 
 
+_SD_HEIGHT = 576
+_UNSPECIFIED, _BT601 = 2, 6
+
+
 @dataclass(frozen=True, kw_only=True)
 class Picture:
     """The kind of picture an encoder is asked to take."""
@@ -51,6 +55,15 @@ def encoder_options(settings: EncodeSettings, metadata: dict[str, str]) -> dict[
     for name, value in metadata.items():
         options[name] = f"{options[name]}:{value}" if name in options else value
     return options
+
+
+def matrix(stored: int, heights: tuple[int, int]) -> int:
+    """The colour matrix to tag a picture with that was `stored` with one and grew from the first height to the second.
+
+    Players take an untagged picture for BT.601 or BT.709 by its size: one that outgrew SD must say which.
+    """
+    grown = heights[0] <= _SD_HEIGHT < heights[1]
+    return _BT601 if stored == _UNSPECIFIED and grown else stored
 
 
 def video_encoder(codec: str) -> VideoCodecContext:

@@ -46,7 +46,7 @@ class Landing:
             if not self._is_there():
                 raise TargetError(f"{self.part}: another run writes the same file")
             os.replace(self.part, self.target)
-            _sync_folder(self.target.parent)
+            sync_folder(self.target.parent)
         except OSError as error:
             self.abandon()
             raise TargetError(f"{self.target}: {error.strerror}") from error
@@ -90,7 +90,8 @@ def whole_file(target: Path, *, source: Path | None = None, overwrite: bool = Fa
     landing.land()
 
 
-def _sync_folder(path: Path) -> None:
+def sync_folder(path: Path) -> None:
+    """Bring the names in a folder to the disk. Raises OSError."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

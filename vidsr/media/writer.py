@@ -16,7 +16,7 @@ from av.video.stream import VideoStream
 from vidsr.errors import TargetError
 from vidsr.media.containers import container_for, muxer_options
 from vidsr.media.copies import Copies, copy_tags, file_tags, is_cover
-from vidsr.media.encoders import Picture, encoder_options, require
+from vidsr.media.encoders import Picture, encoder_options, matrix, require
 from vidsr.media.frame import SidePacket
 from vidsr.media.hdr import has_hdr_metadata, hdr_options
 from vidsr.media.landing import Landing
@@ -24,8 +24,6 @@ from vidsr.media.reader import Reader
 from vidsr.media.turning import enlarged
 from vidsr.settings import EncodeSettings
 
-_SD_HEIGHT = 576
-_UNSPECIFIED, _BT601 = 2, 6
 _LONGEST_DELAY_S = 3600  # of a picture in an encoder; of a film of one or two x265 says anything, often far more
 
 
@@ -129,7 +127,7 @@ class Writer:
         context.time_base = self._reader.time_base
         context.sample_aspect_ratio = self._pixel_aspect()
         context.color_range, context.color_primaries = first.color_range, first.color_primaries
-        context.color_trc, context.colorspace = first.color_trc, self._matrix(first.colorspace)
+        context.color_trc, context.colorspace = first.color_trc, matrix(first.colorspace, (info.height, self._size[1]))
         if codec == "libx265" and self._container_kind.turns:
             context.codec_tag = "hvc1"  # the tag without which Apple's players do not look at it
         if info.matrix:
@@ -149,11 +147,6 @@ class Writer:
         info = self._reader.info
         width, height = self._size
         return info.pixel_aspect * Fraction(info.width * height, info.height * width)
-
-    def _matrix(self, stored: int) -> int:
-        """Players take an untagged picture for BT.601 or BT.709 by its size: one that outgrew SD must say which."""
-        grown = self._reader.info.height <= _SD_HEIGHT < self._size[1]
-        return _BT601 if stored == _UNSPECIFIED and grown else stored
 
     def _mux(self, pictures: "list[Packet[VideoStream]]") -> None:
         """Write encoded pictures, and before each the copied packets whose time has come."""

@@ -1,0 +1,56 @@
+"""A file that is recorded to: part of a name until it is done, whole or cut short, and on the disk."""
+
+from contextlib import suppress
+from pathlib import Path
+
+import av
+from av.stream import Stream
+
+from vidsr.media.containers import container_for, muxer_options
+from vidsr.media.landing import Landing
+from vidsr.media.live.clock import TIME_BASE
+from vidsr.media.live.feed import Stencil
+from vidsr.media.live.outlet import Outlet
+from vidsr.media.live.salvage import is_whole, salvage
+
+
+class Recording:
+    """A file with a video stream like `video` and, unless None, one like `audio`, its time beginning at `begin`.
+
+    It has its name after `finish` or `rescue`, one of which must be called, and may be in another thread.
+    """
+
+    def __init__(self, path: Path, *, video: Stream, audio: Stencil | None, begin: int) -> None:
+        self.begin = begin
+        kind = container_for(path)
+        self._landing = Landing(path, source=None, overwrite=False)
+        options = muxer_options(kind, TIME_BASE, covers=False, tags=())
+        try:
+            self._outlet = Outlet(
+                self._landing.file, format=kind.format, options=options, video=video, audio=audio, begin=begin
+            )
+        except BaseException:
+            self._landing.abandon()
+            raise
+        self.video, self.sound = self._outlet.video, self._outlet.sound
+
+    def finish(self) -> bool:
+        """Whether there was a picture to keep; then the file is closed and validated, and has its name.
+
+        Raises TargetError and OSError.
+        """
+        try:
+            self._outlet.close()
+        except (av.FFmpegError, OSError):
+            return self.rescue()
+        if not is_whole(self._landing.part):
+            return self.rescue()
+        self._landing.land()
+        return True
+
+    def rescue(self) -> bool:
+        """The same for a file that could not be written to its end, as far as it goes. Raises OSError."""
+        self._landing.file.close()  # first: PyAV then writes no index
+        with suppress(av.FFmpegError, OSError, ValueError):
+            self._outlet.close()
+        return salvage(self._landing.part)

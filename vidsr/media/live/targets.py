@@ -1,0 +1,91 @@
+"""Which kind of target an address is."""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+from vidsr.addresses import Address
+from vidsr.errors import TargetError
+from vidsr.media.containers import OTHER_VIDEO_SUFFIXES, VIDEO_SUFFIXES, container_for
+from vidsr.media.live.files import Files
+from vidsr.media.live.finisher import Finisher
+from vidsr.media.live.folder import Folder
+from vidsr.media.live.salvage import part_of, salvage, unused
+from vidsr.media.live.target import Target
+from vidsr.settings import RecordSettings
+
+Say = Callable[[str], None]
+
+
+class Targets:
+    """The targets of addresses, by their kind; the folders of segments among them are put in `folders`.
+
+    `ended` hears of each file that is done. `restarted`: a file that is there is no reason to refuse a target.
+    """
+
+    def __init__(
+        self,
+        record: RecordSettings,
+        *,
+        folders: dict[str, Folder],
+        finisher: Finisher,
+        ended: Callable[[], None],
+        restarted: bool,
+    ) -> None:
+        self._record, self._folders = record, folders
+        self._finisher, self._ended, self._restarted = finisher, ended, restarted
+        self._stack = ExitStack()
+
+    def close(self) -> None:
+        """Let others have the folders."""
+        self._stack.close()
+
+    def make(self, address: Address, say: Say) -> Target:
+        """The target at an address. Raises TargetError for one that can never be written."""
+        path = address.path
+        if path is None:
+            raise TargetError(f"{address}: nothing is sent to {address.scheme} addresses")
+        if path.suffix.lower() in VIDEO_SUFFIXES | OTHER_VIDEO_SUFFIXES:
+            return self._one_file(path, say)
+        return self._segments(path, say)
+
+    def _segments(self, path: Path, say: Say) -> Target:
+        folder = Folder(path, self._record, say=say)
+        self._stack.callback(folder.close)
+        self._folders[str(path)] = folder
+
+        def ended() -> None:
+            folder.changed()
+            self._ended()
+
+        return Files(
+            folder.next_name,
+            kind=container_for(Path("x.mp4")),
+            segment_s=self._record.segment_s,
+            original=self._record.original,
+            finisher=self._finisher,
+            ended=ended,
+            say=say,
+        )
+
+    def _one_file(self, path: Path, say: Say) -> Target:
+        kind, part = container_for(path), part_of(path)
+        crashed = part.exists()
+        try:
+            if crashed:
+                salvage(part)
+            if path.exists() and not (crashed or self._restarted):
+                raise TargetError(f"{path}: exists already")
+            part.touch()
+            part.unlink()
+        except OSError as error:
+            raise TargetError(f"{path}: {error.strerror}") from error
+        return Files(
+            lambda: unused(path),
+            kind=kind,
+            segment_s=None,
+            original=False,
+            finisher=self._finisher,
+            ended=self._ended,
+            say=say,
+        )
