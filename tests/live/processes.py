@@ -18,14 +18,14 @@ name, folder = order["name"], order["targets"][0]
 mode, number, *_ = [*name.split("-"), ""]
 starts = os.path.join(folder, "starts")
 with open(starts, "a") as file:
-    file.write(json.dumps({"pid": os.getpid(), "at": time.monotonic(), "cpus": sorted(os.sched_getaffinity(0))}) + "\\n")
+    file.write(json.dumps({"pid": os.getpid(), "at": time.monotonic()}) + "\\n")
 first = len(open(starts).readlines()) == 1
 stopping = []
 signal.signal(signal.SIGTERM, lambda *_: stopping.append(1) if mode != "deaf" else None)
 threading.Thread(target=lambda: (sys.stdin.read(), stopping.append(1)), daemon=True).start()
 print("vidsr: I am " + name + " at " + order["source"], file=sys.stderr, flush=True)
 if mode == "family":
-    sleeper = "import subprocess, sys, time; subprocess.Popen(['sleep', '600'], start_new_session=True); time.sleep(600)"
+    sleeper = "import subprocess, time; subprocess.Popen(['sleep', '600'], start_new_session=True); time.sleep(600)"
     subprocess.Popen([sys.executable, "-c", sleeper], start_new_session=True)
 status = {"state": "running", "written": 0, "frames_in": 0, "connects": 1}
 if mode == "exits":
@@ -63,7 +63,8 @@ sys.stderr = CleanWriter(sys.stderr, secrets)
 logging.basicConfig(level="INFO", format="vidsr: %(message)s")
 limits = Limits(first_s=5, heartbeat_s=1, stall_s=1, state_s=3, stop_s=1)
 with private_folder() as folder:
-    supervisor = Supervisor(with_folders(orders, folder), command=[sys.executable, child], secrets=secrets, limits=limits)
+    orders = with_folders(orders, folder)
+    supervisor = Supervisor(orders, command=[sys.executable, child], secrets=secrets, limits=limits)
     code = supervisor.run(each_turn=lambda: None)
 loaded = {name.partition(".")[0] for name in sys.modules} & {"av", "ray", "openvino", "numpy", "torch"}
 print("loaded:", sorted(loaded))

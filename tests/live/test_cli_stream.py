@@ -1,4 +1,4 @@
-"""`vidsr stream`: what is refused before any work, and that no secret is in any command line or environment after it."""
+"""`vidsr stream`: what is refused before any work, and that no command line and no environment holds a secret."""
 
 import os
 import signal

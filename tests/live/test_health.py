@@ -67,10 +67,35 @@ def test_it_is_well_only_while_the_pictures_of_every_camera_flow(tmp_path: Path)
         assert "All cameras are enlarged" in get(port, "/")[1]
 
 
+COUNTED = {
+    ("vidsr_frames_in_total",): 9,
+    ("vidsr_frames_enlarged_total", "net"): 5,
+    ("vidsr_frames_enlarged_total", "swscale"): 1,
+    ("vidsr_frames_written_total",): 6,
+    ("vidsr_frames_dropped_total", "late"): 3,
+    ("vidsr_timestamps_repaired_total", "wrap"): 1,
+    ("vidsr_reconnects_total",): 3,
+    ("vidsr_worker_restarts_total",): 1,
+    ("vidsr_process_restarts_total",): 2,
+    ("vidsr_bytes_written_total",): 1000,
+    ("vidsr_segments_total",): 2,
+    ("vidsr_flowing",): 1,
+    ("vidsr_state", "running"): 1,
+    ("vidsr_state", "waiting"): 0,
+    ("vidsr_rung", "net"): 1,
+    ("vidsr_rung", "swscale"): 0,
+    ("vidsr_target_ok", "rec"): 1,
+    ("vidsr_target_ok", "rtmp://server"): 0,
+    ("vidsr_disk_free_bytes", "rec"): 5000,
+    ("vidsr_delay_seconds_bucket", "0.05"): 1,
+    ("vidsr_delay_seconds_bucket", "0.2"): 3,
+    ("vidsr_delay_seconds_bucket", "+Inf"): 4,
+    ("vidsr_delay_seconds_count",): 4,
+    ("vidsr_delay_seconds_sum",): pytest.approx(20.41),
+}
+
+
 def test_prometheus_reads_every_count(tmp_path: Path) -> None:
-    counted = Status(delays=[0] * 15)
-    for delay in (0.01, 0.2, 0.2, 20):
-        counted.delayed(delay)
     front = view(
         frames_in=9,
         enlarged={"net": 5, "swscale": 1},
@@ -83,44 +108,18 @@ def test_prometheus_reads_every_count(tmp_path: Path) -> None:
         segments=2,
         targets={"rec": "ok", "rtmp://server": "no answer"},
         disk_free={"rec": 5000},
-        delays=counted.delays,
-        delay_sum_s=counted.delay_sum_s,
     )
+    for delay_s in (0.01, 0.2, 0.2, 20):
+        front.total.delayed(delay_s)
     with serving(tmp_path, front, view("back")) as port:
-        families = text_string_to_metric_families(get(port, "/metrics")[1])
-        values = {
-            (sample.name, *(value for name, value in sorted(sample.labels.items()) if name != "camera")): sample.value
-            for family in families
-            for sample in family.samples
-            if sample.labels["camera"] == "front"
-        }
-    expected = {
-        ("vidsr_frames_in_total",): 9,
-        ("vidsr_frames_enlarged_total", "net"): 5,
-        ("vidsr_frames_enlarged_total", "swscale"): 1,
-        ("vidsr_frames_written_total",): 6,
-        ("vidsr_frames_dropped_total", "late"): 3,
-        ("vidsr_timestamps_repaired_total", "wrap"): 1,
-        ("vidsr_reconnects_total",): 3,
-        ("vidsr_worker_restarts_total",): 1,
-        ("vidsr_process_restarts_total",): 2,
-        ("vidsr_bytes_written_total",): 1000,
-        ("vidsr_segments_total",): 2,
-        ("vidsr_flowing",): 1,
-        ("vidsr_state", "running"): 1,
-        ("vidsr_state", "waiting"): 0,
-        ("vidsr_rung", "net"): 1,
-        ("vidsr_rung", "swscale"): 0,
-        ("vidsr_target_ok", "rec"): 1,
-        ("vidsr_target_ok", "rtmp://server"): 0,
-        ("vidsr_disk_free_bytes", "rec"): 5000,
-        ("vidsr_delay_seconds_bucket", "0.05"): 1,
-        ("vidsr_delay_seconds_bucket", "0.2"): 3,
-        ("vidsr_delay_seconds_bucket", "+Inf"): 4,
-        ("vidsr_delay_seconds_count",): 4,
-        ("vidsr_delay_seconds_sum",): pytest.approx(20.41),
+        text = get(port, "/metrics")[1]
+    values = {
+        (sample.name, *(value for name, value in sorted(sample.labels.items()) if name != "camera")): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.labels["camera"] == "front"
     }
-    assert {key: values.get(key) for key in expected} == expected
+    assert {key: values.get(key) for key in COUNTED} == COUNTED
 
 
 def test_the_newest_pictures_are_served_and_nothing_else_is(tmp_path: Path) -> None:
