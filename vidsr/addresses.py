@@ -1,5 +1,6 @@
 """Where a live source or target is: an address that may hold a password, and shows none."""
 
+import json
 import re
 from base64 import b64encode
 from collections.abc import Iterator
@@ -16,7 +17,8 @@ _URL = re.compile(
     r"(?P<rest>([/?#][^@\s]*)?)"
 )
 _KEYS = ("rtmp", "rtmps")
-_SECRET_LENGTH = 12
+_PIECES = re.compile(r"[/?#@:&;=\s]")
+_WORD_LENGTH, _SECRET_LENGTH = 4, 12
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,8 @@ class Address:
         before, _, behind = self.text.partition("://")[2].rpartition("@")
         found = _URL.fullmatch(self.text)
         userinfo, rest = (found["userinfo"] or "", found["rest"]) if found else (before, behind)
+        if not found:  # any piece may be one of a password's
+            yield from (piece for piece in _PIECES.split(f"{before}@{behind}") if len(piece) >= _WORD_LENGTH)
         user, _, password = userinfo.partition(":")
         yield from (userinfo, password)
         if userinfo:
@@ -93,4 +97,6 @@ class Address:
 def _spellings(text: str) -> Iterator[str]:
     """The text as it is, decoded, encoded again, and as Python and JSON would quote it."""
     plain = unquote(text)
-    yield from (text, plain, quote(plain, safe=""), quote(plain), repr(plain)[1:-1], plain.replace('"', '\\"'))
+    for written in (text, plain):
+        yield from (written, quote(written, safe=""), quote(written))
+    yield from (repr(plain)[1:-1], json.dumps(plain)[1:-1])

@@ -1,6 +1,7 @@
 """Nothing secret is written: a registry of what is known, and a writer that looks at every line."""
 
 import io
+import os
 import re
 import select
 from collections.abc import Iterable
@@ -87,8 +88,7 @@ class CleanWriter(io.TextIOBase):
         with suppress(OSError):
             if not _ready(self._stream.fileno(), 0 if self._lost else _PATIENCE_MS):
                 return False
-            self._stream.buffer.write(data)
-            self._stream.buffer.flush()
+            os.write(self._stream.fileno(), data)
         return True
 
 

@@ -8,7 +8,20 @@ import signal
 import sys
 
 import vidsr
-from vidsr.cli import compare, corpus, degrade, evaluate, export, finetune, importing, info, models, train, upscale
+from vidsr.cli import (
+    compare,
+    corpus,
+    degrade,
+    evaluate,
+    export,
+    finetune,
+    importing,
+    info,
+    models,
+    stream,
+    train,
+    upscale,
+)
 from vidsr.cli.options import Parser
 from vidsr.errors import VidsrError
 from vidsr.exits import STOPPED, USAGE, UsageError, exit_code, say
@@ -39,15 +52,28 @@ def build_parser() -> Parser:
     parser = Parser(prog="vidsr", description=vidsr.__doc__)
     parser.add_argument("--version", action="version", version=f"vidsr {vidsr.__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (upscale, evaluate, compare, models, finetune, train, corpus, degrade, export, importing, info):
+    for command in (
+        upscale,
+        stream,
+        evaluate,
+        compare,
+        models,
+        finetune,
+        train,
+        corpus,
+        degrade,
+        export,
+        importing,
+        info,
+    ):
         command.add(commands)
     return parser
 
 
 def _set_up_output(args: argparse.Namespace) -> None:
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # the name of a file need not be text
+    for printed in (sys.stdout, sys.stderr):
+        if isinstance(printed, io.TextIOWrapper):
+            printed.reconfigure(errors="backslashreplace")  # the name of a file need not be text
     level = logging.ERROR if args.quiet else logging.INFO if args.verbose else logging.WARNING
     logging.basicConfig(level=level, format="vidsr: %(message)s")
     os.environ.setdefault("SVT_LOG", "0")  # SVT-AV1 has no other way to be told to keep its errors to itself

@@ -24,7 +24,7 @@ class Limits:
     heartbeat_s: float = 10.0
     """From one status to the next."""
     stall_s: float = 10.0
-    """Without an enlarged picture where pictures are expected; thrice the timeout of the source, where that is more."""
+    """Without a picture written where some are expected; thrice the timeout of the source, where that is more."""
     state_s: float = 120.0
     """In any other state: the longest pause between two attempts takes 90 s."""
     stop_s: float = 10.0

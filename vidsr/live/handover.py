@@ -25,7 +25,7 @@ def become_supervisor(plan: Plan) -> NoReturn:
 
 
 def _environment(plan: Plan) -> dict[str, str]:
-    """This one's, without the variables that held an address, and with the modules to be found where they are here."""
+    """Our own, without variables that held an address, and with the modules to be found where they are here."""
     secret = {order.source.text for order in plan.cameras if order.source.scheme}
     kept = {name: value for name, value in os.environ.items() if value.strip() not in secret}
     return {**kept, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}

@@ -6,6 +6,7 @@ import socket
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from io import BytesIO
@@ -19,9 +20,9 @@ from vidsr.live.exposition import exposition
 from vidsr.live.keeper import View
 from vidsr.live.page import html_of, told
 
+_Client = tuple[str, int]
 _THREADS, _WAITING = 4, 16
-_REQUEST_S = 5.0
-"""From the first byte to the last, both ways; whoever is slower is hung up on."""
+_TURN_S = 0.1
 _LONGEST_HEAD = 16 << 10
 _PICTURE = re.compile(r"/camera/([A-Za-z0-9_-]+)/(before|after)\.jpg")
 _ONLY_FROM_HERE = "default-src 'none'; img-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'none'"
@@ -30,6 +31,8 @@ _ONLY_FROM_HERE = "default-src 'none'; img-src 'self'; style-src 'unsafe-inline'
 class HealthServer(TCPServer):
     """Answers while `with` is open. At most 4 requests are answered at once and 12 wait; more are hung up on."""
 
+    patience_s = 5.0
+    """Seconds that a question may take, and its answer; whoever is slower is hung up on."""
     allow_reuse_address = True
     request_queue_size = _WAITING
 
@@ -41,10 +44,11 @@ class HealthServer(TCPServer):
         self.address_family = socket.getaddrinfo(*place, type=socket.SOCK_STREAM)[0][0]
         super().__init__(place, _Handler)
         self.views, self.folder = views, folder
-        self.only_here = ipaddress.ip_address(self.server_address[0]).is_loopback
+        self.only_here = ipaddress.ip_address(str(self.server_address[0])).is_loopback
         self._free = BoundedSemaphore(_WAITING)
         self._pool = ThreadPoolExecutor(_THREADS)
-        self._thread = Thread(target=self.serve_forever)
+        self._asking: set[socket.socket] = set()
+        self._thread = Thread(target=self.serve_forever, args=[_TURN_S])
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -55,22 +59,27 @@ class HealthServer(TCPServer):
     ) -> None:
         self.shutdown()
         self._thread.join()
+        for request in [*self._asking]:
+            with suppress(OSError):  # it has gone by itself
+                request.shutdown(socket.SHUT_RDWR)  # nobody waits for a slow one
         self._pool.shutdown()
         self.server_close()
 
-    def process_request(self, request: socket.socket, client_address: tuple[str, int]) -> None:
+    def process_request(self, request: socket.socket, client_address: _Client) -> None:  # type: ignore[override]
         """Have it answered by another thread, where one will be free."""
         if not self._free.acquire(blocking=False):
             self.shutdown_request(request)
             return
+        self._asking.add(request)
         self._pool.submit(self._answer, request, client_address)
 
-    def _answer(self, request: socket.socket, client_address: tuple[str, int]) -> None:
+    def _answer(self, request: socket.socket, client_address: _Client) -> None:
         try:
             self.finish_request(request, client_address)
         except OSError:
             pass  # whoever asked is gone, or was too slow
         finally:
+            self._asking.discard(request)
             self.shutdown_request(request)
             self._free.release()
 
@@ -82,9 +91,9 @@ class _Handler(BaseHTTPRequestHandler):
     def setup(self) -> None:
         """Read the whole head first, by one deadline: a client that sends a byte a second has no thread for long."""
         super().setup()
-        self.rfile = BytesIO(_head(self.connection, time.monotonic() + _REQUEST_S))
+        self.rfile = BytesIO(_head(self.connection, time.monotonic() + self.server.patience_s))
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         """Answer."""
         host = self.headers.get("Host", "")
         if self.server.only_here and not _local(host):  # a page elsewhere whose name was made to mean this machine
@@ -115,7 +124,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(HTTPStatus.NOT_FOUND, "text/plain", b"nothing is here\n")
 
     def _send(self, status: HTTPStatus, kind: str, body: bytes) -> None:
-        self.connection.settimeout(_REQUEST_S)
+        self.connection.settimeout(self.server.patience_s)
         self.send_response(status)
         for name, value in (
             ("Content-Type", f"{kind}; charset=utf-8" if kind.startswith("text/") else kind),

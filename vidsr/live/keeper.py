@@ -78,6 +78,7 @@ class Keeper:
             return None
         try:
             self.child = Child(self.order, command=self._command, cpus=self._cpus, limits=self._limits)
+            self.order = replace(self.order, restarted=True)
         except OSError as error:  # no memory or no process number left
             self._pause(f"no process can be started: {error.strerror}", now)
             return None
