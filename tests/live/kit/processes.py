@@ -1,6 +1,5 @@
 """The processes of a run: what they hold, and what is left when they should be gone."""
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,28 +37,34 @@ class Held:
     """What the processes of a run hold at one moment."""
 
     processes: int
-    rss_mb: float
-    """Memory that is theirs alone, and their part of what is shared (PSS)."""
+    memory_mb: float
+    """What is theirs alone, and their part of what they share with others (PSS)."""
+    shm_mb: float
+    """Shared memory, which is not in `memory_mb`."""
     threads: int
     fds: int
-    shm_mb: float
-    """Of /dev/shm as a whole: what is mapped there may have no name."""
 
 
 def held(value: str) -> Held:
     """What the processes of a run hold now."""
-    count, pss, threads, fds = 0, 0, 0, 0
+    count, pss, shm, threads, fds = 0, 0, 0, 0, 0
     for process in of_run(value):
         try:
-            pss += process.memory_full_info().pss
+            kilobytes = _rolled_up(process.pid)
             threads += process.num_threads()
             fds += process.num_fds()
-        except psutil.NoSuchProcess:
+        except (psutil.NoSuchProcess, OSError):
             continue
         count += 1
-    disk = os.statvfs("/dev/shm")
-    shm = (disk.f_blocks - disk.f_bfree) * disk.f_frsize
-    return Held(processes=count, rss_mb=pss / 1e6, threads=threads, fds=fds, shm_mb=shm / 1e6)
+        pss += kilobytes["Pss"]
+        shm += kilobytes["Pss_Shmem"]
+    return Held(processes=count, memory_mb=(pss - shm) / 1e3, shm_mb=shm / 1e3, threads=threads, fds=fds)
+
+
+def _rolled_up(pid: int) -> dict[str, int]:
+    """Kilobytes by kind, from the kernel's summary of all that is mapped."""
+    lines = (line.split() for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:])
+    return {name.rstrip(":"): int(number) for name, number, *_ in lines}
 
 
 def entries() -> set[Path]:
