@@ -18,7 +18,7 @@ from made import make_clip
 from vidsr.addresses import Address
 from vidsr.errors import SourceError, SourceLost
 from vidsr.media.live.camera import Camera
-from vidsr.media.live.pacing import LivePacket
+from vidsr.media.live.pacing import LivePacket, paced
 from vidsr.settings.streaming import StreamSettings
 
 PLAIN = {"bf": "0", "g": "12"}
@@ -118,6 +118,20 @@ def test_a_file_is_played_at_its_own_speed_though_it_has_b_frames_and_its_end_is
         walls, stamps = np.array(arrived).T
         assert len(walls) == 24
         assert np.abs((walls - walls[0]) - (stamps - stamps[0])).max() < 0.1
+
+
+def test_sound_that_lies_far_from_its_pictures_does_not_change_the_pace(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.mp4", audio=1, pts=[512 * i for i in range(60)], options=PLAIN)
+
+    def place(packet: LivePacket) -> float:
+        behind_s = 1.3 if packet.stream.type == "audio" else 0
+        return float(packet.dts * packet.time_base) + behind_s
+
+    with av.open(clip) as stored:
+        packets = sorted((packet for packet in stored.demux() if packet.size), key=place)
+        began = time.monotonic()
+        assert list(paced(packets, video=stored.streams.video[0], wait=threading.Event().wait)) == packets
+    assert time.monotonic() - began == pytest.approx(59 / 30, abs=0.15)
 
 
 def test_a_path_is_no_live_source_unless_it_is_to_be_played(ts: Path, tmp_path: Path) -> None:
