@@ -6,15 +6,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from vidsr.folders import TENANT, private_folder, sweep
+from vidsr.folders import TEMPORARY, private_folder, sweep
 
 OWNER = """
 import sys, time
+from pathlib import Path
 from vidsr.folders import private_folder
-with private_folder() as folder:
+with private_folder(Path(sys.argv[1])) as folder:
     (folder / "deep").mkdir()
     (folder / "deep/file").touch()
     print(folder, flush=True)
@@ -30,17 +31,19 @@ from vidsr.pool import open_pool
 from vidsr.settings import PoolSettings
 with open_pool(tiny_weights(), PoolSettings(workers=1)) as pool:
     list(pool.map(planes(1), 8))
-    print(os.environ["VIDSR_FOLDER"], flush=True)
+    print(os.path.dirname(os.environ["RAY_AUTH_TOKEN_PATH"]), flush=True)
     time.sleep(600)
 """
 
 
 @contextmanager
-def owner(code: str = OWNER) -> Iterator[tuple["subprocess.Popen[str]", Path]]:
+def owner(parent: Path, code: str = OWNER) -> Iterator[tuple["subprocess.Popen[str]", Path]]:
     """A process that has a folder, and the folder."""
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
     environment = {name: value for name, value in environment.items() if not name.startswith("RAY_")}
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=environment)
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, parent], stdout=subprocess.PIPE, text=True, env=environment
+    )
     assert process.stdout
     try:
         yield process, Path(process.stdout.readline().strip())
@@ -54,49 +57,47 @@ def kill(process: "subprocess.Popen[str]") -> None:
     process.wait()
 
 
-def test_a_folder_is_nobody_elses_and_is_gone_at_the_end() -> None:
-    with private_folder() as folder:
+def test_a_folder_is_nobody_elses_and_is_gone_at_the_end(tmp_path: Path) -> None:
+    with private_folder(tmp_path) as folder:
         assert folder.stat().st_mode & 0o777 == 0o700
         (folder / "file").touch()
     assert not folder.exists()
 
 
-def test_the_folder_of_a_living_run_stays_and_that_of_a_killed_one_goes_at_the_next_start() -> None:
-    with owner() as (living, kept), owner() as (killed, left):
-        assert not {kept, left} & {*sweep()}
+def test_the_folder_of_a_living_run_stays_and_that_of_a_killed_one_goes_at_the_next_start(tmp_path: Path) -> None:
+    with owner(tmp_path) as (living, kept), owner(tmp_path) as (killed, left):
+        assert sweep(tmp_path) == []
         kill(killed)
         assert left.exists()
-        with private_folder() as mine:
+        with private_folder(tmp_path):
             assert not left.exists()
             assert kept.exists()
-            assert not {kept, mine} & {*sweep()}
+            assert sweep(tmp_path) == []
         assert living.poll() is None
 
 
 def test_what_is_no_folder_of_ours_is_left_alone(tmp_path: Path) -> None:
-    folder, link = Path(f"/tmp/vidsr-test-{os.getpid()}"), Path(f"/tmp/vidsr-link-{os.getpid()}")
-    (tmp_path / "owner").touch()
-    folder.mkdir()
-    link.symlink_to(tmp_path)
-    try:
-        sweep()
-        assert folder.exists()
-        assert (tmp_path / "owner").exists()
-    finally:
-        folder.rmdir()
-        link.unlink()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/owner").touch()
+    (tmp_path / "vidsr-link").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "vidsr-folder").mkdir()
+    (tmp_path / "vidsr-file").touch()
+    assert sweep(tmp_path) == []
+    assert (tmp_path / "elsewhere/owner").exists()
+    assert (tmp_path / "vidsr-folder").exists()
 
 
-def test_a_process_that_works_in_the_folder_of_a_killed_run_is_ended_and_no_other() -> None:
-    with owner() as (killed, left):
-        tenant = subprocess.Popen(["sleep", "600"], env={TENANT: str(left)})
-        visitor = subprocess.Popen(["sleep", "600"], env={"OLDPWD": str(left), TENANT: "/tmp/vidsr-another"})
+def test_a_process_that_works_in_the_folder_of_a_killed_run_is_ended_and_no_other(tmp_path: Path) -> None:
+    with owner(tmp_path) as (killed, left):
+        with (left / "log").open("w") as log:
+            tenant = subprocess.Popen(["sleep", "600"], stderr=log)
+        visitor = subprocess.Popen(["tail", "-f", left / "log"], cwd=left)
         try:
-            sweep()
+            sweep(tmp_path)
             time.sleep(0.1)
             assert tenant.poll() is None
             kill(killed)
-            sweep()
+            assert sweep(tmp_path) == [left]
             assert tenant.wait(10) == -signal.SIGKILL
             assert visitor.poll() is None
         finally:
@@ -107,23 +108,26 @@ def test_a_process_that_works_in_the_folder_of_a_killed_run_is_ended_and_no_othe
 
 def test_nothing_is_left_of_a_killed_run_with_a_ray_of_its_own_after_the_next_start() -> None:
     shared = {*os.listdir("/dev/shm")}
-    with owner(RAY.format(tests=str(Path(__file__).parent))) as (killed, left):
+    with owner(TEMPORARY, RAY.format(tests=str(Path(__file__).parent))) as (killed, left):
         assert living_in(left)
         kill(killed)
-        sweep()
+        for _ in range(20):  # another run that begins now may be sweeping it
+            sweep()
+            if not left.exists():
+                break
+            time.sleep(0.1)
         assert not left.exists()
         assert not living_in(left)
     assert {*os.listdir("/dev/shm")} <= shared
 
 
 def living_in(folder: Path) -> list[str]:
-    """The processes that were told of the folder, in any way."""
+    """The processes that have anything to do with the folder."""
     found = []
     for pid in filter(str.isdecimal, os.listdir("/proc")):
-        try:
-            told = b"".join(Path(f"/proc/{pid}/{kind}").read_bytes() for kind in ("environ", "cmdline"))
-        except OSError:
-            continue
-        if os.fsencode(folder) in told and int(pid) != os.getpid():
-            found.append(pid)
+        with suppress(OSError):
+            told = b"".join(Path(f"/proc/{pid}/{kind}").read_bytes() for kind in ("environ", "cmdline", "maps"))
+            files = "".join(os.readlink(entry.path) for entry in os.scandir(f"/proc/{pid}/fd"))
+            if (os.fsencode(folder) in told or str(folder) in files) and int(pid) != os.getpid():
+                found.append(pid)
     return found

@@ -11,19 +11,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-_PARENT = Path("/tmp")  # short: the paths of sockets below it end at 107 bytes
+TEMPORARY = Path("/tmp")  # short: the paths of sockets below it end at 107 bytes
 _PREFIX = "vidsr-"
 _OWNER = "owner"
 _ROUNDS, _ROUND_S = 50, 0.02
-TENANT = "VIDSR_FOLDER"
-"""The variable that names the folder to processes that must not outlive its owner."""
 
 
 @contextmanager
-def private_folder() -> Iterator[Path]:
+def private_folder(parent: Path = TEMPORARY) -> Iterator[Path]:
     """A new folder that nobody else may enter, gone at the end. What killed runs left behind goes first."""
-    sweep()
-    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_PARENT))
+    sweep(parent)
+    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
     try:
         lock = os.open(folder / ".new", os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
         try:
@@ -36,13 +34,13 @@ def private_folder() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def sweep() -> list[Path]:
+def sweep(parent: Path = TEMPORARY) -> list[Path]:
     """The folders of ours whose owners are dead: removed, and the processes that lived in them, too.
 
-    An owner holds a lock, which no kill leaves behind. A folder without one is left alone.
+    An owner holds a lock, which no kill leaves behind. A folder that no owner has locked yet is left alone.
     """
     swept = []
-    for folder in _PARENT.glob(f"{_PREFIX}*"):
+    for folder in parent.glob(f"{_PREFIX}*"):
         with suppress(OSError):
             found = folder.lstat()
             if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
@@ -59,9 +57,9 @@ def sweep() -> list[Path]:
 
 
 def _end_tenants(folder: Path) -> None:
-    """Kill what was started to work in the folder: Ray's processes do not always notice how their owner died."""
+    """Kill who still writes in the folder: Ray's processes do not always notice that their owner died."""
     for _ in range(_ROUNDS):  # again: one of them may have started another
-        tenants = [pid for pid in map(int, filter(str.isdecimal, os.listdir("/proc"))) if _lives_in(pid, folder)]
+        tenants = [pid for pid in map(int, filter(str.isdecimal, os.listdir("/proc"))) if _writes_in(pid, folder)]
         if not tenants:
             return
         for pid in tenants:
@@ -70,8 +68,14 @@ def _end_tenants(folder: Path) -> None:
         time.sleep(_ROUND_S)
 
 
-def _lives_in(pid: int, folder: Path) -> bool:
-    with suppress(OSError):
-        variables = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-        return pid != os.getpid() and os.fsencode(f"{TENANT}={folder}") in variables
+def _writes_in(pid: int, folder: Path) -> bool:
+    """Whether a process has a file open there for writing, as a log is: over its environment Ray writes titles."""
+    with suppress(OSError):  # it is another user's, or has ended
+        for entry in os.scandir(f"/proc/{pid}/fd"):
+            if entry.stat(follow_symlinks=False).st_mode & stat.S_IWUSR and _is_in(os.readlink(entry.path), folder):
+                return pid != os.getpid()  # which holds the lock
     return False
+
+
+def _is_in(path: str, folder: Path) -> bool:
+    return path.startswith(f"{folder}/")

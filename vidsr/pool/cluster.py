@@ -22,7 +22,7 @@ from ray._raylet import (  # type: ignore[attr-defined]
 )
 
 from vidsr.errors import WorkerError
-from vidsr.folders import TENANT, private_folder
+from vidsr.folders import private_folder
 
 # Bounds, taken up only by planes in flight: of 4K at x2 each is 41 MB in and out, and 16 workers have 32 of them.
 LEAST_STORE_BYTES, MOST_STORE_BYTES = 512 << 20, 2 << 30
@@ -71,7 +71,7 @@ def _private() -> Iterator[str]:
 
 def _told(home: Path) -> dict[str, str]:
     """What Ray's processes find in their environment."""
-    return {**_QUIET, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": _new_token(home), TENANT: str(home)}
+    return {**_QUIET, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": _new_token(home)}
 
 
 def _new_token(home: Path) -> str:
