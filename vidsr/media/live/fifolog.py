@@ -17,7 +17,7 @@ _FIRST_LOOK_S = 0.2
 _LINE_S = 0.05  # more than a line takes
 
 
-class FifoLog(logging.Handler):
+class FifoLog:
     """The log of one fifo muxer: `trouble` is what is wrong, in words without an address, or "".
 
     Each muxer has a thread, by which its lines are told from others'. Packets are written within `writing`, and the
@@ -25,16 +25,12 @@ class FifoLog(logging.Handler):
     """
 
     def __init__(self) -> None:
-        super().__init__(logging.INFO)
         self._others = _consumers()
         self._thread = 0
         self._writes = False
         self._words, self._said_s = "", 0.0
-        logger = logging.getLogger(_LOGGER)
-        logger.setLevel(logging.INFO)
-        logger.propagate = False  # the lines hold addresses with their passwords
-        logger.addHandler(self)
-        logging.getLogger("libav").setLevel(logging.CRITICAL + 1)  # as do those of rtmp and tcp
+        self._board = _switchboard()
+        self._board.logs.append(self)
         av.logging.set_skip_repeated(False)
         av.logging.set_level(av.logging.INFO)
 
@@ -61,14 +57,12 @@ class FifoLog(logging.Handler):
         try:
             yield
         finally:
-            logger = logging.getLogger(_LOGGER)
-            logger.removeHandler(self)
-            if logger.handlers:
+            self._board.logs.remove(self)
+            if self._board.logs:
                 av.logging.set_level(av.logging.INFO)
 
-    def emit(self, record: logging.LogRecord) -> None:
-        """Take a line."""
-        line = record.getMessage()
+    def hear(self, line: str) -> None:
+        """Take a line of some fifo muxer, in the thread that said it."""
         if get_native_id() == self._thread:
             if line.startswith(("Error opening", "Recovery failed")):
                 self._say(f"the server does not take the stream ({line.rpartition(': ')[2]})")
@@ -85,6 +79,34 @@ class FifoLog(logging.Handler):
         while not (new := _consumers() - self._others) and monotonic() < until:
             sleep(0.002)
         return max(new, default=0)
+
+
+class _Switchboard(logging.Filter):
+    """Hands on to `logs` what FFmpeg says, and lets none of it through: the lines hold addresses with passwords."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.logs: list[FifoLog] = []
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """False, when all have heard it."""
+        line = record.getMessage()
+        for log in tuple(self.logs):
+            log.hear(line)
+        return False
+
+
+def _switchboard() -> _Switchboard:
+    """The one there is; the other lines of FFmpeg, of rtmp and tcp among them, are not to be had by anybody."""
+    logging.getLogger("libav").setLevel(logging.CRITICAL + 1)
+    logger = logging.getLogger(_LOGGER)
+    logger.setLevel(logging.INFO)
+    for present in logger.filters:
+        if isinstance(present, _Switchboard):
+            return present
+    board = _Switchboard()
+    logger.addFilter(board)
+    return board
 
 
 def _consumers() -> set[int]:

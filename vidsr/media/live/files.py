@@ -41,7 +41,8 @@ class Files(Target):
         self._original = Original() if original else None
         self._file: Recording | None = None
         self._last = 0
-        self._late: str = ""  # what went wrong after a file was handed to the finisher
+        self._late = ""  # what went wrong with a file after it was handed to the finisher
+        self._failures = 0
 
     def begin(self, feed: Feed) -> None:
         """End what cannot go on with the feed; a folder of segments always begins another."""
@@ -90,6 +91,7 @@ class Files(Target):
         self._file = None
         for file in filter(None, files):
             self._hand_over(file.rescue)
+        self._failures, self._late = self._failures + 1, ""
 
     def close(self) -> None:
         """Have what is open finished."""
@@ -120,11 +122,13 @@ class Files(Target):
             self._hand_over(file.finish)
 
     def _hand_over(self, end: Callable[[], bool]) -> None:
-        self._finisher.do(lambda: self._done(end))
+        failures = self._failures
+        self._finisher.do(lambda: self._done(end, failures))
 
-    def _done(self, end: Callable[[], bool]) -> None:
+    def _done(self, end: Callable[[], bool], failures: int) -> None:
         try:
             if end():
                 self._ended()
         except (VidsrError, av.FFmpegError, OSError) as error:
-            self._late = words_of(error)
+            if failures == self._failures:  # else it is known
+                self._late = words_of(error)

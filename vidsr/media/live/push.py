@@ -70,9 +70,10 @@ class Push(Target):
     def close(self) -> None:
         """Hang up, which takes as long as the timeout where the server is silent."""
         outlet, log, self._outlet, self._log = self._outlet, self._log, None, None
-        if outlet and log:
+        if log:
             with log.closing():
-                outlet.close()
+                if outlet:
+                    outlet.close()
 
     def _open(self, pts: int) -> None:
         assert self._feed

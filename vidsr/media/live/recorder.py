@@ -179,7 +179,8 @@ class Recorder:
             self._encoder = None
 
     def _lane(self, address: Address, tried: VideoStream) -> Lane:
-        shown = str(address)
+        namesakes = sum(lane.shown.split(" #")[0] == str(address) for lane in self._lanes)
+        shown = f"{address} #{namesakes + 1}" if namesakes else str(address)
 
         def say(words: str) -> None:
             self._note(f"{shown}: {words}")

@@ -28,7 +28,7 @@ class Target(ABC):
 
     def begin(self, feed: Feed) -> None:
         """Take what follows for the packets of `feed`."""
-        self._feed, self._heard, self._quiet = feed, None, False
+        self._feed, self._quiet = feed, False
         fits = feed.audio is None or holds(self.kind, feed.audio.stream)
         if not fits and self._fits and feed.audio:
             name = feed.audio.stream.codec_context.name

@@ -1,0 +1,69 @@
+"""A folder that players follow as HLS."""
+
+import re
+from pathlib import Path
+
+import av
+import pytest
+from taping import RATE, SECOND, camera_clip, play, recorder
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return camera_clip(tmp_path_factory.mktemp("camera") / "camera.mp4", seconds=5)
+
+
+def ended(playlist: Path) -> Path:
+    """The playlist for a player that does not wait for more."""
+    copy = playlist.with_name("ended.m3u8")
+    copy.write_text(playlist.read_text() + "#EXT-X-ENDLIST\n")
+    return copy
+
+
+def test_a_player_finds_the_pictures_and_the_sound(clip: Path, tmp_path: Path) -> None:
+    playlist = tmp_path / "live.m3u8"
+    with recorder(playlist) as made:
+        taken = play(made, clip)
+        assert made.states == {str(playlist): "ok"}
+    counts = {"video": 0, "audio": 0}
+    with av.open(ended(playlist)) as container:
+        for packet in container.demux():
+            counts[packet.stream.type] += len(packet.decode())
+    assert counts["video"] == taken.pictures
+    assert counts["audio"] > 200
+
+
+def test_every_segment_begins_at_a_key_frame_two_seconds_after_the_last(clip: Path, tmp_path: Path) -> None:
+    with recorder(tmp_path / "live.m3u8") as made:
+        play(made, clip)
+    text = (tmp_path / "live.m3u8").read_text()
+    assert [float(length) for length in re.findall(r"#EXTINF:([\d.]+)", text)] == pytest.approx([2, 2, 1], abs=0.01)
+    assert "#EXT-X-INDEPENDENT-SEGMENTS" in text
+    assert text.count("#EXT-X-PROGRAM-DATE-TIME") == 3
+
+
+def test_another_size_has_a_playlist_of_its_own_with_higher_numbers(clip: Path, tmp_path: Path) -> None:
+    playlist = tmp_path / "live.m3u8"
+    with recorder(playlist) as made:
+        for number, size in enumerate([(64, 48), (96, 80)]):
+            play(made, clip, start=9 * number * SECOND, size=size)
+    numbers = [int(number) for number in re.findall(r"live-(\d+)\.m4s", playlist.read_text())]
+    assert numbers == sorted(numbers)
+    with av.open(ended(playlist)) as container:
+        pictures = list(container.decode(video=0))
+    assert len(pictures) == 5 * RATE
+    assert (pictures[0].width, pictures[0].height) == (96, 80)
+    assert "#EXT-X-DISCONTINUITY" in playlist.read_text()
+
+
+def test_only_the_last_seconds_are_kept_and_a_new_start_leaves_none_of_the_old(tmp_path: Path) -> None:
+    clip = camera_clip(tmp_path / "camera.mp4", seconds=24)
+    folder = tmp_path / "live"
+    (folder / "other-1.m4s").parent.mkdir()
+    (folder / "other-1.m4s").write_text("somebody else's")
+    with recorder(folder / "live.m3u8") as made:
+        play(made, clip)
+    first = {path.name for path in folder.iterdir()}
+    assert len([name for name in first if name.endswith(".m4s")]) <= 8
+    with recorder(folder / "live.m3u8"):
+        assert [path.name for path in folder.iterdir()] == ["other-1.m4s"]

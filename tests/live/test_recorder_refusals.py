@@ -1,0 +1,62 @@
+"""Targets that can never work are refused before a camera is asked for anything."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from commands import few_rights
+from taping import camera_clip, film, play, recorder
+
+from vidsr.errors import TargetError
+
+
+def refusal(*targets: Path | str, codec: str = "libx264") -> str:
+    with pytest.raises(TargetError) as caught, recorder(*targets, codec=codec):
+        pass
+    return str(caught.value)
+
+
+def test_a_file_that_is_there_is_refused_and_stays(tmp_path: Path) -> None:
+    path = tmp_path / "one.mp4"
+    path.write_text("mine")
+    assert refusal(path) == f"{path}: exists already"
+    assert path.read_text() == "mine"
+
+
+def test_after_a_restart_what_follows_goes_beside_a_file_that_is_there(tmp_path: Path) -> None:
+    clip = camera_clip(tmp_path / "camera.mp4", seconds=1)
+    for restarted in (False, True):
+        with recorder(tmp_path / "one.mp4", restarted=restarted) as made:
+            play(made, clip)
+    assert [len(film(tmp_path / name).pts) for name in ("one.mp4", "one-2.mp4")] == [15, 15]
+
+
+def test_schemes_codecs_and_containers_that_cannot_be_are_named_without_secrets(tmp_path: Path) -> None:
+    words = refusal("http://user:geheim@host/live?token=geheim")
+    assert words == "http://host: nothing can be sent by http, but by rtmp, rtmps, rtsp, rtsps"
+    assert "no encoder named 'x264'" in refusal(tmp_path / "cam", codec="x264")
+    assert refusal(tmp_path / "one.webm") == f"{tmp_path / 'one.webm'}: webm cannot hold libx264"
+    assert "mpeg4 refuses a live stream" in refusal(tmp_path / "cam", codec="mpeg4")
+    assert "a % in the path" in refusal(tmp_path / "50%" / "live.m3u8")
+
+
+def test_a_folder_that_cannot_be_written_is_refused(open_folder: Path) -> None:
+    closed = open_folder / "closed"
+    closed.mkdir(mode=0o555)
+    with few_rights():
+        for path in (closed, closed / "cam", closed / "one.mp4", closed / "live.m3u8"):
+            assert refusal(path) == f"{path}: Permission denied"
+
+
+def test_a_folder_that_another_process_records_to_is_refused(tmp_path: Path) -> None:
+    lock = "import fcntl, os, sys; fcntl.flock(os.open(sys.argv[1], 0), 2); print(); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", lock, tmp_path], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout
+        other.stdout.readline()
+        assert refusal(tmp_path) == f"{tmp_path}: another process records to it"
+        other.communicate(b"\n")
+    with recorder(tmp_path):
+        pass
