@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -93,9 +94,21 @@ def test_a_second_signal_kills_at_once(tmp_path: Path) -> None:
         eventually(lambda: running.starts("deaf"))
         running.process.send_signal(SIGINT)
         eventually(lambda: "stopping" in running.said())
+        time.sleep(0.6)
         running.process.send_signal(SIGTERM)
         assert running.ended() == 128 + SIGTERM
         assert not alive(int(running.starts("deaf")[0]["pid"]))
+
+
+def test_two_signals_at_once_are_one(tmp_path: Path) -> None:
+    with supervised(tmp_path, "good") as running:
+        eventually(lambda: running.starts("good"))
+        running.process.send_signal(SIGTERM)
+        running.process.send_signal(SIGTERM)
+        assert running.ended() == 0
+        assert (tmp_path / "good/ended").exists()
+        assert "SIGKILL" not in running.said()
+        assert "starts in" not in running.said()
 
 
 def test_grandchildren_in_sessions_of_their_own_end_with_a_killed_process(tmp_path: Path) -> None:

@@ -72,7 +72,13 @@ class _Process:
             fallback = partial(enlarge_plain, scale=rungs.scale)
             self._tell()
             recorder = stack.enter_context(
-                Recorder(order.targets, record=order.record, encode=order.encode, note=log.warning)
+                Recorder(
+                    order.targets,
+                    record=order.record,
+                    encode=order.encode,
+                    note=log.warning,
+                    restarted=order.restarted,
+                )
             )
             pool = stack.enter_context(open_pool(rungs.usual, order.pool, fallback=fallback))
             self._follow(rungs, recorder, pool)

@@ -64,6 +64,7 @@ class Connection:
         with self._stack:
             if self._begun and (error is None or isinstance(error, SourceLost)):
                 self._hand_on(everything=True)
+        self._own.recorder.pause()
 
     def take(self, waiting: "Waiting[LivePacket] | None") -> None:
         """Take a packet, or the time in which none came."""

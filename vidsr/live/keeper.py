@@ -56,6 +56,7 @@ class Keeper:
         self._earlier = Status()
         self._backoff = Backoff()
         self._due_at = 0.0
+        self._stopping = False
         self._flowing_since: float | None = None
         self._history: deque[tuple[float, Status]] = deque(maxlen=HISTORY)
         self.view = View(
@@ -78,6 +79,7 @@ class Keeper:
             return None
         try:
             self.child = Child(self.order, command=self._command, cpus=self._cpus, limits=self._limits)
+            self.order = replace(self.order, restarted=True)
         except OSError as error:  # no memory or no process number left
             self._pause(f"no process can be started: {error.strerror}", now)
             return None
@@ -109,6 +111,8 @@ class Keeper:
             self.relay(line)
         self._earlier, self.child = added(self._earlier, self.child.status), None
         words = _how(code)
+        if self._stopping:
+            return
         if code in _IN_VAIN or (code == SOURCE and self.order.stream.fail_fast):
             self.code = code
             log.warning("%s: its process %s, and is not started again", self.order.name, words)
@@ -118,6 +122,7 @@ class Keeper:
 
     def stop(self) -> None:
         """Let the child end in order."""
+        self._stopping = True
         if self.child:
             self.child.signal(signal.SIGTERM)
         self._wait("", State.STOPPING)

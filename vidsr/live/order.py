@@ -24,6 +24,8 @@ class Order:
     pool: PoolSettings = field(default_factory=PoolSettings)
     level: str = "WARNING"
     """The least level of what is logged, by its name."""
+    restarted: bool = False
+    """A process before this one was at the same targets."""
 
     def line(self) -> str:
         """One line of JSON, with the secrets of the addresses."""
@@ -38,6 +40,7 @@ class Order:
                 "encode": dataclasses.asdict(self.encode),
                 "pool": dataclasses.asdict(self.pool),
                 "level": self.level,
+                "restarted": self.restarted,
             }
         )
 
@@ -55,4 +58,5 @@ def parse(line: str) -> Order:
         encode=EncodeSettings(**told["encode"]),
         pool=PoolSettings(**told["pool"]),
         level=told["level"],
+        restarted=told["restarted"],
     )

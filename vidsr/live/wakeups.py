@@ -2,10 +2,13 @@
 
 import signal
 import socket
+import time
 from types import FrameType, TracebackType
 from typing import Self
 
 _STOPS = (signal.SIGINT, signal.SIGTERM)
+_ONE_S = 0.5
+"""Two signals so close are one: who signals a process and then its group, as timeout(1) does, reaches it twice."""
 
 
 class Wakeups:
@@ -13,6 +16,7 @@ class Wakeups:
 
     def __init__(self) -> None:
         self.stops: list[int] = []
+        self._stopped_at = 0.0
         self.socket, self._sender = socket.socketpair()
 
     def __enter__(self) -> Self:
@@ -41,7 +45,10 @@ class Wakeups:
             return
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
-        self.stops = [*self.stops[-1:], number]  # more than two say no more than two
+        now, before = time.monotonic(), self._stopped_at
+        self._stopped_at = now
+        if not self.stops or now - before > _ONE_S:
+            self.stops = [*self.stops[-1:], number]  # more than two say no more than two
 
 
 def _wake(number: int, frame: FrameType | None) -> None:

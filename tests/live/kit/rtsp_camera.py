@@ -99,8 +99,8 @@ def launch(asked: argparse.Namespace) -> str:
     tune = f"bframes={asked.bframes} rc-lookahead=0" if asked.bframes else "tune=zerolatency"
     encoder = ENCODERS[asked.codec].format(tune=tune, key_int=asked.key_int)
     pictures = (
-        f"appsrc name=pictures is-live=true format=time stream-type=seekable do-timestamp=true max-buffers=4 leaky-type=downstream "
-        f"caps={caps} ! videoconvert ! video/x-raw,format={asked.pixels} ! {encoder}"
+        "appsrc name=pictures is-live=true format=time stream-type=seekable do-timestamp=true max-buffers=4 "
+        f"leaky-type=downstream caps={caps} ! videoconvert ! video/x-raw,format={asked.pixels} ! {encoder}"
     )
     return f"( {pictures} {sound.format(pay='pay1')} )"
 

@@ -154,7 +154,7 @@ class Camera:
 
     def _played(self) -> Iterator[LivePacket]:
         """The packets of a file at its own speed."""
-        return paced(self._demuxed(), self._halted.wait)
+        return paced(self._demuxed(), video=self.video, wait=self._halted.wait)
 
     def _watched(self) -> Iterator[LivePacket]:
         """The packets of a camera, as long as they keep coming; without times they get those of their arrival."""

@@ -79,6 +79,6 @@ def kind(picture: VideoFrame) -> tuple[int, int, str, int]:
     return (picture.width, picture.height, picture.format.name, picture.color_range)
 
 
-def require_live(encode: EncodeSettings) -> None:
+def trial(encode: EncodeSettings) -> Encoder:
     """Raises TargetError for an encoder that is not there, has no such knob, or cannot follow a live stream."""
-    Encoder(VideoFrame(320, 240, "yuv420p"), encode, source=None)
+    return Encoder(VideoFrame(320, 240, "yuv420p"), encode, source=None)

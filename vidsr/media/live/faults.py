@@ -61,6 +61,8 @@ def _broken(address: Address, error: av.FFmpegError) -> str:
 
 def _unknown_name(address: Address) -> str | None:
     host, _ = _place(address)
+    if host is None:
+        return None
     try:
         socket.getaddrinfo(host, None)
     except (OSError, UnicodeError):

@@ -59,6 +59,7 @@ class Files(Target):
             late, self._late = self._late, ""
             raise TargetError(late)
         if unit.key and self.wants_key(unit.pts, source_key=unit.source_key):
+            self._quiet = self._quiet or self._waits_for_sound(unit.pts)
             self._end(unit.pts)
             self._start(unit.pts)
         if self._file is None:
@@ -69,6 +70,7 @@ class Files(Target):
 
     def sound(self, unit: Unit) -> int:
         """The bytes written to the file and its original."""
+        self._hear(unit)
         written = self._original.sound(unit) if self._original else 0
         return written + (self._file.sound(unit) if self._file else 0)
 
@@ -76,6 +78,11 @@ class Files(Target):
         """Keep a packet of the source until it is known which file it belongs in."""
         if self._original:
             self._original.put(unit)
+
+    def pause(self) -> None:
+        """End the open segment."""
+        if self._longest is not None:
+            self._end(None)
 
     def fail(self) -> None:
         """Have what is open rescued as far as it goes."""
@@ -90,7 +97,12 @@ class Files(Target):
 
     def _is_over(self, pts: int) -> bool:
         begun = self._file.begin if self._file else pts
-        return (self._longest is not None and pts - begun >= self._longest) or pts - self._last > _LONGEST_GAP
+        whole = self._longest is not None and pts - begun >= self._longest
+        return whole or pts - self._last > _LONGEST_GAP or self._waits_for_sound(pts)
+
+    def _waits_for_sound(self, pts: int) -> bool:
+        file = self._file
+        return file is not None and file.has_sound and self.kind.turns and self._is_mute(file.begin, pts)
 
     def _start(self, pts: int) -> None:
         assert self._feed
@@ -98,7 +110,7 @@ class Files(Target):
         self._file = Recording(path, video=self._feed.video, audio=self._audio, begin=pts)
         self._last = pts
         if self._original:
-            self._original.open(path, self._feed, begin=pts)
+            self._original.open(path, self._feed.source, self._audio, begin=pts)
 
     def _end(self, pts: int | None) -> None:
         """Have what is open finished; the original goes up to the key picture at `pts`, or as far as there is any."""

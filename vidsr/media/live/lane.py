@@ -24,7 +24,7 @@ class Lane:
 
     def __init__(self, shown: str, target: Target, note: Callable[[str], None]) -> None:
         self.shown, self.target, self.written = shown, target, 0
-        self.fault = ""
+        self.fault = self._trouble = ""
         self._note = note
         self._pause_s = _FIRST_PAUSE_S
         self._down = False
@@ -44,6 +44,7 @@ class Lane:
             self._down, self._since_s = False, monotonic()
         if not self._down:
             self._try(lambda: self._count(self.target.video(unit)))
+        if not self._down:
             self._settle()
 
     def sound(self, unit: Unit) -> None:
@@ -54,6 +55,10 @@ class Lane:
     def original(self, unit: Unit) -> None:
         """Hand on a packet of the source."""
         self._try(lambda: self.target.original(unit))
+
+    def pause(self) -> None:
+        """Let the target end what is whole."""
+        self._try(self.target.pause)
 
     def close(self) -> None:
         """End what is open."""
@@ -82,8 +87,11 @@ class Lane:
 
     def _settle(self) -> None:
         up_s = monotonic() - self._since_s
-        if self.fault and not self._down and up_s > _WELL_S:
+        if self.fault and up_s > _WELL_S:
             self.fault = ""
             self._note(f"{self.shown}: is written again")
         if not self.fault and up_s > _GOOD_S:
             self._pause_s = _FIRST_PAUSE_S
+        if (trouble := self.target.trouble) != self._trouble:
+            self._note(f"{self.shown}: {trouble or 'is written again'}")
+            self._trouble = trouble

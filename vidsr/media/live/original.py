@@ -9,11 +9,12 @@ import av
 
 from vidsr.media.containers import container_for
 from vidsr.media.copies import holds
-from vidsr.media.live.feed import Feed, Unit
+from vidsr.media.live.feed import Stencil, Unit
 from vidsr.media.live.recording import Recording
 
 _MOST_WAITING = 3000  # a minute of pictures: far more than it takes to enlarge one
 _MOST_APART = 900  # 10 ms between a source's key picture and the enlarged one, whose time may have been repaired
+_EARLIEST = 1 << 40  # no packet is decoded so long before it is shown
 
 
 def same_moment(source_pts: int, pts: int) -> bool:
@@ -54,14 +55,14 @@ class Original:
         file, self._file = self._file, None
         return file
 
-    def open(self, enlarged: Path, feed: Feed, *, begin: int) -> None:
-        """Begin a file beside an enlarged one, at the same moment."""
-        mp4 = enlarged.with_name(f"{enlarged.stem}.original.mp4")
-        fits = holds(container_for(mp4), feed.source.stream)
-        path = mp4 if fits else mp4.with_suffix(".mkv")
-        audio = feed.audio if feed.audio and holds(container_for(path), feed.audio.stream) else None
-        self._file = Recording(path, video=feed.source.stream, audio=audio, begin=begin)
-        self._last_dts = begin - (1 << 40)
+    def open(self, enlarged: Path, source: Stencil, audio: Stencil | None, *, begin: int) -> None:
+        """Begin a file beside an enlarged one, at the same moment, for packets of `source` and sound where it fits."""
+        path = enlarged.with_name(f"{enlarged.stem}.original.mp4")
+        if not holds(container_for(path), source.stream):
+            path = path.with_suffix(".mkv")
+        fits = audio and holds(container_for(path), audio.stream)
+        self._file = Recording(path, video=source.stream, audio=audio if fits else None, begin=begin)
+        self._last_dts = begin - _EARLIEST
 
     def sound(self, unit: Unit) -> int:
         """The bytes of a packet of the sound."""

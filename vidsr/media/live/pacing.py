@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 from av.packet import Packet
 from av.stream import Stream
+from av.video.stream import VideoStream
 
 LivePacket: TypeAlias = "Packet[Stream]"  # quoted: PyAV's packets take a parameter in its stubs alone
 
@@ -13,14 +14,15 @@ _BEHIND_S = 1.0  # a reader that is later than that goes on from where it is, an
 _GAP_S = 10.0  # times that jump further are not waited for
 
 
-def paced(packets: Iterable[LivePacket], wait: Callable[[float], bool]) -> Iterator[LivePacket]:
-    """The packets, each when its time to be decoded has come: that of showing runs ahead and back with B-frames.
+def paced(packets: Iterable[LivePacket], *, video: VideoStream, wait: Callable[[float], bool]) -> Iterator[LivePacket]:
+    """The packets, those of the video when their time to be decoded has come: that of showing runs ahead and back.
 
-    `wait(seconds)` says whether to end.
+    Others come in between as the file has them, which may be a second before or behind. `wait(seconds)` says whether
+    to end.
     """
     zero: float | None = None
     for packet in packets:
-        if packet.dts is not None and packet.time_base:
+        if packet.stream is video and packet.dts is not None:
             at, now = float(packet.dts * packet.time_base), time.monotonic()
             if zero is None or not -_BEHIND_S <= zero + at - now <= _GAP_S:
                 zero = now - at

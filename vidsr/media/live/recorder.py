@@ -6,13 +6,15 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
-from av import Packet, VideoFrame
+from av import VideoFrame
 from av.audio.stream import AudioStream
 from av.video.stream import VideoStream
 
 from vidsr.addresses import Address
+from vidsr.errors import TargetError
+from vidsr.media.copies import holds
 from vidsr.media.live.clock import TIME_BASE
-from vidsr.media.live.encoder import Encoder, kind, require_live
+from vidsr.media.live.encoder import Encoder, kind, trial
 from vidsr.media.live.feed import AnyPacket, Feed, Stencil, Unit
 from vidsr.media.live.finisher import Finisher
 from vidsr.media.live.folder import Folder
@@ -46,7 +48,7 @@ class Recorder:
         restarted: bool = False,
     ) -> None:
         """`restarted`: a file target that is there is of a run before, and what follows goes beside it."""
-        require_live(encode)
+        tried = trial(encode).stream
         self.written = self.segments = 0
         self._encode, self._note = encode, note
         self._encoder: Encoder | None = None
@@ -61,7 +63,7 @@ class Recorder:
         )
         try:
             for address in targets:
-                self._lanes.append(self._lane(address))
+                self._lanes.append(self._lane(address, tried))
         except BaseException:
             self._finisher.close(_CLOSING_S)
             self._targets.close()
@@ -115,6 +117,12 @@ class Recorder:
         for lane in self._lanes:
             lane.begin(feed)
 
+    def pause(self) -> None:
+        """The source is lost: folders end their segments, so that what there is stands under its name."""
+        self._drain()
+        for lane in self._lanes:
+            lane.pause()
+
     def picture(self, picture: VideoFrame) -> None:
         """Write an enlarged picture, of the size and format of the last one that began a part."""
         assert self._encoder
@@ -127,11 +135,11 @@ class Recorder:
         )
         self._write(self._encoder.encode(picture, key=key))
 
-    def sound(self, packet: "Packet[AudioStream]", pts: int) -> None:
+    def sound(self, packet: "AnyPacket", pts: int) -> None:
         """Take a packet of the sound, which is changed; it is written before the first picture after it."""
         self._sounds.append(Unit(packet=packet, pts=pts, dts=pts, duration=_ticks(packet)))
 
-    def original(self, packet: "Packet[VideoStream]", pts: int | None, dts: int | None) -> None:
+    def original(self, packet: "AnyPacket", pts: int | None, dts: int | None) -> None:
         """Take a packet of the source's video, in the order of decoding and with its own times on our line."""
         shown = dts if pts is None else pts
         if shown is None:
@@ -170,13 +178,16 @@ class Recorder:
             self._write(self._encoder.finish())
             self._encoder = None
 
-    def _lane(self, address: Address) -> Lane:
+    def _lane(self, address: Address, tried: VideoStream) -> Lane:
         shown = str(address)
 
         def say(words: str) -> None:
             self._note(f"{shown}: {words}")
 
-        return Lane(shown, self._targets.make(address, say), self._note)
+        target = self._targets.make(address, say)
+        if not holds(target.kind, tried):
+            raise TargetError(f"{shown}: {target.kind.format} cannot hold {self._encode.codec}")
+        return Lane(shown, target, self._note)
 
     def _ended(self) -> None:
         self.segments += 1

@@ -21,10 +21,14 @@ class Recording:
     """
 
     def __init__(self, path: Path, *, video: Stream, audio: Stencil | None, begin: int) -> None:
-        self.begin = begin
+        self.begin, self.has_sound = begin, audio is not None
         kind = container_for(path)
         self._landing = Landing(path, source=None, overwrite=False)
         options = muxer_options(kind, TIME_BASE, covers=False, tags=())
+        if kind.turns:
+            # The index waits for the first packet of each stream: an edit list made before that hides the first
+            # second of a file that is never closed, and without one sound that begins late is out of step.
+            options["movflags"] += "+delay_moov"
         try:
             self._outlet = Outlet(
                 self._landing.file, format=kind.format, options=options, video=video, audio=audio, begin=begin

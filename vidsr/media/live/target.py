@@ -7,6 +7,8 @@ from vidsr.media.containers import Container
 from vidsr.media.copies import holds
 from vidsr.media.live.feed import Feed, Stencil, Unit
 
+_QUIET = 5 * 90_000
+
 
 class Target(ABC):
     """A place that packets are written to. What goes wrong is a VidsrError, FFmpegError or OSError.
@@ -17,20 +19,38 @@ class Target(ABC):
     key_s = 10.0
     """Seconds from one key frame to the next at the most."""
 
-    trouble = ""
-    """What is wrong although nothing was raised, in words."""
-
     def __init__(self, kind: Container, say: Callable[[str], None]) -> None:
-        self._kind, self._say = kind, say
+        self.kind, self._say = kind, say
         self._feed: Feed | None = None
-        self._audio: Stencil | None = None  # that of the feed where it can be held
+        self._fits = True
+        self._heard: int | None = None  # when there was sound last
+        self._quiet = False
 
     def begin(self, feed: Feed) -> None:
         """Take what follows for the packets of `feed`."""
-        self._feed, self._audio = feed, feed.audio
-        if feed.audio and not holds(self._kind, feed.audio.stream):
-            self._audio = None
-            self._say(f"{self._kind.format} cannot hold {feed.audio.stream.name}, so the sound is left out")
+        self._feed, self._heard, self._quiet = feed, None, False
+        fits = feed.audio is None or holds(self.kind, feed.audio.stream)
+        if not fits and self._fits and feed.audio:
+            name = feed.audio.stream.codec_context.name
+            self._say(f"{self.kind.format} cannot hold {name}, so the sound is left out")
+        self._fits = fits
+
+    @property
+    def trouble(self) -> str:
+        """What is wrong although nothing was raised, in words."""
+        return ""
+
+    @property
+    def _audio(self) -> Stencil | None:
+        """The sound to make room for: that of the feed, where it can be held and is there."""
+        return self._feed.audio if self._feed and self._fits and not self._quiet else None
+
+    def _hear(self, unit: Unit) -> None:
+        self._heard, self._quiet = unit.pts, False
+
+    def _is_mute(self, begin: int, pts: int) -> bool:
+        """Whether there was no sound since `begin`: MP4 with room for it writes nothing until it comes."""
+        return pts - begin > _QUIET and (self._heard is None or self._heard < begin)
 
     @abstractmethod
     def wants_key(self, pts: int, *, source_key: bool) -> bool:
@@ -46,6 +66,9 @@ class Target(ABC):
 
     def original(self, unit: Unit) -> None:  # noqa: B027 - most keep none
         """Take a packet of the source's video, where the target keeps them."""
+
+    def pause(self) -> None:  # noqa: B027 - most wait for the next part
+        """End what is whole with what it has: nothing may come for long."""
 
     @abstractmethod
     def fail(self) -> None:

@@ -4,12 +4,14 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from vidsr.addresses import Address
+from vidsr.addresses import TARGETS, Address
 from vidsr.errors import TargetError
 from vidsr.media.containers import OTHER_VIDEO_SUFFIXES, VIDEO_SUFFIXES, container_for
 from vidsr.media.live.files import Files
 from vidsr.media.live.finisher import Finisher
 from vidsr.media.live.folder import Folder
+from vidsr.media.live.hls import Hls
+from vidsr.media.live.push import Push
 from vidsr.media.live.salvage import part_of, salvage, unused
 from vidsr.media.live.target import Target
 from vidsr.settings import RecordSettings
@@ -44,7 +46,12 @@ class Targets:
         """The target at an address. Raises TargetError for one that can never be written."""
         path = address.path
         if path is None:
-            raise TargetError(f"{address}: nothing is sent to {address.scheme} addresses")
+            if address.scheme not in TARGETS:
+                known = ", ".join(TARGETS)
+                raise TargetError(f"{address}: nothing can be sent by {address.scheme}, but by {known}")
+            return Push(address, say)
+        if path.suffix.lower() == ".m3u8":
+            return Hls(path, say)
         if path.suffix.lower() in VIDEO_SUFFIXES | OTHER_VIDEO_SUFFIXES:
             return self._one_file(path, say)
         return self._segments(path, say)

@@ -1,0 +1,95 @@
+"""Sending to a server, by RTMP or RTSP, that may be slow, silent or not there."""
+
+import ssl
+from collections.abc import Callable
+
+from vidsr.addresses import Address
+from vidsr.media.containers import Container
+from vidsr.media.live.feed import Feed, Unit
+from vidsr.media.live.fifolog import FifoLog
+from vidsr.media.live.outlet import Outlet
+from vidsr.media.live.target import Target
+
+_TIMEOUT_US = "3000000"  # closing may take as long, and nothing else of this process runs meanwhile
+# FFmpeg sends from a thread of its own: in ours, a server that does not answer would stop all of this process.
+_FIFO = {
+    "attempt_recovery": "1",
+    "drop_pkts_on_overflow": "1",
+    "recover_any_error": "1",
+    "recovery_wait_time": "1",
+    "restart_with_keyframe": "1",
+    "queue_size": "60",
+}
+_RTMP = Container(format="flv", codecs=frozenset(["h264", "hevc", "av1", "vp9", "aac", "mp3"]))
+_RTSP = Container(
+    format="rtp",
+    codecs=frozenset(["h264", "hevc", "av1", "vp9", "mjpeg", "aac", "mp3", "opus", "ac3", "pcm_alaw", "pcm_mulaw"]),
+)
+
+
+class Push(Target):
+    """A server, dialled again for as long as it takes: `trouble` says what it does not do."""
+
+    key_s = 2.0  # whoever looks in waits for one
+
+    def __init__(self, address: Address, say: Callable[[str], None]) -> None:
+        super().__init__(_RTSP if address.scheme.startswith("rtsp") else _RTMP, say)
+        self._address = address
+        self._outlet: Outlet | None = None
+        self._log: FifoLog | None = None
+
+    @property
+    def trouble(self) -> str:
+        """What is wrong with the server, in words."""
+        return self._log.trouble if self._log else ""
+
+    def begin(self, feed: Feed) -> None:
+        """Go on with the feed where the server can, or greet it anew."""
+        if self._feed and not self._feed.goes_on_as(feed):
+            self.close()
+        super().begin(feed)
+
+    def wants_key(self, pts: int, *, source_key: bool) -> bool:
+        """Whether the stream begins with the picture."""
+        return self._outlet is None
+
+    def video(self, unit: Unit) -> int:
+        """The bytes handed to the sending thread."""
+        if self._outlet is None and unit.key:
+            self._open(unit.pts)
+        return self._written(self._outlet.video, unit) if self._outlet else 0
+
+    def sound(self, unit: Unit) -> int:
+        """The bytes handed to the sending thread."""
+        return self._written(self._outlet.sound, unit) if self._outlet else 0
+
+    def fail(self) -> None:
+        """Hang up."""
+        self.close()
+
+    def close(self) -> None:
+        """Hang up, which takes as long as the timeout where the server is silent."""
+        outlet, log, self._outlet, self._log = self._outlet, self._log, None, None
+        if outlet and log:
+            with log.closing():
+                outlet.close()
+
+    def _open(self, pts: int) -> None:
+        assert self._feed
+        rtsp = self.kind is _RTSP
+        options = {"timeout": _TIMEOUT_US, "rtsp_transport": "tcp"} if rtsp else {"rw_timeout": _TIMEOUT_US}
+        if self._address.scheme.endswith("s"):
+            options["tls_verify"] = "1"
+            if trusted := ssl.get_default_verify_paths().cafile:
+                options["ca_file"] = trusted
+        fifo = {"fifo_format": "rtsp" if rtsp else "flv", "format_opts": ":".join(map("=".join, options.items()))}
+        url = f"{self._address.scheme}://{self._address.text.partition('://')[2]}"
+        self._log = FifoLog()
+        self._outlet = Outlet(
+            url, format="fifo", options=_FIFO | fifo, video=self._feed.video, audio=self._audio, begin=pts
+        )
+
+    def _written(self, write: Callable[[Unit], int], unit: Unit) -> int:
+        assert self._log
+        with self._log.writing():
+            return write(unit)
