@@ -98,6 +98,21 @@ def transport_stream(path: Path, *, stays: bool = False) -> Answer:
     return http("200 OK", "Content-Type: video/mp2t", body=path.read_bytes(), stays=stays)
 
 
+def slowly(path: Path, seconds: float) -> Answer:
+    """A transport stream that takes so long to send."""
+    packets = [path.read_bytes()[at : at + 188] for at in range(0, path.stat().st_size, 188)]
+
+    def answer(connection: socket.socket, over: threading.Event) -> None:
+        connection.recv(4096)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: video/mp2t\r\n\r\n")
+        for packet in packets:
+            connection.sendall(packet)
+            if over.wait(seconds / len(packets)):
+                return
+
+    return answer
+
+
 def multipart(picture: bytes, fps: float) -> Answer:
     """A JPEG again and again, as MJPEG cameras send it, until nobody reads any more."""
     part = b"--edge\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n%b\r\n" % (len(picture), picture)

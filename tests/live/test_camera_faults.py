@@ -4,7 +4,19 @@ import time
 from pathlib import Path
 
 import pytest
-from answers import Answer, dripping, hangs_up, http, rtsp, served, silent, to_its_loss, transport_stream
+from answers import (
+    Answer,
+    dripping,
+    free_udp_port,
+    hangs_up,
+    http,
+    rtsp,
+    served,
+    silent,
+    slowly,
+    to_its_loss,
+    transport_stream,
+)
 from kit.cameras import camera
 from made import make_clip, make_sound
 
@@ -50,7 +62,7 @@ def lost(address: str) -> SourceLost:
         ("rtsp", hangs_up, "does not answer as RTSP does, leads elsewhere, or closed the connection"),
         ("http", hangs_up, "closed the connection before it sent anything"),
         ("https", http("200 OK"), "does not speak TLS"),
-        ("http", dripping, "does not answer within 0.6 s"),
+        ("http", dripping, "sends too little to be followed, after 1.2 s"),
     ],
 )  # fmt: skip
 def test_an_answer_is_said_in_words_and_a_refused_password_is_not_tried_again_soon(
@@ -60,6 +72,10 @@ def test_an_answer_is_said_in_words_and_a_refused_password_is_not_tried_again_so
         error = lost(f"{scheme}://user:secret@{place}/path")
     assert str(error) == f"{scheme}://{place}: {words}"
     assert error.slow == ("401" in words or "403" in words)
+
+
+def test_a_udp_source_that_does_not_send_is_said() -> None:
+    assert str(lost(f"udp://127.0.0.1:{free_udp_port()}")).endswith(": sends nothing, or hardly anything")
 
 
 @pytest.mark.parametrize("scheme", ["rtsp", "rtsps", "http", "https"])
@@ -96,6 +112,38 @@ def test_sound_alone_and_too_large_pictures_are_said(tmp_path: Path) -> None:
     large = make_clip(tmp_path / "large.ts", size=(1600, 1200), pts=[0, 512])
     with served(transport_stream(large)) as place:
         assert "sends 1600x1200, which is above 1 megapixels" in str(lost(f"http://{place}/x"))
+
+
+def test_sound_that_goes_on_without_pictures_is_a_loss(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.ts", pts=[*range(0, 5120, 512), 60_000], audio=1, options={"bf": "0"})
+    with served(slowly(clip, 4)) as place:
+        assert str(lost(f"http://{place}/x")) == f"http://{place}: sends sound or data, but no video for 0.6 s"
+
+
+def test_a_link_that_is_far_too_slow_is_said(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.ts", size=(320, 240))
+    with served(slowly(clip, 60)) as place:
+        assert str(lost(f"http://{place}/x")) == f"http://{place}: sends too little to be followed, after 1.2 s"
+
+
+@pytest.mark.fault
+def test_video_that_never_becomes_a_picture_is_a_loss_in_the_end(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.ts", options={"bf": "0"})
+    with served(transport_stream(clip)) as place, Camera(Address(f"http://{place}/x"), SETTINGS) as source:
+        packets: list[LivePacket] = []
+        to_its_loss(source, packets.append)
+        began = time.monotonic()
+
+        def without_key_frame() -> None:
+            while time.monotonic() - began < 30:
+                assert source.pictures(packets[5]) == []
+                time.sleep(0.1)
+
+        with pytest.raises(SourceLost, match="sends video, but no picture in 20 s"):
+            without_key_frame()
+        assert 20 <= time.monotonic() - began < 21
+        assert len(source.pictures(packets[0])) == 1
+        assert source.pictures(packets[1])
 
 
 def test_pictures_that_grow_too_large_on_the_way_are_refused(tmp_path: Path) -> None:

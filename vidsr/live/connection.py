@@ -19,7 +19,7 @@ from vidsr.live.writing import Writing
 from vidsr.media.formats import depth_of, luma_of
 from vidsr.media.frame import Frame, Picture
 from vidsr.media.live.camera import Camera
-from vidsr.media.live.clock import TIME_BASE, Clock
+from vidsr.media.live.clock import TIME_BASE, Clock, Moment
 from vidsr.media.live.pacing import LivePacket
 from vidsr.media.live.recorder import Recorder
 from vidsr.media.working import WorkingForm
@@ -47,7 +47,8 @@ class Connection:
         self._own, self._camera, self._backlog = equipment, camera, backlog
         self._status, self._clock = equipment.status, equipment.clock
         self._before = (Counter(self._status.dropped), self._status.corrupt)
-        self._unheard = 0
+        self._unheard = self._missed = 0
+        self._last: int | None = None  # when the picture before was shown, if none was left out since
         self._form: WorkingForm | None = None
         self._shape: tuple[int, int, str] | None = None
         self._begun: tuple[Ladder, Flight, Writing] | None = None
@@ -68,13 +69,13 @@ class Connection:
 
     def take(self, waiting: "Waiting[LivePacket] | None") -> None:
         """Take a packet, or the time in which none came."""
+        self._drop_if_late()
         if waiting:
-            self._drop_if_late()
             if waiting.packet.stream is self._camera.audio:
                 self._sound(waiting)
             else:
                 self._video(waiting)
-        self._count()
+            self._count()
         if self._begun:
             self._hand_on(everything=False)
 
@@ -87,6 +88,7 @@ class Connection:
         packet = waiting.packet
         times = packet.pts, packet.dts  # decoding may leave its marks on the packet
         pictures = [] if waiting.dropped else self._camera.pictures(packet)
+        self._last = None if waiting.dropped else self._last
         shots = [self._shot(picture, waiting.arrived_s) for picture in pictures]
         if self._own.order.record.original:  # after its pictures were timed: they may have begun anew
             pts, dts = (
@@ -102,6 +104,7 @@ class Connection:
             self._begin()
         base = picture.time_base or TIME_BASE
         moment = self._clock.picture(picture.pts, time_base=base, arrived_s=arrived_s)
+        self._notice_gap(moment)
         shape = (picture.width, picture.height, picture.format.name)
         if self._form is None or shape != self._shape:
             self._form, self._shape = self._working_form(picture), shape
@@ -115,6 +118,12 @@ class Connection:
             arrived_s=arrived_s,
             rung=self._begun[0].rung,
         )
+
+    def _notice_gap(self, moment: Moment) -> None:
+        """Count the pictures that should have come before this one: what UDP loses shows in nothing else."""
+        rate, last, self._last = self._camera.info.rate, self._last, moment.pts
+        if rate and last is not None and not moment.anew:
+            self._missed += max(0, round((moment.pts - last) * TIME_BASE * rate) - 1)
 
     def _working_form(self, picture: Picture) -> WorkingForm:
         try:
@@ -157,7 +166,7 @@ class Connection:
         assert self._begun
         _, flight, writing = self._begun
         while flight.full:
-            writing.put(flight.first(), stop=self._own.stop)
+            writing.put(flight.first())
         flight.send(shot)
         self._status.frames_in += 1
 
@@ -165,9 +174,9 @@ class Connection:
         assert self._begun
         _, flight, writing = self._begun
         while everything and flight:
-            writing.put(flight.first(), stop=lambda: False)
+            writing.put(flight.first())
         for item in flight.done():
-            writing.put(item, stop=self._own.stop)
+            writing.put(item)
 
     def _drop_if_late(self) -> None:
         if self._begun is None:
@@ -179,8 +188,8 @@ class Connection:
     def _count(self) -> None:
         status, now = self._status, time.monotonic()
         dropped, corrupt = self._before
-        unheard = Counter({"sound out of place": self._unheard} if self._unheard else {})
-        status.dropped = dict(dropped + self._backlog.dropped + unheard)
+        here = Counter({"sound out of place": self._unheard, "not received": self._missed})
+        status.dropped = dict(dropped + self._backlog.dropped + here)
         status.corrupt = corrupt + self._camera.corrupt
         status.repaired = dict(self._clock.repaired)
         status.worker_restarts = self._own.pool.restarts

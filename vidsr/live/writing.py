@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from queue import Empty, Full, Queue
 from types import TracebackType
@@ -61,17 +61,14 @@ class Writing:
         if self._error and error is None:
             raise self._error
 
-    def put(self, item: Item, *, stop: Callable[[], bool]) -> bool:
-        """Whether the item was taken: it waits for room, unless it is time to stop."""
-        while not stop():
+    def put(self, item: Item) -> None:
+        """Have the item written, after those before it; it waits for room."""
+        while True:
             if self._error:
                 raise self._error
-            try:
+            with suppress(Full):
                 self._queue.put(item, timeout=_LOOK_S)
-            except Full:
-                continue
-            return True
-        return False
+                return
 
     def _work(self) -> None:
         while True:

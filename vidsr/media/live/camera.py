@@ -146,7 +146,7 @@ class Camera:
             raise self._unfit(f"sends no video{unknown}")
         width, height = video.codec_context.width, video.codec_context.height
         if not width or not height:
-            raise self._unfit(f"sends video, but no picture within {self._timeout_s:g} s")
+            raise self._unfit("sends video, but no whole picture in time")
         if width * height > max_megapixels * 1e6:
             size = f"{width}x{height}"
             raise self._unfit(f"sends {size}, which is above {max_megapixels:g} megapixels (see --max-megapixels)")

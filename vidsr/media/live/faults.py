@@ -18,11 +18,22 @@ _SLOW = (av.HTTPUnauthorizedError, av.HTTPForbiddenError)
 def not_opened(address: Address, error: av.FFmpegError, *, seconds: float, settings: StreamSettings) -> SourceLost:
     """Why a source could not be opened, after so many seconds; its name and its certificate are tried once more."""
     words = _answer(error)
+    if words is None and error.errno == errno.EIO:
+        words = _unknown_name(address)  # before the clock is asked: a look-up may take longer than any timeout
+    if words is None and seconds >= settings.timeout_s and address.scheme == "udp":
+        words = "sends nothing, or hardly anything"  # nobody is asked, so that nobody can fail to answer
+    if words is None and seconds >= 2 * settings.timeout_s:  # something came each time before timeout_s was over
+        return starved(address, settings)
     if words is None and seconds >= settings.timeout_s:
         words = f"does not answer within {settings.timeout_s:g} s"
     if words is None and error.errno == errno.EIO:
-        words = _unknown_name(address) or _bad_certificate(address, settings)
+        words = _bad_certificate(address, settings)
     return SourceLost(f"{address}: {words or _broken(address, error)}", slow=isinstance(error, _SLOW))
+
+
+def starved(address: Address, settings: StreamSettings) -> SourceLost:
+    """The source answers, but in all the time it had for it, it did not become clear what it sends."""
+    return SourceLost(f"{address}: sends too little to be followed, after {2 * settings.timeout_s:g} s")
 
 
 def broken_off(error: av.FFmpegError) -> str:

@@ -9,11 +9,13 @@ from av.container import InputContainer
 
 from vidsr.addresses import Address
 from vidsr.errors import SourceError
-from vidsr.media.live.faults import not_opened
+from vidsr.media.live.faults import not_opened, starved
 from vidsr.media.opening import open_source
 from vidsr.settings.streaming import StreamSettings
 
-_LONGEST_LOOK_S = 5.0  # FFmpeg's own default: so much of a stream is read at most until all is known about it
+_LOOK_S = 10.0
+"""So much of a stream is read at most until all is known about it; one joined between key frames tells at the next."""
+_LOOK_BYTES = 32_000_000  # that is 10 s of 25 Mbit/s, and what a connection may take of memory meanwhile
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +50,7 @@ def open_live(address: Address, settings: StreamSettings) -> InputContainer:
         raise SourceError(f"{address}: no live source is read by {address.scheme}, but by {', '.join(_KINDS)}")
     began = time.monotonic()
     try:
-        return av.open(
+        container = av.open(
             f"{address.scheme}://{address.text.partition('://')[2]}",  # FFmpeg knows schemes in lower case only
             container_options=_options(address.scheme, settings),
             timeout=(2 * settings.timeout_s, settings.timeout_s),
@@ -56,17 +58,23 @@ def open_live(address: Address, settings: StreamSettings) -> InputContainer:
         )
     except av.FFmpegError as error:
         fault = not_opened(address, error, seconds=time.monotonic() - began, settings=settings)
+    else:
+        if time.monotonic() - began < 2 * settings.timeout_s:
+            return container
+        container.close()  # FFmpeg gave up looking, perhaps amid a packet, and says nothing of it
+        fault = starved(address, settings)
     raise fault  # out here it has no context: the text of FFmpeg's error holds the whole address
 
 
 def _options(scheme: str, settings: StreamSettings) -> dict[str, str]:
     kind, timeout_us = _KINDS[scheme], f"{settings.timeout_s * 1e6:.0f}"
-    look_us = f"{min(settings.timeout_s, _LONGEST_LOOK_S) * 1e6:.0f}"
+    look_s = min(1.5 * settings.timeout_s, _LOOK_S)  # within the 2 x timeout_s that opening has for it
     options = {
         "protocol_whitelist": kind.protocols,
         "format_whitelist": kind.formats,
         kind.timeout: timeout_us,
-        "analyzeduration": look_us,
+        "analyzeduration": f"{look_s * 1e6:.0f}",
+        "probesize": str(_LOOK_BYTES),
         "fflags": "-genpts",  # for times that are missing PyAV has it read ahead, without a limit
         "fpsprobesize": "0",  # else 20 more frames are waited for, only to estimate a rate that nobody relies on
     }
