@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 from vidsr.cli.drawing import png_file
-from vidsr.cli.exits import DAMAGED, UsageError, say
 from vidsr.cli.options import Commands, Help, add_output, model_label, seconds
 from vidsr.engine import Engine
+from vidsr.exits import DAMAGED, UsageError, say
 from vidsr.model.architecture import SCALES
 from vidsr.model.zoo import load_model
 from vidsr.quality.comparison import Comparison, compare

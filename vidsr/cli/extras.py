@@ -3,7 +3,7 @@
 from collections.abc import Generator
 from contextlib import contextmanager
 
-from vidsr.cli.exits import UsageError
+from vidsr.exits import UsageError
 
 
 @contextmanager

@@ -6,11 +6,11 @@ import logging
 import sys
 from pathlib import Path
 
-from vidsr.cli.exits import UsageError
 from vidsr.cli.extras import needs
 from vidsr.cli.options import Commands, Help, add_output
 from vidsr.exchange.checking import flat_level
 from vidsr.exchange.layouts import PADDING
+from vidsr.exits import UsageError
 from vidsr.media.landing import whole_file
 from vidsr.model.architecture import SCALES
 from vidsr.model.weights import save_weights

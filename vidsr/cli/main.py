@@ -8,10 +8,25 @@ import signal
 import sys
 
 import vidsr
-from vidsr.cli import compare, corpus, degrade, evaluate, export, finetune, importing, info, models, train, upscale
-from vidsr.cli.exits import STOPPED, USAGE, UsageError, exit_code, say
+from vidsr.addresses import Address
+from vidsr.cli import (
+    compare,
+    corpus,
+    degrade,
+    evaluate,
+    export,
+    finetune,
+    importing,
+    info,
+    models,
+    stream,
+    train,
+    upscale,
+)
 from vidsr.cli.options import Parser
 from vidsr.errors import VidsrError
+from vidsr.exits import STOPPED, USAGE, UsageError, exit_code, say
+from vidsr.secrecy import Secrets
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -21,8 +36,8 @@ def main(arguments: list[str] | None = None) -> int:
         build_parser().parse_args(arguments, args)
         _set_up_output(args)
         return int(args.run(args))
-    except UsageError as error:
-        say(error)
+    except UsageError as error:  # whose words may be argparse's, which quote what they do not understand
+        say(Secrets(map(Address, arguments or sys.argv[1:])).clean(str(error)))
         return USAGE
     except VidsrError as error:
         say(error, because=error.__cause__ if args.verbose else None)
@@ -39,15 +54,28 @@ def build_parser() -> Parser:
     parser = Parser(prog="vidsr", description=vidsr.__doc__)
     parser.add_argument("--version", action="version", version=f"vidsr {vidsr.__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (upscale, evaluate, compare, models, finetune, train, corpus, degrade, export, importing, info):
+    for command in (
+        upscale,
+        stream,
+        evaluate,
+        compare,
+        models,
+        finetune,
+        train,
+        corpus,
+        degrade,
+        export,
+        importing,
+        info,
+    ):
         command.add(commands)
     return parser
 
 
 def _set_up_output(args: argparse.Namespace) -> None:
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # the name of a file need not be text
+    for printed in (sys.stdout, sys.stderr):
+        if isinstance(printed, io.TextIOWrapper):
+            printed.reconfigure(errors="backslashreplace")  # the name of a file need not be text
     level = logging.ERROR if args.quiet else logging.INFO if args.verbose else logging.WARNING
     logging.basicConfig(level=level, format="vidsr: %(message)s")
     os.environ.setdefault("SVT_LOG", "0")  # SVT-AV1 has no other way to be told to keep its errors to itself

@@ -5,8 +5,9 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NoReturn, TypeAlias, TypeVar, get_args, get_type_hints
 
-from vidsr.cli.exits import UsageError
+from vidsr.exits import UsageError
 from vidsr.model.zoo import full_name
+from vidsr.settings.naming import option_name
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -90,7 +91,7 @@ def seconds(text: str) -> float:
 
 
 def _flag(name: str) -> str:
-    return "--" + name.removesuffix("_s").replace("_", "-")
+    return "--" + option_name(name)
 
 
 def _kind(cls: type, name: str) -> Callable[[str], int | float | str]:

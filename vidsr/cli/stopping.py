@@ -6,7 +6,7 @@ import sys
 from types import FrameType, TracebackType
 from typing import Self
 
-from vidsr.cli.exits import STOPPED
+from vidsr.exits import STOPPED
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from vidsr.addresses import Address
@@ -18,10 +18,14 @@ class Order:
     targets: tuple[Address, ...]
     folder: Path
     """A private folder of the supervisor, for the newest picture before (before.jpg) and after (after.jpg)."""
-    stream: StreamSettings = StreamSettings()
-    record: RecordSettings = RecordSettings()
-    encode: EncodeSettings = EncodeSettings(preset="veryfast")
-    pool: PoolSettings = PoolSettings()
+    stream: StreamSettings = field(default_factory=StreamSettings)
+    record: RecordSettings = field(default_factory=RecordSettings)
+    encode: EncodeSettings = field(default_factory=EncodeSettings)
+    pool: PoolSettings = field(default_factory=PoolSettings)
+    level: str = "WARNING"
+    """The least level of what is logged, by its name."""
+    restarted: bool = False
+    """A process before this one was at the same targets."""
 
     def line(self) -> str:
         """One line of JSON, with the secrets of the addresses."""
@@ -35,6 +39,8 @@ class Order:
                 "record": dataclasses.asdict(self.record),
                 "encode": dataclasses.asdict(self.encode),
                 "pool": dataclasses.asdict(self.pool),
+                "level": self.level,
+                "restarted": self.restarted,
             }
         )
 
@@ -51,4 +57,6 @@ def parse(line: str) -> Order:
         record=RecordSettings(**told["record"]),
         encode=EncodeSettings(**told["encode"]),
         pool=PoolSettings(**told["pool"]),
+        level=told["level"],
+        restarted=told["restarted"],
     )

@@ -13,6 +13,7 @@ from av.stream import Stream
 from vidsr.media.compression import Compression
 from vidsr.media.formats import Plane
 
+Picture: TypeAlias = VideoFrame
 SidePacket: TypeAlias = "Packet[Stream]"  # quoted: PyAV's packets take a parameter in its stubs alone
 """A packet of a stream beside the video."""
 

@@ -5,7 +5,6 @@ import os
 import secrets
 import shutil
 import signal
-import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -23,6 +22,7 @@ from ray._raylet import (  # type: ignore[attr-defined]
 )
 
 from vidsr.errors import WorkerError
+from vidsr.folders import private_folder
 
 # Bounds, taken up only by planes in flight: of 4K at x2 each is 41 MB in and out, and 16 workers have 32 of them.
 LEAST_STORE_BYTES, MOST_STORE_BYTES = 512 << 20, 2 << 30
@@ -56,21 +56,22 @@ def cluster(address: str | None) -> Iterator[None]:
 @contextmanager
 def _private() -> Iterator[str]:
     """The address of a Ray whose ports, which listen on every interface, answer to nobody without our token."""
-    home = Path(tempfile.mkdtemp(prefix="vidsr-", dir="/tmp"))  # short: socket paths below it end at 107 bytes
-    try:
-        with _environment({**_QUIET, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": _new_token(home)}):
-            # Ray reads both once, at import; a process may open one pool after another.
-            Config.initialize("")
-            AuthenticationTokenLoader.instance().reset_cache()
-            if get_authentication_mode() != AuthenticationMode.TOKEN:
-                raise WorkerError("Ray does not ask for a token, and would answer to anyone on the network")
-            node = _start(home / "ray")  # Ray opens this folder to all; the one above it stays ours
-            try:
-                yield node.address
-            finally:
-                _end(node)
-    finally:
-        shutil.rmtree(home, ignore_errors=True)
+    with private_folder() as home, _environment(_told(home)):
+        # Ray reads its variables once, at import; a process may open one pool after another.
+        Config.initialize("")
+        AuthenticationTokenLoader.instance().reset_cache()
+        if get_authentication_mode() != AuthenticationMode.TOKEN:
+            raise WorkerError("Ray does not ask for a token, and would answer to anyone on the network")
+        node = _start(home / "ray")  # Ray opens this folder to all; the one above it stays ours
+        try:
+            yield node.address
+        finally:
+            _end(node)
+
+
+def _told(home: Path) -> dict[str, str]:
+    """What Ray's processes find in their environment."""
+    return {**_QUIET, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": _new_token(home)}
 
 
 def _new_token(home: Path) -> str:

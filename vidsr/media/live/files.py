@@ -80,6 +80,11 @@ class Files(Target):
         if self._original:
             self._original.put(unit)
 
+    def pause(self) -> None:
+        """End the open segment."""
+        if self._longest is not None:
+            self._end(None)
+
     def fail(self) -> None:
         """Have what is open rescued as far as it goes."""
         files = [self._file, self._original.taken() if self._original else None]

@@ -56,6 +56,10 @@ class Lane:
         """Hand on a packet of the source."""
         self._try(lambda: self.target.original(unit))
 
+    def pause(self) -> None:
+        """Let the target end what is whole."""
+        self._try(self.target.pause)
+
     def close(self) -> None:
         """End what is open."""
         self._try(self.target.close)

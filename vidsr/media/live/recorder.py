@@ -6,7 +6,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
-from av import Packet, VideoFrame
+from av import VideoFrame
 from av.audio.stream import AudioStream
 from av.video.stream import VideoStream
 
@@ -117,6 +117,12 @@ class Recorder:
         for lane in self._lanes:
             lane.begin(feed)
 
+    def pause(self) -> None:
+        """The source is lost: folders end their segments, so that what there is stands under its name."""
+        self._drain()
+        for lane in self._lanes:
+            lane.pause()
+
     def picture(self, picture: VideoFrame) -> None:
         """Write an enlarged picture, of the size and format of the last one that began a part."""
         assert self._encoder
@@ -129,11 +135,11 @@ class Recorder:
         )
         self._write(self._encoder.encode(picture, key=key))
 
-    def sound(self, packet: "Packet[AudioStream]", pts: int) -> None:
+    def sound(self, packet: "AnyPacket", pts: int) -> None:
         """Take a packet of the sound, which is changed; it is written before the first picture after it."""
         self._sounds.append(Unit(packet=packet, pts=pts, dts=pts, duration=_ticks(packet)))
 
-    def original(self, packet: "Packet[VideoStream]", pts: int | None, dts: int | None) -> None:
+    def original(self, packet: "AnyPacket", pts: int | None, dts: int | None) -> None:
         """Take a packet of the source's video, in the order of decoding and with its own times on our line."""
         shown = dts if pts is None else pts
         if shown is None:

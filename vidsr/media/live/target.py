@@ -67,6 +67,9 @@ class Target(ABC):
     def original(self, unit: Unit) -> None:  # noqa: B027 - most keep none
         """Take a packet of the source's video, where the target keeps them."""
 
+    def pause(self) -> None:  # noqa: B027 - most wait for the next part
+        """End what is whole with what it has: nothing may come for long."""
+
     @abstractmethod
     def fail(self) -> None:
         """End what is open as well as can be after something was raised."""

@@ -1,0 +1,1 @@
+"""Cameras, servers, networks and oracles that the tests of live sources share."""

@@ -1,0 +1,95 @@
+"""Bad networks and small disks: a camera behind a cable of its own, which root can cut, make lossy or starve."""
+
+import itertools
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+_numbers = itertools.count()
+
+
+def need_root(*commands: str) -> None:
+    """Skip the test where we are not root, or a command is missing."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root")
+    if missing := [command for command in commands if not shutil.which(command)]:
+        pytest.skip(f"needs {', '.join(missing)}: the Debian packages iproute2 and iptables")
+
+
+def _do(command: str) -> None:
+    done = subprocess.run(command.split(), capture_output=True, text=True, timeout=20, check=False)
+    assert done.returncode == 0, f"{command}: {done.stderr}"
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network of two: this machine, and a namespace at the other end of the cable."""
+
+    name: str
+    host: str
+    """The address at the other end."""
+
+    @property
+    def inside(self) -> tuple[str, ...]:
+        """The command that runs another at the other end."""
+        return ("ip", "netns", "exec", self.name)
+
+    def cut(self) -> None:
+        """Nothing passes any more, and nobody is told."""
+        _do(f"ip -n {self.name} link set eth0 down")
+
+    def mend(self) -> None:
+        _do(f"ip -n {self.name} link set eth0 up")
+
+    def lose(self, percent: float) -> None:
+        """Of the UDP packets that come from there, as many are lost from now on."""
+        chance = f"-m statistic --mode random --probability {percent / 100}"
+        _do(f"ip netns exec {self.name} iptables -A OUTPUT -p udp {chance} -j DROP")
+
+    def starve(self, kbit: int) -> None:
+        """No more than so many kilobits a second come from there from now on."""
+        _do(f"ip netns exec {self.name} tc qdisc add dev eth0 root tbf rate {kbit}kbit burst 4kb latency 200ms")
+
+
+@contextmanager
+def network() -> Iterator[Network]:
+    """A new one, gone at the end, with whatever runs in it."""
+    need_root("ip", "iptables", "tc")
+    number = next(_numbers)
+    name = f"vk{os.getpid()}-{number}"
+    base = f"10.{200 + number % 50}.{os.getpid() % 250}"
+    net = Network(name, f"{base}.2")
+    done = subprocess.run(["ip", "netns", "add", name], capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"this machine makes no network namespace: {done.stderr.strip()}")
+    try:
+        _do(f"ip link add {name} type veth peer name eth0 netns {name}")
+        _do(f"ip addr add {base}.1/30 dev {name}")
+        _do(f"ip link set {name} up")
+        for command in (f"addr add {net.host}/30 dev eth0", "link set eth0 up", "link set lo up"):
+            _do(f"ip -n {name} {command}")
+        yield net
+    finally:
+        subprocess.run(["ip", "link", "del", name], capture_output=True, check=False)
+        subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)
+
+
+@contextmanager
+def small_disk(folder: Path, megabytes: int) -> Iterator[Path]:
+    """`folder` as a disk of its own that holds no more."""
+    need_root("mount")
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"this machine mounts nothing: {done.stderr.strip()}")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], capture_output=True, check=False)

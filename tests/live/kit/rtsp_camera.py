@@ -1,0 +1,144 @@
+"""An RTSP camera for trials, run by the system's Python: every picture bears its number (pattern.py).
+
+  /usr/bin/python3 rtsp_camera.py --port 8554 --size 320x240 --fps 10
+
+Says "ready PORT" when it listens, and dies with its parent.
+"""
+
+import argparse
+import ctypes
+import signal
+import time
+
+import gi
+
+gi.require_version("Gst", "1.0")
+gi.require_version("GstRtsp", "1.0")
+gi.require_version("GstRtspServer", "1.0")
+from gi.repository import GLib, Gst, GstRtsp, GstRtspServer  # noqa: E402
+from pattern import luma  # noqa: E402
+
+ENCODERS = {
+    "h264": "x264enc speed-preset=ultrafast threads=1 {tune} key-int-max={key_int} bitrate=1500 ! h264parse "
+    "! rtph264pay name=pay0 pt=96 config-interval=1",
+    "h265": "x265enc speed-preset=ultrafast tune=zerolatency key-int-max={key_int} bitrate=1500 ! h265parse "
+    "! rtph265pay name=pay0 pt=96 config-interval=1",
+    "mjpeg": "jpegenc quality=85 ! rtpjpegpay name=pay0 pt=26",
+}
+SOUNDS = {
+    "alaw": "audiotestsrc is-live=true ! audio/x-raw,rate=8000,channels=1 ! alawenc ! rtppcmapay name={pay} pt=8",
+    "aac": "audiotestsrc is-live=true ! audio/x-raw,rate=48000,channels=1 ! voaacenc ! rtpmp4gpay name={pay} pt=97",
+}
+_DIE_WITH_PARENT = 1
+
+
+class Pictures:
+    """The pictures of one camera, pushed to whatever pipeline is there now, and numbered over all of them."""
+
+    def __init__(self, asked: argparse.Namespace) -> None:
+        self.asked = asked
+        self.began_s = time.monotonic()
+        self.next = asked.first
+        self.source = None
+
+    def begin(self, _factory: GstRtspServer.RTSPMediaFactory, media: GstRtspServer.RTSPMedia) -> None:
+        """Feed this pipeline from now on; the numbers go on by the clock, as if pictures had been taken all along."""
+        passed = int((time.monotonic() - self.began_s) * self.asked.fps)
+        self.next = max(self.next, self.asked.first + passed)
+        self.source = media.get_element().get_child_by_name("pictures")
+        # The sound's source can seek, so that the server seeks where there is sound: all must say that they can.
+        self.source.connect("seek-data", lambda _source, _offset: True)
+        GLib.timeout_add(max(1, round(1000 / self.asked.fps)), self.push, self.source)
+
+    def push(self, source: Gst.Element) -> bool:
+        """Push one picture; False, which ends the timer, when the pipeline is gone or another took its place."""
+        if source is not self.source:
+            return False
+        width, height = self.asked.size
+        gray = bytes([128]) * (2 * ((width + 1) // 2) * ((height + 1) // 2))
+        data = luma(self.asked.size, camera=self.asked.number, number=self.next) + gray
+        if source.emit("push-buffer", Gst.Buffer.new_wrapped(data)) != Gst.FlowReturn.OK:
+            return False
+        self.next += 1
+        return True
+
+
+def size(text: str) -> tuple[int, int]:
+    """(width, height) of 320x240; the width is a multiple of 8, so that no row of a plane is padded."""
+    width, height = map(int, text.split("x"))
+    if width % 8 or height % 2:
+        raise argparse.ArgumentTypeError("the width must be a multiple of 8, the height even")
+    return width, height
+
+
+def options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="An RTSP camera for trials.")
+    parser.add_argument("--port", default="0", help="0: any that is free")
+    parser.add_argument("--mount", default="/cam")
+    parser.add_argument("--size", type=size, default=(320, 240))
+    parser.add_argument("--fps", type=int, default=10)
+    parser.add_argument("--codec", choices=ENCODERS, default="h264")
+    parser.add_argument("--pixels", choices=("I420", "Y42B", "Y444"), default="I420")
+    parser.add_argument("--key-int", type=int, default=10)
+    parser.add_argument("--bframes", type=int, default=0)
+    parser.add_argument("--audio", choices=("none", *SOUNDS), default="none")
+    parser.add_argument("--audio-only", action="store_true")
+    parser.add_argument("--auth", metavar="USER:PASSWORD")
+    parser.add_argument("--number", type=int, default=0, help="of the camera, 0 to 255")
+    parser.add_argument("--first", type=int, default=0, help="the first picture's number")
+    return parser.parse_args()
+
+
+def launch(asked: argparse.Namespace) -> str:
+    """The pipeline in gst-launch's words."""
+    sound = SOUNDS.get(asked.audio, "")
+    if asked.audio_only:
+        return f"( {(sound or SOUNDS['alaw']).format(pay='pay0')} )"
+    width, height = asked.size
+    caps = f"video/x-raw,format=I420,width={width},height={height},framerate={asked.fps}/1"
+    tune = f"bframes={asked.bframes} rc-lookahead=0" if asked.bframes else "tune=zerolatency"
+    encoder = ENCODERS[asked.codec].format(tune=tune, key_int=asked.key_int)
+    pictures = (
+        "appsrc name=pictures is-live=true format=time stream-type=seekable do-timestamp=true max-buffers=4 "
+        f"leaky-type=downstream caps={caps} ! videoconvert ! video/x-raw,format={asked.pixels} ! {encoder}"
+    )
+    return f"( {pictures} {sound.format(pay='pay1')} )"
+
+
+def guard(server: GstRtspServer.RTSPServer, factory: GstRtspServer.RTSPMediaFactory, user: str, password: str) -> None:
+    """Let nobody in without this name and password."""
+    token = GstRtspServer.RTSPToken()
+    token.set_string("media.factory.role", "viewer")
+    auth = GstRtspServer.RTSPAuth()
+    auth.add_basic(GstRtspServer.RTSPAuth.make_basic(user, password), token)
+    server.set_auth(auth)
+    permissions = GstRtspServer.RTSPPermissions()
+    permissions.add_permission_for_role("viewer", "media.factory.access", True)
+    permissions.add_permission_for_role("viewer", "media.factory.construct", True)
+    factory.set_permissions(permissions)
+
+
+def main() -> None:
+    asked = options()
+    ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
+    Gst.init(None)
+    server = GstRtspServer.RTSPServer()
+    server.set_service(asked.port)
+    factory = GstRtspServer.RTSPMediaFactory()
+    factory.set_shared(True)
+    factory.set_launch(launch(asked))
+    factory.set_protocols(GstRtsp.RTSPLowerTrans.UDP | GstRtsp.RTSPLowerTrans.TCP)
+    if not asked.audio_only:
+        factory.connect("media-configure", Pictures(asked).begin)
+    if asked.auth:
+        user, _, password = asked.auth.partition(":")
+        guard(server, factory, user, password)
+    server.get_mount_points().add_factory(asked.mount, factory)
+    if not server.attach(None):
+        raise SystemExit(f"port {asked.port} is taken")
+    print("ready", server.get_bound_port(), flush=True)
+    GLib.MainLoop().run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,153 @@
+"""`vidsr stream` as a process: driven by signals, judged by what it answers over HTTP and by how it ends."""
+
+import http.client
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from kit.processes import MARK, entries, leftovers, of_run, running
+from kit.servers import free_port
+
+ROOT = Path(__file__).parents[3]
+START_S = 30.0
+"""Until pictures flow, on a machine that has other things to do."""
+BUSY_S = 3.0
+"""What a machine that is busy with other things may add to any time."""
+STOP_S = 15.0
+"""From a signal to the end: 10 s that are promised, and what a busy machine adds."""
+Figure = Callable[[str, object], None]
+"""Takes what a test measured, for the table of tools/faults."""
+_SAMPLE = re.compile(r"(?P<name>[a-z_]+)(\{(?P<labels>.*)\})? (?P<value>\S+)")
+_CAMERA = "vidsr.live.camera_process"
+
+
+@dataclass
+class Run:
+    """A running `vidsr stream`."""
+
+    process: subprocess.Popen[bytes]
+    mark: str
+    port: int
+    log_path: Path
+    before: set[Path] = field(repr=False)
+
+    @property
+    def log(self) -> str:
+        """What it wrote to stderr."""
+        return self.log_path.read_text(errors="replace")
+
+    def ask(self, path: str) -> tuple[int, str]:
+        """The status and text of an answer; 0 and nothing when there is none."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        try:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode(errors="replace")
+        except (OSError, http.client.HTTPException):
+            return 0, ""
+        finally:
+            connection.close()
+
+    def healthy(self) -> bool:
+        return self.ask("/healthz")[0] == 200
+
+    def number(self, name: str, label: str = "") -> float:
+        """A metric, added up over all series whose labels hold `label`; 0 where there is none."""
+        samples = filter(None, map(_SAMPLE.fullmatch, self.ask("/metrics")[1].splitlines()))
+        return sum(float(s["value"]) for s in samples if s["name"] == name and label in (s["labels"] or ""))
+
+    def written(self, camera: str = "") -> float:
+        return self.number("vidsr_frames_written_total", camera)
+
+    def until(self, condition: Callable[[], bool], *, within_s: float, what: str) -> float:
+        """Seconds until it holds. Fails the test when it does not in time, or when the run ends first."""
+        began = time.monotonic()
+        while not condition():
+            assert self.process.poll() is None, f"it ended with {self.process.returncode}\n{self.log[-3000:]}"
+            passed = time.monotonic() - began
+            assert passed < within_s, f"not within {within_s:g} s: {what}\n{self.ask('/healthz')[1]}{self.log[-3000:]}"
+            time.sleep(0.05)
+        return time.monotonic() - began
+
+    def flows(self, *, within_s: float = START_S, more: int = 3, camera: str = "") -> float:
+        """Seconds until pictures come out that were not there yet."""
+        before = self.written(camera)
+        return self.until(lambda: self.written(camera) >= before + more, within_s=within_s, what="pictures come out")
+
+    def says(self, *words: str, within_s: float = START_S) -> float:
+        """Seconds until /healthz or the log has one of these words."""
+        wanted = [word.lower() for word in words]
+
+        def said() -> bool:
+            text = (self.ask("/healthz")[1] + self.log).lower()
+            return any(word in text for word in wanted)
+
+        return self.until(said, within_s=within_s, what=f"it says {words}")
+
+    def camera_process(self) -> psutil.Process:
+        """The process of the only camera."""
+        (process,) = running(self.mark, _CAMERA)
+        return process
+
+    def has_camera_process(self) -> bool:
+        return bool(running(self.mark, _CAMERA))
+
+    def end(self, number: int = signal.SIGTERM, *, within_s: float = STOP_S) -> int:
+        """The exit code after this signal. Fails the test when it takes longer, or when anything is left behind."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        code = self.process.wait(within_s)
+        left = leftovers(self.mark, self.before)
+        assert not left, f"left behind: {left}\n{self.log[-2000:]}"
+        return code
+
+
+@contextmanager
+def stream(*places: str | Path, options: Sequence[str] = (), folder: Path, hard_s: float = 120.0) -> Iterator[Run]:
+    """A run of `vidsr stream` with its log in `folder`; all of its processes are killed at the end of the block,
+
+    or after `hard_s`, whatever state the test or the run are in.
+    """
+    port, mark = free_port(), uuid.uuid4().hex
+    command = [sys.executable, "-m", "vidsr", "stream", *map(str, places), "--http", f"127.0.0.1:{port}", *options]
+    environment = {**os.environ, MARK: mark, "PYTHONPATH": str(ROOT)}
+    before, log_path = entries(), folder / f"{mark[:6]}.log"
+    with log_path.open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, cwd=folder)
+    killer = threading.Timer(hard_s, kill_run, [mark])
+    killer.start()
+    try:
+        yield Run(process, mark, port, log_path, before)
+    finally:
+        killer.cancel()
+        killer.join()
+        kill_run(mark)
+        process.wait(5)
+
+
+@contextmanager
+def flowing(url: str, place: Path, options: Sequence[str], *, hard_s: float = 120.0) -> Iterator[Run]:
+    """A run whose pictures flow into the folder `place`."""
+    with stream(url, place, options=options, folder=place.parent, hard_s=hard_s) as run:
+        run.flows()
+        yield run
+
+
+def kill_run(mark: str) -> None:
+    """SIGKILL to every process of a run, until none is left."""
+    while found := list(of_run(mark)):
+        for process in found:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        time.sleep(0.05)

@@ -1,0 +1,67 @@
+"""Servers that take what is pushed to them: started, stopped, killed and started again at the same port."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from kit.servers import free_port
+
+SCRIPT = Path(__file__).parent / "receive.py"
+_LONGEST_S = 10.0
+
+
+@dataclass
+class Sink:
+    """A server at `url` for one sender; what each start received is a file in `folder`."""
+
+    url: str
+    folder: Path
+    process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+    received: list[Path] = field(default_factory=list)
+
+    def start(self) -> None:
+        """Returns when it listens. Whoever connects is its one sender, so that nobody may knock to find out."""
+        self.received.append(self.folder / f"received-{len(self.received)}.mkv")
+        self.process = subprocess.Popen([sys.executable, str(SCRIPT), self.url, str(self.received[-1])])
+        until = time.monotonic() + _LONGEST_S
+        while not self._listens():
+            assert time.monotonic() < until, "the sink does not listen"
+            time.sleep(0.05)
+
+    def _listens(self) -> bool:
+        assert self.process
+        listed = psutil.Process(self.process.pid).net_connections("tcp")
+        return any(connection.status == psutil.CONN_LISTEN for connection in listed)
+
+    def kill(self) -> None:
+        if self.process:
+            self.process.kill()
+            self.process.wait(_LONGEST_S)
+            self.process = None
+
+    def freeze(self) -> None:
+        assert self.process
+        self.process.send_signal(signal.SIGSTOP)
+
+    @property
+    def bytes_received(self) -> int:
+        """Since its last start."""
+        return self.received[-1].stat().st_size if self.received[-1].exists() else 0
+
+
+@contextmanager
+def sink(scheme: str, folder: Path) -> Iterator[Sink]:
+    """A server for rtmp or rtsp that listens; killed at the end whatever became of it."""
+    result = Sink(f"{scheme}://127.0.0.1:{free_port()}/live/x", folder)
+    result.start()
+    try:
+        yield result
+    finally:
+        result.kill()

@@ -1,0 +1,132 @@
+"""A supervisor over processes that speak its protocol and misbehave: small real scripts, no camera."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+CHILD = """
+import json, os, signal, subprocess, sys, threading, time
+order = json.loads(sys.stdin.readline())
+name, folder = order["name"], order["targets"][0]
+mode, number, *_ = [*name.split("-"), ""]
+starts = os.path.join(folder, "starts")
+with open(starts, "a") as file:
+    file.write(json.dumps({"pid": os.getpid(), "at": time.monotonic()}) + "\\n")
+first = len(open(starts).readlines()) == 1
+stopping = []
+signal.signal(signal.SIGTERM, lambda *_: stopping.append(1) if mode != "deaf" else None)
+threading.Thread(target=lambda: (sys.stdin.read(), stopping.append(1)), daemon=True).start()
+print("vidsr: I am " + name + " at " + order["source"], file=sys.stderr, flush=True)
+if mode == "family":
+    sleeper = "import subprocess, time; subprocess.Popen(['sleep', '600'], start_new_session=True); time.sleep(600)"
+    subprocess.Popen([sys.executable, "-c", sleeper], start_new_session=True)
+status = {"state": "running", "written": 0, "frames_in": 0, "connects": 1}
+if mode == "exits":
+    sys.exit(int(number))
+while not stopping:
+    stuck = first and mode in ("stalls", "hangs")
+    if not (stuck and status["written"] >= 3):
+        status["written"] += 1
+        status["frames_in"] += 1
+    if not (stuck and mode == "hangs" and status["written"] >= 3):
+        print(json.dumps(status), flush=True)
+    time.sleep(0.1)
+open(os.path.join(folder, "ended"), "w").close()
+"""
+
+SUPERVISOR = """
+import logging, sys, time
+from pathlib import Path
+from vidsr.addresses import Address
+from vidsr.folders import private_folder
+from vidsr.live.child import Limits
+from vidsr.live.order import Order
+from vidsr.live.supervisor import Supervisor, with_folders
+from vidsr.secrecy import CleanWriter, Secrets
+from vidsr.settings import StreamSettings
+child, out, *names = sys.argv[1:]
+orders = []
+for name in names:
+    (Path(out) / name).mkdir(exist_ok=True)
+    stream = StreamSettings(timeout_s=0.5, fail_fast=name.endswith("fast"))
+    source, target = Address("rtsp://admin:hunter22@camera.lan/x"), Address(str(Path(out) / name))
+    orders.append(Order(name=name, source=source, targets=(target,), folder=Path(), stream=stream))
+secrets = Secrets([order.source for order in orders])
+sys.stderr = CleanWriter(sys.stderr, secrets)
+logging.basicConfig(level="INFO", format="vidsr: %(message)s")
+limits = Limits(first_s=5, heartbeat_s=1, stall_s=1, state_s=3, stop_s=1)
+with private_folder() as folder:
+    orders = with_folders(orders, folder)
+    supervisor = Supervisor(orders, command=[sys.executable, child], secrets=secrets, limits=limits)
+    code = supervisor.run(each_turn=lambda: None)
+loaded = {name.partition(".")[0] for name in sys.modules} & {"av", "ray", "openvino", "numpy", "torch"}
+print("loaded:", sorted(loaded))
+sys.exit(code)
+"""
+
+
+class Supervised:
+    """A running supervisor of processes whose names say how they behave; closed by `supervised`."""
+
+    def __init__(self, folder: Path, names: tuple[str, ...]) -> None:
+        self.folder = folder
+        child, script = folder / "child.py", folder / "supervisor.py"
+        child.write_text(CHILD)
+        script.write_text(SUPERVISOR)
+        self.err = (folder / "stderr").open("w+")
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        self.process = subprocess.Popen(
+            [sys.executable, script, child, folder, *names],
+            stdout=subprocess.PIPE,
+            stderr=self.err,
+            text=True,
+            env=environment,
+        )
+
+    def starts(self, name: str) -> list[dict[str, float]]:
+        """What each process of a camera wrote down when it began."""
+        path = self.folder / name / "starts"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    def said(self) -> str:
+        """The whole stderr."""
+        return Path(self.err.name).read_text()
+
+    def ended(self) -> int:
+        """The exit code, once it has ended."""
+        return self.process.wait(20)
+
+
+@contextmanager
+def supervised(folder: Path, *names: str) -> Iterator[Supervised]:
+    """A supervisor, killed at the end if it has not ended."""
+    running = Supervised(folder, names)
+    try:
+        yield running
+    finally:
+        running.process.kill()
+        running.process.communicate()
+        running.err.close()
+
+
+def eventually(true: Callable[[], object], *, within_s: float = 10.0) -> None:
+    """Waits until it is true. Raises AssertionError when it does not become so."""
+    until = time.monotonic() + within_s
+    while not true():
+        assert time.monotonic() < until, "in vain"
+        time.sleep(0.05)
+
+
+def alive(pid: int) -> bool:
+    """Whether a process is there and no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False

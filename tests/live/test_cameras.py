@@ -1,0 +1,104 @@
+"""The file of cameras: what it sets, and what is wrong with it in one sentence."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from vidsr.live.cameras import POOL_TIMEOUT_S, read_cameras
+from vidsr.settings import EncodeSettings, PoolSettings, RecordSettings, StreamSettings
+
+WHOLE = """
+[defaults]
+segment = 30
+keep-days = 7
+crf = 25
+
+[cameras.front-door]
+source = "rtsp://admin:canary7@10.0.0.2/live"
+targets = ["recordings/front", "rtmp://server/live/key"]
+max-delay = 0.5
+timeout = 3
+original = true
+
+[cameras.garage_2]
+source-env = "GARAGE"
+targets = ["recordings/garage"]
+crf = 30
+codec = "libsvtav1"
+workers = 0
+"""
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "cameras.toml"
+    path.write_text(text)
+    return path
+
+
+def test_each_table_is_a_camera_with_the_defaults_beneath(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GARAGE", "rtsp://garage/")
+    front, garage = read_cameras(written(tmp_path, WHOLE))
+    assert (front.name, front.source.text) == ("front-door", "rtsp://admin:canary7@10.0.0.2/live")
+    assert [target.text for target in front.targets] == ["recordings/front", "rtmp://server/live/key"]
+    assert front.stream == StreamSettings(max_delay_s=0.5, timeout_s=3.0)
+    assert front.record == RecordSettings(segment_s=30.0, keep_days=7.0, original=True)
+    assert front.encode == EncodeSettings(crf=25, preset="veryfast")
+    assert front.pool == PoolSettings(timeout_s=POOL_TIMEOUT_S)
+    assert (garage.name, garage.source.text) == ("garage_2", "rtsp://garage/")
+    assert garage.encode == EncodeSettings(crf=30, codec="libsvtav1")
+    assert garage.pool == PoolSettings(workers=0, timeout_s=POOL_TIMEOUT_S)
+
+
+def test_an_address_may_stand_in_a_file_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "url").write_text("rtsp://a:b@cam/\n")
+    text = f'[cameras.a]\nsource-file = "{tmp_path}/url"\ntargets = ["x"]\n'
+    (order,) = read_cameras(written(tmp_path, text))
+    assert order.source.text == "rtsp://a:b@cam/"
+
+
+A = '[cameras.a]\nsource = "rtsp://u:canary7@h/"\ntargets = ["x"]\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "there is no [cameras.NAME]"),
+        ("[cameras", "Expected ']' at the end of a table declaration (at end of document)"),
+        ("[camera.a]", "camera is neither [defaults] nor [cameras.NAME]"),
+        ('[cameras."a/b"]', "'a/b': a camera's name is of A-Z, a-z, 0-9, _ and - alone"),
+        ("cameras = 3", "cameras must be a table, [cameras]"),
+        ("[cameras]\na = 3", "a must be a table, [a]"),
+        ("[cameras.a]", "a: takes one of source, source-env and source-file"),
+        (A + 'source-env = "B"', "a: takes one of source, source-env and source-file"),
+        ("[cameras.a]\nsource = 3", "a: source must be text"),
+        ('[cameras.a]\nsource-env = "NOT_SET_7"', "a: source-env: there is no variable NOT_SET_7 in the environment"),
+        ('[cameras.a]\nsource-file = "/none"', "a: source-file: /none: No such file or directory"),
+        ('[cameras.a]\nsource-file = "/dev/null"', "a: source-file: /dev/null is empty"),
+        ('[cameras.a]\nsource = "x"', "a: targets must be a list of text, one at the least"),
+        ('[cameras.a]\nsource = "x"\ntargets = "x"', "a: targets must be a list of text, one at the least"),
+        (A + "max_delay = 3", "a: there is no setting max_delay"),
+        (A + "ray-address = 'x'", "a: there is no setting ray-address"),
+        ('[defaults]\nsource = "x"\n' + A, "defaults: there is no setting source"),
+        (A + 'max-delay = "1"', "a: max-delay must be a number"),
+        (A + "crf = 1.5", "a: crf must be a whole number"),
+        (A + "crf = true", "a: crf must be a whole number"),
+        (A + "original = 1", "a: original must be true or false"),
+        (A + "transport = 1", "a: transport must be text"),
+        (A + "max-delay = 0", "a: max-delay must be 0.1 or more, not 0"),
+        ("[defaults]\nscale = 5\n" + A, "a: scale must be 2, 3 or 4, not 5"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_sentence_without_a_secret(tmp_path: Path, text: str, words: str) -> None:
+    path = written(tmp_path, text)
+    with pytest.raises(ValueError, match=re.escape(words)) as caught:
+        read_cameras(path)
+    assert str(caught.value) == f"{path}: {words}"
+
+
+def test_a_file_that_is_not_there_or_no_text_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"none\.toml: No such file or directory"):
+        read_cameras(tmp_path / "none.toml")
+    (tmp_path / "bytes.toml").write_bytes(b"\xff")
+    with pytest.raises(ValueError, match=r"bytes\.toml: 'utf-8' codec can't decode"):
+        read_cameras(tmp_path / "bytes.toml")

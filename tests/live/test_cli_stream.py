@@ -1,0 +1,124 @@
+"""`vidsr stream`: what is refused before any work, and that no command line and no environment holds a secret."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from commands import SOURCE, TARGET, USAGE, Command
+from live.processes import eventually
+
+ROOT = Path(__file__).parents[2]
+CAMERA = "rtsp://admin:canary77@127.0.0.1:1/live"
+
+
+@pytest.mark.parametrize(
+    ("code", "arguments", "words"),
+    [
+        (USAGE, [], "stream takes SOURCE TARGET; see vidsr stream --help"),
+        (USAGE, [CAMERA], "stream takes SOURCE TARGET; see vidsr stream --help"),
+        (USAGE, ["--url-env", "NONE77", "out"], "there is no variable NONE77 in the environment"),
+        (
+            USAGE,
+            ["--url-env", "A", "--url-file", "b", "out"],
+            "--url-env and --url-file name the same thing; take one",
+        ),
+        (USAGE, ["--url-file", "none", "out"], "none: No such file or directory"),
+        (USAGE, ["--config", "none.toml"], "none.toml: No such file or directory"),
+        (USAGE, ["--config", "x", "out"], "--config has the sources and targets; name none beside it"),
+        (
+            USAGE,
+            ["ftp://cam/canary77", "out"],
+            "ftp://cam: is none of rtsp://, rtsps://, http://, https://, udp:// and no path",
+        ),
+        (
+            USAGE,
+            [CAMERA, "http://cam/canary77"],
+            "http://cam: is none of rtmp://, rtmps://, rtsp://, rtsps:// and no path",
+        ),
+        (USAGE, ["clip.mp4", "out"], "clip.mp4: is no address of a camera; a file is played as one with --realtime"),
+        (SOURCE, ["--realtime", "clip.mp4", "out"], "clip.mp4: is no file that is there"),
+        (USAGE, [CAMERA, "out", "--also", "out"], "out: is a target of camera already"),
+        (USAGE, [CAMERA, "out", "--max-delay", "0"], "--max-delay must be 0.1 or more, not 0"),
+        (USAGE, [CAMERA, "out", "--workers", "-1"], "--workers must be 0 or more, not -1"),
+        (USAGE, [CAMERA, "out", "--http", "x:y"], "--http must be a port, or HOST:PORT, not 'x:y'"),
+        (TARGET, [CAMERA, "file"], "file: is a file already"),
+        (TARGET, [CAMERA, "file/below"], "file/below: {here}/file is no folder"),
+        (TARGET, [CAMERA, "folder.mp4"], "folder.mp4: is a folder already"),
+        (TARGET, [CAMERA, "out", "--codec", "aac"], "aac encodes audio, not video"),
+        (5, [CAMERA, "out", "--model", "none.npz"], "none.npz: No such file or directory"),
+    ],
+)
+def test_what_cannot_work_is_refused_in_one_sentence_without_a_secret(
+    vidsr: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, arguments: list[str], words: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("file").touch()
+    Path("folder.mp4").mkdir()
+    ended = vidsr("stream", *arguments)
+    assert (ended.code, ended.out) == (code, "")
+    assert ended.err == f"vidsr: {words.format(here=tmp_path)}\n"
+    assert not Path("out").exists()
+
+
+def test_a_password_with_a_raw_slash_is_refused_with_the_way_to_write_it(vidsr: Command) -> None:
+    ended = vidsr("stream", "rtsp://admin:cana/ry77@cam/", "out")
+    assert (ended.code, ended.out) == (USAGE, "")
+    assert ended.err.startswith("vidsr: rtsp://***: cannot be read; write / as %2F")
+    assert "cana" not in ended.err
+
+
+@pytest.mark.parametrize("url", [CAMERA, "rtsp://cam/user=admin_password=canary77", "rtsp://u:canary77/x@cam"])
+@pytest.mark.parametrize("option", ["--max-delay", "--crf", "--http"])
+def test_an_address_in_the_wrong_place_is_refused_without_its_secret(vidsr: Command, option: str, url: str) -> None:
+    ended = vidsr("stream", option, url, "clip.mp4", "out")
+    assert (ended.code, ended.out) == (USAGE, "")
+    assert option in ended.err
+    assert "canary77" not in ended.err
+
+
+@pytest.mark.parametrize("way", ["argument", "environment", "file", "config"])
+def test_no_secret_is_in_any_command_line_environment_or_log(tmp_path: Path, way: str) -> None:
+    (tmp_path / "url").write_text(CAMERA)
+    (tmp_path / "cameras.toml").write_text(f'[cameras.a]\nsource-env = "CAMERA"\ntargets = ["{tmp_path}/out"]\n')
+    arguments = {
+        "argument": [CAMERA, "out"],
+        "environment": ["--url-env", "CAMERA", "out"],
+        "file": ["--url-file", "url", "out"],
+        "config": ["--config", "cameras.toml"],
+    }[way]
+    environment = {**os.environ, "CAMERA": CAMERA, "PYTHONPATH": str(ROOT)}
+    with (tmp_path / "err").open("w") as err:
+        command = [sys.executable, "-m", "vidsr", "stream", "-v", *arguments]
+        process = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=err)
+        try:
+            eventually(lambda: b"vidsr.live\0" in Path(f"/proc/{process.pid}/cmdline").read_bytes(), within_s=30)
+            eventually(lambda: (tmp_path / "err").read_text())  # its camera's process has said something
+            for pid in family(process.pid):
+                for kind in ("cmdline", "environ"):
+                    assert b"canary77" not in Path(f"/proc/{pid}/{kind}").read_bytes()
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(20) == 0
+        finally:
+            process.kill()
+            process.wait()
+    assert "canary77" not in (tmp_path / "err").read_text()
+
+
+def test_a_port_that_is_taken_is_one_sentence(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        command = [sys.executable, "-m", "vidsr", "stream", CAMERA, str(tmp_path / "out"), "--http", str(port)]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == USAGE
+    assert done.stderr == f"vidsr: 127.0.0.1:{port}: cannot be listened at: Address already in use\n"
+
+
+def family(pid: int) -> list[int]:
+    """A process and those below it."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *(each for child in map(int, children) for each in family(child))]

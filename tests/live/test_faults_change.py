@@ -1,0 +1,81 @@
+"""The camera becomes another: of another size, codec or pixel format, or with other time stamps."""
+
+from pathlib import Path
+
+import pytest
+from kit.cameras import Camera, camera
+from kit.films import all_whole, in_order
+from kit.runs import BUSY_S, Figure, flowing
+from kit.servers import http
+from kit.transport import Kind, Times, mpeg_ts, right
+
+pytestmark = pytest.mark.fault
+
+
+def another(source: Camera, *arguments: str) -> None:
+    """The camera at the same place becomes another."""
+    source.kill()
+    source.start(*arguments)
+
+
+CHANGES = {
+    "size": (("--size", "160x120"), (320, 240)),
+    "codec h265": (("--codec", "h265"), (640, 480)),
+    "codec mjpeg": (("--codec", "mjpeg"), (640, 480)),
+    "pixel format": (("--pixels", "Y444"), (640, 480)),
+}
+
+
+@pytest.mark.parametrize("change", ["size", *(pytest.param(name, marks=pytest.mark.slow) for name in [*CHANGES][1:])])
+def test_a_camera_that_becomes_another_begins_a_segment(
+    quick: list[str], place: Path, figure: Figure, change: str
+) -> None:
+    arguments, size = CHANGES[change]
+    with camera() as source, flowing(source.url, place, quick) as run:
+        another(source, *arguments)
+        figure("back after s", run.flows(within_s=10 + BUSY_S))
+        run.flows(more=10)
+        assert run.end() == 0
+    films = all_whole(place)
+    figure("sizes", " ".join(sorted({"{}x{}".format(*film.size) for film in films})))
+    assert films[0].size == (640, 480)
+    assert films[-1].size == size
+    in_order(films)
+
+
+FPS, WRAP, TICKS = 10, 1 << 33, 90_000
+_LATER = 30
+"""The picture at which time goes wrong: after three seconds."""
+TIMES: dict[str, tuple[Times, str]] = {
+    "missing": (lambda index, ticks: None if index % 5 == 3 else ticks, "missing"),
+    "repeated": (lambda index, ticks: ticks - TICKS // FPS if index % 7 == 6 else ticks, "repeated"),
+    "backward": (lambda index, ticks: ticks - 2 * TICKS if index % 25 == 24 else ticks, "backward"),
+    "an hour later": (lambda index, ticks: ticks + 3600 * TICKS * (index >= _LATER), "jump"),
+    "an hour earlier": (lambda index, ticks: ticks + 3600 * TICKS * (index < _LATER), "jump"),
+    "two wraps": (lambda index, ticks: WRAP - 2 * TICKS + ticks + (WRAP - 4 * TICKS) * (index >= 2 * _LATER), "wrap"),
+}
+
+
+@pytest.mark.parametrize(
+    "case", ["backward", *(pytest.param(n, marks=pytest.mark.slow) for n in TIMES if n != "backward")]
+)
+def test_time_goes_forward_whatever_the_camera_says(quick: list[str], place: Path, figure: Figure, case: str) -> None:
+    times, fault = TIMES[case]
+    with http(lambda: mpeg_ts(Kind(fps=FPS), times)) as url, flowing(url, place, quick) as run:
+        run.flows(more=90)
+        repaired = run.number("vidsr_timestamps_repaired_total", f'fault="{fault}"')
+        figure(f"{fault} repaired", int(repaired))
+        assert repaired > 0
+        assert run.number("vidsr_reconnects_total") == 0
+        assert run.end() == 0
+    numbers = in_order(all_whole(place))
+    figure("pictures", len(numbers))
+    assert numbers == list(range(numbers[0], numbers[-1] + 1))
+
+
+def test_right_times_are_left_alone(quick: list[str], place: Path) -> None:
+    with http(lambda: mpeg_ts(Kind(fps=FPS), right)) as url, flowing(url, place, quick) as run:
+        run.flows(more=20)
+        assert run.number("vidsr_timestamps_repaired_total") == 0
+        assert run.end() == 0
+    assert all(len(film.times) == len(film.marks) for film in all_whole(place))

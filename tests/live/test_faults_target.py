@@ -1,0 +1,88 @@
+"""A target fails: the others go on as if nothing were, and it comes back by itself."""
+
+import os
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from kit.cameras import camera
+from kit.films import all_whole, in_order, recorded, whole
+from kit.networks import small_disk
+from kit.runs import Figure, Run, stream
+from kit.servers import silent
+from kit.sinks import sink
+
+pytestmark = [pytest.mark.fault, pytest.mark.slow]
+FPS = 10
+
+
+def rate(run: Run, seconds: float) -> float:
+    """Pictures a second that come out, watched for a while."""
+    before, began = run.written(), time.monotonic()
+    time.sleep(seconds)
+    return (run.written() - before) / (time.monotonic() - began)
+
+
+@pytest.mark.parametrize("scheme", ["rtmp", "rtsp"])
+def test_a_silent_server_holds_nobody_up(quick: list[str], place: Path, figure: Figure, scheme: str) -> None:
+    with camera() as source, silent() as server:
+        target = f"{scheme}://127.0.0.1:{server.port}/live/x"
+        with stream(source.url, place, options=[*quick, "--also", target], folder=place.parent) as run:
+            run.flows()
+            figure("pictures a second", rate(run, 15))
+            assert len(server.calls) <= 10
+            figure("calls", len(server.calls))
+            assert run.number("vidsr_target_ok", scheme) == 0
+            assert run.end() == 0
+    numbers = in_order(all_whole(place))
+    figure("left out", numbers[-1] - numbers[0] + 1 - len(numbers))
+    assert numbers[-1] - numbers[0] + 1 - len(numbers) <= 2
+
+
+@pytest.mark.parametrize("scheme", ["rtmp", "rtsp"])
+def test_a_server_that_was_killed_is_sent_to_again(
+    quick: list[str], place: Path, figure: Figure, tmp_path: Path, scheme: str
+) -> None:
+    with (
+        camera() as source,
+        sink(scheme, tmp_path) as server,
+        stream(source.url, place, options=[*quick, "--also", server.url], folder=place.parent) as run,
+    ):
+        run.until(lambda: server.bytes_received > 50_000, within_s=30, what="the server receives")
+        server.kill()
+        time.sleep(5)
+        server.start()
+        took_s = run.until(lambda: server.bytes_received > 50_000, within_s=45, what="the server receives again")
+        figure("receives again after s", took_s)
+        assert run.end() == 0
+    numbers = in_order(all_whole(place))
+    assert numbers == list(range(numbers[0], numbers[-1] + 1))
+
+
+def test_a_disk_that_is_full_is_written_again_when_it_is_freed(
+    quick: list[str], place: Path, figure: Figure, tmp_path: Path
+) -> None:
+    with camera() as source, small_disk(tmp_path / "disk", 4) as disk:
+        filler = disk / "filler"
+        with stream(source.url, disk / "x", options=[*quick, "--also", str(place)], folder=tmp_path) as run:
+            run.until(lambda: bool(recorded(disk)), within_s=40, what="a segment on the small disk")
+            kept = set(recorded(disk))
+            fill(filler)
+            run.until(lambda: run.number("vidsr_target_ok", "disk") == 0, within_s=20, what="it says that it is full")
+            figure("pictures a second while full", rate(run, 5))
+            filler.unlink()
+            took_s = run.until(lambda: bool(set(recorded(disk)) - kept), within_s=40, what="a new segment there")
+            figure("a new segment after s", took_s)
+            assert run.end() == 0
+        in_order([whole(path) for path in recorded(disk)])
+    numbers = in_order(all_whole(place))
+    assert numbers == list(range(numbers[0], numbers[-1] + 1))
+
+
+def fill(path: Path) -> None:
+    """Take all of the disk."""
+    free = os.statvfs(path.parent)
+    with path.open("wb", buffering=0) as file, suppress(OSError):
+        for _ in range(free.f_bfree + 1):
+            file.write(bytes(free.f_frsize))

@@ -1,0 +1,209 @@
+"""How the cameras are, over HTTP: when it is well, what is counted, and whom it does not answer."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import HTTPConnection, HTTPResponse
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from vidsr.live.health import HealthServer
+from vidsr.live.keeper import View
+from vidsr.live.status import State, Status
+
+
+def view(name: str = "front", *, grew_s: float | None = 0.5, **counted: object) -> View:
+    """A camera whose last picture was written so many seconds ago."""
+    now = time.monotonic()
+    total = Status(**{"state": State.RUNNING, "rung": "net", **counted})
+    return View(
+        name=name,
+        source="rtsp://cam",
+        total=total,
+        grew_at=None if grew_s is None else now - grew_s,
+        stall_s=10,
+        restarts=2,
+        history=((now - 10, Status()), (now, total)),
+    )
+
+
+@contextmanager
+def serving(folder: Path, *views: View, host: str = "127.0.0.1") -> Iterator[int]:
+    """The port of a server that knows these cameras."""
+    before = threading.active_count()
+    with HealthServer((host, 0), views=lambda: list(views), folder=folder) as server:
+        server.patience_s = 1.0
+        yield server.server_address[1]
+    assert threading.active_count() == before
+
+
+def get(port: int, path: str, *, method: str = "GET", host: str = "") -> tuple[HTTPResponse, str]:
+    """What comes back."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.request(method, path, headers={"Host": host} if host else {})
+    response = connection.getresponse()
+    text = response.read().decode(errors="replace")
+    connection.close()
+    return response, text
+
+
+def test_it_is_well_only_while_the_pictures_of_every_camera_flow(tmp_path: Path) -> None:
+    lost = view("back", grew_s=11, state=State.WAITING, reason="the camera refuses the password")
+    with serving(tmp_path, view(), view("yard", grew_s=None)) as port:
+        assert get(port, "/healthz")[0].status == 503
+    with serving(tmp_path, view(), lost) as port:
+        response, text = get(port, "/healthz")
+        assert (response.status, text) == (503, "front: ok\nback: waiting, the camera refuses the password\n")
+        page = get(port, "/")[1]
+        assert "1 of 2 cameras are enlarged" in page
+        assert "the camera refuses the password" in page
+    with serving(tmp_path, view()) as port:
+        response, text = get(port, "/healthz")
+        assert (response.status, text) == (200, "front: ok\n")
+        assert "All cameras are enlarged" in get(port, "/")[1]
+
+
+COUNTED = {
+    ("vidsr_frames_in_total",): 9,
+    ("vidsr_frames_enlarged_total", "net"): 5,
+    ("vidsr_frames_enlarged_total", "swscale"): 1,
+    ("vidsr_frames_written_total",): 6,
+    ("vidsr_frames_dropped_total", "late"): 3,
+    ("vidsr_timestamps_repaired_total", "wrap"): 1,
+    ("vidsr_reconnects_total",): 3,
+    ("vidsr_worker_restarts_total",): 1,
+    ("vidsr_process_restarts_total",): 2,
+    ("vidsr_bytes_written_total",): 1000,
+    ("vidsr_segments_total",): 2,
+    ("vidsr_flowing",): 1,
+    ("vidsr_state", "running"): 1,
+    ("vidsr_state", "waiting"): 0,
+    ("vidsr_rung", "net"): 1,
+    ("vidsr_rung", "swscale"): 0,
+    ("vidsr_target_ok", "rec"): 1,
+    ("vidsr_target_ok", "rtmp://server"): 0,
+    ("vidsr_disk_free_bytes", "rec"): 5000,
+    ("vidsr_delay_seconds_bucket", "0.05"): 1,
+    ("vidsr_delay_seconds_bucket", "0.2"): 3,
+    ("vidsr_delay_seconds_bucket", "+Inf"): 4,
+    ("vidsr_delay_seconds_count",): 4,
+    ("vidsr_delay_seconds_sum",): pytest.approx(20.41),
+}
+
+
+def test_prometheus_reads_every_count(tmp_path: Path) -> None:
+    front = view(
+        frames_in=9,
+        enlarged={"net": 5, "swscale": 1},
+        written=6,
+        dropped={"late": 3},
+        repaired={"wrap": 1},
+        connects=4,
+        worker_restarts=1,
+        bytes_written=1000,
+        segments=2,
+        targets={"rec": "ok", "rtmp://server": "no answer"},
+        disk_free={"rec": 5000},
+    )
+    for delay_s in (0.01, 0.2, 0.2, 20):
+        front.total.delayed(delay_s)
+    with serving(tmp_path, front, view("back")) as port:
+        text = get(port, "/metrics")[1]
+    values = {
+        (sample.name, *(value for name, value in sorted(sample.labels.items()) if name != "camera")): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.labels["camera"] == "front"
+    }
+    assert {key: values.get(key) for key in COUNTED} == COUNTED
+
+
+def test_the_newest_pictures_are_served_and_nothing_else_is(tmp_path: Path) -> None:
+    (tmp_path / "secret.jpg").write_bytes(b"secret")
+    (tmp_path / "front").mkdir()
+    (tmp_path / "front/after.jpg").write_bytes(b"picture")
+    with serving(tmp_path, view()) as port:
+        response, text = get(port, "/camera/front/after.jpg")
+        assert (response.status, response.getheader("Content-Type"), text) == (200, "image/jpeg", "picture")
+        for path in (
+            "/camera/front/before.jpg",
+            "/camera/../secret.jpg",
+            "/camera/front/../../secret.jpg",
+            "/camera/%2e%2e/secret.jpg",
+            "/camera/back/after.jpg",
+            "/secret.jpg",
+            "//etc/passwd",
+        ):
+            assert get(port, path)[0].status == 404, path
+
+
+def test_the_page_needs_nothing_from_elsewhere_and_escapes_what_it_is_told(tmp_path: Path) -> None:
+    bad = view(grew_s=None, reason="<script>alert(1)</script>", targets={"<b>": "no <i>"})
+    with serving(tmp_path, bad) as port:
+        response, page = get(port, "/")
+    assert "<script" not in page
+    assert "<b>" not in page
+    assert "<i>" not in page
+    assert "default-src 'none'" in str(response.getheader("Content-Security-Policy"))
+    assert response.getheader("Cache-Control") == "no-store"
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "HEAD", "OPTIONS"])
+def test_only_get_is_answered(tmp_path: Path, method: str) -> None:
+    with serving(tmp_path, view()) as port:
+        assert get(port, "/", method=method)[0].status == 501
+
+
+def test_a_page_elsewhere_whose_name_means_this_machine_reads_nothing(tmp_path: Path) -> None:
+    with serving(tmp_path, view()) as port:
+        assert get(port, "/", host="evil.example:9090")[0].status == 403
+        assert [get(port, "/", host=host)[0].status for host in ("localhost:1", "127.0.0.1", "[::1]:9090")] == [
+            200
+        ] * 3
+    with serving(tmp_path, view(), host="0.0.0.0") as port:
+        assert get(port, "/", host="recorder.lan")[0].status == 200
+
+
+def test_slow_clients_and_many_of_them_do_not_keep_others_from_an_answer(tmp_path: Path) -> None:
+    with serving(tmp_path, view()) as port:
+        slow = [socket.create_connection(("127.0.0.1", port), timeout=10) for _ in range(3)]
+        for client in slow:
+            client.sendall(b"GET / HT")
+        assert get(port, "/healthz")[0].status == 200
+        many = [socket.create_connection(("127.0.0.1", port), timeout=10) for _ in range(40)]
+        assert any(client.recv(1) == b"" for client in many[20:])  # hung up on at once
+        for client in many[:20]:
+            client.close()
+        began = time.monotonic()
+        assert slow[0].recv(1) == b""
+        assert time.monotonic() - began < 3
+        for client in (*slow, *many):
+            client.close()
+
+
+def test_a_client_that_says_nothing_does_not_hold_up_the_end(tmp_path: Path) -> None:
+    with serving(tmp_path, view()) as port:
+        client = socket.create_connection(("127.0.0.1", port), timeout=10)
+        client.sendall(b"GET")
+        time.sleep(0.3)
+        began = time.monotonic()
+    assert time.monotonic() - began < 0.5
+    client.close()
+
+
+def test_rubbish_is_refused(tmp_path: Path) -> None:
+    with serving(tmp_path, view()) as port:
+        for rubbish in (b"\r\n\r\n", b"\x00\xff\r\n\r\n", b"GET\r\n\r\n", b"GET / HTTP/9\r\n\r\n", b"x" * 20_000):
+            with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+                client.sendall(rubbish)
+                client.recv(1000)
+        assert get(port, "/healthz")[0].status == 200
+
+
+def test_a_place_that_is_taken_raises_the_fault_of_the_system(tmp_path: Path) -> None:
+    with serving(tmp_path, view()) as port, pytest.raises(OSError, match="in use"):
+        HealthServer(("127.0.0.1", port), views=list, folder=tmp_path)

@@ -1,0 +1,155 @@
+"""Addresses show no secret, and neither does what is written through the writer, whatever an address looks like."""
+
+import os
+import traceback
+from base64 import b64encode
+from collections.abc import Callable
+from pathlib import Path
+from typing import TextIO
+from urllib.parse import quote, unquote
+
+import pytest
+
+from vidsr.addresses import Address
+from vidsr.secrecy import CleanWriter, Secrets
+
+SPELT = {  # address: (what is shown, canaries that must be nowhere)
+    "rtsp://us.er:canary7@cam:554/live": ("rtsp://cam:554", ["us.er", "canary7"]),
+    "rtsp://user%40x:can%40ry%2f7@cam/live": ("rtsp://cam", ["user%40x", "user@x", "can%40ry%2f7", "can@ry/7"]),
+    "rtsp://:canary7@cam": ("rtsp://cam", ["canary7"]),
+    "rtsp://token77canary@cam/": ("rtsp://cam", ["token77canary"]),
+    "rtsp://cam/user=admin_password=canary7_channel=1_stream=0.sdp": ("rtsp://cam", ["admin", "canary7"]),
+    "http://cam:80/video?user=admin&pwd=canary7": ("http://cam:80", ["admin", "canary7"]),
+    "https://cam/video.ts?token=canary.7#frag": ("https://cam", ["canary.7"]),
+    "rtmp://server/app/canary-7?key=canary8": ("rtmp://server", ["canary-7", "canary8"]),
+    "rtsp://admin:can/ary7@cam/live": ("rtsp://***", ["admin", "can/ary7"]),
+    "rtsp://admin:can#ary?7@cam/live": ("rtsp://***", ["admin", "can#ary?7"]),
+    "rtsp://admin:can@ary7@cam/live": ("rtsp://cam", ["admin", "can@ary7"]),
+    "rtsp://admin:1234/56canary@cam/live": ("rtsp://***", ["admin", "56canary"]),
+    "rtsp://cam/live?mail=me@canary7": ("rtsp://***", ["canary7"]),
+    "RTSP://admin:Canary7@CAM/": ("rtsp://CAM", ["admin", "Canary7"]),
+    "rtsp://admin:canary7@[::1]:554/": ("rtsp://[::1]:554", ["admin", "canary7"]),
+    'rtsp://admin:"can\'ary"7@cam/': ("rtsp://cam", ["admin", '"can\'ary"7']),
+    "rtsp://admin:can ary7@cam/": ("rtsp://***", ["can ary7"]),
+    "rtsp://admin:kanarienvögel@cam/": ("rtsp://cam", ["admin", "kanarienvögel"]),
+}
+
+
+@pytest.mark.parametrize("url", SPELT)
+def test_an_address_shows_scheme_host_and_port_alone(url: str) -> None:
+    shown, canaries = SPELT[url]
+    address = Address(url)
+    assert str(address) == shown
+    for text in (str(address), repr(address), f"{address}", f"{[address]}"):
+        assert not [canary for canary in canaries if canary.lower() in text.lower()]
+
+
+@pytest.mark.parametrize("url", SPELT)
+def test_no_spelling_of_a_secret_passes_the_writer(url: str) -> None:
+    _, canaries = SPELT[url]
+    lines = [
+        f"opening {url} failed",
+        f"{url!r}: refused, then {url}, and http://example.org/",
+        f"decoded {unquote(url)} and encoded {quote(url)} {quote(url, safe='')}",
+        *(f"user {canary!r} password: {canary}, again={canary};{quote(canary, safe='')}" for canary in canaries),
+        f"Authorization: Basic {b64encode(unquote(url.partition('://')[2].rpartition('@')[0]).encode()).decode()}",
+    ]
+    written = through(Secrets([Address(url)]), lambda writer: print("\n".join(lines), file=writer))
+    hidden = {spelling for canary in canaries for spelling in (canary, quote(canary, safe=""), unquote(canary))}
+    assert not [spelling for spelling in hidden if spelling.lower() in written.lower()]
+    assert lines[-1].rpartition(" ")[2] not in written or "@" not in url
+    assert written.count("\n") == len(lines)
+
+
+def test_a_traceback_is_cleaned_though_it_is_written_in_pieces() -> None:
+    url = "rtsp://admin:canary7@cam/"
+
+    def fail(writer: TextIO) -> None:
+        try:
+            raise ValueError(f"cannot open {url}") from OSError("canary7")
+        except ValueError:
+            traceback.print_exc(file=writer)
+        for letter in "said canary7 slowly\n":
+            writer.write(letter)
+
+    written = through(Secrets([Address(url)]), fail)
+    assert "canary7" not in written
+    assert "ValueError: cannot open rtsp://cam\n" in written
+    assert "said *** slowly\n" in written
+
+
+@pytest.mark.parametrize("password", ["a", "12", "cam", "é"])
+def test_the_shortest_passwords_are_hidden_where_addresses_have_them_and_no_word_is_hurt(password: str) -> None:
+    secrets = Secrets([Address(f"rtsp://u:{password}@host/")])
+    said = f"a camera of 12 pictures (cam) said: password={password}; {password!r} rtsp://u:{password}@host/"
+    assert secrets.clean(said) == "a camera of 12 pictures (cam) said: password=***; '***' rtsp://host"
+
+
+def test_a_word_is_hidden_as_a_word_and_not_within_another() -> None:
+    secrets = Secrets([Address("rtsp://admin:pass@host/")])
+    assert secrets.clean("passed the admin, pass, user=admin_password=pass_x") == (
+        "passed the ***, ***, user=***_password=***_x"
+    )
+
+
+def test_the_name_of_a_user_that_a_camera_or_its_host_bears_is_shown() -> None:
+    secrets = Secrets([Address("rtsp://garage:canary7@garage.lan/")], shown=["garage"])
+    assert secrets.clean("garage: rtsp://garage:canary7@garage.lan/ canary7") == "garage: rtsp://garage.lan ***"
+
+
+@pytest.mark.parametrize(
+    ("said", "written"),
+    [
+        ("rtsp://us.er:p@ss@h/x", "rtsp://***@h/x"),
+        ("rtsp://:pass@h,rtsp://a:b/c#d@h2", "rtsp://***@h,rtsp://***@h2"),
+        ("see http://h/x?token=abc now", "see http://h/x?*** now"),
+        ("http://h/x and me@home", "http://h/x and me@home"),
+    ],
+)
+def test_an_address_that_nobody_registered_loses_its_user_its_password_and_its_query(said: str, written: str) -> None:
+    assert Secrets([]).clean(said) == written
+
+
+def test_a_path_holds_no_secret() -> None:
+    assert Address("recordings/a:b@c").secrets() == frozenset()
+    assert str(Address("recordings/a:b@c")) == "recordings/a:b@c"
+
+
+def test_overlapping_secrets_leave_nothing_of_either() -> None:
+    secrets = Secrets([Address("http://h/?a=canary77&b=nary77xyz")])
+    assert secrets.clean("canary77xyz") == "***"
+
+
+def test_a_line_without_end_is_cut_where_no_secret_shows() -> None:
+    secret = "canary" * 20
+    written = through(
+        Secrets([Address(f"rtsp://u:{secret}@h/")]),
+        lambda writer: [writer.write(piece) for piece in ("x" * 4000, secret, secret * 200, "tail\n", "next\n")],
+    )
+    assert "canary" not in written
+    assert written.endswith("***\nnext\n")
+    assert len(written) < 4200
+
+
+def test_a_reader_that_is_gone_or_stands_still_holds_nobody_up(tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    with open(writer, "w") as stream:
+        clean = CleanWriter(stream, Secrets([]))
+        for number in range(2000):
+            print("x" * 100, number, file=clean)  # a pipe holds 64 KiB of that
+        read = os.read(reader, 1 << 20)
+        print("again", file=clean)
+        read = os.read(reader, 1 << 20)
+        assert b"lines were left out" in read
+        assert read.endswith(b"again\n")
+        os.close(reader)
+        print("to nobody", file=clean)
+
+
+def through(secrets: Secrets, write: Callable[[TextIO], object]) -> str:
+    """What a writer let through."""
+    reader, end = os.pipe()
+    with open(reader) as result:
+        with open(end, "w") as stream:
+            write(CleanWriter(stream, secrets))
+        return result.read()

@@ -1,0 +1,137 @@
+"""`python -m vidsr.live.camera_process`: one camera, followed as the order on stdin says, its status on stdout."""
+
+import faulthandler
+import logging
+import os
+import signal
+import sys
+import threading
+import traceback
+from contextlib import ExitStack
+from functools import partial
+from types import FrameType
+
+from vidsr.errors import VidsrError
+from vidsr.exits import exit_code
+from vidsr.live.connection import Equipment
+from vidsr.live.following import follow
+from vidsr.live.order import Order, parse
+from vidsr.live.rungs import Rungs
+from vidsr.live.status import State, Status
+from vidsr.media.live.clock import Clock
+from vidsr.media.live.recorder import Recorder
+from vidsr.media.scale import enlarge_plain
+from vidsr.pool import Pool, open_pool
+
+log = logging.getLogger("vidsr.live.camera")
+
+_BEAT_S = 1.0
+_END_S = 8.0  # of the ten in which it has to be done
+_BUG = 1
+
+
+def main() -> int:
+    """The exit code: 0 stopped in order, else that of the fault that ended it."""
+    faulthandler.enable()
+    order = parse(sys.stdin.readline())
+    logging.basicConfig(level=order.level, format="%(message)s")
+    process = _Process(order)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, process.stopped)
+    threading.Thread(target=process.watch_owner, name="owner", daemon=True).start()
+    try:
+        process.run()
+    except VidsrError as error:
+        log.error("%s", error)
+        return exit_code(error)
+    return 0
+
+
+class _Process:
+    """The camera's process: two threads work while the first one tells how it is, and waits for the end."""
+
+    def __init__(self, order: Order) -> None:
+        self._order, self._status = order, Status()
+        self._stop = threading.Event()
+        self._fault: Exception | None = None
+
+    def stopped(self, number: int, frame: FrameType | None) -> None:
+        """A signal came."""
+        self._stop.set()
+
+    def watch_owner(self) -> None:
+        """Stop when the supervisor is gone: nothing more is ever written to stdin."""
+        sys.stdin.read()
+        self._stop.set()
+
+    def run(self) -> None:
+        """Follow the camera. Raises VidsrError for what ended it, if it was not asked to."""
+        order = self._order
+        rungs = Rungs(order.stream)
+        with ExitStack() as stack:
+            fallback = partial(enlarge_plain, scale=rungs.scale)
+            self._tell()
+            recorder = stack.enter_context(
+                Recorder(
+                    order.targets,
+                    record=order.record,
+                    encode=order.encode,
+                    note=log.warning,
+                    restarted=order.restarted,
+                )
+            )
+            pool = stack.enter_context(open_pool(rungs.usual, order.pool, fallback=fallback))
+            self._follow(rungs, recorder, pool)
+        if self._fault:
+            raise self._fault
+
+    def _follow(self, rungs: Rungs, recorder: Recorder, pool: Pool) -> None:
+        equipment = Equipment(
+            order=self._order,
+            pool=pool,
+            rungs=rungs,
+            recorder=recorder,
+            status=self._status,
+            clock=Clock(),
+            stop=self._stop.is_set,
+            say=log.warning,
+        )
+        thread = threading.Thread(target=self._work, args=(equipment,), name="following", daemon=True)
+        thread.start()
+        while not self._stop.wait(_BEAT_S):
+            self._look_at(recorder)
+            self._tell()
+        self._status.state = State.STOPPING
+        self._tell()
+        thread.join(_END_S)
+
+    def _work(self, equipment: Equipment) -> None:
+        try:
+            follow(equipment)
+        except Exception as error:
+            self._fault = error
+        finally:
+            self._stop.set()
+
+    def _look_at(self, recorder: Recorder) -> None:
+        status = self._status
+        status.bytes_written, status.segments = recorder.bytes_written, recorder.segments
+        status.targets, status.disk_free = recorder.states, recorder.disk_free
+
+    def _tell(self) -> None:
+        try:
+            print(self._status.line(), flush=True)
+        except BrokenPipeError:
+            self._stop.set()
+
+
+if __name__ == "__main__":
+    try:
+        code = main()
+    except Exception:
+        traceback.print_exc()
+        code = _BUG
+    sys.stderr.flush()
+    os._exit(
+        code
+    )  # a thread may still be in FFmpeg's reading, which nobody can end, and which would be freed under it
