@@ -74,6 +74,16 @@ def test_a_connection_anew_begins_a_segment_and_goes_on_in_one_file(clip: Path, 
     assert 60 in whole.keys
 
 
+def test_while_a_source_is_lost_its_segment_has_its_name_and_one_file_stays_open(clip: Path, tmp_path: Path) -> None:
+    with recorder(tmp_path / "cam", tmp_path / "one.mp4", segment_s=60) as made:
+        play(made, clip)
+        made.pause()
+        play(made, clip, start=9 * SECOND)
+        assert len(segments(tmp_path / "cam")) == 1
+    assert [len(film(path).pts) for path in segments(tmp_path / "cam")] == [60, 60]
+    assert len(film(tmp_path / "one.mp4").pts) == 120
+
+
 def test_aspect_and_colours_reach_every_container(tmp_path: Path) -> None:
     names = ("one.mp4", "two.mkv")
     wide = make_clip(tmp_path / "wide.ts", options={"x264-params": "sar=4/3"})

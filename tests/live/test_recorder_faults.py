@@ -126,22 +126,6 @@ def test_the_oldest_segments_make_room_before_a_disk_is_full(clip: Path, tmp_pat
         assert {len(film(path).pts) for path in segments(disk)} <= {RATE, RATE - 1, RATE + 1}
 
 
-def silent_server() -> socket.socket:
-    """A server that takes every connection and says nothing; closed by the caller."""
-    server = socket.create_server(("127.0.0.1", 0))
-    threading.Thread(target=_accept, args=(server,), daemon=True).start()
-    return server
-
-
-def _accept(server: socket.socket) -> None:
-    held = []
-    while True:
-        try:
-            held.append(server.accept())
-        except OSError:
-            return
-
-
 @contextmanager
 def ticking() -> Iterator[list[float]]:
     """How far apart another thread's looks at the clock are; the longest is the last of the list when it is over."""
@@ -166,7 +150,10 @@ def ticking() -> Iterator[list[float]]:
 @pytest.mark.parametrize("scheme", ["rtmp", "rtsp"])
 def test_a_silent_server_holds_nothing_up(scheme: str, clip: Path, tmp_path: Path) -> None:
     notes = list[str]()
-    with silent_server() as server, ticking() as gaps:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        ticking() as gaps,
+    ):  # connections are taken, and nobody answers
         address = f"{scheme}://user:geheim@127.0.0.1:{server.getsockname()[1]}/live/geheim"
         with recorder(address, tmp_path / "cam", notes=notes) as made:
             taken = play(made, clip, live=True)

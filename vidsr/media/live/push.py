@@ -48,9 +48,10 @@ class Push(Target):
 
     def begin(self, feed: Feed) -> None:
         """Go on with the feed where the server can, or greet it anew."""
-        if self._feed and not self._feed.goes_on_as(feed):
-            self.close()
+        goes_on = self._feed is not None and self._feed.goes_on_as(feed)
         super().begin(feed)
+        if not goes_on:
+            self.close()
 
     def wants_key(self, pts: int, *, source_key: bool) -> bool:
         """Whether the stream begins with the picture."""
