@@ -1,5 +1,6 @@
 """What a recorder is given comes out of its files: every picture, every packet of sound, in step."""
 
+import time
 from fractions import Fraction
 from pathlib import Path
 
@@ -78,8 +79,11 @@ def test_while_a_source_is_lost_its_segment_has_its_name_and_one_file_stays_open
     with recorder(tmp_path / "cam", tmp_path / "one.mp4", segment_s=60) as made:
         play(made, clip)
         made.pause()
-        play(made, clip, start=9 * SECOND)
+        until = time.monotonic() + 5
+        while not made.segments and time.monotonic() < until:
+            time.sleep(0.01)
         assert len(segments(tmp_path / "cam")) == 1
+        play(made, clip, start=9 * SECOND)
     assert [len(film(path).pts) for path in segments(tmp_path / "cam")] == [60, 60]
     assert len(film(tmp_path / "one.mp4").pts) == 120
 
