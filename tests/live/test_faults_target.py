@@ -26,7 +26,7 @@ def test_a_silent_server_holds_nobody_up(quick: list[str], place: Path, figure: 
             figure("pictures a second", run.rate(15))
             assert len(server.calls) <= 10
             figure("calls", len(server.calls))
-            assert run.number("vidsr_target_ok", scheme) == 0
+            assert run.number("vidsr_target_ok", f'target="{scheme}') == 0
             assert run.end() == 0
     numbers = in_order(all_whole(place))
     figure("left out", numbers[-1] - numbers[0] + 1 - len(numbers))
@@ -78,4 +78,4 @@ def full(filler: Path, run: Run) -> bool:
     with filler.open("ab", buffering=0) as file, suppress(OSError):
         for _ in range(disk.f_bfree + 1):
             file.write(bytes(disk.f_frsize))
-    return run.number("vidsr_target_ok", "disk") == 0
+    return run.number("vidsr_target_ok", "disk/x") == 0
