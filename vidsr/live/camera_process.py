@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import traceback
 from contextlib import ExitStack
 from functools import partial
@@ -48,12 +49,13 @@ def main() -> int:
 
 
 class _Process:
-    """The camera's process: two threads work while the first one tells how it is, and waits for the end."""
+    """The camera's process: other threads work and tell how it is while the first one waits for the end."""
 
     def __init__(self, order: Order) -> None:
         self._order, self._status = order, Status()
         self._stop = threading.Event()
         self._fault: Exception | None = None
+        self._recorder: Recorder | None = None
 
     def stopped(self, number: int, frame: FrameType | None) -> None:
         """A signal came."""
@@ -67,11 +69,11 @@ class _Process:
     def run(self) -> None:
         """Follow the camera. Raises VidsrError for what ended it, if it was not asked to."""
         order = self._order
+        threading.Thread(target=self._beat, name="beat", daemon=True).start()
         rungs = Rungs(order.stream)
         with ExitStack() as stack:
             fallback = partial(enlarge_plain, scale=rungs.scale)
-            self._tell()
-            recorder = stack.enter_context(
+            self._recorder = recorder = stack.enter_context(
                 Recorder(
                     order.targets,
                     record=order.record,
@@ -98,11 +100,8 @@ class _Process:
         )
         thread = threading.Thread(target=self._work, args=(equipment,), name="following", daemon=True)
         thread.start()
-        while not self._stop.wait(_BEAT_S):
-            self._look_at(recorder)
-            self._tell()
+        self._stop.wait()
         self._status.state = State.STOPPING
-        self._tell()
         thread.join(_END_S)
 
     def _work(self, equipment: Equipment) -> None:
@@ -113,16 +112,19 @@ class _Process:
         finally:
             self._stop.set()
 
-    def _look_at(self, recorder: Recorder) -> None:
-        status = self._status
-        status.bytes_written, status.segments = recorder.bytes_written, recorder.segments
-        status.targets, status.disk_free = recorder.states, recorder.disk_free
-
-    def _tell(self) -> None:
-        try:
-            print(self._status.line(), flush=True)
-        except BrokenPipeError:
-            self._stop.set()
+    def _beat(self) -> None:
+        """Tell how it is, from the first moment on: Ray may take long to start, and a silent process is killed."""
+        while True:
+            status, recorder = self._status, self._recorder
+            if recorder:
+                status.bytes_written, status.segments = recorder.bytes_written, recorder.segments
+                status.targets, status.disk_free = recorder.states, recorder.disk_free
+            try:
+                print(status.line(), flush=True)
+            except BrokenPipeError:
+                self._stop.set()
+                return
+            time.sleep(_BEAT_S)
 
 
 if __name__ == "__main__":

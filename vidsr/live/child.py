@@ -21,7 +21,7 @@ class Limits:
 
     first_s: float = 30.0
     """Until its first status: several start at once, and load much."""
-    heartbeat_s: float = 10.0
+    heartbeat_s: float = 6.0
     """From one status to the next."""
     stall_s: float = 10.0
     """Without a picture written where some are expected; thrice the timeout of the source, where that is more."""

@@ -6,7 +6,7 @@ import secrets
 import shutil
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -36,26 +36,31 @@ _QUIET = {
 
 
 @contextmanager
-def cluster(address: str | None) -> Iterator[None]:
+def cluster(address: str | None) -> Iterator[Callable[[], bool]]:
     """A connection to the cluster at `address`, or, for None, to a Ray of our own that ends with it.
 
-    A process that is connected already keeps its connection. Raises WorkerError when there is none to be had.
+    What it gives says whether that Ray is still whole; of one that is not our own nobody knows. A process that is
+    connected already keeps its connection. Raises WorkerError when there is none to be had.
     """
     if ray.is_initialized():
-        yield
+        yield _unknown
     elif address is None:
-        with _private() as ours, _connected(ours):
-            yield
+        with _private() as ours, _connected(ours.address):
+            yield ours.remaining_processes_alive
     elif "RAY_AUTH_MODE" not in os.environ:
         raise WorkerError(f"{address}: set RAY_AUTH_MODE=token (or disabled, where the network is private) to join it")
     else:
         with _environment(_QUIET), _connected(address):
-            yield
+            yield _unknown
+
+
+def _unknown() -> bool:
+    return True
 
 
 @contextmanager
-def _private() -> Iterator[str]:
-    """The address of a Ray whose ports, which listen on every interface, answer to nobody without our token."""
+def _private() -> Iterator[Node]:
+    """A Ray whose ports, which listen on every interface, answer to nobody without our token."""
     with private_folder() as home, _environment(_told(home)):
         # Ray reads its variables once, at import; a process may open one pool after another.
         Config.initialize("")
@@ -64,7 +69,7 @@ def _private() -> Iterator[str]:
             raise WorkerError("Ray does not ask for a token, and would answer to anyone on the network")
         node = _start(home / "ray")  # Ray opens this folder to all; the one above it stays ours
         try:
-            yield node.address
+            yield node
         finally:
             _end(node)
 

@@ -10,7 +10,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 import numpy as np
 import ray
@@ -27,11 +27,13 @@ from vidsr.pool.worker import Place, Worker
 from vidsr.settings import PoolSettings
 
 log = logging.getLogger(__name__)
+Answer = TypeVar("Answer")
 
 DEPTH = 2  # planes at a worker: one in work, one that waits, so that it never does
 DEATHS_PER_FRAME = 2  # the frame that was in work at each of them is the suspect, and is taken out
 DEATHS_PER_MINUTE = 10  # more is no bad frame but a broken machine
 START_S = 120.0
+LOOK_S = 0.5
 
 _LOST = (
     ray.exceptions.RayActorError,
@@ -101,7 +103,7 @@ class RayPool:
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            stack.enter_context(cluster(self._settings.ray_address))
+            self._whole = stack.enter_context(cluster(self._settings.ray_address))
             stack.callback(self._stop)
             self._seats = self._seated()
             self._stack = stack.pop_all()
@@ -193,8 +195,8 @@ class RayPool:
         try:
             self._end(seat)
             seat.actor = self._actor()
-            (seat.place,) = ray.get([seat.actor.place.remote()], timeout=START_S)
-            ray.get(seat.actor.start.remote(self._weights, seat.share), timeout=START_S)
+            seat.place = self._answer(seat.actor.place.remote(), culprit)
+            self._answer(seat.actor.start.remote(self._weights, seat.share), culprit)
             seat.weights = self._weights
         except _LOST:
             self._replace(culprit, "died before it began")
@@ -205,6 +207,14 @@ class RayPool:
             seat.on_trial = True
             if culprit.deaths < DEATHS_PER_FRAME:
                 _send(culprit)
+
+    def _answer(self, call: "ray.ObjectRef[Answer]", culprit: _Job) -> Answer:
+        """What a new actor says. Raises WorkerError at once where Ray itself was lost: nobody would ever answer."""
+        until = time.monotonic() + START_S
+        while not ray.wait([call], timeout=LOOK_S)[0] and time.monotonic() < until:
+            if not self._whole():
+                raise WorkerError(f"Ray itself ended at frame {culprit.index}", culprit.index)
+        return ray.get(call, timeout=LOOK_S)
 
     def _acquit(self, seat: _Seat) -> None:
         """End the trial, and send again, in their order, the planes that waited for it."""
