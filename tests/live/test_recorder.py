@@ -61,7 +61,7 @@ def test_another_size_begins_a_new_segment_and_another_file_at_that_size(clip: P
         play(made, clip, start=5 * SECOND, size=(96, 80))
     assert {film(path).size for path in segments(tmp_path / "cam")} == {(64, 48), (96, 80)}
     assert film(tmp_path / "one.mp4").size == (64, 48)
-    assert film(tmp_path / "one-2.mp4").size == (96, 80)
+    assert film(tmp_path / "one_2.mp4").size == (96, 80)
 
 
 def test_a_connection_anew_begins_a_segment_and_goes_on_in_one_file(clip: Path, tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def test_after_a_restart_what_follows_goes_beside_a_file_that_is_there(tmp_path:
     for restarted in (False, True):
         with recorder(tmp_path / "one.mp4", restarted=restarted) as made:
             play(made, clip)
-    assert [len(film(tmp_path / name).pts) for name in ("one.mp4", "one-2.mp4")] == [15, 15]
+    assert [len(film(tmp_path / name).pts) for name in ("one.mp4", "one_2.mp4")] == [15, 15]
 
 
 def test_schemes_codecs_and_containers_that_cannot_be_are_named_without_secrets(tmp_path: Path) -> None:

@@ -103,5 +103,5 @@ def test_a_name_that_is_taken_is_given_to_nobody_else(crashed: Path, tmp_path: P
     part.with_suffix("").write_text("there already")
     assert salvage(part)
     assert part.with_suffix("").read_text() == "there already"
-    second = part.with_suffix("").with_stem(part.with_suffix("").stem + "-2")
+    second = part.with_suffix("").with_stem(part.with_suffix("").stem + "_2")
     assert len(film(second).pts) > 0

@@ -13,7 +13,7 @@ from vidsr.settings import RecordSettings
 
 DAY, TIME = "%Y-%m-%d", "%H-%M-%S"
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
-_SEGMENT = re.compile(r"(\d{2}-\d{2}-\d{2}(?:-\d+)?)(?:\.original(?:-\d+)?)?\.(?:mp4|mkv)")
+_SEGMENT = re.compile(r"(\d{2}-\d{2}-\d{2}(?:_\d+)?)(?:\.original(?:_\d+)?)?\.(?:mp4|mkv)")
 _PART = re.compile(_SEGMENT.pattern + r"\.part")
 _DAY_S, _GB = 86_400, 1_000_000_000
 
