@@ -147,5 +147,4 @@ def film(path: Path) -> Film:
 
 def segments(folder: Path) -> list[Path]:
     """The enlarged segments, in the order of their time."""
-    found = [path for path in folder.rglob("*.mp4") if ".original." not in path.name]
-    return sorted(found, key=lambda path: (path.parent, [int(part) for part in path.stem.split("-")]))
+    return sorted(path for path in folder.rglob("*.mp4") if ".original." not in path.name)
