@@ -194,8 +194,8 @@ class RayPool:
             self._end(seat)
             seat.actor = self._actor()
             (seat.place,) = ray.get([seat.actor.place.remote()], timeout=START_S)
-            ray.get(seat.actor.start.remote(self._weights, seat.share), timeout=START_S)
             seat.weights = self._weights
+            ray.get(self._start(seat), timeout=START_S)
         except _LOST:
             self._replace(culprit, "died before it began")
         except ray.exceptions.RayError as error:
@@ -229,7 +229,7 @@ class RayPool:
                 _Seat(share=next(plans[place.node]), actor=actor, place=place, weights=self._weights)
                 for actor, place in zip(actors, places, strict=True)
             ]
-            ray.get([seat.actor.start.remote(seat.weights, seat.share) for seat in seats], timeout=START_S)
+            ray.get([self._start(seat) for seat in seats], timeout=START_S)
         except ray.exceptions.RayTaskError as error:
             raise WorkerError(f"a worker does not start: {error.cause}") from error
         except ray.exceptions.RayError as error:
@@ -248,6 +248,9 @@ class RayPool:
         cpus = (self._settings.threads or 1) if self._settings.ray_address else 0
         options = {"num_cpus": cpus, "scheduling_strategy": "SPREAD", "max_restarts": 0, "max_task_retries": 0}
         return ray.remote(Worker).options(**options, enable_task_events=False).remote()  # type: ignore[return-value]
+
+    def _start(self, seat: _Seat) -> "ray.ObjectRef[None]":
+        return seat.actor.start.remote(seat.weights, seat.share, self._settings.precision)
 
     def _end(self, seat: _Seat) -> None:
         """No process is left: Ray does not end one that is stopped, a SIGKILL does."""
