@@ -153,6 +153,8 @@ def test_a_worker_computes_in_what_was_asked_for(calibrated_weights: Weights, ra
         with open_pool(calibrated_weights, PoolSettings(workers=workers, precision="int8")) as pool:
             (result,) = pool.map([PLANE], 8)
             assert np.array_equal(result, expected)
+            with pytest.raises(ModelError, match="no ranges"):
+                pool.swap(tiny_weights())
 
 
 def test_auto_takes_integers_where_they_lose_little() -> None:

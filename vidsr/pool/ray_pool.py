@@ -18,6 +18,7 @@ from ray.actor import ActorHandle
 
 from vidsr.cores import Share, describe_machine, plan_cores
 from vidsr.engine import Plane
+from vidsr.engine.precision import settled
 from vidsr.errors import WorkerError
 from vidsr.flow import windowed
 from vidsr.model.weights import Weights
@@ -137,6 +138,7 @@ class RayPool:
     def swap(self, weights: Weights) -> None:
         """As `Pool.swap`: each worker gets the network together with the first plane that was taken under it."""
         require_scale(weights, self._weights.architecture.scale)
+        settled(self._settings.precision, weights)
         self._weights = weights
 
     def strays(self) -> list[int]:
