@@ -28,7 +28,8 @@ LIMITS = {"processes": 0.5, "memory_mb": 10.0, "threads": 2.0, "fds": 2.0, "shm_
 """The growth that is let pass in an hour, and in a shorter run as a whole."""
 WARM_UP = 0.2
 """The part of the run whose notes do not count: buffers fill, networks are compiled."""
-_BACK_S = 40.0
+_BACK_S = 100.0
+"""The longest pause between two attempts, and what a busy machine adds."""
 
 
 def options() -> argparse.Namespace:

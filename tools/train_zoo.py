@@ -52,11 +52,14 @@ def reference() -> dict[str, Recipe]:
     x2 = [
         replace(_X2, steps=22_000, rate=7e-4, **first),
         replace(_X2, start=BEFORE, steps=24_000, rate=6e-4),
+        replace(_X2, start=BEFORE, steps=36_000, rate=7e-4, seed=7),
     ]
     x3 = [
         replace(_X3, start="fsrcnn-x2", steps=12_000, rate=5e-4, **first),
         replace(_X3, start=BEFORE, steps=12_000, rate=5e-4),
         replace(_X3, start=BEFORE, steps=5_500, rate=4e-4),
+        replace(_X3, start=BEFORE, steps=9_000, rate=4e-4, seed=5),
+        replace(_X3, start=BEFORE, steps=16_000, rate=6e-4, seed=7),
     ]
     x4 = [replace(_X4, start="fsrcnn-x2", steps=12_000, rate=5e-4, **first)]
     return {"fsrcnn-x2": (NetworkSettings(), x2), "fsrcnn-x3": (None, x3), "fsrcnn-x4": (None, x4)}
@@ -68,8 +71,14 @@ def narrow() -> dict[str, Recipe]:
     x2 = [
         replace(_X2, steps=50_000, rate=8e-4),
         replace(_X2, start=BEFORE, mapping_layers=9, steps=24_000, rate=6e-4),
+        replace(_X2, start=BEFORE, steps=40_000, rate=8e-4, seed=7),
     ]
-    x3 = [replace(_X3, start=name, steps=14_000, rate=6e-4), replace(_X3, start=BEFORE, steps=7_000, rate=4e-4)]
+    x3 = [
+        replace(_X3, start=name, steps=14_000, rate=6e-4),
+        replace(_X3, start=BEFORE, steps=7_000, rate=4e-4),
+        replace(_X3, start=BEFORE, steps=9_000, rate=4e-4, seed=5),
+        replace(_X3, start=BEFORE, steps=14_000, rate=6e-4, seed=7),
+    ]
     x4 = [replace(_X4, start=name, steps=14_000, rate=6e-4)]
     network = NetworkSettings(d=16, s=16, m=8, kernel=6)
     return {name: (network, x2), "fsrcnn-narrow-x3": (None, x3), "fsrcnn-narrow-x4": (None, x4)}
@@ -81,6 +90,7 @@ def small() -> dict[str, Recipe]:
     x3 = [
         replace(_X3, start=name, steps=9_000, rate=6e-4),
         replace(_X3, start=BEFORE, steps=18_000, rate=1e-3),
+        replace(_X3, start=BEFORE, steps=24_000, rate=1e-3, seed=7),
     ]
     return {
         name: (NetworkSettings(d=32, s=5, m=1), [replace(_X2, steps=36_000, rate=1e-3)]),

@@ -70,12 +70,16 @@ def _end_tenants(folder: Path) -> None:
 
 def _writes_in(pid: int, folder: Path) -> bool:
     """Whether a process has a file open there for writing, as a log is: over its environment Ray writes titles."""
+    if pid == os.getpid():  # which holds the lock
+        return False
+    files = Path(f"/proc/{pid}/fd")
     with suppress(OSError):  # it is another user's, or has ended
-        for entry in os.scandir(f"/proc/{pid}/fd"):
-            if entry.stat(follow_symlinks=False).st_mode & stat.S_IWUSR and _is_in(os.readlink(entry.path), folder):
-                return pid != os.getpid()  # which holds the lock
+        return any(_writes(file, folder) for file in files.iterdir())
     return False
 
 
-def _is_in(path: str, folder: Path) -> bool:
-    return path.startswith(f"{folder}/")
+def _writes(file: Path, folder: Path) -> bool:
+    """Whether an open file, as /proc links to it, is in the folder and open for writing."""
+    with suppress(OSError):  # it was closed
+        return bool(file.lstat().st_mode & stat.S_IWUSR) and os.readlink(file).startswith(f"{folder}/")
+    return False

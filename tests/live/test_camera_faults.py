@@ -127,6 +127,7 @@ def test_a_link_that_is_far_too_slow_is_said(tmp_path: Path) -> None:
 
 
 @pytest.mark.fault
+@pytest.mark.slow
 def test_video_that_never_becomes_a_picture_is_a_loss_in_the_end(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "clip.ts", options={"bf": "0"})
     with served(transport_stream(clip)) as place, Camera(Address(f"http://{place}/x"), SETTINGS) as source:

@@ -71,6 +71,15 @@ def test_a_password_with_a_raw_slash_is_refused_with_the_way_to_write_it(vidsr: 
     assert "cana" not in ended.err
 
 
+@pytest.mark.parametrize("url", [CAMERA, "rtsp://cam/user=admin_password=canary77", "rtsp://u:canary77/x@cam"])
+@pytest.mark.parametrize("option", ["--max-delay", "--crf", "--http"])
+def test_an_address_in_the_wrong_place_is_refused_without_its_secret(vidsr: Command, option: str, url: str) -> None:
+    ended = vidsr("stream", option, url, "clip.mp4", "out")
+    assert (ended.code, ended.out) == (USAGE, "")
+    assert option in ended.err
+    assert "canary77" not in ended.err
+
+
 @pytest.mark.parametrize("way", ["argument", "environment", "file", "config"])
 def test_no_secret_is_in_any_command_line_environment_or_log(tmp_path: Path, way: str) -> None:
     (tmp_path / "url").write_text(CAMERA)

@@ -43,16 +43,23 @@ def test_a_camera_that_becomes_another_begins_a_segment(
     in_order(films)
 
 
-FPS, WRAP, TICKS = 10, 1 << 33, 90_000
+FPS, WRAP, TICKS = 20, 1 << 33, 90_000
 _LATER = 30
-"""The picture at which time goes wrong: after three seconds."""
+"""The picture at which time goes wrong."""
+
+
+def _leap(index: int, last: int) -> int:
+    """From the picture after `last` on 26.5 h: two seconds less than brings the clock of 33 bits round."""
+    return WRAP - 2 * TICKS if index > last else 0
+
+
 TIMES: dict[str, tuple[Times, str]] = {
     "missing": (lambda index, ticks: None if index % 5 == 3 else ticks, "missing"),
     "repeated": (lambda index, ticks: ticks - TICKS // FPS if index % 7 == 6 else ticks, "repeated"),
     "backward": (lambda index, ticks: ticks - 2 * TICKS if index % 25 == 24 else ticks, "backward"),
     "an hour later": (lambda index, ticks: ticks + 3600 * TICKS * (index >= _LATER), "jump"),
     "an hour earlier": (lambda index, ticks: ticks + 3600 * TICKS * (index < _LATER), "jump"),
-    "two wraps": (lambda index, ticks: WRAP - 2 * TICKS + ticks + (WRAP - 4 * TICKS) * (index >= 2 * _LATER), "wrap"),
+    "two wraps": (lambda index, ticks: ticks + _leap(index, 20) + _leap(index, 60), "wrap"),
 }
 
 
@@ -65,7 +72,7 @@ def test_time_goes_forward_whatever_the_camera_says(quick: list[str], place: Pat
         run.flows(more=90)
         repaired = run.number("vidsr_timestamps_repaired_total", f'fault="{fault}"')
         figure(f"{fault} repaired", int(repaired))
-        assert repaired > 0
+        assert repaired >= (2 if case == "two wraps" else 1)
         assert run.number("vidsr_reconnects_total") == 0
         assert run.end() == 0
     numbers = in_order(all_whole(place))
@@ -73,6 +80,7 @@ def test_time_goes_forward_whatever_the_camera_says(quick: list[str], place: Pat
     assert numbers == list(range(numbers[0], numbers[-1] + 1))
 
 
+@pytest.mark.slow
 def test_right_times_are_left_alone(quick: list[str], place: Path) -> None:
     with http(lambda: mpeg_ts(Kind(fps=FPS), right)) as url, flowing(url, place, quick) as run:
         run.flows(more=20)

@@ -1,7 +1,6 @@
 """Two cameras in one file: whatever becomes of one, the other's frame rate is what it was."""
 
 import signal
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -52,9 +51,9 @@ def test_the_other_camera_does_not_notice(tiny_model: str, tmp_path: Path, figur
         with stream(options=["--config", str(config)], folder=tmp_path) as run:
             run.flows(camera='camera="good"')
             run.flows(camera='camera="bad"')
-            before = rate(run)
+            before = run.rate(WATCHED_S, 'camera="good"')
             FAULTS[fault](run, bad)
-            during = rate(run)
+            during = run.rate(WATCHED_S, 'camera="good"')
             figure("pictures a second before", before)
             figure("and during", during)
             assert during > 0.95 * before
@@ -62,10 +61,3 @@ def test_the_other_camera_does_not_notice(tiny_model: str, tmp_path: Path, figur
     numbers = in_order(all_whole(tmp_path / "good"), camera=GOOD)
     in_order(all_whole(tmp_path / "bad"), camera=BAD)
     assert numbers == list(range(numbers[0], numbers[-1] + 1))
-
-
-def rate(run: Run) -> float:
-    """Pictures a second of the good camera."""
-    before, began = run.written('camera="good"'), time.monotonic()
-    time.sleep(WATCHED_S)
-    return (run.written('camera="good"') - before) / (time.monotonic() - began)

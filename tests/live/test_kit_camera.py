@@ -84,6 +84,6 @@ def test_a_camera_of_every_kind_shows_its_numbers(options: tuple[str, ...]) -> N
 
 def watch(url: str, pictures: int) -> list[Mark | None]:
     """The marks of so many pictures, as plain PyAV reads them."""
-    with av.open(url, timeout=10, options={"rtsp_transport": "tcp"}) as source:
+    with av.open(url, timeout=10, options={"rtsp_transport": "tcp", "analyzeduration": "300000"}) as source:
         frames = zip(source.decode(video=0), range(pictures), strict=False)
         return [read_mark(frame.reformat(format="gray").to_ndarray()) for frame, _ in frames]

@@ -1,5 +1,6 @@
 """What a recorder is given comes out of its files: every picture, every packet of sound, in step."""
 
+import time
 from fractions import Fraction
 from pathlib import Path
 
@@ -72,6 +73,19 @@ def test_a_connection_anew_begins_a_segment_and_goes_on_in_one_file(clip: Path, 
     assert len(whole.pts) == 120
     assert whole.pts[60] == pytest.approx(9)
     assert 60 in whole.keys
+
+
+def test_while_a_source_is_lost_its_segment_has_its_name_and_one_file_stays_open(clip: Path, tmp_path: Path) -> None:
+    with recorder(tmp_path / "cam", tmp_path / "one.mp4", segment_s=60) as made:
+        play(made, clip)
+        made.pause()
+        until = time.monotonic() + 5
+        while not made.segments and time.monotonic() < until:
+            time.sleep(0.01)
+        assert len(segments(tmp_path / "cam")) == 1
+        play(made, clip, start=9 * SECOND)
+    assert [len(film(path).pts) for path in segments(tmp_path / "cam")] == [60, 60]
+    assert len(film(tmp_path / "one.mp4").pts) == 120
 
 
 def test_aspect_and_colours_reach_every_container(tmp_path: Path) -> None:

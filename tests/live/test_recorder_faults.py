@@ -71,6 +71,7 @@ with recorder({str(tmp_path / "cam")!r}, segment_s=60) as made:
 
 
 @pytest.mark.fault
+@pytest.mark.slow
 def test_a_folder_that_comes_back_is_recorded_to_again(clip: Path, tmp_path: Path) -> None:
     notes, gone = list[str](), tmp_path / "gone"
 
@@ -92,6 +93,7 @@ def test_a_folder_that_comes_back_is_recorded_to_again(clip: Path, tmp_path: Pat
 
 
 @pytest.mark.fault
+@pytest.mark.slow
 def test_a_full_disk_ends_the_segment_and_is_recorded_to_again_when_there_is_room(clip: Path, tmp_path: Path) -> None:
     notes = list[str]()
     with small_disk(tmp_path / "disk", 2 * _MIB) as disk:
@@ -115,6 +117,7 @@ def test_a_full_disk_ends_the_segment_and_is_recorded_to_again_when_there_is_roo
 
 
 @pytest.mark.fault
+@pytest.mark.slow
 def test_the_oldest_segments_make_room_before_a_disk_is_full(clip: Path, tmp_path: Path) -> None:
     notes = list[str]()
     with small_disk(tmp_path / "disk", _MIB // 2) as disk:
@@ -124,22 +127,6 @@ def test_the_oldest_segments_make_room_before_a_disk_is_full(clip: Path, tmp_pat
         assert notes == []
         assert 1 < len(segments(disk)) < made.segments
         assert {len(film(path).pts) for path in segments(disk)} <= {RATE, RATE - 1, RATE + 1}
-
-
-def silent_server() -> socket.socket:
-    """A server that takes every connection and says nothing; closed by the caller."""
-    server = socket.create_server(("127.0.0.1", 0))
-    threading.Thread(target=_accept, args=(server,), daemon=True).start()
-    return server
-
-
-def _accept(server: socket.socket) -> None:
-    held = []
-    while True:
-        try:
-            held.append(server.accept())
-        except OSError:
-            return
 
 
 @contextmanager
@@ -163,10 +150,14 @@ def ticking() -> Iterator[list[float]]:
 
 
 @pytest.mark.fault
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["rtmp", "rtsp"])
 def test_a_silent_server_holds_nothing_up(scheme: str, clip: Path, tmp_path: Path) -> None:
     notes = list[str]()
-    with silent_server() as server, ticking() as gaps:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        ticking() as gaps,
+    ):  # connections are taken, and nobody answers
         address = f"{scheme}://user:geheim@127.0.0.1:{server.getsockname()[1]}/live/geheim"
         with recorder(address, tmp_path / "cam", notes=notes) as made:
             taken = play(made, clip, live=True)
@@ -220,6 +211,7 @@ def port() -> int:
 
 
 @pytest.mark.fault
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["rtmp", "rtsp"])
 def test_a_server_that_dies_and_comes_back_is_sent_to_again(scheme: str, clip: Path, port: int) -> None:
     notes, url, heard = list[str](), f"{scheme}://127.0.0.1:{port}/live", list[str]()

@@ -8,6 +8,7 @@ import signal
 import sys
 
 import vidsr
+from vidsr.addresses import Address
 from vidsr.cli import (
     compare,
     corpus,
@@ -25,6 +26,7 @@ from vidsr.cli import (
 from vidsr.cli.options import Parser
 from vidsr.errors import VidsrError
 from vidsr.exits import STOPPED, USAGE, UsageError, exit_code, say
+from vidsr.secrecy import Secrets
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -34,8 +36,8 @@ def main(arguments: list[str] | None = None) -> int:
         build_parser().parse_args(arguments, args)
         _set_up_output(args)
         return int(args.run(args))
-    except UsageError as error:
-        say(error)
+    except UsageError as error:  # whose words may be argparse's, which quote what they do not understand
+        say(Secrets(map(Address, arguments or sys.argv[1:])).clean(str(error)))
         return USAGE
     except VidsrError as error:
         say(error, because=error.__cause__ if args.verbose else None)

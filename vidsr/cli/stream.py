@@ -100,10 +100,10 @@ def add(commands: Commands) -> None:
 def run(args: argparse.Namespace) -> NoReturn:
     """Check what can be checked, and become the supervisor."""
     level = logging.getLevelName(logging.getLogger().getEffectiveLevel())
+    http = _http(args.http) if args.http else None
     with _usage():
         orders = _orders_of_file(args) if args.config else (_order(args),)
         check_orders(orders)
-        http = _http(args.http) if args.http else None
     become_supervisor(Plan(cameras=tuple(replace(order, level=level) for order in orders), http=http, level=level))
 
 

@@ -51,7 +51,7 @@ def html_of(views: list[View], now: float) -> str:
 def _section(view: View, now: float) -> str:
     flows = view.flows(now)
     total = view.total
-    why = "" if flows else f'<p class="why">{escape(_trouble(view))}</p>'
+    why = "" if flows else f'<p class="why">{escape(total.reason or "no enlarged pictures come out")}</p>'
     return f"""<section class="{"good" if flows else "bad"}">
 <h2>{escape(view.name)} <span class="state">{escape(total.state)}</span></h2>
 <p>{escape(" · ".join(filter(None, (view.source, total.source))))}</p>
@@ -77,7 +77,7 @@ def _facts(view: View, now: float) -> Iterator[tuple[str, str]]:
     total = view.total
     yield "enlarged by", total.rung or "nothing"
     yield "frames a second, in → out", " → ".join(f"{rate:.1f}" for rate in _rates(view, now))
-    yield "delay, half / 99 % of the last minute", _delay(view)
+    yield "delay, half / 99 %", _delay(view)
     yield "frames written", f"{total.written:,}"
     yield "by network", _listed(total.enlarged) or "none"
     yield "dropped", _listed(total.dropped) or "none"

@@ -1,5 +1,6 @@
 """The processes of a run: what they hold, and what is left when they should be gone."""
 
+import fcntl
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,13 +75,29 @@ def entries() -> set[Path]:
 
 
 def leftovers(value: str, before: set[Path]) -> list[str]:
-    """What a run that has ended left behind: its processes, and what was not there `before` and nobody else uses."""
+    """What a run that has ended left behind: its processes, and what was not there `before` and nobody else uses.
+
+    Other runs may begin and end meanwhile; their folders are locked as long as they live, and then gone.
+    """
     left = [f"process {process.pid} {' '.join(process.cmdline())[:80]}" for process in of_run(value)]
     return left + [str(path) for path in sorted(entries() - before) if not _in_use(path)]
 
 
+def _locked(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
 def _in_use(path: Path) -> bool:
-    """Whether a living process names it, or has a file in it open."""
+    """Whether a living process names it, has a file in it open, or holds its lock."""
+    if _locked(path / "owner"):
+        return True
     for process in psutil.process_iter():
         try:
             named = str(path) in " ".join(process.cmdline())

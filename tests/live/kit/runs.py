@@ -95,6 +95,24 @@ class Run:
 
         return self.until(said, within_s=within_s, what=f"it says {words}")
 
+    def pause_s(self) -> float:
+        """How long it said last that it waits before it connects again; 0 when it never did."""
+        return float([0, *re.findall(r"the next attempt is in (\d+) s", self.log)][-1])
+
+    def rate(self, seconds: float, camera: str = "") -> float:
+        """Pictures a second that come out, watched for so long: from one second's count to another's."""
+        began, first = self._next_count(camera)
+        time.sleep(seconds)
+        ended, last = self._next_count(camera)
+        return (last - first) / (ended - began)
+
+    def _next_count(self, camera: str) -> tuple[float, float]:
+        """When the count of pictures changes, which is once a second, and to what; after 3 s as it is."""
+        before, until = self.written(camera), time.monotonic() + 3
+        while (written := self.written(camera)) == before and time.monotonic() < until:
+            time.sleep(0.01)
+        return time.monotonic(), written
+
     def camera_process(self) -> psutil.Process:
         """The process of the only camera."""
         (process,) = running(self.mark, _CAMERA)

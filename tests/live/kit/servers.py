@@ -53,7 +53,7 @@ Body = Callable[[], Iterator[bytes]]
 
 
 class _Server(ThreadingHTTPServer):
-    daemon_threads = True
+    daemon_threads = False  # closing waits for them, and every connection is closed
     ended = False
 
 
@@ -62,6 +62,8 @@ def http(body: Body, *, kind: str = "video/mp2t", status: int = 200) -> Iterator
     """The URL at which every GET is answered by a new `body`, piece by piece, until either side has had enough."""
 
     class Answer(BaseHTTPRequestHandler):
+        timeout = 5
+
         def do_GET(self) -> None:
             self.send_response(status)
             self.send_header("Content-Type", kind)

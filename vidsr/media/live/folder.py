@@ -32,11 +32,12 @@ class Folder:
         self._swept_s = monotonic()
         try:
             path.mkdir(parents=True, exist_ok=True)
-            _require_writable(path)
+            require_writable(path)
             self._lock = _locked(path)
             self.free = free_bytes(path)
             for part in left_parts(path):
-                salvage(part)
+                with suppress(OSError):  # one that cannot be read stays where it is
+                    salvage(part)
         except OSError as error:
             raise TargetError(f"{path}: {error.strerror}") from error
 
@@ -69,7 +70,8 @@ class Folder:
         os.close(self._lock)
 
 
-def _require_writable(path: Path) -> None:
+def require_writable(path: Path) -> None:
+    """Raises OSError for a folder in which no file can be made, and not only because the disk is full."""
     try:
         with TemporaryFile(dir=path):
             pass

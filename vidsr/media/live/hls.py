@@ -8,6 +8,7 @@ from time import time
 from vidsr.errors import TargetError
 from vidsr.media.containers import Container
 from vidsr.media.live.feed import Feed, Unit
+from vidsr.media.live.folder import require_writable
 from vidsr.media.live.outlet import Outlet
 from vidsr.media.live.target import Target
 
@@ -38,15 +39,16 @@ class Hls(Target):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.unlink(missing_ok=True)
             self._sweep()
-            path.touch()  # refused here, if it is
-            path.unlink()
+            require_writable(path.parent)
         except OSError as error:
             raise TargetError(f"{path}: {error.strerror}") from error
 
     def begin(self, feed: Feed) -> None:
         """Begin a playlist for the feed."""
-        self.close()
-        super().begin(feed)
+        try:
+            self.close()
+        finally:
+            super().begin(feed)
 
     def wants_key(self, pts: int, *, source_key: bool) -> bool:
         """Whether a playlist begins with the picture."""

@@ -19,7 +19,9 @@ _FIFO = {
     "recovery_wait_time": "1",
     "restart_with_keyframe": "1",
     "queue_size": "60",
+    "max_interleave_delta": "1000000",
 }
+_LATEST = 81_000  # sound that is later than the pictures is put in order for a second; FLV hangs up at what is not
 _RTMP = Container(format="flv", codecs=frozenset(["h264", "hevc", "av1", "vp9", "aac", "mp3"]))
 _RTSP = Container(
     format="rtp",
@@ -37,6 +39,7 @@ class Push(Target):
         self._address = address
         self._outlet: Outlet | None = None
         self._log: FifoLog | None = None
+        self._last = 0
 
     @property
     def trouble(self) -> str:
@@ -45,9 +48,10 @@ class Push(Target):
 
     def begin(self, feed: Feed) -> None:
         """Go on with the feed where the server can, or greet it anew."""
-        if self._feed and not self._feed.goes_on_as(feed):
-            self.close()
+        goes_on = self._feed is not None and self._feed.goes_on_as(feed)
         super().begin(feed)
+        if not goes_on:
+            self.close()
 
     def wants_key(self, pts: int, *, source_key: bool) -> bool:
         """Whether the stream begins with the picture."""
@@ -57,11 +61,16 @@ class Push(Target):
         """The bytes handed to the sending thread."""
         if self._outlet is None and unit.key:
             self._open(unit.pts)
-        return self._written(self._outlet.video, unit) if self._outlet else 0
+        if self._outlet is None:
+            return 0
+        self._last = unit.pts
+        return self._written(self._outlet.video, unit)
 
     def sound(self, unit: Unit) -> int:
         """The bytes handed to the sending thread."""
-        return self._written(self._outlet.sound, unit) if self._outlet else 0
+        if self._outlet is None or unit.pts < self._last - _LATEST:
+            return 0
+        return self._written(self._outlet.sound, unit)
 
     def fail(self) -> None:
         """Hang up."""

@@ -119,7 +119,6 @@ class Recorder:
 
     def pause(self) -> None:
         """The source is lost: folders end their segments, so that what there is stands under its name."""
-        self._drain()
         for lane in self._lanes:
             lane.pause()
 

@@ -41,12 +41,13 @@ class Recording:
     def finish(self) -> bool:
         """Whether there was a picture to keep; then the file is closed and validated, and has its name.
 
-        Raises TargetError and OSError.
+        Raises TargetError, FFmpegError and OSError, when it is rescued as well as can be.
         """
         try:
             self._outlet.close()
         except (av.FFmpegError, OSError):
-            return self.rescue()
+            self.rescue()
+            raise
         if not is_whole(self._landing.part):
             return self.rescue()
         self._landing.land()

@@ -45,7 +45,8 @@ def salvage(part: Path) -> bool:
 def unused(path: Path, *, own: Path | None = None) -> Path:
     """The path, with a number from 2 on where there is such a file, done or not; `own` part is in nobody's way."""
     names = chain([path], (path.with_stem(f"{path.stem}-{number}") for number in count(2)))
-    return next(name for name in names if not name.exists() and (part_of(name) == own or not part_of(name).exists()))
+    # The part first: another thread may give it its name in between.
+    return next(name for name in names if (part_of(name) == own or not part_of(name).exists()) and not name.exists())
 
 
 def part_of(path: Path) -> Path:

@@ -9,7 +9,7 @@ from vidsr.errors import TargetError
 from vidsr.media.containers import OTHER_VIDEO_SUFFIXES, VIDEO_SUFFIXES, container_for
 from vidsr.media.live.files import Files
 from vidsr.media.live.finisher import Finisher
-from vidsr.media.live.folder import Folder
+from vidsr.media.live.folder import Folder, require_writable
 from vidsr.media.live.hls import Hls
 from vidsr.media.live.push import Push
 from vidsr.media.live.salvage import part_of, salvage, unused
@@ -83,8 +83,7 @@ class Targets:
                 salvage(part)
             if path.exists() and not (crashed or self._restarted):
                 raise TargetError(f"{path}: exists already")
-            part.touch()
-            part.unlink()
+            require_writable(path.parent)
         except OSError as error:
             raise TargetError(f"{path}: {error.strerror}") from error
         return Files(
