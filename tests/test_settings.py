@@ -34,6 +34,7 @@ NAN, INF = float("nan"), float("inf")
         (EncodeSettings, {"crf": 64}),
         (PoolSettings, {"workers": -1}),
         (PoolSettings, {"threads": 0}),
+        (PoolSettings, {"precision": "int7"}),
         (PoolSettings, {"timeout_s": 0.0}),
         (PoolSettings, {"timeout_s": INF}),
         (DegradeSettings, {"scale": 5}),

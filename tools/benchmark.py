@@ -50,7 +50,7 @@ def bench_engine(args: argparse.Namespace) -> Figures:
     width, height = map(int, args.size.split("x"))
     plane = np.random.default_rng(0).integers(16, 236, (height, width), dtype=np.uint8)
     weights = load_model(args.model)
-    engine = Engine(weights, threads=args.threads)
+    engine = Engine(weights, threads=args.threads, precision="f32")
     plain, eager = _plain(weights, plane, args.threads)
     ours, converted, torch_s = medians(lambda: engine(plane), plain, eager)
     a, b = np.random.default_rng(1).random((2, 2048, 2048), dtype=np.float32)

@@ -15,7 +15,7 @@ from vidsr.quality.methods import methods
 
 def lines(sets: list[Collection]) -> list[list[str]]:
     """The cells of the table, a line for each method at each scale."""
-    engines = {name: Engine(name) for name in model_names() if not name.endswith("-video")}
+    engines = {name: Engine(name, precision="f32") for name in model_names() if not name.endswith("-video")}
     table = []
     for scale in sorted({engine.scale for engine in engines.values()}):
         ways = methods(engines, scale)

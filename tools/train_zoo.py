@@ -182,7 +182,7 @@ def train_name(name: str, recipe: Recipe, data: Path, work: Path) -> None:
 
 def publish(name: str, weights: Weights, data: Path) -> None:
     """Put weights into the zoo, with their scores by P1 in the header."""
-    engine = Engine(weights, threads=1)
+    engine = Engine(weights, threads=1, precision="f32")
     folders = [data / "val" / "kodak24", data / "test" / "set5", data / "test" / "set14"]
     sets = collect([folder for folder in folders if folder.is_dir()], engine.scale, logging.warning)
     ways = methods({name: engine}, engine.scale)

@@ -55,7 +55,7 @@ def upscale(
     """
     source, target = Path(source), Path(target)
     if picture_codec_for(target):
-        return _upscale_picture(source, target, settings)
+        return _upscale_picture(source, target, settings, pool)
     with _opened(source, target, settings) as reader:
         network = _network(settings, reader.info)
         weights = network.weights
@@ -197,7 +197,7 @@ class _Run:
             yield f"enlarged without the network, for they ended two workers each: frames {frames}"
 
 
-def _upscale_picture(source: Path, target: Path, settings: UpscaleSettings) -> Report:
+def _upscale_picture(source: Path, target: Path, settings: UpscaleSettings, pool: PoolSettings) -> Report:
     began = time.perf_counter()
     with Reader(source, upright=True, max_megapixels=settings.max_megapixels) as reader:
         if not reader.info.still:
@@ -207,7 +207,7 @@ def _upscale_picture(source: Path, target: Path, settings: UpscaleSettings) -> R
         require_room(size, reader.info.working_format)
         landing = Landing(target, source=source, overwrite=settings.overwrite)
         try:
-            ((frame, luma),) = enlarge([reader.first], ThisProcess(network.weights), reader.info.depth)
+            ((frame, luma),) = enlarge([reader.first], ThisProcess(network.weights, pool), reader.info.depth)
             merger = Merger()
             write_picture(landing, merger.fit(merger.merge(frame.picture, luma), size))
         finally:

@@ -25,7 +25,7 @@ from vidsr.quality.clips import ClipProtocol
 from vidsr.quality.evaluation import Collection, collect, evaluate_clip, evaluate_picture
 from vidsr.quality.measured import Measured, means
 from vidsr.quality.methods import methods
-from vidsr.settings import EncodeSettings
+from vidsr.settings import PRECISIONS, EncodeSettings, PoolSettings
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +61,9 @@ def add(commands: Commands) -> None:
         action="append",
         metavar="NAME",
         help="a name of the zoo or an .npz file, any number of times (default: all)",
+    )
+    group.add_argument(
+        "--precision", choices=PRECISIONS, default=PoolSettings.precision, help="as of upscale (default: auto)"
     )
     group.add_argument("--scale", type=int, choices=SCALES, help="2, 3 or 4 (default: that of the models, or 2)")
     group = parser.add_argument_group("clips")
@@ -114,7 +117,7 @@ def _engines(args: argparse.Namespace) -> Engines:
     names = args.model or [name for name in model_names() if load_model(name).architecture.scale == (args.scale or 2)]
     engines = {}
     for name in names:
-        engine = Engine(load_model(name, args.scale))
+        engine = Engine(load_model(name, args.scale), precision=args.precision)
         engines[model_label(name, engine.scale)] = engine
     if not engines:
         raise ModelError(f"no model of the zoo enlarges {args.scale} times")

@@ -51,6 +51,7 @@ _PICTURE = {
 _SPEED = {
     "workers": ("N", "processes; 0: none but this one, without Ray; without it, planned from the cores"),
     "threads": ("N", "threads of each worker"),
+    "precision": ("NAME", "f32, bf16 or int8; auto: the fastest that loses at most 0.05 dB"),
     "ray_address": ("HOST:PORT", "a running Ray cluster to join"),
     "timeout_s": ("S", "seconds a megapixel until a silent worker is replaced"),
 }

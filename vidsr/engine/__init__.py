@@ -8,6 +8,8 @@ import openvino as ov  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
 from vidsr.engine.graph import band_model, group_size
+from vidsr.engine.precision import TOPS, settled
+from vidsr.engine.quantised import balanced
 from vidsr.model.weights import Weights
 from vidsr.model.zoo import load_model
 
@@ -24,11 +26,18 @@ class Engine:
     `engine(plane)` enlarges a (H, W) uint8 or uint16 plane of any size to (scale*H, scale*W) of the same type,
     band by band, so that memory does not grow with the picture; the bands give exactly what the whole would.
     `model` is a name of the zoo, the path of a weight file, or weights. `threads` 0 means every core allowed.
-    Not safe for two threads at once. Raises ModelError when the model cannot be read.
+    `precision` is auto, f32, bf16 or int8 (see `engine.precision`); what it came to is the attribute of that name.
+    Not safe for two threads at once. Raises ModelError when the model cannot be read, or not be computed so.
     """
 
-    def __init__(self, model: str | Weights, *, threads: int = 0, band_pixels: int = BAND_PIXELS) -> None:
+    def __init__(
+        self, model: str | Weights, *, threads: int = 0, precision: str = "auto", band_pixels: int = BAND_PIXELS
+    ) -> None:
         self.weights = load_model(model) if isinstance(model, str) else model
+        self.precision = settled(precision, self.weights)
+        self._form, self._steps = self.weights, None
+        if self.precision in TOPS:
+            self._form, self._steps = balanced(self.weights, top=TOPS[self.precision])
         self.scale = self.weights.architecture.scale
         self.halo = self.weights.architecture.halo
         self._band_pixels = band_pixels
@@ -40,7 +49,7 @@ class Engine:
             "INFERENCE_NUM_THREADS": threads,
             "NUM_STREAMS": 1,
             "ENABLE_CPU_PINNING": False,
-            "INFERENCE_PRECISION_HINT": "f32",
+            "INFERENCE_PRECISION_HINT": "bf16" if self.precision == "bf16" else "f32",
         }
 
     def __call__(self, plane: Plane, depth: int | None = None) -> Plane:
@@ -74,7 +83,7 @@ class Engine:
     def _request(self, shape: tuple[int, int], dtype: np.dtype[np.generic], depth: int) -> ov.InferRequest:
         key = (shape, dtype, depth)
         if key not in self._requests:
-            model = band_model(self.weights, shape, dtype=dtype, peak=2**depth - 1)
+            model = band_model(self._form, shape, dtype=dtype, peak=2**depth - 1, steps=self._steps)
             self._requests[key] = self._core.compile_model(model, "CPU", self._config).create_infer_request()
             if len(self._requests) > _SHAPES_KEPT:
                 self._requests.popitem(last=False)

@@ -13,6 +13,7 @@ import openvino as ov  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 from openvino import opset15 as ops
 
+from vidsr.engine.quantised import Steps, rounded_input, rounded_weights
 from vidsr.model.architecture import Architecture
 from vidsr.model.subpixel import bicubic_kernels, phase_kernels
 from vidsr.model.weights import Weights
@@ -22,12 +23,16 @@ Kernel = NDArray[np.float32]
 _TYPES = {np.dtype(np.uint8): ov.Type.u8, np.dtype(np.uint16): ov.Type.u16}
 
 
-def band_model(weights: Weights, shape: tuple[int, int], *, dtype: np.dtype[np.generic], peak: int) -> ov.Model:
+def band_model(
+    weights: Weights, shape: tuple[int, int], *, dtype: np.dtype[np.generic], peak: int, steps: Steps | None = None
+) -> ov.Model:
     """The network for bands of (rows, columns) output places, columns a multiple of `group_size`.
 
     In: (rows + 2*halo, columns + 2*halo) grey levels of `dtype`, 0 to `peak`.
     Out: (1, places down, places across / group, stride * group * stride), `stride` that of the last layer and
     places those on which it works: for each place its high-resolution pixels, row by row.
+    With `steps` the convolutions but the first and the residual are to be computed in integers. The convolution of
+    each layer has its name.
     """
     architecture, tensors = weights.architecture, weights.tensors
     scale, group = architecture.scale, group_size(architecture)
@@ -41,14 +46,15 @@ def band_model(weights: Weights, shape: tuple[int, int], *, dtype: np.dtype[np.g
     x = _trimmed(x, places, architecture.reach)
     for number, layer in enumerate(architecture.body):
         weight = tensors[f"{layer.name}.weight"] / np.float32(peak if number == 0 else 1)
-        x = _convolution(x, weight, tensors[f"{layer.name}.bias"])
+        x = _convolution(x, weight, tensors[f"{layer.name}.bias"], name=layer.name, steps=steps)
         x = ops.prelu(x, ops.constant(tensors[f"{layer.name}.slope"]))
     tail = architecture.tail
     kernels = peak * phase_kernels(tensors[f"{tail.name}.weight"], tail.stride, tail.padding)
-    x = _neighbours(x, kernels, float(peak * tensors[f"{tail.name}.bias"][0]), places, group)
+    bias = float(peak * tensors[f"{tail.name}.bias"][0])
+    x = _neighbours(x, kernels, bias, places, group, name=tail.name, steps=steps)
     if architecture.residual:
         base = np.ones((1, 1, 1, 1), np.float32) if architecture.enlarges_first else bicubic_kernels(scale)
-        x = ops.add(x, _neighbours(source, base, 0.0, places, group))
+        x = ops.add(x, _neighbours(source, base, 0.0, places, group, name="residual"))
     x = ops.round(ops.clamp(x, 0.0, float(peak)), "half_to_even")
     result = ops.transpose(ops.convert(x, _TYPES[dtype].to_string()), np.array([0, 2, 3, 1]))
     return ov.Model([result], [band], str(architecture))
@@ -79,17 +85,32 @@ def _trimmed(x: ov.Node, places: tuple[int, int], reach: int) -> ov.Node:
     return ops.slice(x, low, high, np.array([1, 1]), np.array([2, 3]))
 
 
-def _convolution(x: ov.Node, weight: Kernel, bias: NDArray[np.float32], stride: int = 1) -> ov.Node:
-    none = [0, 0]
-    x = ops.convolution(x, ops.constant(weight.astype(np.float32)), [1, stride], none, none, [1, 1])
+def _convolution(
+    x: ov.Node, weight: Kernel, bias: NDArray[np.float32], *, name: str, steps: Steps | None = None, stride: int = 1
+) -> ov.Node:
+    kernel, none = ops.constant(weight.astype(np.float32)), [0, 0]
+    if steps and name in steps.spans:
+        x, kernel = rounded_input(x, steps.spans[name]), rounded_weights(weight, steps.top)
+    x = ops.convolution(x, kernel, [1, stride], none, none, [1, 1])
+    x.set_friendly_name(name)
     return ops.add(x, ops.constant(bias.reshape(1, -1, 1, 1).astype(np.float32)))
 
 
-def _neighbours(x: ov.Node, kernels: Kernel, bias: float, places: tuple[int, int], group: int) -> ov.Node:
+def _neighbours(
+    x: ov.Node,
+    kernels: Kernel,
+    bias: float,
+    places: tuple[int, int],
+    group: int,
+    *,
+    name: str,
+    steps: Steps | None = None,
+) -> ov.Node:
     """(1, s*group*s, rows, columns/group): the s² `kernels` at `group` places at once."""
     grouped = _grouped(kernels, group)
     x = _trimmed(x, places, kernels.shape[-1] // 2)
-    return _convolution(x, grouped, np.full(len(grouped), bias, np.float32), stride=group)
+    biases = np.full(len(grouped), bias, np.float32)
+    return _convolution(x, grouped, biases, name=name, steps=steps, stride=group)
 
 
 def _grouped(kernels: Kernel, group: int) -> Kernel:

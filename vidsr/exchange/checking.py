@@ -21,7 +21,7 @@ def check_same(weights: Weights, run: Run, *, name: str) -> float:
     Raises ModelError, of `name`, when it is further than `CLOSE`.
     """
     plane = np.random.default_rng(0).integers(16, 236, (37, 45), dtype=np.uint8)
-    expected = Engine(weights)(plane).astype(np.float64)
+    expected = Engine(weights, precision="f32")(plane).astype(np.float64)
     result = run(plane.astype(np.float32)[None, None] / np.float32(255))
     if result.shape != (1, 1, *expected.shape):
         raise ModelError(f"{name}: the network gives {list(result.shape)} for {list(plane.shape)}")
@@ -33,4 +33,4 @@ def check_same(weights: Weights, run: Run, *, name: str) -> float:
 
 def flat_level(weights: Weights, level: int = 128) -> float:
     """What the network makes of a plane that is `level` everywhere, in the mean: about the same, if it is sound."""
-    return float(Engine(weights)(np.full((32, 32), level, np.uint8)).mean())
+    return float(Engine(weights, precision="f32")(np.full((32, 32), level, np.uint8)).mean())

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from vidsr.errors import ModelError
 from vidsr.model.architecture import FAMILIES, Architecture
+from vidsr.model.calibration import Calibration, as_header, from_header
 
 MAX_BYTES = 64 << 20  # a network of this kind takes 50 kB; whatever is far larger is something else
 _HEADER = "header"
@@ -29,9 +30,11 @@ class Weights:
     architecture: Architecture
     tensors: dict[str, NDArray[np.float32]]
     facts: Facts = field(default_factory=dict)
+    calibration: Calibration | None = None
+    """Of these very tensors; without it the network cannot be computed in int8."""
 
     def __post_init__(self) -> None:
-        """Raises ModelError unless every tensor is there, of its shape, float32 and finite."""
+        """Raises ModelError unless every tensor is there, of its shape, float32 and finite, and every range."""
         expected = self.architecture.shapes
         if expected.keys() != self.tensors.keys():
             odd = sorted(expected.keys() ^ self.tensors.keys())
@@ -42,6 +45,8 @@ class Weights:
                 raise ModelError(f"tensor {name} is {found}, {self.architecture} needs float32{list(expected[name])}")
             if not np.isfinite(tensor).all():
                 raise ModelError(f"tensor {name} holds a value that is not finite")
+        if self.calibration:
+            self.calibration.check(self.architecture)
 
 
 def save_weights(file: Path | BinaryIO, weights: Weights) -> None:
@@ -55,6 +60,7 @@ def save_weights(file: Path | BinaryIO, weights: Weights) -> None:
         "residual": architecture.residual,
         "deconvolution": {"kernel": architecture.tail.kernel, "padding": architecture.tail.padding},
         "facts": weights.facts,
+        **({"calibration": as_header(weights.calibration)} if weights.calibration else {}),
     }
     text = np.frombuffer(json.dumps(header, sort_keys=True).encode(), np.uint8)
     np.savez_compressed(file, allow_pickle=False, **{_HEADER: text}, **weights.tensors)
@@ -91,7 +97,9 @@ def _parse(data: bytes) -> Weights:
     if not isinstance(header["facts"], dict):
         raise ModelError("its facts have no names")
     described = {name: header[name] for name in _DESCRIPTION if name in header}
-    return Weights(architecture=_architecture(**described), tensors=tensors, facts=header["facts"])
+    calibration = from_header(header["calibration"]) if "calibration" in header else None
+    architecture = _architecture(**described)
+    return Weights(architecture=architecture, tensors=tensors, facts=header["facts"], calibration=calibration)
 
 
 def _architecture(

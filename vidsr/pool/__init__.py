@@ -9,6 +9,7 @@ from typing import Protocol
 
 from vidsr.cores import describe_machine, plan_cores
 from vidsr.engine import Engine, Plane
+from vidsr.engine.precision import settled
 from vidsr.errors import WorkerError
 from vidsr.model.weights import Weights
 from vidsr.model.zoo import load_model
@@ -60,6 +61,7 @@ class Pool(Protocol):
         Planes that were taken before keep the network that they were taken under, whatever happens to their worker.
         To be called by whoever takes the results, between two of them. Weights are checked when they are made, so
         that nothing can be wrong with them but the scale: for another one this raises ValueError, and changes nothing.
+        Nor does it where int8 was asked for and they have no calibration: then it raises ModelError.
         """
         ...
 
@@ -70,13 +72,13 @@ class ThisProcess:
     workers = 0
     restarts = 0
 
-    def __init__(self, weights: Weights, threads: int | None = None) -> None:
+    def __init__(self, weights: Weights, settings: PoolSettings) -> None:
         self.quarantined: list[int] = []
         self.engine_s = 0.0
         self._sent = 0
-        (share,) = plan_cores(describe_machine(), workers=1, threads=threads)
-        self._threads = share.threads
-        self._engine = Engine(weights, threads=self._threads)
+        (share,) = plan_cores(describe_machine(), workers=1, threads=settings.threads)
+        self._new = partial(Engine, threads=share.threads, precision=settings.precision)
+        self._engine = self._new(weights)
 
     def map(self, planes: Iterable[Plane], depth: int) -> Iterator[Plane]:
         """As `Pool.map`, one plane at a time."""
@@ -100,7 +102,7 @@ class ThisProcess:
     def swap(self, weights: Weights) -> None:
         """As `Pool.swap`."""
         require_scale(weights, self._engine.scale)
-        self._engine = Engine(weights, threads=self._threads)
+        self._engine = self._new(weights)
 
 
 @dataclass(frozen=True)
@@ -122,11 +124,12 @@ def open_pool(
     """The pool that the settings ask for, to be closed by `with`; Ray is loaded only for a pool that needs it.
 
     `model` is a name of the zoo, the path of a weight file, or weights. `fallback` enlarges the plane that killed two
-    workers, by default each pixel as it is.
+    workers, by default each pixel as it is. Raises ModelError when the network cannot be computed as they ask.
     """
     weights = load_model(model) if isinstance(model, str) else model
+    settled(settings.precision, weights)  # what cannot be is told here, not by a worker
     if settings.workers == 0:
-        return nullcontext(ThisProcess(weights, settings.threads))
+        return nullcontext(ThisProcess(weights, settings))
     from vidsr.pool.ray_pool import RayPool
 
     return RayPool(weights, settings, fallback=fallback or partial(_repeated, scale=weights.architecture.scale))

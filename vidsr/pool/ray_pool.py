@@ -18,6 +18,7 @@ from ray.actor import ActorHandle
 
 from vidsr.cores import Share, describe_machine, plan_cores
 from vidsr.engine import Plane
+from vidsr.engine.precision import settled
 from vidsr.errors import WorkerError
 from vidsr.flow import windowed
 from vidsr.model.weights import Weights
@@ -139,6 +140,7 @@ class RayPool:
     def swap(self, weights: Weights) -> None:
         """As `Pool.swap`: each worker gets the network together with the first plane that was taken under it."""
         require_scale(weights, self._weights.architecture.scale)
+        settled(self._settings.precision, weights)
         self._weights = weights
 
     def strays(self) -> list[int]:
@@ -196,8 +198,8 @@ class RayPool:
             self._end(seat)
             seat.actor = self._actor()
             seat.place = self._answer(seat.actor.place.remote(), culprit)
-            self._answer(seat.actor.start.remote(self._weights, seat.share), culprit)
             seat.weights = self._weights
+            self._answer(self._start(seat), culprit)
         except _LOST:
             self._replace(culprit, "died before it began")
         except ray.exceptions.RayError as error:
@@ -239,7 +241,7 @@ class RayPool:
                 _Seat(share=next(plans[place.node]), actor=actor, place=place, weights=self._weights)
                 for actor, place in zip(actors, places, strict=True)
             ]
-            ray.get([seat.actor.start.remote(seat.weights, seat.share) for seat in seats], timeout=START_S)
+            ray.get([self._start(seat) for seat in seats], timeout=START_S)
         except ray.exceptions.RayTaskError as error:
             raise WorkerError(f"a worker does not start: {error.cause}") from error
         except ray.exceptions.RayError as error:
@@ -258,6 +260,9 @@ class RayPool:
         cpus = (self._settings.threads or 1) if self._settings.ray_address else 0
         options = {"num_cpus": cpus, "scheduling_strategy": "SPREAD", "max_restarts": 0, "max_task_retries": 0}
         return ray.remote(Worker).options(**options, enable_task_events=False).remote()  # type: ignore[return-value]
+
+    def _start(self, seat: _Seat) -> "ray.ObjectRef[None]":
+        return seat.actor.start.remote(seat.weights, seat.share, self._settings.precision)
 
     def _end(self, seat: _Seat) -> None:
         """No process is left: Ray does not end one that is stopped, a SIGKILL does."""

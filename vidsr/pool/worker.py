@@ -27,17 +27,17 @@ class Worker:
         """The node, the process and what this process may use of the machine."""
         return Place(node=ray.get_runtime_context().get_node_id(), pid=os.getpid(), machine=describe_machine())
 
-    def start(self, weights: Weights, share: Share) -> None:
+    def start(self, weights: Weights, share: Share, precision: str) -> None:
         """Make the engine on its cores. The mask comes first: OpenVINO keeps the one it finds at first use."""
         confine(share.cpus)
-        self._share, self._checked = share, False
-        self._engine = Engine(weights, threads=share.threads)
+        self._share, self._precision, self._checked = share, precision, False
+        self._engine = Engine(weights, threads=share.threads, precision=precision)
 
     def enlarge(self, plane: Plane, depth: int, other: Weights | None) -> tuple[Plane, float]:
         """The enlarged plane and the seconds it took; `other` is the network to take from this plane on."""
         began = time.perf_counter()
         if other:
-            self.start(other, self._share)
+            self.start(other, self._share, self._precision)
         result = self._engine(plane, depth)
         if not self._checked:
             confine(self._share.cpus)  # OpenVINO starts its threads with the first plane: none of them strays

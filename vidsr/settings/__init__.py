@@ -2,11 +2,12 @@
 
 from vidsr.settings.degrading import CODINGS, REDUCTIONS, CorpusSettings, DegradeSettings
 from vidsr.settings.learning import FinetuneSettings, NetworkSettings, TrainSettings
-from vidsr.settings.running import EncodeSettings, PoolSettings, UpscaleSettings
+from vidsr.settings.running import PRECISIONS, EncodeSettings, PoolSettings, UpscaleSettings
 from vidsr.settings.streaming import TRANSPORTS, RecordSettings, StreamSettings
 
 __all__ = [
     "CODINGS",
+    "PRECISIONS",
     "REDUCTIONS",
     "TRANSPORTS",
     "CorpusSettings",

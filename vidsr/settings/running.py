@@ -7,6 +7,8 @@ _LONGEST_S = 1e9  # no film is longer, and FFmpeg's clock, which counts microsec
 _MOST_MEGAPIXELS = 268  # FFmpeg holds no larger picture
 _WORST_CRF = 63  # of AV1 and VP9; H.264 and HEVC end at 51
 
+PRECISIONS = ("auto", "f32", "bf16", "int8")
+
 
 @dataclass(frozen=True, kw_only=True)
 class PoolSettings:
@@ -16,6 +18,8 @@ class PoolSettings:
     """Processes that enlarge; None plans them from the cores, 0 enlarges in this process without Ray."""
     threads: int | None = None
     """Threads of each worker; None shares the cores evenly."""
+    precision: str = "auto"
+    """What the network is computed in: f32, bf16 or int8; "auto" takes the fastest that hardly loses anything."""
     ray_address: str | None = None
     """The running Ray cluster to join; None starts a private one on this machine."""
     timeout_s: float = 20.0
@@ -26,6 +30,8 @@ class PoolSettings:
             raise ValueError(f"workers must be 0 or more, not {self.workers}")
         if self.threads is not None and self.threads < 1:
             raise ValueError(f"threads must be 1 or more, not {self.threads}")
+        if self.precision not in PRECISIONS:
+            raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, not {self.precision!r}")
         if not 0 < self.timeout_s <= _LONGEST_S:
             raise ValueError(f"timeout_s must be above 0, not {self.timeout_s:g}")
 

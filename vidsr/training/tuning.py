@@ -86,8 +86,9 @@ def require_ready(output: Path, settings: FinetuneSettings) -> None:
 
 
 def _engines(start: str, settings: FinetuneSettings, tuned: Path) -> dict[str, Engine]:
-    """What is compared, by name."""
-    return {start: Engine(load_model(settings.start, settings.scale)), TUNED: Engine(load_weights(tuned))}
+    """What is compared, by name; in f32, for the tuned one has no calibration yet."""
+    networks = {start: load_model(settings.start, settings.scale), TUNED: load_weights(tuned)}
+    return {name: Engine(weights, precision="f32") for name, weights in networks.items()}
 
 
 def _trained(
