@@ -58,6 +58,7 @@ _ENCODING = {
 _SPEED = {
     "workers": ("N", "processes a camera; 0: none but its own, without Ray; without it, planned from the cores"),
     "threads": ("N", "threads of each worker"),
+    "reuse": ("N", "enlarge no part again that differs by at most N of 256 grey levels; 0: exact"),
 }
 _NAME = "camera"
 
@@ -114,7 +115,9 @@ def _orders_of_file(args: argparse.Namespace) -> tuple[Order, ...]:
 
 def _order(args: argparse.Namespace) -> Order:
     source, target = _places(args)
-    pool = argparse.Namespace(**{**vars(PoolSettings()), "workers": args.workers, "threads": args.threads})
+    pool = argparse.Namespace(
+        **{**vars(PoolSettings()), "workers": args.workers, "threads": args.threads, "reuse": args.reuse}
+    )
     order = Order(
         name=_NAME,
         source=source,

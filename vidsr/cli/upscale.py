@@ -51,6 +51,7 @@ _PICTURE = {
 _SPEED = {
     "workers": ("N", "processes; 0: none but this one, without Ray; without it, planned from the cores"),
     "threads": ("N", "threads of each worker"),
+    "reuse": ("N", "enlarge no part again that differs by at most N of 256 grey levels; 0: exact"),
     "ray_address": ("HOST:PORT", "a running Ray cluster to join"),
     "timeout_s": ("S", "seconds a megapixel until a silent worker is replaced"),
 }

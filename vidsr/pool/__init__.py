@@ -9,6 +9,7 @@ from typing import Protocol
 
 from vidsr.cores import describe_machine, plan_cores
 from vidsr.engine import Engine, Plane
+from vidsr.engine.reuse import ReusingEngine
 from vidsr.errors import WorkerError
 from vidsr.model.weights import Weights
 from vidsr.model.zoo import load_model
@@ -70,13 +71,13 @@ class ThisProcess:
     workers = 0
     restarts = 0
 
-    def __init__(self, weights: Weights, threads: int | None = None) -> None:
+    def __init__(self, weights: Weights, settings: PoolSettings = PoolSettings()) -> None:
         self.quarantined: list[int] = []
         self.engine_s = 0.0
         self._sent = 0
-        (share,) = plan_cores(describe_machine(), workers=1, threads=threads)
-        self._threads = share.threads
-        self._engine = Engine(weights, threads=self._threads)
+        (share,) = plan_cores(describe_machine(), workers=1, threads=settings.threads)
+        self._threads, self._reuse = share.threads, settings.reuse
+        self._engine = self._made(weights)
 
     def map(self, planes: Iterable[Plane], depth: int) -> Iterator[Plane]:
         """As `Pool.map`, one plane at a time."""
@@ -88,7 +89,7 @@ class ThisProcess:
         self._sent += 1
         return _Here(partial(self._enlarged, self._sent - 1, plane, depth, self._engine))
 
-    def _enlarged(self, index: int, plane: Plane, depth: int, engine: Engine) -> Plane:
+    def _enlarged(self, index: int, plane: Plane, depth: int, engine: ReusingEngine) -> Plane:
         began = time.perf_counter()
         try:
             result = engine(plane, depth)
@@ -100,7 +101,10 @@ class ThisProcess:
     def swap(self, weights: Weights) -> None:
         """As `Pool.swap`."""
         require_scale(weights, self._engine.scale)
-        self._engine = Engine(weights, threads=self._threads)
+        self._engine = self._made(weights)
+
+    def _made(self, weights: Weights) -> ReusingEngine:
+        return ReusingEngine(Engine(weights, threads=self._threads), tolerance=self._reuse)
 
 
 @dataclass(frozen=True)
@@ -126,7 +130,7 @@ def open_pool(
     """
     weights = load_model(model) if isinstance(model, str) else model
     if settings.workers == 0:
-        return nullcontext(ThisProcess(weights, settings.threads))
+        return nullcontext(ThisProcess(weights, settings))
     from vidsr.pool.ray_pool import RayPool
 
     return RayPool(weights, settings, fallback=fallback or partial(_repeated, scale=weights.architecture.scale))

@@ -194,7 +194,7 @@ class RayPool:
             self._end(seat)
             seat.actor = self._actor()
             (seat.place,) = ray.get([seat.actor.place.remote()], timeout=START_S)
-            ray.get(seat.actor.start.remote(self._weights, seat.share), timeout=START_S)
+            ray.get(seat.actor.start.remote(self._weights, seat.share, self._settings.reuse), timeout=START_S)
             seat.weights = self._weights
         except _LOST:
             self._replace(culprit, "died before it began")
@@ -229,7 +229,8 @@ class RayPool:
                 _Seat(share=next(plans[place.node]), actor=actor, place=place, weights=self._weights)
                 for actor, place in zip(actors, places, strict=True)
             ]
-            ray.get([seat.actor.start.remote(seat.weights, seat.share) for seat in seats], timeout=START_S)
+            reuse = self._settings.reuse
+            ray.get([seat.actor.start.remote(seat.weights, seat.share, reuse) for seat in seats], timeout=START_S)
         except ray.exceptions.RayTaskError as error:
             raise WorkerError(f"a worker does not start: {error.cause}") from error
         except ray.exceptions.RayError as error:
