@@ -15,7 +15,7 @@ Plane = NDArray[np.uint8] | NDArray[np.uint16]
 
 BAND_PIXELS = 1 << 18  # 56 float32 maps of a band take 60 MB; larger bands are no faster
 _Key = tuple[tuple[int, int], np.dtype[np.generic], int]
-_SHAPES_KEPT = 12  # compiled networks, one a shape and depth: bands and four tiles, of a camera that switches two
+_SHAPES_KEPT = 8  # compiled networks, one a shape and depth: four of tiles, and bands of a camera that switches two
 
 
 class Engine:

@@ -7,7 +7,7 @@ import numpy as np
 from vidsr.engine import Engine, Plane
 from vidsr.engine.tiles import CELL, SIDES, Cells, Tile, grown, in_cells, price, tiles
 
-_PAYS = 0.9  # of the cost of a whole plane, below which tiles are taken
+_PAYS = 0.8  # of the cost of a whole plane, below which tiles are taken: calls are dearer in small networks
 _REFRESH = 32  # planes in which every part of a picture is brought up to date; a worker sees but a share of them
 _PATIENCE, _REST = 8, 8  # planes that are looked at in vain before as many are not
 
@@ -82,7 +82,7 @@ class ReusingEngine:
         return changed
 
     def _due(self, cells: tuple[int, int]) -> list[tuple[slice, slice]]:
-        """The parts of the picture whose turn it is to be brought up to date: none for most planes, else one."""
+        """The parts of the picture whose turn it is to be brought up to date; of a small one mostly none."""
         side = SIDES[-1] // CELL
         down, across = (-(-length // side) for length in cells)
         begin, end = ((self._planes + n) * down * across // _REFRESH for n in (0, 1))
