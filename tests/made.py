@@ -75,6 +75,24 @@ def _add_tone(output: av.container.OutputContainer, stream: av.AudioStream, *, s
     output.mux(stream.encode(None))
 
 
+def still_clip(folder: Path, noise: int) -> Path:
+    """96x64, six frames: a texture that stands still, but for noise of so many levels."""
+    random = np.random.default_rng(0)
+    texture = random.integers(60, 180, (64, 96))
+    return _grey_clip(folder / "still.mkv", [texture + random.integers(0, noise + 1, texture.shape) for _ in range(6)])
+
+
+def _grey_clip(path: Path, planes: list[NDArray[np.int64]]) -> Path:
+    with av.open(path, "w") as output:
+        video = output.add_stream("ffv1", rate=25, width=96, height=64, pix_fmt="gray")
+        for number, plane in enumerate(planes):
+            frame = av.VideoFrame.from_ndarray(plane.astype(np.uint8), format="gray")
+            frame.pts = number
+            output.mux(video.encode(frame))
+        output.mux(video.encode(None))
+    return path
+
+
 def make_long(path: Path, clip: Path, times: int) -> Path:
     """The video of a clip so many times over, without encoding it again."""
     with av.open(path, "w") as output, av.open(clip) as source:

@@ -4,10 +4,9 @@ from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
-from made import make_clip
+from made import make_clip, still_clip
 from numpy.typing import NDArray
 from oracles import double, read_with_av, samples
 
@@ -146,26 +145,6 @@ def test_still_is_what_changes_by_no_more_than_a_level_two_pixels_around() -> No
     moving = np.zeros((9, 12), bool)
     moving[2:7, 4:9] = True
     assert np.array_equal(still_parts(before, after), ~moving)
-
-
-def still_clip(tmp_path: Path, noise: int) -> Path:
-    """A texture that stands still, but for noise of so many levels."""
-    random = np.random.default_rng(0)
-    texture = random.integers(60, 180, (64, 96))
-    return grey_clip(
-        tmp_path / "still.mkv", [texture + random.integers(0, noise + 1, texture.shape) for _ in range(6)]
-    )
-
-
-def grey_clip(path: Path, planes: list[NDArray[np.int64]]) -> Path:
-    with av.open(path, "w") as output:
-        video = output.add_stream("ffv1", rate=25, width=96, height=64, pix_fmt="gray")
-        for number, plane in enumerate(planes):
-            frame = av.VideoFrame.from_ndarray(plane.astype(np.uint8), format="gray")
-            frame.pts = number
-            output.mux(video.encode(frame))
-        output.mux(video.encode(None))
-    return path
 
 
 def test_a_clip_that_stands_still_does_not_flicker(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from commands import DAMAGED, SOURCE, TARGET, USAGE, Command
-from made import make_clip, scene
+from made import make_clip, scene, still_clip
 from PIL import Image
 
 from vidsr.media.image import read_image
@@ -67,6 +67,20 @@ def test_clips_show_flicker(evaluate: Command, short: Path) -> None:
     head, *lines = evaluate(short).out.splitlines()
     assert head.split()[-2:] == ["flicker", "(source)"]
     assert len(lines) == 3
+
+
+def test_what_reuse_costs_is_a_line_of_its_own_for_clips(
+    evaluate: Command, tmp_path: Path, pictures: Path, tiny_model: str
+) -> None:
+    still = still_clip(tmp_path, noise=2)
+    head, *lines = evaluate("--reuse", "4", still, pictures).out.splitlines()
+    reused = [line for line in lines if f"{tiny_model} --reuse 4 " in line]
+    assert (len(lines), len(reused)) == (6 + 4, 1)
+    assert head.split()[-3:] == ["loss", "flicker", "(source)"]
+    found = json.loads(evaluate("--json", "--reuse", "4", still).out)["means"]
+    whole, lossy = (row["psnr"] for row in found[2:])
+    assert whole != lossy
+    assert reused[0].split()[-3] == f"{whole - lossy:.3f}"
 
 
 def test_without_a_model_every_network_of_the_zoo_at_that_scale_is_measured(vidsr: Command, pictures: Path) -> None:

@@ -24,7 +24,7 @@ from vidsr.model.zoo import load_model, model_names
 from vidsr.quality.clips import ClipProtocol
 from vidsr.quality.evaluation import Collection, collect, evaluate_clip, evaluate_picture
 from vidsr.quality.measured import Measured, means
-from vidsr.quality.methods import methods
+from vidsr.quality.methods import methods, reusing, reusing_name
 from vidsr.settings import PRECISIONS, EncodeSettings, PoolSettings
 
 log = logging.getLogger(__name__)
@@ -37,7 +37,8 @@ _EXAMPLE = """Shrink pictures and clips, enlarge them again, and say how much ca
 
 Pictures are measured as the papers do, reduced in full precision (P1) and in bytes (P2); clips in bytes, with a codec
 in between. "worst" is the lowest gain over Lanczos of a single picture or clip; flicker is the mean change from frame
-to frame, in grey levels, where the source stands still, and "(source)" is that of the source itself.
+to frame, in grey levels, where the source stands still, and "(source)" is that of the source itself. "loss" is what
+--reuse costs against the same network without it.
 """
 _PLOTTED = (640, 360)
 _CODING = {"codec": ("NAME", "the encoder"), "preset": ("NAME", "its speed against size, as the codec names it")}
@@ -76,6 +77,7 @@ def add(commands: Commands) -> None:
     )
     add_options(group, EncodeSettings, fields=_CODING)
     add_options(group, ClipProtocol, fields={"frames": ("N", "from the start of each clip, at the most")})
+    add_options(group, PoolSettings, fields={"reuse": ("N", "measure networks with this --reuse as well; 0: do not")})
     group = parser.add_argument_group("result")
     group.add_argument("--each", action="store_true", help="a row for each picture and clip as well")
     group.add_argument("--min-gain", metavar="DB", type=float, help="exit 7 when a mean gain of a network is lower")
@@ -87,15 +89,15 @@ def add(commands: Commands) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure, print, and judge."""
-    protocols, engines = _protocols(args), _engines(args)
+    protocols, reuse, engines = _protocols(args), _reuse(args), _engines(args)
     scales = sorted({engine.scale for engine in engines.values()})
     collections = collect(args.sources, scales[-1], note=log.warning)
     if args.plot:
         with png_file(args.plot, source=args.sources[0], overwrite=args.overwrite) as drawing:
-            rows = _measured(collections, engines, protocols)
+            rows = _measured(collections, engines, protocols, reuse)
             _plot(means(rows), engines, drawing)
     else:
-        rows = _measured(collections, engines, protocols)
+        rows = _measured(collections, engines, protocols, reuse)
     _print(rows, args)
     return _judged(means(rows), engines, args.min_gain)
 
@@ -113,6 +115,10 @@ def _protocols(args: argparse.Namespace) -> dict[str, ClipProtocol]:
     return protocols
 
 
+def _reuse(args: argparse.Namespace) -> int:
+    return settings(PoolSettings, argparse.Namespace(**vars(PoolSettings()) | {"reuse": args.reuse})).reuse
+
+
 def _engines(args: argparse.Namespace) -> Engines:
     names = args.model or [name for name in model_names() if load_model(name).architecture.scale == (args.scale or 2)]
     engines = {}
@@ -124,7 +130,9 @@ def _engines(args: argparse.Namespace) -> Engines:
     return engines
 
 
-def _measured(collections: list[Collection], engines: Engines, protocols: dict[str, ClipProtocol]) -> list[Measured]:
+def _measured(
+    collections: list[Collection], engines: Engines, protocols: dict[str, ClipProtocol], reuse: int
+) -> list[Measured]:
     rows = []
     scales = sorted({engine.scale for engine in engines.values()})
     files = sum(len(collection.pictures) + len(collection.clips) for collection in collections)
@@ -136,7 +144,9 @@ def _measured(collections: list[Collection], engines: Engines, protocols: dict[s
                     rows += evaluate_picture(path, collection, scale, ways)
                     bar.update()
                 for path in collection.clips:
-                    rows += evaluate_clip(path, collection, scale, ways, protocols)
+                    for given, protocol in protocols.items():
+                        own = reusing(engines, scale, reuse) if reuse else {}  # nothing of the clip before is reused
+                        rows += evaluate_clip(path, collection, scale, ways | own, {given: protocol})
                     bar.update()
     return rows
 
@@ -148,14 +158,26 @@ def _print(rows: list[Measured], args: argparse.Namespace) -> None:
         print(json.dumps({name: [dataclasses.asdict(row) for row in each] for name, each in found.items()}))
         return
     shown = [*(rows if args.each else []), *overall]
-    moving = any(row.flicker is not None for row in shown)
+    losses = _losses(shown, args.reuse)
+    columns = 9 + 2 * any(row.flicker is not None for row in shown) + bool(losses)
     head = ["set", "", "scale", "input", "method", "PSNR-Y", "SSIM", "gain", "worst"]
-    lines = [[*head, "flicker", "(source)"]]
-    for row in shown:
+    loss = ["loss"] if losses else []
+    lines = [[*head, *loss, "flicker", "(source)"]]
+    for number, row in enumerate(shown):
         numbers = [f"{row.psnr:.2f}", f"{row.ssim:.4f}", f"{row.gain:+.2f}", f"{row.worst:+.2f}"]
+        loss = [f"{losses[number]:.3f}" if number in losses else ""] if losses else []
         flicker = ["" if f is None else f"{f:.2f}" for f in (row.flicker, row.original_flicker)]
-        lines.append([row.collection, row.name, f"x{row.scale}", row.input, row.method, *numbers, *flicker])
-    print(aligned([line if moving else line[:-2] for line in lines], text_columns=5))
+        lines.append([row.collection, row.name, f"x{row.scale}", row.input, row.method, *numbers, *loss, *flicker])
+    print(aligned([line[:columns] for line in lines], text_columns=5))
+
+
+def _losses(rows: list[Measured], reuse: int) -> dict[int, float]:
+    """By the number of the row: how many dB less than without reuse."""
+    whole = {
+        (row.collection, row.name, row.scale, row.input, reusing_name(row.method, reuse)): row.psnr for row in rows
+    }
+    keys = [(row.collection, row.name, row.scale, row.input, row.method) for row in rows]
+    return {number: whole[key] - rows[number].psnr for number, key in enumerate(keys) if key in whole}
 
 
 def _plot(overall: list[Measured], engines: Engines, drawing: BinaryIO) -> None:

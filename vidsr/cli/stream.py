@@ -59,6 +59,7 @@ _SPEED = {
     "workers": ("N", "processes a camera; 0: none but its own, without Ray; without it, planned from the cores"),
     "threads": ("N", "threads of each worker"),
     "precision": ("NAME", "f32, bf16 or int8; auto: the fastest that loses at most 0.05 dB"),
+    "reuse": ("N", "enlarge no part again that differs by at most N of 256 grey levels; 0: exact"),
 }
 _NAME = "camera"
 

@@ -52,6 +52,7 @@ _SPEED = {
     "workers": ("N", "processes; 0: none but this one, without Ray; without it, planned from the cores"),
     "threads": ("N", "threads of each worker"),
     "precision": ("NAME", "f32, bf16 or int8; auto: the fastest that loses at most 0.05 dB"),
+    "reuse": ("N", "enlarge no part again that differs by at most N of 256 grey levels; 0: exact"),
     "ray_address": ("HOST:PORT", "a running Ray cluster to join"),
     "timeout_s": ("S", "seconds a megapixel until a silent worker is replaced"),
 }

@@ -17,7 +17,7 @@ Plane = NDArray[np.uint8] | NDArray[np.uint16]
 
 BAND_PIXELS = 1 << 18  # 56 float32 maps of a band take 60 MB; larger bands are no faster
 _Key = tuple[tuple[int, int], np.dtype[np.generic], int]
-_SHAPES_KEPT = 4  # compiled networks, one a shape and depth: a file has one, a camera that switches two
+_SHAPES_KEPT = 8  # compiled networks, one a shape and depth: four of tiles, and bands of a camera that switches two
 
 
 class Engine:
@@ -68,17 +68,23 @@ class Engine:
         group, halo, scale = group_size(architecture), self.halo, self.scale
         columns = -(-width // group) * group
         rows = min(height, max(1, self._band_pixels // columns))
-        request = self._request((rows, columns), plane.dtype, depth)
         padded = np.pad(np.ascontiguousarray(plane), ((halo, halo), (halo, halo + columns - width)), mode="edge")
         result = np.empty((height * scale, width * scale), plane.dtype)
         for top in _tops(height, rows):
-            band = ov.Tensor(padded[top : top + rows + 2 * halo], shared_memory=True)
-            request.infer([band], share_inputs=True, share_outputs=True)
-            places = request.get_output_tensor().data[0]
-            result[top * scale : (top + rows) * scale] = _interleaved(places, architecture.tail.stride)[
-                :, : width * scale
-            ]
+            band = self.part(padded[top : top + rows + 2 * halo], depth)
+            result[top * scale : (top + rows) * scale] = band[:, : width * scale]
         return result
+
+    def part(self, surrounded: Plane, depth: int) -> Plane:
+        """(scale*H, scale*W) from (H + 2*halo, W + 2*halo), as it is in the whole; W is a multiple of `group_size`.
+
+        Holds until the next call. Each (H, W) is compiled when it first comes, which takes some 30 ms.
+        """
+        rows, columns = (length - 2 * self.halo for length in surrounded.shape)
+        request = self._request((rows, columns), surrounded.dtype, depth)
+        band = ov.Tensor(np.ascontiguousarray(surrounded), shared_memory=True)
+        request.infer([band], share_inputs=True, share_outputs=True)
+        return _interleaved(request.get_output_tensor().data[0], self.weights.architecture.tail.stride)
 
     def _request(self, shape: tuple[int, int], dtype: np.dtype[np.generic], depth: int) -> ov.InferRequest:
         key = (shape, dtype, depth)

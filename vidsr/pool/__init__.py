@@ -10,6 +10,7 @@ from typing import Protocol
 from vidsr.cores import describe_machine, plan_cores
 from vidsr.engine import Engine, Plane
 from vidsr.engine.precision import settled
+from vidsr.engine.reuse import ReusingEngine
 from vidsr.errors import WorkerError
 from vidsr.model.weights import Weights
 from vidsr.model.zoo import load_model
@@ -77,8 +78,8 @@ class ThisProcess:
         self.engine_s = 0.0
         self._sent = 0
         (share,) = plan_cores(describe_machine(), workers=1, threads=settings.threads)
-        self._new = partial(Engine, threads=share.threads, precision=settings.precision)
-        self._engine = self._new(weights)
+        self._threads, self._settings = share.threads, settings
+        self._engine = self._made(weights)
 
     def map(self, planes: Iterable[Plane], depth: int) -> Iterator[Plane]:
         """As `Pool.map`, one plane at a time."""
@@ -90,7 +91,7 @@ class ThisProcess:
         self._sent += 1
         return _Here(partial(self._enlarged, self._sent - 1, plane, depth, self._engine))
 
-    def _enlarged(self, index: int, plane: Plane, depth: int, engine: Engine) -> Plane:
+    def _enlarged(self, index: int, plane: Plane, depth: int, engine: ReusingEngine) -> Plane:
         began = time.perf_counter()
         try:
             result = engine(plane, depth)
@@ -102,7 +103,11 @@ class ThisProcess:
     def swap(self, weights: Weights) -> None:
         """As `Pool.swap`."""
         require_scale(weights, self._engine.scale)
-        self._engine = self._new(weights)
+        self._engine = self._made(weights)
+
+    def _made(self, weights: Weights) -> ReusingEngine:
+        engine = Engine(weights, threads=self._threads, precision=self._settings.precision)
+        return ReusingEngine(engine, tolerance=self._settings.reuse)
 
 
 @dataclass(frozen=True)

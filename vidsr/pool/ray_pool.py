@@ -262,7 +262,7 @@ class RayPool:
         return ray.remote(Worker).options(**options, enable_task_events=False).remote()  # type: ignore[return-value]
 
     def _start(self, seat: _Seat) -> "ray.ObjectRef[None]":
-        return seat.actor.start.remote(seat.weights, seat.share, self._settings.precision)
+        return seat.actor.start.remote(seat.weights, seat.share, self._settings.precision, self._settings.reuse)
 
     def _end(self, seat: _Seat) -> None:
         """No process is left: Ray does not end one that is stopped, a SIGKILL does."""

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidsr.engine import Engine
+from vidsr.engine.reuse import ReusingEngine
 from vidsr.quality.imresize import CUBIC, LANCZOS3, Kernel, imresize
 
 FINE = 257  # steps of uint16 in one of uint8
@@ -29,7 +30,24 @@ def methods(engines: dict[str, Engine], scale: int) -> dict[str, Enlarge]:
     }
 
 
-def by_network(engine: Engine) -> Enlarge:
+def reusing(engines: dict[str, Engine], scale: int, tolerance: int) -> dict[str, Enlarge]:
+    """For one clip: the networks of that scale, each enlarging again only what differs by more than so many levels.
+
+    Each is under the name that `reusing_name` makes of the network's.
+    """
+    return {
+        reusing_name(name, tolerance): by_network(ReusingEngine(engine, tolerance=tolerance))
+        for name, engine in engines.items()
+        if engine.scale == scale
+    }
+
+
+def reusing_name(name: str, tolerance: int) -> str:
+    """What a network is called that does so."""
+    return f"{name} --reuse {tolerance}"
+
+
+def by_network(engine: Engine | ReusingEngine) -> Enlarge:
     """The network; what is not rounded goes in as uint16, to within 1/514 of a grey level of its value."""
 
     def enlarge(small: Small) -> Luma:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 _LONGEST_S = 1e9  # no film is longer, and FFmpeg's clock, which counts microseconds, holds no more than 9e12
 _MOST_MEGAPIXELS = 268  # FFmpeg holds no larger picture
+_MOST_REUSE = 32  # far beyond what looks right
 _WORST_CRF = 63  # of AV1 and VP9; H.264 and HEVC end at 51
 
 PRECISIONS = ("auto", "f32", "bf16", "int8")
@@ -24,6 +25,9 @@ class PoolSettings:
     """The running Ray cluster to join; None starts a private one on this machine."""
     timeout_s: float = 20.0
     """Seconds a megapixel after which a worker that does not answer counts as hung, 20 at the least."""
+    reuse: int = 0
+    """Grey levels, of 256, by which parts of a picture may differ from the one they were enlarged in and not be
+    enlarged again; with 0 only what is exactly as it was is not."""
 
     def __post_init__(self) -> None:
         if self.workers is not None and self.workers < 0:
@@ -34,6 +38,8 @@ class PoolSettings:
             raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, not {self.precision!r}")
         if not 0 < self.timeout_s <= _LONGEST_S:
             raise ValueError(f"timeout_s must be above 0, not {self.timeout_s:g}")
+        if not 0 <= self.reuse <= _MOST_REUSE:
+            raise ValueError(f"reuse must be between 0 and {_MOST_REUSE}, not {self.reuse}")
 
 
 @dataclass(frozen=True, kw_only=True)

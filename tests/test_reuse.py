@@ -1,0 +1,162 @@
+"""Enlarging only what changed gives what enlarging everything gives."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from made import tiny_weights
+
+from vidsr.engine import Engine, Plane
+from vidsr.engine.reuse import ReusingEngine
+from vidsr.engine.tiles import CELL, SIDES, price, tiles
+from vidsr.model.weights import Weights
+from vidsr.model.zoo import load_model, model_names
+from vidsr.pool import open_pool
+from vidsr.settings import PoolSettings
+
+
+def noise(shape: tuple[int, int], *, depth: int = 8, seed: int = 0) -> Plane:
+    plane: Plane = np.random.default_rng(seed).integers(0, 2**depth, shape, np.uint8 if depth == 8 else np.uint16)
+    return plane
+
+
+def edited(random: np.random.Generator, plane: Plane, depth: int) -> Plane:
+    """The plane with other levels in up to three rectangles, of a pixel to nearly all of it."""
+    plane = plane.copy()
+    for _ in range(random.integers(0, 4)):
+        row, column = (int(random.integers(0, length)) for length in plane.shape)
+        height, width = random.choice([1, 2, 9, 40, 1000], 2, p=[0.3, 0.2, 0.3, 0.15, 0.05])
+        part = plane[row : row + height, column : column + width]
+        part[:] = random.integers(0, 2**depth, part.shape)
+    return plane
+
+
+def film(seed: int, depth: int) -> Iterator[Plane]:
+    """Planes with edits from each to the next, of two sizes."""
+    random = np.random.default_rng(seed)
+    for _ in range(2):
+        shape = (int(random.integers(1, 300)), int(random.integers(1, 300)))
+        plane = noise(shape, depth=depth, seed=seed)
+        for _ in range(15):
+            yield plane
+            plane = edited(random, plane, depth)
+
+
+# What comes out
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(("scale", "depth"), [(2, 8), (2, 10), (3, 8), (4, 16)])
+def test_it_is_exactly_the_whole_after_any_edits(scale: int, depth: int, seed: int) -> None:
+    weights = tiny_weights(scale)
+    whole, reusing = Engine(weights, threads=1), ReusingEngine(Engine(weights, threads=1, band_pixels=9000))
+    planes = list(film(seed, depth))
+    for plane in planes:
+        assert np.array_equal(reusing(plane, depth), whole(plane, depth))
+    assert reusing.work < len(planes)
+
+
+@pytest.mark.parametrize("name", model_names())
+def test_tiles_of_every_side_are_exactly_the_whole_with_every_network_of_the_zoo(name: str) -> None:
+    engine = Engine(load_model(name), threads=1)
+    halo, scale, plane = engine.halo, engine.scale, noise((160, 172))
+    whole = engine(plane)[:, halo * scale :]
+    for side in SIDES:
+        tile = engine.part(plane[: side + 2 * halo, : side + 2 * halo], 8)
+        assert np.array_equal(tile, whole[halo * scale : (halo + side) * scale, : side * scale])
+
+
+@pytest.mark.parametrize("depth", [8, 10])
+def test_what_stays_within_the_tolerance_is_not_enlarged_again(weights: Weights, depth: int) -> None:
+    engine, plane, level = Engine(weights, threads=1), noise((90, 200), depth=depth) // 2 + 20, 2**depth // 256
+    reusing = ReusingEngine(engine, tolerance=2)
+    first = reusing(plane, depth)
+    near = plane + noise(plane.shape, depth=depth, seed=1) % (2 * level + 1)
+    assert np.array_equal(reusing(near, depth), first)
+    assert reusing.work == 1
+    near[40, 100] = plane[40, 100] + 3 * level
+    touched = plane.copy()
+    touched[40:44, 100:104] = near[40:44, 100:104]
+    assert np.array_equal(reusing(near, depth), engine(touched, depth))
+
+
+def test_errors_within_the_tolerance_do_not_add_up(weights: Weights) -> None:
+    engine, plane = Engine(weights, threads=1), noise((40, 60)) // 2
+    reusing = ReusingEngine(engine, tolerance=2)
+    results = [reusing(plane + np.uint8(level)) for level in range(10)]
+    expected = [engine(plane + np.uint8(level // 3 * 3)) for level in range(10)]
+    assert all(map(np.array_equal, results, expected))
+
+
+def test_every_part_is_brought_up_to_date_in_its_turn_and_none_of_the_planes_pays_for_all(weights: Weights) -> None:
+    engine, plane = Engine(weights, threads=1), noise((300, 400)) // 2
+    reusing = ReusingEngine(engine, tolerance=2)
+    reusing(plane)
+    near, costs = plane + np.uint8(1), []
+    for _ in range(32):
+        before = reusing.work
+        result = reusing(near)
+        costs.append(reusing.work - before)
+    assert np.array_equal(result, engine(near))
+    assert 0 < max(costs) < 0.5
+    assert reusing(near) is not result
+    assert costs.count(0.0) > 15
+
+
+def test_it_takes_up_again_what_it_gave_up_while_all_of_every_plane_changed(weights: Weights) -> None:
+    engine = Engine(weights, threads=1)
+    reusing, planes = ReusingEngine(engine), [noise((50, 70), seed=seed) for seed in range(20)]
+    for plane in [*planes, *[planes[-1]] * 12]:
+        assert np.array_equal(reusing(plane), engine(plane))
+    assert 20 < reusing.work < 31
+
+
+def test_nobody_can_change_what_the_next_plane_is_made_of(weights: Weights) -> None:
+    engine, plane = Engine(weights, threads=1), noise((40, 60))
+    reusing = ReusingEngine(engine)
+    result = reusing(plane)
+    with pytest.raises(ValueError, match="read-only"):
+        result[:] = 0
+    plane[3, 3] ^= 255
+    assert np.array_equal(reusing(plane), engine(plane))
+
+
+# Which tiles
+
+
+@pytest.mark.parametrize("halo", [8, 12])
+@pytest.mark.parametrize("share", [0.0005, 0.01, 0.1, 1.0])
+def test_tiles_hold_all_that_is_wanted_once_and_cost_no_more_than_those_of_one_side(share: float, halo: int) -> None:
+    wanted = np.random.default_rng(3).random((77, 130)) < share
+    held = np.zeros((96, 160), int)
+    chosen = tiles(wanted, halo)
+    for tile in chosen:
+        row, column, side = (pixels // CELL for pixels in (tile.row, tile.column, tile.side))
+        held[row : row + side, column : column + side] += 1
+    assert held.max() == 1
+    assert held[:77, :130][wanted].all()
+    cost = sum(price((tile.side, tile.side), halo) for tile in chosen)
+    for side in SIDES:
+        rows, columns = np.nonzero(wanted)
+        places = set(zip(rows * CELL // side, columns * CELL // side, strict=True))
+        assert cost <= len(places) * price((side, side), halo)
+
+
+# In pools
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_pools_reuse_what_is_as_it_was_and_nothing_of_another_network(
+    weights: Weights, workers: int, request: pytest.FixtureRequest
+) -> None:
+    if workers:
+        request.getfixturevalue("ray")
+    plane, other = noise((60, 80)), tiny_weights(seed=1)
+    near = plane ^ np.uint8(1)
+    with open_pool(weights, PoolSettings(workers=workers, reuse=1)) as pool:
+        first = list(pool.map([plane] * 4 + [near] * 4, 8))
+        pool.swap(other)
+        then = list(pool.map([near] * 4, 8))
+    engines = [Engine(network, threads=1) for network in (weights, other)]
+    assert all(np.array_equal(result, engines[0](plane)) for result in first)
+    assert all(np.array_equal(result, engines[1](near)) for result in then)

@@ -1,0 +1,82 @@
+"""Which tiles to enlarge, where only parts of a plane are wanted."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vidsr.engine import Plane
+
+Cells = NDArray[np.bool_]
+"""(rows, columns) of squares of `CELL` pixels a side, the last ones cut off by the edge of the plane."""
+
+CELL = 4
+SIDES = (16, 32, 64, 128)  # pixels; each has a compiled network, and smaller ones would be nothing but halo
+_CALL = 600.0  # pixels that take as long as a call: 400 in the networks that ship, up to 1000 in the smallest
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tile:
+    """A square of a plane, which may reach over its right and its lower edge."""
+
+    side: int
+    row: int
+    column: int
+
+
+def in_cells(plane: Plane) -> Plane:
+    """The highest level in each cell."""
+    for _ in range(2):  # down the columns, then, turned, along the rows
+        whole = np.pad(plane, ((0, -len(plane) % CELL), (0, 0)))
+        plane = np.maximum.reduce([whole[i::CELL] for i in range(CELL)]).T
+    return plane
+
+
+def grown(cells: Cells, pixels: int) -> Cells:
+    """Those that lie no further than so many pixels from one of them."""
+    reach = -(-pixels // CELL)
+    for _ in range(2):
+        spread = np.pad(cells, ((reach, reach), (0, 0)))
+        cells = np.logical_or.reduce([spread[i : i + len(cells)] for i in range(2 * reach + 1)]).T
+    return cells
+
+
+def price(shape: tuple[int, int], halo: int) -> float:
+    """What it costs to enlarge a part of that (height, width), in pixels."""
+    height, width = shape
+    return (height + halo) * (width + halo) + _CALL
+
+
+def tiles(wanted: Cells, halo: int) -> list[Tile]:
+    """The cheapest squares that hold all wanted cells, of halves of halves of the largest."""
+    return list(_placed(_chosen(wanted, halo)))
+
+
+def _chosen(wanted: Cells, halo: int) -> list[Cells]:
+    """For each side, from the shortest, the squares that cost less as one than as what they could be divided into."""
+    most = SIDES[-1] // CELL
+    wanted = np.pad(wanted, [(0, -length % most) for length in wanted.shape])
+    need = _sums(wanted, SIDES[0] // CELL) > 0
+    cost, chosen = need * price((SIDES[0], SIDES[0]), halo), [need]
+    for side in SIDES[1:]:
+        divided, one = _sums(cost, 2), price((side, side), halo)
+        chosen.append(divided > one)
+        cost = np.minimum(divided, one)
+    return chosen
+
+
+def _placed(chosen: list[Cells]) -> Iterator[Tile]:
+    """Those that lie in no larger one."""
+    covered = np.zeros_like(chosen[-1])
+    for side, one in zip(reversed(SIDES), reversed(chosen), strict=True):
+        for row, column in np.argwhere(one & ~covered).tolist():
+            yield Tile(side=side, row=row * side, column=column * side)
+        covered = (covered | one).repeat(2, axis=0).repeat(2, axis=1)
+
+
+def _sums(cells: NDArray[np.generic], side: int) -> NDArray[np.float64]:
+    """The sum of each square of so many cells a side."""
+    rows, columns = cells.shape
+    sums: NDArray[np.float64] = cells.reshape(rows // side, side, columns // side, side).sum(axis=(1, 3), dtype=float)
+    return sums
