@@ -1,5 +1,6 @@
 """Following a camera: connected to it, or about to be, until it is time to stop."""
 
+import gc
 import time
 from contextlib import ExitStack
 
@@ -34,7 +35,8 @@ def follow(equipment: Equipment) -> None:
             pause_s = backoff.next_s(slow=error.slow)
             status.state, status.reason = State.WAITING, f"{error}; the next attempt is in {pause_s:.0f} s"
             equipment.say(status.reason)
-            _pause(pause_s, equipment)
+        gc.collect()  # the fault and the connection hold each other, and with them a decoder and its threads
+        _pause(pause_s, equipment)
 
 
 def _connect(equipment: Equipment) -> None:
