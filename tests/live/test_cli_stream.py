@@ -80,7 +80,9 @@ def test_an_address_in_the_wrong_place_is_refused_without_its_secret(vidsr: Comm
     assert "canary77" not in ended.err
 
 
-@pytest.mark.parametrize("way", ["argument", "environment", "file", "config"])
+@pytest.mark.parametrize(
+    "way", ["argument", *(pytest.param(way, marks=pytest.mark.slow) for way in ("environment", "file", "config"))]
+)
 def test_no_secret_is_in_any_command_line_environment_or_log(tmp_path: Path, way: str) -> None:
     (tmp_path / "url").write_text(CAMERA)
     (tmp_path / "cameras.toml").write_text(f'[cameras.a]\nsource-env = "CAMERA"\ntargets = ["{tmp_path}/out"]\n')

@@ -63,9 +63,7 @@ TIMES: dict[str, tuple[Times, str]] = {
 }
 
 
-@pytest.mark.parametrize(
-    "case", ["backward", *(pytest.param(n, marks=pytest.mark.slow) for n in TIMES if n != "backward")]
-)
+@pytest.mark.parametrize("case", [pytest.param(n, marks=pytest.mark.slow) for n in TIMES])
 def test_time_goes_forward_whatever_the_camera_says(quick: list[str], place: Path, figure: Figure, case: str) -> None:
     times, fault = TIMES[case]
     with http(lambda: mpeg_ts(Kind(fps=FPS), times)) as url, flowing(url, place, quick) as run:
