@@ -43,7 +43,7 @@ def test_each_table_is_a_camera_with_the_defaults_beneath(tmp_path: Path, monkey
     assert [target.text for target in front.targets] == ["recordings/front", "rtmp://server/live/key"]
     assert front.stream == StreamSettings(max_delay_s=0.5, timeout_s=3.0)
     assert front.record == RecordSettings(segment_s=30.0, keep_days=7.0, original=True)
-    assert front.encode == EncodeSettings(crf=25, preset="veryfast")
+    assert front.encode == EncodeSettings(crf=25)
     assert front.pool == PoolSettings(timeout_s=POOL_TIMEOUT_S)
     assert (garage.name, garage.source.text) == ("garage_2", "rtsp://garage/")
     assert garage.encode == EncodeSettings(crf=30, codec="libsvtav1")

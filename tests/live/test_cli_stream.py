@@ -48,6 +48,11 @@ CAMERA = "rtsp://admin:canary77@127.0.0.1:1/live"
         (TARGET, [CAMERA, "file"], "file: is a file already"),
         (TARGET, [CAMERA, "file/below"], "file/below: {here}/file is no folder"),
         (TARGET, [CAMERA, "folder.mp4"], "folder.mp4: is a folder already"),
+        (
+            TARGET,
+            [CAMERA, "out.avi"],
+            "out.avi: the name must end in one of .jpeg .jpg .m4v .mkv .mov .mp4 .nut .png .ts .webm",
+        ),
         (TARGET, [CAMERA, "out", "--codec", "aac"], "aac encodes audio, not video"),
         (5, [CAMERA, "out", "--model", "none.npz"], "none.npz: No such file or directory"),
     ],

@@ -137,9 +137,11 @@ def test_lost_datagrams_are_counted_and_survived(quick: list[str], place: Path, 
     ):
         net.lose(percent)
         time.sleep(20)
-        counted = sum(run.number(f"vidsr_{name}_total") for name in ("frames_corrupt", "frames_dropped"))
+        counted = sum(
+            run.number(f"vidsr_{name}_total") for name in ("frames_corrupt", "frames_dropped", "frames_missed")
+        )
         figure("written", int(run.written()))
-        figure("corrupt or dropped", int(counted))
+        figure("corrupt, dropped or missed", int(counted))
         assert run.number("vidsr_process_restarts_total") == 0
         assert counted > 0
         run.flows()

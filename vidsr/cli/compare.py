@@ -7,8 +7,9 @@ from pathlib import Path
 
 from vidsr.cli.drawing import png_file
 from vidsr.cli.options import Commands, Help, add_output, model_label, seconds
+from vidsr.cli.saying import UsageError, say
 from vidsr.engine import Engine
-from vidsr.exits import DAMAGED, UsageError, say
+from vidsr.exits import DAMAGED
 from vidsr.model.architecture import SCALES
 from vidsr.model.zoo import load_model
 from vidsr.quality.comparison import Comparison, compare

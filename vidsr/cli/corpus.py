@@ -10,8 +10,9 @@ from pathlib import Path
 from vidsr.cli.bars import training_bars
 from vidsr.cli.degrade import CAMERA, CODEC
 from vidsr.cli.options import Commands, Help, add_options, add_output, settings
+from vidsr.cli.saying import UsageError, say
 from vidsr.cli.stopping import Stop
-from vidsr.exits import STOPPED, UsageError, say
+from vidsr.exits import STOPPED
 from vidsr.settings import CorpusSettings, DegradeSettings
 from vidsr.training.corpus import make_corpus
 from vidsr.training.sources import Source, footage_of

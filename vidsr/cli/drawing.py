@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import BinaryIO
 
-from vidsr.exits import UsageError
+from vidsr.cli.saying import UsageError
 from vidsr.media.landing import whole_file
 
 

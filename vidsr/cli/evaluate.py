@@ -12,12 +12,13 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from vidsr.cli.drawing import png_file
 from vidsr.cli.options import Commands, Help, add_options, add_output, model_label, settings
+from vidsr.cli.saying import say
 from vidsr.cli.tables import aligned
 from vidsr.cores import cpu_name
 from vidsr.engine import Engine
 from vidsr.engine.speed import frame_ms
 from vidsr.errors import ModelError
-from vidsr.exits import DAMAGED, say
+from vidsr.exits import DAMAGED
 from vidsr.media.encoders import encoder_options
 from vidsr.model.architecture import SCALES
 from vidsr.model.zoo import load_model, model_names

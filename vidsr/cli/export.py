@@ -12,10 +12,10 @@ from pathlib import Path
 import vidsr
 from vidsr.cli.extras import needs
 from vidsr.cli.options import Commands, Help, add_output
+from vidsr.cli.saying import UsageError
 from vidsr.engine.export import ir_files, run_network
 from vidsr.exchange.checking import Run, check_same
 from vidsr.exchange.notes import notes
-from vidsr.exits import UsageError
 from vidsr.media.landing import whole_file
 from vidsr.model.weights import Weights
 from vidsr.model.zoo import load_model, model_path

@@ -3,7 +3,7 @@
 from collections.abc import Generator
 from contextlib import contextmanager
 
-from vidsr.exits import UsageError
+from vidsr.cli.saying import UsageError
 
 
 @contextmanager

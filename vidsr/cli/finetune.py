@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 from vidsr.cli.bars import training_bars
 from vidsr.cli.extras import needs
 from vidsr.cli.options import Commands, Help, add_options, add_output, settings
+from vidsr.cli.saying import UsageError, say
 from vidsr.cli.stopping import Stop
 from vidsr.errors import Stopped
-from vidsr.exits import DAMAGED, STOPPED, UsageError, say
+from vidsr.exits import DAMAGED, STOPPED
 from vidsr.settings import FinetuneSettings
 
 if TYPE_CHECKING:

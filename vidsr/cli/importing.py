@@ -8,9 +8,9 @@ from pathlib import Path
 
 from vidsr.cli.extras import needs
 from vidsr.cli.options import Commands, Help, add_output
+from vidsr.cli.saying import UsageError
 from vidsr.exchange.checking import flat_level
 from vidsr.exchange.layouts import PADDING
-from vidsr.exits import UsageError
 from vidsr.media.landing import whole_file
 from vidsr.model.architecture import SCALES
 from vidsr.model.weights import save_weights

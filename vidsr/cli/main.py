@@ -24,8 +24,9 @@ from vidsr.cli import (
     upscale,
 )
 from vidsr.cli.options import Parser
+from vidsr.cli.saying import UsageError, say
 from vidsr.errors import VidsrError
-from vidsr.exits import STOPPED, USAGE, UsageError, exit_code, say
+from vidsr.exits import STOPPED, USAGE, exit_code
 from vidsr.secrecy import Secrets
 
 

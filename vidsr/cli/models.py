@@ -7,9 +7,9 @@ import re
 from dataclasses import dataclass
 
 from vidsr.cli.options import Commands, Help, add_output
+from vidsr.cli.saying import UsageError
 from vidsr.engine import Engine
 from vidsr.engine.speed import frame_ms
-from vidsr.exits import UsageError
 from vidsr.model.weights import Facts
 from vidsr.model.zoo import load_model, model_names, model_path
 

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from vidsr.addresses import Address
 from vidsr.cli.options import Commands, Help, add_options, settings
-from vidsr.exits import UsageError
+from vidsr.cli.saying import UsageError
 from vidsr.live.cameras import find_address, for_cameras, read_cameras
 from vidsr.live.checks import check_orders
 from vidsr.live.handover import become_supervisor
@@ -121,7 +121,6 @@ def _order(args: argparse.Namespace) -> Order:
         name=_NAME,
         source=source,
         targets=tuple(map(Address, (target, *args.also))),
-        folder=Path(),
         stream=settings(StreamSettings, args),
         record=settings(RecordSettings, args),
         encode=settings(EncodeSettings, args),

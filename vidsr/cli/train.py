@@ -12,8 +12,9 @@ from vidsr.cli.bars import training_bars
 from vidsr.cli.corpus import sizes
 from vidsr.cli.extras import needs
 from vidsr.cli.options import Commands, Help, add_options, add_output, settings
+from vidsr.cli.saying import UsageError, say
 from vidsr.cli.stopping import Stop
-from vidsr.exits import STOPPED, UsageError, say
+from vidsr.exits import STOPPED
 from vidsr.settings import NetworkSettings, TrainSettings
 
 if TYPE_CHECKING:

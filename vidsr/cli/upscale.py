@@ -15,9 +15,10 @@ from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from vidsr.cli.options import Commands, Help, add_options, add_output, settings
+from vidsr.cli.saying import UsageError, say
 from vidsr.cli.stopping import Stop
 from vidsr.errors import SourceError, VidsrError
-from vidsr.exits import DAMAGED, STOPPED, UsageError, exit_code, say
+from vidsr.exits import DAMAGED, STOPPED, exit_code
 from vidsr.media.containers import (
     OTHER_PICTURE_SUFFIXES,
     OTHER_VIDEO_SUFFIXES,

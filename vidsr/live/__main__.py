@@ -5,6 +5,7 @@ import logging
 import sys
 from contextlib import ExitStack
 
+from vidsr.exits import USAGE
 from vidsr.folders import private_folder
 from vidsr.live.handover import module_command
 from vidsr.live.plan import parse_plan
@@ -12,7 +13,6 @@ from vidsr.live.supervisor import Supervisor, with_folders
 from vidsr.live.systemd import notify
 from vidsr.secrecy import CleanWriter, Secrets
 
-_USAGE = 2
 log = logging.getLogger("vidsr.live")
 
 
@@ -27,7 +27,7 @@ def main() -> int:
     logging.basicConfig(level=plan.level, format="vidsr: %(message)s")
     logging.getLogger("vidsr.live.keeper.voice").setLevel(logging.INFO)
     with private_folder() as folder, ExitStack() as stack:
-        orders = with_folders(plan.cameras, folder)
+        orders = with_folders(plan.cameras, folder) if plan.http else plan.cameras
         supervisor = Supervisor(orders, command=module_command("vidsr.live.camera_process"), secrets=secrets)
         if plan.http:
             from vidsr.live.health import HealthServer  # with prometheus_client, which not every supervisor needs
@@ -36,7 +36,7 @@ def main() -> int:
                 stack.enter_context(HealthServer(plan.http, views=supervisor.views, folder=folder))
             except OSError as error:
                 log.error("%s:%d: cannot be listened at: %s", *plan.http, error.strerror)
-                return _USAGE
+                return USAGE
         notify("READY=1")
         return supervisor.run(each_turn=_alive)
 

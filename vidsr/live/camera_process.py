@@ -13,7 +13,7 @@ from functools import partial
 from types import FrameType
 
 from vidsr.errors import VidsrError
-from vidsr.exits import exit_code
+from vidsr.exits import BUG, exit_code
 from vidsr.live.connection import Equipment
 from vidsr.live.following import follow
 from vidsr.live.order import Order, parse
@@ -28,7 +28,6 @@ log = logging.getLogger("vidsr.live.camera")
 
 _BEAT_S = 1.0
 _END_S = 8.0  # of the ten in which it has to be done
-_BUG = 1
 
 
 def main() -> int:
@@ -95,7 +94,7 @@ class _Process:
             recorder=recorder,
             status=self._status,
             clock=Clock(),
-            stop=self._stop.is_set,
+            stop=self._stop,
             say=log.warning,
         )
         thread = threading.Thread(target=self._work, args=(equipment,), name="following", daemon=True)
@@ -132,8 +131,7 @@ if __name__ == "__main__":
         code = main()
     except Exception:
         traceback.print_exc()
-        code = _BUG
+        code = BUG
     sys.stderr.flush()
-    os._exit(
-        code
-    )  # a thread may still be in FFmpeg's reading, which nobody can end, and which would be freed under it
+    # A thread may still be in a read of FFmpeg, which nobody can end, and which must not be freed under it.
+    os._exit(code)

@@ -22,13 +22,11 @@ Values = Mapping[str, object]
 
 POOL_TIMEOUT_S = 3.0
 """Seconds a megapixel after which a worker counts as hung: a file can wait for longer than a camera."""
-_PRESET = {"libx264": "veryfast", "libx265": "veryfast"}
-"""What keeps up with a camera, where no preset was asked for."""
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 _SOURCES = ("source", "source-env", "source-file")
 _WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
 _KINDS = (StreamSettings, RecordSettings, EncodeSettings, PoolSettings)
-_NOT_SET = (PoolSettings, ("ray_address", "timeout_s"))
+_NOT_SET: dict[type, tuple[str, ...]] = {PoolSettings: ("ray_address", "timeout_s")}
 
 
 def read_cameras(path: Path) -> tuple[Order, ...]:
@@ -63,10 +61,8 @@ def find_address(kind: str, where: str) -> Address:
 
 
 def for_cameras(order: Order) -> Order:
-    """The order with what differs from files: a fast preset, where none was asked for, and little patience."""
-    preset = order.encode.preset or _PRESET.get(order.encode.codec)
-    encode, pool = replace(order.encode, preset=preset), replace(order.pool, timeout_s=POOL_TIMEOUT_S)
-    return replace(order, encode=encode, pool=pool)
+    """The order with what differs from files: little patience with a worker."""
+    return replace(order, pool=replace(order.pool, timeout_s=POOL_TIMEOUT_S))
 
 
 def _orders(told: Values) -> tuple[Order, ...]:
@@ -95,7 +91,6 @@ def _order(name: str, defaults: Values, own: Values) -> Order:
         name=name,
         source=_source(name, own),
         targets=_targets(name, own),
-        folder=Path(),
         stream=_settings(StreamSettings, name, values),
         record=_settings(RecordSettings, name, values),
         encode=_settings(EncodeSettings, name, values),
@@ -126,7 +121,7 @@ def _targets(name: str, own: Values) -> tuple[Address, ...]:
 
 def _fields(kind: "type[DataclassInstance]") -> dict[str, str]:
     """The fields of settings that may be set, by the names of their options."""
-    not_set = _NOT_SET[1] if kind is _NOT_SET[0] else ()
+    not_set = _NOT_SET.get(kind, ())
     return {option_name(field.name): field.name for field in fields(kind) if field.name not in not_set}
 
 

@@ -7,8 +7,9 @@ from vidsr.addresses import SOURCES, TARGETS, Address
 from vidsr.choice import AUTO
 from vidsr.errors import SourceError, TargetError
 from vidsr.live.order import Order
-from vidsr.media.containers import VIDEO_SUFFIXES
+from vidsr.media.containers import container_for
 from vidsr.media.encoders import encoder_options
+from vidsr.media.live.targets import is_playlist, is_video
 from vidsr.model.zoo import load_model
 
 
@@ -43,7 +44,9 @@ def _check_target(target: Address) -> None:
     _check_spelling(target, TARGETS)
     if not (path := target.path):
         return
-    one_file = path.suffix.lower() in {*VIDEO_SUFFIXES, ".m3u8"}
+    one_file = is_video(path) or is_playlist(path)
+    if is_video(path):
+        container_for(path)
     if path.exists() and path.is_dir() == one_file:
         raise TargetError(f"{target}: is a {'folder' if one_file else 'file'} already")
     whole = path.absolute()

@@ -1,5 +1,6 @@
 """One connection to a camera: its packets decoded, timed, enlarged as the ladder says, and handed on in order."""
 
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -36,7 +37,7 @@ class Equipment:
     recorder: Recorder
     status: Status
     clock: Clock
-    stop: Callable[[], bool]
+    stop: threading.Event
     say: Callable[[str], None]
 
 
@@ -47,7 +48,7 @@ class Connection:
         self._own, self._camera, self._backlog = equipment, camera, backlog
         self._status, self._clock = equipment.status, equipment.clock
         self._before = (Counter(self._status.dropped), self._status.corrupt)
-        self._unheard = self._missed = 0
+        self._unheard = 0
         self._last: int | None = None  # when the picture before was shown, if none was left out since
         self._form: WorkingForm | None = None
         self._shape: tuple[int, int, str] | None = None
@@ -123,7 +124,7 @@ class Connection:
         """Count the pictures that should have come before this one: what UDP loses shows in nothing else."""
         rate, last, self._last = self._camera.info.rate, self._last, moment.pts
         if rate and last is not None and not moment.anew:
-            self._missed += max(0, round((moment.pts - last) * TIME_BASE * rate) - 1)
+            self._status.missed += max(0, round((moment.pts - last) * TIME_BASE * rate) - 1)
 
     def _working_form(self, picture: Picture) -> WorkingForm:
         try:
@@ -188,8 +189,8 @@ class Connection:
     def _count(self) -> None:
         status, now = self._status, time.monotonic()
         dropped, corrupt = self._before
-        here = Counter({"sound out of place": self._unheard, "not received": self._missed})
-        status.dropped = dict(dropped + self._backlog.dropped + here)
+        unheard = Counter({"sound out of place": self._unheard})
+        status.dropped = dict(dropped + self._backlog.dropped + unheard)
         status.corrupt = corrupt + self._camera.corrupt
         status.repaired = dict(self._clock.repaired)
         status.worker_restarts = self._own.pool.restarts

@@ -15,6 +15,7 @@ Family = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily
 _COUNTERS: dict[str, tuple[str, Callable[[Status], int]]] = {
     "vidsr_frames_in": ("Pictures that were decoded", lambda status: status.frames_in),
     "vidsr_frames_corrupt": ("Pictures or packets that the decoder refused or guessed", lambda status: status.corrupt),
+    "vidsr_frames_missed": ("Pictures of the source that never came", lambda status: status.missed),
     "vidsr_frames_written": ("Enlarged pictures that reached the targets", lambda status: status.written),
     "vidsr_reconnects": ("Connections behind the first", lambda status: max(0, status.connects - 1)),
     "vidsr_worker_restarts": ("Workers that were replaced", lambda status: status.worker_restarts),

@@ -9,11 +9,10 @@ from vidsr.engine import Plane
 from vidsr.media.frame import Frame, SidePacket
 from vidsr.media.live.clock import Moment
 from vidsr.model.weights import Weights
-from vidsr.pool import Pool, Ticket
+from vidsr.pool import DEPTH, Pool, Ticket
 
 PLAIN = "swscale"
 """The rung without a network."""
-_DEPTH = 2  # planes at a worker: one in work, one that waits
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -66,7 +65,7 @@ class Flight:
     @property
     def full(self) -> bool:
         """Whether every worker has enough to do."""
-        return self._at_work >= max(1, self._pool.workers) * _DEPTH
+        return self._at_work >= max(1, self._pool.workers) * DEPTH
 
     def send(self, shot: Shot) -> None:
         """Have a picture enlarged as its rung says."""

@@ -4,7 +4,7 @@ import gc
 import time
 from contextlib import ExitStack
 
-from vidsr.errors import SourceError, SourceLost
+from vidsr.errors import SourceLost
 from vidsr.live.backoff import Backoff
 from vidsr.live.connection import Connection, Equipment
 from vidsr.live.intake import Intake
@@ -15,13 +15,13 @@ _BUSY_S, _IDLE_S = 0.004, 0.1
 
 
 def follow(equipment: Equipment) -> None:
-    """Connect for ever, with pauses, until `equipment.stop()`.
+    """Connect for ever, with pauses, until `equipment.stop` is set.
 
     Raises SourceError for a source that will never do, and, where it is to fail fast, at the first loss; WorkerError
     when the pool cannot go on.
     """
     backoff, stop, status = Backoff(), equipment.stop, equipment.status
-    while not stop():
+    while not stop.is_set():
         status.state, before = State.CONNECTING, status.connects
         began = time.monotonic()
         try:
@@ -36,7 +36,7 @@ def follow(equipment: Equipment) -> None:
             status.state, status.reason = State.WAITING, f"{error}; the next attempt is in {pause_s:.0f} s"
             equipment.say(status.reason)
         gc.collect()  # the fault and the connection hold each other, and with them a decoder and its threads
-        _pause(pause_s, equipment)
+        stop.wait(pause_s)
 
 
 def _connect(equipment: Equipment) -> None:
@@ -44,17 +44,10 @@ def _connect(equipment: Equipment) -> None:
     order, stop = equipment.order, equipment.stop
     with Intake(order.source, order.stream) as intake, ExitStack() as stack:
         connection: Connection | None = None
-        while not stop():
+        while not stop.is_set():
             waiting = intake.backlog.get(_BUSY_S if connection and connection.busy else _IDLE_S)
             if waiting and connection is None:
-                if intake.camera is None:
-                    raise SourceError(f"{order.source}: brought a packet before it was opened")
+                assert intake.camera
                 connection = stack.enter_context(Connection(equipment, intake.camera, intake.backlog))
             if connection:
                 connection.take(waiting)
-
-
-def _pause(seconds: float, equipment: Equipment) -> None:
-    until = time.monotonic() + seconds
-    while not equipment.stop() and (left := until - time.monotonic()) > 0:
-        time.sleep(min(left, _IDLE_S))

@@ -6,7 +6,6 @@ from types import TracebackType
 from typing import Self
 
 from vidsr.addresses import Address
-from vidsr.errors import SourceError
 from vidsr.live.backlog import Backlog
 from vidsr.media.live.camera import Camera
 from vidsr.media.live.pacing import LivePacket
@@ -52,5 +51,3 @@ class Intake:
                 )
         except Exception as error:  # handed to whoever takes the packets, a bug as well
             self.backlog.end(error)
-        else:
-            self.backlog.end(SourceError(f"{self._address}: reading was ended"))

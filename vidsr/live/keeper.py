@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from vidsr.exits import MODEL, SOURCE, TARGET, USAGE
 from vidsr.live.backoff import Backoff
 from vidsr.live.child import Child, Limits
 from vidsr.live.order import Order
@@ -17,8 +18,8 @@ log = logging.getLogger(__name__)
 voice = logging.getLogger(f"{__name__}.voice")
 """What the processes say, each at a level that it chose itself: to be shown whatever the level here."""
 
-SOURCE, _IN_VAIN = 3, (2, 4, 5)
-"""Exit codes: the source is not there; and what no new attempt makes better: usage, target, model."""
+_IN_VAIN = (USAGE, TARGET, MODEL)
+"""Exit codes of what no new attempt makes better."""
 HISTORY = 61
 """Statuses that are kept, one a second."""
 

@@ -16,8 +16,9 @@ class Order:
     name: str
     source: Address
     targets: tuple[Address, ...]
-    folder: Path
-    """A private folder of the supervisor, for the newest picture before (before.jpg) and after (after.jpg)."""
+    folder: Path | None = None
+    """A private folder of the supervisor, for the newest picture before (before.jpg) and after (after.jpg); None where
+    nobody can look at them."""
     stream: StreamSettings = field(default_factory=StreamSettings)
     record: RecordSettings = field(default_factory=RecordSettings)
     encode: EncodeSettings = field(default_factory=EncodeSettings)
@@ -34,7 +35,7 @@ class Order:
                 "name": self.name,
                 "source": self.source.text,
                 "targets": [target.text for target in self.targets],
-                "folder": str(self.folder),
+                "folder": str(self.folder) if self.folder else None,
                 "stream": dataclasses.asdict(self.stream),
                 "record": dataclasses.asdict(self.record),
                 "encode": dataclasses.asdict(self.encode),
@@ -52,7 +53,7 @@ def parse(line: str) -> Order:
         name=told["name"],
         source=Address(told["source"]),
         targets=tuple(map(Address, told["targets"])),
-        folder=Path(told["folder"]),
+        folder=Path(told["folder"]) if told["folder"] else None,
         stream=StreamSettings(**told["stream"]),
         record=RecordSettings(**told["record"]),
         encode=EncodeSettings(**told["encode"]),

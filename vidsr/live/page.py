@@ -81,6 +81,7 @@ def _facts(view: View, now: float) -> Iterator[tuple[str, str]]:
     yield "frames written", f"{total.written:,}"
     yield "by network", _listed(total.enlarged) or "none"
     yield "dropped", _listed(total.dropped) or "none"
+    yield "never came", f"{total.missed:,}"
     yield "damaged", f"{total.corrupt:,}"
     yield "time stamps repaired", _listed(total.repaired) or "none"
     yield "connections", f"{total.connects:,}"

@@ -43,6 +43,8 @@ class Status:
     """Enlarged pictures that reached the targets."""
     dropped: dict[str, int] = field(default_factory=dict)
     """Packets and pictures that were left out, by reason."""
+    missed: int = 0
+    """Pictures that never came, by the rate and the times of the source."""
     repaired: dict[str, int] = field(default_factory=dict)
     """Time stamps that were repaired, by fault."""
     connects: int = 0

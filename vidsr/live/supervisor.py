@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from vidsr.cores import describe_machine
+from vidsr.exits import STOPPED
 from vidsr.folders import sweep
 from vidsr.live.child import Child, Limits
 from vidsr.live.keeper import Keeper, View
@@ -22,7 +23,6 @@ log = logging.getLogger(__name__)
 _TURN_S = 0.5
 _KILLED_S = 3.0
 """How long dead processes are waited for: one that the disk holds up may take for ever."""
-_FORCED = 128
 
 
 class Supervisor:
@@ -117,7 +117,7 @@ class Supervisor:
         until = time.monotonic() + self._limits.stop_s
         while any(keeper.child for keeper in self._keepers):
             if len(wakeups.stops) > 1:
-                return _FORCED + wakeups.stops[-1]
+                return STOPPED + wakeups.stops[-1]
             if time.monotonic() > until:
                 late = ", ".join(keeper.order.name for keeper in self._keepers if keeper.child)
                 log.warning("killed, for it did not stop within %g s: %s", self._limits.stop_s, late)

@@ -19,6 +19,7 @@ def added(earlier: Status, newest: Status) -> Status:
         enlarged=_summed(earlier.enlarged, newest.enlarged),
         written=earlier.written + newest.written,
         dropped=_summed(earlier.dropped, newest.dropped),
+        missed=earlier.missed + newest.missed,
         repaired=_summed(earlier.repaired, newest.repaired),
         connects=earlier.connects + newest.connects,
         worker_restarts=earlier.worker_restarts + newest.worker_restarts,

@@ -37,11 +37,11 @@ class Writing:
         workers: int,
         ladder: Ladder,
         status: Status,
-        folder: Path,
+        folder: Path | None,
     ) -> None:
         self._recorder, self._camera, self._scale, self._workers = recorder, camera, scale, max(1, workers)
         self._ladder, self._status = ladder, status
-        self._snapshots = Snapshots(folder)
+        self._snapshots = Snapshots(folder) if folder else None
         self._merger = Merger()
         self._form: tuple[int, int, str] | None = None
         self._queue: Queue[Item] = Queue(_WAITING)
@@ -113,7 +113,8 @@ class Writing:
             delay_s=now - shot.arrived_s,
             cost_s=max(item.engine_s / self._workers, now - began),
         )
-        self._snapshots.take(picture, large, now_s=now)
+        if self._snapshots:
+            self._snapshots.take(picture, large, now_s=now)
 
     def _count(self, item: Enlarged, now: float) -> None:
         status, recorder = self._status, self._recorder

@@ -16,6 +16,9 @@ from vidsr.model.weights import Weights
 from vidsr.model.zoo import load_model
 from vidsr.settings import PoolSettings
 
+DEPTH = 2
+"""Planes at a worker: one in work, one that waits, so that it never does."""
+
 
 class Ticket(Protocol):
     """A plane that was sent."""
@@ -79,7 +82,7 @@ class ThisProcess:
         self._sent = 0
         (share,) = plan_cores(describe_machine(), workers=1, threads=settings.threads)
         self._threads, self._settings = share.threads, settings
-        self._engine = self._made(weights)
+        self._engine = engine_for(weights, settings, threads=share.threads)
 
     def map(self, planes: Iterable[Plane], depth: int) -> Iterator[Plane]:
         """As `Pool.map`, one plane at a time."""
@@ -103,11 +106,7 @@ class ThisProcess:
     def swap(self, weights: Weights) -> None:
         """As `Pool.swap`."""
         require_scale(weights, self._engine.scale)
-        self._engine = self._made(weights)
-
-    def _made(self, weights: Weights) -> ReusingEngine:
-        engine = Engine(weights, threads=self._threads, precision=self._settings.precision)
-        return ReusingEngine(engine, tolerance=self._settings.reuse)
+        self._engine = engine_for(weights, self._settings, threads=self._threads)
 
 
 @dataclass(frozen=True)
@@ -138,6 +137,11 @@ def open_pool(
     from vidsr.pool.ray_pool import RayPool
 
     return RayPool(weights, settings, fallback=fallback or partial(_repeated, scale=weights.architecture.scale))
+
+
+def engine_for(weights: Weights, settings: PoolSettings, *, threads: int) -> ReusingEngine:
+    """The engine of a pool's process."""
+    return ReusingEngine(Engine(weights, threads=threads, precision=settings.precision), tolerance=settings.reuse)
 
 
 def require_scale(weights: Weights, scale: int) -> None:

@@ -22,7 +22,7 @@ from vidsr.engine.precision import settled
 from vidsr.errors import WorkerError
 from vidsr.flow import windowed
 from vidsr.model.weights import Weights
-from vidsr.pool import Ticket, require_scale
+from vidsr.pool import DEPTH, Ticket, require_scale
 from vidsr.pool.cluster import cluster
 from vidsr.pool.worker import Place, Worker
 from vidsr.settings import PoolSettings
@@ -30,7 +30,6 @@ from vidsr.settings import PoolSettings
 log = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
 
-DEPTH = 2  # planes at a worker: one in work, one that waits, so that it never does
 DEATHS_PER_FRAME = 2  # the frame that was in work at each of them is the suspect, and is taken out
 DEATHS_PER_MINUTE = 10  # more is no bad frame but a broken machine
 START_S = 120.0
@@ -262,7 +261,7 @@ class RayPool:
         return ray.remote(Worker).options(**options, enable_task_events=False).remote()  # type: ignore[return-value]
 
     def _start(self, seat: _Seat) -> "ray.ObjectRef[None]":
-        return seat.actor.start.remote(seat.weights, seat.share, self._settings.precision, self._settings.reuse)
+        return seat.actor.start.remote(seat.weights, seat.share, self._settings)
 
     def _end(self, seat: _Seat) -> None:
         """No process is left: Ray does not end one that is stopped, a SIGKILL does."""

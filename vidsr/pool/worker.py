@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import ray
 
 from vidsr.cores import Machine, Share, confine, describe_machine, stray_threads
-from vidsr.engine import Engine, Plane
-from vidsr.engine.reuse import ReusingEngine
+from vidsr.engine import Plane
 from vidsr.model.weights import Weights
+from vidsr.pool import engine_for
+from vidsr.settings import PoolSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,17 +29,17 @@ class Worker:
         """The node, the process and what this process may use of the machine."""
         return Place(node=ray.get_runtime_context().get_node_id(), pid=os.getpid(), machine=describe_machine())
 
-    def start(self, weights: Weights, share: Share, precision: str, reuse: int) -> None:
+    def start(self, weights: Weights, share: Share, settings: PoolSettings) -> None:
         """Make the engine on its cores. The mask comes first: OpenVINO keeps the one it finds at first use."""
         confine(share.cpus)
-        self._share, self._precision, self._reuse, self._checked = share, precision, reuse, False
-        self._engine = ReusingEngine(Engine(weights, threads=share.threads, precision=precision), tolerance=reuse)
+        self._share, self._settings, self._checked = share, settings, False
+        self._engine = engine_for(weights, settings, threads=share.threads)
 
     def enlarge(self, plane: Plane, depth: int, other: Weights | None) -> tuple[Plane, float]:
         """The enlarged plane and the seconds it took; `other` is the network to take from this plane on."""
         began = time.perf_counter()
         if other:
-            self.start(other, self._share, self._precision, self._reuse)
+            self.start(other, self._share, self._settings)
         result = self._engine(plane, depth)
         if not self._checked:
             confine(self._share.cpus)  # OpenVINO starts its threads with the first plane: none of them strays

@@ -17,6 +17,7 @@ from vidsr.addresses import Address
 from vidsr.errors import SourceError, SourceLost
 from vidsr.media.compression import EXPORT, Compression, compression
 from vidsr.media.describing import codec_name, first_video, frame_rate
+from vidsr.media.live.clock import TIME_BASE
 from vidsr.media.live.faults import broken_off
 from vidsr.media.live.opening import open_live
 from vidsr.media.live.pacing import LivePacket, paced
@@ -26,7 +27,6 @@ _DECODER_THREADS = 2
 _FASTEST = 240  # frames a second that are believed; without a rate FFmpeg takes the clock's ticks for one
 _UNTIMED = ("mpjpeg", "mjpeg")
 """Formats whose pictures carry no time: FFmpeg counts them at 25 a second, whatever the camera sends."""
-_ARRIVAL_BASE = Fraction(1, 90_000)
 _FRUITLESS_S = 20.0  # a camera that is joined between two key frames shows nothing until the next one
 _FRUITLESS_PACKETS = 16  # no decoder holds more of them back; pictures may have been left out in between
 
@@ -169,8 +169,8 @@ class Camera:
             elif now - seen >= self._timeout_s:
                 raise self._lost(f"sends sound or data, but no video for {self._timeout_s:g} s")
             if untimed:
-                packet.time_base, packet.duration = _ARRIVAL_BASE, 0
-                packet.pts = packet.dts = round((now - began) / _ARRIVAL_BASE)
+                packet.time_base, packet.duration = TIME_BASE, 0
+                packet.pts = packet.dts = round((now - began) / TIME_BASE)
             yield packet
             asked = time.monotonic()
 

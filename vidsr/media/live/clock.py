@@ -4,15 +4,15 @@ from collections import Counter
 from dataclasses import dataclass
 from fractions import Fraction
 
-TIME_BASE = Fraction(1, 90_000)
+SECOND = 90_000
+TIME_BASE = Fraction(1, SECOND)
 
-_SECOND = 90_000
-_LEAST = _SECOND // 1000  # pictures stay apart where a container counts milliseconds, too
-_GAP = _SECOND  # a step ahead by more wants the wall clock, or the next picture, to bear it out
-_JUMP = 10 * _SECOND
-_DRIFT = 5 * _SECOND
-_WINDOW = 10 * _SECOND  # a network may hold pictures back for seconds and then bring them all: that is no drift
-_NEAR = 3 * _SECOND  # between the sound and the picture that a source sends at the same moment
+_LEAST = SECOND // 1000  # pictures stay apart where a container counts milliseconds, too
+_GAP = SECOND  # a step ahead by more wants the wall clock, or the next picture, to bear it out
+_JUMP = 10 * SECOND
+_DRIFT = 5 * SECOND
+_WINDOW = 10 * SECOND  # a network may hold pictures back for seconds and then bring them all: that is no drift
+_NEAR = 3 * SECOND  # between the sound and the picture that a source sends at the same moment
 _BITS = (2**32, 2**33)  # where RTP's times and those of MPEG-TS begin again
 _WEIGHT = 1 / 16
 
@@ -52,7 +52,7 @@ class Clock:
         self._source: int | None = None
         self._shift: int | None = None  # from the source's time to ours; None until a picture of this line had a time
         self._doubt: _Doubt | None = None
-        self._usual: float = _SECOND / 25  # from picture to picture
+        self._usual: float = SECOND / 25  # from picture to picture
         self._arrived = 0
         self._sound = -1  # before the first picture there is none
         self._sound_step = 0
@@ -69,7 +69,7 @@ class Clock:
 
         `arrived_s` is when its packet came, on a clock that only goes forward.
         """
-        now, time = round(arrived_s * _SECOND), _ticks(pts, time_base)
+        now, time = round(arrived_s * SECOND), _ticks(pts, time_base)
         if self._pts is None or self._anew:
             return self._begin(time, now)
         if time is None:
@@ -136,7 +136,7 @@ class Clock:
 
     def _expected(self, arrived_s: float) -> int:
         """Where a packet should be that arrived then, by the last picture."""
-        return (self._pts or 0) + max(0, round(arrived_s * _SECOND) - self._arrived)
+        return (self._pts or 0) + max(0, round(arrived_s * SECOND) - self._arrived)
 
     def _unwrapped(self, time: int, time_base: Fraction) -> int:
         """The picture's place by the shift, which is set right if the source's bits fell over."""

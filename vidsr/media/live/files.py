@@ -7,14 +7,14 @@ import av
 
 from vidsr.errors import TargetError, VidsrError
 from vidsr.media.containers import Container
+from vidsr.media.live.clock import SECOND
 from vidsr.media.live.feed import Feed, Unit
 from vidsr.media.live.finisher import Finisher
 from vidsr.media.live.original import Original
 from vidsr.media.live.recording import Recording
 from vidsr.media.live.target import Target, words_of
 
-_SECOND = 90_000
-_LONGEST_GAP = 1800 * _SECOND  # FFmpeg's MP4 writer aborts at longer ones
+_LONGEST_GAP = 1800 * SECOND  # FFmpeg's MP4 writer aborts at longer ones
 
 
 class Files(Target):
@@ -37,7 +37,7 @@ class Files(Target):
     ) -> None:
         super().__init__(kind, say)
         self._name, self._ended, self._finisher = name, ended, finisher
-        self._longest = None if segment_s is None else round(segment_s * _SECOND)
+        self._longest = None if segment_s is None else round(segment_s * SECOND)
         self._original = Original() if original else None
         self._file: Recording | None = None
         self._last = 0

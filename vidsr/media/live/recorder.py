@@ -13,7 +13,7 @@ from av.video.stream import VideoStream
 from vidsr.addresses import Address
 from vidsr.errors import TargetError
 from vidsr.media.copies import holds
-from vidsr.media.live.clock import TIME_BASE
+from vidsr.media.live.clock import SECOND, TIME_BASE
 from vidsr.media.live.encoder import Encoder, kind, trial
 from vidsr.media.live.feed import AnyPacket, Feed, Stencil, Unit
 from vidsr.media.live.finisher import Finisher
@@ -25,7 +25,7 @@ from vidsr.settings import EncodeSettings, RecordSettings
 
 _TIDY_S = 5.0
 _CLOSING_S = 8.0  # of the 10 in which a stream ends when it is told to
-_PASSED = 90_000  # a source's key picture whose enlarged one is that far back needs no looking for
+_PASSED = SECOND  # a source's key picture whose enlarged one is that far back needs no looking for
 _MOST_WAITING = 3000  # packets of sound: a minute, far more than it takes to enlarge a picture
 
 

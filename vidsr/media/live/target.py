@@ -5,9 +5,10 @@ from collections.abc import Callable
 
 from vidsr.media.containers import Container
 from vidsr.media.copies import holds
+from vidsr.media.live.clock import SECOND
 from vidsr.media.live.feed import Feed, Stencil, Unit
 
-_QUIET = 5 * 90_000
+_QUIET = 5 * SECOND
 
 
 class Target(ABC):

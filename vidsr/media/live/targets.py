@@ -19,6 +19,16 @@ from vidsr.settings import RecordSettings
 Say = Callable[[str], None]
 
 
+def is_playlist(path: Path) -> bool:
+    """Whether a target is a playlist in a folder that players follow."""
+    return path.suffix.lower() == ".m3u8"
+
+
+def is_video(path: Path) -> bool:
+    """Whether a target is one file, which need not be of a kind that can be written. All others are folders."""
+    return path.suffix.lower() in VIDEO_SUFFIXES | OTHER_VIDEO_SUFFIXES
+
+
 class Targets:
     """The targets of addresses, by their kind; the folders of segments among them are put in `folders`.
 
@@ -50,9 +60,9 @@ class Targets:
                 known = ", ".join(TARGETS)
                 raise TargetError(f"{address}: nothing can be sent by {address.scheme}, but by {known}")
             return Push(address, say)
-        if path.suffix.lower() == ".m3u8":
+        if is_playlist(path):
             return Hls(path, say)
-        if path.suffix.lower() in VIDEO_SUFFIXES | OTHER_VIDEO_SUFFIXES:
+        if is_video(path):
             return self._one_file(path, say)
         return self._segments(path, say)
 
