@@ -3,7 +3,7 @@
   tools/soak                           an hour, the camera lost every minute
   tools/soak --minutes 20 --every 10
 
-The longest pauses between two attempts, a minute, are waited out: an hour has about 30 losses, and needs them.
+Half a minute of pictures makes the next pause a short one: from `--every 40` on each loss is answered within seconds.
 
 Just before each loss, when all is quiet, memory, threads, files and shared memory of the whole tree are noted. The
 slopes over the time behind a warm-up are printed; exit code 1 when one is too steep.

@@ -3,12 +3,12 @@
 from random import Random
 
 SHORTEST_S, LONGEST_S = 1.0, 60.0
-GOOD_S = 120.0
-"""Seconds of frames after which a loss is a new one, and not the last one going on."""
+GOOD_S = 30.0
+"""Seconds of frames after which a loss is a new one: a camera lost every minute should not be waited for as long."""
 
 
 class Backoff:
-    """The pauses between attempts: twice as long each time, from 1 to 60 s, until things went well for two minutes.
+    """The pauses between attempts: twice as long each time, from 1 to 60 s, until things went well for half a minute.
 
     Each is drawn from the upper half of its step: cameras that were lost together do not all come back at once.
     """
@@ -26,6 +26,6 @@ class Backoff:
         return step_s * self._chance.uniform(0.5, 1)
 
     def good(self, seconds: float) -> None:
-        """Frames have been flowing for so long without a break: after two minutes the next pause is a short one."""
+        """Frames have been flowing for so long without a break: after half a minute the next pause is a short one."""
         if seconds >= GOOD_S:
             self._step_s = SHORTEST_S
