@@ -67,6 +67,11 @@ def cpu_flags() -> frozenset[str]:
     return frozenset(_cpu_facts().get("flags", "").split())
 
 
+def computes_bfloat16() -> bool:
+    """Whether the processor multiplies bfloat16 itself; others do it many times slower than float32."""
+    return not cpu_flags().isdisjoint(("avx512_bf16", "amx_bf16"))
+
+
 def usable_cpus(machine: Machine) -> list[list[int]]:
     """One CPU a physical core, its lowest, in a list for each NUMA node, the largest node first."""
     nodes: dict[int, dict[tuple[int, int], int]] = {}

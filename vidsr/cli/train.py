@@ -63,7 +63,7 @@ _TRAINING = {
     "seed": ("N", "decides first weights, patches and what is held out"),
     "threads": ("N", "threads; without it, one for each core"),
     "device": ("NAME", "cpu or cuda"),
-    "fast": ("", "compile, and compute in bfloat16 where it does no harm; needs a C++ compiler"),
+    "fast": ("", "compile, and compute in bfloat16 where it does no harm and is no slower; needs a C++ compiler"),
 }
 
 

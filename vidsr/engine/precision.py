@@ -4,7 +4,7 @@
 bits of the sum of two products, which two weights of 8 bits overflow.
 """
 
-from vidsr.cores import cpu_flags
+from vidsr.cores import computes_bfloat16, cpu_flags
 from vidsr.errors import ModelError
 from vidsr.model.weights import Weights
 
@@ -13,7 +13,6 @@ TOPS = {"int8": 127, "int7": 63}
 """The largest weight, as an integer, of each precision that has one."""
 _FASTEST_FIRST = ("int8", "bf16")
 _VNNI = {"avx_vnni", "avx512_vnni"}
-_BF16 = {"avx512_bf16", "amx_bf16"}
 
 
 def settled(precision: str, weights: Weights) -> str:
@@ -36,4 +35,4 @@ def settled(precision: str, weights: Weights) -> str:
 def _here(precision: str) -> str:
     if precision == "int8" and not cpu_flags() & _VNNI:
         return "int7"
-    return "f32" if precision == "bf16" and not cpu_flags() & _BF16 else precision
+    return "f32" if precision == "bf16" and not computes_bfloat16() else precision
