@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from commands import MODEL, TARGET, USAGE, Command, Ended, contents
-from made import make_clip, random_weights, tiny_weights
+from made import make_clip, random_weights, scene, tiny_weights
 from oracles import read_with_av
+from PIL import Image
 
 from vidsr.engine.export import run_network
 from vidsr.model.architecture import srcnn
@@ -31,6 +32,32 @@ def missing(package: str, module: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """As if the package were not installed, and the module that takes it not imported yet."""
     monkeypatch.delitem(sys.modules, module, raising=False)
     monkeypatch.setitem(sys.modules, package, None)
+
+
+# Calibrating
+
+
+def test_a_file_is_completed_by_pictures(vidsr: Command, here: Path) -> None:
+    save_weights(here / "mine.npz", tiny_weights())
+    (here / "photos").mkdir()
+    for index in range(3):
+        Image.fromarray(scene(index)).save(here / "photos" / f"{index}.png")
+    ended = vidsr("calibrate", "mine.npz", "photos")
+    before, after = tiny_weights(), load_weights(here / "mine.npz")
+    assert ended.code == 0
+    assert "mine.npz: int8 loses " in ended.err
+    assert after.calibration
+    assert all(np.array_equal(before.tensors[name], after.tensors[name]) for name in before.tensors)
+    assert json.loads(vidsr("calibrate", "mine.npz", "photos", "--json").out)["losses"] == after.calibration.losses
+
+
+def test_one_picture_alone_calibrates_nothing(vidsr: Command, here: Path) -> None:
+    save_weights(here / "mine.npz", tiny_weights())
+    Image.fromarray(scene(0)).save(here / "one.png")
+    before = contents(here)
+    assert vidsr("calibrate", "mine.npz", "one.png").code == USAGE
+    assert vidsr("calibrate", "fsrcnn-x2", "one.png").code == USAGE
+    assert contents(here) == before
 
 
 # Models

@@ -21,7 +21,7 @@ from vidsr.model.architecture import ACTIVATIONS, fsrcnn, srcnn
 from vidsr.model.calibration import Calibration, Ranges, input_widths
 from vidsr.model.weights import Weights, load_weights, save_weights
 from vidsr.pool import open_pool
-from vidsr.quality.calibrating import calibrated
+from vidsr.quality.calibrating import calibrated, judge_of
 from vidsr.settings import PoolSettings
 
 HERE = Path(__file__).parent
@@ -183,11 +183,32 @@ def test_integers_without_ranges_are_refused(weights: Weights) -> None:
 
 def test_calibrating_finds_ranges_and_losses() -> None:
     weights = tiny_weights(dimensions=(16, 8, 2))
-    found = calibrated(weights, [PLANE, scene(1)[..., 1]], [scene(2)[..., 0]]).calibration
+    found = calibrated(weights, [PLANE, scene(1)[..., 1]], [judge_of(scene(2)[..., 0], 2)]).calibration
     assert found
     assert found.ranges.keys() == input_widths(weights.architecture).keys()
     assert {"int8", "int7"} <= found.losses.keys()
     assert -0.1 < found.losses["int8"] < 0.5
+
+
+def test_simulated_integers_come_to_what_real_ones_do(calibrated_weights: Weights) -> None:
+    real, simulated = (
+        Engine(calibrated_weights, threads=1, precision="int7", simulated=each) for each in (False, True)
+    )
+    assert sum(kind in INTEGERS for kind, _ in executed(real).values()) == 5
+    assert {kind for kind, _ in executed(simulated).values()} == {"f32"}
+    plain = Engine(calibrated_weights, threads=1, precision="f32")(PLANE).astype(int)
+    assert np.abs(simulated(PLANE) - plain).max() > 1
+    assert np.abs(simulated(PLANE).astype(int) - real(PLANE)).max() <= 1
+    assert Engine(calibrated_weights, threads=1, precision="int8", simulated=True).precision == "int8"
+
+
+def test_layers_that_nothing_reaches_can_be_calibrated() -> None:
+    weights = tiny_weights()
+    weights.tensors["feature.weight"][:] = 0
+    weights.tensors["feature.bias"][:] = 0
+    found = calibrated(weights, [PLANE], [judge_of(PLANE, 2)]).calibration
+    assert found
+    assert found.ranges["shrink"].tolist() == [[0] * 8, [1] * 8]
 
 
 def test_a_calibration_is_saved_and_loaded(tmp_path: Path) -> None:

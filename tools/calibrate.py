@@ -1,21 +1,33 @@
-"""Make networks ready for int8: write into their files how far their layers reach, and what each precision loses.
+"""Make the networks of the zoo ready for int8: how far their layers reach, and what each precision loses.
 
-python tools/calibrate.py IMAGES [MODEL...]      IMAGES/train/*/ and IMAGES/val/kodak24 (see train_zoo.py)
+python tools/calibrate.py IMAGES [NAME...]      IMAGES/train/*/ and IMAGES/val/kodak24 (see train_zoo.py)
 
-A model is a name of the zoo or an .npz file; without one, all of the zoo. A file is replaced; its tensors stay.
+Without a name it is all of the zoo. A file is replaced; its tensors stay, and what bf16 loses where this CPU has none.
 """
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 from vidsr.media.landing import whole_file
-from vidsr.model.weights import save_weights
+from vidsr.model.weights import Weights, save_weights
 from vidsr.model.zoo import load_model, model_names, model_path
-from vidsr.quality.calibrating import calibrated
+from vidsr.quality.calibrating import calibrated, judge_of
 from vidsr.quality.protocol import read_luma
 
 PICTURES = {"bsds500-train": 8, "general100": 8, "photos": 6, "gray181": 4, "t91": 4}
 """How many of each folder the ranges are measured on, spread over its names."""
+
+
+def complete(weights: Weights, images: Path) -> Weights:
+    """The weights with the calibration that a file of the zoo has."""
+    scale = weights.architecture.scale
+    pictures = [read_luma(path) for path in chosen(images / "train")]
+    judges = [judge_of(read_luma(path), scale) for path in sorted((images / "val" / "kodak24").iterdir())]
+    ready = calibrated(weights, [judge_of(picture, scale)[0] for picture in pictures], judges)
+    assert ready.calibration
+    before = weights.calibration.losses if weights.calibration else {}
+    return replace(ready, calibration=replace(ready.calibration, losses={**before, **ready.calibration.losses}))
 
 
 def chosen(train: Path) -> list[Path]:
@@ -28,16 +40,14 @@ def main() -> None:
     """Calibrate, and say what was lost."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("images", type=Path)
-    parser.add_argument("models", nargs="*", metavar="MODEL", default=model_names())
+    parser.add_argument("names", nargs="*", metavar="NAME", default=model_names())
     args = parser.parse_args()
-    pictures = [read_luma(path) for path in chosen(args.images / "train")]
-    judges = [read_luma(path) for path in sorted((args.images / "val" / "kodak24").iterdir())]
-    for model in args.models:
-        ready = calibrated(load_model(model), pictures, judges)
-        with whole_file(model_path(model), overwrite=True) as file:
+    for name in args.names:
+        ready = complete(load_model(name), args.images)
+        with whole_file(model_path(name), overwrite=True) as file:
             save_weights(file, ready)
         losses = ready.calibration.losses if ready.calibration else {}
-        print(f"{model}: {', '.join(f'{name} {-loss:+.3f} dB' for name, loss in losses.items())}", flush=True)
+        print(f"{name}: {', '.join(f'{each} {-loss:+.3f} dB' for each, loss in losses.items())}", flush=True)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,8 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from calibrate import complete
+
 from vidsr.engine import Engine
 from vidsr.media.landing import whole_file
 from vidsr.model.weights import Facts, Weights, load_weights, save_weights
@@ -191,7 +193,7 @@ def train_name(name: str, recipe: Recipe, data: Path, work: Path) -> None:
 
 
 def publish(name: str, weights: Weights, data: Path) -> None:
-    """Put weights into the zoo, with their scores by P1 in the header."""
+    """Put weights into the zoo, with their scores by P1 in the header, ready for int8."""
     engine = Engine(weights, threads=1, precision="f32")
     folders = [data / "val" / "kodak24", data / "test" / "set5", data / "test" / "set14"]
     sets = collect([folder for folder in folders if folder.is_dir()], engine.scale, logging.warning)
@@ -200,7 +202,7 @@ def publish(name: str, weights: Weights, data: Path) -> None:
     own = [row for row in means(rows) if (row.method, row.input) == (name, "P1")]
     facts: Facts = {**weights.facts, "scores": {row.collection: round(row.psnr, 2) for row in own}}
     with whole_file(ZOO / f"{name}.npz", overwrite=True) as file:
-        save_weights(file, replace(weights, facts=facts))
+        save_weights(file, replace(complete(weights, data), facts=facts))
     logging.info("%s: %s", name, facts["scores"])
 
 

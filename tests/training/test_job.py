@@ -15,6 +15,7 @@ import pytest
 from commands import Command
 from made import make_clip, scene, tiny_weights
 
+from vidsr.engine import Engine
 from vidsr.errors import TargetError, TrainingError
 from vidsr.model.weights import load_weights, save_weights
 from vidsr.settings import CorpusSettings, DegradeSettings, NetworkSettings, TrainSettings
@@ -73,6 +74,9 @@ def test_it_leaves_weights_a_log_and_a_curve(job: Job) -> None:
         "held out": round(trained.psnr or 0, 3),
         "held out, bicubic": round(trained.bicubic_psnr or 0, 3),
     }
+    assert weights.calibration
+    assert weights.calibration.losses == trained.losses
+    assert {"int8", "int7"} <= trained.losses.keys()
     log = json.loads((job.output / "log.json").read_text())
     assert [[moment["step"] for moment in stretch] for stretch in log["stretches"]] == [[2, 4], [2]]
     assert log["asked"]["rate"] == SETTINGS.rate
@@ -97,6 +101,7 @@ def test_a_job_that_was_stopped_anywhere_ends_as_if_it_had_not_been(job: Job, tm
     assert stopped.step == steps
     assert not stopped.model.exists()
     resumed = train_model(job)
+    assert resumed.losses == whole.losses
     expected, tensors = load_weights(whole.model).tensors, load_weights(resumed.model).tensors
     assert all(np.array_equal(tensors[name], expected[name]) for name in expected)
 
@@ -161,6 +166,8 @@ def test_nothing_is_held_out_of_a_single_file(pictures: Path, job: Job) -> None:
     trained = train_model(replace(job, sources=(Source(path=pictures / "0.png"),)))
     assert (trained.held_out, trained.psnr, trained.bicubic_psnr) == (0, None, None)
     assert trained.finished
+    assert trained.losses == {}
+    Engine(load_weights(trained.model), precision="int8")
 
 
 def test_settings_that_do_not_fit_each_other_are_refused(job: Job) -> None:

@@ -70,8 +70,12 @@ def test_a_network_learns_footage_and_the_report_says_what_was_gained(
     assert weights.facts["gains"] == {
         f"over start, {name}": round(gain, 2) for name, gain in found.verdict.over_start.items()
     }
+    assert weights.calibration
+    assert weights.calibration.losses == found.trained.losses
+    assert set(found.trained.losses) >= {"int8", "int7"}
     text = found.report.read_text()
     HTMLParser().feed(text)
+    assert f"{found.trained.losses['int8']:.3f} dB on what is held out" in text
     assert str(found.verdict) in text
     assert "monday.mp4" in text
 

@@ -63,6 +63,9 @@ def run(args: argparse.Namespace) -> int:
     elif not args.quiet:
         recognised = f"recognised {architecture} with {architecture.activation}, {architecture.weights:,} weights"
         print(f"{args.source}: {recognised}; written to {args.target}", file=sys.stderr)
+        print(
+            f"it is computed in f32 until `vidsr calibrate {args.target} PICTURES` has made it faster", file=sys.stderr
+        )
     level = flat_level(weights)
     if abs(level - _GREY) > _FAR:
         log.warning(

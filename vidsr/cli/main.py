@@ -10,6 +10,7 @@ import sys
 import vidsr
 from vidsr.addresses import Address
 from vidsr.cli import (
+    calibrate,
     compare,
     corpus,
     degrade,
@@ -67,6 +68,7 @@ def build_parser() -> Parser:
         degrade,
         export,
         importing,
+        calibrate,
         info,
     ):
         command.add(commands)

@@ -148,4 +148,7 @@ def _lines(trained: "Trained") -> list[str]:
         gain = trained.psnr - trained.bicubic_psnr
         score = f"{trained.psnr:.2f} dB on {trained.held_out} held-out pictures, {gain:+.2f} dB over bicubic"
         lines.append(f"  {score}")
+    if trained.losses:
+        lost = f"{trained.losses['int8']:.3f} dB of it, and {trained.losses['int7']:.3f} on CPUs without VNNI"
+        lines.append(f"  int8 loses {lost}")
     return lines

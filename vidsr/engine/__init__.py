@@ -27,14 +27,21 @@ class Engine:
     band by band, so that memory does not grow with the picture; the bands give exactly what the whole would.
     `model` is a name of the zoo, the path of a weight file, or weights. `threads` 0 means every core allowed.
     `precision` is auto, f32, bf16 or int8 (see `engine.precision`); what it came to is the attribute of that name.
+    A `simulated` one rounds as int8 or int7 does and computes in f32: slower, and the same on every CPU.
     Not safe for two threads at once. Raises ModelError when the model cannot be read, or not be computed so.
     """
 
     def __init__(
-        self, model: str | Weights, *, threads: int = 0, precision: str = "auto", band_pixels: int = BAND_PIXELS
+        self,
+        model: str | Weights,
+        *,
+        threads: int = 0,
+        precision: str = "auto",
+        simulated: bool = False,
+        band_pixels: int = BAND_PIXELS,
     ) -> None:
         self.weights = load_model(model) if isinstance(model, str) else model
-        self.precision = settled(precision, self.weights)
+        self.precision = settled(precision, self.weights, simulated=simulated)
         self._form, self._steps = self.weights, None
         if self.precision in TOPS:
             self._form, self._steps = balanced(self.weights, top=TOPS[self.precision])
@@ -50,6 +57,7 @@ class Engine:
             "NUM_STREAMS": 1,
             "ENABLE_CPU_PINNING": False,
             "INFERENCE_PRECISION_HINT": "bf16" if self.precision == "bf16" else "f32",
+            **({"LP_TRANSFORMS_MODE": "NO"} if simulated else {}),
         }
 
     def __call__(self, plane: Plane, depth: int | None = None) -> Plane:

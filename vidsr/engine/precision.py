@@ -15,11 +15,11 @@ _FASTEST_FIRST = ("int8", "bf16")
 _VNNI = {"avx_vnni", "avx512_vnni"}
 
 
-def settled(precision: str, weights: Weights) -> str:
+def settled(precision: str, weights: Weights, *, simulated: bool = False) -> str:
     """f32, bf16, int8 or int7, of one of those or "auto", which takes the fastest that loses at most 0.05 dB.
 
-    bf16 is for CPUs that have it; the others compute f32 in its place. Raises ModelError for integers without
-    a calibration, and ValueError for another precision.
+    bf16 is for CPUs that have it; the others compute f32 in its place. Without VNNI int8 becomes int7, unless it is to
+    be `simulated`. Raises ModelError for integers without a calibration, and ValueError for another precision.
     """
     if precision == "auto":
         losses = weights.calibration.losses if weights.calibration else {}
@@ -28,8 +28,8 @@ def settled(precision: str, weights: Weights) -> str:
     if precision not in ("f32", "bf16", *TOPS):
         raise ValueError(f"an engine computes in auto, f32, bf16 or int8, not {precision!r}")
     if precision in TOPS and not weights.calibration:
-        raise ModelError(f"weights of {weights.architecture} have no ranges for int8; tools/calibrate.py finds them")
-    return _here(precision)
+        raise ModelError(f"weights of {weights.architecture} have no ranges for int8; `vidsr calibrate` finds them")
+    return precision if simulated else _here(precision)
 
 
 def _here(precision: str) -> str:

@@ -41,4 +41,7 @@ def _inputs(weights: Weights, plane: NDArray[np.uint8]) -> dict[str, NDArray[np.
 def _ends(values: NDArray[np.float32]) -> NDArray[np.float32]:
     """(2, channels) from (channels, values), 0 always between them."""
     low, high = np.percentile(values, [CLIPPED_PERCENT, 100 - CLIPPED_PERCENT], axis=1)
-    return np.stack([np.minimum(low, 0), np.maximum(high, 0)]).astype(np.float32)
+    ends = np.stack([np.minimum(low, 0), np.maximum(high, 0)]).astype(np.float32)
+    return (
+        ends if ends.any() else np.array([[0], [1]], np.float32).repeat(len(values), axis=1)
+    )  # all dead: any will do

@@ -10,6 +10,8 @@ import numpy as np
 from vidsr.errors import TrainingError
 from vidsr.metrics import psnr
 from vidsr.model.architecture import Architecture
+from vidsr.model.weights import Weights
+from vidsr.quality.calibrating import Judge, calibrated
 from vidsr.quality.imresize import imresize
 from vidsr.quality.methods import in_bytes
 from vidsr.settings import TrainSettings
@@ -21,6 +23,7 @@ from vidsr.training.schedule import Schedule
 from vidsr.training.sources import Footage, Source, footage_of, held_out_of
 from vidsr.training.trials import trials_of
 
+_CALIBRATING, _JUDGING, _JUDGED = 32, 16, 192  # pictures, and pixels a side of a small one: seconds, not minutes
 _TRIED = 20  # batches drawn to see how fast the loader is
 
 
@@ -52,6 +55,14 @@ class Lesson:
     def psnr(self, network: Network) -> float:
         """Mean PSNR in dB of the network on what is held out."""
         return validation_psnr(network, self.judges)
+
+    def calibrated(self, weights: Weights) -> Weights:
+        """The weights with ranges from some of what teaches, and what int8 loses on some of what is held out."""
+        planes = [
+            in_bytes(255 * pair.small.astype(np.float64))
+            for pair in _spread([*self.degraded, *self.clean], _CALIBRATING)
+        ]
+        return calibrated(weights, planes, [_judge(pair) for pair in _spread(self.judges, _JUDGING)])
 
     def bicubic_psnr(self) -> float:
         """The same of bicubic enlargement."""
@@ -97,6 +108,22 @@ def read_lesson(
     if judges and not lesson.judges:
         raise TrainingError(f"nothing to measure by: none of the {len(judges)} files held out can be used")
     return lesson
+
+
+def _spread(pairs: Sequence[Pair], count: int) -> Sequence[Pair]:
+    """So many of them at the most, from the whole length."""
+    return pairs[:: -(-len(pairs) // count) or 1]
+
+
+def _judge(pair: Pair) -> Judge:
+    scale = len(pair.large) // len(pair.small)
+    top, left = (max(0, (length - _JUDGED) // 2) for length in pair.small.shape)
+    bottom, right = top + _JUDGED, left + _JUDGED
+    small, large = (
+        pair.small[top:bottom, left:right],
+        pair.large[scale * top : scale * bottom, scale * left : scale * right],
+    )
+    return in_bytes(255 * small.astype(np.float64)), large
 
 
 def loader_speed(batches: Batches, batch: int) -> float:

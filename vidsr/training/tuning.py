@@ -86,7 +86,7 @@ def require_ready(output: Path, settings: FinetuneSettings) -> None:
 
 
 def _engines(start: str, settings: FinetuneSettings, tuned: Path) -> dict[str, Engine]:
-    """What is compared, by name; in f32, for the tuned one has no calibration yet."""
+    """What is compared, by name; in f32, which says what was learnt; what integers lose is in the losses."""
     networks = {start: load_model(settings.start, settings.scale), TUNED: load_weights(tuned)}
     return {name: Engine(weights, precision="f32") for name, weights in networks.items()}
 
