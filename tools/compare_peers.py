@@ -8,7 +8,7 @@ Every way enlarges twice, with the same threads on the same CPUs: alone on the f
 and the reduced clip for PSNR and SSIM; and as a whole command with the same encoder, rounds in turn. Figures are
 medians; `times` says how many times as long as vidsr's default a way takes, frame by frame. WAYs are vidsr:MODEL,
 vidsr:MODEL:PRECISION, opencv, opencv-small, pytorch, openvino, pyanime4k and lanczos. A peer that is not there is left
-out, and the output says so. --weights has OpenCV's FSRCNN_x2.pb and FSRCNN-small_x2.pb.
+out, and the output says so. --weights is the folder of OpenCV's FSRCNN_x2.pb and FSRCNN-small_x2.pb.
 """
 
 import argparse
@@ -41,7 +41,7 @@ def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clip", type=Path, required=True)
     parser.add_argument("--images", type=Path, help="a folder of pictures, Set5 as a rule")
-    parser.add_argument("--weights", type=Path)
+    parser.add_argument("--weights", type=Path, default=Path())
     parser.add_argument("--ways", nargs="+", default=[*OURS, *PEERS], metavar="WAY")
     parser.add_argument("--commands", nargs="*", metavar="WAY", help="ways to run as whole commands")
     parser.add_argument("--threads", type=int, default=len(_cpus()))

@@ -2,7 +2,7 @@
 
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -72,7 +72,7 @@ def _of_colours(image: Image, way: Way) -> Image:
     return studio_luma(way.enlarge(np.stack(channels, axis=-1))[..., ::-1])
 
 
-def _in_grey(way: Way):
+def _in_grey(way: Way) -> Callable[[Image], Image]:
     return lambda plane: way.enlarge(np.stack([plane] * 3, axis=-1))[..., 0] if way.colour else way.enlarge(plane)
 
 

@@ -25,11 +25,11 @@ def draw(figures: dict, file: Path) -> None:
     axes.set_xlim(min(rates) / 2, max(rates) * 2)  # room for names
     axes.margins(y=0.15)
     axes.xaxis.set_major_formatter(ScalarFormatter())
-    axes.set_xlabel(f"frames a second, {figures['size']} enlarged twice, {figures['threads']} threads, log scale")
-    axes.set_ylabel(f"PSNR of luma on {figures['set'] or figures['clip']}, dB")
-    axes.set_title(figures["cpu"], fontsize="medium")
-    axes.grid(alpha=0.3, which="both")
-    axes.legend(loc="lower left")
+    axes.set_xlabel(f"frames a second, {figures['size']} x2, {figures['threads']} threads")
+    axes.set_ylabel(f"PSNR of luma on {(figures['set'] or figures['clip']).capitalize()}, dB")
+    axes.set_title(figures["cpu"], fontsize="medium", loc="right")
+    axes.grid(alpha=0.3)
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False)
     name_dots(axes, {way["name"]: (_fps(way), way[quality]) for way in ways})
     figure.savefig(file, format="png")
 

@@ -15,19 +15,26 @@ from av import VideoFrame
 from av.filter import Graph
 from av.video.stream import VideoStream
 
-from peers.ways import PREFIX, SCALE, Setting, Way, open_way
-from vidsr import EncodeSettings, UpscaleSettings, upscale
+from peers.ways import PREFIX, SCALE, Setting, Way, network, open_way
+from vidsr import EncodeSettings, PoolSettings, UpscaleSettings, upscale
 from vidsr.media.encoders import encoder_options
 from vidsr.media.formats import luma_of
 
 Larger = Callable[[VideoFrame], VideoFrame]
 
 
-def by_vidsr(model: str, clip: Path, target: Path, encode: EncodeSettings) -> list[float]:
-    """When each frame was written."""
+def by_vidsr(key: str, clip: Path, target: Path, encode: EncodeSettings) -> list[float]:
+    """When each frame was given to the encoder."""
+    model, precision = network(key)
     times: list[float] = []
-    settings = UpscaleSettings(model=model, scale=SCALE, overwrite=True)
-    upscale(clip, target, settings=settings, encode=encode, progress=lambda *_: times.append(time.perf_counter()))
+    upscale(
+        clip,
+        target,
+        settings=UpscaleSettings(model=model, scale=SCALE),
+        encode=encode,
+        pool=PoolSettings(precision=precision),
+        progress=lambda done, total: times.append(time.perf_counter()),
+    )
     return times
 
 
@@ -107,7 +114,7 @@ def main() -> None:
     args = parser.parse_args()
     encode = EncodeSettings(preset="veryfast", crf=args.crf)
     if args.way.startswith(PREFIX):
-        times = by_vidsr(args.way.removeprefix(PREFIX), args.clip, args.target, encode)
+        times = by_vidsr(args.way, args.clip, args.target, encode)
     elif args.way == "lanczos":
         times = by_loop(lanczos_filter(args.clip), args.clip, args.target, encode)
     else:

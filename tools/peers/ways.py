@@ -45,44 +45,51 @@ class Setting:
     model: str
     """The network of vidsr that the plain ways compute, too."""
     threads: int
-    weights: Path | None
+    weights: Path
     """The folder of OpenCV's networks."""
 
 
 def open_way(key: str, setting: Setting) -> Way:
-    """The way of that name, "vidsr:NETWORK:PRECISION" or one of PEERS. Raises MissingPeerError, or ModelError."""
-    if key.startswith(PREFIX):
-        return _vidsr(key.removeprefix(PREFIX), setting.threads)
+    """The way of that name, "vidsr:MODEL", "vidsr:MODEL:PRECISION" or one of PEERS.
+
+    Raises MissingPeerError, and ModelError for a network of vidsr that is not there.
+    """
     try:
-        return PEERS[key](setting)
+        return _vidsr(key, setting) if key.startswith(PREFIX) else PEERS[key](setting)
     except ImportError as error:
-        raise MissingPeerError(f"{key}: {error.name or error} is not there: {INSTALL}") from error
+        raise MissingPeerError(f"{key}: there is no {error.name}; {INSTALL}") from error
+    except MissingPeerError as error:
+        raise MissingPeerError(f"{key}: {error}") from error
 
 
-def _vidsr(network: str, threads: int) -> Way:
-    model, _, precision = network.partition(":")
-    engine = Engine(model, threads=threads, precision=precision or "auto")
+def network(key: str) -> tuple[str, str]:
+    """The model and the precision of a way of vidsr's."""
+    model, _, precision = key.removeprefix(PREFIX).partition(":")
+    return model, precision or "auto"
+
+
+def _vidsr(key: str, setting: Setting) -> Way:
+    model, precision = network(key)
+    engine = Engine(model, threads=setting.threads, precision=precision)
     if engine.scale != SCALE:
-        raise MissingPeerError(f"{model}: enlarges {engine.scale} times, not {SCALE}")
+        raise MissingPeerError(f"enlarges {engine.scale} times, not {SCALE}")
     return Way(name=f"vidsr {model} {engine.precision}", enlarge=engine, ours=True)
 
 
 def _opencv(setting: Setting, *, network: str) -> Way:
     import cv2
 
-    path = (setting.weights or Path()) / f"{network}_x{SCALE}.pb"
-    if not setting.weights or not path.exists():
-        raise MissingPeerError(
-            f"OpenCV {network}: no {path.name} where --weights says; Saafke/FSRCNN_Tensorflow has it"
-        )
+    path = setting.weights / f"{network}_x{SCALE}.pb"
+    if not path.exists():
+        raise MissingPeerError(f"there is no {path}; Saafke/FSRCNN_Tensorflow has it, --weights says where it lies")
     cv2.setNumThreads(setting.threads)
-    network_ = cv2.dnn_superres.DnnSuperResImpl_create()
+    enlarger = cv2.dnn_superres.DnnSuperResImpl_create()
     try:
-        network_.readModel(str(path))
+        enlarger.readModel(str(path))
     except cv2.error as error:
-        raise MissingPeerError(f"{path}: OpenCV cannot read it ({error.err})") from error
-    network_.setModel("fsrcnn", SCALE)
-    return Way(name=f"OpenCV dnn_superres {network}", enlarge=network_.upsample, colour=True)
+        raise MissingPeerError(f"OpenCV cannot read {path} ({error.err})") from error
+    enlarger.setModel("fsrcnn", SCALE)
+    return Way(name=f"OpenCV dnn_superres {network}", enlarge=enlarger.upsample, colour=True)
 
 
 def _pytorch(setting: Setting) -> Way:
@@ -104,7 +111,7 @@ def _pyanime4k(setting: Setting) -> Way:
 
     processor = pyanime4k.Processor("cpu", 0, "acnet-gan")
     if not processor.ok():
-        raise MissingPeerError(f"pyanime4k: {processor.error()}")
+        raise MissingPeerError(processor.error())
     return Way(name="pyanime4k acnet-gan", enlarge=lambda plane: processor(np.ascontiguousarray(plane), float(SCALE)))
 
 
@@ -128,14 +135,14 @@ PEERS: dict[str, Callable[[Setting], Way]] = {
     "pyanime4k": _pyanime4k,
     "lanczos": _lanczos,
 }
-PACKAGES = ("vidsr", "openvino", "av", "numpy", "opencv-contrib-python-headless", "opencv-contrib-python", "torch")
+PACKAGES = ("vidsr", "openvino", "av", "opencv-contrib-python-headless", "opencv-contrib-python", "pyanime4k", "torch")
 INSTALL = "pip install -c tools/constraints.txt -r tools/peers.txt"
 
 
 def versions() -> dict[str, str]:
     """The version of each package that is there."""
     found = {}
-    for package in (*PACKAGES, "pyanime4k"):
+    for package in PACKAGES:
         try:
             found[package] = version(package)
         except ImportError:
