@@ -11,6 +11,7 @@ from vidsr.model.weights import Weights
 TOOLS = Path(__file__).resolve().parents[2] / "tools"
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # OpenVINO traces as PyTorch no longer likes
 def test_the_plain_ways_do_the_whole_job_of_the_engine(weights: Weights, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(TOOLS))
     monkeypatch.setenv("CI", "true")
