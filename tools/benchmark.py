@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,6 @@ import psutil
 from vidsr import EncodeSettings, Engine, PoolSettings, Reader, UpscaleSettings, Writer, upscale
 from vidsr.cores import cpu_name
 from vidsr.media.scale import Merger
-from vidsr.model.weights import Weights
 from vidsr.model.zoo import load_model
 
 Figures = dict[str, float | int | str]
@@ -47,12 +47,14 @@ def medians(*calls: Callable[[], object], rounds: int = ROUNDS) -> list[float]:
 
 def bench_engine(args: argparse.Namespace) -> Figures:
     """Milliseconds a frame of the engine, of the same layers converted plainly, and of PyTorch."""
+    import plain
+
     width, height = map(int, args.size.split("x"))
     plane = np.random.default_rng(0).integers(16, 236, (height, width), dtype=np.uint8)
     weights = load_model(args.model)
     engine = Engine(weights, threads=args.threads, precision="f32")
-    plain, eager = _plain(weights, plane, args.threads)
-    ours, converted, torch_s = medians(lambda: engine(plane), plain, eager)
+    ways = engine, plain.converted(weights, args.threads), plain.eager(weights, args.threads)
+    ours, converted, torch_s = medians(*(partial(way, plane) for way in ways))
     a, b = np.random.default_rng(1).random((2, 2048, 2048), dtype=np.float32)
     (product,) = medians(lambda: a @ b, rounds=3)
     flops = 2 * weights.architecture.multiplies * plane.size
@@ -69,38 +71,6 @@ def bench_engine(args: argparse.Namespace) -> Figures:
         "gflops": round(flops / ours / 1e9, 1),
         "sgemm_gflops": round(2 * 2048**3 / product / 1e9, 1),
     }
-
-
-def _plain(weights: Weights, plane: np.ndarray, threads: int) -> tuple[Callable[[], object], Callable[[], object]]:
-    """FSRCNN's layers as PyTorch ports write them: through openvino.convert_model, and eagerly. No residual, no u8."""
-    import openvino as ov
-    import torch
-    from torch import nn
-
-    torch.set_num_threads(threads)
-    layers: list[nn.Module] = []
-    for layer in weights.architecture.body:
-        layers += [
-            nn.Conv2d(layer.inputs, layer.outputs, layer.kernel, padding=layer.kernel // 2),
-            nn.PReLU(layer.outputs),
-        ]
-    tail = weights.architecture.tail
-    completes = tail.stride + 2 * tail.padding - tail.kernel
-    deconvolution = nn.ConvTranspose2d(tail.inputs, 1, tail.kernel, tail.stride, tail.padding, completes)
-    network = nn.Sequential(*layers, deconvolution).eval()
-    tensors = map(torch.from_numpy, weights.tensors.values())
-    network.load_state_dict(dict(zip(network.state_dict(), tensors, strict=True)))
-    small = torch.from_numpy(plane)[None, None].float() / 255
-    model = ov.convert_model(network, example_input=small, input=list(small.shape))
-    config = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32"}
-    request = ov.Core().compile_model(model, "CPU", config).create_infer_request()
-    array = small.numpy()
-
-    def eager() -> None:
-        with torch.inference_mode():
-            network(small)
-
-    return lambda: request.infer([array]), eager
 
 
 def bench_command(args: argparse.Namespace) -> Figures:

@@ -2,13 +2,15 @@
 
 python tools/score_zoo.py IMAGES > quality.md
 python tools/benchmark.py engine --output speed.json     (and command, and memory)
-python tools/tables.py quality.md speed.json
+python tools/compare_peers.py ... --output peers.json
+python tools/tables.py --quality quality.md --speed speed.json --peers peers.json     (or some of them)
 """
 
 import argparse
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 README = Path(__file__).resolve().parent.parent / "README.md"
 
@@ -37,6 +39,27 @@ def _times(engine: dict[str, float], name: str) -> str:
     return f"{engine[f'{name}_ms']} ms: the engine is {engine[f'times_{name}']} times as fast"
 
 
+def peers_table(figures: dict[str, Any]) -> str:
+    """What tools/compare_peers.py measured, as Markdown, the best picture first."""
+    ways = figures["ways"].values()
+    quality = "set" if figures["set"] else "clip"
+    head = [
+        f"x2, {figures['size']}, {figures['threads']} threads, {figures['cpu']}",
+        "ms a frame",
+        "times vidsr's",
+        *(f"PSNR (SSIM), {figures[of].partition('.')[0].capitalize()}" for of in ("set", "clip") if figures[of]),
+        "fps of the command",
+        "half-way",
+    ]
+    lines = [head, ["---"] * len(head)]
+    for way in sorted(ways, key=lambda way: -way[f"{quality}_psnr"]):
+        name = f"**{way['name']}**" if way["ours"] else way["name"]
+        scores = [f"{way[f'{of}_psnr']:.2f} ({way[f'{of}_ssim']:.4f})" for of in ("set", "clip") if figures[of]]
+        whole = [str(way.get(of, "")) for of in ("command_fps", "steady_fps")]
+        lines.append([name, f"{way['ms']:.1f}", f"{way['times']:.2f}", *scores, *whole])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
 def inserted(text: str, name: str, table: str) -> str:
     """The text with the table between its two marks."""
     mark = f"<!-- {name} -->"
@@ -46,11 +69,17 @@ def inserted(text: str, name: str, table: str) -> str:
 def main() -> None:
     """Rewrite the README."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("quality", type=Path)
-    parser.add_argument("speed", type=Path)
+    for name in ("quality", "speed", "peers"):
+        parser.add_argument(f"--{name}", type=Path)
     args = parser.parse_args()
-    text = inserted(README.read_text(), "quality", args.quality.read_text())
-    README.write_text(inserted(text, "speed", speed_table(json.loads(args.speed.read_text()))))
+    text = README.read_text()
+    if args.quality:
+        text = inserted(text, "quality", args.quality.read_text())
+    if args.speed:
+        text = inserted(text, "speed", speed_table(json.loads(args.speed.read_text())))
+    if args.peers:
+        text = inserted(text, "peers", peers_table(json.loads(args.peers.read_text())))
+    README.write_text(text)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Pictures from numbers, as PNG; whoever imports this needs matplotlib, which is an extra."""
 
-from vidsr.plots.charts import Dot, learning_curve, quality_against_time
+from vidsr.plots.charts import Dot, learning_curve, name_dots, quality_against_time
 from vidsr.plots.sheet import Tile, before_after
 
-__all__ = ["Dot", "Tile", "before_after", "learning_curve", "quality_against_time"]
+__all__ = ["Dot", "Tile", "before_after", "learning_curve", "name_dots", "quality_against_time"]

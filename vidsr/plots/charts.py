@@ -42,7 +42,7 @@ def quality_against_time(dots: Sequence[Dot], file: File, *, title: str, ms_labe
     axes.set_xlim(0, 1.25 * max(dot.ms for dot in dots))  # room for the last label
     axes.margins(y=0.1)
     axes.grid(alpha=0.3)
-    _label(axes, dots)
+    name_dots(axes, {dot.name: (dot.ms, dot.gain) for dot in dots})
     figure.savefig(file, format="png")
 
 
@@ -73,18 +73,18 @@ def _figure(width: float, height: float) -> Figure:
     return figure
 
 
-def _label(axes: Axes, dots: Sequence[Dot]) -> None:
-    """Write each name at the first place near its dot where it touches no other name, no dot and no edge."""
+def name_dots(axes: Axes, dots: Mapping[str, tuple[float, float]]) -> None:
+    """Write each name at the first place near its dot, (x, y), where it touches no other name, no dot and no edge."""
     assert isinstance(axes.figure, Figure)
     axes.figure.draw_without_rendering()  # from here on the places of the dots are known
     around = _DOT * axes.figure.dpi / 72
-    places = [axes.transData.transform((dot.ms, dot.gain)) for dot in dots]
+    places = [axes.transData.transform(place) for place in dots.values()]
     taken = [Bbox.from_bounds(x - around, y - around, 2 * around, 2 * around) for x, y in places]
-    for dot in sorted(dots, key=lambda dot: dot.ms):
+    for name, place in sorted(dots.items(), key=lambda dot: dot[1][0]):
         for offset in _OFFSETS:
             note = axes.annotate(
-                dot.name,
-                (dot.ms, dot.gain),
+                name,
+                place,
                 offset,
                 textcoords="offset points",
                 horizontalalignment="left" if offset[0] > 0 else "right",

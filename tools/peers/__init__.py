@@ -1,0 +1,1 @@
+"""What users would pick instead of vidsr, and how it is measured beside it."""
