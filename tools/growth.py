@@ -9,8 +9,8 @@
   workers      ways to share out the cores at 360p
   cameras      1, 2 and 4 live sources at 360p
 
-The clips are made of CLIP, scaled. Each part takes its place in the file as soon as it is measured, so that parts can
-be run one by one. Whatever else the machine does is noted beside each figure as `others`, in cores: best 0.
+The clips are made of CLIP, scaled. Each figure is in the file as soon as it is measured, and parts can be run one by
+one. Whatever else the machine does is noted beside each figure as `others`, in cores: best 0.
 """
 
 import argparse
@@ -18,7 +18,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from cost.clips import SIZES, scaled_clip
@@ -27,6 +27,7 @@ from cost.watching import Watched, watched
 
 from vidsr.choice import choose
 from vidsr.cores import cpu_name
+from vidsr.errors import VidsrError
 from vidsr.media.reader import Reader
 from vidsr.model.zoo import load_model, model_names
 
@@ -72,61 +73,56 @@ def edge_of(frames: int) -> int:
     return min(24, frames // 2)
 
 
-def resolution(bench: Bench) -> list[Row]:
+def resolution(bench: Bench) -> Iterator[Row]:
     """Every size, network and number of workers that is asked for."""
-    args, rows = bench.args, []
+    args = bench.args
     for name in args.sizes:
         frames = max(8, round(FRAMES[name] * args.effort))
         for model in args.models:
             for workers in args.workers:
                 row = bench.enlarge(bench.clip(SIZES[name], frames), model, workers=workers, edge=edge_of(frames))
-                rows.append(told({"size": name, "model_asked": model, **row}))
-    return rows
+                yield {"size": name, "model_asked": model, **row}
 
 
-def length(bench: Bench) -> list[Row]:
+def length(bench: Bench) -> Iterator[Row]:
     """Small frames, few and many, without workers and with two."""
-    rows = []
     for frames in (max(8, round(frames * bench.args.effort)) for frames in LENGTHS):
         clip = bench.clip(_SMALL, frames)
         for workers in (0, 2):
             row = bench.enlarge(clip, bench.args.models[0], workers=workers, edge=edge_of(frames))
-            rows.append(told({"size": "{}x{}".format(*_SMALL), **row}))
-    return rows
+            yield {"size": "{}x{}".format(*_SMALL), **row}
 
 
-def workers(bench: Bench) -> list[Row]:
+def workers(bench: Bench) -> Iterator[Row]:
     """Ways to share out the cores."""
     frames = max(8, round(FRAMES["360p"] * bench.args.effort))
     clip, model = bench.clip(SIZES["360p"], frames), bench.args.models[0]
-    return [
-        told({"size": "360p", **bench.enlarge(clip, model, workers=count, threads=threads, edge=edge_of(frames))})
-        for count, threads in SHARES
-    ]
+    for count, threads in SHARES:
+        row = bench.enlarge(clip, model, workers=count, threads=threads, edge=edge_of(frames))
+        yield {"size": "360p", **row}
 
 
-def live(bench: Bench) -> list[Row]:
+def live(bench: Bench) -> Iterator[Row]:
     """Cameras side by side, each a file played at its own speed."""
     seconds = 15.0 * bench.args.effort
     clip = bench.clip(SIZES["360p"], round(25 * (seconds + 30)))
     counts = CAMERAS if bench.args.effort >= 1 else CAMERAS[:1]
-    return [told(cameras(clip, count, seconds=seconds, folder=bench.folder)) for count in counts]
+    for count in counts:
+        yield cameras(clip, count, seconds=seconds, folder=bench.folder)
 
 
-def stages(bench: Bench) -> list[Row]:
+def stages(bench: Bench) -> Iterator[Row]:
     """What each stage costs, by size and network."""
     from cost.stages import rounded, stage_costs
 
-    rows = []
     for name in bench.args.sizes:
         frames = max(4, round(STAGE_FRAMES[name] * bench.args.effort))
         clip = bench.clip(SIZES[name], frames)
         for model in bench.args.models:
             weights = load_model(chosen(clip) if model == "auto" else model)
-            costs, beside = stage_costs(clip, weights, frames=frames, ray=bench.args.effort >= 1)
+            costs, beside = stage_costs(clip, weights, frames=frames, ray=bench.args.effort >= 0.1)
             row = {"size": name, "model_asked": model, "model": str(weights.architecture), "costs": rounded(costs)}
-            rows.append(told({**row, "beside": {key: float(f"{value:.4g}") for key, value in beside.items()}}))
-    return rows
+            yield {**row, "beside": {key: float(f"{value:.4g}") for key, value in beside.items()}}
 
 
 def chosen(clip: Path) -> str:
@@ -144,13 +140,7 @@ def machine() -> Row:
     return {"cpu": cpu_name(), "cores": cores, "copy_gb_s": copying}
 
 
-def told(row: Row) -> Row:
-    """The same row, printed."""
-    print(json.dumps(row), flush=True)
-    return row
-
-
-PARTS: dict[str, Callable[[Bench], list[Row]]] = {
+PARTS: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "stages": stages,
     "resolution": resolution,
     "length": length,
@@ -168,23 +158,35 @@ def options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--sizes", nargs="+", choices=SIZES, default=list(SIZES))
     parser.add_argument("--models", nargs="+", default=["auto", "fsrcnn-s-x2"])
     parser.add_argument("--workers", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--effort", type=float, default=1.0, help="below 1: fewer frames, and no Ray in `stages`")
+    parser.add_argument(
+        "--effort", type=float, default=1.0, help="below 1: fewer frames; below 0.1 also no Ray in `stages`"
+    )
     args = parser.parse_args(arguments)
     if strange := [part for part in args.parts if part not in PARTS]:
         parser.error(f"{strange[0]} is none of {', '.join(PARTS)}")
     return args
 
 
+def kept(output: Path, part: str, rows: list[Row]) -> None:
+    """Put what a part has so far into its place in the file."""
+    there = json.loads(output.read_text()) if output.exists() else {"machine": machine()}
+    output.write_text(json.dumps({**there, part: rows}, indent=1) + "\n")
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure the parts, and keep each in its place in the file."""
+    """Measure the parts; what is measured is kept at once."""
     args = options(arguments)
     with tempfile.TemporaryDirectory() as name:
         bench = Bench(args, Path(name))
         for part in args.parts or PARTS:
-            rows = PARTS[part](bench)
-            kept = json.loads(args.output.read_text()) if args.output.exists() else {}
-            kept = {**kept, "machine": kept.get("machine") or machine(), part: rows}
-            args.output.write_text(json.dumps(kept, indent=1) + "\n")
+            rows: list[Row] = []
+            try:
+                for row in PARTS[part](bench):
+                    print(json.dumps(row), flush=True)
+                    rows.append(row)
+                    kept(args.output, part, rows)
+            except VidsrError as error:
+                raise SystemExit(f"growth: {part}: {error}") from None
 
 
 if __name__ == "__main__":

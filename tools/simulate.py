@@ -14,11 +14,12 @@ import argparse
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
-from math import ceil
+from math import ceil, log
 from pathlib import Path
 
 from cost.events import simulate
 from cost.line import Outcome
+from cost.memory import memory_mb, memory_of
 from cost.plan import LAYOUTS, Costs, Network, Setup, pipeline
 
 MACHINES = ("16", "64", "128", "16x2", "64x2", "64x4")
@@ -57,11 +58,12 @@ def run(costs: Costs, setup: Setup, *, edge: int = _EDGE, steady: int = _STEADY)
     return outcome, named(outcome, {step.name: step.lane for step in every})
 
 
-def checked(grown: Mapping[str, list[Row]], costs: Mapping[tuple[str, str], Costs], layout: str) -> Iterator[Row]:
+def checked(grown: Mapping[str, list[Row]], layout: str) -> Iterator[Row]:
     """What was measured beside what the simulation says, for every run of the whole command.
 
     What others took of the machine meanwhile is taken from the simulated machine, too, half a core at the least left.
     """
+    costs = costs_of(grown)
     cores = int(grown["machine"]["cores"])  # type: ignore[call-overload]
     for row in grown.get("resolution", []):
         known = costs.get((str(row["size"]), str(row["model_asked"])))
@@ -87,10 +89,11 @@ def checked(grown: Mapping[str, list[Row]], costs: Mapping[tuple[str, str], Cost
 
 
 def predicted(
-    costs: Mapping[tuple[str, str], Costs], *, machines: Sequence[str], layout: str, network: Network
+    grown: Mapping[str, list[Row]], *, machines: Sequence[str], layout: str, network: Network
 ) -> Iterator[Row]:
     """The best way to use every machine, for every size and network that was measured."""
-    for (size, model), known in costs.items():
+    for (size, model), known in costs_of(grown).items():
+        memory = memory_of(grown.get("resolution", []), size, model)
         for machine in machines:
             cores, _, nodes = machine.partition("x")
             empty = Setup(
@@ -103,9 +106,10 @@ def predicted(
                 layout=layout,
             )
             cached = replace(known, engine_gb=0.0)
-            best = max((_tried(cached, setup) for setup in _ways(empty)), key=lambda tried: tried[1].fps)
+            best = max((_tried(cached, setup) for setup in _ways(empty)), key=_merit)
             without, _ = run(known, best[0])
-            yield {"size": size, "network": model, **_row(best, without)}
+            mb = memory_mb(memory, known, best[0]) if memory else None
+            yield {"size": size, "network": model, **_row(best, without), "memory_mb": mb}
 
 
 def _ways(empty: Setup) -> Iterator[Setup]:
@@ -117,6 +121,12 @@ def _ways(empty: Setup) -> Iterator[Setup]:
 
 def _tried(costs: Costs, setup: Setup) -> tuple[Setup, Outcome, str]:
     return (setup, *run(costs, setup))
+
+
+def _merit(tried: tuple[Setup, Outcome, str]) -> tuple[float, int]:
+    """The faster is the better; where two are as fast to a percent or so, the one that takes fewer cores."""
+    setup, outcome, _ = tried
+    return round(log(outcome.fps), 2), -setup.workers * setup.threads
 
 
 def _row(best: tuple[Setup, Outcome, str], without: Outcome) -> Row:
@@ -165,13 +175,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--plot", type=Path)
     args = parser.parse_args(arguments)
     grown = json.loads(args.measured.read_text())
-    costs = costs_of(grown)
     network = Network(gb_s=args.network[0] / 8, latency_s=args.network[1] / 1000)
-    check = list(checked(grown, costs, args.layout))
+    check = list(checked(grown, args.layout))
     rows = [
         row
         for layout in args.predict or [args.layout]
-        for row in predicted(costs, machines=args.machines, layout=layout, network=network)
+        for row in predicted(grown, machines=args.machines, layout=layout, network=network)
     ]
     text = table(rows)
     if check:

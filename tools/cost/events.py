@@ -18,11 +18,11 @@ def simulate(line: Line, frames: int, *, edge: int = 0) -> Outcome:
     while len(run.finished) <= edge:
         run.to_next_event()
     began = run.now
-    run.busy.clear()
+    run.counted()  # what was until here
     while len(run.finished) < frames - edge:
         run.to_next_event()
     seconds, count = run.now - began, frames - 2 * edge - 1
-    busy = dict(run.busy)
+    busy = run.counted()
     while len(run.finished) < frames:
         run.to_next_event()
     return _outcome(line, busy, seconds=seconds, count=count, finished=tuple(run.finished))
@@ -38,21 +38,28 @@ class _Run:
     def __init__(self, line: Line, frames: int) -> None:
         self.now = 0.0
         self.finished: list[int] = []
-        self.busy: Counter[tuple[str, str]] = Counter()
         self._line, self._frames = line, frames
         self._clocks = dict.fromkeys(("", *line.nodes), 0.0)
         self._due: dict[str, list[tuple[float, int, int]]] = {node: [] for node in self._clocks}
         self._asked: Counter[str] = Counter()  # cores, by node
         self._moved: Counter[str] = Counter()  # GB a second, by node
-        self._active: Counter[str] = Counter()  # by step
+        self._busy: Counter[tuple[str, str]] = Counter()  # seconds, by kind and name
+        self._active: Counter[tuple[str, str]] = Counter()  # how many frames, by kind and name
+        self._since: dict[tuple[str, str], float] = {}
         self._ways: dict[int, tuple[Step, ...]] = {}
         self._routes: dict[int, int] = {}
         self._ready: dict[str, dict[str, list[tuple[int, int]]]] = {}  # heaps by lane and step
-        self._serving: Counter[str] = Counter()
         self._inside: Counter[int] = Counter()  # by window
         self._on_route: Counter[int] = Counter()
         self._turn: Counter[str] = Counter()  # the frame whose turn it is, by step off the routes
         self._enter(0)
+
+    def counted(self) -> dict[tuple[str, str], float]:
+        """How long each lane, step, node and memory was busy since this was last asked."""
+        for one in self._active:
+            self._change(one, 0)
+        busy, self._busy = dict(self._busy), Counter()
+        return busy
 
     def to_next_event(self) -> None:
         """Begin what can begin, and go on to where the next step ends."""
@@ -96,12 +103,12 @@ class _Run:
 
     def _begin_in(self, lane: str) -> bool:
         """Let the lane begin with the oldest frame that may; whether there was one."""
-        if self._serving[lane] >= self._line.servers.get(lane, 1):
+        if self._active["lane", lane] >= self._line.servers.get(lane, 1):
             return False
         waiting = self._ready[lane].values()  # of a step the oldest may, or none may
         may = min((heap for heap in waiting if heap and self._may(heap[0])), default=None)
         if may:
-            self._serve(heappop(may), lane)
+            self._serve(heappop(may))
         return may is not None
 
     def _may(self, key: tuple[int, int]) -> bool:
@@ -114,10 +121,9 @@ class _Run:
         after = len(self._ways[key[0]]) - len(self._line.after)
         return len(self._line.before) <= key[1] < after
 
-    def _serve(self, key: tuple[int, int], lane: str) -> None:
+    def _serve(self, key: tuple[int, int]) -> None:
         step = self._step(key)
         name = step.name
-        self._serving[lane] += 1
         self._take(key, 1)
         heappush(self._due[step.node], (self._clocks[step.node] + step.seconds, *key))
         if not self._routed(key):
@@ -132,21 +138,23 @@ class _Run:
         step = self._step(key)
         self._asked[step.node] += sign * step.cores
         self._moved[step.node] += sign * step.traffic_gb / step.seconds if step.seconds else 0.0
-        self._active[step.name] += sign
+        self._change(("lane", step.lane), sign)
+        self._change(("step", step.name), sign)
+
+    def _change(self, one: tuple[str, str], by: int) -> None:
+        self._busy[one] += self._active[one] * (self.now - self._since.get(one, 0.0))
+        self._since[one] = self.now
+        self._active[one] += by
 
     def _note(self, seconds: float, slow: dict[str, float]) -> None:
-        for kind, counts in (("lane", self._serving), ("step", self._active)):
-            for name, count in counts.items():
-                self.busy[kind, name] += count * seconds
         for node, by in slow.items():
-            self.busy["cores", node] += self._asked[node] / by * seconds
-            self.busy["memory", node] += self._moved[node] / by * seconds
+            self._busy["cores", node] += self._asked[node] / by * seconds
+            self._busy["memory", node] += self._moved[node] / by * seconds
 
     def _end(self, key: tuple[int, int]) -> None:
         self._take(key, -1)
         frame, place = key
         step = self._step(key)
-        self._serving[step.lane] -= 1
         for number, window in enumerate(self._line.windows):
             self._inside[number] -= window.last == step.name
         if place + 1 == len(self._line.before):
