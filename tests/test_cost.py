@@ -129,7 +129,7 @@ def test_a_run_of_which_nothing_is_left_to_count_is_refused() -> None:
 def test_without_workers_engine_merging_and_coding_follow_one_another() -> None:
     outcome, name = asking.run(COSTS, Setup(cores=64, planned_cores=1, workers=0, threads=1))
     assert outcome.fps == pytest.approx(1 / (0.08 + 0.003 + 0.002 + 0.03), rel=0.001)
-    assert name == "main thread: engine"
+    assert name.startswith("main thread: engine")
 
 
 def test_many_cores_leave_the_main_thread_behind() -> None:
@@ -152,7 +152,7 @@ def test_every_layout_keeps_order_and_is_no_slower_than_one_thread(layout: str) 
 def test_workers_behind_a_slow_network_are_waited_for_by_the_main_thread() -> None:
     setup = Setup(cores=16, workers=32, threads=1, nodes=2, network=Network(gb_s=0.01, latency_s=0))
     outcome, name = asking.run(COSTS, setup)
-    assert name == "main thread: from a node"
+    assert name.startswith("main thread: from a node")
     assert outcome.fps < 2 / (COSTS.out_gb / 0.01) * 1.2
 
 

@@ -18,7 +18,7 @@ from math import ceil, log
 from pathlib import Path
 
 from cost.events import simulate
-from cost.line import Outcome
+from cost.line import Line, Outcome
 from cost.memory import memory_mb, memory_of
 from cost.plan import LAYOUTS, Costs, Network, Setup, pipeline
 
@@ -27,25 +27,29 @@ MACHINES = ("16", "64", "128", "16x2", "64x2", "64x4")
 THREADS = (1, 2, 4, 8)
 MEMORY_GB_S_A_CORE = 3.2
 _EDGE, _STEADY = 30, 120
-_FULL = 0.93
-"""From which share of its time on a part of the machine is what all wait for."""
+_FULL, _EQUAL = 0.93, 0.035
+"""The share of its time from which on a part of the machine is what all wait for, and what makes no difference."""
 
 Row = dict[str, object]
 
 
-def bottleneck(outcome: Outcome) -> str:
-    """What was busy nearly all of the time: the cores or the memory of a node, or what one thread did."""
-    shares = {f"cores of {node}": share for node, share in outcome.cores.items() if share >= _FULL}
-    shares |= {f"memory of {node}": share for node, share in outcome.memory.items() if share >= _FULL}
-    shares = shares or dict(outcome.lanes)
-    return max(shares, key=lambda name: shares[name])
+def bottleneck(outcome: Outcome, line: Line) -> str:
+    """What was busy nearly all of the time: cores or memory of a node, or a thread, with what it mostly does.
+
+    Of several that are as good as equal all are named, those first of which there is but one.
+    """
+    full = {f"cores of {node}": share for node, share in outcome.cores.items() if share >= _FULL}
+    full |= {f"memory of {node}": share for node, share in outcome.memory.items() if share >= _FULL}
+    shares = full or outcome.lanes
+    most = max(shares.values()) - _EQUAL
+    names = sorted((name for name in shares if shares[name] >= most), key=lambda name: line.servers.get(name, 1))
+    return ", ".join(_with_work(name, outcome, line) for name in names)
 
 
-def named(outcome: Outcome, steps: Mapping[str, str]) -> str:
-    """The bottleneck, for a thread with what it does most of the time; `steps` are lanes by step."""
-    name = bottleneck(outcome)
-    inside = {step: seconds for step, seconds in outcome.steps.items() if steps.get(step) == name}
-    return f"{name}: {max(inside, key=lambda step: inside[step])}" if len(inside) > 1 else name
+def _with_work(lane: str, outcome: Outcome, line: Line) -> str:
+    inside = {step.name for step in (*line.before, *line.after) if step.lane == lane}
+    inside |= {step.name for route in line.routes for step in route.steps if step.lane == lane}
+    return f"{lane}: {max(inside, key=lambda name: outcome.steps[name])}" if len(inside) > 1 else lane
 
 
 def run(costs: Costs, setup: Setup, *, edge: int = _EDGE, steady: int = _STEADY) -> tuple[Outcome, str]:
@@ -54,8 +58,7 @@ def run(costs: Costs, setup: Setup, *, edge: int = _EDGE, steady: int = _STEADY)
     window, beside = 2 * setup.workers + edge, max(1, setup.workers)
     rounds = ceil(steady / beside)  # whole ones, for the workers may all end at a time
     outcome = simulate(line, 2 * window + rounds * beside + 1, edge=window)
-    every = [*line.before, *line.after, *(step for route in line.routes for step in route.steps)]
-    return outcome, named(outcome, {step.name: step.lane for step in every})
+    return outcome, bottleneck(outcome, line)
 
 
 def checked(grown: Mapping[str, list[Row]], layout: str) -> Iterator[Row]:

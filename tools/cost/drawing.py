@@ -18,6 +18,7 @@ _REALTIME = 25
 
 def fps_against_cores(rows: Rows, file: Path) -> None:
     """Draw a panel for each network and layout, a line for each size on one node, marks that say what all wait for."""
+    rows = [{**row, "bottleneck": str(row["bottleneck"]).partition(",")[0]} for row in rows]
     panels = list(dict.fromkeys((str(row["network"]), str(row["layout"])) for row in rows))
     sizes = list(dict.fromkeys(str(row["size"]) for row in rows))
     marks = dict(zip(dict.fromkeys(str(row["bottleneck"]) for row in rows), _MARKS * 4, strict=False))
