@@ -22,7 +22,7 @@ from cost.line import Line, Outcome
 from cost.memory import memory_mb, memory_of
 from cost.plan import LAYOUTS, Costs, Network, Setup, pipeline
 
-MACHINES = ("16", "64", "128", "16x2", "64x2", "64x4")
+MACHINES = ("4", "16", "64", "128", "16x2", "64x2", "64x4")
 """Cores of a node, and how many nodes there are where that is not one."""
 THREADS = (1, 2, 4, 8)
 MEMORY_GB_S_A_CORE = 3.2

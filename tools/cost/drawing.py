@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 
 Rows = Sequence[Mapping[str, object]]
 
@@ -32,6 +33,7 @@ def fps_against_cores(rows: Rows, file: Path) -> None:
     handles = [Line2D([], [], color=colour, label=f"{size} in") for size, colour in zip(sizes, _COLOURS, strict=False)]
     used = {str(row["bottleneck"]) for row in rows if row["nodes"] == 1}
     handles += [Line2D([], [], color="0.2", marker=marks[n], ls="", label=n) for n in marks if n in used]
+    handles.append(Line2D([], [], color="0.6", ls="--", label=f"{_REALTIME} frames a second"))
     figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize="small")
     figure.savefig(file, format="png")
 
@@ -47,4 +49,7 @@ def _panel(axes: Axes, rows: Rows, sizes: Sequence[str], marks: Mapping[str, str
     ticks = sorted({int(str(row["cores"])) for row in rows})
     axes.set_xticks(ticks, list(map(str, ticks)))
     axes.set_xticks([], minor=True)
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(ScalarFormatter())
+    axes.yaxis.set_minor_formatter(NullFormatter())
     axes.grid(alpha=0.3, which="both")
