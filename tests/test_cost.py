@@ -1,0 +1,181 @@
+"""The tools that measure and simulate what enlarging costs."""
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "tools"))
+
+import growth
+import simulate as asking
+from cost.events import simulate
+from cost.line import Line, Node, Route, Step, Window
+from cost.plan import LAYOUTS, Costs, Network, Setup, pipeline
+from cost.watching import watched
+
+ONE = {"here": Node(cores=8)}
+FEW = Window(first="read", last="write", size=4)
+COSTS = Costs(
+    decode_call=0.0005,
+    decode_threads=0.001,
+    engine=0.08,
+    engine_serial=0.1,
+    send=0.001,
+    give_back=0.002,
+    receive=0.0005,
+    merge=0.003,
+    slices_call=0.002,
+    slices_threads=0.03,
+    frames_call=0.002,
+    frames_lookahead=0.008,
+    frames_threads=0.022,
+    in_gb=0.0003,
+    out_gb=0.0012,
+    engine_gb=0.3,
+    rows_out=720,
+)
+
+
+def step(name: str, seconds: float, lane: str = "", **more: float) -> Step:
+    return Step(name=name, lane=lane or name, seconds=seconds, node="here", **more)
+
+
+def fps(line: Line) -> float:
+    return simulate(line, 101, edge=20).fps  # 60 are counted: whole rounds of 1 to 6 that go side by side
+
+
+def test_the_slowest_of_three_stages_alone_says_how_fast_it_goes() -> None:
+    line = Line(
+        before=(step("read", 0.01), step("enlarge", 0.05)), after=(step("write", 0.02),), nodes=ONE, windows=(FEW,)
+    )
+    outcome = simulate(line, 101, edge=20)
+    assert outcome.fps == pytest.approx(1 / 0.05)
+    assert outcome.lanes == pytest.approx({"read": 0.2, "enlarge": 1.0, "write": 0.4})
+
+
+def test_what_one_thread_does_adds_up() -> None:
+    line = Line(before=(step("read", 0.03, "main"),), after=(step("write", 0.02, "main"),), nodes=ONE)
+    assert fps(line) == pytest.approx(1 / 0.05)
+
+
+def test_two_stages_as_long_as_each_other_go_on_side_by_side() -> None:
+    line = Line(before=(step("read", 0.02),), after=(step("write", 0.02),), nodes=ONE)
+    assert fps(line) == pytest.approx(1 / 0.02)
+
+
+def test_with_a_window_of_one_frame_nothing_overlaps() -> None:
+    one = Window(first="read", last="write", size=1)
+    line = Line(before=(step("read", 0.01),), after=(step("write", 0.03),), nodes=ONE, windows=(one,))
+    assert fps(line) == pytest.approx(1 / 0.04)
+
+
+def test_a_wider_window_holds_as_much_as_it_says() -> None:
+    two = Window(first="read", last="write", size=2)
+    stages = (step("read", 0.01), step("enlarge", 0.06))
+    line = Line(before=stages, after=(step("write", 0.01),), nodes=ONE, servers={"enlarge": 4}, windows=(two,))
+    assert fps(line) == pytest.approx(2 / 0.08)  # two frames in 80 ms, whoever else were free
+
+
+def test_several_servers_of_a_lane_share_the_frames() -> None:
+    line = Line(before=(step("enlarge", 0.06),), after=(step("write", 0.001),), nodes=ONE, servers={"enlarge": 3})
+    assert fps(line) == pytest.approx(3 / 0.06)
+
+
+def test_frames_leave_in_their_order_also_from_workers_of_different_speed() -> None:
+    quick, slow = (Route(steps=(step("enlarge", s, lane),)) for lane, s in (("quick", 0.01), ("slow", 0.07)))
+    line = Line(before=(step("read", 0.005),), routes=(quick, slow), after=(step("write", 0.001),), nodes=ONE)
+    assert simulate(line, 60, edge=5).finished == tuple(range(60))
+
+
+def test_steps_that_want_more_cores_than_there_are_take_longer() -> None:
+    line = Line(
+        before=(step("read", 0.02),), after=(step("write", 0.03),), nodes={"here": Node(cores=1)}, windows=(FEW,)
+    )
+    assert fps(line) == pytest.approx(1 / 0.05)
+    assert simulate(line, 101, edge=20).cores["here"] == pytest.approx(1)
+
+
+def test_the_memory_of_a_node_bounds_it() -> None:
+    node = Node(cores=8, bandwidth_gb_s=10)
+    line = Line(
+        before=(step("enlarge", 0.01, traffic_gb=0.5),),
+        after=(step("write", 0.001),),
+        nodes={"here": node},
+        servers={"enlarge": 4},
+    )
+    assert fps(line) == pytest.approx(10 / 0.5)
+
+
+def test_a_network_that_is_too_narrow_bounds_the_workers_behind_it() -> None:
+    away = Step(name="away", lane="network", seconds=0.1)
+    line = Line(
+        before=(step("send", 0.001),),
+        routes=(Route(steps=(away, step("enlarge", 0.02, "workers"))),),
+        after=(step("write", 0.001),),
+        nodes=ONE,
+        servers={"workers": 4},
+    )
+    assert fps(line) == pytest.approx(10)
+
+
+def test_a_run_of_which_nothing_is_left_to_count_is_refused() -> None:
+    with pytest.raises(ValueError, match="nothing"):
+        simulate(Line(before=(step("read", 1),), after=(), nodes=ONE), 10, edge=5)
+
+
+def test_without_workers_engine_merging_and_coding_follow_one_another() -> None:
+    outcome, name = asking.run(COSTS, Setup(cores=64, planned_cores=1, workers=0, threads=1))
+    assert outcome.fps == pytest.approx(1 / (0.08 + 0.003 + 0.002 + 0.03), rel=0.001)
+    assert name.startswith("main thread: engine")
+
+
+def test_many_cores_leave_the_main_thread_behind() -> None:
+    few, _ = asking.run(COSTS, Setup(cores=2, workers=2, threads=1))
+    many, name = asking.run(COSTS, Setup(cores=128, workers=16, threads=8))
+    slices = 720 // 64
+    assert few.fps == pytest.approx(2 / 0.12)  # all that is done to a frame takes 120 ms of a core
+    assert many.fps == pytest.approx(1 / (0.001 + 0.0005 + 0.003 + 0.002 + 0.03 / slices), rel=0.02)
+    assert name.startswith("main thread")
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_every_layout_keeps_order_and_is_no_slower_than_one_thread(layout: str) -> None:
+    setup = Setup(cores=64, workers=16, threads=4)
+    outcome, _ = asking.run(COSTS, replace(setup, layout=layout))
+    assert outcome.finished == tuple(range(len(outcome.finished)))
+    assert outcome.fps >= 0.99 * asking.run(COSTS, setup)[0].fps
+
+
+def test_workers_behind_a_slow_network_are_waited_for_by_the_main_thread() -> None:
+    setup = Setup(cores=16, workers=32, threads=1, nodes=2, network=Network(gb_s=0.01, latency_s=0))
+    outcome, name = asking.run(COSTS, setup)
+    assert name.startswith("main thread: from a node")
+    assert outcome.fps < 2 / (COSTS.out_gb / 0.01) * 1.2
+
+
+def test_workers_that_cannot_be_dealt_out_are_refused() -> None:
+    with pytest.raises(ValueError, match="3 workers"):
+        pipeline(COSTS, Setup(cores=16, workers=3, threads=1, nodes=2))
+
+
+def test_a_command_is_watched_with_what_it_starts() -> None:
+    code = "import subprocess, sys, time; held = bytearray(60 << 20); subprocess.run(['sleep', '0.6']); print('done')"
+    seen = watched([sys.executable, "-c", code], pause_s=0.05)
+    assert seen.output == "done\n"
+    assert seen.processes == 2
+    assert 60 < seen.peak_mb < 200
+
+
+def test_the_smallest_run_of_the_tools_measures_checks_and_predicts(clip: Path, tmp_path: Path) -> None:
+    measured, table, plot = tmp_path / "growth.json", tmp_path / "predicted.md", tmp_path / "predicted.png"
+    asked = ["--clip", str(clip), "--output", str(measured), "--sizes", "270p", "--models", "fsrcnn-s-x2"]
+    growth.main(["stages", "resolution", *asked, "--workers", "0", "--effort", "0.02"])
+    kept = json.loads(measured.read_text())
+    assert all(value >= 0 for value in kept["stages"][0]["costs"].values())
+    assert kept["resolution"][0]["frames"] == 8
+    asking.main([str(measured), "--machines", "2", "--table", str(table), "--plot", str(plot)])
+    assert "Mean error" in table.read_text()
+    assert plot.read_bytes().startswith(b"\x89PNG")

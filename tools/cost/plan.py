@@ -1,0 +1,200 @@
+"""vidsr's pipeline as a line of stages, made of measured costs: on this machine, a larger one, or several."""
+
+from dataclasses import dataclass, replace
+from math import ceil
+
+from cost.line import Line, Node, Route, Step, Window
+
+FRAMES_AHEAD, PLANES_AT_A_WORKER = 4, 2  # vidsr.pipeline.FRAMES_AHEAD and vidsr.pool.DEPTH
+_MOST_DECODERS = 16  # FFmpeg starts no more threads by itself
+_ROWS_A_SLICE, _ROWS_A_CODER = 64, 32  # x264 takes no more threads than go into the height so
+_CODERS_A_LOOKER, _ROWS_A_LOOKER, _MOST_LOOKERS = 3, 128, 16  # x264's threads that look ahead, at veryfast
+_LOOKAHEAD = 20  # pictures that wait in x264 at veryfast
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """Which thread of the main process does what, and how x264 spreads its work."""
+
+    receive: str = "main thread"
+    merge: str = "main thread"
+    encode: str = "main thread"
+    waiting: int = 4
+    """Results that a writer of its own has before it, at the most."""
+    frames: bool = False
+    """Whether x264 works at several pictures at a time; else at slices of one, for which its caller waits."""
+
+
+LAYOUTS = {
+    "one thread": Layout(),
+    "writing apart": Layout(merge="writer", encode="writer"),
+    "frame threads": Layout(frames=True),
+    "writing apart, frame threads": Layout(merge="writer", encode="writer", frames=True),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Costs:
+    """What one frame of one size costs, in seconds of one core where nothing else is said."""
+
+    decode_call: float
+    decode_threads: float
+    engine: float
+    engine_serial: float
+    """The share of the engine's time that more threads do not shorten."""
+    send: float
+    give_back: float
+    """What a worker takes to put its result where it can be fetched."""
+    receive: float
+    merge: float
+    slices_call: float
+    slices_threads: float
+    """x264 by slices: its caller's work, and that of its threads, which the caller waits for."""
+    frames_call: float
+    frames_lookahead: float
+    frames_threads: float
+    """x264 by frames: its caller's work, what decides on the pictures to come, and that of its threads."""
+    in_gb: float
+    out_gb: float
+    engine_gb: float
+    """What the engine moves at the most: every map of every layer written and read once."""
+    rows_out: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network:
+    """What lies between two computers."""
+
+    gb_s: float
+    latency_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setup:
+    """The computers and how they are used."""
+
+    cores: float
+    """Of each node."""
+    workers: int
+    """Over all nodes, the same number on each; 0 enlarges in the main process."""
+    threads: int
+    """Of each worker."""
+    nodes: int = 1
+    bandwidth_gb_s: float = float("inf")
+    """Of each node's memory."""
+    network: Network = Network(gb_s=1.25, latency_s=0.0002)
+    layout: str = "one thread"
+    planned_cores: int | None = None
+    """What decoder and encoder count their threads by; None: `cores`."""
+
+
+def pipeline(costs: Costs, setup: Setup) -> Line:
+    """The line of stages. Raises ValueError where the workers cannot be dealt out evenly."""
+    if setup.workers % setup.nodes:
+        raise ValueError(f"{setup.workers} workers are no whole number on each of {setup.nodes} nodes")
+    layout, cores = LAYOUTS[setup.layout], setup.planned_cores or int(setup.cores)
+    coders, decoders = _coders(costs, cores), min(cores + 1, _MOST_DECODERS)
+    decode = (
+        _step("decoder threads", "decoder threads", costs.decode_threads, gb=3 * costs.in_gb),
+        _step("decode", "reader", costs.decode_call),
+    )
+    merge = _step("merge", layout.merge, costs.merge, gb=2 * costs.out_gb)
+    before, routes, back = _with_workers(costs, setup, layout) if setup.workers else _without(costs, setup)
+    coding = _by_frames(costs, layout, coders) if layout.frames else _by_slices(costs, layout, cores)
+    places = {_crew(node): setup.workers // setup.nodes for node in range(setup.nodes) if setup.workers}
+    return Line(
+        before=(*decode, *before),
+        routes=routes,
+        after=(*back, merge, *coding),
+        nodes={_place(n): Node(cores=setup.cores, bandwidth_gb_s=setup.bandwidth_gb_s) for n in range(setup.nodes)},
+        servers={"decoder threads": decoders, "coder threads": coders, **places},
+        windows=(
+            Window(first="decoder threads", last="decode", size=decoders),
+            Window(first="decode", last=before[0].name, size=FRAMES_AHEAD + 1),
+            Window(first="encode", last="coder threads", size=coders + _LOOKAHEAD) if layout.frames else _NONE,
+            Window(first="receive" if setup.workers else "engine", last="encode", size=layout.waiting + 1),
+            Window(first="send", last="receive", size=max(1, setup.workers) * PLANES_AT_A_WORKER),
+        ),
+    )
+
+
+_NONE = Window(first="", last="", size=1)
+
+
+def _coders(costs: Costs, cores: int) -> int:
+    """The pictures that x264 works at by itself, by frames."""
+    return max(1, min(ceil(1.5 * cores), costs.rows_out // _ROWS_A_CODER))
+
+
+def _by_slices(costs: Costs, layout: Layout, cores: int) -> tuple[Step, ...]:
+    """The caller waits for all slices of the picture, which are coded side by side."""
+    slices = max(1, min(cores, costs.rows_out // _ROWS_A_SLICE))
+    seconds = costs.slices_call + costs.slices_threads / slices
+    busy = (costs.slices_call + costs.slices_threads) / seconds if seconds else 1.0
+    return (replace(_step("encode", layout.encode, seconds, gb=7 * costs.out_gb), cores=busy),)
+
+
+def _by_frames(costs: Costs, layout: Layout, coders: int) -> tuple[Step, ...]:
+    """The caller leaves the picture, all pictures are looked at in turn, and several are coded side by side."""
+    most = min(coders // _CODERS_A_LOOKER, costs.rows_out // _ROWS_A_LOOKER, _MOST_LOOKERS)
+    lookers = max(1, most)
+    lookahead = _step("lookahead", "lookahead", costs.frames_lookahead / lookers, gb=costs.out_gb)
+    return (
+        _step("encode", layout.encode, costs.frames_call, gb=2 * costs.out_gb),
+        replace(lookahead, cores=lookers),
+        _step("coder threads", "coder threads", costs.frames_threads, gb=4 * costs.out_gb),
+    )
+
+
+def engine_seconds(costs: Costs, threads: int) -> float:
+    """The engine's time with so many threads, by Amdahl's law."""
+    return costs.engine * (costs.engine_serial + (1 - costs.engine_serial) / threads)
+
+
+_Middle = tuple[tuple[Step, ...], tuple[Route, ...], tuple[Step, ...]]
+
+
+def _without(costs: Costs, setup: Setup) -> _Middle:
+    """The network in the main process."""
+    return (replace(_engine(costs, setup.threads, node=0), lane="main thread"),), (Route(steps=()),), ()
+
+
+def _with_workers(costs: Costs, setup: Setup, layout: Layout) -> _Middle:
+    """The way to the workers, those of each node, and the way back.
+
+    Ray sends a plane ahead to its worker, but fetches a result from another node only when it is waited for: that
+    time is the main thread's.
+    """
+    routes = []
+    for node in range(setup.nodes):
+        engine = _engine(costs, setup.threads, node=node)
+        engine = replace(engine, seconds=engine.seconds + costs.give_back, lane=_crew(node))
+        away = _transfer("to a node", "network", costs.in_gb, setup.network)
+        back = _transfer("from a node", layout.receive, costs.out_gb, setup.network)
+        routes.append(Route(steps=(away, engine, back) if node else (engine,), places=setup.workers // setup.nodes))
+    send = _step("send", "main thread", costs.send, gb=2 * costs.in_gb)
+    return (send,), tuple(routes), (_step("receive", layout.receive, costs.receive),)
+
+
+def _engine(costs: Costs, threads: int, *, node: int) -> Step:
+    seconds = engine_seconds(costs, threads)
+    cores = costs.engine / seconds
+    return Step(
+        name="engine", lane="", seconds=seconds, node=_place(node), cores=cores, traffic_gb=costs.engine_gb
+    )  # fmt: skip
+
+
+def _transfer(name: str, lane: str, size_gb: float, network: Network) -> Step:
+    return Step(name=name, lane=lane, seconds=network.latency_s + size_gb / network.gb_s)
+
+
+def _step(name: str, lane: str, seconds: float, *, gb: float = 0.0) -> Step:
+    return Step(name=name, lane=lane, seconds=seconds, node=_place(0), traffic_gb=gb)
+
+
+def _place(node: int) -> str:
+    return f"node {node}"
+
+
+def _crew(node: int) -> str:
+    return f"workers of node {node}" if node else "workers"
