@@ -45,6 +45,7 @@ def test_every_picture_before_and_after_a_change_is_whole(change: str) -> None:
         Camera(Address(url), SETTINGS) as source,
     ):
         pictures = decoded(source, 24)
+        assert source.info.rate == 50
         assert source.corrupt == 0
     assert [(key, len(list(some))) for key, some in groupby(map(shape, pictures))] == [
         ((160, 120, "yuv420p"), 12),

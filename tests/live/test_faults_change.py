@@ -64,7 +64,7 @@ def test_a_change_within_a_connection_begins_a_segment_and_costs_no_picture(
     options = [*quick, "--original", "--segment", "60"]
     with http(lambda: changing(first, then, after=50)) as url, flowing(url, place, options) as run:
         run.flows(more=80)
-        assert run.number("vidsr_reconnects_total") == 0
+        assert run.number("vidsr_reconnects_total") == run.number("vidsr_frames_missed_total") == 0
         assert run.end() == 0
     originals = {path for path in recorded(place) if ".original." in path.name}
     films = [whole(path) for path in recorded(place) if path not in originals]
