@@ -37,7 +37,7 @@ def shape(picture: av.VideoFrame) -> tuple[int, int, str]:
     return picture.width, picture.height, picture.format.name
 
 
-@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("change", ["size", *(pytest.param(name, marks=pytest.mark.slow) for name in [*CHANGES][1:])])
 def test_every_picture_before_and_after_a_change_is_whole(change: str) -> None:
     first, then, becomes = CHANGES[change]
     with (
@@ -68,6 +68,7 @@ def test_jpegs_of_another_size_are_read_on() -> None:
         assert source.corrupt == 0
 
 
+@pytest.mark.slow
 def test_another_codec_on_the_way_is_a_loss_soon() -> None:
     with (
         http(lambda: changing(FIRST, H265, after=12)) as url,

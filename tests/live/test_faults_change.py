@@ -47,7 +47,7 @@ def test_a_camera_that_becomes_another_begins_a_segment(
     in_order(films)
 
 
-FIRST = Kind(fps=20)
+FIRST = Kind(fps=40)
 H265 = replace(FIRST, codec="libx265")
 WITHIN = {
     "size": (FIRST, replace(FIRST, size=(320, 240))),
