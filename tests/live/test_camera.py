@@ -15,7 +15,7 @@ from kit.cameras import camera, need_tls
 from kit.counter import read_mark
 from made import make_clip
 
-from vidsr.addresses import Address
+from vidsr.addresses import SOURCES, Address
 from vidsr.errors import SourceError, SourceLost
 from vidsr.media.live.camera import Camera
 from vidsr.media.live.pacing import LivePacket, paced
@@ -137,7 +137,7 @@ def test_sound_that_lies_far_from_its_pictures_does_not_change_the_pace(tmp_path
 def test_a_path_is_no_live_source_unless_it_is_to_be_played(ts: Path, tmp_path: Path) -> None:
     for address, words in [
         (str(ts), "only with --realtime"),
-        ("ftp://user:secret@host/x", "^ftp://host: no live source is read by ftp"),
+        ("ftp://user:secret@host/x", f"^ftp://host: no live source is read by ftp, but by {', '.join(SOURCES)}$"),
         ("concat:a.ts|b.ts", "only with --realtime"),
     ]:
         with pytest.raises(SourceError, match=words) as caught:
