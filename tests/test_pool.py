@@ -228,7 +228,14 @@ def test_a_worker_that_is_killed_costs_no_plane_that_was_sent(crew: Pool, weight
     assert same((ticket.result() for ticket in tickets), enlarged(weights, source))
 
 
-@pytest.mark.parametrize("late", [0, 1, 3], ids=["at once", "a plane later", "three planes later"])
+@pytest.mark.parametrize(
+    "late",
+    [
+        pytest.param(0, id="at once"),
+        pytest.param(1, id="a plane later", marks=pytest.mark.slow),
+        pytest.param(3, id="three planes later", marks=pytest.mark.slow),
+    ],
+)
 def test_a_worker_that_is_killed_at_a_swap_costs_no_plane_and_mixes_up_no_networks(
     crew: Pool, weights: Weights, late: int
 ) -> None:

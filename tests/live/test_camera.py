@@ -11,11 +11,11 @@ import av
 import numpy as np
 import pytest
 from answers import free_udp_port, multipart, over_udp, self_signed, served, to_its_loss, transport_stream
-from kit.cameras import camera
+from kit.cameras import camera, need_tls
 from kit.counter import read_mark
 from made import make_clip
 
-from vidsr.addresses import Address
+from vidsr.addresses import SOURCES, Address
 from vidsr.errors import SourceError, SourceLost
 from vidsr.media.live.camera import Camera
 from vidsr.media.live.pacing import LivePacket, paced
@@ -75,7 +75,7 @@ def test_pictures_of_an_mjpeg_camera_get_the_time_they_arrive(tmp_path: Path) ->
     with av.open(clip) as stored:
         jpeg = bytes(next(stored.demux(video=0)))
     with served(multipart(jpeg, fps=10)) as place, Camera(Address(f"http://{place}/x"), settings()) as source:
-        assert (source.info.codec, source.info.sound) == ("mjpeg", "")
+        assert (source.info.codec, source.info.rate, source.info.sound) == ("mjpeg", None, "")
         times = [float(picture.pts * picture.time_base) for picture in pictures(source, 14)]
         assert np.median(np.diff(times[-8:])) == pytest.approx(0.1, abs=0.02)
 
@@ -137,7 +137,7 @@ def test_sound_that_lies_far_from_its_pictures_does_not_change_the_pace(tmp_path
 def test_a_path_is_no_live_source_unless_it_is_to_be_played(ts: Path, tmp_path: Path) -> None:
     for address, words in [
         (str(ts), "only with --realtime"),
-        ("ftp://user:secret@host/x", "^ftp://host: no live source is read by ftp"),
+        ("ftp://user:secret@host/x", f"^ftp://host: no live source is read by ftp, but by {', '.join(SOURCES)}$"),
         ("concat:a.ts|b.ts", "only with --realtime"),
     ]:
         with pytest.raises(SourceError, match=words) as caught:
@@ -174,3 +174,20 @@ def test_an_rtsp_camera_is_read(transport: str) -> None:
         marks = [read_mark(picture.to_ndarray(format="gray")) for picture in pictures(source, 5)]
         numbers = [mark.number for mark in marks if mark]
         assert numbers == list(range(numbers[0], numbers[0] + 5))
+
+
+def test_an_rtsp_camera_by_tls_is_read_and_its_certificate_verified(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    need_tls()
+    with camera("--tls", str(self_signed(tmp_path)), "--size", "160x120") as there:
+        address, patient = Address(there.url), settings(timeout_s=5.0)
+        with pytest.raises(SourceLost, match=r"certificate cannot be verified: self.signed .*--insecure"):
+            Camera(address, patient)
+        with Camera(address, settings(timeout_s=5.0, insecure=True)) as source:
+            assert len(pictures(source, 5)) == 5
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "certificate"))
+        with Camera(address, patient) as source:
+            assert len(pictures(source, 5)) == 5
+        with pytest.raises(SourceLost, match="does not answer as RTSP does"):
+            Camera(Address(there.url.replace("rtsps", "rtsp")), patient)

@@ -1,13 +1,16 @@
 """The camera becomes another: of another size, codec or pixel format, or with other time stamps."""
 
+import time
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from kit.cameras import Camera, camera
-from kit.films import all_whole, in_order
+from kit.films import all_whole, in_order, recorded, whole
 from kit.runs import BUSY_S, Figure, flowing
 from kit.servers import http
-from kit.transport import Kind, Times, mpeg_ts, right
+from kit.transport import Kind, Times, changing, mpeg_ts, right
 
 pytestmark = pytest.mark.fault
 
@@ -26,7 +29,8 @@ CHANGES = {
 }
 
 
-@pytest.mark.parametrize("change", ["size", *(pytest.param(name, marks=pytest.mark.slow) for name in [*CHANGES][1:])])
+@pytest.mark.slow
+@pytest.mark.parametrize("change", CHANGES)
 def test_a_camera_that_becomes_another_begins_a_segment(
     quick: list[str], place: Path, figure: Figure, change: str
 ) -> None:
@@ -41,6 +45,53 @@ def test_a_camera_that_becomes_another_begins_a_segment(
     assert films[0].size == (640, 480)
     assert films[-1].size == size
     in_order(films)
+
+
+FIRST = Kind(fps=40)
+H265 = replace(FIRST, codec="libx265")
+WITHIN = {
+    "size": (FIRST, replace(FIRST, size=(320, 240))),
+    "pixel format": (FIRST, replace(FIRST, pixels="yuv444p")),
+    "range": (H265, replace(H265, pixels="yuvj420p")),
+}
+
+
+@pytest.mark.parametrize("change", ["size", *(pytest.param(name, marks=pytest.mark.slow) for name in [*WITHIN][1:])])
+def test_a_change_within_a_connection_begins_a_segment_and_costs_no_picture(
+    quick: list[str], place: Path, figure: Figure, change: str
+) -> None:
+    first, then = WITHIN[change]
+    options = [*quick, "--original", "--segment", "60"]
+    with http(lambda: changing(first, then, after=50)) as url, flowing(url, place, options) as run:
+        run.flows(more=80)
+        assert run.number("vidsr_reconnects_total") == run.number("vidsr_frames_missed_total") == 0
+        assert run.end() == 0
+    originals = {path for path in recorded(place) if ".original." in path.name}
+    films = [whole(path) for path in recorded(place) if path not in originals]
+    figure("segments", len(films))
+    assert [film.size for film in films] == [(2 * kind.size[0], 2 * kind.size[1]) for kind in (first, then)]
+    assert [whole(path).size for path in sorted(originals)] == [first.size, then.size]
+    numbers = in_order(films)
+    assert numbers == list(range(numbers[0], numbers[-1] + 1))
+    assert in_order([whole(path) for path in sorted(originals)]) == numbers
+
+
+@pytest.mark.slow
+def test_another_codec_within_a_connection_is_noticed_and_followed(
+    quick: list[str], place: Path, figure: Figure
+) -> None:
+    calls: list[float] = []
+
+    def body() -> Iterator[bytes]:
+        calls.append(time.monotonic())
+        return changing(FIRST, H265, after=50) if len(calls) == 1 else changing(H265, after=50)
+
+    with http(body) as url, flowing(url, place, quick) as run:
+        run.says("sends pictures that cannot be decoded any more", within_s=15)
+        figure("back after s", run.flows(within_s=10))
+        assert run.number("vidsr_process_restarts_total") == 0
+        assert run.end() == 0
+    in_order(all_whole(place), unread=1)  # of what the old decoder made one picture, perhaps
 
 
 FPS, WRAP, TICKS = 20, 1 << 33, 90_000

@@ -69,6 +69,7 @@ def test_a_cut_cable_is_noticed_and_mended(quick: list[str], place: Path, figure
         back_with_films(run, place)
 
 
+@pytest.mark.slow
 def test_a_server_that_never_answers_is_asked_with_pauses(quick: list[str], place: Path, figure: Figure) -> None:
     with (
         silent() as server,

@@ -17,9 +17,10 @@ def kept(*ended_days: float) -> list[Kept]:
     return [Kept(paths=(Path(f"{day}"),), size=GB, ended_s=day * DAY_S) for day in ended_days]
 
 
-def gone(*ended_days: float, free: float = 100, now: float = 10, **record: float) -> list[str]:
+def gone(*ended_days: float, growing: float = 0, free: float = 100, now: float = 10, **record: float) -> list[str]:
     settings = RecordSettings(**{"min_free_gb": 0, **record})
-    chosen = doomed(kept(*ended_days), free=round(free * GB), now_s=now * DAY_S, record=settings)
+    sizes = {"growing": round(growing * GB), "free": round(free * GB)}
+    chosen = doomed(kept(*ended_days), **sizes, now_s=now * DAY_S, record=settings)
     return [str(segment.paths[0]) for segment in chosen]
 
 
@@ -33,6 +34,7 @@ def test_what_is_older_than_the_days_goes() -> None:
 
 def test_the_oldest_go_until_the_rest_is_small_enough() -> None:
     assert gone(3, 1, 2, 4, keep_gb=2.5) == ["1", "2"]
+    assert gone(3, 1, 2, 4, keep_gb=2.5, growing=0.6) == ["1", "2", "3"]
 
 
 def test_the_oldest_go_until_so_much_is_free() -> None:
@@ -91,3 +93,9 @@ def test_a_disk_that_is_short_of_room_costs_the_oldest_first(folder: Path) -> No
     wanted = (free.f_bavail * free.f_frsize + GB) / GB  # a little more than there is, whatever others write meanwhile
     sweep(folder, now_s=0, record=RecordSettings(min_free_gb=wanted))
     assert list(segments(folder)) == []
+
+
+def test_what_is_being_written_counts_too(folder: Path) -> None:
+    one = (folder / "10-00-00.mp4").stat().st_blocks * 512
+    assert sweep(folder, now_s=0, record=RecordSettings(keep_gb=4.5 * one / GB, min_free_gb=0)) == 1  # of 4 and 1
+    assert [len(segment.paths) for segment in segments(folder)] == [1, 1]

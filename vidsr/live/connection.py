@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
 
@@ -108,7 +108,7 @@ class Connection:
         self._notice_gap(moment)
         shape = (picture.width, picture.height, picture.format.name)
         if self._form is None or shape != self._shape:
-            self._form, self._shape = self._working_form(picture), shape
+            self._form = self._become(picture, shape)
         worked = self._form(picture)
         frame = Frame(picture=worked, luma=luma_of(worked))
         assert self._begun
@@ -126,6 +126,15 @@ class Connection:
         if rate and last is not None and not moment.anew:
             self._status.missed += max(0, round((moment.pts - last) * TIME_BASE * rate) - 1)
 
+    def _become(self, picture: Picture, shape: tuple[int, int, str]) -> WorkingForm:
+        """The form for pictures of another size or format than before, and for the first ones."""
+        self._shape = shape
+        info = replace(self._camera.info, width=picture.width, height=picture.height)
+        self._status.source = str(info)
+        assert self._begun
+        self._begun[0].begin(time.monotonic())  # networks are compiled for it, which takes a moment
+        return self._working_form(picture)
+
     def _working_form(self, picture: Picture) -> WorkingForm:
         try:
             return WorkingForm(picture, still=False)
@@ -137,7 +146,6 @@ class Connection:
         own, camera = self._own, self._camera
         networks = own.rungs.networks(camera.compression())
         ladder = Ladder([*networks, PLAIN], own.order.stream.max_delay_s, say=own.say)
-        ladder.begin(time.monotonic())
         writing = Writing(
             own.recorder,
             camera,

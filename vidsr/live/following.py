@@ -1,6 +1,5 @@
 """Following a camera: connected to it, or about to be, until it is time to stop."""
 
-import gc
 import time
 from contextlib import ExitStack
 
@@ -35,7 +34,7 @@ def follow(equipment: Equipment) -> None:
             pause_s = backoff.next_s(slow=error.slow)
             status.state, status.reason = State.WAITING, f"{error}; the next attempt is in {pause_s:.0f} s"
             equipment.say(status.reason)
-        gc.collect()  # the fault and the connection hold each other, and with them a decoder and its threads
+            error.__traceback__ = None  # the connection, its decoder and threads, which would hold the error in turn
         stop.wait(pause_s)
 
 

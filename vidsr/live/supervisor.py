@@ -15,6 +15,7 @@ from vidsr.live.keeper import Keeper, View
 from vidsr.live.order import Order
 from vidsr.live.reaping import adopt_orphans, kill_orphans, own_children, reaped
 from vidsr.live.sharing import share_cores
+from vidsr.live.systemd import notify
 from vidsr.live.wakeups import Wakeups
 from vidsr.secrecy import Secrets
 
@@ -111,6 +112,7 @@ class Supervisor:
 
     def _stop(self, wakeups: Wakeups) -> int:
         """End in order: SIGTERM, and SIGKILL for what is left after a while or a second signal."""
+        notify("STOPPING=1")
         log.info("stopping; open files are being finished (once more to give them up)")
         for keeper in self._keepers:
             keeper.stop()

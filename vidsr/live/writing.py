@@ -14,6 +14,7 @@ from vidsr.live.snapshots import Snapshots
 from vidsr.live.status import Status
 from vidsr.media.live.camera import Camera
 from vidsr.media.live.clock import TIME_BASE
+from vidsr.media.live.encoder import kind
 from vidsr.media.live.recorder import Recorder
 from vidsr.media.scale import Merger
 
@@ -43,7 +44,7 @@ class Writing:
         self._ladder, self._status = ladder, status
         self._snapshots = Snapshots(folder) if folder else None
         self._merger = Merger()
-        self._form: tuple[int, int, str] | None = None
+        self._form: tuple[int, int, str, int] | None = None
         self._queue: Queue[Item] = Queue(_WAITING)
         self._closing = threading.Event()
         self._error: Exception | None = None
@@ -99,7 +100,7 @@ class Writing:
             self._merger.enlarge(picture, self._scale) if item.luma is None else self._merger.merge(picture, item.luma)
         )
         large.pts, large.time_base = shot.moment.pts, TIME_BASE
-        form = (picture.width, picture.height, picture.format.name)
+        form = kind(picture)
         if shot.moment.anew or form != self._form:
             self._recorder.begin(large, video=self._camera.video, audio=self._camera.audio)
             self._form = form

@@ -23,21 +23,32 @@ _NEEDED = (
     "names = 'appsrc x264enc x265enc jpegenc rtph264pay voaacenc'.split();"
     "raise SystemExit(not all(Gst.ElementFactory.find(name) for name in names))"
 )
+_TLS = (
+    "import gi; gi.require_version('Gio', '2.0'); from gi.repository import Gio;"
+    "raise SystemExit(not Gio.TlsBackend.get_default().supports_tls())"
+)
 _LONGEST_S = 20.0
 
 
 @cache
-def _is_there() -> bool:
+def _succeeds(script: str) -> bool:
     try:
-        return subprocess.run([PYTHON, "-c", _NEEDED], capture_output=True, timeout=60, check=False).returncode == 0
+        return subprocess.run([PYTHON, "-c", script], capture_output=True, timeout=60, check=False).returncode == 0
     except FileNotFoundError:
         return False
 
 
 def need_camera() -> None:
     """Skip the test where GStreamer's RTSP server is missing, and say which packages bring it."""
-    if not _is_there():
+    if not _succeeds(_NEEDED):
         pytest.skip(f"needs the Debian packages {PACKAGES}")
+
+
+def need_tls() -> None:
+    """Skip the test where a camera cannot answer by TLS."""
+    need_camera()
+    if not _succeeds(_TLS):
+        pytest.skip("needs the Debian package glib-networking")
 
 
 @dataclass
@@ -56,7 +67,8 @@ class Camera:
 
     @property
     def url(self) -> str:
-        return f"rtsp://{self.host}:{self.port}/cam"
+        scheme = "rtsps" if "--tls" in self.arguments else "rtsp"
+        return f"{scheme}://{self.host}:{self.port}/cam"
 
     def start(self, *arguments: str) -> None:
         """Listen, with these options behind those it has; the numbers go on by the clock, through every pause."""

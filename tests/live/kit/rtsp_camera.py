@@ -15,7 +15,7 @@ import gi
 gi.require_version("Gst", "1.0")
 gi.require_version("GstRtsp", "1.0")
 gi.require_version("GstRtspServer", "1.0")
-from gi.repository import GLib, Gst, GstRtsp, GstRtspServer  # noqa: E402
+from gi.repository import Gio, GLib, Gst, GstRtsp, GstRtspServer  # noqa: E402
 from pattern import luma  # noqa: E402
 
 ENCODERS = {
@@ -84,6 +84,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--audio", choices=("none", *SOUNDS), default="none")
     parser.add_argument("--audio-only", action="store_true")
     parser.add_argument("--auth", metavar="USER:PASSWORD")
+    parser.add_argument("--tls", metavar="PEM", help="certificate and key: it answers to rtsps:// alone")
     parser.add_argument("--number", type=int, default=0, help="of the camera, 0 to 255")
     parser.add_argument("--first", type=int, default=0, help="the first picture's number")
     return parser.parse_args()
@@ -105,12 +106,20 @@ def launch(asked: argparse.Namespace) -> str:
     return f"( {pictures} {sound.format(pay='pay1')} )"
 
 
-def guard(server: GstRtspServer.RTSPServer, factory: GstRtspServer.RTSPMediaFactory, user: str, password: str) -> None:
-    """Let nobody in without this name and password."""
+def guard(
+    server: GstRtspServer.RTSPServer, factory: GstRtspServer.RTSPMediaFactory, asked: argparse.Namespace
+) -> None:
+    """Let nobody in without the name and password that were asked for, nor without TLS where that was."""
     token = GstRtspServer.RTSPToken()
     token.set_string("media.factory.role", "viewer")
     auth = GstRtspServer.RTSPAuth()
-    auth.add_basic(GstRtspServer.RTSPAuth.make_basic(user, password), token)
+    if asked.auth:
+        user, _, password = asked.auth.partition(":")
+        auth.add_basic(GstRtspServer.RTSPAuth.make_basic(user, password), token)
+    else:
+        auth.set_default_token(token)
+    if asked.tls:
+        auth.set_tls_certificate(Gio.TlsCertificate.new_from_file(asked.tls))
     server.set_auth(auth)
     permissions = GstRtspServer.RTSPPermissions()
     permissions.add_permission_for_role("viewer", "media.factory.access", True)
@@ -130,9 +139,8 @@ def main() -> None:
     factory.set_protocols(GstRtsp.RTSPLowerTrans.UDP | GstRtsp.RTSPLowerTrans.TCP)
     if not asked.audio_only:
         factory.connect("media-configure", Pictures(asked).begin)
-    if asked.auth:
-        user, _, password = asked.auth.partition(":")
-        guard(server, factory, user, password)
+    if asked.auth or asked.tls:
+        guard(server, factory, asked)
     server.get_mount_points().add_factory(asked.mount, factory)
     if not server.attach(None):
         raise SystemExit(f"port {asked.port} is taken")

@@ -5,9 +5,11 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import islice
 
 import av
 import numpy as np
+from av.video.reformatter import ColorRange
 
 from kit.pattern import luma
 
@@ -15,6 +17,10 @@ _PACKET = 188
 _TICKS = 90_000
 _WRAP = 1 << 33
 BOUNDARY = b"picture"
+_TUNED = {
+    "libx264": {"preset": "ultrafast", "tune": "zerolatency", "threads": "1"},
+    "libx265": {"preset": "ultrafast", "tune": "zerolatency", "x265-params": "log-level=error:bframes=0"},
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +31,7 @@ class Kind:
     fps: int = 10
     camera: int = 0
     codec: str = "libx264"
+    pixels: str = "yuv420p"
 
 
 Times = Callable[[int, int], int | None]
@@ -36,24 +43,40 @@ def right(_index: int, ticks: int) -> int:
     return ticks
 
 
-def mpeg_ts(kind: Kind, times: Times = right) -> Iterator[bytes]:
-    """Without end and in real time: the transport stream of each picture, the first of a key frame every second."""
+def mpeg_ts(kind: Kind, times: Times = right, *, first: int | None = None) -> Iterator[bytes]:
+    """Without end and in real time: the transport stream of each picture, the first of a key frame every second.
+
+    `first` is the number of the first one; by itself it is the clock's.
+    """
     pipe = io.BytesIO()
     options = {"flush_packets": "1", "pat_period": "0.5"}
     with av.open(pipe, "w", format="mpegts", options=options) as output:
-        tuned = {"preset": "ultrafast", "tune": "zerolatency", "threads": "1"} if kind.codec == "libx264" else {}
-        stream = output.add_stream(kind.codec, rate=kind.fps, options=tuned)
+        stream = output.add_stream(kind.codec, rate=kind.fps, options=_TUNED.get(kind.codec, {}))
         stream.width, stream.height = kind.size
-        stream.pix_fmt = "yuv420p"
+        stream.pix_fmt = kind.pixels
+        stream.codec_context.color_range = ColorRange.JPEG if kind.pixels.startswith("yuvj") else ColorRange.MPEG
         stream.codec_context.gop_size = kind.fps
         stream.codec_context.max_b_frames = 0
-        for index, picture in enumerate(_pictures(kind)):
+        for index, picture in enumerate(_pictures(kind, first)):
+            picture = picture.reformat(format=kind.pixels)
             picture.pts, picture.time_base = index, Fraction(1, kind.fps)
             output.mux(stream.encode(picture))
             piece = pipe.getvalue()
             pipe.seek(0)
             pipe.truncate()
             yield retimed(piece, times(index, index * _TICKS // kind.fps))
+
+
+def changing(*kinds: Kind, after: int) -> Iterator[bytes]:
+    """Without end and in real time: a transport stream that becomes another after so many pictures; the last lasts.
+
+    All have one frame rate; time and numbers go on.
+    """
+    begin = int(time.monotonic() * kinds[0].fps)
+    for place, kind in enumerate(kinds):
+        passed = place * after * _TICKS // kind.fps
+        pieces = mpeg_ts(kind, lambda _index, ticks, passed=passed: passed + ticks, first=begin + place * after)  # type: ignore[misc]
+        yield from pieces if kind is kinds[-1] else islice(pieces, after)
 
 
 def mjpeg(kind: Kind) -> Iterator[bytes]:
@@ -69,11 +92,11 @@ def mjpeg(kind: Kind) -> Iterator[bytes]:
             yield head + bytes(packet) + b"\r\n"
 
 
-def _pictures(kind: Kind) -> Iterator[av.VideoFrame]:
+def _pictures(kind: Kind, first: int | None = None) -> Iterator[av.VideoFrame]:
     """Paced; the numbers are those of the machine's clock, so that they go on from one connection to the next."""
     width, height = kind.size
     gray = bytes([128]) * (width * height // 2)
-    number = int(time.monotonic() * kind.fps)
+    number = int(time.monotonic() * kind.fps) if first is None else first
     while True:
         time.sleep(max(0.0, number / kind.fps - time.monotonic()))
         data = luma(kind.size, camera=kind.camera, number=number % (1 << 16)) + gray

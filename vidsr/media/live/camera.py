@@ -29,6 +29,7 @@ _UNTIMED = ("mpjpeg", "mjpeg")
 """Formats whose pictures carry no time: FFmpeg counts them at 25 a second, whatever the camera sends."""
 _FRUITLESS_S = 20.0  # a camera that is joined between two key frames shows nothing until the next one
 _FRUITLESS_PACKETS = 16  # no decoder holds more of them back; pictures may have been left out in between
+_REFUSED_S = 2.0  # in which the decoder refuses every packet, after pictures that were good: it is another codec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +68,7 @@ class Camera:
         self._reading = threading.Lock()
         self._compression: Compression | None = None
         self._first_bytes = 0
-        self._fruitless = 0
+        self._fruitless = self._refused = 0
         self._fruitless_since_s = 0.0
         self._container = open_live(address, settings)
         try:
@@ -77,7 +78,8 @@ class Camera:
             self._decoder.thread_type = "SLICE"  # the other kind holds back a picture for each thread
             self._decoder.thread_count = _DECODER_THREADS
             self.audio = self._container.streams.audio[0] if self._container.streams.audio else None
-            self.info = _info(self.video, self.audio)
+            self._untimed = self._container.format.name in _UNTIMED
+            self.info = _info(self.video, self.audio, untimed=self._untimed)
         except BaseException:
             self._container.close()
             raise
@@ -110,8 +112,10 @@ class Camera:
         self._first_bytes = self._first_bytes or packet.size
         try:
             pictures = self._decoder.decode(packet)
+            self._refused = 0
         except av.FFmpegError:
             self.corrupt += 1
+            self._refused += 1
             pictures = []
         self.corrupt += sum(picture.is_corrupt for picture in pictures)
         if pictures and self._compression is None:
@@ -158,7 +162,6 @@ class Camera:
 
     def _watched(self) -> Iterator[LivePacket]:
         """The packets of a camera, as long as they keep coming; without times they get those of their arrival."""
-        untimed = self._container.format.name in _UNTIMED
         began = asked = seen = time.monotonic()
         for packet in self._demuxed():
             now = time.monotonic()
@@ -168,7 +171,7 @@ class Camera:
                 seen = now
             elif now - seen >= self._timeout_s:
                 raise self._lost(f"sends sound or data, but no video for {self._timeout_s:g} s")
-            if untimed:
+            if self._untimed:
                 packet.time_base, packet.duration = TIME_BASE, 0
                 packet.pts = packet.dts = round((now - began) / TIME_BASE)
             yield packet
@@ -201,7 +204,10 @@ class Camera:
         if not self._fruitless:
             self._fruitless_since_s = now
         self._fruitless += 1
-        if self._fruitless >= _FRUITLESS_PACKETS and now - self._fruitless_since_s >= _FRUITLESS_S:
+        passed_s = now - self._fruitless_since_s
+        if self._compression and self._refused >= _FRUITLESS_PACKETS and passed_s >= _REFUSED_S:
+            raise self._lost("sends pictures that cannot be decoded any more")
+        if self._fruitless >= _FRUITLESS_PACKETS and passed_s >= _FRUITLESS_S:
             raise self._lost(f"sends video, but no picture in {_FRUITLESS_S:g} s")
 
     def _lost(self, words: str) -> SourceLost:
@@ -217,8 +223,9 @@ def _most_pixels(video: VideoStream, max_megapixels: float) -> str:
     return str(int(max_megapixels * 1e6) + 64 * video.codec_context.height)
 
 
-def _info(video: VideoStream, audio: AudioStream | None) -> CameraInfo:
-    rate = frame_rate(video)
+def _info(video: VideoStream, audio: AudioStream | None, *, untimed: bool) -> CameraInfo:
+    # Of a transport stream FFmpeg knows no average, and takes the rate of fields for that of pictures.
+    rate = None if untimed else video.average_rate or video.codec_context.framerate or frame_rate(video)
     return CameraInfo(
         codec=codec_name(video),
         width=video.codec_context.width,

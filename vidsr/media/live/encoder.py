@@ -11,7 +11,7 @@ from av.video.stream import VideoStream
 from vidsr.errors import TargetError
 from vidsr.media.encoders import encoder_options, matrix
 from vidsr.media.live.clock import TIME_BASE
-from vidsr.media.live.feed import Unit, nowhere
+from vidsr.media.live.feed import Unit, aspect, nowhere
 from vidsr.settings import EncodeSettings
 
 _USUAL_RATE = 25
@@ -39,7 +39,7 @@ class Encoder:
         context.width, context.height, context.pix_fmt = first.width, first.height, first.format.name
         context.time_base = TIME_BASE
         context.framerate = (source.average_rate if source else None) or Fraction(_USUAL_RATE)
-        context.sample_aspect_ratio = (source.sample_aspect_ratio if source else None) or Fraction(1)
+        context.sample_aspect_ratio = aspect(source) if source else Fraction(1)
         context.color_range, context.color_primaries = first.color_range, first.color_primaries
         heights = (source.codec_context.height if source else first.height, first.height)
         context.color_trc, context.colorspace = first.color_trc, matrix(first.colorspace, heights)

@@ -1,24 +1,37 @@
 """What a recorder's targets are fed with: streams to declare, packets with their times."""
 
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TypeAlias
 
 import av
 from av import Packet
 from av.audio.stream import AudioStream
+from av.bitstream import BitStreamFilterContext
 from av.container import OutputContainer
 from av.stream import Stream
+from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from vidsr.media.frame import SidePacket
 
 
 class Stencil:
-    """A copy of what a stream is, to declare others by: the stream itself ends with the connection it came from."""
+    """A copy of what a stream is, to declare others by: the stream itself ends with the connection it came from.
 
-    def __init__(self, stream: Stream) -> None:
+    A video's has the size that its decoder saw last, and the headers that the packet `first` bears, if any: a camera
+    may become another on the way, of which FFmpeg's stream says nothing.
+    """
+
+    def __init__(self, stream: Stream, *, first: "AnyPacket | None" = None) -> None:
         self._holder = nowhere()  # the copy lives in it
         self.stream = self._holder.add_stream_from_template(stream, opaque=True)
+        if isinstance(stream, VideoStream):
+            seen, copy = stream.codec_context, self.stream.codec_context
+            assert isinstance(copy, VideoCodecContext)
+            copy.width, copy.height, copy.sample_aspect_ratio = seen.width, seen.height, aspect(stream)
+            copy.extradata = (_headers(first, stream) if first else None) or copy.extradata
+            self._holder.start_encoding()
 
     def like(self, other: "Stencil") -> bool:
         """Whether packets of the one can follow those of the other in a file."""
@@ -33,6 +46,23 @@ class Stencil:
 def nowhere() -> OutputContainer:
     """A container that keeps nothing."""
     return av.open("-", "w", format="null")
+
+
+def aspect(stream: VideoStream) -> Fraction:
+    """The shape of its pixels: as its decoder saw it last, else as its container says."""
+    return stream.codec_context.sample_aspect_ratio or stream.sample_aspect_ratio or Fraction(1)
+
+
+def _headers(packet: "AnyPacket", stream: VideoStream) -> bytes | None:
+    """The headers of the codec in a packet; None where it has none, or they are the container's, as in MP4."""
+    if not (stream.codec_context.extradata or b"\0").startswith(b"\0"):
+        return None
+    try:
+        found = BitStreamFilterContext("extract_extradata", stream).filter(Packet(bytes(packet)))
+    except av.FFmpegError:  # no codec with headers, or bits that make no sense
+        return None
+    headers = [each.get_sidedata("new_extradata") for each in found if each.has_sidedata("new_extradata")]
+    return bytes(headers[0]) if headers else None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -56,7 +56,11 @@ class Original:
         return file
 
     def open(self, enlarged: Path, source: Stencil, audio: Stencil | None, *, begin: int) -> None:
-        """Begin a file beside an enlarged one, at the same moment, for packets of `source` and sound where it fits."""
+        """Begin a file beside an enlarged one, at the same moment, for packets of `source` and sound where it fits.
+
+        The first packet that waits is its first: what that says of the stream counts.
+        """
+        source = Stencil(source.stream, first=self._waiting[0].packet) if self._waiting else source
         path = enlarged.with_name(f"{enlarged.stem}.original.mp4")
         if not holds(container_for(path), source.stream):
             path = path.with_suffix(".mkv")

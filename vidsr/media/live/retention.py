@@ -29,10 +29,10 @@ class Kept:
     """When it was written last, by the clock of the file system."""
 
 
-def doomed(kept: Iterable[Kept], *, free: int, now_s: float, record: RecordSettings) -> Iterator[Kept]:
-    """The segments that must go, oldest first, where so many bytes are `free`."""
+def doomed(kept: Iterable[Kept], *, growing: int, free: int, now_s: float, record: RecordSettings) -> Iterator[Kept]:
+    """The segments that must go, oldest first, where so many bytes are `free`, and those that are open have others."""
     oldest_first = sorted(kept, key=lambda segment: segment.ended_s)
-    total = sum(segment.size for segment in oldest_first)
+    total = growing + sum(segment.size for segment in oldest_first)
     for segment in oldest_first:
         aged = record.keep_days is not None and now_s - segment.ended_s > record.keep_days * _DAY_S
         many = record.keep_gb is not None and total > record.keep_gb * _GB
@@ -45,8 +45,8 @@ def doomed(kept: Iterable[Kept], *, free: int, now_s: float, record: RecordSetti
 
 def sweep(folder: Path, *, now_s: float, record: RecordSettings) -> int:
     """How many segments were deleted. Only what is named as segments are is looked at; empty days go, too."""
-    gone = 0
-    for segment in doomed(segments(folder), free=free_bytes(folder), now_s=now_s, record=record):
+    gone, growing = 0, sum(_bytes(path) for path in left_parts(folder))
+    for segment in doomed(segments(folder), growing=growing, free=free_bytes(folder), now_s=now_s, record=record):
         for path in segment.paths:
             path.unlink(missing_ok=True)
         with suppress(OSError):  # as long as the day has others
@@ -71,8 +71,16 @@ def segments(folder: Path) -> Iterator[Kept]:
 
 
 def left_parts(folder: Path) -> list[Path]:
-    """The files that a crash left unfinished."""
+    """The files that are unfinished: by a crash, as long as nothing is recorded here."""
     return sorted(day / name for day in _days(folder) for name in os.listdir(day) if _PART.fullmatch(name))
+
+
+def _bytes(path: Path) -> int:
+    """What a file takes of the disk; nothing where it has its name by now."""
+    try:
+        return path.lstat().st_blocks * 512
+    except FileNotFoundError:
+        return 0
 
 
 def free_bytes(folder: Path) -> int:

@@ -1,0 +1,55 @@
+"""What is left of a connection that was lost: nothing, though nobody collects garbage."""
+
+import gc
+import threading
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+from kit.servers import http
+from kit.transport import Kind, mpeg_ts
+from processes import eventually
+from taping import recorder
+
+from vidsr.addresses import Address
+from vidsr.live.connection import Connection, Equipment
+from vidsr.live.following import follow
+from vidsr.live.order import Order
+from vidsr.live.rungs import Rungs
+from vidsr.live.status import State, Status
+from vidsr.media.live.camera import Camera
+from vidsr.media.live.clock import Clock
+from vidsr.media.scale import enlarge_plain
+from vidsr.pool import open_pool
+from vidsr.settings import PoolSettings
+from vidsr.settings.streaming import StreamSettings
+
+
+def test_a_lost_connection_is_freed_at_once_with_its_decoder_and_its_threads(tmp_path: Path, tiny_model: str) -> None:
+    stream, status, stop = StreamSettings(model=tiny_model, timeout_s=2), Status(), threading.Event()
+    rungs, pool_settings = Rungs(stream), PoolSettings(workers=0)
+    fallback = partial(enlarge_plain, scale=rungs.scale)
+    with (
+        http(lambda: islice(mpeg_ts(Kind(fps=50)), 20)) as url,
+        recorder(tmp_path / "cam") as made,
+        open_pool(rungs.usual, pool_settings, fallback=fallback) as pool,
+    ):
+        order = Order(name="cam", source=Address(url), targets=(), folder=None, stream=stream, pool=pool_settings)
+        equipment = Equipment(
+            order=order, pool=pool, rungs=rungs, recorder=made, status=status, clock=Clock(), stop=stop, say=id
+        )
+        gc.collect()
+        gc.disable()
+        thread = threading.Thread(target=follow, args=(equipment,))
+        thread.start()
+        try:
+            eventually(lambda: status.state is State.WAITING and status.connects, within_s=60)
+            eventually(lambda: not living(Camera) and not living(Connection), within_s=0.5)
+        finally:
+            gc.enable()
+            stop.set()
+            thread.join()
+
+
+def living(kind: type) -> list[object]:
+    return [each for each in gc.get_objects() if type(each) is kind]
