@@ -22,6 +22,7 @@ from vidsr.cli import (
     models,
     stream,
     train,
+    tune,
     upscale,
 )
 from vidsr.cli.options import Parser
@@ -62,6 +63,7 @@ def build_parser() -> Parser:
         evaluate,
         compare,
         models,
+        tune,
         finetune,
         train,
         corpus,
