@@ -10,6 +10,7 @@ import sys
 import vidsr
 from vidsr.addresses import Address
 from vidsr.cli import (
+    bench,
     calibrate,
     compare,
     corpus,
@@ -64,6 +65,7 @@ def build_parser() -> Parser:
         compare,
         models,
         tune,
+        bench,
         finetune,
         train,
         corpus,
