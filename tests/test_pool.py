@@ -265,6 +265,19 @@ def test_a_plane_that_ends_two_workers_is_enlarged_without_them(crew: Pool, weig
     assert crew.restarts in (2, 3)  # the first death may be laid on the frame before, whose answer it swallowed
 
 
+def test_what_hardly_changes_after_a_plane_without_network_is_still_enlarged_by_it(
+    crew: Pool, weights: Weights
+) -> None:
+    source = [np.full((80, 120), 60, np.uint8) for _ in range(8)]
+    for number, plane in enumerate(source):
+        plane[7, number] = 200
+    expected = enlarged(weights, source)
+    expected[3] = double(source[3])
+    source[3] = source[3].view(Poison)
+    assert same(crew.map(source, 8), expected)
+    assert crew.reused > 0.5
+
+
 def test_workers_that_keep_dying_end_the_run(ray: Ray, weights: Weights, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vidsr.pool.ray_pool.DEATHS_PER_MINUTE", 2)  # ten would take ten seconds
     with open_pool(weights, PoolSettings(workers=1)) as pool:
