@@ -3,7 +3,7 @@
 import os
 import signal
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from itertools import combinations
 from pathlib import Path
@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-from made import tiny_weights
+from made import Poison, tiny_weights
 from oracles import double
 
 from vidsr.engine import Engine, Plane
@@ -169,13 +169,6 @@ def test_a_network_of_another_scale_is_refused_and_changes_nothing(pool: Pool, w
 
 
 # What a Ray pool does beyond that
-
-
-class Poison(np.ndarray):
-    """A plane that ends every process that it is sent to."""
-
-    def __reduce_ex__(self, protocol: object) -> tuple[Callable[[int], None], tuple[int]]:
-        return os._exit, (1,)
 
 
 @pytest.fixture
