@@ -76,11 +76,13 @@ def test_what_reuse_costs_is_a_line_of_its_own_for_clips(
     head, *lines = evaluate("--reuse", "4", still, pictures).out.splitlines()
     reused = [line for line in lines if f"{tiny_model} --reuse 4 " in line]
     assert (len(lines), len(reused)) == (6 + 4, 1)
-    assert head.split()[-3:] == ["loss", "flicker", "(source)"]
+    assert head.split()[-4:] == ["loss", "reused", "flicker", "(source)"]
     found = json.loads(evaluate("--json", "--reuse", "4", still).out)["means"]
-    whole, lossy = (row["psnr"] for row in found[2:])
-    assert whole != lossy
-    assert reused[0].split()[-3] == f"{whole - lossy:.3f}"
+    whole, lossy = found[2:]
+    assert whole["psnr"] != lossy["psnr"]
+    assert whole["reused"] is None
+    assert 0 < lossy["reused"] < 1
+    assert reused[0].split()[-4:-2] == [f"{whole['psnr'] - lossy['psnr']:.3f}", f"{lossy['reused']:.0%}"]
 
 
 def test_without_a_model_every_network_of_the_zoo_at_that_scale_is_measured(vidsr: Command, pictures: Path) -> None:

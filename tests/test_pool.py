@@ -3,7 +3,7 @@
 import os
 import signal
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from itertools import combinations
 from pathlib import Path
@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-from made import tiny_weights
+from made import Poison, tiny_weights
 from oracles import double
 
 from vidsr.engine import Engine, Plane
@@ -171,13 +171,6 @@ def test_a_network_of_another_scale_is_refused_and_changes_nothing(pool: Pool, w
 # What a Ray pool does beyond that
 
 
-class Poison(np.ndarray):
-    """A plane that ends every process that it is sent to."""
-
-    def __reduce_ex__(self, protocol: object) -> tuple[Callable[[int], None], tuple[int]]:
-        return os._exit, (1,)
-
-
 @pytest.fixture
 def crew(ray: Ray, weights: Weights) -> Iterator[Pool]:
     """Two workers that are given up when they are silent for two seconds."""
@@ -270,6 +263,19 @@ def test_a_plane_that_ends_two_workers_is_enlarged_without_them(crew: Pool, weig
     assert same(crew.map(source, 8), expected)
     assert crew.quarantined == [3]
     assert crew.restarts in (2, 3)  # the first death may be laid on the frame before, whose answer it swallowed
+
+
+def test_what_hardly_changes_after_a_plane_without_network_is_still_enlarged_by_it(
+    crew: Pool, weights: Weights
+) -> None:
+    source = [np.full((80, 120), 60, np.uint8) for _ in range(8)]
+    for number, plane in enumerate(source):
+        plane[7, number] = 200
+    expected = enlarged(weights, source)
+    expected[3] = double(source[3])
+    source[3] = source[3].view(Poison)
+    assert same(crew.map(source, 8), expected)
+    assert crew.reused > 0.5
 
 
 def test_workers_that_keep_dying_end_the_run(ray: Ray, weights: Weights, monkeypatch: pytest.MonkeyPatch) -> None:

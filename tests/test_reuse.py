@@ -50,10 +50,12 @@ def film(seed: int, depth: int) -> Iterator[Plane]:
 def test_it_is_exactly_the_whole_after_any_edits(scale: int, depth: int, seed: int) -> None:
     weights = tiny_weights(scale)
     whole, reusing = Engine(weights, threads=1), ReusingEngine(Engine(weights, threads=1, band_pixels=9000))
-    planes = list(film(seed, depth))
-    for plane in planes:
+    shares = []
+    for plane in film(seed, depth):
         assert np.array_equal(reusing(plane, depth), whole(plane, depth))
-    assert reusing.work < len(planes)
+        shares.append(reusing.share)
+    assert sum(shares) < len(shares)
+    assert 0 < reusing.reused < 1
 
 
 @pytest.mark.parametrize("name", model_names())
@@ -73,7 +75,7 @@ def test_what_stays_within_the_tolerance_is_not_enlarged_again(weights: Weights,
     first = reusing(plane, depth)
     near = plane + noise(plane.shape, depth=depth, seed=1) % (2 * level + 1)
     assert np.array_equal(reusing(near, depth), first)
-    assert reusing.work == 1
+    assert (reusing.share, reusing.reused) == (0, 0.5)
     near[40, 100] = plane[40, 100] + 3 * level
     touched = plane.copy()
     touched[40:44, 100:104] = near[40:44, 100:104]
@@ -94,21 +96,22 @@ def test_every_part_is_brought_up_to_date_in_its_turn_and_none_of_the_planes_pay
     reusing(plane)
     near, costs = plane + np.uint8(1), []
     for _ in range(32):
-        before = reusing.work
         result = reusing(near)
-        costs.append(reusing.work - before)
+        costs.append(reusing.share)
     assert np.array_equal(result, engine(near))
     assert 0 < max(costs) < 0.5
-    assert reusing(near) is not result
+    assert reusing(near) is result
     assert costs.count(0.0) > 15
 
 
 def test_it_takes_up_again_what_it_gave_up_while_all_of_every_plane_changed(weights: Weights) -> None:
     engine = Engine(weights, threads=1)
     reusing, planes = ReusingEngine(engine), [noise((50, 70), seed=seed) for seed in range(20)]
+    shares = []
     for plane in [*planes, *[planes[-1]] * 12]:
         assert np.array_equal(reusing(plane), engine(plane))
-    assert 20 < reusing.work < 31
+        shares.append(reusing.share)
+    assert 20 < sum(shares) < 31
 
 
 def test_nobody_can_change_what_the_next_plane_is_made_of(weights: Weights) -> None:
@@ -155,6 +158,7 @@ def test_pools_reuse_what_is_as_it_was_and_nothing_of_another_network(
     near = plane ^ np.uint8(1)
     with open_pool(weights, PoolSettings(workers=workers, reuse=1)) as pool:
         first = list(pool.map([plane] * 4 + [near] * 4, 8))
+        assert pool.reused == 7 / 8
         pool.swap(other)
         then = list(pool.map([near] * 4, 8))
     engines = [Engine(network, threads=1) for network in (weights, other)]

@@ -155,6 +155,7 @@ class _Run:
             frames_written=self._writer.written,
             concealed=self._reader.concealed,
             quarantined=list(pool.quarantined),
+            reused=pool.reused,
             worker_restarts=pool.restarts,
             copied=copies.copied,
             left_out=copies.left_out,

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+_WORTH_SAYING = 0.005  # less is "0%"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
@@ -35,6 +37,8 @@ class Report:
     """Frames or packets that the decoder had to guess or drop."""
     quarantined: list[int] = field(default_factory=list)
     """Frames, counted from 0, that ended two workers and were enlarged without the network."""
+    reused: float = 0.0
+    """The share of all that came in, 0 to 1, that was as it had been before and was not enlarged again."""
     worker_restarts: int = 0
     copied: list[str] = field(default_factory=list)
     """The streams beside the video that were carried over."""
@@ -60,6 +64,8 @@ class Report:
         text.append(f"  network: {self.weights}")
         if self.stages:
             text.append("  stages: " + ", ".join(f"{name} {stage}" for name, stage in self.stages.items()))
+        if self.reused >= _WORTH_SAYING:
+            text.append(f"  unchanged, and not enlarged again: {self.reused:.0%} of the picture")
         if self.copied:
             text.append(f"  copied: {', '.join(self.copied)}")
         if self.worker_restarts:

@@ -16,6 +16,7 @@ from vidsr.cli.saying import say
 from vidsr.cli.tables import aligned
 from vidsr.cores import cpu_name
 from vidsr.engine import Engine
+from vidsr.engine.reuse import ReusingEngine
 from vidsr.engine.speed import frame_ms
 from vidsr.errors import ModelError
 from vidsr.exits import DAMAGED
@@ -25,7 +26,7 @@ from vidsr.model.zoo import load_model, model_names
 from vidsr.quality.clips import ClipProtocol
 from vidsr.quality.evaluation import Collection, collect, evaluate_clip, evaluate_picture
 from vidsr.quality.measured import Measured, means
-from vidsr.quality.methods import methods, reusing, reusing_name
+from vidsr.quality.methods import by_network, methods, reusing, reusing_name
 from vidsr.settings import PRECISIONS, EncodeSettings, PoolSettings
 
 log = logging.getLogger(__name__)
@@ -39,7 +40,7 @@ _EXAMPLE = """Shrink pictures and clips, enlarge them again, and say how much ca
 Pictures are measured as the papers do, reduced in full precision (P1) and in bytes (P2); clips in bytes, with a codec
 in between. "worst" is the lowest gain over Lanczos of a single picture or clip; flicker is the mean change from frame
 to frame, in grey levels, where the source stands still, and "(source)" is that of the source itself. "loss" is what
---reuse costs against the same network without it.
+--reuse costs against the same network without it, "reused" the share of the clip that is not enlarged again.
 """
 _PLOTTED = (640, 360)
 _CODING = {"codec": ("NAME", "the encoder"), "preset": ("NAME", "its speed against size, as the codec names it")}
@@ -147,9 +148,16 @@ def _measured(
                 for path in collection.clips:
                     for given, protocol in protocols.items():
                         own = reusing(engines, scale, reuse) if reuse else {}  # nothing of the clip before is reused
-                        rows += evaluate_clip(path, collection, scale, ways | own, {given: protocol})
+                        every = ways | {name: by_network(engine) for name, engine in own.items()}
+                        found = evaluate_clip(path, collection, scale, every, {given: protocol})
+                        rows += [_with_reused(row, own) for row in found]
                     bar.update()
     return rows
+
+
+def _with_reused(row: Measured, engines: dict[str, ReusingEngine]) -> Measured:
+    engine = engines.get(row.method)
+    return dataclasses.replace(row, reused=engine.reused) if engine else row
 
 
 def _print(rows: list[Measured], args: argparse.Namespace) -> None:
@@ -160,13 +168,15 @@ def _print(rows: list[Measured], args: argparse.Namespace) -> None:
         return
     shown = [*(rows if args.each else []), *overall]
     losses = _losses(shown, args.reuse)
-    columns = 9 + 2 * any(row.flicker is not None for row in shown) + bool(losses)
+    columns = 9 + 2 * any(row.flicker is not None for row in shown) + 2 * bool(losses)
     head = ["set", "", "scale", "input", "method", "PSNR-Y", "SSIM", "gain", "worst"]
-    loss = ["loss"] if losses else []
+    loss = ["loss", "reused"] if losses else []
     lines = [[*head, *loss, "flicker", "(source)"]]
     for number, row in enumerate(shown):
         numbers = [f"{row.psnr:.2f}", f"{row.ssim:.4f}", f"{row.gain:+.2f}", f"{row.worst:+.2f}"]
-        loss = [f"{losses[number]:.3f}" if number in losses else ""] if losses else []
+        loss = ["", ""] if losses else []
+        if number in losses:
+            loss = [f"{losses[number]:.3f}", "" if row.reused is None else f"{row.reused:.0%}"]
         flicker = ["" if f is None else f"{f:.2f}" for f in (row.flicker, row.original_flicker)]
         lines.append([row.collection, row.name, f"x{row.scale}", row.input, row.method, *numbers, *loss, *flicker])
     print(aligned([line[:columns] for line in lines], text_columns=5))

@@ -1,4 +1,8 @@
-"""Enlarging only what changed: for cameras that stand still."""
+"""Enlarging only what changed: for cameras that stand still.
+
+Whoever sees every plane decides what of each is to be enlarged (`Watch`), any engine does that (`enlarged`), and the
+result is put together from it and the result before (`pasted`), so that engines may take turns.
+"""
 
 from dataclasses import dataclass
 
@@ -8,74 +12,89 @@ from vidsr.engine import Engine, Plane
 from vidsr.engine.tiles import CELL, SIDES, Cells, Tile, grown, in_cells, price, tiles
 
 _PAYS = 0.8  # of the cost of a whole plane, below which tiles are taken: calls are dearer in small networks
-_REFRESH = 32  # planes in which every part of a picture is brought up to date; a worker sees but a share of them
+_REFRESH = 32  # planes in which every part of a picture is brought up to date
 _PATIENCE, _REST = 8, 8  # planes that are looked at in vain before as many are not
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Kept:
-    """A plane, and what the network makes of it."""
+class Task:
+    """A plane, and what of it is to be enlarged."""
 
     plane: Plane
+    """With those squares that are to stay as they were in the one before."""
     depth: int
-    enlarged: Plane
+    tiles: tuple[Tile, ...] | None
+    """What is not in the result before; None is everything."""
+    share: float = 1.0
+    """What that costs, of a whole plane."""
 
     def alike(self, plane: Plane, depth: int) -> bool:
+        """Whether another plane can be compared with it."""
         return (self.plane.shape, self.plane.dtype, self.depth) == (plane.shape, plane.dtype, depth)
 
 
-class ReusingEngine:
-    """An engine that enlarges what changed since the plane before, and copies the rest from what it made of that.
+class Watch:
+    """Says of each plane of a film what of it has to be enlarged.
 
-    With a `tolerance` of 0 grey levels the result is exactly the engine's. With more, it is exactly that of a plane
-    whose squares of 4 pixels a side stay as they are until a pixel of theirs is further than that from what came in,
-    and for 32 planes at the most; levels are those of 8 bits. Results are read-only.
-    Where planes change all over, each is enlarged whole, and half of them are not even looked at.
+    With a `tolerance` of 0 grey levels that is all that changed, and what the change reaches. With more, squares of 4
+    pixels a side stay as they are until a pixel of theirs is further than that from what came in, and for 32 planes at
+    the most; levels are those of 8 bits. Where planes change all over, each is to be enlarged whole, and half of them
+    are not even looked at. `halo` is that of the network.
     """
 
-    def __init__(self, engine: Engine, *, tolerance: int = 0) -> None:
-        self.scale = engine.scale
-        self.work = 0.0
-        """What all planes so far cost, in whole planes."""
-        self._engine, self._tolerance = engine, tolerance
-        self._kept: _Kept | None = None
+    def __init__(self, halo: int, *, tolerance: int) -> None:
+        self._halo, self._tolerance = halo, tolerance
+        self._kept: Task | None = None
         self._planes = self._rest = self._in_vain = 0
+        self._copied = 0.0
 
-    def __call__(self, plane: Plane, depth: int | None = None) -> Plane:
-        """As `Engine.__call__`."""
-        depth = 8 * plane.dtype.itemsize if depth is None else depth
+    @property
+    def reused(self) -> float:
+        """The share of all planes so far that did not have to be enlarged again."""
+        return self._copied / self._planes if self._planes else 0.0
+
+    def forget(self) -> None:
+        """The next plane has nothing to do with the one before."""
+        self._kept, self._rest, self._in_vain = None, 0, 0
+
+    def __call__(self, plane: Plane, depth: int) -> Task:
+        """The task; its tiles are to be put into the result of the task before."""
         self._planes += 1
         if self._rest:
             self._rest -= 1
+            return Task(plane=plane, depth=depth, tiles=None)
+        kept = self._kept
+        if not kept or not kept.alike(plane, depth):
             return self._whole(plane, depth)
-        if not self._kept or not self._kept.alike(plane, depth):
-            return self._first(plane, depth)
-        changed = self._changed(self._kept, plane)
+        changed = self._changed(kept, plane)
         chosen, share = self._chosen(changed, plane.shape)
         if share > _PAYS:
             return self._looked_in_vain(plane, depth)
-        self.work += share
         self._in_vain = 0
-        return self._parts(self._kept, _updated(self._kept.plane, plane, changed), chosen)
+        self._copied += 1 - sum(tile.pixels(plane.shape) for tile in chosen) / plane.size
+        updated = _updated(kept.plane, plane, changed) if self._tolerance else plane.copy()
+        self._kept = Task(plane=updated, depth=depth, tiles=tuple(chosen), share=share)
+        return self._kept
 
-    def _whole(self, plane: Plane, depth: int) -> Plane:
-        self.work += 1
-        return self._engine(plane, depth)
+    def _whole(self, plane: Plane, depth: int) -> Task:
+        """All of it, to be compared with."""
+        self._kept = Task(plane=plane.copy(), depth=depth, tiles=None)
+        return self._kept
 
-    def _first(self, plane: Plane, depth: int) -> Plane:
-        """The whole, to be compared with."""
-        return self._keep(_Kept(enlarged=self._whole(plane, depth), plane=plane.copy(), depth=depth))
-
-    def _looked_in_vain(self, plane: Plane, depth: int) -> Plane:
+    def _looked_in_vain(self, plane: Plane, depth: int) -> Task:
         self._in_vain += 1
         if self._in_vain < _PATIENCE:
-            return self._first(plane, depth)
+            return self._whole(plane, depth)
         self._kept, self._rest = None, _REST
-        return self._whole(plane, depth)
+        return Task(plane=plane, depth=depth, tiles=None)
 
-    def _changed(self, kept: _Kept, plane: Plane) -> Cells:
+    def _changed(self, kept: Task, plane: Plane) -> Cells:
         """Which cells are to be as they are in the plane."""
-        most = in_cells(np.maximum(plane, kept.plane) - np.minimum(plane, kept.plane))
+        if not self._tolerance:
+            return in_cells(plane != kept.plane)
+        distance = np.maximum(plane, kept.plane)
+        distance -= np.minimum(plane, kept.plane)
+        most = in_cells(distance)
         changed: Cells = most > self._tolerance * 2**kept.depth // 256
         for part in self._due(changed.shape):
             changed[part] = most[part] > 0
@@ -93,33 +112,75 @@ class ReusingEngine:
 
     def _chosen(self, changed: Cells, shape: tuple[int, int]) -> tuple[list[Tile], float]:
         """The tiles that see something of it, and their cost as a share of the whole plane's."""
-        halo = self._engine.halo
-        wanted = grown(changed, halo)
+        wanted = grown(changed, self._halo)
         if wanted.mean() > _PAYS:
             return [], 1.0
-        chosen = tiles(wanted, halo)
-        return chosen, sum(price((tile.side, tile.side), halo) for tile in chosen) / price(shape, halo)
+        chosen = tiles(wanted, self._halo)
+        cost = sum(price((tile.side, tile.side), self._halo) for tile in chosen)
+        return chosen, cost / price(shape, self._halo)
 
-    def _parts(self, kept: _Kept, plane: Plane, chosen: list[Tile]) -> Plane:
-        halo, scale = self._engine.halo, self.scale
-        below, right = (halo + -length % SIDES[-1] for length in plane.shape)
-        padded = np.pad(np.ascontiguousarray(plane), ((halo, below), (halo, right)), mode="edge")
-        enlarged = kept.enlarged.copy()
-        for tile in chosen:
-            row, column, side = tile.row, tile.column, tile.side
-            around = padded[row : row + side + 2 * halo, column : column + side + 2 * halo]
-            place = enlarged[row * scale : (row + side) * scale, column * scale : (column + side) * scale]
-            place[:] = self._engine.part(around, kept.depth)[: place.shape[0], : place.shape[1]]
-        return self._keep(_Kept(plane=plane, depth=kept.depth, enlarged=enlarged))
 
-    def _keep(self, kept: _Kept) -> Plane:
-        kept.enlarged.flags.writeable = False  # the next result is made of it
-        self._kept = kept
-        return kept.enlarged
+class ReusingEngine:
+    """An engine that enlarges what changed since the plane before, and copies the rest from what it made of that.
+
+    With a `tolerance` of 0 grey levels the result is exactly the engine's; with more, that of planes as `Watch` leaves
+    them. Results are read-only. `share` is what the last plane cost, of a whole one.
+    """
+
+    def __init__(self, engine: Engine, *, tolerance: int = 0) -> None:
+        self.scale = engine.scale
+        self.share = 1.0
+        self._engine, self._watch = engine, Watch(engine.halo, tolerance=tolerance)
+        self._before: Plane | None = None
+
+    @property
+    def reused(self) -> float:
+        """As `Watch.reused`."""
+        return self._watch.reused
+
+    def __call__(self, plane: Plane, depth: int | None = None) -> Plane:
+        """As `Engine.__call__`."""
+        task = self._watch(plane, 8 * plane.dtype.itemsize if depth is None else depth)
+        self.share = task.share
+        self._before = pasted(self._before, task, enlarged(self._engine, task), self.scale)
+        return self._before
+
+
+def enlarged(engine: Engine, task: Task) -> Plane:
+    """The whole plane enlarged, or its tiles, one behind the other, as (pixels,)."""
+    if task.tiles is None:
+        return engine(task.plane, task.depth)
+    halo = engine.halo
+    below, right = (halo + -length % SIDES[-1] for length in task.plane.shape)
+    padded = np.pad(np.ascontiguousarray(task.plane), ((halo, below), (halo, right)), mode="edge")
+    pieces = [np.empty(0, task.plane.dtype)]
+    for tile in task.tiles:
+        around = padded[tile.row : tile.row + tile.side + 2 * halo, tile.column : tile.column + tile.side + 2 * halo]
+        pieces.append(engine.part(around, task.depth).flatten())
+    return np.concatenate(pieces)
+
+
+def pasted(before: Plane | None, task: Task, made: Plane, scale: int) -> Plane:
+    """The whole result, read-only: what `enlarged` made of a task, with what is `before` around it."""
+    if task.tiles is None:
+        result = made
+    elif not task.tiles and before is not None:
+        return before
+    else:
+        assert before is not None, "a task without one before it is whole"
+        result, begin = before.copy(), 0
+        for tile in task.tiles:
+            side = tile.side * scale
+            place = result[tile.row * scale :, tile.column * scale :][:side, :side]
+            place[:] = made[begin : begin + side * side].reshape(side, side)[: place.shape[0], : place.shape[1]]
+            begin += side * side
+    result.flags.writeable = False  # the next result is made of it
+    return result
 
 
 def _updated(before: Plane, plane: Plane, changed: Cells) -> Plane:
     height, width = plane.shape
     pixels = changed.repeat(CELL, axis=0).repeat(CELL, axis=1)[:height, :width]
-    updated: Plane = np.where(pixels, plane, before)
+    updated = before.copy()
+    np.copyto(updated, plane, where=pixels)
     return updated

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vidsr.engine import Plane
+_Level = TypeVar("_Level", np.uint8, np.uint16, np.bool_)
 
 Cells = NDArray[np.bool_]
 """(rows, columns) of squares of `CELL` pixels a side, the last ones cut off by the edge of the plane."""
@@ -24,12 +25,20 @@ class Tile:
     row: int
     column: int
 
+    def pixels(self, shape: tuple[int, int]) -> int:
+        """How many of its pixels lie in a plane of that (height, width)."""
+        height, width = shape
+        return min(self.side, height - self.row) * min(self.side, width - self.column)
 
-def in_cells(plane: Plane) -> Plane:
-    """The highest level in each cell."""
+
+def in_cells(plane: NDArray[_Level]) -> NDArray[_Level]:
+    """The highest level in each cell, or whether there is one that is true."""
     for _ in range(2):  # down the columns, then, turned, along the rows
-        whole = np.pad(plane, ((0, -len(plane) % CELL), (0, 0)))
-        plane = np.maximum.reduce([whole[i::CELL] for i in range(CELL)]).T
+        whole = len(plane) // CELL * CELL
+        rows = [plane[:whole].reshape(-1, CELL, plane.shape[1]).max(axis=1)]
+        if whole < len(plane):
+            rows.append(plane[whole:].max(axis=0, keepdims=True))
+        plane = np.concatenate(rows).T
     return plane
 
 
@@ -57,7 +66,7 @@ def _chosen(wanted: Cells, halo: int) -> list[Cells]:
     """For each side, from the shortest, the squares that cost less as one than as what they could be divided into."""
     most = SIDES[-1] // CELL
     wanted = np.pad(wanted, [(0, -length % most) for length in wanted.shape])
-    need = _sums(wanted, SIDES[0] // CELL) > 0
+    need = in_cells(wanted)  # the shortest are as many cells a side as a cell is pixels
     cost, chosen = need * price((SIDES[0], SIDES[0]), halo), [need]
     for side in SIDES[1:]:
         divided, one = _sums(cost, 2), price((side, side), halo)

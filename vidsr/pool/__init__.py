@@ -43,6 +43,11 @@ class Pool(Protocol):
     """The work at the plane that was handed out last; None where no engine did it."""
 
     @property
+    def reused(self) -> float:
+        """The share of what came in, since the last swap, that was as it had been and was not enlarged again."""
+        ...
+
+    @property
     def workers(self) -> int:
         """How many processes enlarge; 0 where it is this one."""
         ...
@@ -86,7 +91,12 @@ class ThisProcess:
         self._sent = 0
         (share,) = plan_cores(describe_machine(), workers=1, threads=settings.threads)
         self._threads, self._settings = share.threads, settings
-        self._engine = engine_for(weights, settings, threads=share.threads)
+        self._engine = self._engine_of(weights)
+
+    @property
+    def reused(self) -> float:
+        """As `Pool.reused`."""
+        return self._engine.reused
 
     def map(self, planes: Iterable[Plane], depth: int) -> Iterator[Plane]:
         """As `Pool.map`, one plane at a time."""
@@ -111,7 +121,11 @@ class ThisProcess:
     def swap(self, weights: Weights) -> None:
         """As `Pool.swap`."""
         require_scale(weights, self._engine.scale)
-        self._engine = engine_for(weights, self._settings, threads=self._threads)
+        self._engine = self._engine_of(weights)
+
+    def _engine_of(self, weights: Weights) -> ReusingEngine:
+        engine = Engine(weights, threads=self._threads, precision=self._settings.precision)
+        return ReusingEngine(engine, tolerance=self._settings.reuse)
 
 
 @dataclass(frozen=True)
@@ -142,11 +156,6 @@ def open_pool(
     from vidsr.pool.ray_pool import RayPool
 
     return RayPool(weights, settings, fallback=fallback or partial(_repeated, scale=weights.architecture.scale))
-
-
-def engine_for(weights: Weights, settings: PoolSettings, *, threads: int) -> ReusingEngine:
-    """The engine of a pool's process."""
-    return ReusingEngine(Engine(weights, threads=threads, precision=settings.precision), tolerance=settings.reuse)
 
 
 def worked(began_s: float, ended_s: float, worker: int) -> Span:

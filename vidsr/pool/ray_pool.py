@@ -7,7 +7,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from functools import partial
 from types import TracebackType
 from typing import Self, TypeVar
@@ -17,14 +17,16 @@ import ray
 from ray.actor import ActorHandle
 
 from vidsr.clock import Span
-from vidsr.cores import Share, describe_machine, plan_cores
+from vidsr.cores import describe_machine, plan_cores
 from vidsr.engine import Plane
 from vidsr.engine.precision import settled
+from vidsr.engine.reuse import Watch, pasted
 from vidsr.errors import WorkerError
 from vidsr.flow import windowed
 from vidsr.model.weights import Weights
 from vidsr.pool import DEPTH, Ticket, require_scale, worked
 from vidsr.pool.cluster import cluster
+from vidsr.pool.jobs import Job, Seat, send
 from vidsr.pool.worker import Place, Worker
 from vidsr.settings import PoolSettings
 
@@ -46,39 +48,15 @@ _LOST = (
 )
 
 
-@dataclass(kw_only=True)
-class _Seat:
-    """A share of the machine, and the actor that has it now."""
-
-    share: Share
-    actor: ActorHandle[Worker]
-    place: Place
-    weights: Weights
-    """The network that it has once it has done all that was sent to it."""
-    on_trial: bool = False
-    """Whether it works at a plane at which a worker died: that one alone, so that no other can be taken for it."""
-
-
-@dataclass(kw_only=True, eq=False)
-class _Job:
-    index: int
-    plane: Plane  # kept until the result is here, to be sent again
-    depth: int
-    weights: Weights  # under which it was taken
-    seat: _Seat
-    result: "ray.ObjectRef[tuple[Plane, float, float]]" = field(init=False)  # from the moment it is sent
-    deaths: int = 0
-
-
 @dataclass(frozen=True)
 class _Ticket:
     """A job, and how its result is come by; those before it have theirs, so that it is at work."""
 
-    job: _Job
-    collect: Callable[[_Job], Plane]
+    job: Job
+    collect: Callable[[Job], Plane]
 
     def ready(self) -> bool:
-        return bool(ray.wait([self.job.result], timeout=0)[0])
+        return self.job.idle or bool(ray.wait([self.job.result], timeout=0)[0])
 
     def result(self) -> Plane:
         return self.collect(self.job)
@@ -98,8 +76,9 @@ class RayPool:
         self.latest: Span | None = None
         self._sent = 0
         self._weights, self._settings, self._fallback = weights, settings, fallback
-        self._seats: list[_Seat] = []
-        self._flight: deque[_Job] = deque()
+        self._before: Plane | None = None
+        self._seats: list[Seat] = []
+        self._flight: deque[Job] = deque()
         self._deaths: deque[float] = deque(maxlen=DEATHS_PER_MINUTE + 1)
         self._stack = ExitStack()
 
@@ -108,6 +87,7 @@ class RayPool:
             self._whole = stack.enter_context(cluster(self._settings.ray_address))
             stack.callback(self._stop)
             self._seats = self._seated()
+            self._watch = self._watch_for(self._weights)
             self._stack = stack.pop_all()
         return self
 
@@ -122,6 +102,11 @@ class RayPool:
         return len(self._seats)
 
     @property
+    def reused(self) -> float:
+        """As `Pool.reused`."""
+        return self._watch.reused
+
+    @property
     def places(self) -> list[Place]:
         """Where the workers live now."""
         return [seat.place for seat in self._seats]
@@ -129,6 +114,7 @@ class RayPool:
     def map(self, planes: Iterable[Plane], depth: int) -> Iterator[Plane]:
         """As `Pool.map`: at most `DEPTH` planes a worker are taken ahead of the one that is handed out."""
         self._flight.clear()
+        self._watch.forget()
         for seat in self._seats:
             seat.on_trial = False
         return windowed(partial(self._submit, depth=depth), self._collect, enumerate(planes), self.workers * DEPTH)
@@ -142,35 +128,51 @@ class RayPool:
         """As `Pool.swap`: each worker gets the network together with the first plane that was taken under it."""
         require_scale(weights, self._weights.architecture.scale)
         settled(self._settings.precision, weights)
-        self._weights = weights
+        self._weights, self._watch = weights, self._watch_for(weights)
+
+    def _watch_for(self, weights: Weights) -> Watch:
+        return Watch(weights.architecture.halo, tolerance=self._settings.reuse)
 
     def strays(self) -> list[int]:
         """The threads of all workers that may run outside their cores."""
         found: list[list[int]] = ray.get([seat.actor.strays.remote() for seat in self._seats], timeout=START_S)
         return [thread for threads in found for thread in threads]
 
-    def _submit(self, item: tuple[int, Plane], depth: int) -> _Job:
+    def _submit(self, item: tuple[int, Plane], depth: int) -> Job:
         index, plane = item
-        seat = min(self._seats, key=lambda seat: sum(job.seat is seat for job in self._flight))
+        seat = min(self._seats, key=lambda seat: sum(job.task.share for job in self._flight if job.seat is seat))
         plane = np.asanyarray(plane, order="C")  # in one piece a plane is shared with the worker, not copied
-        job = _Job(index=index, plane=plane, depth=depth, weights=self._weights, seat=seat)
+        job = Job(index=index, task=self._watch(plane, depth), weights=self._weights, seat=seat)
         self._flight.append(job)
         if not seat.on_trial:
-            _send(job)
+            send(job)
         return job
 
-    def _collect(self, job: _Job) -> Plane:
-        """The result of the oldest job; whatever it takes to get it."""
+    def _collect(self, job: Job) -> Plane:
+        """The result of the oldest job, whatever it takes to get it."""
+        self.latest = None
+        if job.task.tiles is not None and self._before is None:
+            job.task = replace(job.task, tiles=None, share=1.0)
+            send(job)
+        made = np.empty(0, job.task.plane.dtype) if job.idle else self._made(job)
+        self._flight.remove(job)
+        self._acquit(job.seat)
+        if made is None:
+            self._before = None
+            return self._fallback(job.task.plane)
+        self._before = pasted(self._before, job.task, made, job.weights.architecture.scale)
+        return self._before
+
+    def _made(self, job: Job) -> Plane | None:
+        """What a worker made of it; None when it ended two of them."""
         while job.deaths < DEATHS_PER_FRAME:
             try:
                 ready, _ = ray.wait([job.result], timeout=self._patience_s(job))
                 if ready:
-                    plane, began_s, ended_s = ray.get(job.result)
-                    self._flight.remove(job)
-                    self._acquit(job.seat)
+                    made, began_s, ended_s = ray.get(job.result)
                     self.engine_s += ended_s - began_s
                     self.latest = worked(began_s, ended_s, self._seats.index(job.seat))
-                    return plane
+                    return made
                 reason = "hangs"
             except _LOST:
                 reason = "died"
@@ -178,17 +180,14 @@ class RayPool:
                 raise WorkerError(f"frame {job.index}: {error.cause}", job.index) from error
             job.deaths += 1
             self._replace(job, reason)
-        self._flight.remove(job)
-        self._acquit(job.seat)
         self.quarantined.append(job.index)
-        self.latest = None
         log.warning("frame %d ended %d workers; it is enlarged without the network", job.index, job.deaths)
-        return self._fallback(job.plane)
+        return None
 
-    def _patience_s(self, job: _Job) -> float:
-        return self._settings.timeout_s * max(1.0, job.plane.size / 1e6)
+    def _patience_s(self, job: Job) -> float:
+        return self._settings.timeout_s * max(1.0, job.task.plane.size / 1e6)
 
-    def _replace(self, culprit: _Job, reason: str) -> None:
+    def _replace(self, culprit: Job, reason: str) -> None:
         """A new actor in the seat, which gets the culprit, if it may try again, and for now nothing else."""
         self._deaths.append(time.monotonic())
         if len(self._deaths) > DEATHS_PER_MINUTE and self._deaths[-1] - self._deaths[0] < 60:
@@ -211,9 +210,9 @@ class RayPool:
         else:
             seat.on_trial = True
             if culprit.deaths < DEATHS_PER_FRAME:
-                _send(culprit)
+                send(culprit)
 
-    def _answer(self, call: "ray.ObjectRef[Answer]", culprit: _Job) -> Answer:
+    def _answer(self, call: "ray.ObjectRef[Answer]", culprit: Job) -> Answer:
         """What a new actor says. Raises WorkerError at once where Ray itself was lost: nobody would ever answer."""
         until = time.monotonic() + START_S
         while not ray.wait([call], timeout=LOOK_S)[0] and time.monotonic() < until:
@@ -221,15 +220,15 @@ class RayPool:
                 raise WorkerError(f"Ray itself ended at frame {culprit.index}", culprit.index)
         return ray.get(call, timeout=LOOK_S)
 
-    def _acquit(self, seat: _Seat) -> None:
+    def _acquit(self, seat: Seat) -> None:
         """End the trial, and send again, in their order, the planes that waited for it."""
         if seat.on_trial:
             seat.on_trial = False
             for job in self._flight:
                 if job.seat is seat:
-                    _send(job)
+                    send(job)
 
-    def _seated(self) -> list[_Seat]:
+    def _seated(self) -> list[Seat]:
         """A seat for every worker: the actors say where they are, and each node's cores are shared among its own."""
         try:
             actors = [self._actor() for _ in range(self._count())]
@@ -241,7 +240,7 @@ class RayPool:
                 for node, machine in machines.items()
             }
             seats = [
-                _Seat(share=next(plans[place.node]), actor=actor, place=place, weights=self._weights)
+                Seat(share=next(plans[place.node]), actor=actor, place=place, weights=self._weights)
                 for actor, place in zip(actors, places, strict=True)
             ]
             ray.get([self._start(seat) for seat in seats], timeout=START_S)
@@ -264,10 +263,10 @@ class RayPool:
         options = {"num_cpus": cpus, "scheduling_strategy": "SPREAD", "max_restarts": 0, "max_task_retries": 0}
         return ray.remote(Worker).options(**options, enable_task_events=False).remote()  # type: ignore[return-value]
 
-    def _start(self, seat: _Seat) -> "ray.ObjectRef[None]":
+    def _start(self, seat: Seat) -> "ray.ObjectRef[None]":
         return seat.actor.start.remote(seat.weights, seat.share, self._settings)
 
-    def _end(self, seat: _Seat) -> None:
+    def _end(self, seat: Seat) -> None:
         """No process is left: Ray does not end one that is stopped, a SIGKILL does."""
         ray.kill(seat.actor, no_restart=True)
         if seat.place.node == ray.get_runtime_context().get_node_id():
@@ -278,14 +277,6 @@ class RayPool:
         for seat in self._seats:
             with suppress(Exception):  # the cluster may be gone; nothing of ours is left then either
                 self._end(seat)
-
-
-def _send(job: _Job) -> None:
-    """An actor works in the order in which it is sent to: the plane finds the network that it was taken under."""
-    seat = job.seat
-    other = None if seat.weights is job.weights else job.weights
-    job.result = seat.actor.enlarge.remote(job.plane, job.depth, other)
-    seat.weights = job.weights
 
 
 def _first_line(error: Exception) -> str:

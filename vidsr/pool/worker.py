@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import ray
 
 from vidsr.cores import Machine, Share, confine, describe_machine, stray_threads
-from vidsr.engine import Plane
+from vidsr.engine import Engine, Plane
+from vidsr.engine.reuse import Task, enlarged
 from vidsr.model.weights import Weights
-from vidsr.pool import engine_for
 from vidsr.settings import PoolSettings
 
 
@@ -33,17 +33,17 @@ class Worker:
         """Make the engine on its cores. The mask comes first: OpenVINO keeps the one it finds at first use."""
         confine(share.cpus)
         self._share, self._settings, self._checked = share, settings, False
-        self._engine = engine_for(weights, settings, threads=share.threads)
+        self._engine = Engine(weights, threads=share.threads, precision=settings.precision)
 
-    def enlarge(self, plane: Plane, depth: int, other: Weights | None) -> tuple[Plane, float, float]:
-        """The enlarged plane, and by `time.perf_counter` when work at it began and ended.
+    def enlarge(self, task: Task, other: Weights | None) -> tuple[Plane, float, float]:
+        """What `enlarged` makes of the task, and by `time.perf_counter` when work at it began and ended.
 
         `other` is the network to take from this plane on.
         """
         began = time.perf_counter()
         if other:
             self.start(other, self._share, self._settings)
-        result = self._engine(plane, depth)
+        result = enlarged(self._engine, task)
         if not self._checked:
             confine(self._share.cpus)  # OpenVINO starts its threads with the first plane: none of them strays
             self._checked = True

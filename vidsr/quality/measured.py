@@ -43,6 +43,8 @@ class Measured(Score):
     """PSNR over that of Lanczos, in dB."""
     worst: float
     """The lowest gain among those that the mean is of."""
+    reused: float | None = None
+    """Of a network that enlarges only what changed: the share of the clip that it did not; None of others."""
 
 
 def score(original: Luma, candidate: Luma) -> Score:
@@ -68,6 +70,7 @@ def _mean(rows: list[Measured]) -> Measured:
         worst=min(row.worst for row in rows),
         flicker=_known([row.flicker for row in rows]),
         original_flicker=_known([row.original_flicker for row in rows]),
+        reused=_known([row.reused for row in rows]),
         frames=sum(row.frames for row in rows),
     )
 

@@ -30,13 +30,13 @@ def methods(engines: dict[str, Engine], scale: int) -> dict[str, Enlarge]:
     }
 
 
-def reusing(engines: dict[str, Engine], scale: int, tolerance: int) -> dict[str, Enlarge]:
+def reusing(engines: dict[str, Engine], scale: int, tolerance: int) -> dict[str, ReusingEngine]:
     """For one clip: the networks of that scale, each enlarging again only what differs by more than so many levels.
 
     Each is under the name that `reusing_name` makes of the network's.
     """
     return {
-        reusing_name(name, tolerance): by_network(ReusingEngine(engine, tolerance=tolerance))
+        reusing_name(name, tolerance): ReusingEngine(engine, tolerance=tolerance)
         for name, engine in engines.items()
         if engine.scale == scale
     }
