@@ -21,6 +21,7 @@ from vidsr.cli import (
     models,
     stream,
     train,
+    tune,
     upscale,
 )
 from vidsr.cli.options import Parser
@@ -61,6 +62,7 @@ def build_parser() -> Parser:
         evaluate,
         compare,
         models,
+        tune,
         finetune,
         train,
         corpus,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from vidsr.cli.options import Commands, Help, add_output
 from vidsr.cli.saying import UsageError
+from vidsr.cli.tables import aligned
 from vidsr.engine import Engine
 from vidsr.engine.speed import frame_ms
 from vidsr.model.weights import Facts
@@ -55,17 +56,17 @@ def add(commands: Commands) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the table."""
-    size = _size(args.size) if args.time else None
+    size = frame_size(args.size) if args.time else None
     rows = [_row(model, size) for model in args.models or model_names()]
     if args.json:
         print(json.dumps([dataclasses.asdict(row) for row in rows]))
     else:
-        print("\n".join(_table(rows)))
+        print(_table(rows))
     return 0
 
 
-def _size(text: str) -> tuple[int, int]:
-    """(width, height)."""
+def frame_size(text: str) -> tuple[int, int]:
+    """(width, height) of what --size says. Raises UsageError for anything but a size like 640x360."""
     if not re.fullmatch(r"[1-9]\d{0,4}x[1-9]\d{0,4}", text):
         raise UsageError(f"--size must be a size like 640x360, not {text!r}")
     width, height = map(int, text.split("x"))
@@ -101,7 +102,7 @@ def _older(facts: Facts) -> list[tuple[str, object]]:
     return [(name.removesuffix("_psnr"), value) for name, value in facts.items() if name.endswith("_psnr")]
 
 
-def _table(rows: list[Row]) -> list[str]:
+def _table(rows: list[Row]) -> str:
     """Lines of columns as wide as they must be; numbers to the right."""
     sets = sorted({name for row in rows for name in row.scores}, key=_by_number)
     timed = ["ms"] if any(row.ms is not None for row in rows) else []
@@ -110,17 +111,9 @@ def _table(rows: list[Row]) -> list[str]:
         cells = [row.name, row.network, f"x{row.scale}", f"{row.weights:,}", f"{row.multiplies:,}"]
         cells += [f"{row.bytes / 1000:.0f}", *([f"{row.ms:.1f}"] if row.ms is not None else [])]
         lines.append([*cells, *(f"{row.scores[name]:.2f}" if name in row.scores else "-" for name in sets)])
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return ["  ".join(_aligned(line, widths)).rstrip() for line in lines]
+    return aligned(lines, text_columns=2)
 
 
 def _by_number(name: str) -> list[tuple[int, str]]:
     """What sorts set5 before set14."""
     return [(int(part), "") if part.isdigit() else (0, part) for part in re.split(r"(\d+)", name)]
-
-
-def _aligned(line: list[str], widths: list[int]) -> list[str]:
-    return [
-        cell.ljust(width) if number < 2 else cell.rjust(width)
-        for number, (cell, width) in enumerate(zip(line, widths, strict=True))
-    ]

@@ -5,15 +5,18 @@ from collections.abc import Iterator
 
 import numpy as np
 import openvino as ov  # type: ignore[import-untyped]
-from numpy.typing import NDArray
 
-from vidsr.engine.graph import band_model, group_size
+from vidsr.cores import describe_machine
+from vidsr.engine.form import Form, default_form
+from vidsr.engine.graph import band_model
+from vidsr.engine.interleaving import Plane, interleaved
 from vidsr.engine.precision import TOPS, settled
 from vidsr.engine.quantised import balanced
+from vidsr.engine.tuned import tuned_form
 from vidsr.model.weights import Weights
 from vidsr.model.zoo import load_model
 
-Plane = NDArray[np.uint8] | NDArray[np.uint16]
+__all__ = ["BAND_PIXELS", "Engine", "Plane"]
 
 BAND_PIXELS = 1 << 18  # 56 float32 maps of a band take 60 MB; larger bands are no faster
 _Key = tuple[tuple[int, int], np.dtype[np.generic], int]
@@ -27,19 +30,27 @@ class Engine:
     band by band, so that memory does not grow with the picture; the bands give exactly what the whole would.
     `model` is a name of the zoo, the path of a weight file, or weights. `threads` 0 means every core allowed.
     `precision` is auto, f32, bf16 or int8 (see `engine.precision`); what it came to is the attribute of that name.
+    `form` is by default what `vidsr tune` found, or what is good on CPUs of this kind; it changes the speed only.
     Not safe for two threads at once. Raises ModelError when the model cannot be read, or not be computed so.
     """
 
     def __init__(
-        self, model: str | Weights, *, threads: int = 0, precision: str = "auto", band_pixels: int = BAND_PIXELS
+        self,
+        model: str | Weights,
+        *,
+        threads: int = 0,
+        precision: str = "auto",
+        band_pixels: int = BAND_PIXELS,
+        form: Form | None = None,
     ) -> None:
         self.weights = load_model(model) if isinstance(model, str) else model
         self.precision = settled(precision, self.weights)
-        self._form, self._steps = self.weights, None
+        self._computed, self._steps = self.weights, None
         if self.precision in TOPS:
-            self._form, self._steps = balanced(self.weights, top=TOPS[self.precision])
+            self._computed, self._steps = balanced(self.weights, top=TOPS[self.precision])
         self.scale = self.weights.architecture.scale
         self.halo = self.weights.architecture.halo
+        self.form = form or self._usual_form(threads)
         self._band_pixels = band_pixels
         self._core = ov.Core()
         self._requests: OrderedDict[_Key, ov.InferRequest] = OrderedDict()
@@ -64,19 +75,20 @@ class Engine:
         if not 1 <= depth <= bits:
             raise ValueError(f"{depth = } does not fit into {plane.dtype}")
         height, width = plane.shape
-        architecture = self.weights.architecture
-        group, halo, scale = group_size(architecture), self.halo, self.scale
-        columns = -(-width // group) * group
-        rows = min(height, max(1, self._band_pixels // columns))
-        padded = np.pad(np.ascontiguousarray(plane), ((halo, halo), (halo, halo + columns - width)), mode="edge")
+        halo, scale = self.halo, self.scale
+        whole, columns = self.form.shape(plane.shape)
+        rows, _ = self.form.shape((min(height, max(1, self._band_pixels // columns)), columns))
+        margins = ((halo, halo + whole - height), (halo, halo + columns - width))
+        padded = np.pad(np.ascontiguousarray(plane), margins, mode="edge")
         result = np.empty((height * scale, width * scale), plane.dtype)
-        for top in _tops(height, rows):
-            band = self.part(padded[top : top + rows + 2 * halo], depth)
-            result[top * scale : (top + rows) * scale] = band[:, : width * scale]
+        for top in _tops(whole, rows):
+            band = result[top * scale : (top + rows) * scale]
+            band[:] = self.part(padded[top : top + rows + 2 * halo], depth)[: len(band), : width * scale]
         return result
 
     def part(self, surrounded: Plane, depth: int) -> Plane:
-        """(scale*H, scale*W) from (H + 2*halo, W + 2*halo), as it is in the whole; W is a multiple of `group_size`.
+        """(scale*H, scale*W) from (H + 2*halo, W + 2*halo), as it is in the whole; H and W are whole blocks of
+        the form: multiples of 16 always are.
 
         Holds until the next call. Each (H, W) is compiled when it first comes, which takes some 30 ms.
         """
@@ -84,12 +96,19 @@ class Engine:
         request = self._request((rows, columns), surrounded.dtype, depth)
         band = ov.Tensor(np.ascontiguousarray(surrounded), shared_memory=True)
         request.infer([band], share_inputs=True, share_outputs=True)
-        return _interleaved(request.get_output_tensor().data[0], self.weights.architecture.tail.stride)
+        parts = [tensor.data[0] for tensor in request.output_tensors]
+        return interleaved(parts, self.form, self.weights.architecture.tail.stride)
+
+    def _usual_form(self, threads: int) -> Form:
+        architecture, threads = self.weights.architecture, threads or len(describe_machine().cpus)
+        return tuned_form(architecture, precision=self.precision, threads=threads) or default_form(architecture)
 
     def _request(self, shape: tuple[int, int], dtype: np.dtype[np.generic], depth: int) -> ov.InferRequest:
         key = (shape, dtype, depth)
         if key not in self._requests:
-            model = band_model(self._form, shape, dtype=dtype, peak=2**depth - 1, steps=self._steps)
+            model = band_model(
+                self._computed, shape, dtype=dtype, peak=2**depth - 1, form=self.form, steps=self._steps
+            )
             self._requests[key] = self._core.compile_model(model, "CPU", self._config).create_infer_request()
             if len(self._requests) > _SHAPES_KEPT:
                 self._requests.popitem(last=False)
@@ -101,13 +120,3 @@ def _tops(height: int, rows: int) -> Iterator[int]:
     """Where bands of equal height begin; the last one overlaps its neighbour, so that one shape serves all."""
     for top in range(0, height, rows):
         yield min(top, height - rows)
-
-
-def _interleaved(places: Plane, stride: int) -> Plane:
-    """(stride*rows, stride*columns) from (rows, columns/group, stride * group*stride), moved in whole words."""
-    rows, groups, channels = places.shape
-    run = channels // stride * places.itemsize  # bytes of neighbouring pixels in one output row
-    word = np.dtype(f"u{min(run & -run, 8)}")  # the largest that divides the run
-    words = places.view(word).reshape(rows, groups, stride, run // word.itemsize)
-    lines = words.transpose(0, 2, 1, 3).reshape(rows * stride, -1)
-    return np.ascontiguousarray(lines).view(places.dtype)  # a single row may come as a view, not as a copy

@@ -3,39 +3,49 @@
 Three things make it fast, and change nothing of what it computes:
 
 - The deconvolution is s² sub-pixel convolutions (`model.subpixel`).
-- Those have so few output channels that most vector lanes would stay empty, so `group` horizontal neighbours
-  are computed at once: stride (1, group), a kernel wider by group - 1, group times the channels.
+- Those have so few output channels that many vector lanes would stay empty, so a block of neighbours may be computed
+  at once (`engine.form`).
 - Grey levels enter and leave as they lie in memory: conversion, scaling, clamping and rounding are in the graph.
 """
+
+import math
 
 import numpy as np
 import openvino as ov  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 from openvino import opset15 as ops
 
+from vidsr.engine.form import Form
 from vidsr.engine.quantised import Steps, rounded_input, rounded_weights
-from vidsr.model.architecture import Architecture
 from vidsr.model.subpixel import bicubic_kernels, phase_kernels
 from vidsr.model.weights import Weights
 
 Kernel = NDArray[np.float32]
+Block = tuple[int, int]
 
 _TYPES = {np.dtype(np.uint8): ov.Type.u8, np.dtype(np.uint16): ov.Type.u16}
 
 
 def band_model(
-    weights: Weights, shape: tuple[int, int], *, dtype: np.dtype[np.generic], peak: int, steps: Steps | None = None
+    weights: Weights,
+    shape: tuple[int, int],
+    *,
+    dtype: np.dtype[np.generic],
+    peak: int,
+    form: Form = Form(),
+    steps: Steps | None = None,
 ) -> ov.Model:
-    """The network for bands of (rows, columns) output places, columns a multiple of `group_size`.
+    """The network for bands of (rows, columns) low-resolution pixels, whole blocks of the form.
 
     In: (rows + 2*halo, columns + 2*halo) grey levels of `dtype`, 0 to `peak`.
-    Out: (1, places down, places across / group, stride * group * stride), `stride` that of the last layer and
-    places those on which it works: for each place its high-resolution pixels, row by row.
+    Out: what `interleaved` makes one plane of. Of each convolution (1, blocks down, blocks across, pixels of a block
+    row by row); the places of a block are those on which the last layer works. With `apart` the first has blocks of
+    one place and all its phases but the last, the second that phase alone.
     With `steps` the convolutions but the first and the residual are to be computed in integers. The convolution of
     each layer has its name.
     """
     architecture, tensors = weights.architecture, weights.tensors
-    scale, group = architecture.scale, group_size(architecture)
+    scale = architecture.scale
     rows, columns = (length + 2 * architecture.halo for length in shape)
     band = ops.parameter([rows, columns], _TYPES[dtype], "band")
     x = source = ops.convert(ops.reshape(band, np.array([1, 1, rows, columns]), False), "f32")
@@ -43,30 +53,35 @@ def band_model(
     if architecture.enlarges_first:
         x = source = _enlarged(source, scale)
         places = (shape[0] * scale, shape[1] * scale)
-    x = _trimmed(x, places, architecture.reach)
-    for number, layer in enumerate(architecture.body):
-        weight = tensors[f"{layer.name}.weight"] / np.float32(peak if number == 0 else 1)
-        x = _convolution(x, weight, tensors[f"{layer.name}.bias"], name=layer.name, steps=steps)
-        x = ops.prelu(x, ops.constant(tensors[f"{layer.name}.slope"]))
+    x = _body(_trimmed(x, places, architecture.reach), weights, peak=peak, steps=steps)
     tail = architecture.tail
     kernels = peak * phase_kernels(tensors[f"{tail.name}.weight"], tail.stride, tail.padding)
     bias = float(peak * tensors[f"{tail.name}.bias"][0])
-    x = _neighbours(x, kernels, bias, places, group, name=tail.name, steps=steps)
-    if architecture.residual:
-        base = np.ones((1, 1, 1, 1), np.float32) if architecture.enlarges_first else bicubic_kernels(scale)
-        x = ops.add(x, _neighbours(source, base, 0.0, places, group, name="residual"))
-    x = ops.round(ops.clamp(x, 0.0, float(peak)), "half_to_even")
-    result = ops.transpose(ops.convert(x, _TYPES[dtype].to_string()), np.array([0, 2, 3, 1]))
-    return ov.Model([result], [band], str(architecture))
+    base = np.ones((1, 1, 1, 1), np.float32) if architecture.enlarges_first else bicubic_kernels(scale)
+    results = []
+    for phases, block in _parts(form, tail.stride):
+        y = _in_blocks(x, kernels[phases], bias, places, block, name=tail.name, steps=steps)
+        if architecture.residual:
+            y = ops.add(y, _in_blocks(source, base[phases], 0.0, places, block, name="residual"))
+        y = ops.round(ops.clamp(y, 0.0, float(peak)), "half_to_even")
+        results.append(ops.transpose(ops.convert(y, _TYPES[dtype].to_string()), np.array([0, 2, 3, 1])))
+    return ov.Model(results, [band], str(architecture))
 
 
-def group_size(architecture: Architecture) -> int:
-    """How many neighbouring places the tail computes at once.
+def _body(x: ov.Node, weights: Weights, *, peak: int, steps: Steps | None) -> ov.Node:
+    """All layers but the last."""
+    tensors = weights.tensors
+    for number, layer in enumerate(weights.architecture.body):
+        weight = tensors[f"{layer.name}.weight"] / np.float32(peak if number == 0 else 1)
+        x = _convolution(x, weight, tensors[f"{layer.name}.bias"], name=layer.name, steps=steps)
+        x = ops.prelu(x, ops.constant(tensors[f"{layer.name}.slope"]))
+    return x
 
-    More fill more vector lanes and multiply more zeros. Measured at 640x360, ms for 2, 4 and 8: at x2 69, 62 and 72
-    (two threads), at x3 124, 134 and 146, at x4 125, 145 and 187 (one thread); AVX-512.
-    """
-    return {1: 8, 2: 4}.get(architecture.tail.stride, 2)
+
+def _parts(form: Form, stride: int) -> list[tuple[slice, Block]]:
+    """The convolutions that make the last layer: which of its phases, in blocks of so many (rows, columns)."""
+    block, last = (form.rows, form.columns), stride**2 - 1
+    return [(slice(last), (1, 1)), (slice(last, None), block)] if form.apart else [(slice(None), block)]
 
 
 def _enlarged(x: ov.Node, scale: int) -> ov.Node:
@@ -86,39 +101,49 @@ def _trimmed(x: ov.Node, places: tuple[int, int], reach: int) -> ov.Node:
 
 
 def _convolution(
-    x: ov.Node, weight: Kernel, bias: NDArray[np.float32], *, name: str, steps: Steps | None = None, stride: int = 1
+    x: ov.Node,
+    weight: Kernel,
+    bias: NDArray[np.float32],
+    *,
+    name: str,
+    steps: Steps | None = None,
+    stride: Block = (1, 1),
 ) -> ov.Node:
     kernel, none = ops.constant(weight.astype(np.float32)), [0, 0]
     if steps and name in steps.spans:
         x, kernel = rounded_input(x, steps.spans[name]), rounded_weights(weight, steps.top)
-    x = ops.convolution(x, kernel, [1, stride], none, none, [1, 1])
+    x = ops.convolution(x, kernel, list(stride), none, none, [1, 1])
     x.set_friendly_name(name)
     return ops.add(x, ops.constant(bias.reshape(1, -1, 1, 1).astype(np.float32)))
 
 
-def _neighbours(
+def _in_blocks(
     x: ov.Node,
     kernels: Kernel,
     bias: float,
     places: tuple[int, int],
-    group: int,
+    block: Block,
     *,
     name: str,
     steps: Steps | None = None,
 ) -> ov.Node:
-    """(1, s*group*s, rows, columns/group): the s² `kernels` at `group` places at once."""
-    grouped = _grouped(kernels, group)
+    """(1, pixels of a block, blocks down, blocks across): what the `kernels` make of every place."""
+    joined = _joined(kernels, block)
     x = _trimmed(x, places, kernels.shape[-1] // 2)
-    biases = np.full(len(grouped), bias, np.float32)
-    return _convolution(x, grouped, biases, name=name, steps=steps, stride=group)
+    return _convolution(x, joined, np.full(len(joined), bias, np.float32), name=name, steps=steps, stride=block)
 
 
-def _grouped(kernels: Kernel, group: int) -> Kernel:
-    """(s*group*s, inputs, K, K + group - 1), ordered by row of the phase, place in the group, column of the phase."""
+def _joined(kernels: Kernel, block: Block) -> Kernel:
+    """(outputs, inputs, K + rows - 1, K + columns - 1): those for each place of a block, its pixels row by row.
+
+    Of 1, 4, 9 or 16 phases of a place; where that is no square, one below the other.
+    """
     phases, inputs, size, _ = kernels.shape
-    scale = round(phases**0.5)
-    kernels = kernels.reshape(scale, scale, inputs, size, size)
-    grouped = np.zeros((scale, group, scale, inputs, size, size + group - 1), np.float32)
-    for place in range(group):
-        grouped[:, place, ..., place : place + size] = kernels
-    return grouped.reshape(scale * group * scale, inputs, size, size + group - 1)
+    side = math.isqrt(phases)
+    down, across = (side, side) if side**2 == phases else (phases, 1)
+    rows, columns = block
+    joined = np.zeros((rows, down, columns, across, inputs, size + rows - 1, size + columns - 1), np.float32)
+    for row, column in np.ndindex(block):
+        own = kernels.reshape(down, across, inputs, size, size)
+        joined[row, :, column, :, :, row : row + size, column : column + size] = own
+    return joined.reshape(-1, *joined.shape[4:])

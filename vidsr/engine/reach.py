@@ -7,7 +7,7 @@ import numpy as np
 import openvino as ov  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
-from vidsr.engine.graph import band_model, group_size
+from vidsr.engine.graph import band_model
 from vidsr.model.calibration import Ranges, input_widths
 from vidsr.model.weights import Weights
 
@@ -25,16 +25,14 @@ def measure_ranges(weights: Weights, planes: Iterable[NDArray[np.uint8]]) -> Ran
 
 
 def _inputs(weights: Weights, plane: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
-    """(1, inputs, H, W) by the name of a layer: what goes into it, without the columns that fill no group."""
-    halo, group = weights.architecture.halo, group_size(weights.architecture)
-    whole = plane[:, : plane.shape[1] // group * group]
-    rows, columns = whole.shape
-    model = band_model(weights, (rows, columns), dtype=whole.dtype, peak=255)
+    """(1, inputs, H, W) by the name of a layer: what goes into it."""
+    rows, columns = plane.shape
+    model = band_model(weights, (rows, columns), dtype=plane.dtype, peak=255)
     layers = {node.get_friendly_name(): node for node in model.get_ops()}
     names = list(input_widths(weights.architecture))
     taps = ov.Model([layers[name].input_value(0) for name in names], model.get_parameters(), "taps")
     run = ov.Core().compile_model(taps, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    results = run([np.pad(whole, halo, mode="edge")])
+    results = run([np.pad(plane, weights.architecture.halo, mode="edge")])
     return {name: results[number] for number, name in enumerate(names)}
 
 

@@ -1,0 +1,186 @@
+"""The forms of a network: all the same picture, the choice among them kept, read, and ignored when it is nonsense."""
+
+import json
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from commands import MODEL, TARGET, USAGE, Command
+from made import random_weights, scene, tiny_weights
+
+from vidsr.engine import Engine
+from vidsr.engine.form import Form, default_form, forms
+from vidsr.engine.reach import measure_ranges
+from vidsr.engine.reuse import ReusingEngine
+from vidsr.engine.trial import Trial
+from vidsr.engine.tuned import tuned_form, tuned_path, tuned_with
+from vidsr.model.architecture import Architecture, fsrcnn, srcnn
+from vidsr.model.calibration import Calibration
+
+NETWORKS = [fsrcnn(8, 4, 1, 2), fsrcnn(8, 4, 1, 3), fsrcnn(8, 4, 1, 4), srcnn(5, 1, 3, 6, 4, 2)]
+PLANE = scene(0)[..., 0][:45, :50]
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the choices are kept, in a folder that is not there yet."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "vidsr" / "forms.json"
+
+
+def other_form(architecture: Architecture) -> Form:
+    return next(form for form in forms(architecture) if form != default_form(architecture))
+
+
+def keep(path: Path, form: Form | None, architecture: Architecture, *, threads: int = 1) -> None:
+    text = tuned_with(form, architecture, precision="f32", threads=threads)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+# What they compute
+
+
+@pytest.mark.parametrize("architecture", NETWORKS, ids=str)
+def test_every_form_gives_the_same_picture_and_its_bands_exactly_the_whole(architecture: Architecture) -> None:
+    weights, deep = random_weights(architecture), PLANE.astype(np.uint16) * 4
+    expected, *others = (
+        [Engine(weights, threads=1, form=form)(plane, depth).astype(int) for plane, depth in ((PLANE, 8), (deep, 10))]
+        for form in (Form(), *forms(architecture))
+    )
+    for form, pictures in zip(forms(architecture), others, strict=True):
+        for picture, same in zip(pictures, expected, strict=True):
+            assert np.abs(picture - same).max() <= 1, form
+            assert np.mean(picture != same) < 0.001, form
+        bands = Engine(weights, threads=1, form=form, band_pixels=500)(deep, 10)
+        assert np.array_equal(bands, pictures[1]), form
+
+
+def test_every_form_gives_the_same_in_integers() -> None:
+    weights = tiny_weights(3)
+    weights = replace(weights, calibration=Calibration(ranges=measure_ranges(weights, [PLANE]), losses={}))
+    first, *others = (
+        Engine(weights, threads=1, precision="int8", form=form)(PLANE) for form in forms(weights.architecture)
+    )
+    assert all(np.mean(picture != first) < 0.001 for picture in others)
+
+
+@pytest.mark.parametrize("architecture", NETWORKS[:2], ids=str)
+def test_tiles_of_every_form_are_exactly_the_whole(architecture: Architecture) -> None:
+    weights = random_weights(architecture)
+    plane = np.random.default_rng(0).integers(0, 256, (101, 115), dtype=np.uint8)
+    changed = plane.copy()
+    changed[20:23, 30:33] ^= 128
+    for form in forms(architecture):
+        engine = Engine(weights, threads=1, form=form)
+        reusing = ReusingEngine(engine)
+        reusing(plane)
+        assert np.array_equal(reusing(changed), engine(changed)), form
+        assert reusing.work < 2, "it reused nothing: this proves little"
+
+
+@pytest.mark.parametrize("name", ["rows", "columns"])
+@pytest.mark.parametrize("size", [0, 3, 32])
+def test_a_block_that_divides_no_tile_is_refused(name: str, size: int) -> None:
+    with pytest.raises(ValueError, match=name):
+        Form(**{name: size})
+
+
+# The choice
+
+
+def test_an_engine_takes_what_was_found_for_its_network_precision_and_threads(cache: Path) -> None:
+    weights, scale3 = tiny_weights(), tiny_weights(3)
+    form, usual = other_form(weights.architecture), default_form(weights.architecture)
+    keep(cache, form, weights.architecture)
+    keep(cache, other_form(scale3.architecture), scale3.architecture)
+    assert tuned_path() == cache
+    assert Engine(weights, threads=1).form == form
+    assert Engine(scale3, threads=1).form == other_form(scale3.architecture)
+    assert Engine(weights, threads=2).form == usual
+    assert Engine(tiny_weights(dimensions=(8, 4, 2)), threads=1).form == usual
+    assert tuned_form(weights.architecture, precision="int8", threads=1) is None
+    keep(cache, None, weights.architecture)
+    assert Engine(weights, threads=1).form == usual
+    assert Engine(scale3, threads=1).form == other_form(scale3.architecture)
+
+
+def test_what_another_machine_found_is_kept_for_it_and_ignored_here(cache: Path) -> None:
+    architecture = fsrcnn(8, 4, 1, 2)
+    keep(cache, other_form(architecture), architecture)
+    ((here, choices),) = json.loads(cache.read_text()).items()
+    cache.write_text(json.dumps({f"another {here}": choices}))
+    assert tuned_form(architecture, precision="f32", threads=1) is None
+    keep(cache, Form(columns=2), architecture)
+    assert json.loads(cache.read_text()).keys() == {here, f"another {here}"}
+
+
+def rubbish(architecture: Architecture) -> list[str]:
+    """Files that say nothing: no JSON, JSON of other shapes, a block of a size that there is not."""
+    right = json.loads(tuned_with(Form(rows=4), architecture, precision="f32", threads=1))
+    ((machine, choices),) = right.items()
+    ((purpose, fields),) = choices.items()
+    wrong = [3, "4", [], {"rows": 4}, *({**fields, "rows": size} for size in (3, 0, 2.0, "4", None, 16))]
+    bent = [json.dumps({machine: {purpose: each}}) for each in wrong]
+    return ["", "{", "[]", "3", "null", "\0", json.dumps({machine: 3}), json.dumps({machine: []}), *bent]
+
+
+def test_a_file_of_nonsense_is_ignored_with_a_line_in_the_log_and_written_anew(
+    cache: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    weights = tiny_weights()
+    cache.parent.mkdir(parents=True)
+    for text in rubbish(weights.architecture):
+        cache.write_text(text)
+        caplog.clear()
+        assert Engine(weights, threads=1).form == default_form(weights.architecture), text
+        assert [record.levelno for record in caplog.records] == [logging.WARNING], text
+        assert str(cache) in caplog.text
+        keep(cache, Form(columns=2), weights.architecture)
+        assert Engine(weights, threads=1).form == Form(columns=2), text
+    cache.unlink()
+    cache.mkdir()
+    assert Engine(weights, threads=1).form == default_form(weights.architecture)
+
+
+def test_only_a_form_that_is_clearly_faster_is_chosen() -> None:
+    usual, other = Form(columns=4), Form(rows=4)
+
+    def chosen(*ms: float) -> Form:
+        return Trial(precision="f32", ms={usual: [100.0] * 3, other: list(ms)}, gflop=1, product_gflops=1).chosen
+
+    assert chosen(96, 97, 150) == other
+    assert chosen(98, 98, 98) == usual
+    assert chosen(90, 99, 99) == usual, "fast once"
+    assert chosen(101, 102, 103) == usual
+
+
+# The command
+
+
+def test_tune_measures_prints_and_keeps(vidsr: Command, cache: Path, tiny_model: str) -> None:
+    (row,) = json.loads(vidsr("tune", tiny_model, "--size", "64x48", "--json", "--threads", "1").out)
+    weights = tiny_weights()
+    assert row["default"] == str(default_form(weights.architecture))
+    assert row["default_ms"] > 0
+    assert row["gflops"] > 0
+    assert row["product_share"] > 0
+    assert str(Engine(weights, threads=1).form) == row["best"]
+    assert cache.exists()
+    assert [path.name for path in cache.parent.iterdir()] == ["forms.json"]
+    head, line = vidsr("tune", tiny_model, "--size", "64x48").out.splitlines()
+    assert head.split()[:4] == ["name", "precision", "threads", "default"]
+    assert line.startswith(tiny_model)
+
+
+def test_tune_refuses_what_it_cannot_do(vidsr: Command, cache: Path, tiny_model: str) -> None:
+    assert vidsr("tune", "--size", "large").code == USAGE
+    assert vidsr("tune", "--threads", "0").code == USAGE
+    assert vidsr("tune", "--precision", "f64").code == USAGE
+    assert vidsr("tune", "nothing.npz").code == MODEL
+    cache.parent.parent.write_text("a file where the folder should be")
+    ended = vidsr("tune", tiny_model, "--size", "16x16")
+    assert ended.code == TARGET
+    assert ended.err.count("\n") == 1
