@@ -55,7 +55,7 @@ class Trial:
 
 
 def tried(weights: Weights, *, size: tuple[int, int], threads: int, precision: str, limit_s: float) -> Trial:
-    """The forms of a network on planes of (width, height), 8 bits: 5 to 20 rounds, of which none but the first 5 begins after so long."""
+    """The forms of a network on planes of (width, height), 8 bits, in rounds: 5, and up to 20 that begin in time."""
     architecture, (width, height) = weights.architecture, size
     plane = np.random.default_rng(0).integers(0, 256, (height, width), dtype=np.uint8)
     default = default_form(architecture)
