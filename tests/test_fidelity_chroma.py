@@ -9,6 +9,9 @@ import pytest
 from footage import film
 from oracles import samples
 
+from vidsr.media.chroma import WholeScaler, chroma_scaler
+from vidsr.media.filters import filtered
+from vidsr.media.frame import side_data
 from vidsr.media.reader import Reader
 from vidsr.media.scale import Merger
 
@@ -85,3 +88,49 @@ def test_chroma_of_odd_sizes_is_not_stretched(
     for found, group in ((columns, across), (rows, down)):
         wanted = expected(len(found), subsampling=group, siting=(group - 1) / 2, scale=scale)
         assert np.abs(found - wanted)[inside].max() <= 0.5 / STEP + 1e-6
+
+
+SITED = ("left", "center", "topleft", "unspecified")
+FORMATS = ("yuv420p", "yuv422p", "yuv440p", "yuv411p", "yuv410p", "yuv420p10le", "yuv422p12le", "yuv420p14le")
+
+
+def noise(pixel_format: str, size: tuple[int, int], site: str) -> av.VideoFrame:
+    """Noise in every plane, and a tag that says where the chroma lies."""
+    frame = av.VideoFrame(*size, pixel_format)
+    frame.time_base = Fraction(1, 25)
+    for number, plane in enumerate(samples(frame)):
+        plane[:] = np.random.default_rng(number).integers(0, 1 << frame.format.components[0].bits, plane.shape)
+    return next(filtered([frame], (("setparams", f"chroma_location={site}"),), frame.time_base))
+
+
+@pytest.mark.parametrize("site", SITED)
+@pytest.mark.parametrize("pixel_format", FORMATS)
+def test_chroma_alone_is_exactly_what_swscale_makes_of_it_in_the_whole_picture(pixel_format: str, site: str) -> None:
+    for size, scale in (((70, 50), 2), ((33, 31), 2), ((32, 24), 3), ((35, 34), 4)):
+        before = noise(pixel_format, size, site)
+        chroma = chroma_scaler(before, scale)
+        assert chroma
+        alone, whole = chroma(before), WholeScaler()(before, scale)
+        assert (alone.width, alone.height, alone.format.name) == (whole.width, whole.height, whole.format.name)
+        for one, other in zip(samples(alone)[1:], samples(whole)[1:], strict=True):
+            np.testing.assert_array_equal(one, other)
+        again = [samples(Merger().fit(picture, (96, 80)))[1] for picture in (alone, whole)]  # the tag is still there
+        np.testing.assert_array_equal(*again)
+
+
+def test_pictures_without_chroma_of_their_own_size_are_enlarged_whole() -> None:
+    assert [chroma_scaler(noise(name, (32, 32), "left"), 2) for name in ("gray", "yuv444p", "yuva420p")] == [None] * 3
+
+
+def test_what_lies_beside_the_samples_reaches_the_encoder(tmp_path: Path) -> None:
+    """x264 writes what it was told into the first picture, and decoders hand that on."""
+    film(tmp_path / "in.mkv", [ramp("yuv420p"), ramp("yuv420p")])
+    with Reader(tmp_path / "in.mkv") as reader:
+        first, second = (frame.picture for frame in reader)
+    merger = Merger()
+    large = [merger.merge(picture, np.zeros((64, 64), np.uint8)) for picture in (first, second)]
+    assert [side_data(picture, "SEI_UNREGISTERED") for picture in large] == [
+        side_data(first, "SEI_UNREGISTERED"),
+        None,
+    ]
+    assert side_data(first, "SEI_UNREGISTERED")

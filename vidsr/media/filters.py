@@ -29,6 +29,24 @@ def filtered(pictures: Iterable[VideoFrame], filters: tuple[Filter, ...], time_b
         yield from _drained(graph)
 
 
+class Standing:
+    """A filter that gives a picture for a picture, all of one form, and keeps its graph between them."""
+
+    def __init__(self, step: Filter) -> None:
+        self._step = step
+        self._graph: Graph | None = None
+
+    def __call__(self, picture: VideoFrame) -> VideoFrame:
+        """The picture after the filter, at the same time."""
+        if self._graph is None:
+            self._graph = _graph(picture, (self._step,), picture.time_base or Fraction(1))
+        self._graph.vpush(picture)
+        result = self._graph.vpull()
+        if picture.time_base:  # which PyAV lets no picture lose; the graph's is that of its first
+            result.pts, result.time_base = picture.pts, picture.time_base
+        return result
+
+
 def cropped(picture: VideoFrame, size: tuple[int, int]) -> VideoFrame:
     """The upper left part of the picture, (width, height), in the same memory."""
     crop = ("crop", "{}:{}:0:0:exact=1".format(*size))

@@ -57,13 +57,18 @@ def working_format(name: str, *, alpha: bool = True) -> str:
 
 def luma_of(picture: VideoFrame) -> Plane:
     """The (H, W) luma of a frame in a working format, as a view of its memory."""
-    plane = picture.planes[0]
+    return samples_of(picture, 0)
+
+
+def samples_of(picture: VideoFrame, number: int) -> Plane:
+    """The (H, W) samples of a plane, by its number, of a frame in a working format, as a view of its memory."""
+    plane = picture.planes[number]
     data = memoryview(plane)
     samples: Plane = np.frombuffer(data, np.uint8)
     if depth_of(picture.format.name) > 8:
         samples = np.frombuffer(data, np.uint16)
     rows: Plane = samples.reshape(-1, plane.line_size // samples.itemsize)
-    return rows[: picture.height, : picture.width]
+    return rows[: plane.height, : plane.width]
 
 
 def luma_in_bytes(picture: VideoFrame) -> NDArray[np.uint8]:

@@ -1,5 +1,6 @@
 """What flows through the pipeline, and what is known of where it comes from."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -14,6 +15,7 @@ from vidsr.media.compression import Compression
 from vidsr.media.formats import Plane
 
 Picture: TypeAlias = VideoFrame
+_NOT_FOR_ENCODERS = {"VIDEO_ENC_PARAMS", "DISPLAYMATRIX"}  # the one is of the source, the other told to the container
 SidePacket: TypeAlias = "Packet[Stream]"  # quoted: PyAV's packets take a parameter in its stubs alone
 """A packet of a stream beside the video."""
 
@@ -93,3 +95,9 @@ def side_data(picture: VideoFrame, name: str) -> bytes | None:
     """What a picture carries beside its pixels, by PyAV's name for it; None without any."""
     found = picture.side_data.get(name)
     return bytes(found) if isinstance(found, SideData) else None
+
+
+def carries_more(picture: VideoFrame) -> bool:
+    """Whether an encoder may find something beside the pixels: captions, light levels, a time code."""
+    carried: Iterable[object] = picture.side_data  # PyAV's stubs take it for a dict of text
+    return any(isinstance(data, SideData) and data.type.name not in _NOT_FOR_ENCODERS for data in carried)

@@ -6,10 +6,9 @@ from av import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
 
 from vidsr.errors import TargetError
-from vidsr.media.filters import cropped
-from vidsr.media.formats import Plane, chroma_groups, luma_of
-
-_BICUBIC = Interpolation.BICUBIC | Interpolation.ACCURATE_RND
+from vidsr.media.chroma import BICUBIC, ChromaScaler, Form, WholeScaler, chroma_scaler, form_of
+from vidsr.media.formats import Plane, luma_of
+from vidsr.media.frame import carries_more
 
 
 def require_room(size: tuple[int, int], pixel_format: str) -> None:
@@ -27,22 +26,28 @@ class Merger:
     """
 
     def __init__(self) -> None:
-        self._enlarger, self._fitter = VideoReformatter(), VideoReformatter()
+        self._whole, self._fitter = WholeScaler(), VideoReformatter()
+        self._form: Form | None = None
+        self._chroma: ChromaScaler | None = None
 
     def merge(self, picture: VideoFrame, luma: Plane) -> VideoFrame:
         """The picture at the size of `luma`, (H, W), with that luma; format, time stamp and tags stay."""
-        large = self.enlarge(picture, luma.shape[1] // picture.width)
+        large = self._around(picture, luma.shape[1] // picture.width)
         luma_of(large)[:] = luma
         return large
 
     def enlarge(self, picture: VideoFrame, scale: int) -> VideoFrame:
         """The picture scale times as large, by bicubic interpolation alone; format, time stamp and tags stay."""
-        width, height = picture.width * scale, picture.height * scale
-        # An odd picture is enlarged as if it were as large as its chroma, which would be stretched otherwise.
-        across, down = chroma_groups(picture.format.name)
-        room = scale * across * -(-picture.width // across), scale * down * -(-picture.height // down)
-        large = self._enlarger.reformat(picture, width=room[0], height=room[1], interpolation=_BICUBIC, threads=1)
-        return large if room == (width, height) else cropped(large, (width, height))
+        return self._whole(picture, scale)
+
+    def _around(self, picture: VideoFrame, scale: int) -> VideoFrame:
+        """The enlarged picture, whose luma is to be overwritten."""
+        form = form_of(picture, scale)
+        if form != self._form:
+            self._form, self._chroma = form, chroma_scaler(picture, scale)
+        if self._chroma is None or carries_more(picture):
+            return self._whole(picture, scale)
+        return self._chroma(picture)
 
     def fit(self, picture: VideoFrame, size: tuple[int, int]) -> VideoFrame:
         """The picture at exactly (width, height), by Lanczos."""
@@ -59,6 +64,6 @@ def enlarge_plain(plane: Plane, scale: int) -> Plane:
     frame = av.VideoFrame.from_ndarray(plane.copy(), format=name)
     height, width = plane.shape
     large = VideoReformatter().reformat(
-        frame, width=width * scale, height=height * scale, interpolation=_BICUBIC, threads=1
+        frame, width=width * scale, height=height * scale, interpolation=BICUBIC, threads=1
     )
     return luma_of(large).copy()
