@@ -7,7 +7,7 @@ from contextlib import closing
 
 import pytest
 
-from vidsr.flow import ahead, windowed
+from vidsr.flow import ahead, beside, windowed
 
 
 class Counted(Iterator[int]):
@@ -25,6 +25,10 @@ class Counted(Iterator[int]):
 
 def readers() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == "ahead"]
+
+
+def workers() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name.startswith("beside")]
 
 
 def settled(source: Counted) -> int:
@@ -138,3 +142,46 @@ def test_a_generator_that_is_dropped_leaves_no_thread() -> None:
 def test_two_stages_stand_one_behind_the_other() -> None:
     assert sum(ahead(map(abs, ahead(range(-50, 0), 3)), 2)) == sum(range(51))
     assert not readers()
+
+
+# beside
+
+
+def test_work_beside_keeps_the_order_and_is_done_in_another_thread() -> None:
+    results = list(beside(lambda item: (item, threading.current_thread().name), range(50), 3))
+    assert [item for item, _ in results] == list(range(50))
+    assert {name for _, name in results} == {"beside_0"}
+    assert not workers()
+
+
+def test_no_more_items_are_made_than_the_work_is_behind() -> None:
+    source = Counted(50)
+    with closing(beside(str, source, 3)) as results:
+        for done, _ in enumerate(results):
+            assert source.taken <= done + 3
+            if done == 20:
+                break
+    assert not workers()
+
+
+def test_nothing_is_worked_at_after_a_failure() -> None:
+    worked: list[int] = []
+
+    def work(item: int) -> int:
+        worked.append(item)
+        return 10 // (4 - item)
+
+    results = beside(work, Counted(20), 3)
+    assert [next(results) for _ in range(4)] == [2, 3, 5, 10]
+    with pytest.raises(ZeroDivisionError):
+        next(results)
+    assert worked == [0, 1, 2, 3, 4]
+    assert not workers()
+
+
+def test_what_came_before_a_fault_of_the_source_is_worked_at() -> None:
+    results = beside(str, Counted(5, OSError("broken")), 3)
+    assert [next(results) for _ in range(5)] == ["0", "1", "2", "3", "4"]
+    with pytest.raises(OSError, match="broken"):
+        next(results)
+    assert not workers()

@@ -18,6 +18,7 @@ from oracles import read_with_av, samples
 import vidsr
 from vidsr import EncodeSettings, PoolSettings, Reader, UpscaleSettings
 from vidsr.media.frame import VideoInfo
+from vidsr.pipeline import FRAMES_BEHIND
 from vidsr.sizes import expected_frames, target_size, usual_scale
 
 HERE = PoolSettings(workers=0)
@@ -109,7 +110,7 @@ def test_stop_ends_the_file_in_order_with_one_frame_at_least(
     )
     result, source = read_with_av(tmp_path / "out.mp4"), read_with_av(clip)
     assert (report.stopped, report.damage) == (True, [])
-    assert max(1, after) <= len(result.times) == report.frames_written <= after + 7
+    assert max(1, after) <= len(result.times) == report.frames_written <= after + 6 + FRAMES_BEHIND
     assert result.times == source.times[: len(result.times)]
     sound = result.packets.get(1, [])
     assert sound == source.packets[1][: len(sound)]

@@ -39,7 +39,7 @@ HOMES = {
 }
 LEVELS = [  # from low to high; a part imports from those above it in this list, and from itself
     {"ranges"},
-    {"errors", "settings", "report", "metrics", "flow", "plots", "addresses", "folders"},
+    {"errors", "settings", "report", "metrics", "flow", "clock", "plots", "addresses", "folders"},
     {"model", "cores", "secrecy", "exits"},
     {"engine", "media"},
     {"pool", "quality"},

@@ -3,6 +3,8 @@
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from functools import partial
 from queue import SimpleQueue
 from typing import TypeVar
 
@@ -68,3 +70,27 @@ def ahead(items: Iterable[Item], depth: int) -> Generator[Item]:
         stop.set()
         room.release()
         thread.join()
+
+
+def beside(work: Callable[[Item], Result], items: Iterable[Item], depth: int) -> Generator[Result]:
+    """`work(item)` of every item, in order, done in a thread of its own while the next `depth` items are made here.
+
+    An exception of `work` is raised here in its place, and no item after it is worked at; one of `items` after what
+    came before it. Closing the generator ends the thread, once the item that it works at just then is done.
+    """
+    failed = threading.Event()
+
+    def unless_failed(item: Item) -> Result:
+        if failed.is_set():
+            raise CancelledError
+        try:
+            return work(item)
+        except BaseException:
+            failed.set()
+            raise
+
+    with ThreadPoolExecutor(1, thread_name_prefix="beside") as thread:
+        try:
+            yield from windowed(partial(thread.submit, unless_failed), Future.result, items, depth)
+        finally:
+            thread.shutdown(cancel_futures=True)

@@ -3,16 +3,17 @@
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from vidsr.choice import AUTO, choose
+from vidsr.clock import Clock, Watch
 from vidsr.engine import Plane
 from vidsr.errors import TargetError
-from vidsr.flow import ahead
+from vidsr.flow import ahead, beside
 from vidsr.media.containers import container_for, picture_codec_for
 from vidsr.media.frame import Frame, VideoInfo
 from vidsr.media.landing import Landing
@@ -30,6 +31,10 @@ from vidsr.sizes import Size, expected_frames, target_size, usual_scale
 log = logging.getLogger(__name__)
 
 FRAMES_AHEAD = 4  # decoded while others are enlarged; each is a whole picture in memory
+FRAMES_BEHIND = (
+    3  # enlarged, and in the encoder's thread or before it, which takes some pictures far longer than others
+)
+STAGES = ("read", "enlarge", "merge", "write")
 
 Progress = Callable[[int, int | None], None]
 Note = Callable[[str], None]
@@ -46,11 +51,13 @@ def upscale(
     progress: Progress = lambda done, total: None,
     note: Note = lambda sentence: None,
     stop: Stop = lambda: False,
+    watch: Watch = lambda span: None,
 ) -> Report:
     """The report of enlarging a video into a video, or a picture into a picture, by the target's name.
 
     `progress` gets the frames done and, where it is known, their number in all; `note` what should be said while
-    there is time to change it; `stop` is asked after each frame, and ends the file there, in order.
+    there is time to change it; `stop` is asked after each frame, and ends the file there, in order; `watch` is told
+    what each stage worked at and when, by the thread that did it.
     Raises SourceError, TargetError, ModelError or WorkerError; there is no target then.
     """
     source, target = Path(source), Path(target)
@@ -61,7 +68,7 @@ def upscale(
         weights = network.weights
         size = target_size(settings, reader.info, weights.architecture.scale)
         with Writer(target, reader, size=size, encode=encode, overwrite=settings.overwrite) as writer:
-            run = _Run(reader, writer, settings, note)
+            run = _Run(reader, writer, settings, note, watch)
             fallback = partial(enlarge_plain, scale=weights.architecture.scale)
             with open_pool(weights, pool, fallback=fallback) as workers:
                 run.through(workers, size, progress, stop)
@@ -84,12 +91,13 @@ def enlarge(frames: Iterable[Frame], pool: Pool, depth: int) -> Iterator[tuple[F
 class _Run:
     """One file on its way through the stages: what was counted, timed and said."""
 
-    def __init__(self, reader: Reader, writer: Writer, settings: UpscaleSettings, note: Note) -> None:
+    def __init__(self, reader: Reader, writer: Writer, settings: UpscaleSettings, note: Note, watch: Watch) -> None:
         self._reader, self._writer, self._settings, self._note = reader, writer, settings, note
         self._read = self._enlarged = 0
         self._stopped = False
         self._warnings: list[str] = []
-        self._busy_s = dict.fromkeys(("read", "enlarge", "merge", "write"), 0.0)
+        self._clock = Clock(STAGES, watch)
+        self._merger = Merger()
         self._began = time.perf_counter()
         if reader.info.interlaced:
             self._warn("is interlaced, and its combs are enlarged too; --deinterlace makes whole pictures first")
@@ -98,22 +106,29 @@ class _Run:
 
     def through(self, pool: Pool, size: Size, progress: Progress, stop: Stop) -> None:
         """Every frame from the reader through the pool into the file, and the file under its name."""
-        merger, info = Merger(), self._reader.info
+        info = self._reader.info
         total = expected_frames(self._settings, info)
-        with closing(ahead(self._timed(self._reader), FRAMES_AHEAD)) as frames:
-            for frame, luma in enlarge(self._until(stop, frames), pool, info.depth):
-                if (frame.picture.width, frame.picture.height) != (info.width, info.height):
-                    self._warn(f"the picture changes its size; every frame becomes {_by(size)}")
-                with self._busy("merge"):
-                    picture = merger.fit(merger.merge(frame.picture, luma), size)
-                with self._busy("write"):
-                    self._writer.write(picture, frame.packets)
-                self._enlarged += 1
-                progress(self._enlarged, total)
+        read = self._clock.timed("read", self._reader)
+        with closing(ahead(read, FRAMES_AHEAD)) as frames:
+            enlarged = enlarge(self._until(stop, frames), pool, info.depth)
+            with closing(beside(partial(self._write, size), enlarged, FRAMES_BEHIND)) as written:
+                for _ in written:
+                    self._enlarged += 1
+                    progress(self._enlarged, total)
         if self._stopped:
             self._reader.leftover()  # belongs behind pictures that were read ahead, and are not written
-        with self._busy("write"):
+        with self._clock.busy("write"):
             self._writer.finish()
+
+    def _write(self, size: Size, enlarged: tuple[Frame, Plane]) -> None:
+        """Make a whole picture of an enlarged luma, and have it encoded and written."""
+        (frame, luma), info = enlarged, self._reader.info
+        if (frame.picture.width, frame.picture.height) != (info.width, info.height):
+            self._warn(f"the picture changes its size; every frame becomes {_by(size)}")
+        with self._clock.busy("merge"):
+            picture = self._merger.fit(self._merger.merge(frame.picture, luma), size)
+        with self._clock.busy("write"):
+            self._writer.write(picture, frame.packets)
 
     def report(self, pool: Pool, size: Size, network: "_Network") -> Report:
         """What it came to."""
@@ -145,15 +160,6 @@ class _Run:
             stages=self._stages(pool),
         )
 
-    def _timed(self, frames: Iterable[Frame]) -> Iterator[Frame]:
-        frames = iter(frames)
-        while True:
-            with self._busy("read"):
-                frame = next(frames, None)
-            if frame is None:
-                return
-            yield frame
-
     def _until(self, stop: Stop, frames: Iterable[Frame]) -> Iterator[Frame]:
         """The frames up to the one at which it is asked to stop; the first in any case, for a file needs one."""
         for frame in frames:
@@ -163,12 +169,6 @@ class _Run:
                 self._stopped = True
                 return
 
-    @contextmanager
-    def _busy(self, stage: str) -> Generator[None]:
-        began = time.perf_counter()
-        yield
-        self._busy_s[stage] += time.perf_counter() - began
-
     def _warn(self, sentence: str) -> None:
         """Say a sentence, once, and keep it for the report."""
         if sentence not in self._warnings:
@@ -177,7 +177,7 @@ class _Run:
 
     def _stages(self, pool: Pool) -> dict[str, Stage]:
         """The clocks; that of the network runs in the workers, side by side."""
-        busy_s = self._busy_s | {"enlarge": pool.engine_s / max(1, pool.workers)}
+        busy_s = self._clock.busy_s | {"enlarge": pool.engine_s / max(1, pool.workers)}
         return {name: Stage(seconds=s, fps=self._enlarged / s if s else 0.0) for name, s in busy_s.items()}
 
     def _damage(self, pool: Pool) -> Iterator[str]:
