@@ -21,6 +21,11 @@ class Span:
     lane: int = 0
     """Which of several that do the same work side by side."""
 
+    @property
+    def seconds(self) -> float:
+        """How long it took."""
+        return self.ended_s - self.began_s
+
 
 Watch = Callable[[Span], None]
 
@@ -43,7 +48,7 @@ class Clock:
     def count(self, span: Span) -> None:
         """Count what somebody else timed."""
         with self._lock:
-            self.busy_s[span.stage] += span.ended_s - span.began_s
+            self.busy_s[span.stage] += span.seconds
         self._watch(span)
 
     def timed(self, stage: str, items: Iterable[Item]) -> Iterator[Item]:

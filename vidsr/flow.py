@@ -4,7 +4,6 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
-from functools import partial
 from queue import SimpleQueue
 from typing import TypeVar
 
@@ -91,6 +90,6 @@ def beside(work: Callable[[Item], Result], items: Iterable[Item], depth: int) ->
 
     with ThreadPoolExecutor(1, thread_name_prefix="beside") as thread:
         try:
-            yield from windowed(partial(thread.submit, unless_failed), Future.result, items, depth)
+            yield from windowed(lambda item: thread.submit(unless_failed, item), Future.result, items, depth)
         finally:
             thread.shutdown(cancel_futures=True)

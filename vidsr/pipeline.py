@@ -110,7 +110,7 @@ class _Run:
         total = expected_frames(self._settings, info)
         read = self._clock.timed("read", self._reader)
         with closing(ahead(read, FRAMES_AHEAD)) as frames:
-            enlarged = enlarge(self._until(stop, frames), pool, info.depth)
+            enlarged = self._counted(pool, enlarge(self._until(stop, frames), pool, info.depth))
             with closing(beside(partial(self._write, size), enlarged, FRAMES_BEHIND)) as written:
                 for _ in written:
                     self._enlarged += 1
@@ -119,6 +119,12 @@ class _Run:
             self._reader.leftover()  # belongs behind pictures that were read ahead, and are not written
         with self._clock.busy("write"):
             self._writer.finish()
+
+    def _counted(self, pool: Pool, enlarged: Iterable[tuple[Frame, Plane]]) -> Iterator[tuple[Frame, Plane]]:
+        for pair in enlarged:
+            if pool.latest:
+                self._clock.count(pool.latest)
+            yield pair
 
     def _write(self, size: Size, enlarged: tuple[Frame, Plane]) -> None:
         """Make a whole picture of an enlarged luma, and have it encoded and written."""
@@ -176,8 +182,8 @@ class _Run:
             self._note(f"{self._reader.path}: {sentence}")
 
     def _stages(self, pool: Pool) -> dict[str, Stage]:
-        """The clocks; that of the network runs in the workers, side by side."""
-        busy_s = self._clock.busy_s | {"enlarge": pool.engine_s / max(1, pool.workers)}
+        """The clocks; those of the workers run side by side."""
+        busy_s = self._clock.busy_s | {"enlarge": self._clock.busy_s["enlarge"] / max(1, pool.workers)}
         return {name: Stage(seconds=s, fps=self._enlarged / s if s else 0.0) for name, s in busy_s.items()}
 
     def _damage(self, pool: Pool) -> Iterator[str]:

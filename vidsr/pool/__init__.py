@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
+from vidsr.clock import Span
 from vidsr.cores import describe_machine, plan_cores
 from vidsr.engine import Engine, Plane
 from vidsr.engine.precision import settled
@@ -38,6 +39,8 @@ class Pool(Protocol):
     restarts: int
     quarantined: list[int]
     engine_s: float
+    latest: Span | None
+    """The work at the plane that was handed out last; None where no engine did it."""
 
     @property
     def workers(self) -> int:
@@ -79,6 +82,7 @@ class ThisProcess:
     def __init__(self, weights: Weights, settings: PoolSettings) -> None:
         self.quarantined: list[int] = []
         self.engine_s = 0.0
+        self.latest: Span | None = None
         self._sent = 0
         (share,) = plan_cores(describe_machine(), workers=1, threads=settings.threads)
         self._threads, self._settings = share.threads, settings
@@ -100,7 +104,8 @@ class ThisProcess:
             result = engine(plane, depth)
         except Exception as error:  # as a worker's: what goes wrong with a plane is told with its index
             raise WorkerError(f"frame {index}: {error}", index) from error
-        self.engine_s += time.perf_counter() - began
+        self.latest = worked(began, time.perf_counter(), 0)
+        self.engine_s += self.latest.seconds
         return result
 
     def swap(self, weights: Weights) -> None:
@@ -142,6 +147,11 @@ def open_pool(
 def engine_for(weights: Weights, settings: PoolSettings, *, threads: int) -> ReusingEngine:
     """The engine of a pool's process."""
     return ReusingEngine(Engine(weights, threads=threads, precision=settings.precision), tolerance=settings.reuse)
+
+
+def worked(began_s: float, ended_s: float, worker: int) -> Span:
+    """The work at one plane."""
+    return Span(stage="enlarge", began_s=began_s, ended_s=ended_s, lane=worker)
 
 
 def require_scale(weights: Weights, scale: int) -> None:

@@ -16,13 +16,14 @@ import numpy as np
 import ray
 from ray.actor import ActorHandle
 
+from vidsr.clock import Span
 from vidsr.cores import Share, describe_machine, plan_cores
 from vidsr.engine import Plane
 from vidsr.engine.precision import settled
 from vidsr.errors import WorkerError
 from vidsr.flow import windowed
 from vidsr.model.weights import Weights
-from vidsr.pool import DEPTH, Ticket, require_scale
+from vidsr.pool import DEPTH, Ticket, require_scale, worked
 from vidsr.pool.cluster import cluster
 from vidsr.pool.worker import Place, Worker
 from vidsr.settings import PoolSettings
@@ -65,7 +66,7 @@ class _Job:
     depth: int
     weights: Weights  # under which it was taken
     seat: _Seat
-    result: "ray.ObjectRef[tuple[Plane, float]]" = field(init=False)  # from the moment it is sent
+    result: "ray.ObjectRef[tuple[Plane, float, float]]" = field(init=False)  # from the moment it is sent
     deaths: int = 0
 
 
@@ -94,6 +95,7 @@ class RayPool:
         self.restarts = 0
         self.quarantined: list[int] = []
         self.engine_s = 0.0
+        self.latest: Span | None = None
         self._sent = 0
         self._weights, self._settings, self._fallback = weights, settings, fallback
         self._seats: list[_Seat] = []
@@ -163,10 +165,11 @@ class RayPool:
             try:
                 ready, _ = ray.wait([job.result], timeout=self._patience_s(job))
                 if ready:
-                    plane, seconds = ray.get(job.result)
+                    plane, began_s, ended_s = ray.get(job.result)
                     self._flight.remove(job)
                     self._acquit(job.seat)
-                    self.engine_s += seconds
+                    self.engine_s += ended_s - began_s
+                    self.latest = worked(began_s, ended_s, self._seats.index(job.seat))
                     return plane
                 reason = "hangs"
             except _LOST:
@@ -178,6 +181,7 @@ class RayPool:
         self._flight.remove(job)
         self._acquit(job.seat)
         self.quarantined.append(job.index)
+        self.latest = None
         log.warning("frame %d ended %d workers; it is enlarged without the network", job.index, job.deaths)
         return self._fallback(job.plane)
 

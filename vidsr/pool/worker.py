@@ -35,8 +35,11 @@ class Worker:
         self._share, self._settings, self._checked = share, settings, False
         self._engine = engine_for(weights, settings, threads=share.threads)
 
-    def enlarge(self, plane: Plane, depth: int, other: Weights | None) -> tuple[Plane, float]:
-        """The enlarged plane and the seconds it took; `other` is the network to take from this plane on."""
+    def enlarge(self, plane: Plane, depth: int, other: Weights | None) -> tuple[Plane, float, float]:
+        """The enlarged plane, and by `time.perf_counter` when work at it began and ended.
+
+        `other` is the network to take from this plane on.
+        """
         began = time.perf_counter()
         if other:
             self.start(other, self._share, self._settings)
@@ -44,7 +47,7 @@ class Worker:
         if not self._checked:
             confine(self._share.cpus)  # OpenVINO starts its threads with the first plane: none of them strays
             self._checked = True
-        return result, time.perf_counter() - began
+        return result, began, time.perf_counter()
 
     def strays(self) -> list[int]:
         """The threads of this process that may run outside its cores; none, or the plan is not held."""
