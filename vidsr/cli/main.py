@@ -10,6 +10,7 @@ import sys
 import vidsr
 from vidsr.addresses import Address
 from vidsr.cli import (
+    bench,
     compare,
     corpus,
     degrade,
@@ -61,6 +62,7 @@ def build_parser() -> Parser:
         evaluate,
         compare,
         models,
+        bench,
         finetune,
         train,
         corpus,

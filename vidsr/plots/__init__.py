@@ -2,5 +2,6 @@
 
 from vidsr.plots.charts import Dot, learning_curve, quality_against_time
 from vidsr.plots.sheet import Tile, before_after
+from vidsr.plots.timeline import timeline
 
-__all__ = ["Dot", "Tile", "before_after", "learning_curve", "quality_against_time"]
+__all__ = ["Dot", "Tile", "before_after", "learning_curve", "quality_against_time", "timeline"]

@@ -1,0 +1,174 @@
+"""`vidsr bench`: where the time of a run goes, and which share of the cores suits a file best."""
+
+import argparse
+import dataclasses
+import json
+import shlex
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from vidsr.bench.plans import sensible_plans
+from vidsr.bench.processes import age_s
+from vidsr.bench.trial import Trial, trial, usable_cores
+from vidsr.cli.drawing import png_file
+from vidsr.cli.options import Commands, Help, add_options, add_output, settings
+from vidsr.cli.saying import UsageError, say
+from vidsr.cli.stopping import Stop
+from vidsr.cli.tables import aligned
+from vidsr.cli.upscale import ENCODING, PICTURE, SPEED
+from vidsr.clock import Span
+from vidsr.exits import DAMAGED, STOPPED
+from vidsr.pipeline import STAGES
+from vidsr.settings import EncodeSettings, PoolSettings, UpscaleSettings
+
+_EXAMPLE = """Say where the time of `vidsr upscale` goes on the first frames of a video; nothing of it is kept.
+
+  vidsr bench holiday.mp4
+  vidsr bench --preset veryfast --picture stages.png holiday.mp4
+  vidsr bench --plan holiday.mp4
+"""
+_FRAMES = 100
+_SHOWN = 24  # frames in the picture: more make bars too narrow to be seen
+Try = Callable[[PoolSettings], Trial]
+
+
+def add(commands: Commands) -> None:
+    """Declare the command."""
+    parser = commands.add_parser(
+        "bench", help="where the time of a run goes", description=_EXAMPLE, formatter_class=Help
+    )
+    parser.add_argument("source", metavar="SOURCE", type=Path, help="a video")
+    group = parser.add_argument_group("measuring")
+    group.add_argument(
+        "--frames", metavar="N", type=int, default=_FRAMES, help=f"of the beginning (default: {_FRAMES})"
+    )
+    group.add_argument("--plan", action="store_true", help="try workers and threads, and say which are the fastest")
+    group.add_argument("--picture", metavar="FILE", type=Path, help="a PNG to draw of time against stages")
+    add_options(parser.add_argument_group("picture"), UpscaleSettings, fields=PICTURE)
+    add_options(parser.add_argument_group("speed"), PoolSettings, fields=SPEED)
+    add_options(parser.add_argument_group("encoding"), EncodeSettings, fields=ENCODING)
+    add_output(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure one run, or one for each plan."""
+    if args.frames < 1:
+        raise UsageError(f"--frames must be 1 or more, not {args.frames}")
+    if args.plan and args.picture:
+        raise UsageError("--picture draws a single run; leave --plan out")
+    with Stop("no more is measured") as stop:
+        attempt = partial(_attempt, args, stop=stop)
+        code = _plan(args, attempt, stop) if args.plan else _one(args, attempt)
+        return STOPPED + stop.signal if stop() else code
+
+
+def _attempt(args: argparse.Namespace, pool: PoolSettings, *, stop: Callable[[], bool]) -> Trial:
+    return trial(
+        args.source,
+        settings=settings(UpscaleSettings, args),
+        encode=settings(EncodeSettings, args),
+        pool=pool,
+        frames=args.frames,
+        shown=_SHOWN if args.picture else 0,
+        stop=stop,
+    )
+
+
+def _one(args: argparse.Namespace, attempt: Try) -> int:
+    loaded_s = age_s()
+    pool = settings(PoolSettings, args)
+    if args.picture:
+        with png_file(args.picture, source=args.source, overwrite=args.overwrite) as drawing:
+            from vidsr.plots import timeline
+
+            done = attempt(pool)
+            timeline(_rows(done.spans), drawing, title=f"{args.source.name}: waits for {done.bottleneck}")
+    else:
+        done = attempt(pool)
+    print(json.dumps(_facts(done, loaded_s), default=str) if args.json else _table(done, loaded_s))
+    for sentence in done.report.damage:
+        say(f"{args.source}: {sentence}")
+    return DAMAGED if done.report.damage else 0
+
+
+def _plan(args: argparse.Namespace, attempt: Try, stop: Callable[[], bool]) -> int:
+    plans = sensible_plans(usable_cores(), settings(PoolSettings, args))
+    trials = []
+    for pool in plans:
+        trials.append(attempt(pool))
+        if stop():
+            return 0
+    best = max(trials, key=lambda done: done.fps)
+    if args.json:
+        print(json.dumps([{**_facts(done), "best": done is best} for done in trials], default=str))
+        return 0
+    head = ["", "workers", "threads", "fps", "cores busy", "wanted", "to the first frame"]
+    print(aligned([head, *(_plan_row(done, best) for done in trials)], text_columns=1))
+    print(f"\nvidsr upscale --workers {best.workers} --threads {best.threads} {shlex.quote(str(args.source))} TARGET")
+    return 0
+
+
+def _plan_row(done: Trial, best: Trial) -> list[str]:
+    cells = [
+        done.workers,
+        done.threads,
+        f"{done.fps:.1f}",
+        f"{done.busy:.0%}",
+        f"{done.wanted:.0%}",
+        f"{done.start_s:.1f} s",
+    ]
+    return ["*" if done is best else "", *map(str, cells)]
+
+
+def _rows(spans: list[Span]) -> dict[str, list[Span]]:
+    """The bars of each stage, and of each worker."""
+    lanes = sorted({(STAGES.index(span.stage), span.lane) for span in spans})
+    several = sum(STAGES[stage] == "enlarge" for stage, _ in lanes) > 1
+    names = [
+        STAGES[stage] + (f" {lane + 1}" if several and STAGES[stage] == "enlarge" else "") for stage, lane in lanes
+    ]
+    return {
+        name: [span for span in spans if (STAGES.index(span.stage), span.lane) == lane]
+        for name, lane in zip(names, lanes, strict=True)
+    }
+
+
+def _table(done: Trial, loaded_s: float) -> str:
+    report, frames = done.report, max(1, done.report.frames_written)
+    stages = [
+        [name, f"{stage.seconds:.2f}", f"{1e3 * stage.seconds / frames:.1f}", f"{stage.seconds / report.seconds:.0%}"]
+        for name, stage in report.stages.items()
+    ]
+    steady_s, steady_frames = done.steady_s or 1.0, max(1, done.steady_frames)
+    processes = [
+        [
+            name,
+            f"{time.ran_s:.2f}",
+            f"{1e3 * time.ran_s / steady_frames:.1f}",
+            f"{time.ran_s / steady_s / done.cores:.0%}",
+        ]
+        for name, time in done.core_times.items()
+    ]
+    return "\n".join(
+        [
+            f"{report.model}, {frames} frames to {report.size[0]}x{report.size[1]}, "
+            f"{done.workers} workers of {done.threads} threads on {done.cores} cores: {done.fps:.1f} fps",
+            "",
+            aligned([["stage", "busy s", "ms a frame", "of the run"], *stages], text_columns=1),
+            "",
+            aligned([["process", "core-s", "core-ms a frame", "of the cores"], *processes], text_columns=1),
+            "",
+            f"cores busy: {done.busy:.0%}, wanted: {done.wanted:.0%}",
+            f"to the first frame: {done.start_s:.1f} s, and {loaded_s:.1f} s before that to load the program",
+            f"waits for {done.bottleneck}",
+        ]
+    )
+
+
+def _facts(done: Trial, loaded_s: float | None = None) -> dict[str, object]:
+    facts = dataclasses.asdict(dataclasses.replace(done, spans=[]))
+    del facts["spans"]
+    facts |= {"fps": done.fps, "busy": done.busy, "wanted": done.wanted}
+    return facts | {"bottleneck": done.bottleneck} | ({} if loaded_s is None else {"loaded_s": loaded_s})

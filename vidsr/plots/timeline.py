@@ -1,0 +1,34 @@
+"""Work against time."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from vidsr.clock import Span
+
+_DPI = 120
+
+
+def timeline(rows: Mapping[str, Sequence[Span]], file: Path | BinaryIO, *, title: str) -> None:
+    """Draw a row of bars for each name, a bar for each piece of work; neighbours differ in shade.
+
+    Time is in milliseconds from the first of all. There is at least one span.
+    """
+    spans = [span for row in rows.values() for span in row]
+    begun, ended = min(span.began_s for span in spans), max(span.ended_s for span in spans)
+    figure = Figure(figsize=(11, 1.4 + 0.5 * len(rows)), dpi=_DPI, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot(xlabel="ms")
+    axes.set_title(title, fontsize="medium", loc="left")
+    for number, row in enumerate(rows.values()):
+        bars = [(1e3 * (span.began_s - begun), 1e3 * span.seconds) for span in row]
+        shades = [f"C{number}" if place % 2 else (f"C{number}", 0.55) for place in range(len(bars))]
+        axes.broken_barh(bars, (number - 0.35, 0.7), facecolors=shades)
+    axes.set_yticks(range(len(rows)), labels=list(rows))
+    axes.set_xlim(0, 1e3 * (ended - begun))
+    axes.invert_yaxis()
+    axes.grid(axis="x", alpha=0.3)
+    figure.savefig(file, format="png")
