@@ -57,7 +57,7 @@ class Trial:
     @property
     def wanted(self) -> float:
         """The share that would have been taken by a thread that could go on, had others not had the cores."""
-        return self._share(sum(time.ran_s + time.waited_s for time in self.core_times.values()))
+        return min(1.0, self._share(sum(time.ran_s + time.waited_s for time in self.core_times.values())))
 
     @property
     def bottleneck(self) -> str:
