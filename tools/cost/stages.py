@@ -15,14 +15,14 @@ import numpy as np
 from av import VideoFrame
 
 from cost.plan import Costs
-from vidsr import PoolSettings, Reader
+from vidsr import Engine, PoolSettings, Reader
 from vidsr.engine import Plane
 from vidsr.media.encoders import encoder_options
 from vidsr.media.frame import Frame
 from vidsr.media.scale import Merger
 from vidsr.model.architecture import Architecture
 from vidsr.model.weights import Weights
-from vidsr.pool import engine_for, open_pool
+from vidsr.pool import open_pool
 from vidsr.settings import EncodeSettings
 
 _CODERS = 4  # threads of x264 while its parts are told apart
@@ -100,7 +100,7 @@ def _engine(weights: Weights, planes: Sequence[Plane], depth: int) -> tuple[Figu
     Both are counted by work, which the neighbours on the machine hardly touch, two threads by that of the one that
     calls: it has its share, and spins while it waits. The best times by the clock are given beside them.
     """
-    one, two = (engine_for(weights, PoolSettings(), threads=n) for n in (1, 2))
+    one, two = (Engine(weights, threads=n) for n in (1, 2))
     enlarged, alone, side_by_side = [], [], []
     for engine in (one, two):
         engine(planes[0], depth)  # compiles
