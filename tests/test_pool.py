@@ -221,14 +221,7 @@ def test_a_worker_that_is_killed_costs_no_plane_that_was_sent(crew: Pool, weight
     assert same((ticket.result() for ticket in tickets), enlarged(weights, source))
 
 
-@pytest.mark.parametrize(
-    "late",
-    [
-        pytest.param(0, id="at once"),
-        pytest.param(1, id="a plane later", marks=pytest.mark.slow),
-        pytest.param(3, id="three planes later", marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.parametrize("late", [0, *(pytest.param(planes, marks=pytest.mark.slow) for planes in (1, 3))])
 def test_a_worker_that_is_killed_at_a_swap_costs_no_plane_and_mixes_up_no_networks(
     crew: Pool, weights: Weights, late: int
 ) -> None:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from vidsr.media.compression import Compression
 
 AUTO = "auto"
-_FAMILY = "fsrcnn-narrow"
+FAMILY = "fsrcnn-narrow"
+"""The one that is taken where nothing else is said."""
 _FINE_QUANTISER = 18.0  # as H.264 counts
 _MANY_BITS = 2.5  # a pixel of a key frame, where the quantiser is not known
 _MANY_BITS_OF = {"hevc": 1.5, "av1": 1.5}  # these make more of their bits
@@ -28,16 +29,18 @@ class Choice:
         return f"{self.model} ({self.why})"
 
 
-def choose(compression: Compression, *, still: bool, scale: int, names: Collection[str]) -> Choice:
-    """The network for a source: clean weights for a picture and for a video that is hardly compressed.
+def choose(
+    compression: Compression, *, still: bool, scale: int, names: Collection[str], family: str = FAMILY
+) -> Choice:
+    """The network of a family for a source: clean weights for a picture and for a video that is hardly compressed.
 
     `names` are those of the zoo; where the scale has no weights for video, it is the clean ones, too.
     """
     clean, why = (True, "a picture") if still else _hardly_compressed(compression)
-    video = f"{_FAMILY}-x{scale}-video"
+    video = f"{family}-x{scale}-video"
     if clean or video in names:
-        return Choice(model=f"{_FAMILY}-x{scale}" if clean else video, why=why)
-    return Choice(model=f"{_FAMILY}-x{scale}", why=f"no {video} in the zoo")
+        return Choice(model=f"{family}-x{scale}" if clean else video, why=why)
+    return Choice(model=f"{family}-x{scale}", why=f"no {video} in the zoo")
 
 
 def _hardly_compressed(compression: Compression) -> tuple[bool, str]:

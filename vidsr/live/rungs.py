@@ -1,44 +1,46 @@
 """What may enlarge a camera's pictures, the best first: the network that suits them, a cheaper one, swscale."""
 
-from vidsr.choice import AUTO, choose
+from vidsr.choice import AUTO, FAMILY, choose
 from vidsr.media.compression import Compression
 from vidsr.model.weights import Weights
 from vidsr.model.zoo import load_model, model_names
 from vidsr.settings import StreamSettings
 
-_CHEAPER, _MUCH = "fsrcnn-s", 0.7
-"""A network of the zoo, and the share of the best one's cost above which it is no help."""
+_CHEAPER, _MUCH = "fsrcnn-fast", 0.7
+"""A family of the zoo, and the share of the best network's cost above which it is no help."""
 
 
 class Rungs:
     """The networks of a camera. Raises ModelError when the one that is asked for is not there."""
 
     def __init__(self, settings: StreamSettings) -> None:
-        self._auto = settings.model == AUTO
-        if self._auto:
-            self.scale = settings.scale or 2
-            self._loaded = {}
+        self._named = None if settings.model == AUTO else settings.model
+        self._loaded: dict[str, Weights] = {}  # kept: the same weights are the same object, and no other network
+        if self._named:
+            self._loaded[self._named] = load_model(self._named, settings.scale)
+            self.scale = self._loaded[self._named].architecture.scale
         else:
-            best = load_model(settings.model, settings.scale)
-            self.scale = best.architecture.scale
-            self._loaded = {settings.model: best}
-        cheaper = f"{_CHEAPER}-x{self.scale}"
-        self._cheaper = {cheaper: load_model(cheaper)}
+            self.scale = settings.scale or 2
+            self._load(f"{FAMILY}-x{self.scale}")
 
     @property
     def usual(self) -> Weights:
         """What a pool is opened with, before a picture was seen."""
-        return next(iter(self._loaded.values()), next(iter(self._cheaper.values())))
+        return next(iter(self._loaded.values()))
 
     def networks(self, compression: Compression) -> dict[str, Weights]:
         """The networks for a stream that is compressed like that, by name, best first."""
-        if self._auto:
-            model = choose(compression, still=False, scale=self.scale, names=model_names()).model
-            if model not in self._loaded:  # kept: the same weights are the same object, and no other network
-                self._loaded[model] = load_model(model)
-        else:
-            (model,) = self._loaded
-        best = self._loaded[model]
-        most = _MUCH * best.architecture.multiplies
-        cheaper = {name: each for name, each in self._cheaper.items() if each.architecture.multiplies <= most}
-        return {model: best, **cheaper}
+        first = self._named or self._suited(compression, FAMILY)
+        second = self._suited(compression, _CHEAPER)
+        best, cheaper = self._load(first), self._load(second)
+        if cheaper.architecture.multiplies > _MUCH * best.architecture.multiplies:
+            return {first: best}
+        return {first: best, second: cheaper}
+
+    def _suited(self, compression: Compression, family: str) -> str:
+        return choose(compression, still=False, scale=self.scale, names=model_names(), family=family).model
+
+    def _load(self, name: str) -> Weights:
+        if name not in self._loaded:
+            self._loaded[name] = load_model(name)
+        return self._loaded[name]
