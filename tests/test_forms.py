@@ -78,7 +78,7 @@ def test_tiles_of_every_form_are_exactly_the_whole(architecture: Architecture) -
         reusing = ReusingEngine(engine)
         reusing(plane)
         assert np.array_equal(reusing(changed), engine(changed)), form
-        assert reusing.work < 2, "it reused nothing: this proves little"
+        assert reusing.reused > 0, "it reused nothing: this proves little"
 
 
 @pytest.mark.parametrize("name", ["rows", "columns"])

@@ -31,7 +31,7 @@ where it takes at least 3 % less time than the one that is built in; forms.json 
 holds them, and may be deleted. On a busy machine nothing is found. GFLOP/s are of the network's own multiply-adds;
 beside them stands their share of a matrix product's in float32, measured in the same rounds.
 """
-_LIMIT_S = 4.0  # a network
+_LIMIT_S = 8.0  # a network
 _PRECISIONS = ("auto", "f32", "bf16", "int8")
 
 
