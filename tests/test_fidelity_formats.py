@@ -1,5 +1,6 @@
 """Depth, subsampling, size and alpha come out as they went in, and the pixels are the network's and swscale's."""
 
+import os
 from pathlib import Path
 
 import av
@@ -173,3 +174,10 @@ def test_a_codec_that_a_container_cannot_hold_names_one_that_can(tiny_model: str
     film(tmp_path / "in.mp4", pictures(2, size=(64, 64)))
     with pytest.raises(TargetError, match=r"out\.mov: mov cannot hold libsvtav1; use \.mkv$"):
         enlarge(tmp_path / "in.mp4", tmp_path / "out.mov", tiny_model, codec="libsvtav1")
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="x264 has nothing to share out on one core")
+def test_x264_does_not_cut_pictures_into_slices(tiny_model: str, tmp_path: Path) -> None:
+    source, target = film(tmp_path / "in.mp4", pictures(3, size=(160, 128))), tmp_path / "out.mp4"
+    enlarge(source, target, tiny_model)
+    assert b"sliced_threads=0" in target.read_bytes()  # x264 writes its settings into the stream

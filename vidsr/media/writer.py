@@ -122,6 +122,7 @@ class Writer:
             raise TargetError(f"{self.target}: {self._container_kind.format} cannot hold {codec}; use .mkv") from error
         assert isinstance(stream, VideoStream)
         context = stream.codec_context
+        context.thread_type = "AUTO"  # PyAV's own, slices, makes x264 cut up every picture: files get 3 % larger
         context.width, context.height = self._size
         context.pix_fmt = info.working_format
         context.time_base = self._reader.time_base
