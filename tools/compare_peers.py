@@ -31,7 +31,7 @@ from vidsr.media.reader import Reader
 from vidsr.quality.evaluation import collect
 
 DEFAULT = "fsrcnn-narrow-x2"
-OURS = [f"{PREFIX}{DEFAULT}", f"{PREFIX}{DEFAULT}:f32", f"{PREFIX}fsrcnn-x2:f32", f"{PREFIX}fsrcnn-s-x2"]
+OURS = [f"{PREFIX}{DEFAULT}", f"{PREFIX}{DEFAULT}:f32", f"{PREFIX}fsrcnn-x2:f32", f"{PREFIX}fsrcnn-fast-x2"]
 Figures = dict[str, dict[str, float | str | bool]]
 Note = Callable[[str], None]
 

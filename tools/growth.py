@@ -156,7 +156,7 @@ def options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--clip", type=Path, required=True)
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--sizes", nargs="+", choices=SIZES, default=list(SIZES))
-    parser.add_argument("--models", nargs="+", default=["auto", "fsrcnn-s-x2"])
+    parser.add_argument("--models", nargs="+", default=["auto", "fsrcnn-fast-x2"])
     parser.add_argument("--workers", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument(
         "--effort", type=float, default=1.0, help="below 1: fewer frames; below 0.1 also no Ray in `stages`"

@@ -49,7 +49,7 @@ def peers_table(figures: dict[str, Any]) -> str:
         "times vidsr's",
         *(f"PSNR (SSIM), {figures[of].partition('.')[0].capitalize()}" for of in ("set", "clip") if figures[of]),
         "fps of the command",
-        "half-way",
+        "steady",
     ]
     lines = [head, ["---"] * len(head)]
     for way in sorted(ways, key=lambda way: -way[f"{quality}_psnr"]):
