@@ -96,7 +96,13 @@ class Push(Target):
         url = f"{self._address.scheme}://{self._address.text.partition('://')[2]}"
         self._log = FifoLog()
         self._outlet = Outlet(
-            url, format="fifo", options=_FIFO | fifo, video=self._feed.video, audio=self._audio, begin=pts
+            url,
+            format="fifo",
+            options=_FIFO | fifo,
+            video=self._feed.video,
+            audio=self._audio,
+            begin=pts,
+            patient=False,
         )
 
     def _written(self, write: Callable[[Unit], int], unit: Unit) -> int:
