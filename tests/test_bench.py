@@ -43,7 +43,7 @@ def test_a_table_has_every_stage_and_this_process(clip: Path, tiny_model: str, v
 def test_json_tells_as_many_frames_as_were_asked_for(clip: Path, tiny_model: str, vidsr: Command) -> None:
     facts = json.loads(vidsr("bench", *HERE, "--model", tiny_model, "--frames", "7", "--json", clip).out)
     assert facts["report"]["frames_written"] == 7
-    assert facts["start_s"] < facts["report"]["seconds"]
+    assert facts["start_s"] > 0
     assert facts["bottleneck"]
     assert facts["loaded_s"] > 0
 
