@@ -2,9 +2,8 @@
 
 from dataclasses import replace
 
+from vidsr.cores import MOST_WORKERS
 from vidsr.settings import PoolSettings
-
-_MOST_WORKERS = 16
 
 
 def sensible_plans(cores: int, pool: PoolSettings) -> list[PoolSettings]:
@@ -14,6 +13,6 @@ def sensible_plans(cores: int, pool: PoolSettings) -> list[PoolSettings]:
     """
     counts = {1, cores - 1, cores, *(2**power for power in range(cores.bit_length()))}
     shares = [(0, threads) for threads in sorted({1, max(1, cores // 2), cores})]
-    for workers in sorted(counts & set(range(1, min(cores, _MOST_WORKERS) + 1))):
+    for workers in sorted(counts & set(range(1, min(cores, MOST_WORKERS) + 1))):
         shares += [(workers, threads) for threads in sorted({1, cores // workers})]
     return [replace(pool, workers=workers, threads=threads) for workers, threads in shares]

@@ -12,11 +12,11 @@ from vidsr.bench.plans import sensible_plans
 from vidsr.bench.processes import age_s
 from vidsr.bench.trial import Trial, trial, usable_cores
 from vidsr.cli.drawing import png_file
-from vidsr.cli.options import Commands, Help, add_options, add_output, settings
+from vidsr.cli.options import Commands, Help, add_output, settings
 from vidsr.cli.saying import UsageError, say
 from vidsr.cli.stopping import Stop
 from vidsr.cli.tables import aligned
-from vidsr.cli.upscale import ENCODING, PICTURE, SPEED
+from vidsr.cli.upscale import add_settings
 from vidsr.clock import Span
 from vidsr.exits import DAMAGED, STOPPED
 from vidsr.pipeline import STAGES
@@ -45,9 +45,7 @@ def add(commands: Commands) -> None:
     )
     group.add_argument("--plan", action="store_true", help="try workers and threads, and say which are the fastest")
     group.add_argument("--picture", metavar="FILE", type=Path, help="a PNG to draw of time against stages")
-    add_options(parser.add_argument_group("picture"), UpscaleSettings, fields=PICTURE)
-    add_options(parser.add_argument_group("speed"), PoolSettings, fields=SPEED)
-    add_options(parser.add_argument_group("encoding"), EncodeSettings, fields=ENCODING)
+    add_settings(parser)
     add_output(parser)
     parser.set_defaults(run=run)
 

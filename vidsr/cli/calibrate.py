@@ -11,7 +11,7 @@ from vidsr.cli.saying import UsageError
 from vidsr.engine.precision import MOST_LOSS_DB
 from vidsr.media.landing import whole_file
 from vidsr.model.weights import load_weights, save_weights
-from vidsr.quality.calibrating import calibrated, judge_of
+from vidsr.quality.calibrating import calibrated, judge_of, spread
 from vidsr.quality.evaluation import collect
 from vidsr.quality.protocol import read_luma
 
@@ -50,8 +50,8 @@ def run(args: argparse.Namespace) -> int:
     others = [path for path in files if path not in judges]
     if not others:
         raise UsageError("calibrate takes two pictures or more, one of which measures what is lost")
-    planes = [judge_of(read_luma(path), scale)[0] for path in _spread(others, _REACHING)]
-    ready = calibrated(weights, planes, [judge_of(read_luma(path), scale) for path in _spread(judges, _MEASURING)])
+    planes = [judge_of(read_luma(path), scale)[0] for path in spread(others, _REACHING)]
+    ready = calibrated(weights, planes, [judge_of(read_luma(path), scale) for path in spread(judges, _MEASURING)])
     with whole_file(args.model, overwrite=True) as file:
         save_weights(file, ready)
     losses = ready.calibration.losses if ready.calibration else {}
@@ -63,8 +63,3 @@ def run(args: argparse.Namespace) -> int:
         )
         print(f"{args.model}: int8 loses {losses['int8']:.3f} dB; it is {fast}", file=sys.stderr)
     return 0
-
-
-def _spread(files: list[Path], count: int) -> list[Path]:
-    """So many of them at the most, from the whole length."""
-    return files[:: -(-len(files) // count)]

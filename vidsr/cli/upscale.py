@@ -36,7 +36,7 @@ _EXAMPLE = """Enlarge a video with a small neural network; sound, subtitles and 
   vidsr upscale holiday.mp4 holiday-2x.mp4
   vidsr upscale --to 1080p --codec libx265 old/*.avi new/
 """
-PICTURE = {
+_PICTURE = {
     "model": (
         "NAME",
         "a name of the zoo (see `vidsr models`), an .npz file, or auto: by how the source is compressed",
@@ -49,7 +49,7 @@ PICTURE = {
     "max_megapixels": ("N", "refuse larger pictures"),
     "overwrite": ("", "replace a target that exists"),
 }
-SPEED = {
+_SPEED = {
     "workers": ("N", "processes; 0: none but this one, without Ray; without it, planned from the cores"),
     "threads": ("N", "threads of each worker"),
     "precision": ("NAME", "f32, bf16 or int8; auto: the fastest that loses at most 0.05 dB"),
@@ -57,7 +57,7 @@ SPEED = {
     "ray_address": ("HOST:PORT", "a running Ray cluster to join"),
     "timeout_s": ("S", "seconds a megapixel until a silent worker is replaced"),
 }
-ENCODING = {
+_ENCODING = {
     "codec": ("NAME", "libx264, libx265, libsvtav1, libvpx-vp9, ffv1 or another encoder"),
     "crf": ("N", "quality, lower is better; without it, one that fits the codec"),
     "preset": ("NAME", "speed against size, as the codec names it"),
@@ -79,11 +79,16 @@ def add(commands: Commands) -> None:
         "sources", nargs="+", metavar="SOURCE", type=Path, help="a video or picture, or a folder of them"
     )
     parser.add_argument("target", metavar="TARGET", type=Path, help="the file to write, or the folder to write into")
-    add_options(parser.add_argument_group("picture"), UpscaleSettings, fields=PICTURE)
-    add_options(parser.add_argument_group("speed"), PoolSettings, fields=SPEED)
-    add_options(parser.add_argument_group("encoding"), EncodeSettings, fields=ENCODING)
+    add_settings(parser)
     add_output(parser)
     parser.set_defaults(run=run)
+
+
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    """Declare what a run can be told: of the picture, the speed and the encoding."""
+    add_options(parser.add_argument_group("picture"), UpscaleSettings, fields=_PICTURE)
+    add_options(parser.add_argument_group("speed"), PoolSettings, fields=_SPEED)
+    add_options(parser.add_argument_group("encoding"), EncodeSettings, fields=_ENCODING)
 
 
 def run(args: argparse.Namespace) -> int:

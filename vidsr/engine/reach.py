@@ -18,28 +18,30 @@ CLIPPED_PERCENT = 0.002
 def measure_ranges(weights: Weights, planes: Iterable[NDArray[np.uint8]]) -> Ranges:
     """The ranges of a `Calibration`, over all pixels of (H, W) planes: 32 of 128x128 take 1 GB."""
     seen: defaultdict[str, list[NDArray[np.float32]]] = defaultdict(list)
+    taps: dict[tuple[int, ...], ov.CompiledModel] = {}
     for plane in planes:
-        for name, values in _inputs(weights, plane).items():
+        if plane.shape not in taps:
+            taps[plane.shape] = _taps(weights, plane.shape)
+        results = taps[plane.shape]([np.pad(plane, weights.architecture.halo, mode="edge")])
+        for number, name in enumerate(input_widths(weights.architecture)):
+            values = results[number]
             seen[name].append(values.reshape(values.shape[1], -1))
     return {name: _ends(np.concatenate(values, axis=1)) for name, values in seen.items()}
 
 
-def _inputs(weights: Weights, plane: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
-    """(1, inputs, H, W) by the name of a layer: what goes into it."""
-    rows, columns = plane.shape
-    model = band_model(weights, (rows, columns), dtype=plane.dtype, peak=255)
+def _taps(weights: Weights, shape: tuple[int, int]) -> ov.CompiledModel:
+    """For bands of that shape, what goes into each layer but the first: (1, inputs, H, W)."""
+    model = band_model(weights, shape, dtype=np.dtype(np.uint8), peak=255)
     layers = {node.get_friendly_name(): node for node in model.get_ops()}
     names = list(input_widths(weights.architecture))
     taps = ov.Model([layers[name].input_value(0) for name in names], model.get_parameters(), "taps")
-    run = ov.Core().compile_model(taps, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    results = run([np.pad(plane, weights.architecture.halo, mode="edge")])
-    return {name: results[number] for number, name in enumerate(names)}
+    return ov.Core().compile_model(taps, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
 
 
 def _ends(values: NDArray[np.float32]) -> NDArray[np.float32]:
     """(2, channels) from (channels, values), 0 always between them."""
     low, high = np.percentile(values, [CLIPPED_PERCENT, 100 - CLIPPED_PERCENT], axis=1)
     ends = np.stack([np.minimum(low, 0), np.maximum(high, 0)]).astype(np.float32)
-    return (
-        ends if ends.any() else np.array([[0], [1]], np.float32).repeat(len(values), axis=1)
-    )  # all dead: any will do
+    if not ends.any():  # nothing comes through this layer: any range will do
+        ends[1] = 1
+    return ends

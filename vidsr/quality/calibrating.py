@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 
@@ -18,6 +19,7 @@ _SIDE = 128  # of the planes that ranges are measured on: much of a picture, and
 _LOSSY = (*TOPS, "bf16")
 _PLENTY_DB = 50.0  # what comes nearer is as good: a black frame, which f32 may give exactly, says nothing of losses
 
+Item = TypeVar("Item")
 Judge = tuple[Luma, Luma]
 """A small plane, as it comes in, and the (scale*H, scale*W) that it should become."""
 
@@ -37,6 +39,11 @@ def judge_of(picture: Luma, scale: int) -> Judge:
     """The picture, cropped to a multiple of the scale, behind its antialiased bicubic reduction in bytes."""
     large = reducible(picture, scale)
     return in_bytes(imresize(large, 1 / scale)), large
+
+
+def spread(items: Sequence[Item], count: int) -> Sequence[Item]:
+    """So many of them at the most, from the whole length."""
+    return items[:: -(-len(items) // count) or 1]
 
 
 def _middle(plane: Luma) -> Luma:

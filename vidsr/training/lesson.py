@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vidsr.errors import TrainingError
 from vidsr.metrics import psnr
 from vidsr.model.architecture import Architecture
 from vidsr.model.weights import Weights
-from vidsr.quality.calibrating import Judge, calibrated
+from vidsr.quality.calibrating import Judge, calibrated, spread
 from vidsr.quality.imresize import imresize
 from vidsr.quality.methods import in_bytes
 from vidsr.settings import TrainSettings
@@ -58,11 +59,8 @@ class Lesson:
 
     def calibrated(self, weights: Weights) -> Weights:
         """The weights with ranges from some of what teaches, and what int8 loses on some of what is held out."""
-        planes = [
-            in_bytes(255 * pair.small.astype(np.float64))
-            for pair in _spread([*self.degraded, *self.clean], _CALIBRATING)
-        ]
-        return calibrated(weights, planes, [_judge(pair) for pair in _spread(self.judges, _JUDGING)])
+        planes = [_levels(pair.small) for pair in spread([*self.degraded, *self.clean], _CALIBRATING)]
+        return calibrated(weights, planes, [_judge(pair) for pair in spread(self.judges, _JUDGING)])
 
     def bicubic_psnr(self) -> float:
         """The same of bicubic enlargement."""
@@ -110,11 +108,6 @@ def read_lesson(
     return lesson
 
 
-def _spread(pairs: Sequence[Pair], count: int) -> Sequence[Pair]:
-    """So many of them at the most, from the whole length."""
-    return pairs[:: -(-len(pairs) // count) or 1]
-
-
 def _judge(pair: Pair) -> Judge:
     scale = len(pair.large) // len(pair.small)
     top, left = (max(0, (length - _JUDGED) // 2) for length in pair.small.shape)
@@ -123,7 +116,11 @@ def _judge(pair: Pair) -> Judge:
         pair.small[top:bottom, left:right],
         pair.large[scale * top : scale * bottom, scale * left : scale * right],
     )
-    return in_bytes(255 * small.astype(np.float64)), large
+    return _levels(small), large
+
+
+def _levels(plane: NDArray[np.float32]) -> NDArray[np.uint8]:
+    return in_bytes(255 * plane.astype(np.float64))
 
 
 def loader_speed(batches: Batches, batch: int) -> float:
