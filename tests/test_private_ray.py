@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -37,6 +38,46 @@ def test_a_client_without_the_token_is_refused(ray: Ray, tmp_path: Path, token: 
     command = [sys.executable, "-c", STRANGER, library.get_runtime_context().gcs_address]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
     assert done.stdout.strip() == "refused", done.stderr
+
+
+# One that does not start
+
+HALF = """
+import sys, threading, time
+sys.path.insert(0, {tests!r})
+import psutil
+from made import tiny_weights
+from vidsr.errors import WorkerError
+from vidsr.pool import open_pool
+from vidsr.settings import PoolSettings
+
+def stop_its_server() -> None:
+    while not (servers := [child for child in psutil.Process().children() if child.name() == "gcs_server"]):
+        time.sleep(0.001)
+    servers[0].suspend()
+
+threading.Thread(target=stop_its_server, daemon=True).start()  # so that it does not end by itself
+try:
+    with open_pool(tiny_weights(), PoolSettings(workers=1)):
+        pass
+except WorkerError as error:
+    print(error)
+time.sleep(0.1)
+left = psutil.Process().children(recursive=True)
+print(*(process.name() for process in left if process.status() != psutil.STATUS_ZOMBIE))
+"""
+
+
+def test_nothing_is_left_of_a_ray_that_starts_by_half() -> None:
+    environment = {**os.environ, "RAY_gcs_server_port_wait_time_s": "0"}  # for its first process
+    command = [sys.executable, "-c", HALF.format(tests=str(TESTS))]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
+    message, left = done.stdout.split("\n")[:2]
+    assert message.startswith("Ray does not start on this machine: Timed out")
+    folder = re.search(r"/tmp/vidsr-\w+", message)
+    assert folder
+    assert not Path(folder[0]).exists()
+    assert left == ""
 
 
 # A whole run in a process of its own, Ray included

@@ -31,6 +31,7 @@ def private_folder(parent: Path = TEMPORARY) -> Iterator[Path]:
         finally:
             os.close(lock)
     finally:
+        _end_tenants(folder)  # who would make the folder once more
         shutil.rmtree(folder, ignore_errors=True)
 
 

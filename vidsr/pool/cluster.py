@@ -90,6 +90,14 @@ def _new_token(home: Path) -> str:
 class _Node(Node):
     """A Ray without its web server, which `ray.init` waits for even with the dashboard off."""
 
+    def __init__(self, params: RayParams) -> None:
+        """Whole, or it raises what Ray raises, and nothing of it is left."""
+        try:
+            super().__init__(params, head=True, shutdown_at_exit=False)
+        except BaseException:
+            _end(self)
+            raise
+
     def start_api_server(self, *, include_dashboard: bool | None, raise_on_failure: bool) -> None:
         self._webui_url = ""
 
@@ -109,7 +117,7 @@ def _start(folder: Path) -> Node:
     # finish the file with. Ray itself does the same about SIGINT.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     try:
-        return _Node(params, head=True, shutdown_at_exit=False)
+        return _Node(params)
     except Exception as error:
         raise WorkerError(f"Ray does not start on this machine: {error}") from error
     finally:
