@@ -20,7 +20,7 @@ from pathlib import Path
 from cost.events import simulate
 from cost.line import Line, Outcome
 from cost.memory import memory_mb, memory_of
-from cost.plan import LAYOUTS, Costs, Network, Setup, pipeline
+from cost.plan import Costs, Network, Setup, pipeline
 
 MACHINES = ("4", "16", "64", "128", "16x2", "64x2", "64x4")
 """Cores of a node, and how many nodes there are where that is not one."""
@@ -61,7 +61,7 @@ def run(costs: Costs, setup: Setup, *, edge: int = _EDGE, steady: int = _STEADY)
     return outcome, bottleneck(outcome, line)
 
 
-def checked(grown: Mapping[str, list[Row]], layout: str) -> Iterator[Row]:
+def checked(grown: Mapping[str, list[Row]]) -> Iterator[Row]:
     """What was measured beside what the simulation says, for every run of the whole command.
 
     What others took of the machine meanwhile is taken from the simulated machine, too, half a core at the least left.
@@ -74,9 +74,7 @@ def checked(grown: Mapping[str, list[Row]], layout: str) -> Iterator[Row]:
             continue
         workers = int(str(row["workers"]))
         free = max(0.5, cores - float(str(row["others"])))
-        setup = Setup(
-            cores=free, planned_cores=cores, workers=workers, threads=max(1, cores // max(1, workers)), layout=layout
-        )
+        setup = Setup(cores=free, planned_cores=cores, workers=workers, threads=max(1, cores // max(1, workers)))
         outcome, name = run(known, setup)
         measured = float(str(row["fps"]))
         yield {
@@ -91,9 +89,7 @@ def checked(grown: Mapping[str, list[Row]], layout: str) -> Iterator[Row]:
         }
 
 
-def predicted(
-    grown: Mapping[str, list[Row]], *, machines: Sequence[str], layout: str, network: Network
-) -> Iterator[Row]:
+def predicted(grown: Mapping[str, list[Row]], *, machines: Sequence[str], network: Network) -> Iterator[Row]:
     """The best way to use every machine, for every size and network that was measured."""
     for (size, model), known in costs_of(grown).items():
         memory = memory_of(grown.get("resolution", []), size, model)
@@ -106,7 +102,6 @@ def predicted(
                 threads=1,
                 bandwidth_gb_s=MEMORY_GB_S_A_CORE * int(cores),
                 network=network,
-                layout=layout,
             )
             cached = replace(known, engine_gb=0.0)
             best = max((_tried(cached, setup) for setup in _ways(empty)), key=_merit)
@@ -135,7 +130,6 @@ def _merit(tried: tuple[Setup, Outcome, str]) -> tuple[float, int]:
 def _row(best: tuple[Setup, Outcome, str], without: Outcome) -> Row:
     setup, outcome, name = best
     return {
-        "layout": setup.layout,
         "nodes": setup.nodes,
         "cores": int(setup.cores),
         "workers": setup.workers,
@@ -169,8 +163,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Check, predict, and write what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("measured", type=Path, help="what tools/growth.py wrote")
-    parser.add_argument("--layout", choices=LAYOUTS, default="one thread", help="of the vidsr that was measured")
-    parser.add_argument("--predict", nargs="+", choices=LAYOUTS, help="layouts to predict; by default that one")
     parser.add_argument("--machines", nargs="+", default=MACHINES, metavar="CORES[xNODES]")
     parser.add_argument("--network", nargs=2, type=float, default=(10.0, 0.2), metavar=("GBIT_S", "MS"))
     parser.add_argument("--output", type=Path)
@@ -179,12 +171,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args = parser.parse_args(arguments)
     grown = json.loads(args.measured.read_text())
     network = Network(gb_s=args.network[0] / 8, latency_s=args.network[1] / 1000)
-    check = list(checked(grown, args.layout))
-    rows = [
-        row
-        for layout in args.predict or [args.layout]
-        for row in predicted(grown, machines=args.machines, layout=layout, network=network)
-    ]
+    check = list(checked(grown))
+    rows = list(predicted(grown, machines=args.machines, network=network))
     text = table(rows)
     if check:
         text = f"{table(check)}\n\nMean error {mean_error(check):.1%}.\n\n{text}"

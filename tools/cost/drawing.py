@@ -18,18 +18,17 @@ _REALTIME = 25
 
 
 def fps_against_cores(rows: Rows, file: Path) -> None:
-    """Draw a panel for each network and layout, a line for each size on one node, marks that say what all wait for."""
+    """Draw a panel for each network, a line for each size on one node, marks that say what all wait for."""
     rows = [{**row, "bottleneck": str(row["bottleneck"]).partition(",")[0]} for row in rows]
-    panels = list(dict.fromkeys((str(row["network"]), str(row["layout"])) for row in rows))
+    panels = list(dict.fromkeys(str(row["network"]) for row in rows))
     sizes = list(dict.fromkeys(str(row["size"]) for row in rows))
     marks = dict(zip(dict.fromkeys(str(row["bottleneck"]) for row in rows), _MARKS * 4, strict=False))
     figure = Figure(figsize=(_WIDTH, 1.2 + 3.6 * -(-len(panels) // 2)), dpi=_DPI, layout="constrained")
     FigureCanvasAgg(figure)
     grid = figure.subplots(-(-len(panels) // 2), min(2, len(panels)), squeeze=False, sharey=True)
-    for axes, (network, layout) in zip(grid.flat, panels, strict=False):
-        inside = [row for row in rows if (row["network"], row["layout"], row["nodes"]) == (network, layout, 1)]
-        _panel(axes, inside, sizes, marks)
-        axes.set_title(f"{network}, {layout}", fontsize="medium")
+    for axes, network in zip(grid.flat, panels, strict=False):
+        _panel(axes, [row for row in rows if (row["network"], row["nodes"]) == (network, 1)], sizes, marks)
+        axes.set_title(network, fontsize="medium")
     handles = [Line2D([], [], color=colour, label=f"{size} in") for size, colour in zip(sizes, _COLOURS, strict=False)]
     used = {str(row["bottleneck"]) for row in rows if row["nodes"] == 1}
     handles += [Line2D([], [], color="0.2", marker=marks[n], ls="", label=n) for n in marks if n in used]

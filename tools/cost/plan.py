@@ -5,32 +5,11 @@ from math import ceil
 
 from cost.line import Line, Node, Route, Step, Window
 
-FRAMES_AHEAD, PLANES_AT_A_WORKER = 4, 2  # vidsr.pipeline.FRAMES_AHEAD and vidsr.pool.DEPTH
+FRAMES_AHEAD, FRAMES_BEHIND, PLANES_AT_A_WORKER = 4, 3, 2  # of vidsr.pipeline, and vidsr.pool.DEPTH
 _MOST_DECODERS = 16  # FFmpeg starts no more threads by itself
-_ROWS_A_SLICE, _ROWS_A_CODER = 64, 32  # x264 takes no more threads than go into the height so
+_ROWS_A_CODER = 32  # x264 takes no more threads than go into the height so
 _CODERS_A_LOOKER, _ROWS_A_LOOKER, _MOST_LOOKERS = 3, 128, 16  # x264's threads that look ahead, at veryfast
 _LOOKAHEAD = 20  # pictures that wait in x264 at veryfast
-
-
-@dataclass(frozen=True, kw_only=True)
-class Layout:
-    """Which thread of the main process does what, and how x264 spreads its work."""
-
-    receive: str = "main thread"
-    merge: str = "main thread"
-    encode: str = "main thread"
-    waiting: int = 4
-    """Results that a writer of its own has before it, at the most."""
-    frames: bool = False
-    """Whether x264 works at several pictures at a time; else at slices of one, for which its caller waits."""
-
-
-LAYOUTS = {
-    "one thread": Layout(),
-    "writing apart": Layout(merge="writer", encode="writer"),
-    "frame threads": Layout(frames=True),
-    "writing apart, frame threads": Layout(merge="writer", encode="writer", frames=True),
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,13 +26,10 @@ class Costs:
     """What a worker takes to put its result where it can be fetched."""
     receive: float
     merge: float
-    slices_call: float
-    slices_threads: float
-    """x264 by slices: its caller's work, and that of its threads, which the caller waits for."""
-    frames_call: float
-    frames_lookahead: float
-    frames_threads: float
-    """x264 by frames: its caller's work, what decides on the pictures to come, and that of its threads."""
+    encode_call: float
+    encode_lookahead: float
+    encode_threads: float
+    """x264: its caller's work, what decides on the pictures to come, and that of its threads."""
     in_gb: float
     out_gb: float
     engine_gb: float
@@ -83,7 +59,6 @@ class Setup:
     bandwidth_gb_s: float = float("inf")
     """Of each node's memory."""
     network: Network = Network(gb_s=1.25, latency_s=0.0002)
-    layout: str = "one thread"
     planned_cores: int | None = None
     """What decoder and encoder count their threads by; None: `cores`."""
 
@@ -92,57 +67,45 @@ def pipeline(costs: Costs, setup: Setup) -> Line:
     """The line of stages. Raises ValueError where the workers cannot be dealt out evenly."""
     if setup.workers % setup.nodes:
         raise ValueError(f"{setup.workers} workers are no whole number on each of {setup.nodes} nodes")
-    layout, cores = LAYOUTS[setup.layout], setup.planned_cores or int(setup.cores)
+    cores = setup.planned_cores or int(setup.cores)
     coders, decoders = _coders(costs, cores), min(cores + 1, _MOST_DECODERS)
     decode = (
         _step("decoder threads", "decoder threads", costs.decode_threads, gb=3 * costs.in_gb),
         _step("decode", "reader", costs.decode_call),
     )
-    merge = _step("merge", layout.merge, costs.merge, gb=2 * costs.out_gb)
-    before, routes, back = _with_workers(costs, setup, layout) if setup.workers else _without(costs, setup)
-    coding = _by_frames(costs, layout, coders) if layout.frames else _by_slices(costs, layout, cores)
+    merge = _step("merge", "writer", costs.merge, gb=2 * costs.out_gb)
+    before, routes, back = _with_workers(costs, setup) if setup.workers else _without(costs, setup)
     places = {_crew(node): setup.workers // setup.nodes for node in range(setup.nodes) if setup.workers}
     return Line(
         before=(*decode, *before),
         routes=routes,
-        after=(*back, merge, *coding),
+        after=(*back, merge, *_coding(costs, coders)),
         nodes={_place(n): Node(cores=setup.cores, bandwidth_gb_s=setup.bandwidth_gb_s) for n in range(setup.nodes)},
         servers={"decoder threads": decoders, "coder threads": coders, **places},
         windows=(
             Window(first="decoder threads", last="decode", size=decoders),
             Window(first="decode", last=before[0].name, size=FRAMES_AHEAD + 1),
-            Window(first="encode", last="coder threads", size=coders + _LOOKAHEAD) if layout.frames else _NONE,
-            Window(first="receive" if setup.workers else "engine", last="encode", size=layout.waiting + 1),
+            Window(first="encode", last="coder threads", size=coders + _LOOKAHEAD),
+            Window(first="receive" if setup.workers else "engine", last="encode", size=FRAMES_BEHIND),
             Window(first="send", last="receive", size=max(1, setup.workers) * PLANES_AT_A_WORKER),
         ),
     )
 
 
-_NONE = Window(first="", last="", size=1)
-
-
 def _coders(costs: Costs, cores: int) -> int:
-    """The pictures that x264 works at by itself, by frames."""
+    """The pictures that x264 works at side by side."""
     return max(1, min(ceil(1.5 * cores), costs.rows_out // _ROWS_A_CODER))
 
 
-def _by_slices(costs: Costs, layout: Layout, cores: int) -> tuple[Step, ...]:
-    """The caller waits for all slices of the picture, which are coded side by side."""
-    slices = max(1, min(cores, costs.rows_out // _ROWS_A_SLICE))
-    seconds = costs.slices_call + costs.slices_threads / slices
-    busy = (costs.slices_call + costs.slices_threads) / seconds if seconds else 1.0
-    return (replace(_step("encode", layout.encode, seconds, gb=7 * costs.out_gb), cores=busy),)
-
-
-def _by_frames(costs: Costs, layout: Layout, coders: int) -> tuple[Step, ...]:
+def _coding(costs: Costs, coders: int) -> tuple[Step, ...]:
     """The caller leaves the picture, all pictures are looked at in turn, and several are coded side by side."""
     most = min(coders // _CODERS_A_LOOKER, costs.rows_out // _ROWS_A_LOOKER, _MOST_LOOKERS)
     lookers = max(1, most)
-    lookahead = _step("lookahead", "lookahead", costs.frames_lookahead / lookers, gb=costs.out_gb)
+    lookahead = _step("lookahead", "lookahead", costs.encode_lookahead / lookers, gb=costs.out_gb)
     return (
-        _step("encode", layout.encode, costs.frames_call, gb=2 * costs.out_gb),
+        _step("encode", "writer", costs.encode_call, gb=2 * costs.out_gb),
         replace(lookahead, cores=lookers),
-        _step("coder threads", "coder threads", costs.frames_threads, gb=4 * costs.out_gb),
+        _step("coder threads", "coder threads", costs.encode_threads, gb=4 * costs.out_gb),
     )
 
 
@@ -159,7 +122,7 @@ def _without(costs: Costs, setup: Setup) -> _Middle:
     return (replace(_engine(costs, setup.threads, node=0), lane="main thread"),), (Route(steps=()),), ()
 
 
-def _with_workers(costs: Costs, setup: Setup, layout: Layout) -> _Middle:
+def _with_workers(costs: Costs, setup: Setup) -> _Middle:
     """The way to the workers, those of each node, and the way back.
 
     Ray sends a plane ahead to its worker, but fetches a result from another node only when it is waited for: that
@@ -170,10 +133,10 @@ def _with_workers(costs: Costs, setup: Setup, layout: Layout) -> _Middle:
         engine = _engine(costs, setup.threads, node=node)
         engine = replace(engine, seconds=engine.seconds + costs.give_back, lane=_crew(node))
         away = _transfer("to a node", "network", costs.in_gb, setup.network)
-        back = _transfer("from a node", layout.receive, costs.out_gb, setup.network)
+        back = _transfer("from a node", "main thread", costs.out_gb, setup.network)
         routes.append(Route(steps=(away, engine, back) if node else (engine,), places=setup.workers // setup.nodes))
     send = _step("send", "main thread", costs.send, gb=2 * costs.in_gb)
-    return (send,), tuple(routes), (_step("receive", layout.receive, costs.receive),)
+    return (send,), tuple(routes), (_step("receive", "main thread", costs.receive),)
 
 
 def _engine(costs: Costs, threads: int, *, node: int) -> Step:

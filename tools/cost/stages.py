@@ -48,7 +48,7 @@ def stage_costs(clip: Path, weights: Weights, *, frames: int, ray: bool = True) 
         engine_serial=_serial(engine["one_thread"] / engine["two_threads"]),
         **moving,
         merge=merge,
-        **{name: coding.pop(name) for name in list(coding) if name.startswith(("slices_", "frames_"))},
+        **{name: coding.pop(name) for name in list(coding) if name.startswith("encode_")},
         in_gb=in_bytes / 1e9,
         out_gb=out_bytes / 1e9,
         engine_gb=planes[0].size * bytes_a_pixel(weights.architecture) / 1e9,
@@ -136,33 +136,28 @@ def _merging(frames: Sequence[Frame], enlarged: Sequence[Plane]) -> tuple[float,
 
 
 def _coding(pictures: Sequence[VideoFrame], time_base: Fraction) -> Figures:
-    """x264's parts, by slices and by frames: what its caller does, what is one after the other too, and the rest."""
+    """x264's parts: what its caller does, what it does to one picture after the other, and the rest."""
     alone = _coded(pictures, time_base, threads=1)
-    slices = _coded(pictures, time_base, threads=_CODERS)
-    frames = _coded(pictures, time_base, threads=_CODERS, by="FRAME")
-    ahead = _coded(pictures, time_base, threads=_CODERS, by="FRAME", told=_CALLER_LOOKS)
-    lookahead = max(0.0, ahead["own"] - frames["own"])
+    beside = _coded(pictures, time_base, threads=_CODERS)
+    ahead = _coded(pictures, time_base, threads=_CODERS, told=_CALLER_LOOKS)
+    lookahead = max(0.0, ahead["own"] - beside["own"])
     return {
-        "slices_call": slices["own"],
-        "slices_threads": slices["all"] - slices["own"],
-        "frames_call": frames["own"],
-        "frames_lookahead": lookahead,
-        "frames_threads": max(0.0, frames["all"] - frames["own"] - lookahead),
+        "encode_call": beside["own"],
+        "encode_lookahead": lookahead,
+        "encode_threads": max(0.0, beside["all"] - beside["own"] - lookahead),
         "coder_one_thread": alone["all"],
         "coder_clock_1": alone["wall"],
         "coder_clock_2": _coded(pictures, time_base, threads=2)["wall"],
     }
 
 
-def _coded(
-    pictures: Sequence[VideoFrame], time_base: Fraction, *, threads: int, by: str = "SLICE", told: str = ""
-) -> Figures:
+def _coded(pictures: Sequence[VideoFrame], time_base: Fraction, *, threads: int, told: str = "") -> Figures:
     """Seconds a picture: the work of the calling thread, that of all, and the time that passed."""
     context = av.CodecContext.create("libx264", "w")
     first = pictures[0]
     context.width, context.height, context.pix_fmt = first.width, first.height, first.format.name
     context.time_base, context.framerate, context.thread_count = time_base, Fraction(25), threads
-    context.thread_type = by
+    context.thread_type = "FRAME"
     options = encoder_options(EncodeSettings(preset="veryfast"), {})
     context.options = {**options, "x264-params": told} if told else options
     with _work() as spent:
