@@ -1,5 +1,7 @@
 """A file that is recorded to."""
 
+import subprocess
+import sys
 from itertools import accumulate, cycle, islice
 from pathlib import Path
 
@@ -19,9 +21,9 @@ UNEVEN = list(islice(accumulate(cycle([3600, 9000, 3000, 12_000, 3600, 40_000]),
 
 def units_of_pictures(encoder: Encoder) -> list[Unit]:
     """One at each uneven time, a key picture each thirty."""
-    found = []
+    found, noise = [], np.random.default_rng(0).integers(0, 256, (2, 48, 64), np.uint8)
     for number, pts in enumerate(UNEVEN):
-        picture = av.VideoFrame(64, 48, "yuv420p")
+        picture = av.VideoFrame.from_ndarray(noise[number % 2], format="gray").reformat(format="yuv420p")
         picture.pts, picture.time_base = pts, TIME_BASE
         found += encoder.encode(picture, key=number % 30 == 0)
     return found + encoder.finish()
@@ -53,3 +55,39 @@ def test_pictures_keep_uneven_times_however_early_the_sound_comes(name: str, ahe
     with av.open(tmp_path / name) as written:
         found = [float(packet.pts * packet.time_base) for packet in written.demux(video=0) if packet.size]
     assert found == pytest.approx([pts / SECOND for pts in UNEVEN], abs=1e-3)
+
+
+FULL = """
+import resource, signal, sys
+from pathlib import Path
+sys.path[:0] = {paths!r}
+import av
+from test_recording import UNEVEN, units_of_pictures, units_of_sound
+from vidsr.media.live.encoder import Encoder
+from vidsr.media.live.recording import Recording
+from vidsr.settings import EncodeSettings
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+encoder = Encoder(av.VideoFrame(64, 48, "yuv420p"), EncodeSettings(preset="ultrafast"), source=None)
+with av.open("-", "w", format="null") as container:
+    sound, heard = units_of_sound(container)
+    seen = units_of_pictures(encoder)
+    for room in range(0, 100_000, 5_000):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY))
+        audio = sound if room % 2000 else None
+        file = Recording(Path({folder!r}) / f"{{room}}.mp4", video=encoder.stream, audio=audio, begin=0)
+        order = [*((unit.pts, file.video, unit) for unit in seen), *((unit.pts, file.sound, unit) for unit in heard)]
+        try:
+            for _, write, unit in sorted(order, key=lambda each: each[0]):
+                write(unit)
+            raise SystemExit(f"{{room}} bytes were enough")
+        except (av.FFmpegError, OSError):
+            file.rescue()
+"""
+
+
+def test_a_full_disk_ends_a_file_wherever_it_strikes_and_not_the_process(tmp_path: Path) -> None:
+    paths = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
+    code = FULL.format(paths=paths, folder=str(tmp_path))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr

@@ -1,6 +1,6 @@
 """What a recorder's targets are fed with: streams to declare, packets with their times."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TypeAlias
 
@@ -97,3 +97,9 @@ class Unit:
     source_key: bool = False
     """Whether the source has a key picture at the same time: where the original can be cut, too."""
     duration: int = 0
+
+    def apart(self) -> "Unit":
+        """The same with a packet of its own, for a thread of its own: other targets are given this one's."""
+        packet: SidePacket = Packet(bytes(self.packet))
+        packet.is_keyframe = self.packet.is_keyframe
+        return replace(self, packet=packet)

@@ -44,7 +44,7 @@ class Outlet:
         """The bytes that are written of a packet of the video, or of the one before it."""
         if not self._patient:
             return self._mux(unit, self._video)
-        held, self._held = self._held, unit
+        held, self._held = self._held, unit.apart()  # the last one is written by whoever closes: in another thread
         return self._mux(replace(held, duration=unit.dts - held.dts), self._video) if held else 0
 
     def sound(self, unit: Unit) -> int:
@@ -64,5 +64,9 @@ class Outlet:
         packet = unit.packet
         packet.stream, packet.time_base = stream, TIME_BASE
         packet.pts, packet.dts, packet.duration = unit.pts - self._begin, unit.dts - self._begin, unit.duration
-        self._container.mux_one(packet)
+        try:
+            self._container.mux_one(packet)
+        except BaseException:
+            self._held = None  # after a write that failed FFmpeg's muxer of MP4 crashes at the next one
+            raise
         return packet.size
