@@ -156,7 +156,7 @@ def test_a_time_may_be_written_in_three_ways(upscale: Command, clip: Path, tmp_p
 def test_info_says_what_runs_here(vidsr: Command) -> None:
     ended = vidsr("info")
     assert ended.code == 0
-    for name in ("vidsr", "python", "av", "openvino", "ray", "cpu", "affinity", "workers", "models"):
+    for name in ("vidsr", "python", "av", "openvino", "ray", "cpu", "affinity", "workers", "shares", "models"):
         assert f"{name}: " in ended.out
 
 

@@ -1,23 +1,18 @@
-"""A pool is a map: in order, lazy, bounded, whoever computes it; and with Ray it outlives its workers."""
+"""A pool is a map: in order, lazy, bounded, whoever computes it."""
 
-import os
-import signal
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
-from itertools import combinations
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
-from made import Poison, tiny_weights
-from oracles import double
+from made import tiny_weights
 
+from vidsr.cores import Machine
 from vidsr.engine import Engine, Plane
 from vidsr.errors import WorkerError
 from vidsr.model.weights import Weights
-from vidsr.pool import Pool, open_pool
+from vidsr.pool import Pool, open_pool, stays_here
 from vidsr.settings import PoolSettings
 
 TESTS = Path(__file__).parent
@@ -41,11 +36,16 @@ def same(results: Iterable[Plane], expected: Iterable[Plane]) -> bool:
 # What every pool does
 
 
-@pytest.fixture(scope="module", params=[0, 1, 3], ids=["this process", "1 worker", "3 workers"])
+@pytest.fixture(
+    scope="module",
+    params=[(0, 1), (0, 2), (1, None), (3, None)],
+    ids=["1 thread", "2 threads", "1 worker", "3 workers"],
+)
 def pool(request: pytest.FixtureRequest, weights: Weights) -> Iterator[Pool]:
-    if request.param:
+    workers, threads = request.param
+    if workers:
         request.getfixturevalue("ray")
-    with open_pool(weights, PoolSettings(workers=request.param)) as pool:
+    with open_pool(weights, PoolSettings(workers=workers, threads=threads)) as pool:
         yield pool
 
 
@@ -85,7 +85,7 @@ def test_no_more_planes_are_taken_than_the_workers_hold(pool: Pool) -> None:
     results = pool.map(counted(), 8)
     assert taken == 0
     for handed_out, _ in enumerate(results):
-        assert taken - handed_out <= max(1, 2 * pool.workers)
+        assert taken - handed_out <= 2 * pool.workers
 
 
 def test_a_plane_that_fails_is_named_after_the_results_before_it(pool: Pool, weights: Weights) -> None:
@@ -168,131 +168,16 @@ def test_a_network_of_another_scale_is_refused_and_changes_nothing(pool: Pool, w
     assert same([first, *results], enlarged(weights, source))
 
 
-# What a Ray pool does beyond that
-
-
-@pytest.fixture
-def crew(ray: Ray, weights: Weights) -> Iterator[Pool]:
-    """Two workers that are given up when they are silent for two seconds."""
-    with open_pool(weights, PoolSettings(workers=2, timeout_s=2)) as pool:
-        yield pool
-
-
-def pids(crew: Pool) -> list[int]:
-    return [place.pid for place in crew.places]
-
-
-def gone(pid: int) -> bool:
-    """Whether a process ends within the time that Ray takes to reap it."""
-    with suppress(psutil.NoSuchProcess):
-        return not psutil.wait_procs([psutil.Process(pid)], timeout=10)[1]
-    return True
-
-
-def test_workers_have_cores_of_their_own_and_no_thread_outside_them(crew: Pool) -> None:
-    list(crew.map(planes(4), 8))
-    assert crew.strays() == []
-    allowed = os.sched_getaffinity(0)
-    masks = [set(psutil.Process(pid).cpu_affinity()) for pid in pids(crew)]
-    assert all(mask <= allowed for mask in masks)
-    if len(allowed) >= 2:
-        assert not any(a & b for a, b in combinations(masks, 2))
-
-
-def test_a_worker_that_is_killed_costs_no_plane_and_no_order(crew: Pool, weights: Weights) -> None:
-    source, before = planes(12), pids(crew)
-    results = crew.map(source, 8)
-    first = [next(results) for _ in range(3)]
-    os.kill(before[0], signal.SIGKILL)
-    assert same([*first, *results], enlarged(weights, source))
-    assert crew.restarts == 1
-    assert crew.quarantined == []
-    assert before[0] not in pids(crew)
-    assert before[1] in pids(crew)
-    assert crew.strays() == []
-
-
-def test_a_worker_that_is_killed_costs_no_plane_that_was_sent(crew: Pool, weights: Weights) -> None:
-    source = planes(8)
-    tickets = [crew.send(plane, 8) for plane in source]
-    os.kill(crew.places[0].pid, signal.SIGKILL)  # type: ignore[attr-defined]
-    while not tickets[0].ready():
-        time.sleep(0.001)
-    assert same((ticket.result() for ticket in tickets), enlarged(weights, source))
-
-
-@pytest.mark.parametrize("late", [0, *(pytest.param(planes, marks=pytest.mark.slow) for planes in (1, 3))])
-def test_a_worker_that_is_killed_at_a_swap_costs_no_plane_and_mixes_up_no_networks(
-    crew: Pool, weights: Weights, late: int
-) -> None:
-    source, other, before = planes(14), tiny_weights(seed=1), pids(crew)
-    results, taken = crew.map(source, 8), 6  # with the third result: three handed out, three in flight
-    found = [next(results) for _ in range(3)]
-    crew.swap(other)
-    found += [next(results) for _ in range(late)]
-    os.kill(before[0], signal.SIGKILL)
-    assert same([*found, *results], enlarged(weights, source[:taken]) + enlarged(other, source[taken:]))
-    assert crew.restarts == 1
-    assert crew.quarantined == []
-    assert before[0] not in pids(crew)
-    assert crew.strays() == []
-
-
-def test_a_worker_that_hangs_is_replaced_and_ended(crew: Pool, weights: Weights) -> None:
-    source, before = planes(12), pids(crew)
-    results = crew.map(source, 8)
-    first = next(results)
-    os.kill(before[1], signal.SIGSTOP)
-    assert same([first, *results], enlarged(weights, source))
-    assert crew.restarts == 1
-    assert gone(before[1])
-
-
-def test_a_plane_that_ends_two_workers_is_enlarged_without_them(crew: Pool, weights: Weights) -> None:
-    source = planes(8)
-    expected = enlarged(weights, source)
-    expected[3] = double(source[3])
-    source[3] = source[3].view(Poison)
-    assert same(crew.map(source, 8), expected)
-    assert crew.quarantined == [3]
-    assert crew.restarts in (2, 3)  # the first death may be laid on the frame before, whose answer it swallowed
-
-
-def test_what_hardly_changes_after_a_plane_without_network_is_still_enlarged_by_it(
-    crew: Pool, weights: Weights
-) -> None:
-    source = [np.full((80, 120), 60, np.uint8) for _ in range(8)]
-    for number, plane in enumerate(source):
-        plane[7, number] = 200
-    expected = enlarged(weights, source)
-    expected[3] = double(source[3])
-    source[3] = source[3].view(Poison)
-    assert same(crew.map(source, 8), expected)
-    assert crew.reused > 0.5
-
-
-def test_workers_that_keep_dying_end_the_run(ray: Ray, weights: Weights, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vidsr.pool.ray_pool.DEATHS_PER_MINUTE", 2)  # ten would take ten seconds
-    with open_pool(weights, PoolSettings(workers=1)) as pool:
-        results = pool.map([plane.view(Poison) for plane in planes(3)], 8)
-        next(results)  # by the fallback, after two deaths
-        with pytest.raises(WorkerError, match="died 3 times in a minute, the last one at frame 1") as failed:
-            next(results)
-        assert failed.value.index == 1
-
-
-def test_no_process_is_left_when_the_pool_is_closed_not_even_a_stopped_one(ray: Ray, weights: Weights) -> None:
-    with open_pool(weights, PoolSettings(workers=2)) as pool:
-        before = pids(pool)
-        next(pool.map(planes(3), 8))
-        os.kill(before[0], signal.SIGSTOP)
-    assert all(map(gone, before))
-
-
-def test_a_worker_that_cannot_start_says_why(ray: Ray, tmp_path: Path) -> None:
-    from vidsr.pool.ray_pool import RayPool
-
-    missing = str(tmp_path / "missing.npz")  # an engine takes a path too, and here it is the worker that reads it
-    pool = RayPool(missing, PoolSettings(workers=1), fallback=double)  # type: ignore[arg-type]
-    with pytest.raises(WorkerError, match=f"does not start: {missing}: No such file"), pool:
-        pass
+def test_a_few_cores_are_used_without_workers_unless_those_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    for cores, here in ((1, True), (4, True), (5, False), (64, False)):
+        machine = Machine(
+            cpus=frozenset(range(cores)),
+            core_of={cpu: (0, cpu) for cpu in range(cores)},
+            node_of=dict.fromkeys(range(cores), 0),
+            quota=None,
+        )
+        monkeypatch.setattr("vidsr.pool.describe_machine", lambda machine=machine: machine)
+        assert stays_here(PoolSettings()) is here
+        assert stays_here(PoolSettings(workers=0))
+        assert not stays_here(PoolSettings(workers=1))
+        assert not stays_here(PoolSettings(ray_address="10.0.0.1:6379"))

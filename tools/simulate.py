@@ -111,9 +111,11 @@ def predicted(grown: Mapping[str, list[Row]], *, machines: Sequence[str], networ
 
 
 def _ways(empty: Setup) -> Iterator[Setup]:
-    """Ways to share out the cores: 16 workers a node at the most, as vidsr plans them."""
+    """Ways to share out the cores: without workers, or with 16 a node at the most, as vidsr plans them."""
     for threads in THREADS:
         if threads <= empty.cores:
+            if empty.nodes == 1:
+                yield replace(empty, threads=threads)
             yield replace(empty, threads=threads, workers=min(16, int(empty.cores) // threads) * empty.nodes)
 
 

@@ -23,7 +23,8 @@ from vidsr.media.scale import Merger, enlarge_plain, require_room
 from vidsr.media.writer import Writer
 from vidsr.model.weights import Weights
 from vidsr.model.zoo import load_model, model_names
-from vidsr.pool import Pool, ThisProcess, open_pool
+from vidsr.pool import Pool, open_pool
+from vidsr.pool.here import ThisProcess
 from vidsr.report import Report, Stage
 from vidsr.settings import EncodeSettings, PoolSettings, UpscaleSettings
 from vidsr.sizes import Size, expected_frames, target_size, usual_scale
@@ -184,7 +185,7 @@ class _Run:
 
     def _stages(self, pool: Pool) -> dict[str, Stage]:
         """The clocks; those of the workers run side by side."""
-        busy_s = self._clock.busy_s | {"enlarge": self._clock.busy_s["enlarge"] / max(1, pool.workers)}
+        busy_s = self._clock.busy_s | {"enlarge": self._clock.busy_s["enlarge"] / pool.workers}
         return {name: Stage(seconds=s, fps=self._enlarged / s if s else 0.0) for name, s in busy_s.items()}
 
     def _damage(self, pool: Pool) -> Iterator[str]:
@@ -214,7 +215,8 @@ def _upscale_picture(source: Path, target: Path, settings: UpscaleSettings, pool
         require_room(size, reader.info.working_format)
         landing = Landing(target, source=source, overwrite=settings.overwrite)
         try:
-            ((frame, luma),) = enlarge([reader.first], ThisProcess(network.weights, pool), reader.info.depth)
+            with ThisProcess(network.weights, pool, engines=1) as alone:
+                ((frame, luma),) = enlarge([reader.first], alone, reader.info.depth)
             merger = Merger()
             write_picture(landing, merger.fit(merger.merge(frame.picture, luma), size))
         finally:

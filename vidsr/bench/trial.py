@@ -10,6 +10,7 @@ from vidsr.bench.processes import CoreTime, core_times
 from vidsr.clock import Span
 from vidsr.cores import describe_machine, plan_cores
 from vidsr.pipeline import STAGES, Stop, upscale
+from vidsr.pool import stays_here
 from vidsr.report import Report
 from vidsr.settings import EncodeSettings, PoolSettings, UpscaleSettings
 
@@ -121,8 +122,9 @@ def trial(
 
 def _share(pool: PoolSettings) -> tuple[int, int]:
     """How many workers the settings come to, and the threads of each."""
-    shares = plan_cores(describe_machine(), workers=1 if pool.workers == 0 else pool.workers, threads=pool.threads)
-    return len(shares) if pool.workers is None else pool.workers, shares[0].threads
+    here = stays_here(pool)
+    shares = plan_cores(describe_machine(), workers=1 if here else pool.workers, threads=pool.threads)
+    return 0 if here else len(shares), shares[0].threads
 
 
 @dataclass(frozen=True)

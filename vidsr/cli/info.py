@@ -14,6 +14,8 @@ from vidsr.cores import cpu_name, describe_machine, plan_cores
 from vidsr.media.reader import Reader
 from vidsr.model.architecture import SCALES
 from vidsr.model.zoo import load_model, model_names
+from vidsr.pool import stays_here
+from vidsr.settings import PoolSettings
 
 _EXAMPLE = """Say what runs here, and on which cores; or what is in a file, and which network it would get.
 
@@ -51,7 +53,8 @@ def _of_file(source: Path) -> dict[str, object]:
 
 
 def _of_machine() -> dict[str, object]:
-    machine = describe_machine()
+    machine, here = describe_machine(), stays_here(PoolSettings())
+    shares = plan_cores(machine, workers=1 if here else None)
     models = {name: load_model(name) for name in model_names()}
     return {
         "vidsr": vidsr.__version__,
@@ -60,7 +63,8 @@ def _of_machine() -> dict[str, object]:
         "cpu": cpu_name(),
         "quota": machine.quota or "none",
         "affinity": sorted(machine.cpus),
-        "workers": [{"threads": share.threads, "cpus": sorted(share.cpus)} for share in plan_cores(machine)],
+        "workers": 0 if here else len(shares),
+        "shares": [{"threads": share.threads, "cpus": sorted(share.cpus)} for share in shares],
         "models": {name: str(weights.architecture) for name, weights in models.items()},
     }
 

@@ -65,7 +65,7 @@ class Flight:
     @property
     def full(self) -> bool:
         """Whether every worker has enough to do."""
-        return self._at_work >= max(1, self._pool.workers) * DEPTH
+        return self._at_work >= self._pool.workers * DEPTH
 
     def send(self, shot: Shot) -> None:
         """Have a picture enlarged as its rung says."""

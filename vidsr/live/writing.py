@@ -40,7 +40,7 @@ class Writing:
         status: Status,
         folder: Path | None,
     ) -> None:
-        self._recorder, self._camera, self._scale, self._workers = recorder, camera, scale, max(1, workers)
+        self._recorder, self._camera, self._scale, self._workers = recorder, camera, scale, workers
         self._ladder, self._status = ladder, status
         self._snapshots = Snapshots(folder) if folder else None
         self._merger = Merger()

@@ -1,24 +1,23 @@
 """Pools: planes in, enlarged planes out, in order, lazily, with a bounded number in flight."""
 
-import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Protocol
 
 from vidsr.clock import Span
 from vidsr.cores import describe_machine, plan_cores
-from vidsr.engine import Engine, Plane
+from vidsr.engine import Plane
 from vidsr.engine.precision import settled
-from vidsr.engine.reuse import ReusingEngine
-from vidsr.errors import WorkerError
 from vidsr.model.weights import Weights
 from vidsr.model.zoo import load_model
 from vidsr.settings import PoolSettings
 
 DEPTH = 2
 """Planes at a worker: one in work, one that waits, so that it never does."""
+FEW_CORES = 4
+"""Up to so many are used by threads of this process, unless workers are asked for: Ray's own work, 6 ms of a core a
+frame at 640x360, would be felt, and more threads would wait for Python's lock."""
 
 
 class Ticket(Protocol):
@@ -49,7 +48,7 @@ class Pool(Protocol):
 
     @property
     def workers(self) -> int:
-        """How many processes enlarge; 0 where it is this one."""
+        """How many planes are enlarged side by side: by processes, or by threads of this one."""
         ...
 
     def map(self, planes: Iterable[Plane], depth: int) -> Iterator[Plane]:
@@ -78,66 +77,6 @@ class Pool(Protocol):
         ...
 
 
-class ThisProcess:
-    """The pool without workers: one engine, here."""
-
-    workers = 0
-    restarts = 0
-
-    def __init__(self, weights: Weights, settings: PoolSettings) -> None:
-        self.quarantined: list[int] = []
-        self.engine_s = 0.0
-        self.latest: Span | None = None
-        self._sent = 0
-        (share,) = plan_cores(describe_machine(), workers=1, threads=settings.threads)
-        self._threads, self._settings = share.threads, settings
-        self._engine = self._engine_of(weights)
-
-    @property
-    def reused(self) -> float:
-        """As `Pool.reused`."""
-        return self._engine.reused
-
-    def map(self, planes: Iterable[Plane], depth: int) -> Iterator[Plane]:
-        """As `Pool.map`, one plane at a time."""
-        for index, plane in enumerate(planes):
-            yield self._enlarged(index, plane, depth, self._engine)
-
-    def send(self, plane: Plane, depth: int) -> Ticket:
-        """As `Pool.send`; it is enlarged when the result is asked for."""
-        self._sent += 1
-        return _Here(partial(self._enlarged, self._sent - 1, plane, depth, self._engine))
-
-    def _enlarged(self, index: int, plane: Plane, depth: int, engine: ReusingEngine) -> Plane:
-        began = time.perf_counter()
-        try:
-            result = engine(plane, depth)
-        except Exception as error:  # as a worker's: what goes wrong with a plane is told with its index
-            raise WorkerError(f"frame {index}: {error}", index) from error
-        self.latest = worked(began, time.perf_counter(), 0)
-        self.engine_s += self.latest.seconds
-        return result
-
-    def swap(self, weights: Weights) -> None:
-        """As `Pool.swap`."""
-        require_scale(weights, self._engine.scale)
-        self._engine = self._engine_of(weights)
-
-    def _engine_of(self, weights: Weights) -> ReusingEngine:
-        engine = Engine(weights, threads=self._threads, precision=self._settings.precision)
-        return ReusingEngine(engine, tolerance=self._settings.reuse)
-
-
-@dataclass(frozen=True)
-class _Here:
-    """A plane that is enlarged here, by `result`."""
-
-    result: Callable[[], Plane]
-
-    def ready(self) -> bool:
-        return True
-
-
 def open_pool(
     model: str | Weights,
     settings: PoolSettings = PoolSettings(),
@@ -151,11 +90,21 @@ def open_pool(
     """
     weights = load_model(model) if isinstance(model, str) else model
     settled(settings.precision, weights)  # what cannot be is told here, not by a worker
-    if settings.workers == 0:
-        return nullcontext(ThisProcess(weights, settings))
+    if stays_here(settings):
+        from vidsr.pool.here import ThisProcess
+
+        return ThisProcess(weights, settings)
     from vidsr.pool.ray_pool import RayPool
 
     return RayPool(weights, settings, fallback=fallback or partial(_repeated, scale=weights.architecture.scale))
+
+
+def stays_here(settings: PoolSettings) -> bool:
+    """Whether the settings come to no worker but this process: they say so, or leave it open and the cores are few."""
+    if settings.workers is None and settings.ray_address is None:
+        shares = plan_cores(describe_machine(), threads=settings.threads)
+        return sum(share.threads for share in shares) <= FEW_CORES
+    return settings.workers == 0
 
 
 def worked(began_s: float, ended_s: float, worker: int) -> Span:

@@ -1,0 +1,148 @@
+"""Workers that are killed, stopped or ended by a plane: none is lost, none is mixed up, no process is left."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from made import Poison, tiny_weights
+from oracles import double
+from test_pool import Ray, enlarged, planes, same
+
+from vidsr.errors import WorkerError
+from vidsr.model.weights import Weights
+from vidsr.pool import Pool, open_pool
+from vidsr.settings import PoolSettings
+
+
+@pytest.fixture
+def crew(ray: Ray, weights: Weights) -> Iterator[Pool]:
+    """Two workers that are given up when they are silent for two seconds."""
+    with open_pool(weights, PoolSettings(workers=2, timeout_s=2)) as pool:
+        yield pool
+
+
+def pids(crew: Pool) -> list[int]:
+    return [place.pid for place in crew.places]
+
+
+def gone(pid: int) -> bool:
+    """Whether a process ends within the time that Ray takes to reap it."""
+    with suppress(psutil.NoSuchProcess):
+        return not psutil.wait_procs([psutil.Process(pid)], timeout=10)[1]
+    return True
+
+
+def test_workers_have_cores_of_their_own_and_no_thread_outside_them(crew: Pool) -> None:
+    list(crew.map(planes(4), 8))
+    assert crew.strays() == []
+    allowed = os.sched_getaffinity(0)
+    masks = [set(psutil.Process(pid).cpu_affinity()) for pid in pids(crew)]
+    assert all(mask <= allowed for mask in masks)
+    if len(allowed) >= 2:
+        assert not any(a & b for a, b in combinations(masks, 2))
+
+
+def test_a_worker_that_is_killed_costs_no_plane_and_no_order(crew: Pool, weights: Weights) -> None:
+    source, before = planes(12), pids(crew)
+    results = crew.map(source, 8)
+    first = [next(results) for _ in range(3)]
+    os.kill(before[0], signal.SIGKILL)
+    assert same([*first, *results], enlarged(weights, source))
+    assert crew.restarts == 1
+    assert crew.quarantined == []
+    assert before[0] not in pids(crew)
+    assert before[1] in pids(crew)
+    assert crew.strays() == []
+
+
+def test_a_worker_that_is_killed_costs_no_plane_that_was_sent(crew: Pool, weights: Weights) -> None:
+    source = planes(8)
+    tickets = [crew.send(plane, 8) for plane in source]
+    os.kill(crew.places[0].pid, signal.SIGKILL)  # type: ignore[attr-defined]
+    while not tickets[0].ready():
+        time.sleep(0.001)
+    assert same((ticket.result() for ticket in tickets), enlarged(weights, source))
+
+
+@pytest.mark.parametrize("late", [0, *(pytest.param(planes, marks=pytest.mark.slow) for planes in (1, 3))])
+def test_a_worker_that_is_killed_at_a_swap_costs_no_plane_and_mixes_up_no_networks(
+    crew: Pool, weights: Weights, late: int
+) -> None:
+    source, other, before = planes(14), tiny_weights(seed=1), pids(crew)
+    results, taken = crew.map(source, 8), 6  # with the third result: three handed out, three in flight
+    found = [next(results) for _ in range(3)]
+    crew.swap(other)
+    found += [next(results) for _ in range(late)]
+    os.kill(before[0], signal.SIGKILL)
+    assert same([*found, *results], enlarged(weights, source[:taken]) + enlarged(other, source[taken:]))
+    assert crew.restarts == 1
+    assert crew.quarantined == []
+    assert before[0] not in pids(crew)
+    assert crew.strays() == []
+
+
+def test_a_worker_that_hangs_is_replaced_and_ended(crew: Pool, weights: Weights) -> None:
+    source, before = planes(12), pids(crew)
+    results = crew.map(source, 8)
+    first = next(results)
+    os.kill(before[1], signal.SIGSTOP)
+    assert same([first, *results], enlarged(weights, source))
+    assert crew.restarts == 1
+    assert gone(before[1])
+
+
+def test_a_plane_that_ends_two_workers_is_enlarged_without_them(crew: Pool, weights: Weights) -> None:
+    source = planes(8)
+    expected = enlarged(weights, source)
+    expected[3] = double(source[3])
+    source[3] = source[3].view(Poison)
+    assert same(crew.map(source, 8), expected)
+    assert crew.quarantined == [3]
+    assert crew.restarts in (2, 3)  # the first death may be laid on the frame before, whose answer it swallowed
+
+
+def test_what_hardly_changes_after_a_plane_without_network_is_still_enlarged_by_it(
+    crew: Pool, weights: Weights
+) -> None:
+    source = [np.full((80, 120), 60, np.uint8) for _ in range(8)]
+    for number, plane in enumerate(source):
+        plane[7, number] = 200
+    expected = enlarged(weights, source)
+    expected[3] = double(source[3])
+    source[3] = source[3].view(Poison)
+    assert same(crew.map(source, 8), expected)
+    assert crew.reused > 0.5
+
+
+def test_workers_that_keep_dying_end_the_run(ray: Ray, weights: Weights, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vidsr.pool.ray_pool.DEATHS_PER_MINUTE", 2)  # ten would take ten seconds
+    with open_pool(weights, PoolSettings(workers=1)) as pool:
+        results = pool.map([plane.view(Poison) for plane in planes(3)], 8)
+        next(results)  # by the fallback, after two deaths
+        with pytest.raises(WorkerError, match="died 3 times in a minute, the last one at frame 1") as failed:
+            next(results)
+        assert failed.value.index == 1
+
+
+def test_no_process_is_left_when_the_pool_is_closed_not_even_a_stopped_one(ray: Ray, weights: Weights) -> None:
+    with open_pool(weights, PoolSettings(workers=2)) as pool:
+        before = pids(pool)
+        next(pool.map(planes(3), 8))
+        os.kill(before[0], signal.SIGSTOP)
+    assert all(map(gone, before))
+
+
+def test_a_worker_that_cannot_start_says_why(ray: Ray, tmp_path: Path) -> None:
+    from vidsr.pool.ray_pool import RayPool
+
+    missing = str(tmp_path / "missing.npz")  # an engine takes a path too, and here it is the worker that reads it
+    pool = RayPool(missing, PoolSettings(workers=1), fallback=double)  # type: ignore[arg-type]
+    with pytest.raises(WorkerError, match=f"does not start: {missing}: No such file"), pool:
+        pass
