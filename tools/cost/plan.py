@@ -5,7 +5,8 @@ from math import ceil
 
 from cost.line import Line, Node, Route, Step, Window
 
-FRAMES_AHEAD, FRAMES_BEHIND, PLANES_AT_A_WORKER = 4, 3, 2  # of vidsr.pipeline, and vidsr.pool.DEPTH
+FRAMES_AHEAD, FRAMES_BEHIND = 4, 3  # of vidsr.pipeline
+PLANES_AT_A_WORKER, MOST_ENGINES = 2, 4  # vidsr.pool.DEPTH and FEW_CORES
 _MOST_DECODERS = 16  # FFmpeg starts no more threads by itself
 _ROWS_A_CODER = 32  # x264 takes no more threads than go into the height so
 _CODERS_A_LOOKER, _ROWS_A_LOOKER, _MOST_LOOKERS = 3, 128, 16  # x264's threads that look ahead, at veryfast
@@ -52,9 +53,9 @@ class Setup:
     cores: float
     """Of each node."""
     workers: int
-    """Over all nodes, the same number on each; 0 enlarges in the main process."""
+    """Over all nodes, the same number on each; 0 enlarges in threads of the main process."""
     threads: int
-    """Of each worker."""
+    """Of each worker, or of the main process."""
     nodes: int = 1
     bandwidth_gb_s: float = float("inf")
     """Of each node's memory."""
@@ -75,7 +76,7 @@ def pipeline(costs: Costs, setup: Setup) -> Line:
     )
     merge = _step("merge", "writer", costs.merge, gb=2 * costs.out_gb)
     before, routes, back = _with_workers(costs, setup) if setup.workers else _without(costs, setup)
-    places = {_crew(node): setup.workers // setup.nodes for node in range(setup.nodes) if setup.workers}
+    places = {_crew(node): max(setup.workers // setup.nodes, _engines(setup)) for node in range(setup.nodes)}
     return Line(
         before=(*decode, *before),
         routes=routes,
@@ -86,8 +87,8 @@ def pipeline(costs: Costs, setup: Setup) -> Line:
             Window(first="decoder threads", last="decode", size=decoders),
             Window(first="decode", last=before[0].name, size=FRAMES_AHEAD + 1),
             Window(first="encode", last="coder threads", size=coders + _LOOKAHEAD),
-            Window(first="receive" if setup.workers else "engine", last="encode", size=FRAMES_BEHIND),
-            Window(first="send", last="receive", size=max(1, setup.workers) * PLANES_AT_A_WORKER),
+            Window(first="receive", last="encode", size=FRAMES_BEHIND),
+            Window(first="send", last="receive", size=(setup.workers or _engines(setup)) * PLANES_AT_A_WORKER),
         ),
     )
 
@@ -117,9 +118,15 @@ def engine_seconds(costs: Costs, threads: int) -> float:
 _Middle = tuple[tuple[Step, ...], tuple[Route, ...], tuple[Step, ...]]
 
 
+def _engines(setup: Setup) -> int:
+    """How many engines the main process has."""
+    return 0 if setup.workers else min(setup.threads, MOST_ENGINES)
+
+
 def _without(costs: Costs, setup: Setup) -> _Middle:
-    """The network in the main process."""
-    return (replace(_engine(costs, setup.threads, node=0), lane="main thread"),), (Route(steps=()),), ()
+    """Engines in threads of the main process, which gives and takes planes for nothing."""
+    engine = replace(_engine(costs, setup.threads // _engines(setup), node=0), lane=_crew(0))
+    return (_step("send", "main thread", 0.0),), (Route(steps=(engine,)),), (_step("receive", "main thread", 0.0),)
 
 
 def _with_workers(costs: Costs, setup: Setup) -> _Middle:
