@@ -56,8 +56,8 @@ _ENCODING = {
     "preset": ("NAME", "speed against size; without it, veryfast for x264 and x265"),
 }
 _SPEED = {
-    "workers": ("N", "processes a camera; 0: none but its own, without Ray; without it, planned from the cores"),
-    "threads": ("N", "threads of each worker"),
+    "workers": ("N", "processes a camera; 0: threads of its own, without Ray; by default one a core, none up to 4"),
+    "threads": ("N", "threads of each worker, or of this process"),
     "precision": ("NAME", "f32, bf16 or int8; auto: the fastest that loses at most 0.05 dB"),
     "reuse": ("N", "enlarge no part again that differs by at most N of 256 grey levels; 0: exact"),
 }

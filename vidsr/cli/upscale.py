@@ -50,8 +50,8 @@ _PICTURE = {
     "overwrite": ("", "replace a target that exists"),
 }
 _SPEED = {
-    "workers": ("N", "processes; 0: none but this one, without Ray; without it, planned from the cores"),
-    "threads": ("N", "threads of each worker"),
+    "workers": ("N", "processes; 0: threads of this one, without Ray; by default one a core, none up to 4"),
+    "threads": ("N", "threads of each worker, or of this process"),
     "precision": ("NAME", "f32, bf16 or int8; auto: the fastest that loses at most 0.05 dB"),
     "reuse": ("N", "enlarge no part again that differs by at most N of 256 grey levels; 0: exact"),
     "ray_address": ("HOST:PORT", "a running Ray cluster to join"),

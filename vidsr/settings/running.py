@@ -16,9 +16,9 @@ class PoolSettings:
     """How the network is spread over the machine."""
 
     workers: int | None = None
-    """Processes that enlarge; None plans them from the cores, 0 enlarges in this process without Ray."""
+    """Processes that enlarge, 0: threads of this one, without Ray; None plans them: one a core, none up to 4 cores."""
     threads: int | None = None
-    """Threads of each worker; None shares the cores evenly."""
+    """Threads of each worker, or of this process; None shares the cores evenly."""
     precision: str = "auto"
     """What the network is computed in: f32, bf16 or int8; "auto" takes the fastest that hardly loses anything."""
     ray_address: str | None = None
