@@ -39,7 +39,7 @@ class Held:
 
     processes: int
     memory_mb: float
-    """What is theirs alone, and their part of what they share with others (PSS)."""
+    """What they allocated; not pages of files, which others may share from one moment to the next."""
     shm_mb: float
     """Shared memory, which is not in `memory_mb`."""
     threads: int
@@ -48,7 +48,7 @@ class Held:
 
 def held(value: str) -> Held:
     """What the processes of a run hold now."""
-    count, pss, shm, threads, fds = 0, 0, 0, 0, 0
+    count, anonymous, shm, threads, fds = 0, 0, 0, 0, 0
     for process in of_run(value):
         try:
             kilobytes = _rolled_up(process.pid)
@@ -57,9 +57,9 @@ def held(value: str) -> Held:
         except (psutil.NoSuchProcess, OSError):
             continue
         count += 1
-        pss += kilobytes["Pss"]
+        anonymous += kilobytes["Pss_Anon"]
         shm += kilobytes["Pss_Shmem"]
-    return Held(processes=count, memory_mb=(pss - shm) / 1e3, shm_mb=shm / 1e3, threads=threads, fds=fds)
+    return Held(processes=count, memory_mb=anonymous / 1e3, shm_mb=shm / 1e3, threads=threads, fds=fds)
 
 
 def _rolled_up(pid: int) -> dict[str, int]:
