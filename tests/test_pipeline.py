@@ -199,7 +199,7 @@ def workers() -> list[psutil.Process]:
 
 
 @pytest.mark.usefixtures("ray")
-@pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGSTOP])
+@pytest.mark.parametrize("blow", [signal.SIGKILL, pytest.param(signal.SIGSTOP, marks=pytest.mark.slow)])
 def test_a_worker_that_is_lost_costs_nothing_and_is_counted(
     clip: Path, tmp_path: Path, settings: UpscaleSettings, blow: signal.Signals
 ) -> None:

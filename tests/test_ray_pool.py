@@ -108,6 +108,7 @@ def test_a_plane_that_ends_two_workers_is_enlarged_without_them(crew: Pool, weig
     assert crew.restarts in (2, 3)  # the first death may be laid on the frame before, whose answer it swallowed
 
 
+@pytest.mark.slow
 def test_what_hardly_changes_after_a_plane_without_network_is_still_enlarged_by_it(
     crew: Pool, weights: Weights
 ) -> None:
@@ -121,6 +122,7 @@ def test_what_hardly_changes_after_a_plane_without_network_is_still_enlarged_by_
     assert crew.reused > 0.5
 
 
+@pytest.mark.slow
 def test_workers_that_keep_dying_end_the_run(ray: Ray, weights: Weights, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vidsr.pool.ray_pool.DEATHS_PER_MINUTE", 2)  # ten would take ten seconds
     with open_pool(weights, PoolSettings(workers=1)) as pool:

@@ -80,7 +80,7 @@ def test_a_signal_finishes_what_was_done(
         assert psutil.wait_procs(family, timeout=10)[1] == []
 
 
-@pytest.mark.parametrize("workers", [0, 2], ids=["this process", "Ray"])
+@pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)], ids=["this process", "Ray"])
 def test_a_second_signal_gives_the_file_up(long_clip: Path, tiny_model: str, tmp_path: Path, workers: int) -> None:
     with run(long_clip, tmp_path / "out.mp4", model=tiny_model, workers=workers) as process:
         family = psutil.Process(process.pid).children(recursive=True)

@@ -53,6 +53,7 @@ def test_the_program_agrees_with_the_engine(architecture: Architecture) -> None:
         assert np.allclose(run_program(program, planes), expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_program_runs_where_vidsr_is_not_and_says_what_it_is(tmp_path: Path) -> None:
     (tmp_path / "mine.pt2").write_bytes(program_bytes(random_weights(families(2)[0]), {"licence": "CC0"}))
     code = (

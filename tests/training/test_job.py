@@ -92,7 +92,7 @@ def test_every_step_is_told_and_the_last_is_the_whole(job: Job) -> None:
     assert told[-1].psnr == trained.psnr
 
 
-@pytest.mark.parametrize("steps", [0, 1, 3, 5])
+@pytest.mark.parametrize("steps", [*(pytest.param(n, marks=pytest.mark.slow) for n in (0, 1, 3)), 5])
 def test_a_job_that_was_stopped_anywhere_ends_as_if_it_had_not_been(job: Job, tmp_path: Path, steps: int) -> None:
     whole = train_model(replace(job, output=tmp_path / "whole"))
     asked = iter([False] * steps + [True] * 9)
@@ -255,6 +255,7 @@ def test_fast_learns_the_same_to_within_what_bfloat16_rounds(job: Job, tmp_path:
     assert fast.psnr == pytest.approx(slow.psnr, abs=0.1)
 
 
+@pytest.mark.slow
 def test_ctrl_c_saves_and_says_how_to_go_on(pictures: Path, tmp_path: Path) -> None:
     long = [*SMALL, "--steps", "100000", "--every", "100000"]
     command = [sys.executable, "-m", "vidsr", "train", str(pictures), "--output", str(tmp_path / "run"), *long]

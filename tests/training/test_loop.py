@@ -63,7 +63,12 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(patches: P
 
 
 @pytest.mark.parametrize(
-    "architecture", [fsrcnn(24, 12, 2, 2), fsrcnn(16, 16, 3, 2, kernel=6), srcnn(9, 1, 5, 64, 32, 2)]
+    "architecture",
+    [
+        fsrcnn(24, 12, 2, 2),
+        pytest.param(fsrcnn(16, 16, 3, 2, kernel=6), marks=pytest.mark.slow),
+        pytest.param(srcnn(9, 1, 5, 64, 32, 2), marks=pytest.mark.slow),
+    ],
 )
 def test_it_overfits_eight_patches(pairs: list[Pair], tmp_path: Path, architecture: Architecture) -> None:
     schedule = Schedule(steps=300, rate=5e-4, loss="mse", patch=8, batch=8, warmup=20, average=0.9)

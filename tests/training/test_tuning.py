@@ -87,6 +87,7 @@ def test_what_judges_is_no_part_of_what_teaches(start: Path, clips: list[Path]) 
     assert (len(teaches), len(judges), teaches & judges) == (2, 1, set())
 
 
+@pytest.mark.slow
 def test_only_the_layers_that_were_asked_for_learn(start: Path, clips: list[Path], tmp_path: Path) -> None:
     found = tuned(clips, tmp_path / "run", asked(start, layers="mapping", mapping_layers=2), force=True)
     before, after = load_weights(start).tensors, load_weights(found.trained.model).tensors
@@ -95,6 +96,7 @@ def test_only_the_layers_that_were_asked_for_learn(start: Path, clips: list[Path
     assert after.keys() - before.keys() == {f"mapping1.{part}" for part in ("weight", "bias", "slope")}
 
 
+@pytest.mark.slow
 def test_a_network_that_gains_nothing_is_written_only_by_force(
     vidsr: Command, clips: list[Path], tmp_path: Path
 ) -> None:
@@ -114,6 +116,7 @@ def test_a_network_that_gains_nothing_is_written_only_by_force(
     assert told["trained"]["step"] == 30
 
 
+@pytest.mark.slow
 def test_it_goes_on_where_it_was_stopped_and_ends_as_if_it_had_not_been(
     start: Path, clips: list[Path], tmp_path: Path
 ) -> None:
@@ -180,6 +183,7 @@ def test_recordings_that_have_nothing_to_do_with_each_other_are_refused(
     assert ended.err.startswith(f"vidsr: {clips[0]}: its 208x200 are not 2 times the 256x192 of {other}")
 
 
+@pytest.mark.slow
 def test_a_clip_that_cannot_be_read_is_named_and_passed_over(
     vidsr: Command, start: Path, clips: list[Path], tmp_path: Path
 ) -> None:
@@ -260,12 +264,14 @@ def test_a_model_that_is_there_is_not_replaced(vidsr: Command, start: Path, clip
     assert (tmp_path / "model.npz").read_bytes() == b"mine"
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_said_and_the_same_call_goes_on(start: Path, clips: list[Path], tmp_path: Path) -> None:
     with full_disk(50_000), pytest.raises(TargetError, match="File too large"):
         tuned(clips, tmp_path / "run", asked(start))
     assert tuned(clips, tmp_path / "run", asked(start)).verdict.pays
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_something_to_go_on_from(start: Path, clips: list[Path], tmp_path: Path) -> None:
     command = [sys.executable, "-m", "vidsr", "finetune", *map(str, clips), "--start", str(start)]
     command += ["--output", str(tmp_path / "run"), *QUICK, "--steps", "100000", "--every", "1"]
