@@ -21,6 +21,7 @@ _FIFO = {
     "queue_size": "60",
     "max_interleave_delta": "1000000",
 }
+_UNSAID = "(Input/output error)"  # all that FFmpeg says of a certificate that it does not believe
 _LATEST = 81_000  # sound that is later than the pictures is put in order for a second; FLV hangs up at what is not
 _RTMP = Container(format="flv", codecs=frozenset(["h264", "hevc", "av1", "vp9", "aac", "mp3"]))
 _RTSP = Container(
@@ -44,7 +45,10 @@ class Push(Target):
     @property
     def trouble(self) -> str:
         """What is wrong with the server, in words."""
-        return self._log.trouble if self._log else ""
+        words = self._log.trouble if self._log else ""
+        if words.endswith(_UNSAID) and self._address.scheme.endswith("s"):
+            return "the server does not take the stream, or its certificate cannot be verified"
+        return words
 
     def begin(self, feed: Feed) -> None:
         """Go on with the feed where the server can, or greet it anew."""
