@@ -16,8 +16,8 @@ from vidsr.settings import PoolSettings
 DEPTH = 2
 """Planes at a worker: one in work, one that waits, so that it never does."""
 FEW_CORES = 4
-"""Up to so many are used by threads of this process, unless workers are asked for: Ray's own work, 6 ms of a core a
-frame at 640x360, would be felt, and more threads would wait for Python's lock."""
+"""Up to so many are used by threads of this process, unless workers are asked for: there Ray's own work, 6 ms of a
+core a frame at 640x360, is felt. Measured on two; three and four by tools/simulate.py alone."""
 
 
 class Ticket(Protocol):
