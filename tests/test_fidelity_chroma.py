@@ -9,9 +9,9 @@ import pytest
 from footage import film
 from oracles import samples
 
+from vidsr.media.carried import side_data
 from vidsr.media.chroma import WholeScaler, chroma_scaler
 from vidsr.media.filters import filtered
-from vidsr.media.frame import side_data
 from vidsr.media.reader import Reader
 from vidsr.media.scale import Merger
 

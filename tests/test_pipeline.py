@@ -10,6 +10,7 @@ import numpy as np
 import psutil
 import pytest
 from commands import DAMAGED, Command
+from cycles import in_cycles, uncollected
 from footage import film, pictures
 from made import make_clip, make_long
 from numpy.typing import NDArray
@@ -52,6 +53,15 @@ def test_every_frame_comes_out_once_at_its_time_and_in_order(
     for index, large in enumerate(lumas(tmp_path / "out.mp4")):
         shrunk = large.reshape(64, 2, 96, 2).mean(axis=(1, 3))
         assert abs(small - shrunk).mean(axis=(1, 2)).argmin() == index
+
+
+@pytest.mark.parametrize("target", ["out.mp4", "out.mkv"])
+def test_no_picture_is_left_to_the_garbage_collector(
+    clip: Path, tmp_path: Path, settings: UpscaleSettings, target: str
+) -> None:
+    with uncollected():
+        vidsr.upscale(clip, tmp_path / target, settings=settings, pool=HERE)
+        assert not in_cycles("av", "vidsr")
 
 
 def test_the_report_counts_every_frame_and_times_every_stage(

@@ -6,6 +6,7 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
+from cycles import in_cycles, uncollected
 from kit.servers import http
 from kit.transport import Kind, mpeg_ts
 from processes import eventually
@@ -33,20 +34,20 @@ def test_a_lost_connection_is_freed_at_once_with_its_decoder_and_its_threads(tmp
         http(lambda: islice(mpeg_ts(Kind(fps=50)), 20)) as url,
         recorder(tmp_path / "cam") as made,
         open_pool(rungs.usual, pool_settings, fallback=fallback) as pool,
+        uncollected(),
     ):
         order = Order(name="cam", source=Address(url), targets=(), folder=None, stream=stream, pool=pool_settings)
         equipment = Equipment(
             order=order, pool=pool, rungs=rungs, recorder=made, status=status, clock=Clock(), stop=stop, say=id
         )
-        gc.collect()
-        gc.disable()
         thread = threading.Thread(target=follow, args=(equipment,))
         thread.start()
         try:
             eventually(lambda: status.state is State.WAITING and status.connects, within_s=60)
             eventually(lambda: not living(Camera) and not living(Connection), within_s=0.5)
+            assert status.frames_in
+            assert not in_cycles("av", "vidsr")
         finally:
-            gc.enable()
             stop.set()
             thread.join()
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import av
 import pytest
+from cycles import in_cycles, uncollected
 from made import make_clip
 from taping import RATE, SECOND, camera_clip, film, play, recorder, segments
 
@@ -161,3 +162,12 @@ def test_the_original_is_the_source_packet_by_packet_and_cut_at_the_same_picture
         assert part.pts == pytest.approx(original.pts, abs=1e-3)
         assert original.keys[0] == part.keys[0] == 0
         assert original.sounds == part.sounds
+
+
+def test_nothing_of_what_is_over_is_left_to_the_garbage_collector(clip: Path, tmp_path: Path) -> None:
+    targets = tmp_path / "cam", tmp_path / "one.mp4", tmp_path / "live.m3u8"
+    with recorder(*targets, original=True) as made, uncollected():
+        for number, size in enumerate([(64, 48), (96, 80), (64, 48), (96, 80)]):
+            play(made, clip, start=9 * number * SECOND, size=size)
+            made.pause()
+        assert not in_cycles("av", "vidsr")

@@ -7,8 +7,9 @@ from typing import cast
 import numpy as np
 from av import VideoFrame
 from av.sidedata.encparams import VideoEncParams, VideoEncParamsType
-from av.sidedata.sidedata import SideData
 from av.video.stream import VideoStream
+
+from vidsr.media.carried import carried
 
 EXPORT = {"export_side_data": "venc_params"}
 """What a decoder is told so that its pictures carry their quantisers."""
@@ -42,11 +43,11 @@ def compression(video: VideoStream, picture: VideoFrame, packet_bytes: int) -> C
 
 def _quantiser(picture: VideoFrame) -> float | None:
     """FFmpeg's decoders of H.264, VP9, and MPEG-1, -2, -4 and their kin tell; those of HEVC, AV1 and JPEG do not."""
-    carried = picture.side_data.get("VIDEO_ENC_PARAMS")
-    if not isinstance(carried, SideData):
+    found = carried(picture).get("VIDEO_ENC_PARAMS")
+    if found is None:
         return None
-    told = cast("VideoEncParams", carried)  # PyAV's stubs do not say that the one is the other, too
-    own = told.qp + _mean_delta(told, bytes(carried))
+    told = cast("VideoEncParams", found)  # PyAV's stubs do not say that the one is the other, too
+    own = told.qp + _mean_delta(told, bytes(found))
     if told.codec_type == VideoEncParamsType.H264:
         return round(own - 6 * (picture.format.components[0].bits - 8), 1)  # deep pictures begin lower
     # The first is VP9's table of steps; above 100 that grows faster, but all of it is coarse.

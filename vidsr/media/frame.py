@@ -1,21 +1,17 @@
 """What flows through the pipeline, and what is known of where it comes from."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import TypeAlias
 
 from av import Packet, VideoFrame
-from av.sidedata.sidedata import SideData
-from av.sidedata.sidedata import Type as SideDataType
 from av.stream import Stream
 
 from vidsr.media.compression import Compression
 from vidsr.media.formats import Plane
 
 Picture: TypeAlias = VideoFrame
-_NOT_FOR_ENCODERS = {"VIDEO_ENC_PARAMS", "DISPLAYMATRIX"}  # the one is of the source, the other told to the container
 SidePacket: TypeAlias = "Packet[Stream]"  # quoted: PyAV's packets take a parameter in its stubs alone
 """A packet of a stream beside the video."""
 
@@ -78,26 +74,3 @@ class VideoInfo:
     others: tuple[StreamInfo, ...]
     """The streams beside the video."""
     chapters: int
-
-
-def _newer_kind(cls: type[SideDataType], value: object) -> SideDataType:
-    """A member for a kind that the enum does not list."""
-    member = object.__new__(cls)
-    member._name_, member._value_ = f"KIND_{value}", value  # type: ignore[assignment]
-    return member
-
-
-# PyAV 18.1 knows FFmpeg's kinds of side data up to 27, and fails on a frame that carries another: EXIF is 31.
-SideDataType._missing_ = classmethod(_newer_kind)  # type: ignore[assignment]
-
-
-def side_data(picture: VideoFrame, name: str) -> bytes | None:
-    """What a picture carries beside its pixels, by PyAV's name for it; None without any."""
-    found = picture.side_data.get(name)
-    return bytes(found) if isinstance(found, SideData) else None
-
-
-def carries_more(picture: VideoFrame) -> bool:
-    """Whether an encoder may find something beside the pixels: captions, light levels, a time code."""
-    carried: Iterable[object] = picture.side_data  # PyAV's stubs take it for a dict of text
-    return any(isinstance(data, SideData) and data.type.name not in _NOT_FOR_ENCODERS for data in carried)

@@ -5,8 +5,8 @@ from fractions import Fraction
 import numpy as np
 from av import VideoFrame
 
+from vidsr.media.carried import side_data
 from vidsr.media.filters import Filter
-from vidsr.media.frame import side_data
 
 Matrix = tuple[int, ...]
 

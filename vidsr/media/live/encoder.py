@@ -32,8 +32,8 @@ class Encoder:
     def __init__(self, first: VideoFrame, encode: EncodeSettings, *, source: VideoStream | None) -> None:
         options = _LIVE.get(encode.codec, {}) | encoder_options(encode, {})
         self.kind = kind(first)
-        self._holder = nowhere()  # the encoder is that of its stream
-        stream = self._holder.add_stream(encode.codec, options=options)
+        holder = nowhere()  # the encoder is that of its stream
+        stream = holder.add_stream(encode.codec, options=options)
         assert isinstance(stream, VideoStream)
         self.stream, context = stream, stream.codec_context
         context.width, context.height, context.pix_fmt = first.width, first.height, first.format.name
@@ -46,11 +46,13 @@ class Encoder:
         context.max_b_frames = 0
         context.flags |= Flags.global_header
         try:
-            self._holder.start_encoding()
+            holder.start_encoding()
         except (av.FFmpegError, ValueError, OSError) as error:
             size = f"{first.width}x{first.height} in {first.format.name}"
             reason = getattr(error, "strerror", error)
             raise TargetError(f"{encode.codec} refuses a live stream of {size} ({reason})") from error
+        finally:
+            holder.close()
 
     def encode(self, picture: VideoFrame, *, key: bool) -> list[Unit]:
         """What the picture became, as a rule one packet; `key`: it shall be a key frame."""

@@ -24,14 +24,15 @@ class Stencil:
     """
 
     def __init__(self, stream: Stream, *, first: "AnyPacket | None" = None) -> None:
-        self._holder = nowhere()  # the copy lives in it
-        self.stream = self._holder.add_stream_from_template(stream, opaque=True)
+        holder = nowhere()  # the copy lives in it
+        self.stream = holder.add_stream_from_template(stream, opaque=True)
         if isinstance(stream, VideoStream):
             seen, copy = stream.codec_context, self.stream.codec_context
             assert isinstance(copy, VideoCodecContext)
             copy.width, copy.height, copy.sample_aspect_ratio = seen.width, seen.height, aspect(stream)
             copy.extradata = (_headers(first, stream) if first else None) or copy.extradata
-            self._holder.start_encoding()
+            holder.start_encoding()
+        holder.close()
 
     def like(self, other: "Stencil") -> bool:
         """Whether packets of the one can follow those of the other in a file."""
@@ -44,7 +45,10 @@ class Stencil:
 
 
 def nowhere() -> OutputContainer:
-    """A container that keeps nothing."""
+    """A container for the sake of a stream in it; it writes nothing.
+
+    Once closed it holds its streams no more, but they go on to hold it, and live as long as somebody uses them.
+    """
     return av.open("-", "w", format="null")
 
 
