@@ -55,7 +55,6 @@ class Flight:
 
     def __init__(self, pool: Pool, networks: Mapping[str, Weights]) -> None:
         self._pool, self._networks = pool, networks
-        self._network: Weights | None = None
         self._items: deque[tuple[Shot, Ticket | None] | Copied] = deque()
         self._at_work = 0
 
@@ -73,9 +72,7 @@ class Flight:
         if network is None:
             self._items.append((shot, None))
             return
-        if network is not self._network:
-            self._pool.swap(network)
-            self._network = network
+        self._pool.swap(network)
         self._items.append((shot, self._pool.send(shot.frame.luma, shot.depth)))
         self._at_work += 1
 

@@ -70,9 +70,10 @@ class Pool(Protocol):
         """Take another network of the same scale for every plane from now on, also in the middle of a `map`.
 
         Planes that were taken before keep the network that they were taken under, whatever happens to their worker.
-        To be called by whoever takes the results, between two of them. Weights are checked when they are made, so
-        that nothing can be wrong with them but the scale: for another one this raises ValueError, and changes nothing.
-        Nor does it where int8 was asked for and they have no calibration: then it raises ModelError.
+        To be called by whoever takes the results, between two of them; the weights that are in use already change
+        nothing. Weights are checked when they are made, so that nothing can be wrong with them but the scale: for
+        another one this raises ValueError, and changes nothing. Nor does it where int8 was asked for and they have
+        no calibration: then it raises ModelError.
         """
         ...
 

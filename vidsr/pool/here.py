@@ -89,6 +89,8 @@ class ThisProcess:
 
     def swap(self, weights: Weights) -> None:
         """As `Pool.swap`."""
+        if weights is self._weights:
+            return
         require_scale(weights, self._weights.architecture.scale)
         settled(self._settings.precision, weights)
         self._take(weights)

@@ -126,6 +126,8 @@ class RayPool:
 
     def swap(self, weights: Weights) -> None:
         """As `Pool.swap`: each worker gets the network together with the first plane that was taken under it."""
+        if weights is self._weights:
+            return
         require_scale(weights, self._weights.architecture.scale)
         settled(self._settings.precision, weights)
         self._weights, self._watch = weights, self._watch_for(weights)
