@@ -7,8 +7,8 @@ from ray.actor import ActorHandle
 
 from vidsr.cores import Share
 from vidsr.engine import Plane
-from vidsr.engine.reuse import Task
 from vidsr.model.weights import Weights
+from vidsr.pool.planes import Job
 from vidsr.pool.worker import Place, Worker
 
 
@@ -26,23 +26,15 @@ class Seat:
 
 
 @dataclass(kw_only=True, eq=False)
-class Job:
-    """A plane on its way."""
+class SeatedJob(Job):
+    """A plane on its way; its task is kept until the result is here, to be sent again."""
 
-    index: int
-    task: Task  # kept until the result is here, to be sent again
-    weights: Weights  # under which it was taken
     seat: Seat
     result: "ray.ObjectRef[tuple[Plane, float, float]]" = field(init=False)  # from the moment it is sent
     deaths: int = 0
 
-    @property
-    def idle(self) -> bool:
-        """Whether nothing of it has to be enlarged."""
-        return self.task.tiles == ()
 
-
-def send(job: Job) -> None:
+def send(job: SeatedJob) -> None:
     """An actor works in the order in which it is sent to: the plane finds the network that it was taken under."""
     if job.idle:
         return

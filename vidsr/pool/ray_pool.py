@@ -5,10 +5,9 @@ import os
 import signal
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import replace
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -16,17 +15,15 @@ import numpy as np
 import ray
 from ray.actor import ActorHandle
 
-from vidsr.clock import Span
 from vidsr.cores import describe_machine, plan_cores
 from vidsr.engine import Plane
-from vidsr.engine.precision import settled
-from vidsr.engine.reuse import Watch, pasted
+from vidsr.engine.reuse import Task
 from vidsr.errors import WorkerError
-from vidsr.flow import windowed
 from vidsr.model.weights import Weights
-from vidsr.pool import DEPTH, Ticket, require_scale, worked
+from vidsr.pool import worked
 from vidsr.pool.cluster import cluster
-from vidsr.pool.jobs import Job, Seat, send
+from vidsr.pool.jobs import Seat, SeatedJob, send
+from vidsr.pool.planes import PlanePool
 from vidsr.pool.worker import Place, Worker
 from vidsr.settings import PoolSettings
 
@@ -48,21 +45,7 @@ _LOST = (
 )
 
 
-@dataclass(frozen=True)
-class _Ticket:
-    """A job, and how its result is come by; those before it have theirs, so that it is at work."""
-
-    job: Job
-    collect: Callable[[Job], Plane]
-
-    def ready(self) -> bool:
-        return self.job.idle or bool(ray.wait([self.job.result], timeout=0)[0])
-
-    def result(self) -> Plane:
-        return self.collect(self.job)
-
-
-class RayPool:
+class RayPool(PlanePool[SeatedJob]):
     """A pool of engines in processes of their own, each on its own cores; closed by `with`.
 
     `restarts` counts the workers that were replaced, `quarantined` lists the planes, by index, that killed two of
@@ -70,15 +53,9 @@ class RayPool:
     """
 
     def __init__(self, weights: Weights, settings: PoolSettings, *, fallback: Callable[[Plane], Plane]) -> None:
-        self.restarts = 0
-        self.quarantined: list[int] = []
-        self.engine_s = 0.0
-        self.latest: Span | None = None
-        self._sent = 0
-        self._weights, self._settings, self._fallback = weights, settings, fallback
-        self._before: Plane | None = None
+        super().__init__(weights, settings)
+        self._fallback = fallback
         self._seats: list[Seat] = []
-        self._flight: deque[Job] = deque()
         self._deaths: deque[float] = deque(maxlen=DEATHS_PER_MINUTE + 1)
         self._stack = ExitStack()
 
@@ -87,7 +64,6 @@ class RayPool:
             self._whole = stack.enter_context(cluster(self._settings.ray_address))
             stack.callback(self._stop)
             self._seats = self._seated()
-            self._watch = self._watch_for(self._weights)
             self._stack = stack.pop_all()
         return self
 
@@ -102,56 +78,32 @@ class RayPool:
         return len(self._seats)
 
     @property
-    def reused(self) -> float:
-        """As `Pool.reused`."""
-        return self._watch.reused
-
-    @property
     def places(self) -> list[Place]:
         """Where the workers live now."""
         return [seat.place for seat in self._seats]
-
-    def map(self, planes: Iterable[Plane], depth: int) -> Iterator[Plane]:
-        """As `Pool.map`: at most `DEPTH` planes a worker are taken ahead of the one that is handed out."""
-        self._flight.clear()
-        self._watch.forget()
-        for seat in self._seats:
-            seat.on_trial = False
-        return windowed(partial(self._submit, depth=depth), self._collect, enumerate(planes), self.workers * DEPTH)
-
-    def send(self, plane: Plane, depth: int) -> Ticket:
-        """As `Pool.send`: the worker with the least to do gets it, with no bound on how many wait."""
-        self._sent += 1
-        return _Ticket(self._submit((self._sent - 1, plane), depth), self._collect)
-
-    def swap(self, weights: Weights) -> None:
-        """As `Pool.swap`: each worker gets the network together with the first plane that was taken under it."""
-        if weights is self._weights:
-            return
-        require_scale(weights, self._weights.architecture.scale)
-        settled(self._settings.precision, weights)
-        self._weights, self._watch = weights, self._watch_for(weights)
-
-    def _watch_for(self, weights: Weights) -> Watch:
-        return Watch(weights.architecture.halo, tolerance=self._settings.reuse)
 
     def strays(self) -> list[int]:
         """The threads of all workers that may run outside their cores."""
         found: list[list[int]] = ray.get([seat.actor.strays.remote() for seat in self._seats], timeout=START_S)
         return [thread for threads in found for thread in threads]
 
-    def _submit(self, item: tuple[int, Plane], depth: int) -> Job:
-        index, plane = item
+    def _begin(self, index: int, task: Task) -> SeatedJob:
+        """The worker with the least to do gets it."""
         seat = min(self._seats, key=lambda seat: sum(job.task.share for job in self._flight if job.seat is seat))
-        plane = np.asanyarray(plane, order="C")  # in one piece a plane is shared with the worker, not copied
-        job = Job(index=index, task=self._watch(plane, depth), weights=self._weights, seat=seat)
-        self._flight.append(job)
+        plane = np.asanyarray(task.plane, order="C")  # in one piece a plane is shared with the worker, not copied
+        job = SeatedJob(index=index, task=replace(task, plane=plane), weights=self._weights, seat=seat)
         if not seat.on_trial:
             send(job)
         return job
 
-    def _collect(self, job: Job) -> Plane:
-        """The result of the oldest job, whatever it takes to get it."""
+    def _ready(self, job: SeatedJob) -> bool:
+        return bool(ray.wait([job.result], timeout=0)[0])
+
+    def _drop(self) -> None:
+        for seat in self._seats:
+            seat.on_trial = False
+
+    def _collect(self, job: SeatedJob) -> Plane:
         self.latest = None
         if job.task.tiles is not None and self._before is None:
             job.task = replace(job.task, tiles=None, share=1.0)
@@ -162,10 +114,9 @@ class RayPool:
         if made is None:
             self._before = None
             return self._fallback(job.task.plane)
-        self._before = pasted(self._before, job.task, made, job.weights.architecture.scale)
-        return self._before
+        return self._put_together(job, made)
 
-    def _made(self, job: Job) -> Plane | None:
+    def _made(self, job: SeatedJob) -> Plane | None:
         """What a worker made of it; None when it ended two of them."""
         while job.deaths < DEATHS_PER_FRAME:
             try:
@@ -186,10 +137,10 @@ class RayPool:
         log.warning("frame %d ended %d workers; it is enlarged without the network", job.index, job.deaths)
         return None
 
-    def _patience_s(self, job: Job) -> float:
+    def _patience_s(self, job: SeatedJob) -> float:
         return self._settings.timeout_s * max(1.0, job.task.plane.size / 1e6)
 
-    def _replace(self, culprit: Job, reason: str) -> None:
+    def _replace(self, culprit: SeatedJob, reason: str) -> None:
         """A new actor in the seat, which gets the culprit, if it may try again, and for now nothing else."""
         self._deaths.append(time.monotonic())
         if len(self._deaths) > DEATHS_PER_MINUTE and self._deaths[-1] - self._deaths[0] < 60:
@@ -214,7 +165,7 @@ class RayPool:
             if culprit.deaths < DEATHS_PER_FRAME:
                 send(culprit)
 
-    def _answer(self, call: "ray.ObjectRef[Answer]", culprit: Job) -> Answer:
+    def _answer(self, call: "ray.ObjectRef[Answer]", culprit: SeatedJob) -> Answer:
         """What a new actor says. Raises WorkerError at once where Ray itself was lost: nobody would ever answer."""
         until = time.monotonic() + START_S
         while not ray.wait([call], timeout=LOOK_S)[0] and time.monotonic() < until:
