@@ -73,7 +73,7 @@ def test_a_source_that_is_not_there_is_tried_again(tmp_path: Path) -> None:
 
 def test_one_that_can_never_work_leaves_the_others_alone(tmp_path: Path) -> None:
     with supervised(tmp_path, "exits-4", "good") as running:
-        eventually(lambda: "is not started again" in running.said())
+        eventually(lambda: "is not started again" in running.said() and running.starts("good"))
         running.process.send_signal(SIGTERM)
         assert running.ended() == 0
         assert (tmp_path / "good/ended").exists()
