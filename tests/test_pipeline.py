@@ -47,7 +47,9 @@ def lumas(path: Path) -> list[NDArray[np.generic]]:
 def test_every_frame_comes_out_once_at_its_time_and_in_order(
     clip: Path, tmp_path: Path, settings: UpscaleSettings, pool: PoolSettings
 ) -> None:
-    vidsr.upscale(clip, tmp_path / "out.mp4", settings=settings, pool=pool)
+    report = vidsr.upscale(clip, tmp_path / "out.mp4", settings=settings, pool=pool)
+    assert report.workers == pool.workers
+    assert report.threads
     assert read_with_av(tmp_path / "out.mp4").times == read_with_av(clip).times
     small = np.stack(lumas(clip))
     for index, large in enumerate(lumas(tmp_path / "out.mp4")):

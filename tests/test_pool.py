@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from vidsr.cores import Machine
 from vidsr.engine import Engine, Plane
 from vidsr.errors import WorkerError
 from vidsr.model.weights import Weights
-from vidsr.pool import Pool, open_pool, stays_here
+from vidsr.pool import SMALL_PLANE, Pool, open_pool, stays_here
 from vidsr.settings import PoolSettings
 
 TESTS = Path(__file__).parent
@@ -168,16 +169,40 @@ def test_a_network_of_another_scale_is_refused_and_changes_nothing(pool: Pool, w
     assert same([first, *results], enlarged(weights, source))
 
 
+def machine_of(cores: int) -> Machine:
+    return Machine(
+        cpus=frozenset(range(cores)),
+        core_of={cpu: (0, cpu) for cpu in range(cores)},
+        node_of=dict.fromkeys(range(cores), 0),
+        quota=None,
+    )
+
+
 def test_a_few_cores_are_used_without_workers_unless_those_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     for cores, here in ((1, True), (4, True), (5, False), (64, False)):
-        machine = Machine(
-            cpus=frozenset(range(cores)),
-            core_of={cpu: (0, cpu) for cpu in range(cores)},
-            node_of=dict.fromkeys(range(cores), 0),
-            quota=None,
-        )
-        monkeypatch.setattr("vidsr.pool.describe_machine", lambda machine=machine: machine)
+        monkeypatch.setattr("vidsr.pool.describe_machine", partial(machine_of, cores))
         assert stays_here(PoolSettings()) is here
         assert stays_here(PoolSettings(workers=0))
         assert not stays_here(PoolSettings(workers=1))
         assert not stays_here(PoolSettings(ray_address="10.0.0.1:6379"))
+
+
+def test_small_planes_go_to_no_worker_unless_those_are_asked_for(
+    monkeypatch: pytest.MonkeyPatch, weights: Weights
+) -> None:
+    small = SMALL_PLANE // weights.architecture.multiplies
+    monkeypatch.setattr("vidsr.pool.describe_machine", partial(machine_of, 64))
+    monkeypatch.setattr("vidsr.pool.here.describe_machine", partial(machine_of, 64))
+    with open_pool(weights, PoolSettings(), pixels=small) as pool:
+        assert (pool.processes, pool.workers, pool.threads) == (0, 4, 64)
+    assert not stays_here(PoolSettings(), multiplies=SMALL_PLANE + 1)
+    assert not stays_here(PoolSettings(workers=2), multiplies=SMALL_PLANE)
+
+
+@pytest.mark.parametrize("threads", [1, 3, 4, 6, 9])
+def test_without_workers_every_thread_that_is_asked_for_is_used(
+    monkeypatch: pytest.MonkeyPatch, weights: Weights, threads: int
+) -> None:
+    monkeypatch.setattr("vidsr.pool.here.describe_machine", partial(machine_of, 16))
+    with open_pool(weights, PoolSettings(workers=0, threads=threads)) as pool:
+        assert (pool.workers, pool.threads) == (min(threads, 4), threads)

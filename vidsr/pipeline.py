@@ -71,7 +71,8 @@ def upscale(
         with Writer(target, reader, size=size, encode=encode, overwrite=settings.overwrite) as writer:
             run = _Run(reader, writer, settings, note, watch)
             fallback = partial(enlarge_plain, scale=weights.architecture.scale)
-            with open_pool(weights, pool, fallback=fallback) as workers:
+            pixels = reader.info.width * reader.info.height
+            with open_pool(weights, pool, fallback=fallback, pixels=pixels) as workers:
                 run.through(workers, size, progress, stop)
             return run.report(workers, size, network)
 
@@ -157,6 +158,8 @@ class _Run:
             concealed=self._reader.concealed,
             quarantined=list(pool.quarantined),
             reused=pool.reused,
+            workers=pool.processes,
+            threads=pool.threads,
             worker_restarts=pool.restarts,
             copied=copies.copied,
             left_out=copies.left_out,
@@ -231,6 +234,7 @@ def _upscale_picture(source: Path, target: Path, settings: UpscaleSettings, pool
             frames_read=1,
             frames_enlarged=1,
             frames_written=1,
+            threads=alone.threads,
             concealed=reader.concealed,
             damage=["the source is damaged"] if reader.concealed or reader.broken_off else [],
             seconds=seconds,

@@ -39,6 +39,10 @@ class Report:
     """Frames, counted from 0, that ended two workers and were enlarged without the network."""
     reused: float = 0.0
     """The share of all that came in, 0 to 1, that was as it had been before and was not enlarged again."""
+    workers: int = 0
+    """Processes that enlarged; 0 where this one did."""
+    threads: int = 0
+    """Of each."""
     worker_restarts: int = 0
     copied: list[str] = field(default_factory=list)
     """The streams beside the video that were carried over."""

@@ -10,7 +10,6 @@ from vidsr.bench.processes import CoreTime, core_times
 from vidsr.clock import Span
 from vidsr.cores import describe_machine, plan_cores
 from vidsr.pipeline import STAGES, Stop, upscale
-from vidsr.pool import stays_here
 from vidsr.report import Report
 from vidsr.settings import EncodeSettings, PoolSettings, UpscaleSettings
 
@@ -30,10 +29,6 @@ class Trial:
     """What became of one run; from its first written frame to its last one where it says "steady"."""
 
     report: Report
-    workers: int
-    """Processes that enlarged; 0 for this one."""
-    threads: int
-    """Of each."""
     cores: int
     """That this process may use."""
     start_s: float
@@ -106,11 +101,8 @@ def trial(
             stop=lambda: next(taken) >= frames or stop(),
             watch=marks.watch,
         )
-    workers, threads = _share(pool)
     return Trial(
         report=report,
-        workers=workers,
-        threads=threads,
         cores=usable_cores(),
         start_s=marks.first.at_s - began_s,
         steady_s=marks.last.at_s - marks.first.at_s,
@@ -118,13 +110,6 @@ def trial(
         core_times={name: spent - marks.first.times.get(name, CoreTime()) for name, spent in marks.last.times.items()},
         spans=marks.spans,
     )
-
-
-def _share(pool: PoolSettings) -> tuple[int, int]:
-    """How many workers the settings come to, and the threads of each."""
-    here = stays_here(pool)
-    shares = plan_cores(describe_machine(), workers=1 if here else pool.workers, threads=pool.threads)
-    return 0 if here else len(shares), shares[0].threads
 
 
 @dataclass(frozen=True)

@@ -99,19 +99,20 @@ def _plan(args: argparse.Namespace, attempt: Try, stop: Callable[[], bool]) -> i
         if stop():
             return 0
     best = max(trials, key=lambda done: done.fps)
+    choice = f"--workers {best.report.workers} --threads {best.report.threads}"
     if args.json:
         print(json.dumps([{**_facts(done), "best": done is best} for done in trials], default=str))
         return 0
     head = ["", "workers", "threads", "fps", "cores busy", "wanted", "to the first frame"]
     print(aligned([head, *(_plan_row(done, best) for done in trials)], text_columns=1))
-    print(f"\nvidsr upscale --workers {best.workers} --threads {best.threads} {shlex.quote(str(args.source))} TARGET")
+    print(f"\nvidsr upscale {choice} {shlex.quote(str(args.source))} TARGET")
     return 0
 
 
 def _plan_row(done: Trial, best: Trial) -> list[str]:
     cells = [
-        done.workers,
-        done.threads,
+        done.report.workers,
+        done.report.threads,
         f"{done.fps:.1f}",
         f"{done.busy:.0%}",
         f"{done.wanted:.0%}",
@@ -152,7 +153,7 @@ def _table(done: Trial, loaded_s: float) -> str:
     return "\n".join(
         [
             f"{report.model}, {frames} frames to {report.size[0]}x{report.size[1]}, "
-            f"{done.workers} workers of {done.threads} threads on {done.cores} cores: {done.fps:.1f} fps",
+            f"{report.workers} workers of {report.threads} threads on {done.cores} cores: {done.fps:.1f} fps",
             "",
             aligned([["stage", "busy s", "ms a frame", "of the run"], *stages], text_columns=1),
             "",

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from functools import partial
+from math import inf
 from typing import Protocol
 
 from vidsr.clock import Span
@@ -18,6 +19,9 @@ DEPTH = 2
 FEW_CORES = 4
 """Up to so many are used by threads of this process, unless workers are asked for: there Ray's own work, 6 ms of a
 core a frame at 640x360, is felt. Measured on two; three and four by tools/simulate.py alone."""
+SMALL_PLANE = 250_000_000
+"""Multiply-adds of a plane up to which they do on any number of cores: one that goes to a worker and back costs this
+process 1 to 1.6 ms, in which four threads of its own enlarge it. (fsrcnn-fast-x2 at 320x240.)"""
 
 
 class Ticket(Protocol):
@@ -49,6 +53,16 @@ class Pool(Protocol):
     @property
     def workers(self) -> int:
         """How many planes are enlarged side by side: by processes, or by threads of this one."""
+        ...
+
+    @property
+    def processes(self) -> int:
+        """How many processes do it, 0 for this one."""
+        ...
+
+    @property
+    def threads(self) -> int:
+        """Of each process."""
         ...
 
     def map(self, planes: Iterable[Plane], depth: int) -> Iterator[Plane]:
@@ -83,15 +97,17 @@ def open_pool(
     settings: PoolSettings = PoolSettings(),
     *,
     fallback: Callable[[Plane], Plane] | None = None,
+    pixels: int | None = None,
 ) -> AbstractContextManager[Pool]:
     """The pool that the settings ask for, to be closed by `with`; Ray is loaded only for a pool that needs it.
 
     `model` is a name of the zoo, the path of a weight file, or weights. `fallback` enlarges the plane that killed two
-    workers, by default each pixel as it is. Raises ModelError when the network cannot be computed as they ask.
+    workers, by default each pixel as it is. `pixels` is the size of the planes to come, where that is known. Raises
+    ModelError when the network cannot be computed as the settings ask.
     """
     weights = load_model(model) if isinstance(model, str) else model
     settled(settings.precision, weights)  # what cannot be is told here, not by a worker
-    if stays_here(settings):
+    if stays_here(settings, multiplies=inf if pixels is None else pixels * weights.architecture.multiplies):
         from vidsr.pool.here import ThisProcess
 
         return ThisProcess(weights, settings)
@@ -100,12 +116,15 @@ def open_pool(
     return RayPool(weights, settings, fallback=fallback or partial(_repeated, scale=weights.architecture.scale))
 
 
-def stays_here(settings: PoolSettings) -> bool:
-    """Whether the settings come to no worker but this process: they say so, or leave it open and the cores are few."""
-    if settings.workers is None and settings.ray_address is None:
-        shares = plan_cores(describe_machine(), threads=settings.threads)
-        return sum(share.threads for share in shares) <= FEW_CORES
-    return settings.workers == 0
+def stays_here(settings: PoolSettings, *, multiplies: float = inf) -> bool:
+    """Whether the settings come to no worker but this process.
+
+    They say so, or leave it open and the cores are few, or so are the `multiplies` of a plane.
+    """
+    if settings.workers is not None or settings.ray_address is not None:
+        return settings.workers == 0
+    shares = plan_cores(describe_machine(), threads=settings.threads)
+    return multiplies <= SMALL_PLANE or sum(share.threads for share in shares) <= FEW_CORES
 
 
 def worked(began_s: float, ended_s: float, worker: int) -> Span:

@@ -38,6 +38,8 @@ class ThisProcess(PlanePool[_PooledJob]):
     makes 1.05 to 1.10 times as many planes, 1.06 to 1.17 with an encoder beside it. `engines` bounds them.
     """
 
+    processes = 0
+
     def __init__(self, weights: Weights, settings: PoolSettings, *, engines: int = _MOST_ENGINES) -> None:
         (share,) = plan_cores(describe_machine(), workers=1, threads=settings.threads)
         count = min(share.threads, engines)
@@ -57,6 +59,11 @@ class ThisProcess(PlanePool[_PooledJob]):
     def workers(self) -> int:
         """How many engines there are."""
         return len(self._threads)
+
+    @property
+    def threads(self) -> int:
+        """Of all engines."""
+        return sum(self._threads)
 
     def _take(self, weights: Weights) -> None:
         super()._take(weights)

@@ -78,6 +78,16 @@ class RayPool(PlanePool[SeatedJob]):
         return len(self._seats)
 
     @property
+    def processes(self) -> int:
+        """As many."""
+        return len(self._seats)
+
+    @property
+    def threads(self) -> int:
+        """Of each."""
+        return self._seats[0].share.threads
+
+    @property
     def places(self) -> list[Place]:
         """Where the workers live now."""
         return [seat.place for seat in self._seats]
