@@ -21,7 +21,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import psutil
+from cost.watching import watched
 
 from vidsr import EncodeSettings, Engine, PoolSettings, Reader, UpscaleSettings, Writer, upscale
 from vidsr.cores import cpu_name
@@ -131,7 +131,7 @@ def bench_memory(args: argparse.Namespace) -> Figures:
         _noise_clip(large, (1920, 1080), args.frames)
         _noise_clip(small, (160, 90), 2000)
         options = ["--model", args.model, "--preset", "veryfast", "--overwrite", "-q"]
-        whole = _peak_of_all([*_vidsr(large, folder), *options])
+        whole = watched([*_vidsr(large, folder), *options]).peak_mb
         short = _peak_of_one([*_vidsr(small, folder), *options, "--workers", "0", "--end", "6.66"])
         long = _peak_of_one([*_vidsr(small, folder), *options, "--workers", "0"])
     code = f"import numpy, vidsr; vidsr.Engine({args.model!r})(numpy.zeros((2160, 3840), numpy.uint8))"
@@ -169,25 +169,6 @@ def _peak_of_one(command: list[str]) -> float:
     code += "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
     done = subprocess.run([sys.executable, "-c", code, *command], check=True, capture_output=True, text=True)
     return int(done.stdout.split()[-1]) / 1024
-
-
-def _peak_of_all(command: list[str]) -> float:
-    """Peak MB of a process and all below it, shared memory counted once (the sum of their PSS)."""
-    peak = 0.0
-    with subprocess.Popen(command) as process:
-        root = psutil.Process(process.pid)
-        while process.poll() is None:
-            total = 0
-            for one in [root, *root.children(recursive=True)]:
-                try:
-                    total += one.memory_full_info().pss
-                except psutil.Error:
-                    continue  # it ended meanwhile
-            peak = max(peak, total / 2**20)
-            time.sleep(0.2)
-    if process.returncode:
-        raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")
-    return peak
 
 
 def main() -> None:
