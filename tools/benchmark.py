@@ -16,7 +16,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from cost.watching import watched
 
 from vidsr import EncodeSettings, Engine, PoolSettings, Reader, UpscaleSettings, Writer, upscale
 from vidsr.cores import cpu_name
+from vidsr.engine import Plane
 from vidsr.media.scale import Merger
 from vidsr.model.zoo import load_model
 
@@ -46,15 +48,26 @@ def medians(*calls: Callable[[], object], rounds: int = ROUNDS) -> list[float]:
 
 
 def bench_engine(args: argparse.Namespace) -> Figures:
-    """Milliseconds a frame of the engine, of the same layers converted plainly, and of PyTorch."""
+    """Milliseconds a frame of the engine, of the same layers converted plainly, and of PyTorch.
+
+    Each alone with all threads, and, but for PyTorch, as many as there are threads side by side, each with one and a
+    frame of its own: so the pool has them.
+    """
     import plain
 
     width, height = map(int, args.size.split("x"))
     plane = np.random.default_rng(0).integers(16, 236, (height, width), dtype=np.uint8)
-    weights = load_model(args.model)
-    engine = Engine(weights, threads=args.threads, precision="f32")
-    ways = engine, plain.converted(weights, args.threads), plain.eager(weights, args.threads)
-    ours, converted, torch_s = medians(*(partial(way, plane) for way in ways))
+    weights, threads = load_model(args.model), args.threads
+    ours = partial(Engine, weights, precision="f32")
+    theirs = partial(plain.converted, weights)
+    alone = ours(threads=threads), theirs(threads), plain.eager(weights, threads)
+    with ThreadPoolExecutor(threads) as executor:
+        several = [[ours(threads=1) for _ in range(threads)], [theirs(1) for _ in range(threads)]]
+        for conversion in several[1]:
+            conversion(plane)  # one behind the other, for PyTorch traces nothing beside something else
+        calls = [partial(way, plane) for way in alone] + [partial(_beside, executor, ways, plane) for ways in several]
+        engine, converted, torch_s, *beside = medians(*calls)
+    engines, conversions = (seconds / threads for seconds in beside)
     a, b = np.random.default_rng(1).random((2, 2048, 2048), dtype=np.float32)
     (product,) = medians(lambda: a @ b, rounds=3)
     flops = 2 * weights.architecture.multiplies * plane.size
@@ -62,15 +75,24 @@ def bench_engine(args: argparse.Namespace) -> Figures:
         "cpu": cpu_name(),
         "model": str(weights.architecture),
         "size": args.size,
-        "threads": args.threads,
-        "engine_ms": round(ours * 1e3, 1),
+        "threads": threads,
+        "engine_ms": round(engine * 1e3, 1),
         "plain_openvino_ms": round(converted * 1e3, 1),
         "pytorch_ms": round(torch_s * 1e3, 1),
-        "times_plain_openvino": round(converted / ours, 2),
-        "times_pytorch": round(torch_s / ours, 2),
-        "gflops": round(flops / ours / 1e9, 1),
+        "engines_beside_ms": round(engines * 1e3, 1),
+        "plain_openvino_beside_ms": round(conversions * 1e3, 1),
+        "times_plain_openvino": round(converted / engine, 2),
+        "times_pytorch": round(torch_s / engine, 2),
+        "times_plain_openvino_beside": round(conversions / engines, 2),
+        "gflops": round(flops / engine / 1e9, 1),
+        "gflops_beside": round(flops / engines / 1e9, 1),
         "sgemm_gflops": round(2 * 2048**3 / product / 1e9, 1),
     }
+
+
+def _beside(executor: Executor, ways: Sequence[Callable[[Plane], Plane]], plane: Plane) -> None:
+    """Each way enlarges the plane, all at a time."""
+    list(executor.map(lambda way: way(plane), ways))
 
 
 def bench_command(args: argparse.Namespace) -> Figures:
