@@ -75,7 +75,7 @@ def test_tiles_of_every_form_are_exactly_the_whole(architecture: Architecture) -
     changed[20:23, 30:33] ^= 128
     for form in forms(architecture):
         engine = Engine(weights, threads=1, form=form)
-        reusing = ReusingEngine(engine)
+        reusing = ReusingEngine(engine, dear=0)
         reusing(plane)
         assert np.array_equal(reusing(changed), engine(changed)), form
         assert reusing.reused > 0, "it reused nothing: this proves little"

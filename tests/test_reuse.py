@@ -1,6 +1,7 @@
 """Enlarging only what changed gives what enlarging everything gives."""
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import pytest
@@ -13,6 +14,8 @@ from vidsr.model.weights import Weights
 from vidsr.model.zoo import load_model, model_names
 from vidsr.pool import open_pool
 from vidsr.settings import PoolSettings
+
+at_once = partial(ReusingEngine, dear=0)
 
 
 def noise(shape: tuple[int, int], *, depth: int = 8, seed: int = 0) -> Plane:
@@ -49,7 +52,7 @@ def film(seed: int, depth: int) -> Iterator[Plane]:
 @pytest.mark.parametrize(("scale", "depth"), [(2, 8), (2, 10), (3, 8), (4, 16)])
 def test_it_is_exactly_the_whole_after_any_edits(scale: int, depth: int, seed: int) -> None:
     weights = tiny_weights(scale)
-    whole, reusing = Engine(weights, threads=1), ReusingEngine(Engine(weights, threads=1, band_pixels=9000))
+    whole, reusing = Engine(weights, threads=1), at_once(Engine(weights, threads=1, band_pixels=9000))
     shares = []
     for plane in film(seed, depth):
         assert np.array_equal(reusing(plane, depth), whole(plane, depth))
@@ -71,7 +74,7 @@ def test_tiles_of_every_side_are_exactly_the_whole_with_every_network_of_the_zoo
 @pytest.mark.parametrize("depth", [8, 10])
 def test_what_stays_within_the_tolerance_is_not_enlarged_again(weights: Weights, depth: int) -> None:
     engine, plane, level = Engine(weights, threads=1), noise((90, 200), depth=depth) // 2 + 20, 2**depth // 256
-    reusing = ReusingEngine(engine, tolerance=2)
+    reusing = at_once(engine, tolerance=2)
     first = reusing(plane, depth)
     near = plane + noise(plane.shape, depth=depth, seed=1) % (2 * level + 1)
     assert np.array_equal(reusing(near, depth), first)
@@ -84,7 +87,7 @@ def test_what_stays_within_the_tolerance_is_not_enlarged_again(weights: Weights,
 
 def test_errors_within_the_tolerance_do_not_add_up(weights: Weights) -> None:
     engine, plane = Engine(weights, threads=1), noise((40, 60)) // 2
-    reusing = ReusingEngine(engine, tolerance=2)
+    reusing = at_once(engine, tolerance=2)
     results = [reusing(plane + np.uint8(level)) for level in range(10)]
     expected = [engine(plane + np.uint8(level // 3 * 3)) for level in range(10)]
     assert all(map(np.array_equal, results, expected))
@@ -92,7 +95,7 @@ def test_errors_within_the_tolerance_do_not_add_up(weights: Weights) -> None:
 
 def test_every_part_is_brought_up_to_date_in_its_turn_and_none_of_the_planes_pays_for_all(weights: Weights) -> None:
     engine, plane = Engine(weights, threads=1), noise((300, 400)) // 2
-    reusing = ReusingEngine(engine, tolerance=2)
+    reusing = at_once(engine, tolerance=2)
     reusing(plane)
     near, costs = plane + np.uint8(1), []
     for _ in range(32):
@@ -106,7 +109,7 @@ def test_every_part_is_brought_up_to_date_in_its_turn_and_none_of_the_planes_pay
 
 def test_it_takes_up_again_what_it_gave_up_while_all_of_every_plane_changed(weights: Weights) -> None:
     engine = Engine(weights, threads=1)
-    reusing, planes = ReusingEngine(engine), [noise((50, 70), seed=seed) for seed in range(20)]
+    reusing, planes = at_once(engine), [noise((50, 70), seed=seed) for seed in range(20)]
     shares = []
     for plane in [*planes, *[planes[-1]] * 12]:
         assert np.array_equal(reusing(plane), engine(plane))
@@ -116,12 +119,32 @@ def test_it_takes_up_again_what_it_gave_up_while_all_of_every_plane_changed(weig
 
 def test_nobody_can_change_what_the_next_plane_is_made_of(weights: Weights) -> None:
     engine, plane = Engine(weights, threads=1), noise((40, 60))
-    reusing = ReusingEngine(engine)
+    reusing = at_once(engine)
     result = reusing(plane)
     with pytest.raises(ValueError, match="read-only"):
         result[:] = 0
     plane[3, 3] ^= 255
     assert np.array_equal(reusing(plane), engine(plane))
+
+
+def test_networks_for_tiles_are_compiled_once_they_would_have_paid(weights: Weights) -> None:
+    engine, random = Engine(weights, threads=1), np.random.default_rng(0)
+    plane, shares = noise((200, 300)), []
+    reusing = ReusingEngine(engine, dear=8 * plane.size)
+    for _ in range(30):
+        assert np.array_equal(reusing(plane), engine(plane))
+        shares.append(reusing.share)
+        plane = plane.copy()
+        plane[random.integers(200), random.integers(300)] ^= 255
+    whole = shares.count(1.0)
+    assert shares[:whole] == [1.0] * whole
+    assert max(shares[whole:]) < 0.3
+    assert 8 < whole < 13
+
+
+def test_what_is_the_same_all_over_needs_no_tiles(weights: Weights) -> None:
+    reusing, plane = ReusingEngine(Engine(weights, threads=1)), noise((40, 60))
+    assert reusing(plane) is reusing(plane)
 
 
 # Which tiles

@@ -13,6 +13,7 @@ from vidsr.engine.tiles import CELL, SIDES, Cells, Tile, grown, in_cells, price,
 
 _PAYS = 0.8  # of the cost of a whole plane, below which tiles are taken: calls are dearer in small networks
 _REFRESH = 32  # planes in which every part of a picture is brought up to date
+_DEAR = 2_000_000  # pixels that are enlarged in the time that it takes to compile networks for tiles
 _PATIENCE, _REST = 8, 8  # planes that are looked at in vain before as many are not
 
 
@@ -39,11 +40,12 @@ class Watch:
     With a `tolerance` of 0 grey levels that is all that changed, and what the change reaches. With more, squares of 4
     pixels a side stay as they are until a pixel of theirs is further than that from what came in, and for 32 planes at
     the most; levels are those of 8 bits. Where planes change all over, each is to be enlarged whole, and half of them
-    are not even looked at. `halo` is that of the network.
+    are not even looked at. So are the first ones, until tiles would have saved the work at `dear` pixels, which
+    compiling networks for them costs. `halo` is that of the network.
     """
 
-    def __init__(self, halo: int, *, tolerance: int) -> None:
-        self._halo, self._tolerance = halo, tolerance
+    def __init__(self, halo: int, *, tolerance: int, dear: float = _DEAR) -> None:
+        self._halo, self._tolerance, self._dear = halo, tolerance, dear
         self._kept: Task | None = None
         self._planes = self._rest = self._in_vain = 0
         self._copied = 0.0
@@ -71,6 +73,9 @@ class Watch:
         if share > _PAYS:
             return self._looked_in_vain(plane, depth)
         self._in_vain = 0
+        if chosen and self._dear > 0:
+            self._dear -= (1 - share) * plane.size
+            return self._whole(plane, depth)
         self._copied += 1 - sum(tile.pixels(plane.shape) for tile in chosen) / plane.size
         updated = _updated(kept.plane, plane, changed) if self._tolerance else plane.copy()
         self._kept = Task(plane=updated, depth=depth, tiles=tuple(chosen), share=share)
@@ -124,13 +129,13 @@ class ReusingEngine:
     """An engine that enlarges what changed since the plane before, and copies the rest from what it made of that.
 
     With a `tolerance` of 0 grey levels the result is exactly the engine's; with more, that of planes as `Watch` leaves
-    them. Results are read-only. `share` is what the last plane cost, of a whole one.
+    them. Results are read-only. `dear` is the watch's, `share` what the last plane cost, of a whole one.
     """
 
-    def __init__(self, engine: Engine, *, tolerance: int = 0) -> None:
+    def __init__(self, engine: Engine, *, tolerance: int = 0, dear: float = _DEAR) -> None:
         self.scale = engine.scale
         self.share = 1.0
-        self._engine, self._watch = engine, Watch(engine.halo, tolerance=tolerance)
+        self._engine, self._watch = engine, Watch(engine.halo, tolerance=tolerance, dear=dear)
         self._before: Plane | None = None
 
     @property
