@@ -28,6 +28,7 @@ from vidsr import EncodeSettings, Engine, PoolSettings, Reader, UpscaleSettings,
 from vidsr.cores import cpu_name
 from vidsr.engine import Plane
 from vidsr.media.scale import Merger
+from vidsr.model.weights import Weights
 from vidsr.model.zoo import load_model
 
 Figures = dict[str, float | int | str]
@@ -48,46 +49,46 @@ def medians(*calls: Callable[[], object], rounds: int = ROUNDS) -> list[float]:
 
 
 def bench_engine(args: argparse.Namespace) -> Figures:
-    """Milliseconds a frame of the engine, of the same layers converted plainly, and of PyTorch.
-
-    Each alone with all threads, and, but for PyTorch, as many as there are threads side by side, each with one and a
-    frame of its own: so the pool has them.
-    """
-    import plain
-
+    """Milliseconds a frame of the engine, of the same layers converted plainly, and of PyTorch."""
     width, height = map(int, args.size.split("x"))
     plane = np.random.default_rng(0).integers(16, 236, (height, width), dtype=np.uint8)
-    weights, threads = load_model(args.model), args.threads
-    ours = partial(Engine, weights, precision="f32")
-    theirs = partial(plain.converted, weights)
-    alone = ours(threads=threads), theirs(threads), plain.eager(weights, threads)
-    with ThreadPoolExecutor(threads) as executor:
-        several = [[ours(threads=1) for _ in range(threads)], [theirs(1) for _ in range(threads)]]
-        for conversion in several[1]:
-            conversion(plane)  # one behind the other, for PyTorch traces nothing beside something else
-        calls = [partial(way, plane) for way in alone] + [partial(_beside, executor, ways, plane) for ways in several]
-        engine, converted, torch_s, *beside = medians(*calls)
-    engines, conversions = (seconds / threads for seconds in beside)
+    weights = load_model(args.model)
+    ms = _ways(weights, plane, args.threads)
     a, b = np.random.default_rng(1).random((2, 2048, 2048), dtype=np.float32)
     (product,) = medians(lambda: a @ b, rounds=3)
-    flops = 2 * weights.architecture.multiplies * plane.size
+    gflop = 2 * weights.architecture.multiplies * plane.size / 1e9
     return {
         "cpu": cpu_name(),
         "model": str(weights.architecture),
         "size": args.size,
-        "threads": threads,
-        "engine_ms": round(engine * 1e3, 1),
-        "plain_openvino_ms": round(converted * 1e3, 1),
-        "pytorch_ms": round(torch_s * 1e3, 1),
-        "engines_beside_ms": round(engines * 1e3, 1),
-        "plain_openvino_beside_ms": round(conversions * 1e3, 1),
-        "times_plain_openvino": round(converted / engine, 2),
-        "times_pytorch": round(torch_s / engine, 2),
-        "times_plain_openvino_beside": round(conversions / engines, 2),
-        "gflops": round(flops / engine / 1e9, 1),
-        "gflops_beside": round(flops / engines / 1e9, 1),
+        "threads": args.threads,
+        **{f"{name}_ms": round(one, 1) for name, one in ms.items()},
+        "times_plain_openvino": round(ms["plain_openvino"] / ms["engine"], 2),
+        "times_pytorch": round(ms["pytorch"] / ms["engine"], 2),
+        "times_plain_openvino_beside": round(ms["plain_openvino_beside"] / ms["engines_beside"], 2),
+        "gflops": round(1e3 * gflop / ms["engine"], 1),
+        "gflops_beside": round(1e3 * gflop / ms["engines_beside"], 1),
         "sgemm_gflops": round(2 * 2048**3 / product / 1e9, 1),
     }
+
+
+def _ways(weights: Weights, plane: Plane, threads: int) -> dict[str, float]:
+    """Milliseconds a frame of each way, alone with all threads; and, but for PyTorch, as the pool has its engines: as
+    many as there are threads, each with one and a frame of its own.
+    """
+    import plain
+
+    ours, theirs = partial(Engine, weights, precision="f32"), partial(plain.converted, weights)
+    alone = ours(threads=threads), theirs(threads), plain.eager(weights, threads)
+    several = [[ours(threads=1) for _ in range(threads)], [theirs(1) for _ in range(threads)]]
+    for conversion in several[1]:
+        conversion(plane)  # one behind the other, for PyTorch traces nothing beside something else
+    with ThreadPoolExecutor(threads) as executor:
+        calls = [partial(way, plane) for way in alone] + [partial(_beside, executor, ways, plane) for ways in several]
+        seconds = medians(*calls)
+    names = "engine", "plain_openvino", "pytorch", "engines_beside", "plain_openvino_beside"
+    frames = 1, 1, 1, threads, threads
+    return {name: 1e3 * one / count for name, one, count in zip(names, seconds, frames, strict=True)}
 
 
 def _beside(executor: Executor, ways: Sequence[Callable[[Plane], Plane]], plane: Plane) -> None:
