@@ -109,16 +109,18 @@ def test_a_plane_that_ends_two_workers_is_enlarged_without_them(crew: Pool, weig
 
 @pytest.mark.slow
 def test_what_hardly_changes_after_a_plane_without_network_is_still_enlarged_by_it(
-    crew: Pool, weights: Weights
+    ray: Ray, weights: Weights, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("vidsr.pool.planes.DEAR", 0)  # so small a plane would be enlarged whole for long
     source = [np.full((80, 120), 60, np.uint8) for _ in range(8)]
     for number, plane in enumerate(source):
         plane[7, number] = 200
     expected = enlarged(weights, source)
     expected[3] = double(source[3])
     source[3] = source[3].view(Poison)
-    assert same(crew.map(source, 8), expected)
-    assert crew.reused > 0.5
+    with open_pool(weights, PoolSettings(workers=2), fallback=double) as pool:
+        assert same(pool.map(source, 8), expected)
+        assert pool.reused > 0.5
 
 
 @pytest.mark.slow

@@ -11,9 +11,10 @@ import numpy as np
 from vidsr.engine import Engine, Plane
 from vidsr.engine.tiles import CELL, SIDES, Cells, Tile, grown, in_cells, price, tiles
 
+DEAR = 2_000_000
+"""Pixels that are enlarged in the time that it takes to compile networks for tiles."""
 _PAYS = 0.8  # of the cost of a whole plane, below which tiles are taken: calls are dearer in small networks
 _REFRESH = 32  # planes in which every part of a picture is brought up to date
-_DEAR = 2_000_000  # pixels that are enlarged in the time that it takes to compile networks for tiles
 _PATIENCE, _REST = 8, 8  # planes that are looked at in vain before as many are not
 
 
@@ -44,7 +45,7 @@ class Watch:
     compiling networks for them costs. `halo` is that of the network.
     """
 
-    def __init__(self, halo: int, *, tolerance: int, dear: float = _DEAR) -> None:
+    def __init__(self, halo: int, *, tolerance: int, dear: float) -> None:
         self._halo, self._tolerance, self._dear = halo, tolerance, dear
         self._kept: Task | None = None
         self._planes = self._rest = self._in_vain = 0
@@ -132,7 +133,7 @@ class ReusingEngine:
     them. Results are read-only. `dear` is the watch's, `share` what the last plane cost, of a whole one.
     """
 
-    def __init__(self, engine: Engine, *, tolerance: int = 0, dear: float = _DEAR) -> None:
+    def __init__(self, engine: Engine, *, tolerance: int = 0, dear: float = DEAR) -> None:
         self.scale = engine.scale
         self.share = 1.0
         self._engine, self._watch = engine, Watch(engine.halo, tolerance=tolerance, dear=dear)

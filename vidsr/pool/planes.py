@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 from vidsr.clock import Span
 from vidsr.engine import Plane
 from vidsr.engine.precision import settled
-from vidsr.engine.reuse import Task, Watch, pasted
+from vidsr.engine.reuse import DEAR, Task, Watch, pasted
 from vidsr.flow import windowed
 from vidsr.model.weights import Weights
 from vidsr.pool import DEPTH, Ticket, require_scale
@@ -96,7 +96,7 @@ class PlanePool(ABC, Generic[AnyJob]):
 
     def _take(self, weights: Weights) -> None:
         self._weights = weights
-        self._watch = Watch(weights.architecture.halo, tolerance=self._settings.reuse)
+        self._watch = Watch(weights.architecture.halo, tolerance=self._settings.reuse, dear=DEAR)
 
     def _submit(self, item: tuple[int, Plane], depth: int) -> AnyJob:
         index, plane = item
