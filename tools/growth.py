@@ -1,6 +1,6 @@
 """Measure how time and memory grow: with the size of the picture, the length, the workers, the number of cameras.
 
-  python tools/growth.py --clip CLIP --output growth.json              everything: about 10 minutes on two cores
+  python tools/growth.py --clip CLIP --output growth.json              everything: about 35 minutes on two cores
   python tools/growth.py stages resolution --clip CLIP --output growth.json
 
   stages       what each stage costs a frame, by size and network: what tools/simulate.py is fed with

@@ -6,7 +6,7 @@ from math import ceil
 from cost.line import Line, Node, Route, Step, Window
 
 FRAMES_AHEAD, FRAMES_BEHIND = 4, 3  # of vidsr.pipeline
-PLANES_AT_A_WORKER, MOST_ENGINES = 2, 4  # vidsr.pool.DEPTH and FEW_CORES
+PLANES_AT_A_WORKER, MOST_ENGINES = 2, 4  # vidsr.pool.DEPTH, pool.here.MOST_ENGINES
 _MOST_DECODERS = 16  # FFmpeg starts no more threads by itself
 _ROWS_A_CODER = 32  # x264 takes no more threads than go into the height so
 _CODERS_A_LOOKER, _ROWS_A_LOOKER, _MOST_LOOKERS = 3, 128, 16  # x264's threads that look ahead, at veryfast

@@ -19,7 +19,7 @@ from vidsr.pool import worked
 from vidsr.pool.planes import Job, PlanePool
 from vidsr.settings import PoolSettings
 
-_MOST_ENGINES = 4
+MOST_ENGINES = 4
 """More were never measured; further threads help these."""
 _Seats = SimpleQueue[tuple[int, Engine]]
 """Engines of one network that nobody uses just now, with their numbers."""
@@ -40,7 +40,7 @@ class ThisProcess(PlanePool[_PooledJob]):
 
     processes = 0
 
-    def __init__(self, weights: Weights, settings: PoolSettings, *, engines: int = _MOST_ENGINES) -> None:
+    def __init__(self, weights: Weights, settings: PoolSettings, *, engines: int = MOST_ENGINES) -> None:
         (share,) = plan_cores(describe_machine(), workers=1, threads=settings.threads)
         count = min(share.threads, engines)
         self._threads = [share.threads // count + (number < share.threads % count) for number in range(count)]
