@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,8 @@ from made import tiny_weights
 
 from vidsr.cores import Machine
 from vidsr.engine import Engine, Plane
+from vidsr.engine.graph import band_model
+from vidsr.engine.tiles import SIDES
 from vidsr.errors import WorkerError
 from vidsr.model.weights import Weights
 from vidsr.pool import SMALL_PLANE, Pool, open_pool, stays_here
@@ -158,6 +161,44 @@ def test_planes_that_are_sent_one_by_one_come_back_under_the_network_they_were_s
     results += [ticket.result() for ticket in after]
     pool.swap(weights)
     assert same(results, enlarged(weights, source[:4]) + enlarged(other, source[4:]))
+
+
+def test_networks_are_prepared_beside_what_is_in_work_and_change_nothing(pool: Pool, weights: Weights) -> None:
+    source, other = planes(6), tiny_weights(seed=1)
+    before = [pool.send(plane, 8) for plane in source[:3]]
+    prepared, again = (pool.prepare([weights, other], source[0], 8) for _ in range(2))
+    after = [pool.send(plane, 8) for plane in source[3:]]
+    results = [ticket.result() for ticket in before + after]
+    until = time.monotonic() + 60
+    while not (prepared() and again()) and time.monotonic() < until:
+        time.sleep(0.01)
+    assert prepared()
+    assert again()
+    pool.swap(other)
+    swapped = pool.send(source[0], 8).result()
+    pool.swap(weights)
+    assert same([*results, swapped], enlarged(weights, source) + enlarged(other, source[:1]))
+
+
+def test_what_is_prepared_is_not_compiled_again(weights: Weights, monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled: list[tuple[int, int]] = []
+
+    def noted(*args: Any, **options: Any) -> Any:
+        compiled.append(args[1])
+        return band_model(*args, **options)
+
+    monkeypatch.setattr("vidsr.engine.band_model", noted)
+    other, plane = tiny_weights(seed=1), planes(1)[0]
+    with open_pool(weights, PoolSettings(workers=0)) as pool:
+        prepared = pool.prepare([weights, other], plane, 8)
+        while not prepared():
+            time.sleep(0.01)
+        assert len(compiled) == 2 * pool.workers * (1 + len(SIDES))
+        compiled.clear()
+        for network in (other, weights, other):
+            pool.swap(network)
+            pool.send(plane, 8).result()
+        assert not compiled
 
 
 def test_a_network_of_another_scale_is_refused_and_changes_nothing(pool: Pool, weights: Weights) -> None:

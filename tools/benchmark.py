@@ -65,7 +65,7 @@ def bench_engine(args: argparse.Namespace) -> Figures:
         **{f"{name}_ms": round(one, 1) for name, one in ms.items()},
         "times_plain_openvino": round(ms["plain_openvino"] / ms["engine"], 2),
         "times_pytorch": round(ms["pytorch"] / ms["engine"], 2),
-        "times_plain_openvino_beside": round(ms["plain_openvino_beside"] / ms["engines_beside"], 2),
+        "times_plain_openvino_beside": round(ms["plain_openvino"] / ms["engines_beside"], 2),
         "gflops": round(1e3 * gflop / ms["engine"], 1),
         "gflops_beside": round(1e3 * gflop / ms["engines_beside"], 1),
         "sgemm_gflops": round(2 * 2048**3 / product / 1e9, 1),
@@ -73,21 +73,18 @@ def bench_engine(args: argparse.Namespace) -> Figures:
 
 
 def _ways(weights: Weights, plane: Plane, threads: int) -> dict[str, float]:
-    """Milliseconds a frame of each way, alone with all threads; and, but for PyTorch, as the pool has its engines: as
+    """Milliseconds a frame of each way, alone with all threads, and of engines side by side, as a pool has them: as
     many as there are threads, each with one and a frame of its own.
     """
     import plain
 
     ours, theirs = partial(Engine, weights, precision="f32"), partial(plain.converted, weights)
     alone = ours(threads=threads), theirs(threads), plain.eager(weights, threads)
-    several = [[ours(threads=1) for _ in range(threads)], [theirs(1) for _ in range(threads)]]
-    for conversion in several[1]:
-        conversion(plane)  # one behind the other, for PyTorch traces nothing beside something else
+    several = [ours(threads=1) for _ in range(threads)]
     with ThreadPoolExecutor(threads) as executor:
-        calls = [partial(way, plane) for way in alone] + [partial(_beside, executor, ways, plane) for ways in several]
-        seconds = medians(*calls)
-    names = "engine", "plain_openvino", "pytorch", "engines_beside", "plain_openvino_beside"
-    frames = 1, 1, 1, threads, threads
+        beside = partial(_beside, executor, several, plane)
+        seconds = medians(*(partial(way, plane) for way in alone), beside)
+    names, frames = ("engine", "plain_openvino", "pytorch", "engines_beside"), (1, 1, 1, threads)
     return {name: 1e3 * one / count for name, one, count in zip(names, seconds, frames, strict=True)}
 
 

@@ -152,6 +152,13 @@ class ReusingEngine:
         return self._before
 
 
+def warm(engine: Engine, plane: Plane, depth: int) -> None:
+    """Have compiled what planes like this one take, whole and in tiles: else the first of each kind waits for it."""
+    engine(plane, depth)
+    for side in SIDES:
+        engine.part(np.zeros((side + 2 * engine.halo, side + 2 * engine.halo), plane.dtype), depth)
+
+
 def enlarged(engine: Engine, task: Task) -> Plane:
     """The whole plane enlarged, or its tiles, one behind the other, as (pixels,)."""
     if task.tiles is None:

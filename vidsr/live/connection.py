@@ -107,18 +107,16 @@ class Connection:
         moment = self._clock.picture(picture.pts, time_base=base, arrived_s=arrived_s)
         self._notice_gap(moment)
         shape = (picture.width, picture.height, picture.format.name)
-        if self._form is None or shape != self._shape:
+        anew = self._form is None or shape != self._shape
+        if anew:
             self._form = self._become(picture, shape)
-        worked = self._form(picture)
-        frame = Frame(picture=worked, luma=luma_of(worked))
+        assert self._form
         assert self._begun
-        return Shot(
-            frame=frame,
-            moment=moment,
-            depth=depth_of(worked.format.name),
-            arrived_s=arrived_s,
-            rung=self._begun[0].rung,
-        )
+        worked, (ladder, flight, _) = self._form(picture), self._begun
+        frame, depth = Frame(picture=worked, luma=luma_of(worked)), depth_of(worked.format.name)
+        if anew:
+            flight.prepare(frame.luma, depth)
+        return Shot(frame=frame, moment=moment, depth=depth, arrived_s=arrived_s, rung=flight.able(ladder.rung))
 
     def _notice_gap(self, moment: Moment) -> None:
         """Count the pictures that should have come before this one: what UDP loses shows in nothing else."""
@@ -203,5 +201,5 @@ class Connection:
         status.repaired = dict(self._clock.repaired)
         status.worker_restarts = self._own.pool.restarts
         if self._begun:
-            ladder = self._begun[0]
-            status.rung = "dropping" if ladder.dropping(now) else ladder.rung
+            ladder, flight, _ = self._begun
+            status.rung = "dropping" if ladder.dropping(now) else flight.able(ladder.rung)

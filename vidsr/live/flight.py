@@ -1,7 +1,7 @@
 """What is being enlarged, and what waits behind it: handed out in order, each as soon as it is done."""
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -55,6 +55,8 @@ class Flight:
 
     def __init__(self, pool: Pool, networks: Mapping[str, Weights]) -> None:
         self._pool, self._networks = pool, networks
+        self._prepared: Callable[[], bool] = lambda: False
+        self._able = False
         self._items: deque[tuple[Shot, Ticket | None] | Copied] = deque()
         self._at_work = 0
 
@@ -65,6 +67,15 @@ class Flight:
     def full(self) -> bool:
         """Whether every worker has enough to do."""
         return self._at_work >= self._pool.workers * DEPTH
+
+    def prepare(self, plane: Plane, depth: int) -> None:
+        """Have all networks compiled for planes like this one: `able` says when they are."""
+        self._prepared, self._able = self._pool.prepare([*self._networks.values()], plane, depth), False
+
+    def able(self, rung: str) -> str:
+        """The rung that is asked for, or `PLAIN` while the networks are compiled: no picture waits for that."""
+        self._able = self._able or self._prepared()
+        return rung if self._able else PLAIN
 
     def send(self, shot: Shot) -> None:
         """Have a picture enlarged as its rung says."""

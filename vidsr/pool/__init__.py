@@ -1,6 +1,6 @@
 """Pools: planes in, enlarged planes out, in order, lazily, with a bounded number in flight."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from math import inf
@@ -19,6 +19,8 @@ DEPTH = 2
 FEW_CORES = 4
 """Up to so many are used by threads of this process, unless workers are asked for: there Ray's own work, 6 ms of a
 core a frame at 640x360, is felt. Measured on two; three and four by tools/simulate.py alone."""
+KEPT = 4
+"""Networks that stay compiled, so that going back to one takes no time."""
 SMALL_PLANE = 250_000_000
 """Multiply-adds of a plane up to which they do on any number of cores: one that goes to a worker and back costs this
 process 1 to 1.6 ms, in which four threads of its own enlarge it. (fsrcnn-fast-x2 at 320x240.)"""
@@ -77,6 +79,13 @@ class Pool(Protocol):
         """One plane for enlarging, for whoever cannot wait for the next one to come: a live source.
 
         The results are to be taken in the order of sending, and no `map` may be in progress.
+        """
+        ...
+
+    def prepare(self, networks: Sequence[Weights], plane: Plane, depth: int) -> Callable[[], bool]:
+        """Have networks compiled for planes like this one, beside what is in work: what comes says if that is done.
+
+        Planes that are sent before wait for it. The last `KEPT` networks stay compiled for later swaps.
         """
         ...
 

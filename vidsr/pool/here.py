@@ -1,9 +1,11 @@
 """The pool without Ray: engines in threads of this process."""
 
 import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from queue import SimpleQueue
+from threading import Lock
 from types import TracebackType
 from typing import Self
 
@@ -11,18 +13,19 @@ import numpy as np
 
 from vidsr.clock import Span
 from vidsr.cores import describe_machine, plan_cores
-from vidsr.engine import Engine, Plane
+from vidsr.engine import Plane
 from vidsr.engine.reuse import Task, enlarged
 from vidsr.errors import WorkerError
 from vidsr.model.weights import Weights
 from vidsr.pool import worked
+from vidsr.pool.engines import Engines
 from vidsr.pool.planes import Job, PlanePool
 from vidsr.settings import PoolSettings
 
 MOST_ENGINES = 4
-"""More were never measured; further threads help these."""
-_Seats = SimpleQueue[tuple[int, Engine]]
-"""Engines of one network that nobody uses just now, with their numbers."""
+"""More side by side were never measured; further threads help these."""
+_Seats = SimpleQueue[tuple[int, Engines]]
+"""Those that nobody uses just now, with their numbers."""
 
 
 @dataclass(kw_only=True, eq=False)
@@ -45,6 +48,11 @@ class ThisProcess(PlanePool[_PooledJob]):
         count = min(share.threads, engines)
         self._threads = [share.threads // count + (number < share.threads % count) for number in range(count)]
         self._executor = ThreadPoolExecutor(count, thread_name_prefix="engine")
+        self._seats, self._taking_all = _Seats(), Lock()
+        for number, own in enumerate(self._threads):
+            seat = Engines(threads=own, precision=settings.precision)
+            seat(weights)
+            self._seats.put((number, seat))
         super().__init__(weights, settings)
 
     def __enter__(self) -> Self:
@@ -65,14 +73,23 @@ class ThisProcess(PlanePool[_PooledJob]):
         """Of all engines."""
         return sum(self._threads)
 
-    def _take(self, weights: Weights) -> None:
-        super()._take(weights)
-        self._seats = _Seats()
-        for number, threads in enumerate(self._threads):
-            self._seats.put((number, Engine(weights, threads=threads, precision=self._settings.precision)))
+    def prepare(self, networks: Sequence[Weights], plane: Plane, depth: int) -> Callable[[], bool]:
+        """As `Pool.prepare`, by one thread of all: whatever else this process does goes on."""
+        return self._executor.submit(self._prepare, networks, plane.copy(), depth).done
+
+    def _prepare(self, networks: Sequence[Weights], plane: Plane, depth: int) -> None:
+        with self._taking_all:  # two that each wait for what the other has would wait for ever
+            seats = [self._seats.get() for _ in self._threads]
+        try:
+            for weights in networks:
+                for _, engines in seats:
+                    engines.prepare(weights, plane, depth)
+        finally:
+            for seat in seats:
+                self._seats.put(seat)
 
     def _begin(self, index: int, task: Task) -> _PooledJob:
-        made = None if task.tiles == () else self._executor.submit(_enlarged, task, self._seats)
+        made = None if task.tiles == () else self._executor.submit(_enlarged, task, self._weights, self._seats)
         return _PooledJob(index=index, task=task, weights=self._weights, made=made)
 
     def _ready(self, job: _PooledJob) -> bool:
@@ -95,11 +112,11 @@ class ThisProcess(PlanePool[_PooledJob]):
         return self._put_together(job, made)
 
 
-def _enlarged(task: Task, seats: _Seats) -> tuple[Plane, Span]:
-    """What the next free engine makes of a task, and the work at it."""
-    number, engine = seats.get()
+def _enlarged(task: Task, weights: Weights, seats: _Seats) -> tuple[Plane, Span]:
+    """What the next engine that is free makes of a task, and the work at it."""
+    number, engines = seats.get()
     try:
         began = time.perf_counter()
-        return enlarged(engine, task), worked(began, time.perf_counter(), number)
+        return enlarged(engines(weights), task), worked(began, time.perf_counter(), number)
     finally:
-        seats.put((number, engine))
+        seats.put((number, engines))

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Generic, TypeVar
@@ -52,6 +52,10 @@ class PlanePool(ABC, Generic[AnyJob]):
     @abstractmethod
     def workers(self) -> int:
         """As `Pool.workers`."""
+
+    @abstractmethod
+    def prepare(self, networks: Sequence[Weights], plane: Plane, depth: int) -> Callable[[], bool]:
+        """As `Pool.prepare`."""
 
     @abstractmethod
     def _begin(self, index: int, task: Task) -> AnyJob:

@@ -5,7 +5,7 @@ import os
 import signal
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from types import TracebackType
@@ -91,6 +91,12 @@ class RayPool(PlanePool[SeatedJob]):
     def places(self) -> list[Place]:
         """Where the workers live now."""
         return [seat.place for seat in self._seats]
+
+    def prepare(self, networks: Sequence[Weights], plane: Plane, depth: int) -> Callable[[], bool]:
+        """As `Pool.prepare`, by every worker that there is now."""
+        plane = np.asanyarray(plane, order="C")
+        calls: list[ray.ObjectRef[None]] = [seat.actor.prepare.remote(networks, plane, depth) for seat in self._seats]
+        return lambda: len(ray.wait(calls, num_returns=len(calls), timeout=0)[0]) == len(calls)
 
     def strays(self) -> list[int]:
         """The threads of all workers that may run outside their cores."""

@@ -1,15 +1,17 @@
-"""What runs inside a Ray actor: one engine on its own cores."""
+"""What runs inside a Ray actor: engines that take turns on its own cores."""
 
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import ray
 
 from vidsr.cores import Machine, Share, confine, describe_machine, stray_threads
-from vidsr.engine import Engine, Plane
+from vidsr.engine import Plane
 from vidsr.engine.reuse import Task, enlarged
 from vidsr.model.weights import Weights
+from vidsr.pool.engines import Engines
 from vidsr.settings import PoolSettings
 
 
@@ -23,7 +25,7 @@ class Place:
 
 
 class Worker:
-    """An engine that is started in two steps: first it says where it is, then it is told its share."""
+    """It is started in two steps: first it says where it is, then it is told its share."""
 
     def place(self) -> Place:
         """The node, the process and what this process may use of the machine."""
@@ -32,8 +34,14 @@ class Worker:
     def start(self, weights: Weights, share: Share, settings: PoolSettings) -> None:
         """Make the engine on its cores. The mask comes first: OpenVINO keeps the one it finds at first use."""
         confine(share.cpus)
-        self._share, self._settings, self._checked = share, settings, False
-        self._engine = Engine(weights, threads=share.threads, precision=settings.precision)
+        self._share, self._weights, self._checked = share, weights, False
+        self._engines = Engines(threads=share.threads, precision=settings.precision)
+        self._engines(weights)
+
+    def prepare(self, networks: Sequence[Weights], plane: Plane, depth: int) -> None:
+        """Have networks compiled for planes like this one."""
+        for weights in networks:
+            self._engines.prepare(weights, plane, depth)
 
     def enlarge(self, task: Task, other: Weights | None) -> tuple[Plane, float, float]:
         """What `enlarged` makes of the task, and by `time.perf_counter` when work at it began and ended.
@@ -42,8 +50,8 @@ class Worker:
         """
         began = time.perf_counter()
         if other:
-            self.start(other, self._share, self._settings)
-        result = enlarged(self._engine, task)
+            self._weights, self._checked = other, False
+        result = enlarged(self._engines(self._weights), task)
         if not self._checked:
             confine(self._share.cpus)  # OpenVINO starts its threads with the first plane: none of them strays
             self._checked = True

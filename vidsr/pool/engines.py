@@ -1,0 +1,54 @@
+"""Engines that take turns on the same cores: one for each of the last few networks."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from vidsr.engine import Engine, Plane
+from vidsr.engine.reuse import warm
+from vidsr.model.weights import Weights
+from vidsr.pool import KEPT
+
+
+@dataclass(kw_only=True)
+class _Kept:
+    weights: Weights
+    engine: Engine
+    prepared: tuple[object, ...] = ()
+    """The kind of planes that it was warmed up for last."""
+
+
+class Engines:
+    """The engine of each network that comes, kept compiled for the last `KEPT` of them. Not safe for two threads."""
+
+    def __init__(self, *, threads: int, precision: str) -> None:
+        self._threads, self._precision = threads, precision
+        self._kept: list[_Kept] = []
+
+    def __call__(self, weights: Weights) -> Engine:
+        """The engine of this network. Raises ModelError when it cannot be computed as was asked."""
+        return self._of(weights).engine
+
+    def prepare(self, weights: Weights, plane: Plane, depth: int) -> None:
+        """Have it compiled for planes like this one."""
+        kept, kind = self._of(weights), (plane.shape, plane.dtype, depth)
+        if kept.prepared != kind:
+            warm(kept.engine, plane, depth)
+            kept.prepared = kind
+
+    def _of(self, weights: Weights) -> _Kept:
+        found = next((kept for kept in self._kept if _same(kept.weights, weights)), None)
+        if found is None:
+            engine = Engine(weights, threads=self._threads, precision=self._precision)
+            found = _Kept(weights=weights, engine=engine)
+        found.weights = weights  # the same network comes to another process as another object each time
+        self._kept = [*(kept for kept in self._kept if kept is not found), found][-KEPT:]
+        return found
+
+
+def _same(one: Weights, other: Weights) -> bool:
+    return one is other or (
+        one.architecture == other.architecture
+        and one.calibration == other.calibration
+        and all(np.array_equal(tensor, other.tensors[name]) for name, tensor in one.tensors.items())
+    )
