@@ -1,7 +1,9 @@
 """A pool is a map: in order, lazy, bounded, whoever computes it."""
 
+import pickle
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,9 @@ from vidsr.engine.graph import band_model
 from vidsr.engine.tiles import SIDES
 from vidsr.errors import WorkerError
 from vidsr.model.weights import Weights
-from vidsr.pool import SMALL_PLANE, Pool, open_pool, stays_here
+from vidsr.model.zoo import load_model
+from vidsr.pool import KEPT, SMALL_PLANE, Pool, open_pool, stays_here
+from vidsr.pool.engines import Engines
 from vidsr.settings import PoolSettings
 
 TESTS = Path(__file__).parent
@@ -199,6 +203,19 @@ def test_what_is_prepared_is_not_compiled_again(weights: Weights, monkeypatch: p
             pool.swap(network)
             pool.send(plane, 8).result()
         assert not compiled
+
+
+def test_a_network_is_known_again_by_its_numbers() -> None:
+    first, second = (load_model(f"fsrcnn-fast-x2{kind}") for kind in ("", "-video"))  # both calibrated
+    uncalibrated = replace(first, calibration=None)
+    engines = Engines(threads=1, precision="auto")
+    found = [engines(weights) for weights in (first, second, uncalibrated)]
+    assert len(set(map(id, found))) == 3
+    for weights, engine in zip((first, second, uncalibrated), found, strict=True):
+        assert engines(pickle.loads(pickle.dumps(weights))) is engine
+    for seed in range(KEPT):
+        engines(tiny_weights(seed=seed))
+    assert engines(first) is not found[0]
 
 
 def test_a_network_of_another_scale_is_refused_and_changes_nothing(pool: Pool, weights: Weights) -> None:

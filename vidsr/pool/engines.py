@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from vidsr.engine import Engine, Plane
 from vidsr.engine.reuse import warm
 from vidsr.model.weights import Weights
@@ -47,8 +45,16 @@ class Engines:
 
 
 def _same(one: Weights, other: Weights) -> bool:
-    return one is other or (
-        one.architecture == other.architecture
-        and one.calibration == other.calibration
-        and all(np.array_equal(tensor, other.tensors[name]) for name, tensor in one.tensors.items())
-    )
+    return one is other or (one.architecture == other.architecture and _numbers(one) == _numbers(other))
+
+
+def _numbers(weights: Weights) -> list[dict[str, bytes] | dict[str, float]]:
+    """All that a result depends on but the architecture."""
+    tensors = {name: tensor.tobytes() for name, tensor in weights.tensors.items()}
+    if weights.calibration is None:
+        return [tensors]
+    return [
+        tensors,
+        {name: ends.tobytes() for name, ends in weights.calibration.ranges.items()},
+        weights.calibration.losses,
+    ]
