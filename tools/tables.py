@@ -20,6 +20,10 @@ def speed_table(figures: dict[str, dict[str, float]]) -> str:
     engine, command, memory = figures["engine"], figures["command"], figures["memory"]
     rows = [
         ("engine", f"{engine['engine_ms']} ms a frame, {engine['gflops']} GFLOP/s (sgemm: {engine['sgemm_gflops']})"),
+        (
+            "engines of one thread side by side, as the command has them",
+            f"{engine['engines_beside_ms']} ms a frame, {engine['gflops_beside']} GFLOP/s",
+        ),
         ("the same layers, `openvino.convert_model`", _times(engine, "plain_openvino")),
         ("the same layers, PyTorch eager", _times(engine, "pytorch")),
         ("engine alone / encoder alone", f"{command['engine_fps']} / {command['encoder_fps']} fps"),
