@@ -21,6 +21,7 @@ from vidsr.model.weights import Weights
 from vidsr.model.zoo import load_model
 from vidsr.pool import KEPT, SMALL_PLANE, Pool, open_pool, stays_here
 from vidsr.pool.engines import Engines
+from vidsr.pool.here import MOST_ENGINES, shared_out
 from vidsr.settings import PoolSettings
 
 TESTS = Path(__file__).parent
@@ -258,9 +259,7 @@ def test_small_planes_go_to_no_worker_unless_those_are_asked_for(
 
 
 @pytest.mark.parametrize("threads", [1, 3, 4, 6, 9])
-def test_without_workers_every_thread_that_is_asked_for_is_used(
-    monkeypatch: pytest.MonkeyPatch, weights: Weights, threads: int
-) -> None:
-    monkeypatch.setattr("vidsr.pool.here.describe_machine", partial(machine_of, 16))
-    with open_pool(weights, PoolSettings(workers=0, threads=threads)) as pool:
-        assert (pool.workers, pool.threads) == (min(threads, 4), threads)
+def test_without_workers_every_thread_that_is_asked_for_is_used(threads: int) -> None:
+    shares = shared_out(threads, MOST_ENGINES)
+    assert (len(shares), sum(shares)) == (min(threads, 4), threads)
+    assert max(shares) - min(shares) <= 1

@@ -1,5 +1,6 @@
 """Workers that are killed, stopped or ended by a plane: none is lost, none is mixed up, no process is left."""
 
+import math
 import os
 import signal
 import time
@@ -14,6 +15,7 @@ from made import Poison, tiny_weights
 from oracles import double
 from test_pool import Ray, enlarged, planes, same
 
+from vidsr.engine.reuse import DEAR
 from vidsr.errors import WorkerError
 from vidsr.model.weights import Weights
 from vidsr.pool import Pool, open_pool
@@ -108,11 +110,9 @@ def test_a_plane_that_ends_two_workers_is_enlarged_without_them(crew: Pool, weig
 
 
 @pytest.mark.slow
-def test_what_hardly_changes_after_a_plane_without_network_is_still_enlarged_by_it(
-    ray: Ray, weights: Weights, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("vidsr.pool.planes.DEAR", 0)  # so small a plane would be enlarged whole for long
-    source = [np.full((80, 120), 60, np.uint8) for _ in range(8)]
+def test_what_hardly_changes_after_a_plane_without_network_is_still_enlarged_by_it(ray: Ray, weights: Weights) -> None:
+    side = math.isqrt(DEAR) + 100  # so large that one plane enlarged in vain pays for tiles
+    source = [np.full((side, side), 60, np.uint8) for _ in range(8)]
     for number, plane in enumerate(source):
         plane[7, number] = 200
     expected = enlarged(weights, source)

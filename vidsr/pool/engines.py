@@ -35,6 +35,8 @@ class Engines:
             kept.prepared = kind
 
     def _of(self, weights: Weights) -> _Kept:
+        if self._kept and self._kept[-1].weights is weights:  # as of nearly every plane
+            return self._kept[-1]
         found = next((kept for kept in self._kept if _same(kept.weights, weights)), None)
         if found is None:
             engine = Engine(weights, threads=self._threads, precision=self._precision)

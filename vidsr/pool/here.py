@@ -45,9 +45,8 @@ class ThisProcess(PlanePool[_PooledJob]):
 
     def __init__(self, weights: Weights, settings: PoolSettings, *, engines: int = MOST_ENGINES) -> None:
         (share,) = plan_cores(describe_machine(), workers=1, threads=settings.threads)
-        count = min(share.threads, engines)
-        self._threads = [share.threads // count + (number < share.threads % count) for number in range(count)]
-        self._executor = ThreadPoolExecutor(count, thread_name_prefix="engine")
+        self._threads = shared_out(share.threads, engines)
+        self._executor = ThreadPoolExecutor(len(self._threads), thread_name_prefix="engine")
         self._seats, self._taking_all = _Seats(), Lock()
         for number, own in enumerate(self._threads):
             seat = Engines(threads=own, precision=settings.precision)
@@ -110,6 +109,12 @@ class ThisProcess(PlanePool[_PooledJob]):
                 raise WorkerError(f"frame {job.index}: {error}", job.index) from error
             self.engine_s += self.latest.seconds
         return self._put_together(job, made)
+
+
+def shared_out(threads: int, engines: int) -> list[int]:
+    """The threads of each of so many engines at the most, as even as can be: all of them are used."""
+    count = min(threads, engines)
+    return [threads // count + (number < threads % count) for number in range(count)]
 
 
 def _enlarged(task: Task, weights: Weights, seats: _Seats) -> tuple[Plane, Span]:

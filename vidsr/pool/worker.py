@@ -42,6 +42,7 @@ class Worker:
         """Have networks compiled for planes like this one."""
         for weights in networks:
             self._engines.prepare(weights, plane, depth)
+        self._checked = False
 
     def enlarge(self, task: Task, other: Weights | None) -> tuple[Plane, float, float]:
         """What `enlarged` makes of the task, and by `time.perf_counter` when work at it began and ended.
