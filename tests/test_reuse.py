@@ -9,7 +9,7 @@ from made import tiny_weights
 
 from vidsr.engine import Engine, Plane
 from vidsr.engine.reuse import ReusingEngine
-from vidsr.engine.tiles import CELL, SIDES, price, tiles
+from vidsr.engine.tiles import CELL, SIDES, in_calls, price, tiles, together
 from vidsr.model.weights import Weights
 from vidsr.model.zoo import load_model, model_names
 from vidsr.pool import open_pool
@@ -63,12 +63,15 @@ def test_it_is_exactly_the_whole_after_any_edits(scale: int, depth: int, seed: i
 
 @pytest.mark.parametrize("name", model_names())
 def test_tiles_of_every_side_are_exactly_the_whole_with_every_network_of_the_zoo(name: str) -> None:
-    engine = Engine(load_model(name), threads=1)
-    halo, scale, plane = engine.halo, engine.scale, noise((160, 172))
-    whole = engine(plane)[:, halo * scale :]
+    engine, random = Engine(load_model(name), threads=1), np.random.default_rng(0)
+    halo, scale, plane = engine.halo, engine.scale, noise((168, 172))
+    whole = engine(plane)
     for side in SIDES:
-        tile = engine.part(plane[: side + 2 * halo, : side + 2 * halo], 8)
-        assert np.array_equal(tile, whole[halo * scale : (halo + side) * scale, : side * scale])
+        places = random.integers(0, 168 - side - 2 * halo + 1, (together(side), 2)).tolist()
+        around = [plane[row : row + side + 2 * halo, column : column + side + 2 * halo] for row, column in places]
+        for tile, (row, column) in zip(engine.parts(np.stack(around), 8), places, strict=True):
+            top, left = (row + halo) * scale, (column + halo) * scale
+            assert np.array_equal(tile, whole[top : top + side * scale, left : left + side * scale])
 
 
 @pytest.mark.parametrize("depth", [8, 10])
@@ -161,6 +164,10 @@ def test_tiles_hold_all_that_is_wanted_once_and_cost_no_more_than_those_of_one_s
         held[row : row + side, column : column + side] += 1
     assert held.max() == 1
     assert held[:77, :130][wanted].all()
+    calls = list(in_calls(chosen))
+    assert [tile for call in calls for tile in call] == chosen
+    assert all({tile.side for tile in call} == {call[0].side} for call in calls)
+    assert all(len(call) <= together(call[0].side) for call in calls)
     cost = sum(price((tile.side, tile.side), halo) for tile in chosen)
     for side in SIDES:
         rows, columns = np.nonzero(wanted)

@@ -19,7 +19,7 @@ from vidsr.model.zoo import load_model
 __all__ = ["BAND_PIXELS", "Engine", "Plane"]
 
 BAND_PIXELS = 1 << 18  # 56 float32 maps of a band take 60 MB; larger bands are no faster
-_Key = tuple[tuple[int, int], np.dtype[np.generic], int]
+_Key = tuple[tuple[int, ...], np.dtype[np.generic], int]
 _SHAPES_KEPT = 8  # compiled networks, one a shape and depth: four of tiles, and bands of a camera that switches two
 
 
@@ -86,31 +86,37 @@ class Engine:
         result = np.empty((height * scale, width * scale), plane.dtype)
         for top in _tops(whole, rows):
             band = result[top * scale : (top + rows) * scale]
-            band[:] = self.part(padded[top : top + rows + 2 * halo], depth)[: len(band), : width * scale]
+            band[:] = self.parts(padded[None, top : top + rows + 2 * halo], depth)[0, : len(band), : width * scale]
         return result
 
-    def part(self, surrounded: Plane, depth: int) -> Plane:
-        """(scale*H, scale*W) from (H + 2*halo, W + 2*halo), as it is in the whole; H and W are whole blocks of
-        the form: multiples of 16 always are.
+    def parts(self, surrounded: Plane, depth: int) -> Plane:
+        """(N, scale*H, scale*W) from (N, H + 2*halo, W + 2*halo), each as it is in the whole.
 
-        Holds until the next call. Each (H, W) is compiled when it first comes, which takes some 30 ms.
+        H and W are whole blocks of the form: multiples of 16 always are. Each (N, H, W) is compiled when it first
+        comes, which takes some 100 ms.
         """
-        rows, columns = (length - 2 * self.halo for length in surrounded.shape)
-        request = self._request((rows, columns), surrounded.dtype, depth)
-        band = ov.Tensor(np.ascontiguousarray(surrounded), shared_memory=True)
-        request.infer([band], share_inputs=True, share_outputs=True)
-        parts = [tensor.data[0] for tensor in request.output_tensors]
-        return interleaved(parts, self.form, self.weights.architecture.tail.stride)
+        request = self._request(surrounded.shape, surrounded.dtype, depth)
+        bands = ov.Tensor(np.ascontiguousarray(surrounded), shared_memory=True)
+        request.infer([bands], share_inputs=True, share_outputs=True)
+        results = [tensor.data for tensor in request.output_tensors]
+        return interleaved(results, self.form, self.weights.architecture.tail.stride)
 
     def _usual_form(self, threads: int) -> Form:
         architecture, threads = self.weights.architecture, threads or len(describe_machine().cpus)
         return tuned_form(architecture, precision=self.precision, threads=threads) or default_form(architecture)
 
-    def _request(self, shape: tuple[int, int], dtype: np.dtype[np.generic], depth: int) -> ov.InferRequest:
+    def _request(self, shape: tuple[int, ...], dtype: np.dtype[np.generic], depth: int) -> ov.InferRequest:
         key = (shape, dtype, depth)
         if key not in self._requests:
+            count, rows, columns = shape
             model = band_model(
-                self._computed, shape, dtype=dtype, peak=2**depth - 1, form=self.form, steps=self._steps
+                self._computed,
+                (rows - 2 * self.halo, columns - 2 * self.halo),
+                dtype=dtype,
+                peak=2**depth - 1,
+                form=self.form,
+                steps=self._steps,
+                count=count,
             )
             self._requests[key] = self._core.compile_model(model, "CPU", self._config).create_infer_request()
             if len(self._requests) > _SHAPES_KEPT:

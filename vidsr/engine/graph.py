@@ -34,11 +34,12 @@ def band_model(
     peak: int,
     form: Form = Form(),
     steps: Steps | None = None,
+    count: int = 1,
 ) -> ov.Model:
-    """The network for bands of (rows, columns) low-resolution pixels, whole blocks of the form.
+    """The network for `count` bands of (rows, columns) low-resolution pixels, whole blocks of the form.
 
-    In: (rows + 2*halo, columns + 2*halo) grey levels of `dtype`, 0 to `peak`.
-    Out: what `interleaved` makes one plane of. Of each convolution (1, blocks down, blocks across, pixels of a block
+    In: (count, rows + 2*halo, columns + 2*halo) grey levels of `dtype`, 0 to `peak`.
+    Out: what `interleaved` makes planes of. Of each convolution (count, blocks down, blocks across, pixels of a block
     row by row); the places of a block are those on which the last layer works. With `apart` the first has blocks of
     one place and all its phases but the last, the second that phase alone.
     With `steps` the convolutions but the first and the residual are to be computed in integers. The convolution of
@@ -47,8 +48,8 @@ def band_model(
     architecture, tensors = weights.architecture, weights.tensors
     scale = architecture.scale
     rows, columns = (length + 2 * architecture.halo for length in shape)
-    band = ops.parameter([rows, columns], _TYPES[dtype], "band")
-    x = source = ops.convert(ops.reshape(band, np.array([1, 1, rows, columns]), False), "f32")
+    bands = ops.parameter([count, rows, columns], _TYPES[dtype], "bands")
+    x = source = ops.convert(ops.reshape(bands, np.array([count, 1, rows, columns]), False), "f32")
     places = shape
     if architecture.enlarges_first:
         x = source = _enlarged(source, scale)
@@ -65,7 +66,7 @@ def band_model(
             y = ops.add(y, _in_blocks(source, base[phases], 0.0, places, block, name="residual"))
         y = ops.round(ops.clamp(y, 0.0, float(peak)), "half_to_even")
         results.append(ops.transpose(ops.convert(y, _TYPES[dtype].to_string()), np.array([0, 2, 3, 1])))
-    return ov.Model(results, [band], str(architecture))
+    return ov.Model(results, [bands], str(architecture))
 
 
 def _body(x: ov.Node, weights: Weights, *, peak: int, steps: Steps | None) -> ov.Node:
@@ -85,7 +86,7 @@ def _parts(form: Form, stride: int) -> list[tuple[slice, Block]]:
 
 
 def _enlarged(x: ov.Node, scale: int) -> ov.Node:
-    """(1, 1, scale*H, scale*W): the bicubic enlargement of what lies two pixels inside of (1, 1, H + 4, W + 4)."""
+    """(count, 1, scale*H, scale*W): the bicubic enlargement of what lies two pixels inside of H + 4 and W + 4."""
     none = [0, 0]
     phases = ops.convolution(x, ops.constant(bicubic_kernels(scale)), [1, 1], none, none, [1, 1])
     return ops.depth_to_space(phases, "blocks_first", scale)
@@ -127,7 +128,7 @@ def _in_blocks(
     name: str,
     steps: Steps | None = None,
 ) -> ov.Node:
-    """(1, pixels of a block, blocks down, blocks across): what the `kernels` make of every place."""
+    """(count, pixels of a block, blocks down, blocks across): what the `kernels` make of every place."""
     joined = _joined(kernels, block)
     x = _trimmed(x, places, kernels.shape[-1] // 2)
     return _convolution(x, joined, np.full(len(joined), bias, np.float32), name=name, steps=steps, stride=block)

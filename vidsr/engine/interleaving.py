@@ -10,9 +10,11 @@ from vidsr.engine.form import Form
 Plane: TypeAlias = NDArray[np.uint8] | NDArray[np.uint16]
 
 
-def interleaved(parts: list[Plane], form: Form, stride: int) -> Plane:
-    """(stride*rows, stride*columns) from what a network of `graph.band_model` gives, without the leading 1."""
-    return _apart(parts[0], parts[1], form, stride) if form.apart else _blocks(parts[0], form.rows * stride)
+def interleaved(results: list[Plane], form: Form, stride: int) -> Plane:
+    """(count, stride*rows, stride*columns) from what a network of `graph.band_model` gives."""
+    parts = [result.reshape(-1, *result.shape[2:]) for result in results]  # one band below the other
+    plane = _apart(parts[0], parts[1], form, stride) if form.apart else _blocks(parts[0], form.rows * stride)
+    return plane.reshape(len(results[0]), -1, plane.shape[1])
 
 
 def _blocks(blocks: Plane, lines: int) -> Plane:

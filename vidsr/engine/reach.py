@@ -22,7 +22,7 @@ def measure_ranges(weights: Weights, planes: Iterable[NDArray[np.uint8]]) -> Ran
     for plane in planes:
         if plane.shape not in taps:
             taps[plane.shape] = _taps(weights, plane.shape)
-        results = taps[plane.shape]([np.pad(plane, weights.architecture.halo, mode="edge")])
+        results = taps[plane.shape]([np.pad(plane, weights.architecture.halo, mode="edge")[None]])
         for number, name in enumerate(input_widths(weights.architecture)):
             values = results[number]
             seen[name].append(values.reshape(values.shape[1], -1))

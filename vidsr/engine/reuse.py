@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vidsr.engine import Engine, Plane
-from vidsr.engine.tiles import CELL, SIDES, Cells, Tile, grown, in_cells, price, tiles
+from vidsr.engine.tiles import CELL, SIDES, Cells, Tile, cost, grown, in_calls, in_cells, price, tiles, together
 
 DEAR = 2_000_000
 """Pixels that are enlarged in the time that it takes to compile networks for tiles."""
@@ -122,8 +122,7 @@ class Watch:
         if wanted.mean() > _PAYS:
             return [], 1.0
         chosen = tiles(wanted, self._halo)
-        cost = sum(price((tile.side, tile.side), self._halo) for tile in chosen)
-        return chosen, cost / price(shape, self._halo)
+        return chosen, cost(chosen, self._halo) / price(shape, self._halo)
 
 
 class ReusingEngine:
@@ -156,7 +155,7 @@ def warm(engine: Engine, plane: Plane, depth: int) -> None:
     """Have compiled what planes like this one take, whole and in tiles: else the first of each kind waits for it."""
     engine(plane, depth)
     for side in SIDES:
-        engine.part(np.zeros((side + 2 * engine.halo, side + 2 * engine.halo), plane.dtype), depth)
+        engine.parts(_room(engine, side, plane.dtype), depth)
 
 
 def enlarged(engine: Engine, task: Task) -> Plane:
@@ -167,10 +166,18 @@ def enlarged(engine: Engine, task: Task) -> Plane:
     below, right = (halo + -length % SIDES[-1] for length in task.plane.shape)
     padded = np.pad(np.ascontiguousarray(task.plane), ((halo, below), (halo, right)), mode="edge")
     pieces = [np.empty(0, task.plane.dtype)]
-    for tile in task.tiles:
-        around = padded[tile.row : tile.row + tile.side + 2 * halo, tile.column : tile.column + tile.side + 2 * halo]
-        pieces.append(engine.part(around, task.depth).flatten())
+    for call in in_calls(task.tiles):
+        around = _room(engine, call[0].side, task.plane.dtype)
+        for place, tile in zip(around, call, strict=False):
+            place[:] = padded[tile.row : tile.row + len(place), tile.column : tile.column + len(place)]
+        pieces.append(engine.parts(around, task.depth)[: len(call)].ravel())
     return np.concatenate(pieces)
+
+
+def _room(engine: Engine, side: int, dtype: np.dtype[np.generic]) -> Plane:
+    """Zeros for the tiles of a call, and what lies around them."""
+    room: Plane = np.zeros((together(side), *[side + 2 * engine.halo] * 2), dtype)
+    return room
 
 
 def pasted(before: Plane | None, task: Task, made: Plane, scale: int) -> Plane:

@@ -1,7 +1,9 @@
 """Which tiles to enlarge, where only parts of a plane are wanted."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
 from typing import TypeVar
 
 import numpy as np
@@ -14,7 +16,7 @@ Cells = NDArray[np.bool_]
 
 CELL = 4
 SIDES = (16, 32, 64, 128)  # pixels; each has a compiled network, and smaller ones would be nothing but halo
-_CALL = 600.0  # pixels that take as long as a call: 400 in the networks that ship, up to 1000 in the smallest
+_BESIDE = 150.0  # pixels that take as long as what a tile costs beside its own: 60 to 250 in the networks that ship
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,11 +56,29 @@ def grown(cells: Cells, pixels: int) -> Cells:
 def price(shape: tuple[int, int], halo: int) -> float:
     """What it costs to enlarge a part of that (height, width), in pixels."""
     height, width = shape
-    return (height + halo) * (width + halo) + _CALL
+    return (height + halo) * (width + halo) + _BESIDE
+
+
+def together(side: int) -> int:
+    """How many tiles are enlarged in one call, which costs as much as 600 to 2500 pixels."""
+    return SIDES[-1] // side
+
+
+def in_calls(chosen: Sequence[Tile]) -> Iterator[Sequence[Tile]]:
+    """The tiles by calls, in their order: those of a side lie together."""
+    for side, alike in groupby(chosen, attrgetter("side")):
+        group, count = tuple(alike), together(side)
+        yield from (group[begin : begin + count] for begin in range(0, len(group), count))
+
+
+def cost(chosen: Sequence[Tile], halo: int) -> float:
+    """What it costs to enlarge them, in pixels: calls that are not full cost as much as full ones."""
+    sides = [call[0].side for call in in_calls(chosen)]
+    return sum(together(side) * price((side, side), halo) for side in sides)
 
 
 def tiles(wanted: Cells, halo: int) -> list[Tile]:
-    """The cheapest squares that hold all wanted cells, of halves of halves of the largest."""
+    """The cheapest squares that hold all wanted cells, of halves of halves of the largest; the largest come first."""
     return list(_placed(_chosen(wanted, halo)))
 
 
