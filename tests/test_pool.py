@@ -4,7 +4,6 @@ import pickle
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -237,25 +236,20 @@ def machine_of(cores: int) -> Machine:
     )
 
 
-def test_a_few_cores_are_used_without_workers_unless_those_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    for cores, here in ((1, True), (4, True), (5, False), (64, False)):
-        monkeypatch.setattr("vidsr.pool.describe_machine", partial(machine_of, cores))
-        assert stays_here(PoolSettings()) is here
-        assert stays_here(PoolSettings(workers=0))
-        assert not stays_here(PoolSettings(workers=1))
-        assert not stays_here(PoolSettings(ray_address="10.0.0.1:6379"))
+@pytest.mark.parametrize(("cores", "here"), [(1, True), (4, True), (5, False), (64, False)])
+def test_a_few_cores_are_used_without_workers_unless_those_are_asked_for(cores: int, here: bool) -> None:
+    machine = machine_of(cores)
+    assert stays_here(PoolSettings(), machine) is here
+    assert stays_here(PoolSettings(workers=0), machine)
+    assert not stays_here(PoolSettings(workers=1), machine)
+    assert not stays_here(PoolSettings(ray_address="10.0.0.1:6379"), machine)
 
 
-def test_small_planes_go_to_no_worker_unless_those_are_asked_for(
-    monkeypatch: pytest.MonkeyPatch, weights: Weights
-) -> None:
-    small = SMALL_PLANE // weights.architecture.multiplies
-    monkeypatch.setattr("vidsr.pool.describe_machine", partial(machine_of, 64))
-    monkeypatch.setattr("vidsr.pool.here.describe_machine", partial(machine_of, 64))
-    with open_pool(weights, PoolSettings(), pixels=small) as pool:
-        assert (pool.processes, pool.workers, pool.threads) == (0, 4, 64)
-    assert not stays_here(PoolSettings(), multiplies=SMALL_PLANE + 1)
-    assert not stays_here(PoolSettings(workers=2), multiplies=SMALL_PLANE)
+def test_small_planes_go_to_no_worker_unless_those_are_asked_for() -> None:
+    machine = machine_of(64)
+    assert stays_here(PoolSettings(), machine, multiplies=SMALL_PLANE)
+    assert not stays_here(PoolSettings(), machine, multiplies=SMALL_PLANE + 1)
+    assert not stays_here(PoolSettings(workers=2), machine, multiplies=SMALL_PLANE)
 
 
 @pytest.mark.parametrize("threads", [1, 3, 4, 6, 9])

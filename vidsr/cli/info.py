@@ -53,7 +53,8 @@ def _of_file(source: Path) -> dict[str, object]:
 
 
 def _of_machine() -> dict[str, object]:
-    machine, here = describe_machine(), stays_here(PoolSettings())
+    machine = describe_machine()
+    here = stays_here(PoolSettings(), machine)
     shares = plan_cores(machine, workers=1 if here else None)
     models = {name: load_model(name) for name in model_names()}
     return {

@@ -7,7 +7,7 @@ from math import inf
 from typing import Protocol
 
 from vidsr.clock import Span
-from vidsr.cores import describe_machine, plan_cores
+from vidsr.cores import Machine, describe_machine, plan_cores
 from vidsr.engine import Plane
 from vidsr.engine.precision import settled
 from vidsr.model.weights import Weights
@@ -116,7 +116,8 @@ def open_pool(
     """
     weights = load_model(model) if isinstance(model, str) else model
     settled(settings.precision, weights)  # what cannot be is told here, not by a worker
-    if stays_here(settings, multiplies=inf if pixels is None else pixels * weights.architecture.multiplies):
+    multiplies = inf if pixels is None else pixels * weights.architecture.multiplies
+    if stays_here(settings, describe_machine(), multiplies=multiplies):
         from vidsr.pool.here import ThisProcess
 
         return ThisProcess(weights, settings)
@@ -125,14 +126,14 @@ def open_pool(
     return RayPool(weights, settings, fallback=fallback or partial(_repeated, scale=weights.architecture.scale))
 
 
-def stays_here(settings: PoolSettings, *, multiplies: float = inf) -> bool:
+def stays_here(settings: PoolSettings, machine: Machine, *, multiplies: float = inf) -> bool:
     """Whether the settings come to no worker but this process.
 
-    They say so, or leave it open and the cores are few, or so are the `multiplies` of a plane.
+    They say so, or leave it open and the machine's cores are few, or so are the `multiplies` of a plane.
     """
     if settings.workers is not None or settings.ray_address is not None:
         return settings.workers == 0
-    shares = plan_cores(describe_machine(), threads=settings.threads)
+    shares = plan_cores(machine, threads=settings.threads)
     return multiplies <= SMALL_PLANE or sum(share.threads for share in shares) <= FEW_CORES
 
 
