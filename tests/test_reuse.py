@@ -8,7 +8,7 @@ import pytest
 from made import tiny_weights
 
 from vidsr.engine import Engine, Plane
-from vidsr.engine.reuse import ReusingEngine
+from vidsr.engine.reuse import ReusingEngine, Watch
 from vidsr.engine.tiles import CELL, SIDES, in_calls, price, tiles, together
 from vidsr.model.weights import Weights
 from vidsr.model.zoo import load_model, model_names
@@ -83,9 +83,26 @@ def test_what_stays_within_the_tolerance_is_not_enlarged_again(weights: Weights,
     assert np.array_equal(reusing(near, depth), first)
     assert (reusing.share, reusing.reused) == (0, 0.5)
     near[40, 100] = plane[40, 100] + 3 * level
-    touched = plane.copy()
-    touched[40:44, 100:104] = near[40:44, 100:104]
-    assert np.array_equal(reusing(near, depth), engine(touched, depth))
+    watch = Watch(engine.halo, tolerance=2, dear=0)
+    watch(plane, depth)
+    left = watch(near, depth).plane
+    assert np.array_equal(reusing(near, depth), engine(left, depth))
+    assert np.array_equal(left[40:44, 100:104], near[40:44, 100:104])
+    assert ((left == plane) | (left == near)).all()
+    assert np.mean(left == plane) > 0.9
+
+
+def test_what_nothing_but_the_tiles_sees_is_brought_up_to_date_with_them(weights: Weights) -> None:
+    engine, plane = Engine(weights, threads=1), noise((200, 300)) // 2
+    reusing, watch = at_once(engine, tolerance=2), Watch(engine.halo, tolerance=2, dear=0)
+    near = plane + np.uint8(1)
+    near[64:128, 64:128] += 9
+    for each in (plane, near):
+        result, task = reusing(each), watch(each, 8)
+    fresh = task.plane == near
+    assert fresh[56:136, 56:136].all()  # tiles begin at a multiple of 16, at least 8 pixels away
+    assert not fresh[:, 192:].any()
+    assert np.array_equal(result, engine(task.plane))
 
 
 def test_errors_within_the_tolerance_do_not_add_up(weights: Weights) -> None:

@@ -9,7 +9,20 @@ from dataclasses import dataclass
 import numpy as np
 
 from vidsr.engine import Engine, Plane
-from vidsr.engine.tiles import CELL, SIDES, Cells, Tile, cost, grown, in_calls, in_cells, price, tiles, together
+from vidsr.engine.tiles import (
+    CELL,
+    SIDES,
+    Cells,
+    Tile,
+    cost,
+    grown,
+    in_calls,
+    in_cells,
+    inside,
+    price,
+    tiles,
+    together,
+)
 
 DEAR = 2_000_000
 """Pixels that are enlarged in the time that it takes to compile networks for tiles."""
@@ -39,10 +52,10 @@ class Watch:
     """Says of each plane of a film what of it has to be enlarged.
 
     With a `tolerance` of 0 grey levels that is all that changed, and what the change reaches. With more, squares of 4
-    pixels a side stay as they are until a pixel of theirs is further than that from what came in, and for 32 planes at
-    the most; levels are those of 8 bits. Where planes change all over, each is to be enlarged whole, and half of them
-    are not even looked at. So are the first ones, until tiles would have saved the work at `dear` pixels, which
-    compiling networks for them costs. `halo` is that of the network.
+    pixels a side stay as they are until a pixel of theirs is further than that from what came in, or all that sees
+    them is enlarged anyway, and for 32 planes at the most; levels are those of 8 bits. Where planes change all over,
+    each is to be enlarged whole, and half of them are not even looked at. So are the first ones, until tiles would
+    have saved the work at `dear` pixels, which compiling networks for them costs. `halo` is that of the network.
     """
 
     def __init__(self, halo: int, *, tolerance: int, dear: float) -> None:
@@ -78,6 +91,7 @@ class Watch:
             self._dear -= (1 - share) * plane.size
             return self._whole(plane, depth)
         self._copied += 1 - sum(tile.pixels(plane.shape) for tile in chosen) / plane.size
+        changed |= inside(chosen, changed.shape, self._halo)
         updated = _updated(kept.plane, plane, changed) if self._tolerance else plane.copy()
         self._kept = Task(plane=updated, depth=depth, tiles=tuple(chosen), share=share)
         return self._kept

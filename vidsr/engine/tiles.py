@@ -36,20 +36,20 @@ class Tile:
 def in_cells(plane: NDArray[_Level]) -> NDArray[_Level]:
     """The highest level in each cell, or whether there is one that is true."""
     for _ in range(2):  # down the columns, then, turned, along the rows
-        whole = len(plane) // CELL * CELL
-        rows = [plane[:whole].reshape(-1, CELL, plane.shape[1]).max(axis=1)]
-        if whole < len(plane):
-            rows.append(plane[whole:].max(axis=0, keepdims=True))
-        plane = np.concatenate(rows).T
+        if cut_off := -len(plane) % CELL:
+            plane = np.pad(plane, ((0, cut_off), (0, 0)), mode="edge")
+        plane = np.maximum.reduce([plane[row::CELL] for row in range(CELL)]).T
     return plane
 
 
 def grown(cells: Cells, pixels: int) -> Cells:
     """Those that lie no further than so many pixels from one of them."""
-    reach = -(-pixels // CELL)
     for _ in range(2):
-        spread = np.pad(cells, ((reach, reach), (0, 0)))
-        cells = np.logical_or.reduce([spread[i : i + len(cells)] for i in range(2 * reach + 1)]).T
+        spread = cells.copy()
+        for reach in range(1, -(-pixels // CELL) + 1):
+            spread[reach:] |= cells[:-reach]
+            spread[:-reach] |= cells[reach:]
+        cells = spread.T
     return cells
 
 
@@ -80,6 +80,15 @@ def cost(chosen: Sequence[Tile], halo: int) -> float:
 def tiles(wanted: Cells, halo: int) -> list[Tile]:
     """The cheapest squares that hold all wanted cells, of halves of halves of the largest; the largest come first."""
     return list(_placed(_chosen(wanted, halo)))
+
+
+def inside(chosen: Sequence[Tile], shape: tuple[int, int], pixels: int) -> Cells:
+    """Which of (rows, columns) of cells lie further than so many pixels from all that is in none of the tiles."""
+    outside = np.ones(shape, bool)
+    for tile in chosen:
+        row, column, side = (length // CELL for length in (tile.row, tile.column, tile.side))
+        outside[row : row + side, column : column + side] = False
+    return ~grown(outside, pixels)
 
 
 def _chosen(wanted: Cells, halo: int) -> list[Cells]:
