@@ -13,6 +13,7 @@ from vidsr.engine.tiles import CELL, SIDES, in_calls, price, tiles, together
 from vidsr.model.weights import Weights
 from vidsr.model.zoo import load_model, model_names
 from vidsr.pool import open_pool
+from vidsr.quality.methods import reusing
 from vidsr.settings import PoolSettings
 
 at_once = partial(ReusingEngine, dear=0)
@@ -160,6 +161,15 @@ def test_networks_for_tiles_are_compiled_once_they_would_have_paid(weights: Weig
     assert shares[:whole] == [1.0] * whole
     assert max(shares[whole:]) < 0.3
     assert 8 < whole < 13
+
+
+def test_what_is_measured_of_reuse_begins_with_the_second_plane(weights: Weights) -> None:
+    (engine,) = reusing({"net": Engine(weights, threads=1)}, 2, 1).values()
+    plane = noise((200, 300))
+    engine(plane)
+    plane[100, 100] ^= 255
+    engine(plane)
+    assert 0 < engine.share < 0.3
 
 
 def test_what_is_the_same_all_over_needs_no_tiles(weights: Weights) -> None:

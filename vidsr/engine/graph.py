@@ -64,8 +64,7 @@ def band_model(
         y = _in_blocks(x, kernels[phases], bias, places, block, name=tail.name, steps=steps)
         if architecture.residual:
             y = ops.add(y, _in_blocks(source, base[phases], 0.0, places, block, name="residual"))
-        y = ops.round(ops.clamp(y, 0.0, float(peak)), "half_to_even")
-        results.append(ops.transpose(ops.convert(y, _TYPES[dtype].to_string()), np.array([0, 2, 3, 1])))
+        results.append(_levels(y, dtype, peak))
     return ov.Model(results, [bands], str(architecture))
 
 
@@ -77,6 +76,12 @@ def _body(x: ov.Node, weights: Weights, *, peak: int, steps: Steps | None) -> ov
         x = _convolution(x, weight, tensors[f"{layer.name}.bias"], name=layer.name, steps=steps)
         x = ops.prelu(x, ops.constant(tensors[f"{layer.name}.slope"]))
     return x
+
+
+def _levels(y: ov.Node, dtype: np.dtype[np.generic], peak: int) -> ov.Node:
+    """Whole grey levels, the pixels of a block side by side."""
+    y = ops.round(ops.clamp(y, 0.0, float(peak)), "half_to_even")
+    return ops.transpose(ops.convert(y, _TYPES[dtype].to_string()), np.array([0, 2, 3, 1]))
 
 
 def _parts(form: Form, stride: int) -> list[tuple[slice, Block]]:

@@ -33,10 +33,11 @@ def methods(engines: dict[str, Engine], scale: int) -> dict[str, Enlarge]:
 def reusing(engines: dict[str, Engine], scale: int, tolerance: int) -> dict[str, ReusingEngine]:
     """For one clip: the networks of that scale, each enlarging again only what differs by more than so many levels.
 
-    Each is under the name that `reusing_name` makes of the network's.
+    Each is under the name that `reusing_name` makes of it. They do so from the second plane on, as `upscale`
+    does once it has paid for tiles: what a few planes lose is what a long film loses.
     """
     return {
-        reusing_name(name, tolerance): ReusingEngine(engine, tolerance=tolerance)
+        reusing_name(name, tolerance): ReusingEngine(engine, tolerance=tolerance, dear=0)
         for name, engine in engines.items()
         if engine.scale == scale
     }
