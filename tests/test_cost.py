@@ -14,6 +14,7 @@ from cost.events import simulate
 from cost.line import Line, Node, Route, Step, Window
 from cost.plan import Costs, Network, Setup, pipeline
 from cost.watching import watched
+from tables import growth_table
 
 ONE = {"here": Node(cores=8)}
 FEW = Window(first="read", last="write", size=4)
@@ -161,12 +162,17 @@ def test_a_command_is_watched_with_what_it_starts() -> None:
 
 
 def test_the_smallest_run_of_the_tools_measures_checks_and_predicts(clip: Path, tmp_path: Path) -> None:
-    measured, table, plot = tmp_path / "growth.json", tmp_path / "predicted.md", tmp_path / "predicted.png"
+    measured, predicted = tmp_path / "growth.json", tmp_path / "predicted.json"
+    table, plot = tmp_path / "predicted.md", tmp_path / "predicted.png"
     asked = ["--clip", str(clip), "--output", str(measured), "--sizes", "270p", "--models", "fsrcnn-s-x2"]
     growth.main(["stages", "resolution", *asked, "--workers", "0", "--effort", "0.02"])
     kept = json.loads(measured.read_text())
     assert all(value >= 0 for value in kept["stages"][0]["costs"].values())
     assert kept["resolution"][0]["frames"] == 8
-    asking.main([str(measured), "--machines", "2", "--table", str(table), "--plot", str(plot)])
+    drawn = ["--output", str(predicted), "--table", str(table), "--plot", str(plot)]
+    asking.main([str(measured), "--machines", "2", "16x2", *drawn])
     assert "Mean error" in table.read_text()
+    head, _, line = growth_table(json.loads(predicted.read_text())).splitlines()
+    assert head.split(" | ")[3:] == ["2 cores", "16 cores x 2 computers |"]
+    assert line.startswith(f"| 270p | fsrcnn-s-x2 | {kept['resolution'][0]['fps']} (")
     assert plot.read_bytes().startswith(b"\x89PNG")

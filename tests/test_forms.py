@@ -13,7 +13,7 @@ from made import random_weights, scene, tiny_weights
 from vidsr.engine import Engine
 from vidsr.engine.form import Form, default_form, forms
 from vidsr.engine.reach import measure_ranges
-from vidsr.engine.reuse import ReusingEngine
+from vidsr.engine.reuse import ReusingEngine, Worth
 from vidsr.engine.trial import Trial
 from vidsr.engine.tuned import tuned_form, tuned_path, tuned_with
 from vidsr.model.architecture import Architecture, fsrcnn, srcnn
@@ -75,7 +75,7 @@ def test_tiles_of_every_form_are_exactly_the_whole(architecture: Architecture) -
     changed[20:23, 30:33] ^= 128
     for form in forms(architecture):
         engine = Engine(weights, threads=1, form=form)
-        reusing = ReusingEngine(engine, dear=0)
+        reusing = ReusingEngine(engine, worth=Worth(dear=0, pays=0.8))
         reusing(plane)
         assert np.array_equal(reusing(changed), engine(changed)), form
         assert reusing.reused > 0, "it reused nothing: this proves little"

@@ -1,6 +1,7 @@
 """Enlarging only what changed gives what enlarging everything gives."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from made import tiny_weights
 
 from vidsr.engine import Engine, Plane
-from vidsr.engine.reuse import ReusingEngine, Watch
+from vidsr.engine.reuse import ReusingEngine, Watch, Worth
 from vidsr.engine.tiles import CELL, SIDES, in_calls, price, tiles, together
 from vidsr.model.weights import Weights
 from vidsr.model.zoo import load_model, model_names
@@ -16,7 +17,8 @@ from vidsr.pool import open_pool
 from vidsr.quality.methods import reusing
 from vidsr.settings import PoolSettings
 
-at_once = partial(ReusingEngine, dear=0)
+AT_ONCE = Worth(dear=0, pays=0.8)
+at_once = partial(ReusingEngine, worth=AT_ONCE)
 
 
 def noise(shape: tuple[int, int], *, depth: int = 8, seed: int = 0) -> Plane:
@@ -84,7 +86,7 @@ def test_what_stays_within_the_tolerance_is_not_enlarged_again(weights: Weights,
     assert np.array_equal(reusing(near, depth), first)
     assert (reusing.share, reusing.reused) == (0, 0.5)
     near[40, 100] = plane[40, 100] + 3 * level
-    watch = Watch(engine.halo, tolerance=2, dear=0)
+    watch = Watch(engine.halo, tolerance=2, worth=AT_ONCE)
     watch(plane, depth)
     left = watch(near, depth).plane
     assert np.array_equal(reusing(near, depth), engine(left, depth))
@@ -95,7 +97,7 @@ def test_what_stays_within_the_tolerance_is_not_enlarged_again(weights: Weights,
 
 def test_what_nothing_but_the_tiles_sees_is_brought_up_to_date_with_them(weights: Weights) -> None:
     engine, plane = Engine(weights, threads=1), noise((200, 300)) // 2
-    reusing, watch = at_once(engine, tolerance=2), Watch(engine.halo, tolerance=2, dear=0)
+    reusing, watch = at_once(engine, tolerance=2), Watch(engine.halo, tolerance=2, worth=AT_ONCE)
     near = plane + np.uint8(1)
     near[64:128, 64:128] += 9
     for each in (plane, near):
@@ -151,7 +153,7 @@ def test_nobody_can_change_what_the_next_plane_is_made_of(weights: Weights) -> N
 def test_networks_for_tiles_are_compiled_once_they_would_have_paid(weights: Weights) -> None:
     engine, random = Engine(weights, threads=1), np.random.default_rng(0)
     plane, shares = noise((200, 300)), []
-    reusing = ReusingEngine(engine, dear=8 * plane.size)
+    reusing = ReusingEngine(engine, worth=replace(AT_ONCE, dear=8 * plane.size))
     for _ in range(30):
         assert np.array_equal(reusing(plane), engine(plane))
         shares.append(reusing.share)
@@ -163,13 +165,26 @@ def test_networks_for_tiles_are_compiled_once_they_would_have_paid(weights: Weig
     assert 8 < whole < 13
 
 
-def test_what_is_measured_of_reuse_begins_with_the_second_plane(weights: Weights) -> None:
-    (engine,) = reusing({"net": Engine(weights, threads=1)}, 2, 1).values()
+def test_what_is_measured_of_reuse_begins_with_the_second_plane() -> None:
+    (engine,) = reusing({"net": Engine("fsrcnn-fast-x2", threads=1)}, 2, 1).values()
     plane = noise((200, 300))
     engine(plane)
     plane[100, 100] ^= 255
     engine(plane)
     assert 0 < engine.share < 0.3
+
+
+@pytest.mark.parametrize(("name", "edits", "tiled"), [("narrow", 40, True), ("fast", 60, False), ("fast", 40, True)])
+def test_tiles_are_taken_where_they_take_less_time_which_is_less_often_in_small_networks(
+    name: str, edits: int, tiled: bool
+) -> None:
+    architecture = load_model(f"fsrcnn-{name}-x2").architecture
+    watch = Watch(architecture.halo, tolerance=0, worth=replace(Worth.of(architecture), dear=0))
+    plane = noise((360, 640))
+    watch(plane, 8)
+    edited = plane.copy()
+    edited[tuple(np.random.default_rng(0).integers(0, (360, 640), (edits, 2)).T)] ^= 255
+    assert (watch(edited, 8).tiles is not None) is tiled
 
 
 def test_what_is_the_same_all_over_needs_no_tiles(weights: Weights) -> None:

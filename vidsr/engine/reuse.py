@@ -23,10 +23,10 @@ from vidsr.engine.tiles import (
     tiles,
     together,
 )
+from vidsr.model.architecture import Architecture
 
-DEAR = 2_000_000
-"""Pixels that are enlarged in the time that it takes to compile networks for tiles."""
-_PAYS = 0.8  # of the cost of a whole plane, below which tiles are taken: calls are dearer in small networks
+_COMPILING = 40e9  # multiply-adds that are done in the time that it takes to compile networks for tiles
+_PAYS, _BESIDE = 0.85, 1100.0  # of a plane's cost, and multiply-adds of each pixel: see `Worth.of`
 _REFRESH = 32  # planes in which every part of a picture is brought up to date
 _PATIENCE, _REST = 8, 8  # planes that are looked at in vain before as many are not
 
@@ -48,18 +48,39 @@ class Task:
         return (self.plane.shape, self.plane.dtype, self.depth) == (plane.shape, plane.dtype, depth)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Worth:
+    """When tiles are worth it."""
+
+    dear: float
+    """Pixels that tiles would have to have saved before networks for them are compiled."""
+    pays: float
+    """The share of a whole plane's cost up to which tiles are taken."""
+
+    @classmethod
+    def of(cls, architecture: Architecture) -> "Worth":
+        """Where they save time with that network.
+
+        Calls, looking at planes and putting together cost as much as some multiply-adds of each pixel, whatever the
+        network: at 640x360 tiles at 0.54 of a plane's price took 0.58 of its time with fsrcnn-narrow-x2 (in int7, one
+        thread), and with fsrcnn-fast-x2 those at 0.45 took 0.91.
+        """
+        multiplies = architecture.multiplies
+        return cls(dear=_COMPILING / multiplies, pays=max(0.0, _PAYS - _BESIDE / multiplies))
+
+
 class Watch:
     """Says of each plane of a film what of it has to be enlarged.
 
     With a `tolerance` of 0 grey levels that is all that changed, and what the change reaches. With more, squares of 4
     pixels a side stay as they are until a pixel of theirs is further than that from what came in, or all that sees
     them is enlarged anyway, and for 32 planes at the most; levels are those of 8 bits. Where planes change all over,
-    each is to be enlarged whole, and half of them are not even looked at. So are the first ones, until tiles would
-    have saved the work at `dear` pixels, which compiling networks for them costs. `halo` is that of the network.
+    each is to be enlarged whole, and half of them are not even looked at. So are the first ones, until compiling
+    networks for tiles is `worth` it. `halo` is that of the network.
     """
 
-    def __init__(self, halo: int, *, tolerance: int, dear: float) -> None:
-        self._halo, self._tolerance, self._dear = halo, tolerance, dear
+    def __init__(self, halo: int, *, tolerance: int, worth: Worth) -> None:
+        self._halo, self._tolerance, self._dear, self._pays = halo, tolerance, worth.dear, worth.pays
         self._kept: Task | None = None
         self._planes = self._rest = self._in_vain = 0
         self._copied = 0.0
@@ -84,7 +105,7 @@ class Watch:
             return self._whole(plane, depth)
         changed = self._changed(kept, plane)
         chosen, share = self._chosen(changed, plane.shape)
-        if share > _PAYS:
+        if share > self._pays:
             return self._looked_in_vain(plane, depth)
         self._in_vain = 0
         if chosen and self._dear > 0:
@@ -133,7 +154,7 @@ class Watch:
     def _chosen(self, changed: Cells, shape: tuple[int, int]) -> tuple[list[Tile], float]:
         """The tiles that see something of it, and their cost as a share of the whole plane's."""
         wanted = grown(changed, self._halo)
-        if wanted.mean() > _PAYS:
+        if wanted.mean() > self._pays:
             return [], 1.0
         chosen = tiles(wanted, self._halo)
         return chosen, cost(chosen, self._halo) / price(shape, self._halo)
@@ -143,13 +164,16 @@ class ReusingEngine:
     """An engine that enlarges what changed since the plane before, and copies the rest from what it made of that.
 
     With a `tolerance` of 0 grey levels the result is exactly the engine's; with more, that of planes as `Watch` leaves
-    them. Results are read-only. `dear` is the watch's, `share` what the last plane cost, of a whole one.
+    them. Results are read-only. `worth` is by default that of the network; `share` is what the last plane cost, of a
+    whole one.
     """
 
-    def __init__(self, engine: Engine, *, tolerance: int = 0, dear: float = DEAR) -> None:
+    def __init__(self, engine: Engine, *, tolerance: int = 0, worth: Worth | None = None) -> None:
         self.scale = engine.scale
         self.share = 1.0
-        self._engine, self._watch = engine, Watch(engine.halo, tolerance=tolerance, dear=dear)
+        self._engine = engine
+        worth = worth or Worth.of(engine.weights.architecture)
+        self._watch = Watch(engine.halo, tolerance=tolerance, worth=worth)
         self._before: Plane | None = None
 
     @property

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 from vidsr.clock import Span
 from vidsr.engine import Plane
 from vidsr.engine.precision import settled
-from vidsr.engine.reuse import DEAR, Task, Watch, pasted
+from vidsr.engine.reuse import Task, Watch, Worth, pasted
 from vidsr.flow import windowed
 from vidsr.model.weights import Weights
 from vidsr.pool import DEPTH, Ticket, require_scale
@@ -100,7 +100,8 @@ class PlanePool(ABC, Generic[AnyJob]):
 
     def _take(self, weights: Weights) -> None:
         self._weights = weights
-        self._watch = Watch(weights.architecture.halo, tolerance=self._settings.reuse, dear=DEAR)
+        worth = Worth.of(weights.architecture)
+        self._watch = Watch(weights.architecture.halo, tolerance=self._settings.reuse, worth=worth)
 
     def _submit(self, item: tuple[int, Plane], depth: int) -> AnyJob:
         index, plane = item

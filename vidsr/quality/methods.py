@@ -4,12 +4,13 @@ Planes hold grey levels 0 to 255.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vidsr.engine import Engine
-from vidsr.engine.reuse import ReusingEngine
+from vidsr.engine.reuse import ReusingEngine, Worth
 from vidsr.quality.imresize import CUBIC, LANCZOS3, Kernel, imresize
 
 FINE = 257  # steps of uint16 in one of uint8
@@ -37,7 +38,9 @@ def reusing(engines: dict[str, Engine], scale: int, tolerance: int) -> dict[str,
     does once it has paid for tiles: what a few planes lose is what a long film loses.
     """
     return {
-        reusing_name(name, tolerance): ReusingEngine(engine, tolerance=tolerance, dear=0)
+        reusing_name(name, tolerance): ReusingEngine(
+            engine, tolerance=tolerance, worth=replace(Worth.of(engine.weights.architecture), dear=0)
+        )
         for name, engine in engines.items()
         if engine.scale == scale
     }
