@@ -82,6 +82,7 @@ def checked(grown: Mapping[str, list[Row]]) -> Iterator[Row]:
             "network": row["model_asked"],
             "workers": workers,
             "free_cores": round(free, 2),
+            "peak_mb": row["peak_mb"],
             "measured_fps": measured,
             "simulated_fps": round(outcome.fps, 2),
             "error": round(outcome.fps / measured - 1, 3),

@@ -3,7 +3,10 @@
 python tools/score_zoo.py IMAGES > quality.md
 python tools/benchmark.py engine --output speed.json     (and command, and memory)
 python tools/compare_peers.py ... --output peers.json
-python tools/tables.py --quality quality.md --speed speed.json --peers peers.json     (or some of them)
+python tools/growth.py ... --output growth.json
+python tools/simulate.py growth.json --output predicted.json
+python tools/tables.py --quality quality.md --speed speed.json --peers peers.json --growth predicted.json
+                                                                                         (or some of them)
 """
 
 import argparse
@@ -64,6 +67,34 @@ def peers_table(figures: dict[str, Any]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
+def growth_table(figures: dict[str, Any]) -> str:
+    """What tools/simulate.py says, beside what was measured, as Markdown: a line for each size and network."""
+    check, predicted = figures["check"], figures["predicted"]
+    workers = sorted({row["workers"] for row in check})
+    machines = list(dict.fromkeys((row["cores"], row["nodes"]) for row in predicted))
+    head = [
+        "in",
+        "network",
+        *(f"{count or 'no'} workers: fps (simulated), peak" for count in workers),
+        *(f"{cores} cores" + (f" x {nodes} computers" if nodes > 1 else "") for cores, nodes in machines),
+    ]
+    lines = [head, ["---"] * len(head)]
+    for size, network in dict.fromkeys((row["size"], row["network"]) for row in check):
+        here = [row for row in check if (row["size"], row["network"]) == (size, network)]
+        beyond = [row for row in predicted if (row["size"], row["network"]) == (size, network)]
+        measured = {
+            row["workers"]: f"{row['measured_fps']} ({row['simulated_fps']}), {row['peak_mb']} MB" for row in here
+        }
+        modelled = [f"{row['fps']:g}: {_waited_for(row['bottleneck'])}" for row in beyond]
+        lines.append([size, network, *(measured.get(count, "") for count in workers), *modelled])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _waited_for(bottleneck: str) -> str:
+    """The first that is named; where it is the cores or the memory of a node, that alone."""
+    return bottleneck.partition(",")[0].partition(" of node")[0]
+
+
 def inserted(text: str, name: str, table: str) -> str:
     """The text with the table between its two marks."""
     mark = f"<!-- {name} -->"
@@ -73,7 +104,7 @@ def inserted(text: str, name: str, table: str) -> str:
 def main() -> None:
     """Rewrite the README."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name in ("quality", "speed", "peers"):
+    for name in ("quality", "speed", "peers", "growth"):
         parser.add_argument(f"--{name}", type=Path)
     args = parser.parse_args()
     text = README.read_text()
@@ -83,6 +114,8 @@ def main() -> None:
         text = inserted(text, "speed", speed_table(json.loads(args.speed.read_text())))
     if args.peers:
         text = inserted(text, "peers", peers_table(json.loads(args.peers.read_text())))
+    if args.growth:
+        text = inserted(text, "growth", growth_table(json.loads(args.growth.read_text())))
     README.write_text(text)
 
 
