@@ -75,7 +75,7 @@ def growth_table(figures: dict[str, Any]) -> str:
     head = [
         "in",
         "network",
-        *(f"{count or 'no'} workers: fps (simulated), peak" for count in workers),
+        *(f"{count or 'no'} worker{'s' * (count != 1)}: fps (simulated), peak" for count in workers),
         *(f"{cores} cores" + (f" x {nodes} computers" if nodes > 1 else "") for cores, nodes in machines),
     ]
     lines = [head, ["---"] * len(head)]
@@ -85,7 +85,7 @@ def growth_table(figures: dict[str, Any]) -> str:
         measured = {
             row["workers"]: f"{row['measured_fps']} ({row['simulated_fps']}), {row['peak_mb']} MB" for row in here
         }
-        modelled = [f"{row['fps']:g}: {_waited_for(row['bottleneck'])}" for row in beyond]
+        modelled = [f"{row['fps']:.3g}: {_waited_for(row['bottleneck'])}" for row in beyond]
         lines.append([size, network, *(measured.get(count, "") for count in workers), *modelled])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
