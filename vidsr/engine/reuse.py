@@ -112,9 +112,9 @@ class Watch:
             self._dear -= (1 - share) * plane.size
             return self._whole(plane, depth)
         self._copied += 1 - sum(tile.pixels(plane.shape) for tile in chosen) / plane.size
-        changed |= inside(chosen, changed.shape, self._halo)
-        updated = _updated(kept.plane, plane, changed) if self._tolerance else plane.copy()
-        self._kept = Task(plane=updated, depth=depth, tiles=tuple(chosen), share=share)
+        if self._tolerance:
+            plane = _updated(kept.plane, plane, changed | inside(chosen, changed.shape, self._halo))
+        self._kept = Task(plane=plane.copy(), depth=depth, tiles=tuple(chosen), share=share)
         return self._kept
 
     def _whole(self, plane: Plane, depth: int) -> Task:
