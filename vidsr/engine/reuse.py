@@ -26,7 +26,7 @@ from vidsr.engine.tiles import (
 from vidsr.model.architecture import Architecture
 
 _COMPILING = 40e9  # multiply-adds that are done in the time that it takes to compile networks for tiles
-_PAYS, _BESIDE = 0.85, 1100.0  # of a plane's cost, and multiply-adds of each pixel: see `Worth.of`
+_PAYS, _HANDLING = 0.85, 1100.0  # of a plane's cost, and multiply-adds of each pixel: see `Worth.of`
 _REFRESH = 32  # planes in which every part of a picture is brought up to date
 _PATIENCE, _REST = 8, 8  # planes that are looked at in vain before as many are not
 
@@ -66,7 +66,7 @@ class Worth:
         thread), and with fsrcnn-fast-x2 those at 0.45 took 0.91.
         """
         multiplies = architecture.multiplies
-        return cls(dear=_COMPILING / multiplies, pays=max(0.0, _PAYS - _BESIDE / multiplies))
+        return cls(dear=_COMPILING / multiplies, pays=max(0.0, _PAYS - _HANDLING / multiplies))
 
 
 class Watch:
@@ -113,8 +113,10 @@ class Watch:
             return self._whole(plane, depth)
         self._copied += 1 - sum(tile.pixels(plane.shape) for tile in chosen) / plane.size
         if self._tolerance:
-            plane = _updated(kept.plane, plane, changed | inside(chosen, changed.shape, self._halo))
-        self._kept = Task(plane=plane.copy(), depth=depth, tiles=tuple(chosen), share=share)
+            updated = _updated(kept.plane, plane, changed | inside(chosen, changed.shape, self._halo))
+        else:
+            updated = plane.copy()
+        self._kept = Task(plane=updated, depth=depth, tiles=tuple(chosen), share=share)
         return self._kept
 
     def _whole(self, plane: Plane, depth: int) -> Task:
