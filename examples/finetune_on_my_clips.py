@@ -8,8 +8,8 @@ from pathlib import Path
 
 from vidsr import UpscaleSettings, upscale
 from vidsr.settings import FinetuneSettings
-from vidsr.training.gathering import from_footage
-from vidsr.training.tuning import tune
+from vidsr.training.finetune.finetune import tune
+from vidsr.training.finetune.finetune_data import from_footage
 
 
 def tune_and_enlarge(folder: Path, small: Path, clips: list[Path], *, settings: FinetuneSettings) -> Path | None:

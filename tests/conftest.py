@@ -48,7 +48,7 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory, weights: Weights) -> st
 @pytest.fixture(scope="session")
 def ray() -> Iterator[None]:
     """One private Ray for all tests: pools that find it use it."""
-    from vidsr.pool.cluster import cluster
+    from vidsr.pool.ray_runtime import cluster
 
     with cluster(None):
         yield

@@ -13,9 +13,9 @@ from commands import SOURCE, TARGET, USAGE, Command
 from made import make_sound
 from PIL import Image
 
-from vidsr.bench.plans import sensible_plans
-from vidsr.bench.processes import OWN, age_s, core_times
-from vidsr.bench.trial import trial
+from vidsr.bench.bench_run import trial
+from vidsr.bench.cpu_time import OWN, age_s, core_times
+from vidsr.bench.worker_plans import sensible_plans
 from vidsr.settings import EncodeSettings, PoolSettings, UpscaleSettings
 
 HERE = ("--workers", "0", "--threads", "1", "--preset", "ultrafast")

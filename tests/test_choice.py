@@ -9,11 +9,11 @@ import pytest
 from commands import Command
 from footage import film, pictures
 
-from vidsr.choice import choose
-from vidsr.media.compression import Compression
+from vidsr.media.compression_probe import Compression
 from vidsr.media.formats import luma_of
 from vidsr.media.reader import Reader
 from vidsr.model.zoo import full_name, model_names, model_path
+from vidsr.model_selection import choose
 
 SIZE = (192, 128)
 TICK = Fraction(1, 30)  # MPEG-1 and -2 know few others

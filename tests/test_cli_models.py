@@ -13,7 +13,7 @@ from made import make_clip, random_weights, scene, tiny_weights
 from oracles import read_with_av
 from PIL import Image
 
-from vidsr.engine.export import run_network
+from vidsr.engine.openvino_export import run_network
 from vidsr.model.architecture import srcnn
 from vidsr.model.weights import Weights, load_weights, save_weights
 from vidsr.model.zoo import model_names
@@ -199,10 +199,10 @@ def test_a_family_is_exported_under_its_whole_name(vidsr: Command, here: Path) -
 @pytest.mark.parametrize(
     ("arguments", "package", "module", "extra"),
     [
-        (["export", "fsrcnn-x2", "--to", "onnx"], "onnx", "vidsr.exchange.onnx_network", "export"),
-        (["export", "fsrcnn-x2", "--to", "openvino"], "onnx", "vidsr.exchange.onnx_network", "export"),
+        (["export", "fsrcnn-x2", "--to", "onnx"], "onnx", "vidsr.interop.onnx_export", "export"),
+        (["export", "fsrcnn-x2", "--to", "openvino"], "onnx", "vidsr.interop.onnx_export", "export"),
         (["export", "fsrcnn-x2", "--to", "torch"], "torch", "vidsr.training.export", "train"),
-        (["import", "a.pth", "a.npz", "--scale", "2"], "torch", "vidsr.training.statedict", "train"),
+        (["import", "a.pth", "a.npz", "--scale", "2"], "torch", "vidsr.training.state_dict", "train"),
     ],
 )
 def test_a_package_that_is_missing_is_named_with_what_to_install(

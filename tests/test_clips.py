@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from oracles import double, read_with_av, samples
 
 from vidsr.errors import SourceError, TargetError
-from vidsr.media.codec_trip import through_codec
+from vidsr.media.codec_roundtrip import through_codec
 from vidsr.metrics import psnr
-from vidsr.quality.clips import ClipProtocol, score_clip, still_parts
 from vidsr.quality.imresize import imresize
-from vidsr.quality.measured import PERFECT_DB
-from vidsr.quality.methods import Enlarge, in_bytes, methods
+from vidsr.quality.results import PERFECT_DB
+from vidsr.quality.upscalers import Enlarge, in_bytes, methods
+from vidsr.quality.video_protocol import ClipProtocol, score_clip, still_parts
 from vidsr.settings import EncodeSettings
 
 Luma = NDArray[np.uint8]

@@ -11,11 +11,11 @@ from oracles import read_with_av, samples
 from PIL import Image
 
 from vidsr.engine import Engine
-from vidsr.media.image import read_image
+from vidsr.media.image_reader import read_image
 from vidsr.metrics import psnr, ssim
 from vidsr.model.weights import Weights
 from vidsr.quality.crops import Crop, parse_crop, richest, side_by_side
-from vidsr.quality.luma import studio_chroma, studio_luma, studio_rgb
+from vidsr.quality.ycbcr import studio_chroma, studio_luma, studio_rgb
 
 # Numbers
 

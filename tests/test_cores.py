@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from vidsr.cores import Machine, Share, plan_cores, stray_threads, usable_cpus
+from vidsr.cpu_affinity import Machine, Share, plan_cores, stray_threads, usable_cpus
 
 
 def machine(cpus: Iterable[int], *, cores: int, nodes: int = 1, quota: float | None = None) -> Machine:
@@ -155,7 +155,7 @@ def check_cpus(found: Machine, plan: Sequence[Share], sizes: Sequence[int]) -> N
 
 CONFINED = """
 import os, sys, threading
-from vidsr.cores import confine, stray_threads
+from vidsr.cpu_affinity import confine, stray_threads
 
 end = threading.Event()
 early = threading.Thread(target=end.wait, daemon=True)

@@ -8,7 +8,7 @@ from oracles import network
 
 from vidsr.engine import BAND_PIXELS, Engine
 from vidsr.model.architecture import ACTIVATIONS, Architecture, fsrcnn, srcnn
-from vidsr.model.growing import with_mapping_layers, with_tail_kernel
+from vidsr.model.expand_network import with_mapping_layers, with_tail_kernel
 from vidsr.model.weights import Weights
 from vidsr.quality.imresize import imresize
 

@@ -10,7 +10,7 @@ from commands import DAMAGED, SOURCE, TARGET, USAGE, Command
 from made import make_clip, scene, still_clip
 from PIL import Image
 
-from vidsr.media.image import read_image
+from vidsr.media.image_reader import read_image
 
 pytest.importorskip("matplotlib")
 
@@ -194,7 +194,7 @@ def test_the_plot_is_a_png_and_is_not_replaced_unasked(evaluate: Command, pictur
 def test_without_matplotlib_a_plot_is_refused_in_one_sentence(
     evaluate: Command, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vidsr.cli.drawing.find_spec", lambda name: None)
+    monkeypatch.setattr("vidsr.cli.png_output.find_spec", lambda name: None)
     ended = evaluate("--plot", tmp_path / "plot.png", pictures)
     assert (ended.code, ended.out) == (USAGE, "")
     assert ended.err == "vidsr: drawing needs matplotlib: pip install 'vidsr[plot]'\n"

@@ -6,10 +6,10 @@ from made import random_weights, tiny_weights
 from numpy.typing import NDArray
 from oracles import network
 
-from vidsr.engine.export import ir_files, run_network
+from vidsr.engine.openvino_export import ir_files, run_network
 from vidsr.errors import ModelError
-from vidsr.exchange.checking import check_same, flat_level
-from vidsr.exchange.notes import notes
+from vidsr.interop.metadata import notes
+from vidsr.interop.verify import check_same, flat_level
 from vidsr.model.architecture import ACTIVATIONS, Architecture, fsrcnn, srcnn
 from vidsr.model.weights import Weights
 
@@ -46,7 +46,7 @@ def made(architecture: Architecture, seed: int = 0) -> Weights:
 
 
 def exported(weights: Weights) -> bytes:
-    from vidsr.exchange.onnx_network import network_bytes
+    from vidsr.interop.onnx_export import network_bytes
 
     return network_bytes(weights, notes(weights, name="mine", licence="CC0", version="1"))
 

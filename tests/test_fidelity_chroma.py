@@ -9,11 +9,11 @@ import pytest
 from footage import film
 from oracles import samples
 
-from vidsr.media.carried import side_data
 from vidsr.media.chroma import WholeScaler, chroma_scaler
 from vidsr.media.filters import filtered
 from vidsr.media.reader import Reader
 from vidsr.media.scale import Merger
+from vidsr.media.side_data import side_data
 
 STEP = 4  # levels from one chroma sample to the next
 

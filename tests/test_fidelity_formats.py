@@ -12,8 +12,8 @@ from oracles import read_with_av, samples
 
 from vidsr.engine import Engine
 from vidsr.errors import TargetError
+from vidsr.media.pixel_format_converter import WorkingForm
 from vidsr.media.reader import Reader
-from vidsr.media.working import WorkingForm
 
 PLANAR = [
     f"yuv{alpha}{sampling}p{depth}"

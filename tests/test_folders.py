@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from vidsr.folders import TEMPORARY, private_folder, sweep
+from vidsr.private_tempdir import TEMPORARY, private_folder, sweep
 
 OWNER = """
 import sys, time
 from pathlib import Path
-from vidsr.folders import private_folder
+from vidsr.private_tempdir import private_folder
 with private_folder(Path(sys.argv[1])) as folder:
     (folder / "deep").mkdir()
     (folder / "deep/file").touch()

@@ -11,11 +11,11 @@ from commands import MODEL, TARGET, USAGE, Command
 from made import random_weights, scene, tiny_weights
 
 from vidsr.engine import Engine
-from vidsr.engine.form import Form, default_form, forms
-from vidsr.engine.reach import measure_ranges
-from vidsr.engine.reuse import ReusingEngine, Worth
-from vidsr.engine.trial import Trial
-from vidsr.engine.tuned import tuned_form, tuned_path, tuned_with
+from vidsr.engine.activation_ranges import measure_ranges
+from vidsr.engine.autotune import Trial
+from vidsr.engine.autotune_cache import tuned_form, tuned_path, tuned_with
+from vidsr.engine.blocking import Form, default_form, forms
+from vidsr.engine.change_detection import ReusingEngine, Worth
 from vidsr.model.architecture import Architecture, fsrcnn, srcnn
 from vidsr.model.calibration import Calibration
 

@@ -12,16 +12,16 @@ import pytest
 from made import random_weights, scene, tiny_weights
 from numpy.typing import NDArray
 
-from vidsr.cores import cpu_flags
+from vidsr.cpu_affinity import cpu_flags
 from vidsr.engine import BAND_PIXELS, Engine
+from vidsr.engine.activation_ranges import measure_ranges
 from vidsr.engine.precision import settled
-from vidsr.engine.reach import measure_ranges
 from vidsr.errors import ModelError
 from vidsr.model.architecture import ACTIVATIONS, fsrcnn, srcnn
 from vidsr.model.calibration import Calibration, Ranges, input_widths
 from vidsr.model.weights import Weights, load_weights, save_weights
 from vidsr.pool import open_pool
-from vidsr.quality.calibrating import calibrated, judge_of
+from vidsr.quality.int8_calibration import calibrated, judge_of
 from vidsr.settings import PoolSettings
 
 HERE = Path(__file__).parent

@@ -10,7 +10,7 @@ from footage import SMALL, enlarge
 from made import make_clip
 from oracles import read_with_av
 
-from vidsr.media.timeline import Timeline
+from vidsr.media.timestamps import Timeline
 
 BASE = Fraction(1, 1000)
 STEP = 40

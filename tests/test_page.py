@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vidsr.quality.measured import Measured
-from vidsr.quality.page import Page, html_of
+from vidsr.quality.report_html import Page, html_of
+from vidsr.quality.results import Measured
 
 GAINS = {  # of the start and of the tuned network
     ("a", "none"): (1.0, 1.5),

@@ -19,8 +19,8 @@ from oracles import read_with_av, samples
 import vidsr
 from vidsr import EncodeSettings, PoolSettings, Reader, UpscaleSettings
 from vidsr.media.frame import VideoInfo
+from vidsr.output_size import expected_frames, target_size, usual_scale
 from vidsr.pipeline import FRAMES_BEHIND
-from vidsr.sizes import expected_frames, target_size, usual_scale
 
 HERE = PoolSettings(workers=0)
 LOSSLESS = EncodeSettings(codec="ffv1")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from made import tiny_weights
 
-from vidsr.cores import Machine
+from vidsr.cpu_affinity import Machine
 from vidsr.engine import Engine, Plane
 from vidsr.engine.graph import band_model
 from vidsr.engine.tiles import SIDES
@@ -19,8 +19,8 @@ from vidsr.errors import WorkerError
 from vidsr.model.weights import Weights
 from vidsr.model.zoo import load_model
 from vidsr.pool import KEPT, SMALL_PLANE, Pool, open_pool, stays_here
-from vidsr.pool.engines import Engines
-from vidsr.pool.here import MOST_ENGINES, shared_out
+from vidsr.pool.engine_cache import Engines
+from vidsr.pool.thread_pool import MOST_ENGINES, shared_out
 from vidsr.settings import PoolSettings
 
 TESTS = Path(__file__).parent

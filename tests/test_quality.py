@@ -11,11 +11,11 @@ from vidsr.engine import Engine
 from vidsr.metrics import psnr
 from vidsr.model.weights import Weights
 from vidsr.quality.evaluation import collect, evaluate_picture
+from vidsr.quality.image_protocol import score_picture
 from vidsr.quality.imresize import CUBIC, LANCZOS3, Kernel, imresize
-from vidsr.quality.luma import studio_luma
-from vidsr.quality.measured import PERFECT_DB, Measured, means
-from vidsr.quality.methods import by_network, in_bytes, methods
-from vidsr.quality.protocol import score_picture
+from vidsr.quality.results import PERFECT_DB, Measured, means
+from vidsr.quality.upscalers import by_network, in_bytes, methods
+from vidsr.quality.ycbcr import studio_luma
 
 IMAGES = Path(__file__).resolve().parents[2] / "shared" / "data" / "images" / "test"
 ANCHORS = {("set5", 2): 33.66, ("set5", 3): 30.39, ("set5", 4): 28.42}

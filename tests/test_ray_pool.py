@@ -15,7 +15,7 @@ from made import Poison, tiny_weights
 from oracles import double
 from test_pool import Ray, enlarged, planes, same
 
-from vidsr.engine.reuse import Worth
+from vidsr.engine.change_detection import Worth
 from vidsr.errors import WorkerError
 from vidsr.model.weights import Weights
 from vidsr.model.zoo import load_model

@@ -9,12 +9,12 @@ import pytest
 from made import tiny_weights
 
 from vidsr.engine import Engine, Plane
-from vidsr.engine.reuse import ReusingEngine, Watch, Worth
+from vidsr.engine.change_detection import ReusingEngine, Watch, Worth
 from vidsr.engine.tiles import CELL, SIDES, in_calls, price, tiles, together
 from vidsr.model.weights import Weights
 from vidsr.model.zoo import load_model, model_names
 from vidsr.pool import open_pool
-from vidsr.quality.methods import reusing
+from vidsr.quality.upscalers import reusing
 from vidsr.settings import PoolSettings
 
 AT_ONCE = Worth(dear=0, pays=0.8)

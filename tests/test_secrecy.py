@@ -10,8 +10,8 @@ from urllib.parse import quote, unquote
 
 import pytest
 
-from vidsr.addresses import Address
-from vidsr.secrecy import CleanWriter, Secrets
+from vidsr.redaction import CleanWriter, Secrets
+from vidsr.stream_url import Address
 
 SPELT = {  # address: (what is shown, canaries that must be nowhere)
     "rtsp://us.er:canary7@cam:554/live": ("rtsp://cam:554", ["us.er", "canary7"]),

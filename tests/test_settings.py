@@ -4,8 +4,8 @@ from dataclasses import FrozenInstanceError, fields
 
 import pytest
 
-from vidsr.ranges import shares_of, span_of
 from vidsr.settings import CorpusSettings, DegradeSettings, EncodeSettings, PoolSettings, UpscaleSettings
+from vidsr.settings.range_syntax import shares_of, span_of
 
 Kind = type[UpscaleSettings] | type[EncodeSettings] | type[PoolSettings] | type[DegradeSettings] | type[CorpusSettings]
 KINDS: list[Kind] = [UpscaleSettings, EncodeSettings, PoolSettings, DegradeSettings, CorpusSettings]

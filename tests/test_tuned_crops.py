@@ -13,8 +13,8 @@ from vidsr.engine import Engine
 from vidsr.metrics import psnr
 from vidsr.quality.crops import Crop, most_gained
 from vidsr.quality.imresize import imresize
-from vidsr.quality.methods import in_bytes, methods
 from vidsr.quality.tuned_crops import tuned_crops
+from vidsr.quality.upscalers import in_bytes, methods
 
 
 @pytest.fixture

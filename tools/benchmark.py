@@ -25,7 +25,7 @@ import numpy as np
 from cost.watching import watched
 
 from vidsr import EncodeSettings, Engine, PoolSettings, Reader, UpscaleSettings, Writer, upscale
-from vidsr.cores import cpu_name
+from vidsr.cpu_affinity import cpu_name
 from vidsr.engine import Plane
 from vidsr.media.scale import Merger
 from vidsr.model.weights import Weights

@@ -9,11 +9,11 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from vidsr.media.landing import whole_file
+from vidsr.media.atomic_file import whole_file
 from vidsr.model.weights import Weights, save_weights
 from vidsr.model.zoo import load_model, model_names, model_path
-from vidsr.quality.calibrating import calibrated, judge_of
-from vidsr.quality.protocol import read_luma
+from vidsr.quality.image_protocol import read_luma
+from vidsr.quality.int8_calibration import calibrated, judge_of
 
 PICTURES = {"bsds500-train": 8, "general100": 8, "photos": 6, "gray181": 4, "t91": 4}
 """How many of each folder the ranges are measured on, spread over its names."""

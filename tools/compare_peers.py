@@ -24,7 +24,7 @@ from peers.alone import clip_scores, picture_scores, speeds
 from peers.ways import PEERS, PREFIX, MissingPeerError, Setting, Way, open_way, versions
 from peers.whole import cut, run_command
 
-from vidsr.cores import cpu_name, describe_machine, usable_cpus
+from vidsr.cpu_affinity import cpu_name, describe_machine, usable_cpus
 from vidsr.errors import VidsrError
 from vidsr.exits import exit_code
 from vidsr.media.reader import Reader

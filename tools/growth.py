@@ -25,11 +25,11 @@ from cost.clips import SIZES, scaled_clip
 from cost.streaming import cameras
 from cost.watching import Watched, watched
 
-from vidsr.choice import choose
-from vidsr.cores import cpu_name
+from vidsr.cpu_affinity import cpu_name
 from vidsr.errors import VidsrError
 from vidsr.media.reader import Reader
 from vidsr.model.zoo import load_model, model_names
+from vidsr.model_selection import choose
 
 FRAMES = {"270p": 300, "360p": 240, "720p": 90, "1080p": 60, "2160p": 32}
 """Of a run: a third of it fills and drains decoder, workers and encoder, and does not count."""

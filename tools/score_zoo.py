@@ -9,8 +9,8 @@ from pathlib import Path
 from vidsr import Engine
 from vidsr.model.zoo import model_names
 from vidsr.quality.evaluation import Collection, collect, evaluate_picture
-from vidsr.quality.measured import means
-from vidsr.quality.methods import methods
+from vidsr.quality.results import means
+from vidsr.quality.upscalers import methods
 
 
 def lines(sets: list[Collection]) -> list[list[str]]:

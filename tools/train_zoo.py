@@ -18,16 +18,16 @@ from pathlib import Path
 from calibrate import complete
 
 from vidsr.engine import Engine
-from vidsr.media.landing import whole_file
+from vidsr.media.atomic_file import whole_file
 from vidsr.model.weights import Facts, Weights, load_weights, save_weights
 from vidsr.quality.evaluation import collect, evaluate_picture
-from vidsr.quality.measured import means
-from vidsr.quality.methods import methods
+from vidsr.quality.results import means
+from vidsr.quality.upscalers import methods
 from vidsr.settings import CorpusSettings, DegradeSettings, NetworkSettings, TrainSettings
-from vidsr.training.corpus import make_corpus
-from vidsr.training.course import Progress
-from vidsr.training.job import Job, train_model
-from vidsr.training.sources import Source, footage_of
+from vidsr.training.data.dataset_builder import make_corpus
+from vidsr.training.data.sources import Source, footage_of
+from vidsr.training.progress import Progress
+from vidsr.training.run import Job, train_model
 
 ZOO = Path(__file__).resolve().parent.parent / "vidsr" / "model" / "zoo"
 VIDEO = "-video"

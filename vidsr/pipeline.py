@@ -9,25 +9,25 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from vidsr.choice import AUTO, choose
-from vidsr.clock import Clock, Watch
 from vidsr.engine import Plane
 from vidsr.errors import TargetError
 from vidsr.flow import ahead, beside
+from vidsr.media.atomic_file import Landing
 from vidsr.media.containers import container_for, picture_codec_for
 from vidsr.media.frame import Frame, VideoInfo
-from vidsr.media.landing import Landing
-from vidsr.media.picture import write_picture
+from vidsr.media.image_writer import write_picture
 from vidsr.media.reader import Reader
 from vidsr.media.scale import Merger, enlarge_plain, require_room
 from vidsr.media.writer import Writer
 from vidsr.model.weights import Weights
 from vidsr.model.zoo import load_model, model_names
+from vidsr.model_selection import AUTO, choose
+from vidsr.output_size import Size, expected_frames, target_size, usual_scale
 from vidsr.pool import Pool, open_pool
-from vidsr.pool.here import ThisProcess
+from vidsr.pool.thread_pool import ThisProcess
 from vidsr.report import Report, Stage
 from vidsr.settings import EncodeSettings, PoolSettings, UpscaleSettings
-from vidsr.sizes import Size, expected_frames, target_size, usual_scale
+from vidsr.stage_timer import Clock, Watch
 
 log = logging.getLogger(__name__)
 

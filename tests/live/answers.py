@@ -14,8 +14,8 @@ from socketserver import BaseRequestHandler, ThreadingTCPServer
 import pytest
 
 from vidsr.errors import SourceLost
-from vidsr.media.live.camera import Camera
-from vidsr.media.live.pacing import LivePacket
+from vidsr.media.source.live_source import Camera
+from vidsr.media.source.pacing import LivePacket
 
 Answer = Callable[[socket.socket, threading.Event], None]
 """What a server does with a connection, until the event says that the test is over."""

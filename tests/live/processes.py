@@ -44,12 +44,12 @@ open(os.path.join(folder, "ended"), "w").close()
 SUPERVISOR = """
 import logging, sys, time
 from pathlib import Path
-from vidsr.addresses import Address
-from vidsr.folders import private_folder
-from vidsr.live.child import Limits
-from vidsr.live.order import Order
+from vidsr.stream_url import Address
+from vidsr.private_tempdir import private_folder
+from vidsr.live.camera_handle import Limits
+from vidsr.live.camera_config import Order
 from vidsr.live.supervisor import Supervisor, with_folders
-from vidsr.secrecy import CleanWriter, Secrets
+from vidsr.redaction import CleanWriter, Secrets
 from vidsr.settings import StreamSettings
 child, out, *names = sys.argv[1:]
 orders = []

@@ -10,10 +10,10 @@ from pathlib import Path
 import av
 from made import make_clip, scene
 
-from vidsr.addresses import Address
-from vidsr.media.live.clock import TIME_BASE
-from vidsr.media.live.recorder import Recorder
+from vidsr.media.sink.recorder import Recorder
+from vidsr.media.source.live_timestamps import TIME_BASE
 from vidsr.settings import EncodeSettings, RecordSettings
+from vidsr.stream_url import Address
 
 SECOND = 90_000
 RATE = 15

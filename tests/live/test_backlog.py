@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from vidsr.errors import SourceLost
-from vidsr.live.backlog import Backlog
+from vidsr.live.packet_queue import Backlog
 
 
 def fill(backlog: Backlog[str], packets: str, *, begin_s: float = 0.0) -> None:

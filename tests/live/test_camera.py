@@ -15,11 +15,11 @@ from kit.cameras import camera, need_tls
 from kit.counter import read_mark
 from made import make_clip
 
-from vidsr.addresses import SOURCES, Address
 from vidsr.errors import SourceError, SourceLost
-from vidsr.media.live.camera import Camera
-from vidsr.media.live.pacing import LivePacket, paced
-from vidsr.settings.streaming import StreamSettings
+from vidsr.media.source.live_source import Camera
+from vidsr.media.source.pacing import LivePacket, paced
+from vidsr.settings.stream import StreamSettings
+from vidsr.stream_url import SOURCES, Address
 
 PLAIN = {"bf": "0", "g": "12"}
 

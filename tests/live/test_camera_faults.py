@@ -20,11 +20,11 @@ from answers import (
 from kit.cameras import camera
 from made import make_clip, make_sound
 
-from vidsr.addresses import Address
 from vidsr.errors import SourceLost
-from vidsr.media.live.camera import Camera
-from vidsr.media.live.pacing import LivePacket
-from vidsr.settings.streaming import StreamSettings
+from vidsr.media.source.live_source import Camera
+from vidsr.media.source.pacing import LivePacket
+from vidsr.settings.stream import StreamSettings
+from vidsr.stream_url import Address
 
 SETTINGS = StreamSettings(timeout_s=0.6, max_megapixels=1)
 CHALLENGE = 'WWW-Authenticate: Basic realm="camera"'

@@ -13,10 +13,10 @@ from kit.servers import http
 from kit.transport import BOUNDARY, Kind, changing, mjpeg
 from taping import recorder, segments
 
-from vidsr.addresses import Address
-from vidsr.media.live.camera import Camera
-from vidsr.media.live.clock import TIME_BASE
-from vidsr.settings.streaming import StreamSettings
+from vidsr.media.source.live_source import Camera
+from vidsr.media.source.live_timestamps import TIME_BASE
+from vidsr.settings.stream import StreamSettings
+from vidsr.stream_url import Address
 
 SETTINGS = StreamSettings(timeout_s=2)
 FIRST = Kind(fps=50)

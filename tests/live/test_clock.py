@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from vidsr.media.live.clock import TIME_BASE, Clock, Moment
+from vidsr.media.source.live_timestamps import TIME_BASE, Clock, Moment
 
 SECOND = 90_000
 FRAME = SECOND // 25

@@ -12,18 +12,18 @@ from kit.transport import Kind, mpeg_ts
 from processes import eventually
 from taping import recorder
 
-from vidsr.addresses import Address
+from vidsr.live.camera_config import Order
 from vidsr.live.connection import Connection, Equipment
-from vidsr.live.following import follow
-from vidsr.live.order import Order
-from vidsr.live.rungs import Rungs
+from vidsr.live.model_ladder import Rungs
+from vidsr.live.reconnect import follow
 from vidsr.live.status import State, Status
-from vidsr.media.live.camera import Camera
-from vidsr.media.live.clock import Clock
 from vidsr.media.scale import enlarge_plain
+from vidsr.media.source.live_source import Camera
+from vidsr.media.source.live_timestamps import Clock
 from vidsr.pool import open_pool
 from vidsr.settings import PoolSettings
-from vidsr.settings.streaming import StreamSettings
+from vidsr.settings.stream import StreamSettings
+from vidsr.stream_url import Address
 
 
 def test_a_lost_connection_is_freed_at_once_with_its_decoder_and_its_threads(tmp_path: Path, tiny_model: str) -> None:

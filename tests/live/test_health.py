@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from vidsr.live.camera_watchdog import View
 from vidsr.live.health import HealthServer
-from vidsr.live.keeper import View
 from vidsr.live.status import State, Status
 
 

@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from vidsr.live.ladder import Ladder
+from vidsr.live.quality_ladder import Ladder
 
 BUSY = dict[str, float]
 GOP = 50

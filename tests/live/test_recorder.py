@@ -10,7 +10,7 @@ from cycles import in_cycles, uncollected
 from made import make_clip
 from taping import RATE, SECOND, camera_clip, film, play, recorder, segments
 
-from vidsr.media.live.clock import TIME_BASE
+from vidsr.media.source.live_timestamps import TIME_BASE
 
 HOURS = 10 * 3600 * SECOND
 

@@ -9,10 +9,10 @@ import av
 import numpy as np
 import pytest
 
-from vidsr.media.live.clock import TIME_BASE
-from vidsr.media.live.encoder import Encoder
-from vidsr.media.live.feed import Stencil, Unit
-from vidsr.media.live.recording import Recording
+from vidsr.media.sink.live_encoder import Encoder
+from vidsr.media.sink.segment_file import Recording
+from vidsr.media.source.live_timestamps import TIME_BASE
+from vidsr.media.stream_template import Stencil, Unit
 from vidsr.settings import EncodeSettings
 
 SECOND = 90_000
@@ -63,8 +63,8 @@ from pathlib import Path
 sys.path[:0] = {paths!r}
 import av
 from test_recording import UNEVEN, units_of_pictures, units_of_sound
-from vidsr.media.live.encoder import Encoder
-from vidsr.media.live.recording import Recording
+from vidsr.media.sink.live_encoder import Encoder
+from vidsr.media.sink.segment_file import Recording
 from vidsr.settings import EncodeSettings
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

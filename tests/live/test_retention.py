@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from vidsr.media.live.retention import Kept, doomed, segments, sweep
+from vidsr.media.sink.retention import Kept, doomed, segments, sweep
 from vidsr.settings import RecordSettings
 
 GB = 1_000_000_000

@@ -7,8 +7,8 @@ import pytest
 from made import tiny_weights
 
 from vidsr.errors import ModelError
-from vidsr.live.rungs import Rungs
-from vidsr.media.compression import Compression
+from vidsr.live.model_ladder import Rungs
+from vidsr.media.compression_probe import Compression
 from vidsr.model.weights import save_weights
 from vidsr.settings import StreamSettings
 

@@ -9,7 +9,7 @@ from shutil import copyfile
 import pytest
 from taping import RATE, camera_clip, film, play, recorder, segments
 
-from vidsr.media.live.salvage import salvage
+from vidsr.media.sink.recovery import salvage
 
 _RECORD = """
 import sys, time

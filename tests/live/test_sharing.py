@@ -2,8 +2,8 @@
 
 import pytest
 
-from vidsr.cores import Machine
-from vidsr.live.sharing import share_cores
+from vidsr.cpu_affinity import Machine
+from vidsr.live.core_allocation import share_cores
 
 
 def machine(*, nodes: int = 1, cores: int, siblings: int = 1, quota: float | None = None) -> Machine:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from vidsr.exits import MODEL, TARGET, USAGE
-from vidsr.live.child import Limits
+from vidsr.live.camera_handle import Limits
 from vidsr.live.systemd import notify
 
 ROOT = Path(__file__).parents[2]

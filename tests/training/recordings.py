@@ -10,8 +10,8 @@ from footage import film
 from numpy.typing import NDArray
 
 from vidsr.quality.imresize import imresize
-from vidsr.training.optics import blur
-from vidsr.training.pseudo import view
+from vidsr.training.data.camera_effects import blur
+from vidsr.training.data.synthetic_motion import view
 
 Luma = NDArray[np.uint8]
 

@@ -13,12 +13,12 @@ from recordings import RATE, SIZE, record, record_both, scene, smaller
 from vidsr.errors import TrainingError
 from vidsr.metrics import psnr
 from vidsr.quality.imresize import imresize
-from vidsr.quality.methods import in_bytes
+from vidsr.quality.upscalers import in_bytes
 from vidsr.settings import CorpusSettings
-from vidsr.training.alignment import Alignment, align, aligned_pairs, pairs_at
-from vidsr.training.laying import Axis
-from vidsr.training.recorded import record_corpus
-from vidsr.training.replay import read_corpus
+from vidsr.training.data.paired_dataset import record_corpus
+from vidsr.training.data.replay import read_corpus
+from vidsr.training.pairing.alignment import Alignment, align, aligned_pairs, pairs_at
+from vidsr.training.pairing.registration import Axis
 
 Luma = NDArray[np.uint8]
 

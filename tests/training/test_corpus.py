@@ -16,10 +16,10 @@ from vidsr.metrics import psnr
 from vidsr.model.architecture import fsrcnn
 from vidsr.quality.imresize import imresize
 from vidsr.settings import CorpusSettings, DegradeSettings
-from vidsr.training.corpus import Corpus, make_corpus, shards_of
-from vidsr.training.data import Patches
-from vidsr.training.replay import read_corpus
-from vidsr.training.sources import Source, footage_of
+from vidsr.training.data.dataset_builder import Corpus, make_corpus, shards_of
+from vidsr.training.data.patches import Patches
+from vidsr.training.data.replay import read_corpus
+from vidsr.training.data.sources import Source, footage_of
 
 QUICK = DegradeSettings(frames="4-5", codecs="mjpeg:1", second_share=0, blur_share=0, noise="1", denoise_share=0)
 SMALL = CorpusSettings(clips=64, crop=32)

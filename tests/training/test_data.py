@@ -12,8 +12,8 @@ from vidsr.errors import TrainingError
 from vidsr.metrics import psnr
 from vidsr.model.architecture import Architecture, fsrcnn
 from vidsr.quality.imresize import imresize
-from vidsr.training.data import Mixture, Pair, Patches, pair, read_pairs
-from vidsr.training.sources import Footage, Source, footage_of, held_out_of, read_lumas, training_luma
+from vidsr.training.data.patches import Mixture, Pair, Patches, pair, read_pairs
+from vidsr.training.data.sources import Footage, Source, footage_of, held_out_of, read_lumas, training_luma
 
 
 def read(path: Path, scale: int, sizes: tuple[float, ...] = (1.0,), frames: int = 4) -> list[Pair]:

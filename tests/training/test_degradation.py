@@ -10,14 +10,14 @@ from av.video.frame import PictureType
 from made import scene
 from numpy.typing import NDArray
 
-from vidsr.media.codec_trip import through_coding
-from vidsr.media.codings import Coding, mjpeg, x264, x264_at_rate, x265
+from vidsr.media.codec_roundtrip import through_coding
+from vidsr.media.encoder_presets import Coding, mjpeg, x264, x264_at_rate, x265
 from vidsr.metrics import psnr
 from vidsr.quality.imresize import imresize
 from vidsr.settings import CODINGS, REDUCTIONS, DegradeSettings
-from vidsr.training.degradation import Encode, Recipe, degrade, draw_count, draw_recipe
-from vidsr.training.optics import add_noise, blur, denoise, reduce, sharpen
-from vidsr.training.pseudo import moving_clip, still_clip, view
+from vidsr.training.data.camera_effects import add_noise, blur, denoise, reduce, sharpen
+from vidsr.training.data.degradation import Encode, Recipe, degrade, draw_count, draw_recipe
+from vidsr.training.data.synthetic_motion import moving_clip, still_clip, view
 
 Luma = NDArray[np.uint8]
 CLEAN = Recipe(kernel="bicubic")

@@ -11,7 +11,7 @@ import torch
 from made import random_weights
 from oracles import network
 
-from vidsr.exchange.checking import check_same
+from vidsr.interop.verify import check_same
 from vidsr.model.architecture import Architecture, fsrcnn, srcnn
 from vidsr.training.export import PlainNetwork, program_bytes, run_program
 

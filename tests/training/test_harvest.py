@@ -10,9 +10,9 @@ from films import SHAPE, Luma, lit, place, with_car, write_film
 from made import make_long
 
 from vidsr.errors import SourceError, TrainingError
-from vidsr.training.harvest import harvest
-from vidsr.training.optics import blur
-from vidsr.training.scenes import Span
+from vidsr.training.data.camera_effects import blur
+from vidsr.training.data.scenes import Span
+from vidsr.training.finetune.frame_selection import harvest
 
 TRAFFIC = Path(__file__).resolve().parents[3] / "shared" / "data" / "video" / "surveillance" / "traffic-vfr.mp4"
 ROAD = place(0)

@@ -7,9 +7,9 @@ import pytest
 from films import lit, place, write_film
 
 from vidsr.errors import TrainingError
-from vidsr.training.holdout import hold_out
-from vidsr.training.scenes import Span
-from vidsr.training.sources import Footage
+from vidsr.training.data.scenes import Span
+from vidsr.training.data.sources import Footage
+from vidsr.training.data.split import hold_out
 
 
 def footage(*paths: Path) -> list[Footage]:

@@ -18,7 +18,7 @@ from vidsr.errors import ModelError
 from vidsr.model.architecture import fsrcnn
 from vidsr.model.weights import load_weights, save_weights
 from vidsr.quality.imresize import imresize
-from vidsr.training.statedict import import_state_dict
+from vidsr.training.state_dict import import_state_dict
 
 Build = Callable[..., nn.Sequential]
 LAYOUTS = [fsrcnn_parts, fsrcnn_stages, fsrcnn_flat]

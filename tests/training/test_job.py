@@ -19,11 +19,11 @@ from vidsr.engine import Engine
 from vidsr.errors import TargetError, TrainingError
 from vidsr.model.weights import load_weights, save_weights
 from vidsr.settings import CorpusSettings, DegradeSettings, NetworkSettings, TrainSettings
-from vidsr.training.corpus import make_corpus
-from vidsr.training.course import Progress
-from vidsr.training.job import Job, train_model
-from vidsr.training.sources import Source, footage_of
-from vidsr.training.trials import CRFS
+from vidsr.training.data.dataset_builder import make_corpus
+from vidsr.training.data.sources import Source, footage_of
+from vidsr.training.finetune.validation_set import CRFS
+from vidsr.training.progress import Progress
+from vidsr.training.run import Job, train_model
 
 SETTINGS = TrainSettings(steps=4, finish_steps=2, every=2, patch=8, batch=2, threads=1)
 NETWORK = NetworkSettings(d=8, s=4, m=1)

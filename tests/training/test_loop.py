@@ -12,7 +12,7 @@ from made import scene
 
 from vidsr.errors import TargetError, TrainingError
 from vidsr.model.architecture import ACTIVATIONS, Architecture, fsrcnn, srcnn
-from vidsr.training.data import Pair, Patches, pair
+from vidsr.training.data.patches import Pair, Patches, pair
 from vidsr.training.loop import train, validation_psnr
 from vidsr.training.network import Network
 from vidsr.training.schedule import Schedule

@@ -10,11 +10,11 @@ from oracles import read_with_av, samples
 
 from vidsr.errors import TrainingError
 from vidsr.settings import CorpusSettings, DegradeSettings
-from vidsr.training.corpus import make_corpus
-from vidsr.training.places import clip_at
-from vidsr.training.replay import read_corpus
-from vidsr.training.scenes import Span
-from vidsr.training.sources import Footage, read_lumas
+from vidsr.training.data.clip_window import clip_at
+from vidsr.training.data.dataset_builder import make_corpus
+from vidsr.training.data.replay import read_corpus
+from vidsr.training.data.scenes import Span
+from vidsr.training.data.sources import Footage, read_lumas
 
 QUICK = DegradeSettings(frames="4-5", codecs="mjpeg:1", second_share=0, blur_share=0, noise="1", denoise_share=0)
 PARTS = (Span(0.5, 1.0), Span(1.5, 2.5))

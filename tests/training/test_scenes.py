@@ -9,7 +9,7 @@ from films import SHAPE, Luma, lit, place, with_car, write_film
 from made import make_long
 
 from vidsr.errors import SourceError
-from vidsr.training.scenes import Span, scenes_of
+from vidsr.training.data.scenes import Span, scenes_of
 
 VIDEOS = Path(__file__).resolve().parents[3] / "shared" / "data" / "video"
 BLACK = np.full(SHAPE, 16, np.uint8)

@@ -10,11 +10,11 @@ from made import make_clip
 
 from vidsr.metrics import psnr
 from vidsr.quality.imresize import imresize
-from vidsr.quality.methods import in_bytes, methods
-from vidsr.training.scenes import Span
-from vidsr.training.sources import Footage
-from vidsr.training.trials import CRFS, Trial, scored, trials_of
-from vidsr.training.verdict import verdict_on
+from vidsr.quality.upscalers import in_bytes, methods
+from vidsr.training.data.scenes import Span
+from vidsr.training.data.sources import Footage
+from vidsr.training.finetune.acceptance import verdict_on
+from vidsr.training.finetune.validation_set import CRFS, Trial, scored, trials_of
 
 
 @pytest.fixture(scope="module")

@@ -10,13 +10,13 @@ import numpy as np
 
 from peers.ways import SCALE, Image, Way
 from vidsr.media.formats import luma_in_bytes
-from vidsr.media.image import read_image, rgb_of
+from vidsr.media.image_reader import read_image, rgb_of
 from vidsr.media.reader import Reader
-from vidsr.quality.clips import ClipProtocol, score_clip
 from vidsr.quality.imresize import imresize
-from vidsr.quality.luma import studio_luma
-from vidsr.quality.measured import Score, score
-from vidsr.quality.methods import in_bytes, reducible
+from vidsr.quality.results import Score, score
+from vidsr.quality.upscalers import in_bytes, reducible
+from vidsr.quality.video_protocol import ClipProtocol, score_clip
+from vidsr.quality.ycbcr import studio_luma
 
 _PAUSE_S = 0.1  # threads of the way before still spin, PyTorch's above all
 

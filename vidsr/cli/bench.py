@@ -8,19 +8,19 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from vidsr.bench.plans import sensible_plans
-from vidsr.bench.processes import age_s
-from vidsr.bench.trial import Trial, trial, usable_cores
-from vidsr.cli.drawing import png_file
+from vidsr.bench.bench_run import Trial, trial, usable_cores
+from vidsr.bench.cpu_time import age_s
+from vidsr.bench.worker_plans import sensible_plans
+from vidsr.cli.messages import UsageError, say
 from vidsr.cli.options import Commands, Help, add_output, settings
-from vidsr.cli.saying import UsageError, say
-from vidsr.cli.stopping import Stop
+from vidsr.cli.png_output import png_file
+from vidsr.cli.signals import Stop
 from vidsr.cli.tables import aligned
 from vidsr.cli.upscale import add_settings
-from vidsr.clock import Span
 from vidsr.exits import DAMAGED, STOPPED
 from vidsr.pipeline import STAGES
 from vidsr.settings import EncodeSettings, PoolSettings, UpscaleSettings
+from vidsr.stage_timer import Span
 
 _EXAMPLE = """Say where the time of `vidsr upscale` goes on the first frames of a video; nothing of it is kept.
 

@@ -6,14 +6,14 @@ import logging
 import sys
 from pathlib import Path
 
+from vidsr.cli.messages import UsageError
 from vidsr.cli.options import Commands, Help, add_output
-from vidsr.cli.saying import UsageError
 from vidsr.engine.precision import MOST_LOSS_DB
-from vidsr.media.landing import whole_file
+from vidsr.media.atomic_file import whole_file
 from vidsr.model.weights import load_weights, save_weights
-from vidsr.quality.calibrating import calibrated, judge_of, spread
 from vidsr.quality.evaluation import collect
-from vidsr.quality.protocol import read_luma
+from vidsr.quality.image_protocol import read_luma
+from vidsr.quality.int8_calibration import calibrated, judge_of, spread
 
 log = logging.getLogger(__name__)
 

@@ -5,14 +5,14 @@ import dataclasses
 import json
 from pathlib import Path
 
-from vidsr.cli.drawing import png_file
+from vidsr.cli.messages import UsageError, say
 from vidsr.cli.options import Commands, Help, add_output, model_label, seconds
-from vidsr.cli.saying import UsageError, say
+from vidsr.cli.png_output import png_file
 from vidsr.engine import Engine
 from vidsr.exits import DAMAGED
 from vidsr.model.architecture import SCALES
 from vidsr.model.zoo import load_model
-from vidsr.quality.comparison import Comparison, compare
+from vidsr.quality.compare import Comparison, compare
 from vidsr.quality.crops import parse_crop, side_by_side
 from vidsr.settings import UpscaleSettings
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from vidsr.cli.options import Commands, Help, add_options, add_output, settings
-from vidsr.media.lumas import write_lumas
+from vidsr.media.luma_video import write_lumas
 from vidsr.settings import DegradeSettings
-from vidsr.training.degradation import degrade, draw_count, draw_recipe
-from vidsr.training.shots import whole_shot
+from vidsr.training.data.clips import whole_shot
+from vidsr.training.data.degradation import degrade, draw_count, draw_recipe
 
 _EXAMPLE = """Write a degraded clip of a video or a picture, as networks for video learn from: smaller, its luma alone.
 

@@ -10,23 +10,23 @@ from typing import BinaryIO
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from vidsr.cli.drawing import png_file
+from vidsr.cli.messages import say
 from vidsr.cli.options import Commands, Help, add_options, add_output, model_label, settings
-from vidsr.cli.saying import say
+from vidsr.cli.png_output import png_file
 from vidsr.cli.tables import aligned
-from vidsr.cores import cpu_name
+from vidsr.cpu_affinity import cpu_name
 from vidsr.engine import Engine
-from vidsr.engine.reuse import ReusingEngine
+from vidsr.engine.change_detection import ReusingEngine
 from vidsr.engine.speed import frame_ms
 from vidsr.errors import ModelError
 from vidsr.exits import DAMAGED
 from vidsr.media.encoders import encoder_options
 from vidsr.model.architecture import SCALES
 from vidsr.model.zoo import load_model, model_names
-from vidsr.quality.clips import ClipProtocol
 from vidsr.quality.evaluation import Collection, collect, evaluate_clip, evaluate_picture
-from vidsr.quality.measured import Measured, means
-from vidsr.quality.methods import by_network, methods, reusing, reusing_name
+from vidsr.quality.results import Measured, means
+from vidsr.quality.upscalers import by_network, methods, reusing, reusing_name
+from vidsr.quality.video_protocol import ClipProtocol
 from vidsr.settings import PRECISIONS, EncodeSettings, PoolSettings
 
 log = logging.getLogger(__name__)

@@ -10,13 +10,13 @@ from functools import partial
 from pathlib import Path
 
 import vidsr
-from vidsr.cli.extras import needs
+from vidsr.cli.messages import UsageError
+from vidsr.cli.optional_deps import needs
 from vidsr.cli.options import Commands, Help, add_output
-from vidsr.cli.saying import UsageError
-from vidsr.engine.export import ir_files, run_network
-from vidsr.exchange.checking import Run, check_same
-from vidsr.exchange.notes import notes
-from vidsr.media.landing import whole_file
+from vidsr.engine.openvino_export import ir_files, run_network
+from vidsr.interop.metadata import notes
+from vidsr.interop.verify import Run, check_same
+from vidsr.media.atomic_file import whole_file
 from vidsr.model.weights import Weights
 from vidsr.model.zoo import load_model, model_path
 
@@ -94,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _onnx(weights: Weights, about: dict[str, str]) -> Exported:
     with needs("onnx", "export"):
-        from vidsr.exchange.onnx_network import network_bytes
+        from vidsr.interop.onnx_export import network_bytes
     network = network_bytes(weights, about)
     return Exported(contents=[network], run=partial(run_network, network))
 

@@ -8,18 +8,18 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vidsr.cli.bars import training_bars
-from vidsr.cli.extras import needs
+from vidsr.cli.messages import UsageError, say
+from vidsr.cli.optional_deps import needs
 from vidsr.cli.options import Commands, Help, add_options, add_output, settings
-from vidsr.cli.saying import UsageError, say
-from vidsr.cli.stopping import Stop
+from vidsr.cli.progress_bars import training_bars
+from vidsr.cli.signals import Stop
 from vidsr.errors import Stopped
 from vidsr.exits import DAMAGED, STOPPED
 from vidsr.settings import FinetuneSettings
 
 if TYPE_CHECKING:
-    from vidsr.training.gathering import Gathered
-    from vidsr.training.tuning import Tuned
+    from vidsr.training.finetune.finetune import Tuned
+    from vidsr.training.finetune.finetune_data import Gathered
 
 log = logging.getLogger(__name__)
 
@@ -90,7 +90,7 @@ def add(commands: Commands) -> None:
 def run(args: argparse.Namespace) -> int:
     """Tune, judge, and tell where the weights are."""
     with needs("torch", "train"), needs("matplotlib", "train"):
-        from vidsr.training.tuning import require_ready, tune
+        from vidsr.training.finetune.finetune import require_ready, tune
 
     asked = settings(FinetuneSettings, args)
     require_ready(args.output, asked)
@@ -116,7 +116,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _gathered(args: argparse.Namespace, asked: FinetuneSettings, stop: Stop) -> "Gathered":
     """What was named: footage of one kind or the other."""
-    from vidsr.training.gathering import from_footage, from_recordings
+    from vidsr.training.finetune.finetune_data import from_footage, from_recordings
 
     footage = args.footage or args.recordings
     if (args.hr is None) != (args.lr is None) or bool(args.hr) == bool(footage):

@@ -8,12 +8,12 @@ from importlib.metadata import version
 from pathlib import Path
 
 import vidsr
-from vidsr.choice import choose
 from vidsr.cli.options import Commands, Help, add_output
-from vidsr.cores import cpu_name, describe_machine, plan_cores
+from vidsr.cpu_affinity import cpu_name, describe_machine, plan_cores
 from vidsr.media.reader import Reader
 from vidsr.model.architecture import SCALES
 from vidsr.model.zoo import load_model, model_names
+from vidsr.model_selection import choose
 from vidsr.pool import stays_here
 from vidsr.settings import PoolSettings
 

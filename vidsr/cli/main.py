@@ -10,12 +10,12 @@ import sys
 from collections.abc import Sequence
 
 import vidsr
-from vidsr.addresses import Address
+from vidsr.cli.messages import UsageError, say
 from vidsr.cli.options import Parser
-from vidsr.cli.saying import UsageError, say
 from vidsr.errors import VidsrError
 from vidsr.exits import STOPPED, USAGE, exit_code
-from vidsr.secrecy import Secrets
+from vidsr.redaction import Secrets
+from vidsr.stream_url import Address
 
 _COMMANDS = {
     "upscale": "upscale",
@@ -27,10 +27,10 @@ _COMMANDS = {
     "bench": "bench",
     "finetune": "finetune",
     "train": "train",
-    "corpus": "corpus",
+    "corpus": "dataset",
     "degrade": "degrade",
     "export": "export",
-    "import": "importing",
+    "import": "import_",
     "calibrate": "calibrate",
     "info": "info",
 }

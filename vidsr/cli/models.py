@@ -6,8 +6,8 @@ import json
 import re
 from dataclasses import dataclass
 
+from vidsr.cli.messages import UsageError
 from vidsr.cli.options import Commands, Help, add_output
-from vidsr.cli.saying import UsageError
 from vidsr.cli.tables import aligned
 from vidsr.engine import Engine
 from vidsr.engine.speed import frame_ms

@@ -5,7 +5,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NoReturn, TypeAlias, TypeVar, get_args, get_type_hints
 
-from vidsr.cli.saying import UsageError
+from vidsr.cli.messages import UsageError
 from vidsr.model.zoo import full_name
 from vidsr.settings.naming import option_name
 

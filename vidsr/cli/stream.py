@@ -9,15 +9,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
-from vidsr.addresses import Address
+from vidsr.cli.messages import UsageError
 from vidsr.cli.options import Commands, Help, add_options, settings
-from vidsr.cli.saying import UsageError
+from vidsr.live.camera_config import Order
 from vidsr.live.cameras import find_address, for_cameras, read_cameras
-from vidsr.live.checks import check_orders
-from vidsr.live.handover import become_supervisor
-from vidsr.live.order import Order
-from vidsr.live.plan import Plan
+from vidsr.live.launch import become_supervisor
+from vidsr.live.preflight import check_orders
+from vidsr.live.supervisor_config import Plan
 from vidsr.settings import EncodeSettings, PoolSettings, RecordSettings, StreamSettings
+from vidsr.stream_url import Address
 
 _EXAMPLE = """Enlarge a live camera until told to stop; what goes wrong is tried again for ever.
 

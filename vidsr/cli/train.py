@@ -8,17 +8,17 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vidsr.cli.bars import training_bars
-from vidsr.cli.corpus import sizes
-from vidsr.cli.extras import needs
+from vidsr.cli.dataset import sizes
+from vidsr.cli.messages import UsageError, say
+from vidsr.cli.optional_deps import needs
 from vidsr.cli.options import Commands, Help, add_options, add_output, settings
-from vidsr.cli.saying import UsageError, say
-from vidsr.cli.stopping import Stop
+from vidsr.cli.progress_bars import training_bars
+from vidsr.cli.signals import Stop
 from vidsr.exits import STOPPED
 from vidsr.settings import NetworkSettings, TrainSettings
 
 if TYPE_CHECKING:
-    from vidsr.training.job import Trained
+    from vidsr.training.run import Trained
 
 log = logging.getLogger(__name__)
 
@@ -103,8 +103,8 @@ def add(commands: Commands) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train, and tell where the weights are."""
     with needs("torch", "train"), needs("matplotlib", "train"):
-        from vidsr.training.job import Job, train_model
-        from vidsr.training.sources import Source
+        from vidsr.training.data.sources import Source
+        from vidsr.training.run import Job, train_model
 
     job = Job(
         sources=tuple(Source(path=path, sizes=args.sizes) for path in args.sources),

@@ -7,16 +7,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 
+from vidsr.cli.messages import UsageError
 from vidsr.cli.models import frame_size
 from vidsr.cli.options import Commands, Help, add_output
-from vidsr.cli.saying import UsageError
 from vidsr.cli.tables import aligned
-from vidsr.cores import describe_machine, plan_cores
+from vidsr.cpu_affinity import describe_machine, plan_cores
+from vidsr.engine.autotune import Trial, tried
+from vidsr.engine.autotune_cache import tuned_path, tuned_with
 from vidsr.engine.precision import settled
-from vidsr.engine.trial import Trial, tried
-from vidsr.engine.tuned import tuned_path, tuned_with
 from vidsr.errors import TargetError
-from vidsr.media.landing import whole_file
+from vidsr.media.atomic_file import whole_file
 from vidsr.model.weights import Weights
 from vidsr.model.zoo import load_model, model_names
 

@@ -14,9 +14,9 @@ from pathlib import Path
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
+from vidsr.cli.messages import UsageError, say
 from vidsr.cli.options import Commands, Help, add_options, add_output, settings
-from vidsr.cli.saying import UsageError, say
-from vidsr.cli.stopping import Stop
+from vidsr.cli.signals import Stop
 from vidsr.errors import SourceError, VidsrError
 from vidsr.exits import DAMAGED, STOPPED, exit_code
 from vidsr.media.containers import (

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 import numpy as np
 import openvino as ov  # type: ignore[import-untyped]
 
-from vidsr.cores import describe_machine
-from vidsr.engine.form import Form, default_form
+from vidsr.cpu_affinity import describe_machine
+from vidsr.engine.autotune_cache import tuned_form
+from vidsr.engine.blocking import Form, default_form
+from vidsr.engine.depth_to_space import Plane, interleaved
 from vidsr.engine.graph import band_model
-from vidsr.engine.interleaving import Plane, interleaved
 from vidsr.engine.precision import TOPS, settled
-from vidsr.engine.quantised import balanced
-from vidsr.engine.tuned import tuned_form
+from vidsr.engine.quantization import balanced
 from vidsr.model.weights import Weights
 from vidsr.model.zoo import load_model
 

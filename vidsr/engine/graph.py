@@ -4,7 +4,7 @@ Three things make it fast, and change nothing of what it computes:
 
 - The deconvolution is s² sub-pixel convolutions (`model.subpixel`).
 - Those have so few output channels that many vector lanes would stay empty, so a block of neighbours may be computed
-  at once (`engine.form`).
+  at once (`engine.blocking`).
 - Grey levels enter and leave as they lie in memory: conversion, scaling, clamping and rounding are in the graph.
 """
 
@@ -15,8 +15,8 @@ import openvino as ov  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 from openvino import opset15 as ops
 
-from vidsr.engine.form import Form
-from vidsr.engine.quantised import Steps, rounded_input, rounded_weights
+from vidsr.engine.blocking import Form
+from vidsr.engine.quantization import Steps, rounded_input, rounded_weights
 from vidsr.model.subpixel import bicubic_kernels, phase_kernels
 from vidsr.model.weights import Weights
 

@@ -4,7 +4,7 @@
 bits of the sum of two products, which two weights of 8 bits overflow.
 """
 
-from vidsr.cores import computes_bfloat16, cpu_flags
+from vidsr.cpu_affinity import computes_bfloat16, cpu_flags
 from vidsr.errors import ModelError
 from vidsr.model.weights import Weights
 

@@ -6,12 +6,12 @@ import sys
 from contextlib import ExitStack
 
 from vidsr.exits import USAGE
-from vidsr.folders import private_folder
-from vidsr.live.handover import module_command
-from vidsr.live.plan import parse_plan
+from vidsr.live.launch import module_command
 from vidsr.live.supervisor import Supervisor, with_folders
+from vidsr.live.supervisor_config import parse_plan
 from vidsr.live.systemd import notify
-from vidsr.secrecy import CleanWriter, Secrets
+from vidsr.private_tempdir import private_folder
+from vidsr.redaction import CleanWriter, Secrets
 
 log = logging.getLogger("vidsr.live")
 
@@ -25,7 +25,7 @@ def main() -> int:
     secrets = Secrets(addresses, shown=[order.name for order in plan.cameras])
     sys.stderr = CleanWriter(sys.stderr, secrets)
     logging.basicConfig(level=plan.level, format="vidsr: %(message)s")
-    logging.getLogger("vidsr.live.keeper.voice").setLevel(logging.INFO)
+    logging.getLogger("vidsr.live.camera_watchdog.voice").setLevel(logging.INFO)
     with private_folder() as folder, ExitStack() as stack:
         orders = with_folders(plan.cameras, folder) if plan.http else plan.cameras
         supervisor = Supervisor(orders, command=module_command("vidsr.live.camera_process"), secrets=secrets)

@@ -14,14 +14,14 @@ from types import FrameType
 
 from vidsr.errors import VidsrError
 from vidsr.exits import BUG, exit_code
+from vidsr.live.camera_config import Order, parse
 from vidsr.live.connection import Equipment
-from vidsr.live.following import follow
-from vidsr.live.order import Order, parse
-from vidsr.live.rungs import Rungs
+from vidsr.live.model_ladder import Rungs
+from vidsr.live.reconnect import follow
 from vidsr.live.status import State, Status
-from vidsr.media.live.clock import Clock
-from vidsr.media.live.recorder import Recorder
 from vidsr.media.scale import enlarge_plain
+from vidsr.media.sink.recorder import Recorder
+from vidsr.media.source.live_timestamps import Clock
 from vidsr.pool import Pool, open_pool
 
 log = logging.getLogger("vidsr.live.camera")

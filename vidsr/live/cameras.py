@@ -8,10 +8,10 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, get_args, get_type_hints
 
-from vidsr.addresses import Address
-from vidsr.live.order import Order
+from vidsr.live.camera_config import Order
 from vidsr.settings import EncodeSettings, PoolSettings, RecordSettings, StreamSettings
 from vidsr.settings.naming import option_name
+from vidsr.stream_url import Address
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

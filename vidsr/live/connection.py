@@ -10,20 +10,20 @@ from types import TracebackType
 from typing import Self
 
 from vidsr.errors import SourceLost
-from vidsr.live.backlog import Backlog, Waiting
-from vidsr.live.flight import PLAIN, Copied, Flight, Shot
-from vidsr.live.ladder import Ladder
-from vidsr.live.order import Order
-from vidsr.live.rungs import Rungs
+from vidsr.live.camera_config import Order
+from vidsr.live.model_ladder import Rungs
+from vidsr.live.packet_queue import Backlog, Waiting
+from vidsr.live.quality_ladder import Ladder
+from vidsr.live.reorder_buffer import PLAIN, Copied, Flight, Shot
 from vidsr.live.status import State, Status
-from vidsr.live.writing import Writing
+from vidsr.live.writer_thread import Writing
 from vidsr.media.formats import depth_of, luma_of
 from vidsr.media.frame import Frame, Picture
-from vidsr.media.live.camera import Camera
-from vidsr.media.live.clock import TIME_BASE, Clock, Moment
-from vidsr.media.live.pacing import LivePacket
-from vidsr.media.live.recorder import Recorder
-from vidsr.media.working import WorkingForm
+from vidsr.media.pixel_format_converter import WorkingForm
+from vidsr.media.sink.recorder import Recorder
+from vidsr.media.source.live_source import Camera
+from vidsr.media.source.live_timestamps import TIME_BASE, Clock, Moment
+from vidsr.media.source.pacing import LivePacket
 from vidsr.pool import Pool
 
 

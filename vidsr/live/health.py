@@ -16,9 +16,9 @@ from threading import BoundedSemaphore, Thread
 from types import TracebackType
 from typing import Self
 
-from vidsr.live.exposition import exposition
-from vidsr.live.keeper import View
-from vidsr.live.page import html_of, told
+from vidsr.live.camera_watchdog import View
+from vidsr.live.dashboard import html_of, told
+from vidsr.live.metrics import exposition
 
 _Client = tuple[str, int]
 _THREADS, _WAITING = 4, 16

@@ -7,17 +7,17 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from vidsr.cores import describe_machine
+from vidsr.cpu_affinity import describe_machine
 from vidsr.exits import STOPPED
-from vidsr.folders import sweep
-from vidsr.live.child import Child, Limits
-from vidsr.live.keeper import Keeper, View
-from vidsr.live.order import Order
-from vidsr.live.reaping import adopt_orphans, kill_orphans, own_children, reaped
-from vidsr.live.sharing import share_cores
+from vidsr.live.camera_config import Order
+from vidsr.live.camera_handle import Child, Limits
+from vidsr.live.camera_watchdog import Keeper, View
+from vidsr.live.core_allocation import share_cores
+from vidsr.live.signal_pipe import Wakeups
+from vidsr.live.subreaper import adopt_orphans, kill_orphans, own_children, reaped
 from vidsr.live.systemd import notify
-from vidsr.live.wakeups import Wakeups
-from vidsr.secrecy import Secrets
+from vidsr.private_tempdir import sweep
+from vidsr.redaction import Secrets
 
 log = logging.getLogger(__name__)
 

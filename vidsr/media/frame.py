@@ -8,7 +8,7 @@ from typing import TypeAlias
 from av import Packet, VideoFrame
 from av.stream import Stream
 
-from vidsr.media.compression import Compression
+from vidsr.media.compression_probe import Compression
 from vidsr.media.formats import Plane
 
 Picture: TypeAlias = VideoFrame

@@ -5,7 +5,7 @@ from fractions import Fraction
 
 from av import VideoFrame
 
-from vidsr.media.carried import side_data
+from vidsr.media.side_data import side_data
 
 
 def hdr_options(picture: VideoFrame, codec: str) -> dict[str, str]:

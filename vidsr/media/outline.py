@@ -7,8 +7,8 @@ from pathlib import Path
 import av
 
 from vidsr.errors import SourceError
-from vidsr.media.describing import first_video, frame_rate
-from vidsr.media.opening import is_still, open_source
+from vidsr.media.open_input import is_still, open_source
+from vidsr.media.probe import first_video, frame_rate
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,16 +13,16 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from vidsr.errors import SourceError
-from vidsr.media.compression import EXPORT, Compression, compression
-from vidsr.media.describing import codec_name, described, first_video, frame_rate, streams_beside
+from vidsr.media.compression_probe import EXPORT, Compression, compression
+from vidsr.media.display_matrix import display_matrix, lies_on_its_side, upright_filters
 from vidsr.media.filters import CHROMA_LEFT, DEINTERLACE, Filter, filtered
 from vidsr.media.formats import luma_of
 from vidsr.media.frame import Frame, SidePacket
-from vidsr.media.opening import is_still, open_source
-from vidsr.media.span import Span
-from vidsr.media.timeline import Timeline
-from vidsr.media.turning import display_matrix, lies_on_its_side, upright_filters
-from vidsr.media.working import WorkingForm
+from vidsr.media.open_input import is_still, open_source
+from vidsr.media.pixel_format_converter import WorkingForm
+from vidsr.media.probe import codec_name, described, first_video, frame_rate, streams_beside
+from vidsr.media.timestamps import Timeline
+from vidsr.media.trim import Span
 
 if TYPE_CHECKING:
     from av.container.core import Chapter  # there for type checkers alone

@@ -6,9 +6,9 @@ from av import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
 
 from vidsr.errors import TargetError
-from vidsr.media.carried import carries_more
 from vidsr.media.chroma import BICUBIC, ChromaScaler, Form, WholeScaler, chroma_scaler, form_of
 from vidsr.media.formats import Plane, luma_of
+from vidsr.media.side_data import carries_more
 
 
 def require_room(size: tuple[int, int], pixel_format: str) -> None:

@@ -14,9 +14,9 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from vidsr.errors import SourceError
-from vidsr.media.describing import first_video
-from vidsr.media.opening import open_source
+from vidsr.media.open_input import open_source
 from vidsr.media.outline import outline_of
+from vidsr.media.probe import first_video
 from vidsr.media.reader import Reader
 
 Grey = NDArray[np.uint8]

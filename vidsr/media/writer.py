@@ -14,14 +14,14 @@ from av.video.frame import PictureType
 from av.video.stream import VideoStream
 
 from vidsr.errors import TargetError
+from vidsr.media.atomic_file import Landing
 from vidsr.media.containers import container_for, muxer_options
-from vidsr.media.copies import Copies, copy_tags, file_tags, is_cover
+from vidsr.media.display_matrix import enlarged
 from vidsr.media.encoders import Picture, encoder_options, matrix, require
 from vidsr.media.frame import SidePacket
 from vidsr.media.hdr import has_hdr_metadata, hdr_options
-from vidsr.media.landing import Landing
 from vidsr.media.reader import Reader
-from vidsr.media.turning import enlarged
+from vidsr.media.stream_copy import Copies, copy_tags, file_tags, is_cover
 from vidsr.settings import EncodeSettings
 
 _LONGEST_DELAY_S = 3600  # of a picture in an encoder; of a film of one or two x265 says anything, often far more

@@ -7,7 +7,7 @@ from typing import BinaryIO
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from vidsr.clock import Span
+from vidsr.stage_timer import Span
 
 _DPI = 120
 

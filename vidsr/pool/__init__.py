@@ -6,13 +6,13 @@ from functools import partial
 from math import inf
 from typing import Protocol
 
-from vidsr.clock import Span
-from vidsr.cores import Machine, describe_machine, plan_cores
+from vidsr.cpu_affinity import Machine, describe_machine, plan_cores
 from vidsr.engine import Plane
 from vidsr.engine.precision import settled
 from vidsr.model.weights import Weights
 from vidsr.model.zoo import load_model
 from vidsr.settings import PoolSettings
+from vidsr.stage_timer import Span
 
 DEPTH = 2
 """Planes at a worker: one in work, one that waits, so that it never does."""
@@ -118,7 +118,7 @@ def open_pool(
     settled(settings.precision, weights)  # what cannot be is told here, not by a worker
     multiplies = inf if pixels is None else pixels * weights.architecture.multiplies
     if stays_here(settings, describe_machine(), multiplies=multiplies):
-        from vidsr.pool.here import ThisProcess
+        from vidsr.pool.thread_pool import ThisProcess
 
         return ThisProcess(weights, settings)
     from vidsr.pool.ray_pool import RayPool

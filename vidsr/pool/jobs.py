@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 import ray
 from ray.actor import ActorHandle
 
-from vidsr.cores import Share
+from vidsr.cpu_affinity import Share
 from vidsr.engine import Plane
 from vidsr.model.weights import Weights
-from vidsr.pool.planes import Job
+from vidsr.pool.base import Job
 from vidsr.pool.worker import Place, Worker
 
 

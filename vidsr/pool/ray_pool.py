@@ -15,15 +15,15 @@ import numpy as np
 import ray
 from ray.actor import ActorHandle
 
-from vidsr.cores import describe_machine, plan_cores
+from vidsr.cpu_affinity import describe_machine, plan_cores
 from vidsr.engine import Plane
-from vidsr.engine.reuse import Task
+from vidsr.engine.change_detection import Task
 from vidsr.errors import WorkerError
 from vidsr.model.weights import Weights
 from vidsr.pool import worked
-from vidsr.pool.cluster import cluster
+from vidsr.pool.base import PlanePool
 from vidsr.pool.jobs import Seat, SeatedJob, send
-from vidsr.pool.planes import PlanePool
+from vidsr.pool.ray_runtime import cluster
 from vidsr.pool.worker import Place, Worker
 from vidsr.settings import PoolSettings
 

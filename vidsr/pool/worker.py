@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import ray
 
-from vidsr.cores import Machine, Share, confine, describe_machine, stray_threads
+from vidsr.cpu_affinity import Machine, Share, confine, describe_machine, stray_threads
 from vidsr.engine import Plane
-from vidsr.engine.reuse import Task, enlarged
+from vidsr.engine.change_detection import Task, enlarged
 from vidsr.model.weights import Weights
-from vidsr.pool.engines import Engines
+from vidsr.pool.engine_cache import Engines
 from vidsr.settings import PoolSettings
 
 

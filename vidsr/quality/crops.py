@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from vidsr.engine import Engine
 from vidsr.errors import SourceError
-from vidsr.media.image import rgb_of
+from vidsr.media.image_reader import rgb_of
 from vidsr.media.reader import Reader
 from vidsr.metrics import psnr
 from vidsr.quality.imresize import imresize
-from vidsr.quality.luma import studio_chroma, studio_luma, studio_rgb
-from vidsr.quality.measured import PERFECT_DB
-from vidsr.quality.methods import BASELINE, Enlarge, Luma, in_bytes, methods
+from vidsr.quality.results import PERFECT_DB
+from vidsr.quality.upscalers import BASELINE, Enlarge, Luma, in_bytes, methods
+from vidsr.quality.ycbcr import studio_chroma, studio_luma, studio_rgb
 
 Picture = NDArray[np.uint8]
 """(H, W, 3) RGB."""

@@ -13,10 +13,10 @@ from vidsr.media.containers import (
     VIDEO_SUFFIXES,
 )
 from vidsr.media.reader import Reader
-from vidsr.quality.clips import ClipProtocol, score_clip
-from vidsr.quality.measured import SMALLEST, Measured, Score
-from vidsr.quality.methods import BASELINE, Enlarge
-from vidsr.quality.protocol import read_luma, score_picture
+from vidsr.quality.image_protocol import read_luma, score_picture
+from vidsr.quality.results import SMALLEST, Measured, Score
+from vidsr.quality.upscalers import BASELINE, Enlarge
+from vidsr.quality.video_protocol import ClipProtocol, score_clip
 
 _PICTURES = PICTURE_SUFFIXES | OTHER_PICTURE_SUFFIXES
 _CLIPS = VIDEO_SUFFIXES | OTHER_VIDEO_SUFFIXES

@@ -7,8 +7,8 @@ import numpy as np
 from vidsr.engine import Engine
 from vidsr.metrics import psnr
 from vidsr.quality.crops import Crop, Part, most_gained
-from vidsr.quality.measured import PERFECT_DB
-from vidsr.quality.methods import BASELINE, Luma, methods
+from vidsr.quality.results import PERFECT_DB
+from vidsr.quality.upscalers import BASELINE, Luma, methods
 
 TUNED = "tuned"
 """The tuned network's name among the engines."""

@@ -1,9 +1,9 @@
 """Every knob, checked when it is set; each default is written here and nowhere else."""
 
-from vidsr.settings.degrading import CODINGS, REDUCTIONS, CorpusSettings, DegradeSettings
-from vidsr.settings.learning import FinetuneSettings, NetworkSettings, TrainSettings
-from vidsr.settings.running import PRECISIONS, EncodeSettings, PoolSettings, UpscaleSettings
-from vidsr.settings.streaming import TRANSPORTS, RecordSettings, StreamSettings
+from vidsr.settings.degradation import CODINGS, REDUCTIONS, CorpusSettings, DegradeSettings
+from vidsr.settings.stream import TRANSPORTS, RecordSettings, StreamSettings
+from vidsr.settings.training import FinetuneSettings, NetworkSettings, TrainSettings
+from vidsr.settings.upscale import PRECISIONS, EncodeSettings, PoolSettings, UpscaleSettings
 
 __all__ = [
     "CODINGS",

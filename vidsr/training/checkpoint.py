@@ -9,7 +9,7 @@ from pickle import UnpicklingError
 import torch
 
 from vidsr.errors import TrainingError
-from vidsr.media.landing import whole_file
+from vidsr.media.atomic_file import whole_file
 from vidsr.training.network import Network
 
 

@@ -16,7 +16,7 @@ from vidsr.errors import TrainingError
 from vidsr.flow import ahead
 from vidsr.metrics import psnr
 from vidsr.training.checkpoint import Moment, State, load_state, save_state
-from vidsr.training.data import Batches, Pair
+from vidsr.training.data.patches import Batches, Pair
 from vidsr.training.network import Network
 from vidsr.training.schedule import Schedule
 

@@ -1,0 +1,33 @@
+"""Still images as plain arrays, for training and evaluation."""
+
+from pathlib import Path
+
+import av
+import numpy as np
+from av import VideoFrame
+from av.video.reformatter import VideoReformatter
+from numpy.typing import NDArray
+
+from vidsr.errors import SourceError
+from vidsr.media.open_input import open_source
+from vidsr.media.pixel_format_converter import RESAMPLING
+
+
+def read_image(path: Path) -> NDArray[np.uint8]:
+    """The picture as uint8: (H, W) of a grey file as it is stored, else (H, W, 3) RGB.
+
+    Raises SourceError when there is no picture to read.
+    """
+    try:
+        with open_source(path) as container:
+            frame = next(container.decode(video=0))
+            pixels = frame.to_ndarray(format="gray" if frame.format.name == "gray" else "rgb24")
+            return pixels.astype(np.uint8, copy=False)
+    except (av.FFmpegError, OSError, IndexError, StopIteration) as error:
+        raise SourceError(f"{path}: no picture to read ({error})") from error
+
+
+def rgb_of(picture: VideoFrame) -> NDArray[np.uint8]:
+    """(H, W, 3) RGB of a frame, as a player shows it."""
+    shown = VideoReformatter().reformat(picture, format="rgb24", interpolation=RESAMPLING, threads=1)
+    return shown.to_ndarray().astype(np.uint8, copy=False)

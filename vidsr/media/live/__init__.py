@@ -1,1 +1,0 @@
-"""Live sources and targets, by PyAV."""

@@ -1,0 +1,1 @@
+"""Where a live stream goes: segments, playlists, single files and pushes."""

@@ -1,0 +1,1 @@
+"""Live sources: cameras and files in real time."""

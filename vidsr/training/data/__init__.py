@@ -1,0 +1,1 @@
+"""What networks are trained on: patches, clips, degradations and datasets."""

@@ -1,0 +1,1 @@
+"""Fine-tuning on somebody's own footage."""

@@ -1,0 +1,1 @@
+"""Two recordings of one view: matched in time, registered to each other."""
