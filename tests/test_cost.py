@@ -8,13 +8,13 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tools"))
 
-import growth
+import scaling
 import simulate as asking
-from cost.events import simulate
-from cost.line import Line, Node, Route, Step, Window
-from cost.plan import Costs, Network, Setup, pipeline
-from cost.watching import watched
-from tables import growth_table
+from cost.model import Line, Node, Route, Step, Window
+from cost.pipeline_model import Costs, Network, Setup, pipeline
+from cost.process_monitor import watched
+from cost.simulator import simulate
+from readme_tables import growth_table
 
 ONE = {"here": Node(cores=8)}
 FEW = Window(first="read", last="write", size=4)
@@ -165,7 +165,7 @@ def test_the_smallest_run_of_the_tools_measures_checks_and_predicts(clip: Path, 
     measured, predicted = tmp_path / "growth.json", tmp_path / "predicted.json"
     table, plot = tmp_path / "predicted.md", tmp_path / "predicted.png"
     asked = ["--clip", str(clip), "--output", str(measured), "--sizes", "270p", "--models", "fsrcnn-s-x2"]
-    growth.main(["stages", "resolution", *asked, "--workers", "0", "--effort", "0.02"])
+    scaling.main(["stages", "resolution", *asked, "--workers", "0", "--effort", "0.02"])
     kept = json.loads(measured.read_text())
     assert all(value >= 0 for value in kept["stages"][0]["costs"].values())
     assert kept["resolution"][0]["frames"] == 8

@@ -28,7 +28,7 @@ def test_two_ways_are_measured_side_by_side_and_a_peer_that_is_not_there_is_name
     assert sentence.startswith("opencv: there is no ")
     assert done.stderr.splitlines() == [sentence]
     monkeypatch.syspath_prepend(str(TOOLS))
-    from tables import peers_table
+    from readme_tables import peers_table
 
     assert [line.split(" | ")[0] for line in peers_table(figures).splitlines()[2:]] == [
         f"| **{ours['name']}**",

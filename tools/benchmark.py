@@ -4,8 +4,8 @@
   python tools/benchmark.py command --clip CLIP            the whole command beside what its parts allow
   python tools/benchmark.py memory                         peaks of the engine and of the whole command
 
-Each prints one line of JSON, and with --output FILE puts it under its name there; tools/tables.py makes the README's
-tables of that file. Run on a quiet machine; the pairs alternate, so a drift of the machine touches both.
+Each prints one line of JSON, and with --output FILE puts it under its name there; tools/readme_tables.py makes the
+README's tables of that file. Run on a quiet machine; the pairs alternate, so a drift of the machine touches both.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from cost.watching import watched
+from cost.process_monitor import watched
 
 from vidsr import EncodeSettings, Engine, PoolSettings, Reader, UpscaleSettings, Writer, upscale
 from vidsr.cpu_affinity import cpu_name
@@ -76,10 +76,10 @@ def _ways(weights: Weights, plane: Plane, threads: int) -> dict[str, float]:
     """Milliseconds a frame of each way, alone with all threads, and of engines side by side, as a pool has them: as
     many as there are threads, each with one and a frame of its own.
     """
-    import plain
+    import reference_model
 
-    ours, theirs = partial(Engine, weights, precision="f32"), partial(plain.converted, weights)
-    alone = ours(threads=threads), theirs(threads), plain.eager(weights, threads)
+    ours, theirs = partial(Engine, weights, precision="f32"), partial(reference_model.converted, weights)
+    alone = ours(threads=threads), theirs(threads), reference_model.eager(weights, threads)
     several = [ours(threads=1) for _ in range(threads)]
     with ThreadPoolExecutor(threads) as executor:
         beside = partial(_beside, executor, several, plane)

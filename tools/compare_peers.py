@@ -2,7 +2,7 @@
 
   pip install -c tools/constraints.txt -r tools/peers.txt
   python tools/compare_peers.py --clip CLIP --images SET5 --weights FOLDER --output peers.json --plot peers.png
-  python tools/tables.py --peers peers.json
+  python tools/readme_tables.py --peers peers.json
 
 Every way enlarges twice, with the same threads on the same CPUs: alone on the frames of the clip, in turn; pictures
 and the reduced clip for PSNR and SSIM; and as a whole command with the same encoder, rounds in turn. Figures are
@@ -20,9 +20,9 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from peers.alone import clip_scores, picture_scores, speeds
-from peers.ways import PEERS, PREFIX, MissingPeerError, Setting, Way, open_way, versions
-from peers.whole import cut, run_command
+from peers.backends import PEERS, PREFIX, MissingPeerError, Setting, Way, open_way, versions
+from peers.end_to_end import cut, run_command
+from peers.engine_bench import clip_scores, picture_scores, speeds
 
 from vidsr.cpu_affinity import cpu_name, describe_machine, usable_cpus
 from vidsr.errors import VidsrError

@@ -1,4 +1,4 @@
-"""Predict how fast `vidsr upscale` is on machines that are not here, from what tools/growth.py measured on this one.
+"""Predict how fast `vidsr upscale` is on machines that are not here, from what tools/scaling.py measured on this one.
 
   python tools/simulate.py growth.json --output predicted.json --table predicted.md --plot predicted.png
 
@@ -17,10 +17,10 @@ from dataclasses import asdict, replace
 from math import ceil, log
 from pathlib import Path
 
-from cost.events import simulate
-from cost.line import Line, Outcome
 from cost.memory import memory_mb, memory_of
-from cost.plan import Costs, Network, Setup, pipeline
+from cost.model import Line, Outcome
+from cost.pipeline_model import Costs, Network, Setup, pipeline
+from cost.simulator import simulate
 
 MACHINES = ("4", "16", "64", "128", "16x2", "64x2", "64x4")
 """Cores of a node, and how many nodes there are where that is not one."""
@@ -165,7 +165,7 @@ def mean_error(rows: Sequence[Row]) -> float:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Check, predict, and write what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("measured", type=Path, help="what tools/growth.py wrote")
+    parser.add_argument("measured", type=Path, help="what tools/scaling.py wrote")
     parser.add_argument("--machines", nargs="+", default=MACHINES, metavar="CORES[xNODES]")
     parser.add_argument("--network", nargs=2, type=float, default=(10.0, 0.2), metavar=("GBIT_S", "MS"))
     parser.add_argument("--output", type=Path)
@@ -185,7 +185,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if args.table:
         args.table.write_text(text + "\n")
     if args.plot:
-        from cost.drawing import fps_against_cores
+        from cost.plot import fps_against_cores
 
         fps_against_cores(rows, args.plot)
 

@@ -1,1 +1,1 @@
-"""What enlarging costs: measured by tools/growth.py, simulated beyond this machine by tools/simulate.py."""
+"""What enlarging costs: measured by tools/scaling.py, simulated beyond this machine by tools/simulate.py."""

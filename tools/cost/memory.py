@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from cost.plan import PLANES_AT_A_WORKER, Costs, Setup
+from cost.pipeline_model import PLANES_AT_A_WORKER, Costs, Setup
 
 _LUMA = 2 / 3  # of a 4:2:0 picture: all that workers see
 

@@ -1,7 +1,7 @@
 """Measure how time and memory grow: with the size of the picture, the length, the workers, the number of cameras.
 
-  python tools/growth.py --clip CLIP --output growth.json              everything: about 35 minutes on two cores
-  python tools/growth.py stages resolution --clip CLIP --output growth.json
+  python tools/scaling.py --clip CLIP --output growth.json              everything: about 35 minutes on two cores
+  python tools/scaling.py stages resolution --clip CLIP --output growth.json
 
   stages       what each stage costs a frame, by size and network: what tools/simulate.py is fed with
   resolution   the whole command from 270p to 2160p, with 0, 1 and 2 workers
@@ -22,8 +22,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from cost.clips import SIZES, scaled_clip
-from cost.streaming import cameras
-from cost.watching import Watched, watched
+from cost.measure_streams import cameras
+from cost.process_monitor import Watched, watched
 
 from vidsr.cpu_affinity import cpu_name
 from vidsr.errors import VidsrError
@@ -39,7 +39,7 @@ SHARES = ((0, None), (1, 1), (1, 2), (2, 1), (2, 2), (4, 1))
 """Workers, and threads of each."""
 CAMERAS = (1, 2, 4)
 _SMALL = (160, 90)
-_ENLARGING = Path(__file__).parent / "cost/enlarging.py"
+_ENLARGING = Path(__file__).parent / "cost/run_upscale.py"
 
 Row = dict[str, object]
 
@@ -113,7 +113,7 @@ def live(bench: Bench) -> Iterator[Row]:
 
 def stages(bench: Bench) -> Iterator[Row]:
     """What each stage costs, by size and network."""
-    from cost.stages import rounded, stage_costs
+    from cost.measure_stages import rounded, stage_costs
 
     for name in bench.args.sizes:
         frames = max(4, round(STAGE_FRAMES[name] * bench.args.effort))
@@ -133,7 +133,7 @@ def chosen(clip: Path) -> str:
 
 def machine() -> Row:
     """What the figures were measured on."""
-    from cost.stages import copy_gb_s
+    from cost.measure_stages import copy_gb_s
 
     cores = len(os.sched_getaffinity(0))
     copying = {str(threads): round(copy_gb_s(threads), 1) for threads in sorted({1, cores})}

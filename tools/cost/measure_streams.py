@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 
-from cost.watching import Tree, machine_s
+from cost.process_monitor import Tree, machine_s
 
 _SAMPLE = re.compile(r"(\w+?)(?:_total)?(?:\{(.*)\})? (\S+)")
 _START_S, _STOP_S = 60.0, 30.0

@@ -15,11 +15,11 @@ TOOLS = Path(__file__).resolve().parents[2] / "tools"
 def test_the_plain_ways_do_the_whole_job_of_the_engine(weights: Weights, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(TOOLS))
     monkeypatch.setenv("CI", "true")
-    import plain
+    import reference_model
 
     plane = np.random.default_rng(0).integers(0, 256, (24, 31), dtype=np.uint8)
     engine = Engine(weights, threads=1, precision="f32")(plane).astype(int)
-    for way in (plain.eager(weights, 1), plain.converted(weights, 1)):
+    for way in (reference_model.eager(weights, 1), reference_model.converted(weights, 1)):
         made = way(plane)
         assert made.dtype == np.uint8
         assert np.abs(made - engine).max() <= 1

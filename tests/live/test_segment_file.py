@@ -62,7 +62,7 @@ import resource, signal, sys
 from pathlib import Path
 sys.path[:0] = {paths!r}
 import av
-from test_recording import UNEVEN, units_of_pictures, units_of_sound
+from test_segment_file import UNEVEN, units_of_pictures, units_of_sound
 from vidsr.media.sink.live_encoder import Encoder
 from vidsr.media.sink.segment_file import Recording
 from vidsr.settings import EncodeSettings

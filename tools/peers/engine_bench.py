@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from peers.ways import SCALE, Image, Way
+from peers.backends import SCALE, Image, Way
 from vidsr.media.formats import luma_in_bytes
 from vidsr.media.image_reader import read_image, rgb_of
 from vidsr.media.reader import Reader

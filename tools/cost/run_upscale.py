@@ -1,6 +1,6 @@
 """One file enlarged by `vidsr.upscale`, as the command does it, and how fast it was once it flowed.
 
-python tools/cost/enlarging.py SOURCE TARGET '{"model": "auto", "workers": 2, "threads": null, "edge": 24}'
+python tools/cost/run_upscale.py SOURCE TARGET '{"model": "auto", "workers": 2, "threads": null, "edge": 24}'
 """
 
 import json

@@ -15,7 +15,7 @@ from av import VideoFrame
 from av.filter import Graph
 from av.video.stream import VideoStream
 
-from peers.ways import PREFIX, SCALE, Setting, Way, network, open_way
+from peers.backends import PREFIX, SCALE, Setting, Way, network, open_way
 from vidsr import EncodeSettings, PoolSettings, UpscaleSettings, upscale
 from vidsr.media.encoders import encoder_options
 from vidsr.media.formats import luma_of

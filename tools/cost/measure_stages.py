@@ -14,7 +14,7 @@ import av
 import numpy as np
 from av import VideoFrame
 
-from cost.plan import Costs
+from cost.pipeline_model import Costs
 from vidsr import Engine, PoolSettings, Reader
 from vidsr.engine import Plane
 from vidsr.media.encoders import encoder_options

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import av
 
-from peers.ways import MissingPeerError, Setting
+from peers.backends import MissingPeerError, Setting
 
 _TOOLS = Path(__file__).parent.parent
 
@@ -23,7 +23,7 @@ def run_command(key: str, clip: Path, setting: Setting, crf: int) -> dict[str, f
     path = os.pathsep.join(filter(None, [str(_TOOLS), os.environ.get("PYTHONPATH")]))
     began = time.perf_counter()
     done = subprocess.run(
-        [sys.executable, "-m", "peers.command", *map(str, given)],
+        [sys.executable, "-m", "peers.runner", *map(str, given)],
         env={**os.environ, "PYTHONPATH": path, "CI": "true"},  # or OpenVINO's converter waits for its telemetry
         capture_output=True,
         text=True,

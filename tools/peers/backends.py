@@ -93,15 +93,17 @@ def _opencv(setting: Setting, *, network: str) -> Way:
 
 
 def _pytorch(setting: Setting) -> Way:
-    import plain
+    import reference_model
 
-    return Way(name="PyTorch eager, our layers", enlarge=plain.eager(load_model(setting.model), setting.threads))
+    return Way(
+        name="PyTorch eager, our layers", enlarge=reference_model.eager(load_model(setting.model), setting.threads)
+    )
 
 
 def _openvino(setting: Setting) -> Way:
-    import plain
+    import reference_model
 
-    enlarge = plain.converted(load_model(setting.model), setting.threads)
+    enlarge = reference_model.converted(load_model(setting.model), setting.threads)
     return Way(name="OpenVINO convert_model, our layers", enlarge=enlarge)
 
 

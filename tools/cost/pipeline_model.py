@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from math import ceil
 
-from cost.line import Line, Node, Route, Step, Window
+from cost.model import Line, Node, Route, Step, Window
 
 FRAMES_AHEAD, FRAMES_BEHIND = 4, 3  # of vidsr.pipeline
 PLANES_AT_A_WORKER, MOST_ENGINES = 2, 4  # vidsr.pool.DEPTH, pool.here.MOST_ENGINES

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from heapq import heappop, heappush
 
-from cost.line import Line, Outcome, Step
+from cost.model import Line, Outcome, Step
 
 
 def simulate(line: Line, frames: int, *, edge: int = 0) -> Outcome:
