@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from made import tiny_weights
 
-from vidsr.engine import Engine, Plane
+from vidsr.arrays import Plane
+from vidsr.engine import Engine
 from vidsr.engine.change_detection import ReusingEngine, Watch, Worth
 from vidsr.engine.tiles import CELL, SIDES, in_calls, price, tiles, together
 from vidsr.model.weights import Weights

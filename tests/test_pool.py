@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from made import tiny_weights
 
+from vidsr.arrays import Plane
 from vidsr.cpu_affinity import Machine
-from vidsr.engine import Engine, Plane
+from vidsr.engine import Engine
 from vidsr.engine.graph import band_model
 from vidsr.engine.tiles import SIDES
 from vidsr.errors import WorkerError

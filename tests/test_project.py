@@ -38,7 +38,7 @@ HOMES = {
     "prometheus_client": "live",
 }
 LEVELS = [  # from low to high; a part imports from those above it in this list, and from itself
-    {"stage_timer"},
+    {"arrays", "callbacks", "stage_timer"},
     {"errors", "settings", "report", "metrics", "flow", "plots", "stream_url", "private_tempdir"},
     {"model", "cpu_affinity", "redaction", "exits"},
     {"engine", "media"},

@@ -25,8 +25,8 @@ import numpy as np
 from cost.process_monitor import watched
 
 from vidsr import EncodeSettings, Engine, PoolSettings, Reader, UpscaleSettings, Writer, upscale
+from vidsr.arrays import Plane
 from vidsr.cpu_affinity import cpu_name
-from vidsr.engine import Plane
 from vidsr.media.scale import Merger
 from vidsr.model.weights import Weights
 from vidsr.model.zoo import load_model

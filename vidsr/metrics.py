@@ -3,17 +3,17 @@
 import numpy as np
 from numpy.typing import NDArray
 
-Plane = NDArray[np.generic]
+AnyPlane = NDArray[np.generic]
 
 
-def psnr(reference: Plane, candidate: Plane, peak: float = 255.0) -> float:
+def psnr(reference: AnyPlane, candidate: AnyPlane, peak: float = 255.0) -> float:
     """Peak signal-to-noise ratio of two (H, W) planes of one shape in dB; infinity when they are the same."""
     _check_shapes(reference, candidate)
     error = np.mean((reference.astype(np.float64) - candidate.astype(np.float64)) ** 2)
     return float("inf") if error == 0 else float(10 * np.log10(peak**2 / error))
 
 
-def ssim(reference: Plane, candidate: Plane, peak: float = 255.0) -> float:
+def ssim(reference: AnyPlane, candidate: AnyPlane, peak: float = 255.0) -> float:
     """Mean structural similarity: Gaussian 11×11, σ 1.5, K = .01 and .03, valid region (Wang et al. 2004).
 
     The planes are of one shape, 11 pixels a side at the least.
@@ -31,7 +31,7 @@ def ssim(reference: Plane, candidate: Plane, peak: float = 255.0) -> float:
     return float(np.mean(luminance * structure))
 
 
-def _check_shapes(reference: Plane, candidate: Plane) -> None:
+def _check_shapes(reference: AnyPlane, candidate: AnyPlane) -> None:
     if reference.shape != candidate.shape:
         raise ValueError(f"planes of {reference.shape} and {candidate.shape} cannot be compared")
 

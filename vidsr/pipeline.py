@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from vidsr.engine import Plane
+from vidsr.arrays import Plane
 from vidsr.errors import TargetError
 from vidsr.flow import ahead, beside
 from vidsr.media.atomic_file import Landing

@@ -16,7 +16,7 @@ from av import VideoFrame
 
 from cost.pipeline_model import Costs
 from vidsr import Engine, PoolSettings, Reader
-from vidsr.engine import Plane
+from vidsr.arrays import Plane
 from vidsr.media.encoders import encoder_options
 from vidsr.media.frame import Frame
 from vidsr.media.scale import Merger

@@ -6,17 +6,18 @@ from collections.abc import Iterator
 import numpy as np
 import openvino as ov  # type: ignore[import-untyped]
 
+from vidsr.arrays import Plane
 from vidsr.cpu_affinity import describe_machine
 from vidsr.engine.autotune_cache import tuned_form
 from vidsr.engine.blocking import Form, default_form
-from vidsr.engine.depth_to_space import Plane, interleaved
+from vidsr.engine.depth_to_space import interleaved
 from vidsr.engine.graph import band_model
 from vidsr.engine.precision import TOPS, settled
 from vidsr.engine.quantization import balanced
 from vidsr.model.weights import Weights
 from vidsr.model.zoo import load_model
 
-__all__ = ["BAND_PIXELS", "Engine", "Plane"]
+__all__ = ["BAND_PIXELS", "Engine"]
 
 BAND_PIXELS = 1 << 18  # 56 float32 maps of a band take 60 MB; larger bands are no faster
 _Key = tuple[tuple[int, ...], np.dtype[np.generic], int]

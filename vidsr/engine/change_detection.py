@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vidsr.engine import Engine, Plane
+from vidsr.arrays import Plane
+from vidsr.engine import Engine
 from vidsr.engine.tiles import (
     CELL,
     SIDES,

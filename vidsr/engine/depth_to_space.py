@@ -1,13 +1,9 @@
 """The pixels of the last layer, which lie by blocks and phases, as the rows of a plane."""
 
-from typing import TypeAlias
-
 import numpy as np
-from numpy.typing import NDArray
 
+from vidsr.arrays import Plane
 from vidsr.engine.blocking import Form
-
-Plane: TypeAlias = NDArray[np.uint8] | NDArray[np.uint16]
 
 
 def interleaved(results: list[Plane], form: Form, stride: int) -> Plane:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from vidsr.engine import Plane
+from vidsr.arrays import Plane
 from vidsr.media.frame import Frame, SidePacket
 from vidsr.media.source.live_timestamps import Moment
 from vidsr.model.weights import Weights

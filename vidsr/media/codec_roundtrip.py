@@ -9,15 +9,13 @@ import numpy as np
 from av import VideoFrame
 from av.codec import Codec
 from av.video.codeccontext import VideoCodecContext
-from numpy.typing import NDArray
 
+from vidsr.arrays import Luma
 from vidsr.errors import TargetError
 from vidsr.media.encoder_presets import YUV420, Coding
 from vidsr.media.encoders import Picture, encoder_options, require, video_encoder
 from vidsr.media.formats import luma_of
 from vidsr.settings import EncodeSettings
-
-Luma = NDArray[np.uint8]
 
 _NO_COLOUR = 128
 _DECODERS = {"av1": "libdav1d"}  # FFmpeg's own of that name needs a graphics card

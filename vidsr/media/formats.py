@@ -6,7 +6,7 @@ from av.video.format import VideoFormat
 from av.video.reformatter import ColorRange
 from numpy.typing import NDArray
 
-Plane = NDArray[np.uint8] | NDArray[np.uint16]
+from vidsr.arrays import Plane
 
 _SUBSAMPLINGS = {(1, 1): "444", (2, 1): "422", (2, 2): "420", (4, 1): "411", (4, 4): "410", (1, 2): "440"}
 _SIZE = 16  # any that every subsampling divides

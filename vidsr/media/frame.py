@@ -8,8 +8,8 @@ from typing import TypeAlias
 from av import Packet, VideoFrame
 from av.stream import Stream
 
+from vidsr.arrays import Plane
 from vidsr.media.compression_probe import Compression
-from vidsr.media.formats import Plane
 
 Picture: TypeAlias = VideoFrame
 SidePacket: TypeAlias = "Packet[Stream]"  # quoted: PyAV's packets take a parameter in its stubs alone

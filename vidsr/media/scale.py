@@ -5,9 +5,10 @@ import numpy as np
 from av import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
 
+from vidsr.arrays import Plane
 from vidsr.errors import TargetError
 from vidsr.media.chroma import BICUBIC, ChromaScaler, Form, WholeScaler, chroma_scaler, form_of
-from vidsr.media.formats import Plane, luma_of
+from vidsr.media.formats import luma_of
 from vidsr.media.side_data import carries_more
 
 

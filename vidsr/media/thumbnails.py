@@ -11,15 +11,13 @@ from av import VideoFrame
 from av.container import InputContainer
 from av.video.reformatter import Interpolation, VideoReformatter
 from av.video.stream import VideoStream
-from numpy.typing import NDArray
 
+from vidsr.arrays import Luma
 from vidsr.errors import SourceError
 from vidsr.media.open_input import open_source
 from vidsr.media.outline import outline_of
 from vidsr.media.probe import first_video
 from vidsr.media.reader import Reader
-
-Grey = NDArray[np.uint8]
 
 WIDTH, HEIGHT = 64, 48
 """Of a small picture, whatever the shape of the film."""
@@ -32,7 +30,7 @@ class Thumbnail:
 
     time_s: float
     """Since the beginning of the film."""
-    luma: Grey
+    luma: Luma
     """(48, 64) from black, 0, to white, 255; each pixel the mean of those it stands for."""
 
 
@@ -41,7 +39,7 @@ class Glimpse:
     """A picture of a film, as it is and small, and what follows shortly after."""
 
     now: Thumbnail
-    whole: Grey
+    whole: Luma
     """(H, W) from black, 0, to white, 255."""
     later: Thumbnail
 

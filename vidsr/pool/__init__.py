@@ -6,8 +6,8 @@ from functools import partial
 from math import inf
 from typing import Protocol
 
+from vidsr.arrays import Plane
 from vidsr.cpu_affinity import Machine, describe_machine, plan_cores
-from vidsr.engine import Plane
 from vidsr.engine.precision import settled
 from vidsr.model.weights import Weights
 from vidsr.model.zoo import load_model

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Generic, TypeVar
 
-from vidsr.engine import Plane
+from vidsr.arrays import Plane
 from vidsr.engine.change_detection import Task, Watch, Worth, pasted
 from vidsr.engine.precision import settled
 from vidsr.flow import windowed

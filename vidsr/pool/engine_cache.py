@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from vidsr.engine import Engine, Plane
+from vidsr.arrays import Plane
+from vidsr.engine import Engine
 from vidsr.engine.change_detection import warm
 from vidsr.model.weights import Weights
 from vidsr.pool import KEPT

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 import ray
 from ray.actor import ActorHandle
 
+from vidsr.arrays import Plane
 from vidsr.cpu_affinity import Share
-from vidsr.engine import Plane
 from vidsr.model.weights import Weights
 from vidsr.pool.base import Job
 from vidsr.pool.worker import Place, Worker

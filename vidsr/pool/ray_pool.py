@@ -15,8 +15,8 @@ import numpy as np
 import ray
 from ray.actor import ActorHandle
 
+from vidsr.arrays import Plane
 from vidsr.cpu_affinity import describe_machine, plan_cores
-from vidsr.engine import Plane
 from vidsr.engine.change_detection import Task
 from vidsr.errors import WorkerError
 from vidsr.model.weights import Weights

@@ -11,8 +11,8 @@ from typing import Self
 
 import numpy as np
 
+from vidsr.arrays import Plane
 from vidsr.cpu_affinity import describe_machine, plan_cores
-from vidsr.engine import Plane
 from vidsr.engine.change_detection import Task, enlarged
 from vidsr.errors import WorkerError
 from vidsr.model.weights import Weights

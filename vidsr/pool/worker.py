@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import ray
 
+from vidsr.arrays import Plane
 from vidsr.cpu_affinity import Machine, Share, confine, describe_machine, stray_threads
-from vidsr.engine import Plane
 from vidsr.engine.change_detection import Task, enlarged
 from vidsr.model.weights import Weights
 from vidsr.pool.engine_cache import Engines

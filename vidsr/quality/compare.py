@@ -12,7 +12,7 @@ from vidsr.errors import SourceError
 from vidsr.media.formats import depth_of, is_full_range
 from vidsr.media.frame import Frame
 from vidsr.media.reader import Reader
-from vidsr.metrics import Plane, psnr, ssim
+from vidsr.metrics import AnyPlane, psnr, ssim
 from vidsr.quality.image_protocol import read_luma
 from vidsr.quality.results import PERFECT_DB, SMALLEST
 
@@ -84,7 +84,7 @@ def _scores(one: Reader, other: Reader, counts: list[int]) -> Iterator[_Score]:
             yield _score(_luma(reference), _luma(candidate), number, time_s)
 
 
-def _score(reference: Plane, candidate: Plane, frame: int = 0, time_s: float = 0.0) -> _Score:
+def _score(reference: AnyPlane, candidate: AnyPlane, frame: int = 0, time_s: float = 0.0) -> _Score:
     db = min(PERFECT_DB, psnr(reference, candidate))
     return _Score(psnr=db, ssim=ssim(reference, candidate), frame=frame, time_s=time_s)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from vidsr.arrays import Luma
 from vidsr.engine import Engine
 from vidsr.errors import SourceError
 from vidsr.media.image_reader import rgb_of
@@ -14,7 +15,7 @@ from vidsr.media.reader import Reader
 from vidsr.metrics import psnr
 from vidsr.quality.imresize import imresize
 from vidsr.quality.results import PERFECT_DB
-from vidsr.quality.upscalers import BASELINE, Enlarge, Luma, in_bytes, methods
+from vidsr.quality.upscalers import BASELINE, Enlarge, in_bytes, methods
 from vidsr.quality.ycbcr import studio_chroma, studio_luma, studio_rgb
 
 Picture = NDArray[np.uint8]

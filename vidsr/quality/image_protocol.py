@@ -7,10 +7,11 @@ P2 rounds it to bytes, as a video decoder would deliver it.
 
 from pathlib import Path
 
+from vidsr.arrays import Luma
 from vidsr.media.image_reader import read_image
 from vidsr.quality.imresize import imresize
 from vidsr.quality.results import Score, score
-from vidsr.quality.upscalers import Enlarge, Luma, in_bytes, reducible
+from vidsr.quality.upscalers import Enlarge, in_bytes, reducible
 from vidsr.quality.ycbcr import studio_luma
 
 

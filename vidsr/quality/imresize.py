@@ -7,20 +7,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from vidsr.arrays import Floats
 from vidsr.model.subpixel import cubic
-
-Reals = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Kernel:
     """How pixels are weighted by their distance, which is above `width / 2` nothing."""
 
-    weight: Callable[[Reals], Reals]
+    weight: Callable[[Floats], Floats]
     width: float
 
 
-def _lanczos3(x: Reals) -> Reals:
+def _lanczos3(x: Floats) -> Floats:
     return np.where(np.abs(x) < 3, np.sinc(x) * np.sinc(x / 3), 0.0)
 
 
@@ -28,13 +27,13 @@ CUBIC = Kernel(weight=cubic, width=4)
 LANCZOS3 = Kernel(weight=_lanczos3, width=6)
 
 
-def imresize(plane: NDArray[np.generic], scale: float, kernel: Kernel = CUBIC) -> Reals:
+def imresize(plane: NDArray[np.generic], scale: float, kernel: Kernel = CUBIC) -> Floats:
     """The (H, W) plane at ceil(scale * size), in float64, neither rounded nor clipped."""
     rows = _resize_rows(plane.astype(np.float64), scale, kernel)
     return _resize_rows(rows.T, scale, kernel).T
 
 
-def _resize_rows(plane: Reals, scale: float, kernel: Kernel) -> Reals:
+def _resize_rows(plane: Floats, scale: float, kernel: Kernel) -> Floats:
     index, weight = _contributions(plane.shape[0], scale, kernel)
     result = np.zeros((index.shape[0], plane.shape[1]))
     for tap in range(index.shape[1]):
@@ -42,7 +41,7 @@ def _resize_rows(plane: Reals, scale: float, kernel: Kernel) -> Reals:
     return result
 
 
-def _contributions(length: int, scale: float, kernel: Kernel) -> tuple[NDArray[np.int64], Reals]:
+def _contributions(length: int, scale: float, kernel: Kernel) -> tuple[NDArray[np.int64], Floats]:
     """Which input pixels make an output pixel, and with what weight: both (outputs, taps)."""
     stretch = min(scale, 1.0)
     width = kernel.width / stretch

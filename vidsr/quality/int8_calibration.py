@@ -6,6 +6,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from vidsr.arrays import Luma
 from vidsr.engine import Engine
 from vidsr.engine.activation_ranges import measure_ranges
 from vidsr.engine.precision import TOPS
@@ -13,7 +14,7 @@ from vidsr.metrics import psnr
 from vidsr.model.calibration import Calibration
 from vidsr.model.weights import Weights
 from vidsr.quality.imresize import imresize
-from vidsr.quality.upscalers import Luma, by_network, in_bytes, reducible
+from vidsr.quality.upscalers import by_network, in_bytes, reducible
 
 _SIDE = 128  # of the planes that ranges are measured on: much of a picture, and 32 of them still fit into memory
 _LOSSY = (*TOPS, "bf16")

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from vidsr.arrays import Luma
 from vidsr.metrics import psnr, ssim
-from vidsr.quality.upscalers import Luma
 
 PERFECT_DB = 100.0
 """Stands for planes that do not differ, so that a mean stays a number."""

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from vidsr.arrays import Luma
 from vidsr.engine import Engine
 from vidsr.metrics import psnr
 from vidsr.quality.crops import Crop, Part, most_gained
 from vidsr.quality.results import PERFECT_DB
-from vidsr.quality.upscalers import BASELINE, Luma, methods
+from vidsr.quality.upscalers import BASELINE, methods
 
 TUNED = "tuned"
 """The tuned network's name among the engines."""

@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from vidsr.arrays import Luma
 from vidsr.engine import Engine
 from vidsr.engine.change_detection import ReusingEngine, Worth
 from vidsr.quality.imresize import CUBIC, LANCZOS3, Kernel, imresize
@@ -16,7 +17,6 @@ from vidsr.quality.imresize import CUBIC, LANCZOS3, Kernel, imresize
 FINE = 257  # steps of uint16 in one of uint8
 BASELINE = "lanczos"  # the honest one: what a good player does without a network
 
-Luma = NDArray[np.uint8]
 Small = NDArray[np.uint8] | NDArray[np.float64]
 Enlarge = Callable[[Small], Luma]
 """From a small (H, W) plane, in bytes or not rounded at all, to the enlarged one."""

@@ -19,13 +19,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from vidsr.arrays import Luma
 from vidsr.errors import SourceError
 from vidsr.media.codec_roundtrip import through_codec
 from vidsr.media.formats import luma_in_bytes
 from vidsr.media.reader import Reader
 from vidsr.quality.imresize import imresize
 from vidsr.quality.results import Score, score
-from vidsr.quality.upscalers import Enlarge, Luma, in_bytes, reducible
+from vidsr.quality.upscalers import Enlarge, in_bytes, reducible
 from vidsr.settings import EncodeSettings
 
 _AROUND = 2  # pixels on every side of one that must be still, too

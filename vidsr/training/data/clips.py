@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from vidsr.arrays import Luma
 from vidsr.errors import SourceError
 from vidsr.media.formats import luma_in_bytes
 from vidsr.media.image_reader import read_image
@@ -17,7 +18,7 @@ from vidsr.quality.upscalers import in_bytes, reducible
 from vidsr.settings import DegradeSettings
 from vidsr.training.data.clip_window import clip_at
 from vidsr.training.data.scenes import Span
-from vidsr.training.data.sources import SMALLEST, Luma, training_luma
+from vidsr.training.data.sources import SMALLEST, training_luma
 from vidsr.training.data.synthetic_motion import moving_clip, still_clip
 
 USUAL_RATE = Fraction(25)

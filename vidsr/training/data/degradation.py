@@ -10,15 +10,13 @@ from fractions import Fraction
 from itertools import chain
 
 import numpy as np
-from numpy.typing import NDArray
 
+from vidsr.arrays import Luma
 from vidsr.media.codec_roundtrip import through_coding
 from vidsr.media.encoder_presets import Coding, mjpeg, x264, x264_at_rate, x265
 from vidsr.settings import DegradeSettings
 from vidsr.settings.range_syntax import shares_of, span_of
 from vidsr.training.data.camera_effects import add_noise, blur, denoise, reduce, sharpen
-
-Luma = NDArray[np.uint8]
 
 _PRESETS = ("superfast", "veryfast", "fast", "medium")
 _RATED_PIXELS = 640 * 360

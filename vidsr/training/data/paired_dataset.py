@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
+from vidsr.arrays import Luma
 from vidsr.errors import TargetError, TrainingError
 from vidsr.media.atomic_file import whole_file
 from vidsr.settings import CorpusSettings
 from vidsr.training.data.dataset_builder import Corpus
 from vidsr.training.data.shards import FLAT, TRIES, Frames, read_shard, write_frames
-from vidsr.training.data.sources import Luma
 from vidsr.training.pairing.alignment import Alignment, pairs_at, spread
 
 _INSTANTS_OF_A_SHARD, _CROPS_OF_AN_INSTANT = 8, 4

@@ -9,11 +9,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vidsr.arrays import Luma
 from vidsr.errors import TrainingError
 from vidsr.model.architecture import Architecture
 from vidsr.quality.imresize import imresize
 from vidsr.quality.upscalers import in_bytes
-from vidsr.training.data.sources import Footage, Luma, read_lumas
+from vidsr.training.data.sources import Footage, read_lumas
 
 Patch = tuple[NDArray[np.float32], NDArray[np.uint8]]
 

@@ -15,10 +15,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from vidsr.arrays import Luma
 from vidsr.media.outline import outline_of
 from vidsr.media.thumbnails import HEIGHT, WIDTH, Thumbnail, glimpses, is_long, thumbnails
-
-Grey = NDArray[np.uint8]
 
 _CUT = 0.6  # cuts change real clips by 0.75 to 1, a lamp that lights one half by 0.5, traffic and people by 0.1
 _ABOVE = 2.0  # times the changes around it
@@ -67,7 +66,7 @@ def scenes_of(path: Path) -> list[Span]:
     return spans if len(spans) == 1 else [span for span in spans if span.seconds >= _SHORTEST_S]
 
 
-def unlikeness(one: Grey, other: Grey) -> float:
+def unlikeness(one: Luma, other: Luma) -> float:
     """How little two small pictures have in common: 0 the same but for the light, about 1 nothing at all."""
     first, second = _parts(one), _parts(other)
     together = (first * second).mean(axis=1) + _NOISE**2
@@ -82,7 +81,7 @@ def _looks(path: Path) -> Iterator[Thumbnail]:
     return (glimpse.now for glimpse in glimpses(path, times.tolist(), later_s=0.0))
 
 
-def _cuts(pictures: Sequence[Grey]) -> list[int]:
+def _cuts(pictures: Sequence[Luma]) -> list[int]:
     """The numbers of the pictures that begin a scene, but for the first."""
     changes = np.array([unlikeness(*two) for two in pairwise(pictures)])
     return [
@@ -98,13 +97,13 @@ def _around(changes: NDArray[np.float64], number: int) -> float:
     return float(np.quantile(near, 0.9)) if len(near) else 0.0
 
 
-def _lasts(pictures: Sequence[Grey], number: int) -> bool:
+def _lasts(pictures: Sequence[Luma], number: int) -> bool:
     """Whether what was shown some time before that picture is not there again some time after."""
     before, after = max(0, number - 1 - _FLASH), min(len(pictures) - 1, number + _FLASH)
     return unlikeness(pictures[before], pictures[after]) >= _CUT
 
 
-def _parts(luma: Grey) -> NDArray[np.float64]:
+def _parts(luma: Luma) -> NDArray[np.float64]:
     """The levels of each part, less their mean: (parts, pixels)."""
     blocks = luma.reshape(_PARTS, HEIGHT // _PARTS, _PARTS, WIDTH // _PARTS).swapaxes(1, 2)
     levels = blocks.reshape(_PARTS**2, -1).astype(np.float64)

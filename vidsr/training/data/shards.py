@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from vidsr.arrays import Luma
 from vidsr.errors import SourceError
 from vidsr.media.atomic_file import whole_file
 from vidsr.settings import DegradeSettings
@@ -16,7 +17,6 @@ from vidsr.settings.range_syntax import span_of
 from vidsr.training.data.clips import Shot, cut, film_shot, picture_of, picture_shot
 from vidsr.training.data.degradation import Recipe, degrade, draw_count, draw_recipe
 from vidsr.training.data.sampling import Visit
-from vidsr.training.data.sources import Luma
 
 CLIPS_OF_A_VISIT, VISITS_OF_A_SHARD = 8, 4
 CLIPS_OF_A_SHARD = CLIPS_OF_A_VISIT * VISITS_OF_A_SHARD

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from vidsr.arrays import Luma
 from vidsr.errors import SourceError, TrainingError
 from vidsr.media.containers import (
     OTHER_PICTURE_SUFFIXES,
@@ -22,8 +23,6 @@ from vidsr.media.reader import Reader
 from vidsr.quality.ycbcr import studio_luma
 from vidsr.training.data.clip_window import clip_at
 from vidsr.training.data.scenes import Span
-
-Luma = NDArray[np.uint8]
 
 _VIDEOS = VIDEO_SUFFIXES | OTHER_VIDEO_SUFFIXES
 SMALLEST = 32

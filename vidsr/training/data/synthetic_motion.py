@@ -8,11 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from vidsr.arrays import Floats, Luma
 from vidsr.quality.imresize import LANCZOS3
 from vidsr.training.data.camera_effects import weighted_rows
-
-Luma = NDArray[np.uint8]
-Reals = NDArray[np.float64]
 
 _FIXED = 1 / 3  # of the clips that move: how often the camera does not, only things before it
 _SLOWEST, _FASTEST = 0.1, 3.0  # full-size pixels a frame that a view moves
@@ -26,12 +24,12 @@ _TAPS = np.arange(-2.0, 4.0)
 class _Thing:
     """Part of the picture, round, that moves before the rest."""
 
-    centre: Reals
+    centre: Floats
     """(row, column) in the clip, of the first frame."""
-    speed: Reals
+    speed: Floats
     """Rows and columns a frame."""
     radius: float
-    origin: Reals
+    origin: Floats
     """Where in the picture the clip's corner would lie if all moved like this, in the first frame."""
 
 
@@ -58,7 +56,7 @@ def moving_clip(plane: Luma, shape: tuple[int, int], frames: int, random: np.ran
     return clip
 
 
-def view(plane: Luma, corner: Reals, shape: tuple[int, int]) -> Reals:
+def view(plane: Luma, corner: Floats, shape: tuple[int, int]) -> Floats:
     """The (height, width) part of the plane at (row, column), whole or between pixels (by Lanczos); edges mirrored."""
     whole = np.floor(corner).astype(int)
     places = zip(plane.shape, whole, shape, strict=True)
@@ -78,10 +76,10 @@ def _mirrored(length: int, start: int, count: int) -> NDArray[np.int64]:
     return there[reach % len(there)]
 
 
-def _cover(shape: tuple[int, int], centre: Reals, radius: float) -> Reals:
+def _cover(shape: tuple[int, int], centre: Floats, radius: float) -> Floats:
     """How much of each pixel a disc covers."""
     rows, columns = np.ogrid[: shape[0], : shape[1]]
-    covered: Reals = np.clip(radius - np.hypot(rows - centre[0], columns - centre[1]) + 0.5, 0, 1)
+    covered: Floats = np.clip(radius - np.hypot(rows - centre[0], columns - centre[1]) + 0.5, 0, 1)
     return covered
 
 
@@ -94,14 +92,14 @@ def _draw_thing(plane: Luma, shape: tuple[int, int], random: np.random.Generator
     )
 
 
-def _draw_speed(fastest: float, random: np.random.Generator) -> Reals:
+def _draw_speed(fastest: float, random: np.random.Generator) -> Floats:
     """In any direction, as often slower than the middle of the range, by its logarithm, as faster."""
     pixels, angle = np.exp(random.uniform(np.log(_SLOWEST), np.log(fastest))), random.uniform(0, 2 * np.pi)
-    speed: Reals = pixels * np.array([np.sin(angle), np.cos(angle)])
+    speed: Floats = pixels * np.array([np.sin(angle), np.cos(angle)])
     return speed
 
 
-def _corner(plane: Luma, shape: tuple[int, int], random: np.random.Generator) -> Reals:
+def _corner(plane: Luma, shape: tuple[int, int], random: np.random.Generator) -> Floats:
     """Where a part of that shape begins, anywhere in the plane, on whole pixels."""
     room = [have - want for have, want in zip(plane.shape, shape, strict=True)]
     return random.integers(0, np.array(room) + 1).astype(np.float64)

@@ -20,16 +20,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from vidsr.arrays import Floats, Luma
 from vidsr.errors import TrainingError
 from vidsr.media.outline import outline_of
 from vidsr.media.thumbnails import Glimpse, glimpses
 from vidsr.training.data.clip_window import clip_at
 from vidsr.training.data.scenes import Span
-
-Grey = NDArray[np.uint8]
-Reals = NDArray[np.float64]
 
 _CANDIDATES = 8  # for each moment
 _MOST = 2000  # candidates: of a long recording each costs a seek and a third of a second of decoding
@@ -52,13 +49,13 @@ class _Candidate:
     """What is known of a moment."""
 
     time_s: float
-    small: Grey
+    small: Luma
     level: float
     """Its mean grey level."""
     detail: float
     """The mean of its second differences, as a part of its level."""
     motion: float
-    """Grey levels."""
+    """Luma levels."""
 
 
 def harvest(
@@ -117,7 +114,7 @@ def _fits(time_s: float, spans: Sequence[Span]) -> bool:
     return not spans or any(span.start_s <= time_s <= span.end_s - _CLIP_S for span in spans)
 
 
-def _shows(small: Grey) -> bool:
+def _shows(small: Luma) -> bool:
     return bool(small.std() >= _FLAT and max((small <= _DARK).mean(), (small >= _LIGHT).mean()) < _BEYOND)
 
 
@@ -134,7 +131,7 @@ def _candidate(glimpse: Glimpse) -> _Candidate:
     )
 
 
-def _detail(lines: Grey) -> float:
+def _detail(lines: Luma) -> float:
     levels = lines.astype(np.int16)
     return float(np.abs(2 * levels[:, 1:-1] - levels[:, :-2] - levels[:, 2:]).mean())
 
@@ -155,7 +152,7 @@ def _selected(usable: Sequence[_Candidate], count: int) -> list[int]:
     times = np.array([candidate.time_s for candidate in usable])
     usual_s = max(float(np.ptp(times)), _APART_S) / count
     taken: list[int] = []
-    nearest: Reals = np.ones(len(usable))
+    nearest: Floats = np.ones(len(usable))
     while len(taken) < count:
         worth = weights * nearest
         worth[taken] = -1
@@ -167,14 +164,14 @@ def _selected(usable: Sequence[_Candidate], count: int) -> list[int]:
     return taken
 
 
-def _weights(usable: Sequence[_Candidate]) -> Reals:
+def _weights(usable: Sequence[_Candidate]) -> Floats:
     """What each candidate's difference from others counts, from 0 to 1."""
     motion = np.array([candidate.motion for candidate in usable])
     moves = motion / (motion + _STILL) if motion.max() >= _STILL else np.ones(len(usable))
     return np.minimum(_sharpness(usable), 1) ** 2 * moves
 
 
-def _sharpness(usable: Sequence[_Candidate]) -> Reals:
+def _sharpness(usable: Sequence[_Candidate]) -> Floats:
     """Of each candidate, as a part of what is usual among those about as bright."""
     order = np.argsort([candidate.level for candidate in usable], kind="stable")
     detail = np.array([usable[number].detail for number in order])

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from vidsr.arrays import Luma
 from vidsr.errors import SourceError
 from vidsr.media.codec_roundtrip import through_codec
 from vidsr.media.outline import outline_of
@@ -15,7 +16,7 @@ from vidsr.quality.upscalers import BASELINE, Enlarge, in_bytes, reducible
 from vidsr.settings import DegradeSettings, EncodeSettings
 from vidsr.training.data.clips import Shot, film_shot, whole_shot
 from vidsr.training.data.patches import Pair
-from vidsr.training.data.sources import Footage, Luma
+from vidsr.training.data.sources import Footage
 
 CRFS = (18, 23, 28, 33)
 """Of x264, medium: from hardly visible to plainly so."""

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from vidsr.arrays import Luma
 from vidsr.errors import TrainingError
 from vidsr.quality.upscalers import in_bytes
-from vidsr.training.data.sources import Luma
 from vidsr.training.pairing.frame_matching import Tie, meetings, retied, tie_of
 from vidsr.training.pairing.motion_signature import Glimpses, glimpses_of
 from vidsr.training.pairing.registration import Fit, Laying, fitted

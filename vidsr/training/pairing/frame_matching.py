@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from vidsr.training.data.sources import Luma
-from vidsr.training.pairing.motion_signature import Reals, timed_lumas
+from vidsr.arrays import Floats, Luma
+from vidsr.training.pairing.motion_signature import timed_lumas
 from vidsr.training.pairing.registration import Laying, Singles
 from vidsr.training.pairing.time_sync import weighted_median
 
@@ -85,7 +85,7 @@ def retied(small: Path, large: Path, tie: Tie, times: Sequence[float], *, lastin
     """
     show, taken = _Show(laying), -1
     wide = replace(tie, slack_s=tie.slack_s + _ASTRAY * tie.interval_s)
-    seen: list[tuple[Reals, Reals]] = []
+    seen: list[tuple[Floats, Floats]] = []
     for number, one, others, off_s in _gathered(small, large, wide, times, lasting_s):
         if number != taken and len(others) >= _FEWEST:
             taken = number
@@ -99,7 +99,7 @@ def retied(small: Path, large: Path, tie: Tie, times: Sequence[float], *, lastin
     return tie_of(tie.offset_s + delay_s, jitter_s, tie.interval_s)
 
 
-def _delays(seen: Sequence[tuple[Reals, Reals]]) -> Reals:
+def _delays(seen: Sequence[tuple[Floats, Floats]]) -> Floats:
     """By how much each instant is off; where a picture was sent several times, as much as suits them all best."""
 
     def cost(delay_s: float) -> float:
@@ -112,7 +112,7 @@ def _delays(seen: Sequence[tuple[Reals, Reals]]) -> Reals:
 
 def _gathered(
     small: Path, large: Path, tie: Tie, times: Sequence[float], lasting_s: float
-) -> Iterator[tuple[int, Luma, list[Luma], Reals]]:
+) -> Iterator[tuple[int, Luma, list[Luma], Floats]]:
     """Every small picture for so long from each time on, with its number, the large ones near, and how far off."""
     if not times:
         return
@@ -147,7 +147,7 @@ class _Others:
         return [each for each in self._near if each.time_s <= time_s + self._reach_s]
 
 
-def _nearest(off_s: Reals, tie: Tie) -> int | None:
+def _nearest(off_s: Floats, tie: Tie) -> int | None:
     """By time alone."""
     if not len(off_s) or np.abs(off_s).min() > tie.slack_s + _EARLIER_S:
         return None
@@ -164,7 +164,7 @@ class _Show:
         """What both show, as the small one would."""
         return self._reduce(large)[self._area]
 
-    def squares(self, small: Luma, others: Sequence[Luma]) -> Reals:
+    def squares(self, small: Luma, others: Sequence[Luma]) -> Floats:
         """The mean square of the difference of each."""
         one = small[self._area].astype(np.float32)
         return np.array([_square(self.laid(each), one) for each in others])
@@ -176,7 +176,7 @@ class _Choice:
     def __init__(self, laying: Laying, tie: Tie, error: float) -> None:
         self._show, self._tie, self._worst = _Show(laying), tie, (_WORST * error) ** 2 + 1
 
-    def of(self, one: Luma, others: Sequence[Luma], off_s: Reals) -> int | None:
+    def of(self, one: Luma, others: Sequence[Luma], off_s: Floats) -> int | None:
         """Its number; None where there is none, or the instant lies between two in which something moves."""
         if _nearest(off_s, self._tie) is None:
             return None
@@ -201,7 +201,7 @@ def _square(one: Singles, other: Singles) -> float:
     return float(((one - other) ** 2).mean())
 
 
-def _missed(off_s: Reals, squares: Reals) -> float:
+def _missed(off_s: Floats, squares: Floats) -> float:
     """Seconds from the middle one of three to where the difference would be least; 0 where it is the same."""
     if (squares[0] + squares[2]) / 2 < (1 + _AS_GOOD) * squares[1]:
         return 0.0

@@ -7,13 +7,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from vidsr.arrays import Floats, Luma
 from vidsr.errors import TrainingError
 from vidsr.media.formats import luma_in_bytes
 from vidsr.media.outline import outline_of
 from vidsr.media.reader import Reader
-from vidsr.training.data.sources import SMALLEST, Luma
-
-Reals = NDArray[np.float64]
+from vidsr.training.data.sources import SMALLEST
 
 SEARCHED_S = 600.0
 """Seconds from the beginning of a recording in which the other's are looked for."""
@@ -28,7 +27,7 @@ class Glimpses:
     path: Path
     shape: tuple[int, int]
     """(height, width) of its pictures."""
-    times: Reals
+    times: Floats
     """(N,): seconds from the beginning of the recording, rising."""
     changes: NDArray[np.float32]
     """(N, cells): grey levels by which a cell differs from its mean over the second before and after."""
@@ -78,7 +77,7 @@ def _cells(luma: Luma) -> NDArray[np.float32]:
     return cells
 
 
-def _changes(times: Reals, cells: NDArray[np.float32]) -> NDArray[np.float32]:
+def _changes(times: Floats, cells: NDArray[np.float32]) -> NDArray[np.float32]:
     sums = np.concatenate([np.zeros_like(cells[:1], np.float64), cells.cumsum(axis=0, dtype=np.float64)])
     first, last = np.searchsorted(times, times - _AROUND_S), np.searchsorted(times, times + _AROUND_S, "right")
     means = (sums[last] - sums[first]) / (last - first)[:, None]

@@ -9,11 +9,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from vidsr.arrays import Floats, Luma
 from vidsr.quality.imresize import LANCZOS3
 from vidsr.training.data.camera_effects import BLACK, WHITE
-from vidsr.training.data.sources import Luma
 
-Reals = NDArray[np.float64]
 Singles = NDArray[np.float32]
 
 _LEAST = 24  # pixels a side of the smallest pictures that are compared first
@@ -44,10 +43,10 @@ class Axis:
         """Small pixels by which the middle of the small picture lies off that of the large, to the right or down."""
         return (self.start + self.ratio * self.small / 2 - self.large / 2) / self.ratio
 
-    def centres(self, scale: float) -> Reals:
+    def centres(self, scale: float) -> Floats:
         """Where pixels `scale` times as fine as the small ones have their middles in the large picture."""
         places = (np.arange(int(self.small * scale + 1e-6), dtype=np.float64) + 0.5) / scale
-        centres: Reals = np.float64(self.start) + np.float64(self.ratio) * places
+        centres: Floats = np.float64(self.start) + np.float64(self.ratio) * places
         return centres
 
     def weights(self, scale: float) -> Singles:
@@ -161,7 +160,7 @@ def _levelled(laying: Laying, pairs: Sequence[tuple[Luma, Luma]]) -> Laying:
     return replace(laying, gain=gain, bias=bias)
 
 
-def _coarse(laying: Laying, pairs: Sequence[tuple[Luma, Luma]]) -> tuple[Reals, Reals]:
+def _coarse(laying: Laying, pairs: Sequence[tuple[Luma, Luma]]) -> tuple[Floats, Floats]:
     """(pixels,): the small pictures and the large ones laid on them, both so small that nothing is fine in them."""
     scale = 1 / min(_BLURRED, max(1, min(pairs[0][0].shape) // _LEAST))
     area, reduce = _inside(laying, scale), laying.reducing(scale)
@@ -203,7 +202,7 @@ def _moved(axis: Axis, by: float, longer: float) -> Axis:
 
 def _slopes(
     laying: Laying, one: Singles, other: Singles, scale: float, area: tuple[slice, slice]
-) -> tuple[Reals, Reals]:
+) -> tuple[Floats, Floats]:
     """(6, pixels): what the difference changes by with each number that is sought; (pixels,): the difference."""
     laid = other.astype(np.float64)
     down, right = (np.gradient(laid, axis=axis)[area] * scale for axis in (0, 1))
@@ -214,9 +213,9 @@ def _slopes(
     return np.stack([each.ravel() for each in slopes]), (laid - one)[area].ravel()
 
 
-def _trust(error: Reals) -> Reals:
+def _trust(error: Floats) -> Floats:
     usual = 1.4826 * np.median(np.abs(error)) + 0.25
-    trust: Reals = 1 / (1 + (error / (_OUTLIER * usual)) ** 2)
+    trust: Floats = 1 / (1 + (error / (_OUTLIER * usual)) ** 2)
     return trust
 
 
@@ -241,13 +240,13 @@ def _judged(laying: Laying, pairs: Sequence[tuple[Luma, Luma]]) -> Fit:
     )
 
 
-def _bent(few: Reals, many: Reals) -> float:
+def _bent(few: Floats, many: Floats) -> float:
     """What is left of the difference, by the median, in bands of levels of as many pixels each."""
     bands = np.array_split((many - few)[(many + few).argsort()], _BANDS)
     return float(np.sqrt(np.mean([np.median(band) ** 2 for band in bands])))
 
 
-def _doubt(normal: Reals, error: float) -> float:
+def _doubt(normal: Floats, error: float) -> float:
     """The standard deviation of the place of the corners, taking each pixel's difference for its own."""
     spread = np.diag(np.linalg.pinv(normal))
     return float(error * np.sqrt(max(spread[0] + spread[1] / 4, spread[2] + spread[3] / 4)))

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vidsr.training.pairing.motion_signature import Glimpses, Reals
+from vidsr.arrays import Floats
+from vidsr.training.pairing.motion_signature import Glimpses
 
 LEAST_OVERLAP_S = 1.0
 """Seconds that two recordings must have in common for their instants to be told."""
@@ -69,7 +70,7 @@ def _even(glimpses: Glimpses) -> NDArray[np.float32]:
     return even
 
 
-def _correlation(few: NDArray[np.float32], many: NDArray[np.float32]) -> Reals:
+def _correlation(few: NDArray[np.float32], many: NDArray[np.float32]) -> Floats:
     """The sum of few[t] * many[t + lag] for every lag at which they overlap."""
     length = 1 << (len(few) + len(many) - 1).bit_length()
     total = np.zeros(length // 2 + 1, np.complex128)
@@ -80,14 +81,14 @@ def _correlation(few: NDArray[np.float32], many: NDArray[np.float32]) -> Reals:
     return np.concatenate([found[length - len(few) + 1 :], found[: len(many)]])
 
 
-def _shared_energy(few: NDArray[np.float32], many: NDArray[np.float32], lags: NDArray[np.int64]) -> Reals:
+def _shared_energy(few: NDArray[np.float32], many: NDArray[np.float32], lags: NDArray[np.int64]) -> Floats:
     """What a correlation of the two can be at most, for every lag."""
     shared = []
     for each, other, shift in ((few, many, lags), (many, few, -lags)):
         sums = np.concatenate([[0], (each.astype(np.float64) ** 2).sum(axis=1).cumsum()])
         part = sums[np.minimum(len(each), len(other) - shift)] - sums[np.maximum(0, -shift)]
         shared.append(part + _FLOOR * sums[-1])
-    energy: Reals = np.sqrt(shared[0] * shared[1])
+    energy: Floats = np.sqrt(shared[0] * shared[1])
     return energy
 
 
@@ -115,7 +116,7 @@ def _matched(small: Glimpses, large: Glimpses, near_s: float) -> Agreement | Non
     return Agreement(offset_s=offset_s, jitter_s=jitter_s, likeness=float(likeness))
 
 
-def weighted_median(values: Reals, weights: Reals) -> float:
+def weighted_median(values: Floats, weights: Floats) -> float:
     """The value with half of the weight on either side; both (N,)."""
     order = values.argsort()
     sums = weights[order].cumsum()
