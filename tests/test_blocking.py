@@ -1,4 +1,4 @@
-"""The forms of a network: all the same picture, the choice among them kept, read, and ignored when it is nonsense."""
+"""The blockings of a network: all give the same frame; the choice of one is kept, read, and ignored if nonsense."""
 
 import json
 import logging
@@ -12,9 +12,9 @@ from made import random_weights, scene, tiny_weights
 
 from vidsr.engine import Engine
 from vidsr.engine.activation_ranges import measure_ranges
-from vidsr.engine.autotune import Trial
-from vidsr.engine.autotune_cache import tuned_form, tuned_path, tuned_with
-from vidsr.engine.blocking import Form, default_form, forms
+from vidsr.engine.autotune import Tuning
+from vidsr.engine.autotune_cache import cache_path, keep_tuning, tuned_network
+from vidsr.engine.blocking import OutputBlocking, blockings, default_blocking
 from vidsr.engine.change_detection import ReusingEngine, Worth
 from vidsr.model.architecture import Architecture, fsrcnn, srcnn
 from vidsr.model.calibration import Calibration
@@ -27,17 +27,15 @@ PLANE = scene(0)[..., 0][:45, :50]
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where the choices are kept, in a folder that is not there yet."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    return tmp_path / "cache" / "vidsr" / "forms.json"
+    return tmp_path / "cache" / "vidsr" / "autotune.json"
 
 
-def other_form(architecture: Architecture) -> Form:
-    return next(form for form in forms(architecture) if form != default_form(architecture))
+def other_blocking(architecture: Architecture) -> OutputBlocking:
+    return next(blocking for blocking in blockings(architecture) if blocking != default_blocking(architecture))
 
 
-def keep(path: Path, form: Form | None, architecture: Architecture, *, threads: int = 1) -> None:
-    text = tuned_with(form, architecture, precision="f32", threads=threads)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
+def keep(blocking: OutputBlocking | None, architecture: Architecture, *, threads: int = 1) -> None:
+    keep_tuning(architecture, threads=threads, ms={"f32": 1.0}, blocking={"f32": blocking})
 
 
 # What they compute
@@ -47,22 +45,26 @@ def keep(path: Path, form: Form | None, architecture: Architecture, *, threads: 
 def test_every_form_gives_the_same_picture_and_its_bands_exactly_the_whole(architecture: Architecture) -> None:
     weights, deep = random_weights(architecture), PLANE.astype(np.uint16) * 4
     expected, *others = (
-        [Engine(weights, threads=1, form=form)(plane, depth).astype(int) for plane, depth in ((PLANE, 8), (deep, 10))]
-        for form in (Form(), *forms(architecture))
+        [
+            Engine(weights, threads=1, blocking=blocking)(plane, depth).astype(int)
+            for plane, depth in ((PLANE, 8), (deep, 10))
+        ]
+        for blocking in (OutputBlocking(), *blockings(architecture))
     )
-    for form, pictures in zip(forms(architecture), others, strict=True):
+    for blocking, pictures in zip(blockings(architecture), others, strict=True):
         for picture, same in zip(pictures, expected, strict=True):
-            assert np.abs(picture - same).max() <= 1, form
-            assert np.mean(picture != same) < 0.001, form
-        bands = Engine(weights, threads=1, form=form, band_pixels=500)(deep, 10)
-        assert np.array_equal(bands, pictures[1]), form
+            assert np.abs(picture - same).max() <= 1, blocking
+            assert np.mean(picture != same) < 0.001, blocking
+        bands = Engine(weights, threads=1, blocking=blocking, band_pixels=500)(deep, 10)
+        assert np.array_equal(bands, pictures[1]), blocking
 
 
 def test_every_form_gives_the_same_in_integers() -> None:
     weights = tiny_weights(3)
     weights = replace(weights, calibration=Calibration(ranges=measure_ranges(weights, [PLANE]), losses={}))
     first, *others = (
-        Engine(weights, threads=1, precision="int8", form=form)(PLANE) for form in forms(weights.architecture)
+        Engine(weights, threads=1, precision="int8", blocking=blocking)(PLANE)
+        for blocking in blockings(weights.architecture)
     )
     assert all(np.mean(picture != first) < 0.001 for picture in others)
 
@@ -73,11 +75,11 @@ def test_tiles_of_every_form_are_exactly_the_whole(architecture: Architecture) -
     plane = np.random.default_rng(0).integers(0, 256, (101, 115), dtype=np.uint8)
     changed = plane.copy()
     changed[20:23, 30:33] ^= 128
-    for form in forms(architecture):
-        engine = Engine(weights, threads=1, form=form)
+    for blocking in blockings(architecture):
+        engine = Engine(weights, threads=1, blocking=blocking)
         reusing = ReusingEngine(engine, worth=Worth(dear=0, pays=0.8))
         reusing(plane)
-        assert np.array_equal(reusing(changed), engine(changed)), form
+        assert np.array_equal(reusing(changed), engine(changed)), blocking
         assert reusing.reused > 0, "it reused nothing: this proves little"
 
 
@@ -85,7 +87,7 @@ def test_tiles_of_every_form_are_exactly_the_whole(architecture: Architecture) -
 @pytest.mark.parametrize("size", [0, 3, 32])
 def test_a_block_that_divides_no_tile_is_refused(name: str, size: int) -> None:
     with pytest.raises(ValueError, match=name):
-        Form(**{name: size})
+        OutputBlocking(**{name: size})
 
 
 # The choice
@@ -93,63 +95,70 @@ def test_a_block_that_divides_no_tile_is_refused(name: str, size: int) -> None:
 
 def test_an_engine_takes_what_was_found_for_its_network_precision_and_threads(cache: Path) -> None:
     weights, scale3 = tiny_weights(), tiny_weights(3)
-    form, usual = other_form(weights.architecture), default_form(weights.architecture)
-    keep(cache, form, weights.architecture)
-    keep(cache, other_form(scale3.architecture), scale3.architecture)
-    assert tuned_path() == cache
-    assert Engine(weights, threads=1).form == form
-    assert Engine(scale3, threads=1).form == other_form(scale3.architecture)
-    assert Engine(weights, threads=2).form == usual
-    assert Engine(tiny_weights(dimensions=(8, 4, 2)), threads=1).form == usual
-    assert tuned_form(weights.architecture, precision="int8", threads=1) is None
-    keep(cache, None, weights.architecture)
-    assert Engine(weights, threads=1).form == usual
-    assert Engine(scale3, threads=1).form == other_form(scale3.architecture)
+    blocking, usual = other_blocking(weights.architecture), default_blocking(weights.architecture)
+    keep(blocking, weights.architecture)
+    keep(other_blocking(scale3.architecture), scale3.architecture)
+    assert cache_path() == cache
+    assert Engine(weights, threads=1).blocking == blocking
+    assert Engine(scale3, threads=1).blocking == other_blocking(scale3.architecture)
+    assert Engine(weights, threads=2).blocking == usual
+    assert Engine(tiny_weights(dimensions=(8, 4, 2)), threads=1).blocking == usual
+    assert tuned_network(weights.architecture, threads=1).blockings.keys() == {"f32"}
+    keep(None, weights.architecture)
+    assert Engine(weights, threads=1).blocking == usual
+    assert Engine(scale3, threads=1).blocking == other_blocking(scale3.architecture)
 
 
 def test_what_another_machine_found_is_kept_for_it_and_ignored_here(cache: Path) -> None:
     architecture = fsrcnn(8, 4, 1, 2)
-    keep(cache, other_form(architecture), architecture)
+    keep(other_blocking(architecture), architecture)
     ((here, choices),) = json.loads(cache.read_text()).items()
     cache.write_text(json.dumps({f"another {here}": choices}))
-    assert tuned_form(architecture, precision="f32", threads=1) is None
-    keep(cache, Form(columns=2), architecture)
+    assert not tuned_network(architecture, threads=1).blockings
+    keep(OutputBlocking(columns=2), architecture)
     assert json.loads(cache.read_text()).keys() == {here, f"another {here}"}
 
 
-def rubbish(architecture: Architecture) -> list[str]:
-    """Files that say nothing: no JSON, JSON of other shapes, a block of a size that there is not."""
-    right = json.loads(tuned_with(Form(rows=4), architecture, precision="f32", threads=1))
-    ((machine, choices),) = right.items()
-    ((purpose, fields),) = choices.items()
+def rubbish(cache: Path, architecture: Architecture) -> list[str]:
+    """Files without a meaning: no JSON, JSON of other shapes, a block of a size that does not exist, no times."""
+    keep(OutputBlocking(rows=4), architecture)
+    ((machine, entry),) = json.loads(cache.read_text()).items()
+    ((network, blockings),) = entry["blockings"].items()
+    fields = blockings["f32"]
     wrong = [3, "4", [], {"rows": 4}, *({**fields, "rows": size} for size in (3, 0, 2.0, "4", None, 16))]
-    bent = [json.dumps({machine: {purpose: each}}) for each in wrong]
-    return ["", "{", "[]", "3", "null", "\0", json.dumps({machine: 3}), json.dumps({machine: []}), *bent]
+    bent = [{"blockings": {network: {"f32": each}}} for each in wrong]
+    bent += [
+        {"blockings": {network: 3}},
+        {"blockings": []},
+        *({"times": {network: ms}} for ms in (3, [], {"f32": "1"}, {"f32": 0})),
+    ]
+    texts = [json.dumps({machine: each}) for each in (*bent, 3, [])]
+    return ["", "{", "[]", "3", "null", "\0", *texts]
 
 
 def test_a_file_of_nonsense_is_ignored_with_a_line_in_the_log_and_written_anew(
     cache: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     weights = tiny_weights()
-    cache.parent.mkdir(parents=True)
-    for text in rubbish(weights.architecture):
+    for text in rubbish(cache, weights.architecture):
         cache.write_text(text)
         caplog.clear()
-        assert Engine(weights, threads=1).form == default_form(weights.architecture), text
+        assert Engine(weights, threads=1).blocking == default_blocking(weights.architecture), text
         assert [record.levelno for record in caplog.records] == [logging.WARNING], text
         assert str(cache) in caplog.text
-        keep(cache, Form(columns=2), weights.architecture)
-        assert Engine(weights, threads=1).form == Form(columns=2), text
+        keep(OutputBlocking(columns=2), weights.architecture)
+        assert Engine(weights, threads=1).blocking == OutputBlocking(columns=2), text
     cache.unlink()
     cache.mkdir()
-    assert Engine(weights, threads=1).form == default_form(weights.architecture)
+    assert Engine(weights, threads=1).blocking == default_blocking(weights.architecture)
 
 
-def test_only_a_form_that_is_clearly_faster_is_chosen() -> None:
-    usual, other = Form(columns=4), Form(rows=4)
+def test_only_a_blocking_that_is_clearly_faster_is_chosen() -> None:
+    usual, other = OutputBlocking(columns=4), OutputBlocking(rows=4)
 
-    def chosen(*ms: float) -> Form:
-        return Trial(precision="f32", ms={usual: [100.0] * 3, other: list(ms)}, gflop=1, product_gflops=1).chosen
+    def chosen(*ms: float) -> OutputBlocking:
+        times = {"f32": {usual: [100.0] * 3, other: list(ms)}}
+        return Tuning(threads=1, ms=times, gflop=1, product_gflops=1).blocking("f32")
 
     assert chosen(96, 97, 150) == other
     assert chosen(98, 98, 98) == usual
@@ -163,16 +172,17 @@ def test_only_a_form_that_is_clearly_faster_is_chosen() -> None:
 def test_tune_measures_prints_and_keeps(vidsr: Command, cache: Path, tiny_model: str) -> None:
     (row,) = json.loads(vidsr("tune", tiny_model, "--size", "64x48", "--json", "--threads", "1").out)
     weights = tiny_weights()
-    assert row["default"] == str(default_form(weights.architecture))
+    assert row["default"] == f"f32 {default_blocking(weights.architecture)}"
     assert row["default_ms"] > 0
+    assert row["gain"] == pytest.approx(row["default_ms"] / row["best_ms"], abs=0.5)
+    assert (row["threads"], row["rejected"]) == (1, [])
     assert row["gflops"] > 0
     assert row["product_share"] > 0
-    assert str(Engine(weights, threads=1).form) == row["best"]
-    assert cache.exists()
-    assert [path.name for path in cache.parent.iterdir()] == ["forms.json"]
-    head, line = vidsr("tune", tiny_model, "--size", "64x48").out.splitlines()
-    assert head.split()[:4] == ["name", "precision", "threads", "default"]
-    assert line.startswith(tiny_model)
+    assert f"f32 {Engine(weights, threads=1).blocking}" == row["best"]
+    assert sorted(path.name for path in cache.parent.iterdir()) == [".autotune.json.lock", "autotune.json"]
+    head, *lines = vidsr("tune", tiny_model, "--size", "64x48").out.splitlines()
+    assert head.split()[:4] == ["name", "threads", "built", "in"]
+    assert all(line.startswith(tiny_model) for line in lines)
 
 
 def test_tune_refuses_what_it_cannot_do(vidsr: Command, cache: Path, tiny_model: str) -> None:

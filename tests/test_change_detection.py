@@ -65,15 +65,16 @@ def test_it_is_exactly_the_whole_after_any_edits(scale: int, depth: int, seed: i
     assert 0 < reusing.reused < 1
 
 
+@pytest.mark.parametrize("precision", ["f32", "int8"])
 @pytest.mark.parametrize("name", model_names())
-def test_tiles_of_every_side_are_exactly_the_whole_with_every_network_of_the_zoo(name: str) -> None:
-    engine, random = Engine(load_model(name), threads=1), np.random.default_rng(0)
+def test_tiles_of_every_side_are_exactly_the_whole_with_every_network_of_the_zoo(name: str, precision: str) -> None:
+    engine, random = Engine(load_model(name), threads=1, precision=precision), np.random.default_rng(0)
     halo, scale, plane = engine.halo, engine.scale, noise((168, 172))
     whole = engine(plane)
     for side in SIDES:
         places = random.integers(0, 168 - side - 2 * halo + 1, (together(side), 2)).tolist()
         around = [plane[row : row + side + 2 * halo, column : column + side + 2 * halo] for row, column in places]
-        for tile, (row, column) in zip(engine.parts(np.stack(around), 8), places, strict=True):
+        for tile, (row, column) in zip(engine.upscale_tiles(np.stack(around), 8), places, strict=True):
             top, left = (row + halo) * scale, (column + halo) * scale
             assert np.array_equal(tile, whole[top : top + side * scale, left : left + side * scale])
 

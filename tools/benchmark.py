@@ -26,7 +26,7 @@ from cost.process_monitor import watched
 
 from vidsr import EncodeSettings, Engine, PoolSettings, Reader, UpscaleSettings, Writer, upscale
 from vidsr.arrays import Plane
-from vidsr.cpu_affinity import cpu_name
+from vidsr.cpu import this_cpu
 from vidsr.media.scale import Merger
 from vidsr.model.weights import Weights
 from vidsr.model.zoo import load_model
@@ -58,7 +58,7 @@ def bench_engine(args: argparse.Namespace) -> Figures:
     (product,) = medians(lambda: a @ b, rounds=3)
     gflop = 2 * weights.architecture.multiplies * plane.size / 1e9
     return {
-        "cpu": cpu_name(),
+        "cpu": str(this_cpu()),
         "model": str(weights.architecture),
         "size": args.size,
         "threads": args.threads,

@@ -24,7 +24,8 @@ from peers.backends import PEERS, PREFIX, MissingPeerError, Setting, Way, open_w
 from peers.end_to_end import cut, run_command
 from peers.engine_bench import clip_scores, picture_scores, speeds
 
-from vidsr.cpu_affinity import cpu_name, describe_machine, usable_cpus
+from vidsr.cpu import this_cpu
+from vidsr.cpu_affinity import describe_machine, usable_cpus
 from vidsr.errors import VidsrError
 from vidsr.exits import exit_code
 from vidsr.media.reader import Reader
@@ -89,7 +90,7 @@ def compare(args: argparse.Namespace, note: Note) -> dict[str, object]:
     with Reader(args.clip) as reader:
         size = f"{reader.info.width}x{reader.info.height}"
     return {
-        "cpu": cpu_name(),
+        "cpu": str(this_cpu()),
         "threads": args.threads,
         "versions": versions(),
         "clip": args.clip.name,

@@ -25,7 +25,7 @@ from cost.clips import SIZES, scaled_clip
 from cost.measure_streams import cameras
 from cost.process_monitor import Watched, watched
 
-from vidsr.cpu_affinity import cpu_name
+from vidsr.cpu import this_cpu
 from vidsr.errors import VidsrError
 from vidsr.media.reader import Reader
 from vidsr.model.zoo import load_model, model_names
@@ -137,7 +137,7 @@ def machine() -> Row:
 
     cores = len(os.sched_getaffinity(0))
     copying = {str(threads): round(copy_gb_s(threads), 1) for threads in sorted({1, cores})}
-    return {"cpu": cpu_name(), "cores": cores, "copy_gb_s": copying}
+    return {"cpu": str(this_cpu()), "cores": cores, "copy_gb_s": copying}
 
 
 PARTS: dict[str, Callable[[Bench], Iterator[Row]]] = {

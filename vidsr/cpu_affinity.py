@@ -56,22 +56,6 @@ def describe_machine(root: Path = Path("/"), *, mask: frozenset[int] | None = No
     )
 
 
-def cpu_name() -> str:
-    """The processor and its widest vectors, as the kernel names them."""
-    widest = [word for word in ("avx512f", "avx2", "sse4_2") if word in cpu_flags()][:1]
-    return " ".join([_cpu_facts().get("model name", "unknown"), *widest])
-
-
-def cpu_flags() -> frozenset[str]:
-    """What the processor can do, as the kernel names it; nothing where it does not say."""
-    return frozenset(_cpu_facts().get("flags", "").split())
-
-
-def computes_bfloat16() -> bool:
-    """Whether the processor multiplies bfloat16 itself; others do it many times slower than float32."""
-    return not cpu_flags().isdisjoint(("avx512_bf16", "amx_bf16"))
-
-
 def usable_cpus(machine: Machine) -> list[list[int]]:
     """One CPU a physical core, its lowest, in a list for each NUMA node, the largest node first."""
     nodes: dict[int, dict[tuple[int, int], int]] = {}
@@ -129,11 +113,6 @@ def parse_cpu_list(text: str) -> frozenset[int]:
     """{0, 1, 2, 8} for "0-2,8", as the kernel writes a set of CPUs."""
     spans = [span.partition("-") for span in text.strip().split(",") if span]
     return frozenset(cpu for first, _, last in spans for cpu in range(int(first), int(last or first) + 1))
-
-
-def _cpu_facts() -> dict[str, str]:
-    lines = (line.partition(":") for line in _text(Path("/proc/cpuinfo")).splitlines())
-    return {name.strip(): value.strip() for name, _, value in lines}
 
 
 def _default_threads(nodes: Sequence[Sequence[int]], workers: int | None) -> int:

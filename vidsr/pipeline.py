@@ -142,6 +142,7 @@ class _Run:
         """What it came to."""
         seconds = time.perf_counter() - self._began
         copies = self._writer.copies
+        self._warnings += [sentence for sentence in pool.warnings if sentence not in self._warnings]
         if self._reader.repaired:
             self._warn(f"{self._reader.repaired} frames had no usable time and were given one")
         if copies.unplaced:
@@ -151,6 +152,8 @@ class _Run:
             target=self._writer.target,
             model=str(network.weights.architecture),
             weights=network.name,
+            precision=pool.choice.precision,
+            precision_why=pool.choice.why,
             size=size,
             frames_read=self._read,
             frames_enlarged=self._enlarged - len(pool.quarantined),
@@ -230,6 +233,9 @@ def _upscale_picture(source: Path, target: Path, settings: UpscaleSettings, pool
             target=target,
             model=str(network.weights.architecture),
             weights=network.name,
+            precision=alone.choice.precision,
+            precision_why=alone.choice.why,
+            warnings=list(alone.warnings),
             size=size,
             frames_read=1,
             frames_enlarged=1,

@@ -27,6 +27,10 @@ class Report:
     """The network, as its layers are called."""
     weights: str
     """Their name or file; where the source chose them, with the reason."""
+    precision: str
+    """The precision it was computed in: f32, bf16, int8, or int7 (int8 with weights of 7 bits)."""
+    precision_why: str
+    """Why this one."""
     size: tuple[int, int]
     """(width, height) of the result."""
     frames_read: int
@@ -66,6 +70,7 @@ class Report:
             f"  frames: {self.frames_read} read, {self.frames_enlarged} enlarged, {self.frames_written} written",
         ]
         text.append(f"  network: {self.weights}")
+        text.append(f"  precision: {self.precision} ({self.precision_why})")
         if self.stages:
             text.append("  stages: " + ", ".join(f"{name} {stage}" for name, stage in self.stages.items()))
         if self.reused >= _WORTH_SAYING:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vidsr.cli.messages import UsageError
 from vidsr.cli.options import Commands, Help, add_output
-from vidsr.engine.precision import MOST_LOSS_DB
+from vidsr.engine.precision import MAX_LOSS_DB
 from vidsr.media.atomic_file import whole_file
 from vidsr.model.weights import load_weights, save_weights
 from vidsr.quality.evaluation import collect
@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps({"model": str(args.model), "losses": losses}))
     elif not args.quiet:
         fast = (
-            "computed in int8" if losses["int8"] <= MOST_LOSS_DB else "still computed in f32, unless int8 is asked for"
+            "computed in int8" if losses["int8"] <= MAX_LOSS_DB else "still computed in f32, unless int8 is asked for"
         )
         print(f"{args.model}: int8 loses {losses['int8']:.3f} dB; it is {fast}", file=sys.stderr)
     return 0

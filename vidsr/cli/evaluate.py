@@ -14,10 +14,10 @@ from vidsr.cli.messages import say
 from vidsr.cli.options import Commands, Help, add_options, add_output, model_label, settings
 from vidsr.cli.png_output import png_file
 from vidsr.cli.tables import aligned
-from vidsr.cpu_affinity import cpu_name
+from vidsr.cpu import this_cpu
 from vidsr.engine import Engine
+from vidsr.engine.autotune import frame_ms
 from vidsr.engine.change_detection import ReusingEngine
-from vidsr.engine.speed import frame_ms
 from vidsr.errors import ModelError
 from vidsr.exits import DAMAGED
 from vidsr.media.encoders import encoder_options
@@ -208,7 +208,7 @@ def _plot(overall: list[Measured], engines: Engines, drawing: BinaryIO) -> None:
         dots,
         drawing,
         title="mean of " + ", ".join(inputs),
-        ms_label="ms a frame of {}x{} on {}".format(*_PLOTTED, cpu_name()),
+        ms_label="ms a frame of {}x{} on {}".format(*_PLOTTED, this_cpu()),
         gain_label="PSNR-Y over Lanczos, dB",
     )
 

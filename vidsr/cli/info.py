@@ -9,7 +9,9 @@ from pathlib import Path
 
 import vidsr
 from vidsr.cli.options import Commands, Help, add_output
-from vidsr.cpu_affinity import cpu_name, describe_machine, plan_cores
+from vidsr.cpu import this_cpu
+from vidsr.cpu_affinity import describe_machine, plan_cores
+from vidsr.engine import expected_precision
 from vidsr.media.reader import Reader
 from vidsr.model.architecture import SCALES
 from vidsr.model.zoo import load_model, model_names
@@ -49,7 +51,8 @@ def _of_file(source: Path) -> dict[str, object]:
     with Reader(source) as reader:
         info = reader.info
     choice = choose(info.compression, still=info.still, scale=SCALES[0], names=model_names())
-    return {**dataclasses.asdict(info), "model": str(choice)}
+    precision = expected_precision(load_model(choice.model))
+    return {**dataclasses.asdict(info), "model": str(choice), "precision": str(precision)}
 
 
 def _of_machine() -> dict[str, object]:
@@ -61,12 +64,13 @@ def _of_machine() -> dict[str, object]:
         "vidsr": vidsr.__version__,
         "python": platform.python_version(),
         **{name: version(name) for name in _PACKAGES},
-        "cpu": cpu_name(),
+        "cpu": str(this_cpu()),
         "quota": machine.quota or "none",
         "affinity": sorted(machine.cpus),
         "workers": 0 if here else len(shares),
         "shares": [{"threads": share.threads, "cpus": sorted(share.cpus)} for share in shares],
         "models": {name: str(weights.architecture) for name, weights in models.items()},
+        "precisions": {name: str(expected_precision(weights)) for name, weights in models.items()},
     }
 
 

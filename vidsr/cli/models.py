@@ -10,7 +10,7 @@ from vidsr.cli.messages import UsageError
 from vidsr.cli.options import Commands, Help, add_output
 from vidsr.cli.tables import aligned
 from vidsr.engine import Engine
-from vidsr.engine.speed import frame_ms
+from vidsr.engine.autotune import frame_ms
 from vidsr.model.weights import Facts
 from vidsr.model.zoo import load_model, model_names, model_path
 

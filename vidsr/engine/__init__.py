@@ -1,38 +1,41 @@
 """The engine: a plane of grey levels in, the plane scale times as large out, on a few cores of one CPU."""
 
-from collections import OrderedDict
-from collections.abc import Iterator
+import logging
+from collections.abc import Callable, Iterator
+from functools import cache
 
 import numpy as np
-import openvino as ov  # type: ignore[import-untyped]
 
 from vidsr.arrays import Plane
+from vidsr.cpu import Cpu
 from vidsr.cpu_affinity import describe_machine
-from vidsr.engine.autotune_cache import tuned_form
-from vidsr.engine.blocking import Form, default_form
-from vidsr.engine.depth_to_space import interleaved
-from vidsr.engine.graph import band_model
-from vidsr.engine.precision import TOPS, settled
-from vidsr.engine.quantization import balanced
+from vidsr.engine.accuracy import AccuracyCheck
+from vidsr.engine.autotune_cache import TunedNetwork, tuned_network
+from vidsr.engine.blocking import OutputBlocking, blockings, default_blocking
+from vidsr.engine.compiled import CompiledNetwork, InaccurateGraphError
+from vidsr.engine.precision import PrecisionChoice, check_precision, precision_order
 from vidsr.model.weights import Weights
 from vidsr.model.zoo import load_model
 
-__all__ = ["BAND_PIXELS", "Engine"]
+__all__ = ["BAND_PIXELS", "Engine", "expected_precision", "warn_once"]
+
+log = logging.getLogger(__name__)
 
 BAND_PIXELS = 1 << 18  # 56 float32 maps of a band take 60 MB; larger bands are no faster
-_Key = tuple[tuple[int, ...], np.dtype[np.generic], int]
-_SHAPES_KEPT = 8  # compiled networks, one a shape and depth: four of tiles, and bands of a camera that switches two
 
 
 class Engine:
     """A network compiled for this CPU.
 
-    `engine(plane)` enlarges a (H, W) uint8 or uint16 plane of any size to (scale*H, scale*W) of the same type,
-    band by band, so that memory does not grow with the picture; the bands give exactly what the whole would.
+    `engine(plane)` upscales a (H, W) uint8 or uint16 plane of any size to (scale*H, scale*W) of the same type,
+    band by band, so that memory does not grow with the frame; the bands give exactly the pixels of the whole.
     `model` is a name of the zoo, the path of a weight file, or weights. `threads` 0 means every core allowed.
-    `precision` is auto, f32, bf16 or int8 (see `engine.precision`); what it came to is the attribute of that name.
-    A `simulated` one rounds as int8 or int7 does and computes in f32: slower, and the same on every CPU.
-    `form` is by default what `vidsr tune` found, or what is good on CPUs of this kind; it changes the speed only.
+    `precision` is auto, f32, bf16 or int8 (see `engine.precision`). Graphs in anything but f32 are compared with f32
+    before their first use (see `engine.accuracy`); where one is wrong, the next blocking is used, then the next
+    precision, and a warning is logged. `choice` has the precision in use and why. A `simulated` engine rounds as int8
+    or int7 does and computes in f32: slower, and the same on every CPU. `blocking` is by default the one that `vidsr
+    tune` found, or the usual one for CPUs of this kind; it changes the speed only. `cpu` is one whose precisions this
+    engine is to take, so that engines on several machines compute alike.
     Not safe for two threads at once. Raises ModelError when the model cannot be read, or not be computed so.
     """
 
@@ -44,89 +47,106 @@ class Engine:
         precision: str = "auto",
         simulated: bool = False,
         band_pixels: int = BAND_PIXELS,
-        form: Form | None = None,
+        blocking: OutputBlocking | None = None,
+        cpu: Cpu | None = None,
     ) -> None:
         self.weights = load_model(model) if isinstance(model, str) else model
-        self.precision = settled(precision, self.weights, simulated=simulated)
-        self._computed, self._steps = self.weights, None
-        if self.precision in TOPS:
-            self._computed, self._steps = balanced(self.weights, top=TOPS[self.precision])
         self.scale = self.weights.architecture.scale
         self.halo = self.weights.architecture.halo
-        self.form = form or self._usual_form(threads)
-        self._band_pixels = band_pixels
-        self._core = ov.Core()
-        self._requests: OrderedDict[_Key, ov.InferRequest] = OrderedDict()
-        # One engine, one stream, no pinning: engines of one machine do not know each other and would all pin
-        # from core 0. Precision is said because on some machines the default is bf16.
-        self._config = {
-            "INFERENCE_NUM_THREADS": threads,
-            "NUM_STREAMS": 1,
-            "ENABLE_CPU_PINNING": False,
-            "INFERENCE_PRECISION_HINT": "bf16" if self.precision == "bf16" else "f32",
-            **({"LP_TRANSFORMS_MODE": "NO"} if simulated else {}),
-        }
+        self.warnings: list[str] = []
+        self._threads, self._band_pixels = threads, band_pixels
+        self._candidates = self._simulation(precision) if simulated else self._networks(precision, blocking, cpu)
+        self.choice, self._network = next(self._candidates)
+
+    @property
+    def precision(self) -> str:
+        """What it computes in: f32, bf16, int8 or int7."""
+        return self._network.precision
+
+    @property
+    def blocking(self) -> OutputBlocking:
+        """The blocks of the last layer."""
+        return self._network.blocking
 
     def __call__(self, plane: Plane, depth: int | None = None) -> Plane:
-        """The enlarged plane. `depth` is the bits in use, by default all of the type: 10 for 10-bit video.
+        """The upscaled plane. `depth` is the bits in use, by default all of the type: 10 for 10-bit video.
 
         Raises ValueError for an array of another kind, or an empty one.
         """
         if plane.ndim != 2 or plane.dtype not in (np.uint8, np.uint16) or not plane.size:
             raise ValueError(f"an engine takes (H, W) uint8 or uint16, not {plane.dtype}{list(plane.shape)}")
         bits = 8 * plane.dtype.itemsize
-        depth = bits if depth is None else depth
-        if not 1 <= depth <= bits:
+        used = bits if depth is None else depth
+        if not 1 <= used <= bits:
             raise ValueError(f"{depth = } does not fit into {plane.dtype}")
-        height, width = plane.shape
-        halo, scale = self.halo, self.scale
-        whole, columns = self.form.shape(plane.shape)
-        rows, _ = self.form.shape((min(height, max(1, self._band_pixels // columns)), columns))
-        margins = ((halo, halo + whole - height), (halo, halo + columns - width))
-        padded = np.pad(np.ascontiguousarray(plane), margins, mode="edge")
-        result = np.empty((height * scale, width * scale), plane.dtype)
-        for top in _tops(whole, rows):
-            band = result[top * scale : (top + rows) * scale]
-            band[:] = self.parts(padded[None, top : top + rows + 2 * halo], depth)[0, : len(band), : width * scale]
+        return self._computed(lambda network: network.upscale(plane, used, band_pixels=self._band_pixels))
+
+    def upscale_tiles(self, tiles: Plane, depth: int) -> Plane:
+        """(N, scale*H, scale*W) from (N, H + 2*halo, W + 2*halo), each pixel as it is in the whole.
+
+        H and W are whole blocks: multiples of 16 always are. Each (N, H, W) is compiled at its first use, which takes
+        some 100 ms.
+        """
+        return self._computed(lambda network: network.upscale_tiles(tiles, depth))
+
+    def _computed(self, compute: Callable[[CompiledNetwork], Plane]) -> Plane:
+        """The result of the first network, from the one in use on, whose graphs are accurate."""
+        faults: dict[str, str] = {}
+        while True:
+            try:
+                result = compute(self._network)
+                break
+            except InaccurateGraphError as error:
+                faults[str(self._network)] = str(error)
+                self.choice, self._network = next(self._candidates)
+        if faults:
+            self.warnings.append(f"{'; '.join(faults.values())}; {self._network}, is used")
+            warn_once(self.warnings[-1])
+            why = f"wrong on this CPU: {'; '.join(faults)}"
+            self.choice = PrecisionChoice(precision=self.precision, why=why)
         return result
 
-    def parts(self, surrounded: Plane, depth: int) -> Plane:
-        """(N, scale*H, scale*W) from (N, H + 2*halo, W + 2*halo), each as it is in the whole.
+    def _simulation(self, precision: str) -> Iterator[tuple[PrecisionChoice, CompiledNetwork]]:
+        check_precision(precision, self.weights)
+        blocking = default_blocking(self.weights.architecture)
+        network = CompiledNetwork(
+            self.weights, precision=precision, blocking=blocking, threads=self._threads, simulated=True
+        )
+        yield PrecisionChoice(precision=precision, why="simulated"), network
 
-        H and W are whole blocks of the form: multiples of 16 always are. Each (N, H, W) is compiled when it first
-        comes, which takes some 100 ms.
-        """
-        request = self._request(surrounded.shape, surrounded.dtype, depth)
-        bands = ov.Tensor(np.ascontiguousarray(surrounded), shared_memory=True)
-        request.infer([bands], share_inputs=True, share_outputs=True)
-        results = [tensor.data for tensor in request.output_tensors]
-        return interleaved(results, self.form, self.weights.architecture.tail.stride)
+    def _networks(
+        self, precision: str, blocking: OutputBlocking | None, cpu: Cpu | None
+    ) -> Iterator[tuple[PrecisionChoice, CompiledNetwork]]:
+        """The networks to try, in their order; the last one is in f32, which is not checked."""
+        architecture, threads = self.weights.architecture, self._threads or len(describe_machine().cpus)
+        tuned = tuned_network(architecture, threads=threads)
+        usual = blocking or self._blockings("f32", tuned)[0]
+        reference = CompiledNetwork(self.weights, precision="f32", blocking=usual, threads=self._threads)
+        check = AccuracyCheck(self.weights, reference.upscale_tiles)
+        for choice in precision_order(precision, self.weights, cpu=cpu, tuned_ms=None if cpu else tuned.ms):
+            if choice.precision == "f32":
+                yield choice, reference
+                return
+            for each in [blocking] if blocking else self._blockings(choice.precision, tuned):
+                network = CompiledNetwork(
+                    self.weights, precision=choice.precision, blocking=each, threads=self._threads, check=check
+                )
+                yield choice, network
 
-    def _usual_form(self, threads: int) -> Form:
-        architecture, threads = self.weights.architecture, threads or len(describe_machine().cpus)
-        return tuned_form(architecture, precision=self.precision, threads=threads) or default_form(architecture)
-
-    def _request(self, shape: tuple[int, ...], dtype: np.dtype[np.generic], depth: int) -> ov.InferRequest:
-        key = (shape, dtype, depth)
-        if key not in self._requests:
-            count, rows, columns = shape
-            model = band_model(
-                self._computed,
-                (rows - 2 * self.halo, columns - 2 * self.halo),
-                dtype=dtype,
-                peak=2**depth - 1,
-                form=self.form,
-                steps=self._steps,
-                count=count,
-            )
-            self._requests[key] = self._core.compile_model(model, "CPU", self._config).create_infer_request()
-            if len(self._requests) > _SHAPES_KEPT:
-                self._requests.popitem(last=False)
-        self._requests.move_to_end(key)
-        return self._requests[key]
+    def _blockings(self, precision: str, tuned: TunedNetwork) -> list[OutputBlocking]:
+        """The tuned or the usual one, then the others."""
+        architecture = self.weights.architecture
+        first = tuned.blockings.get(precision) or default_blocking(architecture)
+        return [first, *(other for other in blockings(architecture) if other != first)]
 
 
-def _tops(height: int, rows: int) -> Iterator[int]:
-    """Where bands of equal height begin; the last one overlaps its neighbour, so that one shape serves all."""
-    for top in range(0, height, rows):
-        yield min(top, height - rows)
+def expected_precision(weights: Weights, precision: str = "auto", *, threads: int = 1) -> PrecisionChoice:
+    """The precision that an engine tries first, and why. Raises as `Engine`."""
+    tuned = tuned_network(weights.architecture, threads=threads)
+    return precision_order(precision, weights, tuned_ms=tuned.ms)[0]
+
+
+@cache
+def warn_once(sentence: str) -> None:
+    """Log a warning, once per process: several engines may find the same."""
+    log.warning("%s", sentence)

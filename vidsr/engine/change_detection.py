@@ -196,7 +196,7 @@ def warm(engine: Engine, plane: Plane, depth: int) -> None:
     """Have compiled what planes like this one take, whole and in tiles: else the first of each kind waits for it."""
     engine(plane, depth)
     for side in SIDES:
-        engine.parts(_room(engine, side, plane.dtype), depth)
+        engine.upscale_tiles(_room(engine, side, plane.dtype), depth)
 
 
 def enlarged(engine: Engine, task: Task) -> Plane:
@@ -211,7 +211,7 @@ def enlarged(engine: Engine, task: Task) -> Plane:
         around = _room(engine, call[0].side, task.plane.dtype)
         for place, tile in zip(around, call, strict=False):
             place[:] = padded[tile.row : tile.row + len(place), tile.column : tile.column + len(place)]
-        pieces.append(engine.parts(around, task.depth)[: len(call)].ravel())
+        pieces.append(engine.upscale_tiles(around, task.depth)[: len(call)].ravel())
     return np.concatenate(pieces)
 
 

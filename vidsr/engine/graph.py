@@ -15,8 +15,8 @@ import openvino as ov  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 from openvino import opset15 as ops
 
-from vidsr.engine.blocking import Form
-from vidsr.engine.quantization import Steps, rounded_input, rounded_weights
+from vidsr.engine.blocking import OutputBlocking
+from vidsr.engine.quantization import QuantParams, quantize_input, quantize_weights
 from vidsr.model.subpixel import bicubic_kernels, phase_kernels
 from vidsr.model.weights import Weights
 
@@ -32,17 +32,17 @@ def band_model(
     *,
     dtype: np.dtype[np.generic],
     peak: int,
-    form: Form = Form(),
-    steps: Steps | None = None,
+    blocking: OutputBlocking = OutputBlocking(),
+    quantization: QuantParams | None = None,
     count: int = 1,
 ) -> ov.Model:
-    """The network for `count` bands of (rows, columns) low-resolution pixels, whole blocks of the form.
+    """The network for `count` bands of (rows, columns) low-resolution pixels, whole blocks.
 
     In: (count, rows + 2*halo, columns + 2*halo) grey levels of `dtype`, 0 to `peak`.
-    Out: what `interleaved` makes planes of. Of each convolution (count, blocks down, blocks across, pixels of a block
-    row by row); the places of a block are those on which the last layer works. With `apart` the first has blocks of
-    one place and all its phases but the last, the second that phase alone.
-    With `steps` the convolutions but the first and the residual are to be computed in integers. The convolution of
+    Out: the input of `depth_to_space`. Of each convolution (count, blocks down, blocks across, pixels of a block row
+    by row); the last layer works on the low-resolution pixels of a block. With `split_last_phase` the first has blocks
+    of one pixel and all its phases but the last, the second that phase alone.
+    With `quantization` the convolutions but the first and the residual are computed in integers. The convolution of
     each layer has its name.
     """
     architecture, tensors = weights.architecture, weights.tensors
@@ -54,26 +54,26 @@ def band_model(
     if architecture.enlarges_first:
         x = source = _enlarged(source, scale)
         places = (shape[0] * scale, shape[1] * scale)
-    x = _body(_trimmed(x, places, architecture.reach), weights, peak=peak, steps=steps)
+    x = _body(_trimmed(x, places, architecture.reach), weights, peak=peak, quantization=quantization)
     tail = architecture.tail
     kernels = peak * phase_kernels(tensors[f"{tail.name}.weight"], tail.stride, tail.padding)
     bias = float(peak * tensors[f"{tail.name}.bias"][0])
     base = np.ones((1, 1, 1, 1), np.float32) if architecture.enlarges_first else bicubic_kernels(scale)
     results = []
-    for phases, block in _parts(form, tail.stride):
-        y = _in_blocks(x, kernels[phases], bias, places, block, name=tail.name, steps=steps)
+    for phases, block in _convolutions(blocking, tail.stride):
+        y = _in_blocks(x, kernels[phases], bias, places, block, name=tail.name, quantization=quantization)
         if architecture.residual:
             y = ops.add(y, _in_blocks(source, base[phases], 0.0, places, block, name="residual"))
         results.append(_levels(y, dtype, peak))
     return ov.Model(results, [bands], str(architecture))
 
 
-def _body(x: ov.Node, weights: Weights, *, peak: int, steps: Steps | None) -> ov.Node:
+def _body(x: ov.Node, weights: Weights, *, peak: int, quantization: QuantParams | None) -> ov.Node:
     """All layers but the last."""
     tensors = weights.tensors
     for number, layer in enumerate(weights.architecture.body):
         weight = tensors[f"{layer.name}.weight"] / np.float32(peak if number == 0 else 1)
-        x = _convolution(x, weight, tensors[f"{layer.name}.bias"], name=layer.name, steps=steps)
+        x = _convolution(x, weight, tensors[f"{layer.name}.bias"], name=layer.name, quantization=quantization)
         x = ops.prelu(x, ops.constant(tensors[f"{layer.name}.slope"]))
     return x
 
@@ -84,10 +84,10 @@ def _levels(y: ov.Node, dtype: np.dtype[np.generic], peak: int) -> ov.Node:
     return ops.transpose(ops.convert(y, _TYPES[dtype].to_string()), np.array([0, 2, 3, 1]))
 
 
-def _parts(form: Form, stride: int) -> list[tuple[slice, Block]]:
+def _convolutions(blocking: OutputBlocking, stride: int) -> list[tuple[slice, Block]]:
     """The convolutions that make the last layer: which of its phases, in blocks of so many (rows, columns)."""
-    block, last = (form.rows, form.columns), stride**2 - 1
-    return [(slice(last), (1, 1)), (slice(last, None), block)] if form.apart else [(slice(None), block)]
+    block, last = (blocking.rows, blocking.columns), stride**2 - 1
+    return [(slice(last), (1, 1)), (slice(last, None), block)] if blocking.split_last_phase else [(slice(None), block)]
 
 
 def _enlarged(x: ov.Node, scale: int) -> ov.Node:
@@ -112,12 +112,12 @@ def _convolution(
     bias: NDArray[np.float32],
     *,
     name: str,
-    steps: Steps | None = None,
+    quantization: QuantParams | None = None,
     stride: Block = (1, 1),
 ) -> ov.Node:
     kernel, none = ops.constant(weight.astype(np.float32)), [0, 0]
-    if steps and name in steps.spans:
-        x, kernel = rounded_input(x, steps.spans[name]), rounded_weights(weight, steps.top)
+    if quantization and name in quantization.ranges:
+        x, kernel = quantize_input(x, quantization.ranges[name]), quantize_weights(weight, quantization.max_weight)
     x = ops.convolution(x, kernel, list(stride), none, none, [1, 1])
     x.set_friendly_name(name)
     return ops.add(x, ops.constant(bias.reshape(1, -1, 1, 1).astype(np.float32)))
@@ -131,12 +131,14 @@ def _in_blocks(
     block: Block,
     *,
     name: str,
-    steps: Steps | None = None,
+    quantization: QuantParams | None = None,
 ) -> ov.Node:
     """(count, pixels of a block, blocks down, blocks across): what the `kernels` make of every place."""
     joined = _joined(kernels, block)
     x = _trimmed(x, places, kernels.shape[-1] // 2)
-    return _convolution(x, joined, np.full(len(joined), bias, np.float32), name=name, steps=steps, stride=block)
+    return _convolution(
+        x, joined, np.full(len(joined), bias, np.float32), name=name, quantization=quantization, stride=block
+    )
 
 
 def _joined(kernels: Kernel, block: Block) -> Kernel:

@@ -1,8 +1,8 @@
-"""A network in 8-bit integers: the same network with its channels balanced, and what every layer rounds to.
+"""A network in 8-bit integers: the same network with its channels equalized, and the steps that every layer rounds to.
 
 A layer has one step for all its input channels, and one for the weights of each output. PReLU commutes with every
-positive factor, so that a factor for each channel may be taken out before it and put into the next layer's weights:
-channels that reach less far than others are enlarged, and lose less by the common step.
+positive factor, so a factor per channel may be taken out before it and put into the next layer's weights: channels of
+a smaller range than others are scaled up, and lose less by the common step.
 """
 
 from dataclasses import dataclass
@@ -19,24 +19,24 @@ _End = float | NDArray[np.float32]
 
 _LEVELS = 256
 _WEIGHT_LEVELS = 255  # of the constant that OpenVINO takes for int8, -127 to 127, however few of them are used
-_BALANCE = 0.75  # how much of it goes by the reach of the inputs; the rest by that of the weights. Measured on Kodak
-_LEAST = 1e-4  # of the largest channel: what hardly ever differs from 0 is not blown up
+_BALANCE = 0.75  # the share of the inputs' range in a factor; the rest is the weights'. Measured on Kodak
+_LEAST = 1e-4  # of the largest channel: channels that are hardly ever other than 0 are not scaled up to it
 
 
 @dataclass(frozen=True, kw_only=True)
-class Steps:
-    """How the layers but the first are rounded."""
+class QuantParams:
+    """The rounding of all layers but the first."""
 
-    spans: dict[str, tuple[float, float]]
-    """The lowest and the highest value of what goes into a layer, by its name."""
-    top: int
+    ranges: dict[str, tuple[float, float]]
+    """The lowest and the highest value of a layer's inputs, by its name."""
+    max_weight: int
     """The largest weight as an integer."""
 
 
-def balanced(weights: Weights, *, top: int) -> tuple[Weights, Steps]:
-    """A network that computes the same, and how to round it. The weights must be calibrated."""
+def equalize_channels(weights: Weights, *, max_weight: int) -> tuple[Weights, QuantParams]:
+    """A network that computes the same, and its rounding. The weights must be calibrated."""
     assert weights.calibration
-    tensors, spans = dict(weights.tensors), {}
+    tensors, ranges = dict(weights.tensors), {}
     layers = weights.architecture.body
     for before, name in zip(layers, input_widths(weights.architecture), strict=True):
         ends, kernel = weights.calibration.ranges[name], tensors[f"{name}.weight"]
@@ -45,29 +45,30 @@ def balanced(weights: Weights, *, top: int) -> tuple[Weights, Steps]:
         tensors[f"{before.name}.weight"] = tensors[f"{before.name}.weight"] / factors.reshape(-1, 1, 1, 1)
         tensors[f"{before.name}.bias"] = tensors[f"{before.name}.bias"] / factors
         tensors[f"{name}.weight"] = kernel * factors.reshape(own)
-        spans[name] = (float((ends[0] / factors).min()), float((ends[1] / factors).max()))
-    return Weights(architecture=weights.architecture, tensors=tensors), Steps(spans=spans, top=top)
+        ranges[name] = (float((ends[0] / factors).min()), float((ends[1] / factors).max()))
+    params = QuantParams(ranges=ranges, max_weight=max_weight)
+    return Weights(architecture=weights.architecture, tensors=tensors), params
 
 
-def rounded_input(x: ov.Node, span: tuple[float, float]) -> ov.Node:
-    """The values in 256 steps over the span, which is moved a little so that 0 is one of them."""
-    step = (span[1] - span[0]) / (_LEVELS - 1)
-    below = round(-span[0] / step)
+def quantize_input(x: ov.Node, ends: tuple[float, float]) -> ov.Node:
+    """The values in 256 steps over a range, which is moved a little so that 0 is one of them."""
+    step = (ends[1] - ends[0]) / (_LEVELS - 1)
+    below = round(-ends[0] / step)
     return _fake(x, -below * step, (_LEVELS - 1 - below) * step, levels=_LEVELS)
 
 
-def rounded_weights(weight: NDArray[np.float32], top: int) -> ov.Node:
-    """Weights, (outputs, ...), as integers of at most `top` times a step for each output."""
+def quantize_weights(weight: NDArray[np.float32], max_weight: int) -> ov.Node:
+    """Weights, (outputs, ...), as integers up to `max_weight` times a step per output."""
     largest = np.abs(weight).reshape(len(weight), -1).max(axis=1).reshape(-1, 1, 1, 1)
-    step = np.where(largest > 0, largest, 1) / top
+    step = np.where(largest > 0, largest, 1) / max_weight
     end = (step * (_WEIGHT_LEVELS // 2)).astype(np.float32)
     return _fake(ops.constant((np.round(weight / step) * step).astype(np.float32)), -end, end, levels=_WEIGHT_LEVELS)
 
 
-def _factors(ends: NDArray[np.float32], reach: NDArray[np.float32]) -> NDArray[np.float32]:
-    """By what each input channel is divided: near 1 in the mean, from its range and the largest of its weights."""
+def _factors(ends: NDArray[np.float32], largest: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The divisor of each input channel: near 1 in the mean, from its range and the largest of its weights."""
     least = np.finfo(np.float32).tiny
-    inputs, outputs = (np.maximum(size, _LEAST * size.max() + least) for size in (np.abs(ends).max(axis=0), reach))
+    inputs, outputs = (np.maximum(size, _LEAST * size.max() + least) for size in (np.abs(ends).max(axis=0), largest))
     powers = np.log(inputs) * _BALANCE - np.log(outputs) * (1 - _BALANCE)
     factors: NDArray[np.float32] = np.exp(powers - powers.mean()).astype(np.float32)
     return factors

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from vidsr.arrays import Plane
 from vidsr.cpu_affinity import Machine, describe_machine, plan_cores
-from vidsr.engine.precision import settled
+from vidsr.engine.precision import PrecisionChoice, check_precision
 from vidsr.model.weights import Weights
 from vidsr.model.zoo import load_model
 from vidsr.settings import PoolSettings
@@ -44,6 +44,10 @@ class Pool(Protocol):
     restarts: int
     quarantined: list[int]
     engine_s: float
+    choice: PrecisionChoice
+    """The precision of the last plane that was upscaled, and why; before the first one that which is expected."""
+    warnings: list[str]
+    """What engines found wrong on this CPU, a sentence each."""
     latest: Span | None
     """The work at the plane that was handed out last; None where no engine did it."""
 
@@ -115,7 +119,7 @@ def open_pool(
     ModelError when the network cannot be computed as the settings ask.
     """
     weights = load_model(model) if isinstance(model, str) else model
-    settled(settings.precision, weights)  # what cannot be is told here, not by a worker
+    check_precision(settings.precision, weights)  # before a worker is started
     multiplies = inf if pixels is None else pixels * weights.architecture.multiplies
     if stays_here(settings, describe_machine(), multiplies=multiplies):
         from vidsr.pool.thread_pool import ThisProcess

@@ -8,8 +8,9 @@ from functools import partial
 from typing import Generic, TypeVar
 
 from vidsr.arrays import Plane
+from vidsr.engine import expected_precision, warn_once
 from vidsr.engine.change_detection import Task, Watch, Worth, pasted
-from vidsr.engine.precision import settled
+from vidsr.engine.precision import PrecisionChoice
 from vidsr.flow import windowed
 from vidsr.model.weights import Weights
 from vidsr.pool import DEPTH, Ticket, require_scale
@@ -42,6 +43,7 @@ class PlanePool(ABC, Generic[AnyJob]):
         self.quarantined: list[int] = []
         self.engine_s = 0.0
         self.latest: Span | None = None
+        self.warnings: list[str] = []
         self._settings = settings
         self._take(weights)
         self._flight: deque[AnyJob] = deque()
@@ -95,10 +97,10 @@ class PlanePool(ABC, Generic[AnyJob]):
         if weights is self._weights:
             return
         require_scale(weights, self._weights.architecture.scale)
-        settled(self._settings.precision, weights)
         self._take(weights)
 
     def _take(self, weights: Weights) -> None:
+        self.choice = expected_precision(weights, self._settings.precision, threads=self._settings.threads or 1)
         self._weights = weights
         worth = Worth.of(weights.architecture)
         self._watch = Watch(weights.architecture.halo, tolerance=self._settings.reuse, worth=worth)
@@ -108,6 +110,14 @@ class PlanePool(ABC, Generic[AnyJob]):
         job = self._begin(index, self._watch(plane, depth))
         self._flight.append(job)
         return job
+
+    def _note(self, choice: PrecisionChoice, warnings: Sequence[str]) -> None:
+        """Keep what an engine said of itself, and log what is new of it."""
+        self.choice = choice
+        for sentence in warnings:
+            if sentence not in self.warnings:
+                self.warnings.append(sentence)
+                warn_once(sentence)
 
     def _put_together(self, job: AnyJob, made: Plane) -> Plane:
         """The result, of what an engine made of the job and of the result before."""

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from vidsr.arrays import Plane
+from vidsr.cpu import Cpu
 from vidsr.engine import Engine
 from vidsr.engine.change_detection import warm
 from vidsr.model.weights import Weights
@@ -20,8 +21,8 @@ class _Kept:
 class Engines:
     """The engine of each network that comes, kept compiled for the last `KEPT` of them. Not safe for two threads."""
 
-    def __init__(self, *, threads: int, precision: str) -> None:
-        self._threads, self._precision = threads, precision
+    def __init__(self, *, threads: int, precision: str, cpu: Cpu | None = None) -> None:
+        self._threads, self._precision, self._cpu = threads, precision, cpu
         self._kept: list[_Kept] = []
 
     def __call__(self, weights: Weights) -> Engine:
@@ -40,7 +41,7 @@ class Engines:
             return self._kept[-1]
         found = next((kept for kept in self._kept if _same(kept.weights, weights)), None)
         if found is None:
-            engine = Engine(weights, threads=self._threads, precision=self._precision)
+            engine = Engine(weights, threads=self._threads, precision=self._precision, cpu=self._cpu)
             found = _Kept(weights=weights, engine=engine)
         found.weights = weights  # the same network comes to another process as another object each time
         self._kept = [*(kept for kept in self._kept if kept is not found), found][-KEPT:]

@@ -5,11 +5,10 @@ from dataclasses import dataclass, field
 import ray
 from ray.actor import ActorHandle
 
-from vidsr.arrays import Plane
 from vidsr.cpu_affinity import Share
 from vidsr.model.weights import Weights
 from vidsr.pool.base import Job
-from vidsr.pool.worker import Place, Worker
+from vidsr.pool.worker import Place, Worker, WorkerResult
 
 
 @dataclass(kw_only=True)
@@ -30,7 +29,7 @@ class SeatedJob(Job):
     """A plane on its way; its task is kept until the result is here, to be sent again."""
 
     seat: Seat
-    result: "ray.ObjectRef[tuple[Plane, float, float]]" = field(init=False)  # from the moment it is sent
+    result: "ray.ObjectRef[WorkerResult]" = field(init=False)  # from the moment it is sent
     deaths: int = 0
 
 

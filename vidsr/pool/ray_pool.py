@@ -8,6 +8,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
+from functools import reduce
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -16,6 +17,7 @@ import ray
 from ray.actor import ActorHandle
 
 from vidsr.arrays import Plane
+from vidsr.cpu import Cpu
 from vidsr.cpu_affinity import describe_machine, plan_cores
 from vidsr.engine.change_detection import Task
 from vidsr.errors import WorkerError
@@ -56,6 +58,7 @@ class RayPool(PlanePool[SeatedJob]):
         super().__init__(weights, settings)
         self._fallback = fallback
         self._seats: list[Seat] = []
+        self._cpu: Cpu | None = None
         self._deaths: deque[float] = deque(maxlen=DEATHS_PER_MINUTE + 1)
         self._stack = ExitStack()
 
@@ -138,10 +141,11 @@ class RayPool(PlanePool[SeatedJob]):
             try:
                 ready, _ = ray.wait([job.result], timeout=self._patience_s(job))
                 if ready:
-                    made, began_s, ended_s = ray.get(job.result)
-                    self.engine_s += ended_s - began_s
-                    self.latest = worked(began_s, ended_s, self._seats.index(job.seat))
-                    return made
+                    made = ray.get(job.result)
+                    self.engine_s += made.ended_s - made.began_s
+                    self.latest = worked(made.began_s, made.ended_s, self._seats.index(job.seat))
+                    self._note(made.choice, made.warnings)
+                    return made.plane
                 reason = "hangs"
             except _LOST:
                 reason = "died"
@@ -212,6 +216,7 @@ class RayPool(PlanePool[SeatedJob]):
                 Seat(share=next(plans[place.node]), actor=actor, place=place, weights=self._weights)
                 for actor, place in zip(actors, places, strict=True)
             ]
+            self._cpu = _common_cpu([place.cpu for place in places])
             ray.get([self._start(seat) for seat in seats], timeout=START_S)
         except ray.exceptions.RayTaskError as error:
             raise WorkerError(f"a worker does not start: {error.cause}") from error
@@ -233,7 +238,7 @@ class RayPool(PlanePool[SeatedJob]):
         return ray.remote(Worker).options(**options, enable_task_events=False).remote()  # type: ignore[return-value]
 
     def _start(self, seat: Seat) -> "ray.ObjectRef[None]":
-        return seat.actor.start.remote(seat.weights, seat.share, self._settings)
+        return seat.actor.start.remote(seat.weights, seat.share, self._settings, self._cpu)
 
     def _end(self, seat: Seat) -> None:
         """No process is left: Ray does not end one that is stopped, a SIGKILL does."""
@@ -246,6 +251,12 @@ class RayPool(PlanePool[SeatedJob]):
         for seat in self._seats:
             with suppress(Exception):  # the cluster may be gone; nothing of ours is left then either
                 self._end(seat)
+
+
+def _common_cpu(cpus: Sequence[Cpu]) -> Cpu | None:
+    """What all of them can do; None where they are of one kind, so that each may take what `vidsr tune` found."""
+    common = reduce(Cpu.common, cpus)
+    return None if all(cpu == common for cpu in cpus) else common
 
 
 def _first_line(error: Exception) -> str:

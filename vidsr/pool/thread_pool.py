@@ -13,6 +13,7 @@ import numpy as np
 
 from vidsr.arrays import Plane
 from vidsr.cpu_affinity import describe_machine, plan_cores
+from vidsr.engine import Engine
 from vidsr.engine.change_detection import Task, enlarged
 from vidsr.errors import WorkerError
 from vidsr.model.weights import Weights
@@ -30,7 +31,7 @@ _Seats = SimpleQueue[tuple[int, Engines]]
 
 @dataclass(kw_only=True, eq=False)
 class _PooledJob(Job):
-    made: "Future[tuple[Plane, Span]] | None"
+    made: "Future[tuple[Plane, Span, Engine]] | None"
     """None where it is idle."""
 
 
@@ -104,10 +105,11 @@ class ThisProcess(PlanePool[_PooledJob]):
         self._flight.popleft()
         if job.made:
             try:
-                made, self.latest = job.made.result()
+                made, self.latest, engine = job.made.result()
             except Exception as error:  # as a worker's: what goes wrong with a plane is told with its index
                 raise WorkerError(f"frame {job.index}: {error}", job.index) from error
             self.engine_s += self.latest.seconds
+            self._note(engine.choice, engine.warnings)
         return self._put_together(job, made)
 
 
@@ -117,11 +119,12 @@ def shared_out(threads: int, engines: int) -> list[int]:
     return [threads // count + (number < threads % count) for number in range(count)]
 
 
-def _enlarged(task: Task, weights: Weights, seats: _Seats) -> tuple[Plane, Span]:
-    """What the next engine that is free makes of a task, and the work at it."""
+def _enlarged(task: Task, weights: Weights, seats: _Seats) -> tuple[Plane, Span, Engine]:
+    """The result of a task, the work at it, and the engine that did it: the next one that was free."""
     number, engines = seats.get()
     try:
         began = time.perf_counter()
-        return enlarged(engines(weights), task), worked(began, time.perf_counter(), number)
+        engine = engines(weights)
+        return enlarged(engine, task), worked(began, time.perf_counter(), number), engine
     finally:
         seats.put((number, engines))

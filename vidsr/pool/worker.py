@@ -8,8 +8,10 @@ from dataclasses import dataclass
 import ray
 
 from vidsr.arrays import Plane
+from vidsr.cpu import Cpu, this_cpu
 from vidsr.cpu_affinity import Machine, Share, confine, describe_machine, stray_threads
 from vidsr.engine.change_detection import Task, enlarged
+from vidsr.engine.precision import PrecisionChoice
 from vidsr.model.weights import Weights
 from vidsr.pool.engine_cache import Engines
 from vidsr.settings import PoolSettings
@@ -22,6 +24,21 @@ class Place:
     node: str
     pid: int
     machine: Machine
+    cpu: Cpu
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerResult:
+    """What a worker made of a task."""
+
+    plane: Plane
+    began_s: float
+    """By `time.perf_counter`, when work at it began; `ended_s` likewise."""
+    ended_s: float
+    choice: PrecisionChoice
+    """As `Engine.choice`."""
+    warnings: tuple[str, ...]
+    """As `Engine.warnings`."""
 
 
 class Worker:
@@ -29,13 +46,18 @@ class Worker:
 
     def place(self) -> Place:
         """The node, the process and what this process may use of the machine."""
-        return Place(node=ray.get_runtime_context().get_node_id(), pid=os.getpid(), machine=describe_machine())
+        return Place(
+            node=ray.get_runtime_context().get_node_id(), pid=os.getpid(), machine=describe_machine(), cpu=this_cpu()
+        )
 
-    def start(self, weights: Weights, share: Share, settings: PoolSettings) -> None:
-        """Make the engine on its cores. The mask comes first: OpenVINO keeps the one it finds at first use."""
+    def start(self, weights: Weights, share: Share, settings: PoolSettings, cpu: Cpu | None) -> None:
+        """Make the engine on its cores. The mask comes first: OpenVINO keeps the one it finds at first use.
+
+        `cpu` is what the CPUs of all workers can do, where they differ.
+        """
         confine(share.cpus)
         self._share, self._weights, self._checked = share, weights, False
-        self._engines = Engines(threads=share.threads, precision=settings.precision)
+        self._engines = Engines(threads=share.threads, precision=settings.precision, cpu=cpu)
         self._engines(weights)
 
     def prepare(self, networks: Sequence[Weights], plane: Plane, depth: int) -> None:
@@ -44,19 +66,23 @@ class Worker:
             self._engines.prepare(weights, plane, depth)
         self._checked = False
 
-    def enlarge(self, task: Task, other: Weights | None) -> tuple[Plane, float, float]:
-        """What `enlarged` makes of the task, and by `time.perf_counter` when work at it began and ended.
-
-        `other` is the network to take from this plane on.
-        """
+    def enlarge(self, task: Task, other: Weights | None) -> WorkerResult:
+        """The result of the task; `other` is the network to take from this plane on."""
         began = time.perf_counter()
         if other:
             self._weights, self._checked = other, False
-        result = enlarged(self._engines(self._weights), task)
+        engine = self._engines(self._weights)
+        result = enlarged(engine, task)
         if not self._checked:
             confine(self._share.cpus)  # OpenVINO starts its threads with the first plane: none of them strays
             self._checked = True
-        return result, began, time.perf_counter()
+        return WorkerResult(
+            plane=result,
+            began_s=began,
+            ended_s=time.perf_counter(),
+            choice=engine.choice,
+            warnings=tuple(engine.warnings),
+        )
 
     def strays(self) -> list[int]:
         """The threads of this process that may run outside its cores; none, or the plan is not held."""

@@ -9,7 +9,7 @@ import numpy as np
 from vidsr.arrays import Luma
 from vidsr.engine import Engine
 from vidsr.engine.activation_ranges import measure_ranges
-from vidsr.engine.precision import TOPS
+from vidsr.engine.precision import MAX_WEIGHT
 from vidsr.metrics import psnr
 from vidsr.model.calibration import Calibration
 from vidsr.model.weights import Weights
@@ -17,7 +17,7 @@ from vidsr.quality.imresize import imresize
 from vidsr.quality.upscalers import by_network, in_bytes, reducible
 
 _SIDE = 128  # of the planes that ranges are measured on: much of a picture, and 32 of them still fit into memory
-_LOSSY = (*TOPS, "bf16")
+_LOSSY = (*MAX_WEIGHT, "bf16")
 _PLENTY_DB = 50.0  # what comes nearer is as good: a black frame, which f32 may give exactly, says nothing of losses
 
 Item = TypeVar("Item")
@@ -54,7 +54,7 @@ def _middle(plane: Luma) -> Luma:
 
 def _losses(weights: Weights, judges: Sequence[Judge]) -> dict[str, float]:
     """In dB, by precision."""
-    engines = {name: Engine(weights, precision=name, simulated=name in TOPS) for name in ("f32", *_LOSSY)}
+    engines = {name: Engine(weights, precision=name, simulated=name in MAX_WEIGHT) for name in ("f32", *_LOSSY)}
     scores = {name: _score(engine, judges) for name, engine in engines.items() if engine.precision == name}
     return {name: round(scores["f32"] - scores[name], 4) for name in _LOSSY if name in scores}
 

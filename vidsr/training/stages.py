@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from vidsr.cpu_affinity import computes_bfloat16
+from vidsr.cpu import this_cpu
 from vidsr.model.architecture import PAPER_KERNEL, Architecture, fsrcnn, srcnn
 from vidsr.model.subpixel import centred_padding
 from vidsr.settings import NetworkSettings, TrainSettings
@@ -50,7 +50,7 @@ def stretches(settings: TrainSettings, *, fresh_tail: bool) -> list[Schedule]:
         every=settings.every,
         patience=settings.patience,
         compiled=settings.fast,
-        mixed=settings.fast and (settings.device != "cpu" or computes_bfloat16()),
+        mixed=settings.fast and (settings.device != "cpu" or this_cpu().has_bfloat16),
     )
     plan = [main]
     if fresh_tail and settings.train == "all":
