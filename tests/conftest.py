@@ -48,9 +48,9 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory, weights: Weights) -> st
 @pytest.fixture(scope="session")
 def ray() -> Iterator[None]:
     """One private Ray for all tests: pools that find it use it."""
-    from vidsr.pool.ray_runtime import cluster
+    from vidsr.pool.ray_runtime import ray_session
 
-    with cluster(None):
+    with ray_session(None):
         yield
 
 

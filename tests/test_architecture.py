@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from oracles import deconvolution
 
 from vidsr.model.architecture import fsrcnn, srcnn
-from vidsr.model.subpixel import bicubic_kernels, centred_padding, deconvolution_reach, phase_kernels
+from vidsr.model.subpixel import bicubic_kernels, centred_padding, deconvolution_radius, phase_kernels
 from vidsr.quality.imresize import imresize
 
 
@@ -83,7 +83,7 @@ def test_phase_kernels_compute_the_deconvolution(stride: int, size: int) -> None
     kernel = random.standard_normal((5, 1, size, size)).astype(np.float32)
     x = random.standard_normal((5, 28, 26))
     for padding in (centred_padding(stride, size), 4):
-        reach = deconvolution_reach(stride, size, padding)
+        reach = deconvolution_radius(stride, size, padding)
         inner = slice(reach * stride, -reach * stride)
         expected = deconvolution(x, kernel, stride, padding)[inner, inner]
         assert np.allclose(shuffled(x, phase_kernels(kernel, stride, padding)), expected)

@@ -15,7 +15,7 @@ from vidsr.engine.activation_ranges import measure_ranges
 from vidsr.engine.autotune import Tuning
 from vidsr.engine.autotune_cache import cache_path, keep_tuning, tuned_network
 from vidsr.engine.blocking import OutputBlocking, blockings, default_blocking
-from vidsr.engine.change_detection import ReusingEngine, Worth
+from vidsr.engine.change_detection import ReusingEngine, TilingCost
 from vidsr.model.architecture import Architecture, fsrcnn, srcnn
 from vidsr.model.calibration import Calibration
 
@@ -77,7 +77,7 @@ def test_tiles_of_every_form_are_exactly_the_whole(architecture: Architecture) -
     changed[20:23, 30:33] ^= 128
     for blocking in blockings(architecture):
         engine = Engine(weights, threads=1, blocking=blocking)
-        reusing = ReusingEngine(engine, worth=Worth(dear=0, pays=0.8))
+        reusing = ReusingEngine(engine, cost=TilingCost(min_saved_pixels=0, max_share=0.8))
         reusing(plane)
         assert np.array_equal(reusing(changed), engine(changed)), blocking
         assert reusing.reused > 0, "it reused nothing: this proves little"

@@ -10,16 +10,16 @@ from made import tiny_weights
 
 from vidsr.arrays import Plane
 from vidsr.engine import Engine
-from vidsr.engine.change_detection import ReusingEngine, Watch, Worth
-from vidsr.engine.tiles import CELL, SIDES, in_calls, price, tiles, together
+from vidsr.engine.change_detection import ChangeDetector, ReusingEngine, TilingCost
+from vidsr.engine.tiles import CELL, SIDES, batch_size, batches, covering_tiles, tile_cost
 from vidsr.model.weights import Weights
 from vidsr.model.zoo import load_model, model_names
 from vidsr.pool import open_pool
 from vidsr.quality.upscalers import reusing
 from vidsr.settings import PoolSettings
 
-AT_ONCE = Worth(dear=0, pays=0.8)
-at_once = partial(ReusingEngine, worth=AT_ONCE)
+AT_ONCE = TilingCost(min_saved_pixels=0, max_share=0.8)
+at_once = partial(ReusingEngine, cost=AT_ONCE)
 
 
 def noise(shape: tuple[int, int], *, depth: int = 8, seed: int = 0) -> Plane:
@@ -72,7 +72,7 @@ def test_tiles_of_every_side_are_exactly_the_whole_with_every_network_of_the_zoo
     halo, scale, plane = engine.halo, engine.scale, noise((168, 172))
     whole = engine(plane)
     for side in SIDES:
-        places = random.integers(0, 168 - side - 2 * halo + 1, (together(side), 2)).tolist()
+        places = random.integers(0, 168 - side - 2 * halo + 1, (batch_size(side), 2)).tolist()
         around = [plane[row : row + side + 2 * halo, column : column + side + 2 * halo] for row, column in places]
         for tile, (row, column) in zip(engine.upscale_tiles(np.stack(around), 8), places, strict=True):
             top, left = (row + halo) * scale, (column + halo) * scale
@@ -88,7 +88,7 @@ def test_what_stays_within_the_tolerance_is_not_enlarged_again(weights: Weights,
     assert np.array_equal(reusing(near, depth), first)
     assert (reusing.share, reusing.reused) == (0, 0.5)
     near[40, 100] = plane[40, 100] + 3 * level
-    watch = Watch(engine.halo, tolerance=2, worth=AT_ONCE)
+    watch = ChangeDetector(engine.halo, tolerance=2, cost=AT_ONCE)
     watch(plane, depth)
     left = watch(near, depth).plane
     assert np.array_equal(reusing(near, depth), engine(left, depth))
@@ -99,7 +99,7 @@ def test_what_stays_within_the_tolerance_is_not_enlarged_again(weights: Weights,
 
 def test_what_nothing_but_the_tiles_sees_is_brought_up_to_date_with_them(weights: Weights) -> None:
     engine, plane = Engine(weights, threads=1), noise((200, 300)) // 2
-    reusing, watch = at_once(engine, tolerance=2), Watch(engine.halo, tolerance=2, worth=AT_ONCE)
+    reusing, watch = at_once(engine, tolerance=2), ChangeDetector(engine.halo, tolerance=2, cost=AT_ONCE)
     near = plane + np.uint8(1)
     near[64:128, 64:128] += 9
     for each in (plane, near):
@@ -155,7 +155,7 @@ def test_nobody_can_change_what_the_next_plane_is_made_of(weights: Weights) -> N
 def test_networks_for_tiles_are_compiled_once_they_would_have_paid(weights: Weights) -> None:
     engine, random = Engine(weights, threads=1), np.random.default_rng(0)
     plane, shares = noise((200, 300)), []
-    reusing = ReusingEngine(engine, worth=replace(AT_ONCE, dear=8 * plane.size))
+    reusing = ReusingEngine(engine, cost=replace(AT_ONCE, min_saved_pixels=8 * plane.size))
     for _ in range(30):
         assert np.array_equal(reusing(plane), engine(plane))
         shares.append(reusing.share)
@@ -181,7 +181,9 @@ def test_tiles_are_taken_where_they_take_less_time_which_is_less_often_in_small_
     name: str, edits: int, tiled: bool
 ) -> None:
     architecture = load_model(f"fsrcnn-{name}-x2").architecture
-    watch = Watch(architecture.halo, tolerance=0, worth=replace(Worth.of(architecture), dear=0))
+    watch = ChangeDetector(
+        architecture.halo, tolerance=0, cost=replace(TilingCost.of(architecture), min_saved_pixels=0)
+    )
     plane = noise((360, 640))
     watch(plane, 8)
     edited = plane.copy()
@@ -202,21 +204,21 @@ def test_what_is_the_same_all_over_needs_no_tiles(weights: Weights) -> None:
 def test_tiles_hold_all_that_is_wanted_once_and_cost_no_more_than_those_of_one_side(share: float, halo: int) -> None:
     wanted = np.random.default_rng(3).random((77, 130)) < share
     held = np.zeros((96, 160), int)
-    chosen = tiles(wanted, halo)
+    chosen = covering_tiles(wanted, halo)
     for tile in chosen:
         row, column, side = (pixels // CELL for pixels in (tile.row, tile.column, tile.side))
         held[row : row + side, column : column + side] += 1
     assert held.max() == 1
     assert held[:77, :130][wanted].all()
-    calls = list(in_calls(chosen))
+    calls = list(batches(chosen))
     assert [tile for call in calls for tile in call] == chosen
     assert all({tile.side for tile in call} == {call[0].side} for call in calls)
-    assert all(len(call) <= together(call[0].side) for call in calls)
-    cost = sum(price((tile.side, tile.side), halo) for tile in chosen)
+    assert all(len(call) <= batch_size(call[0].side) for call in calls)
+    cost = sum(tile_cost((tile.side, tile.side), halo) for tile in chosen)
     for side in SIDES:
         rows, columns = np.nonzero(wanted)
         places = set(zip(rows * CELL // side, columns * CELL // side, strict=True))
-        assert cost <= len(places) * price((side, side), halo)
+        assert cost <= len(places) * tile_cost((side, side), halo)
 
 
 # In pools

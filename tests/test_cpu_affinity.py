@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from vidsr.cpu_affinity import Machine, Share, plan_cores, stray_threads, usable_cpus
+from vidsr.cpu_affinity import CpuShare, Machine, plan_cores, unpinned_threads, usable_cpus
 
 
 def machine(cpus: Iterable[int], *, cores: int, nodes: int = 1, quota: float | None = None) -> Machine:
@@ -30,12 +30,12 @@ def random_machine(chance: random.Random) -> Machine:
     return machine(cpus, cores=cores, nodes=chance.randint(1, 4), quota=quota)
 
 
-def in_order(plan: Iterable[Share]) -> list[list[int]]:
+def in_order(plan: Iterable[CpuShare]) -> list[list[int]]:
     """The CPUs of each worker in a form that can be read and compared."""
     return [sorted(share.cpus) for share in plan]
 
 
-def disjoint(plan: Iterable[Share]) -> bool:
+def disjoint(plan: Iterable[CpuShare]) -> bool:
     return not any(a.cpus & b.cpus for a, b in combinations(plan, 2))
 
 
@@ -55,7 +55,7 @@ def test_sixty_four_cores_on_two_sockets_are_sixteen_workers_of_four_threads() -
 
 def test_a_quota_of_seven_and_a_half_leaves_seven_threads_on_any_of_the_96_cores() -> None:
     plan = plan_cores(machine(range(96), cores=96, nodes=2, quota=7.5))
-    assert plan == (Share(threads=1, cpus=frozenset(range(96))),) * 7
+    assert plan == (CpuShare(threads=1, cpus=frozenset(range(96))),) * 7
 
 
 def test_a_quota_is_shared_among_the_workers() -> None:
@@ -64,7 +64,7 @@ def test_a_quota_is_shared_among_the_workers() -> None:
 
 
 def test_a_quota_below_one_leaves_one_thread() -> None:
-    assert plan_cores(machine(range(8), cores=8, quota=0.5)) == (Share(threads=1, cpus=frozenset(range(8))),)
+    assert plan_cores(machine(range(8), cores=8, quota=0.5)) == (CpuShare(threads=1, cpus=frozenset(range(8))),)
 
 
 def test_a_quota_of_no_less_than_the_cores_changes_nothing() -> None:
@@ -143,7 +143,7 @@ def check_plan(found: Machine, wanted: int | None, threads: int | None) -> None:
         assert each * len(plan) <= sum(sizes) or each == 1
 
 
-def check_cpus(found: Machine, plan: Sequence[Share], sizes: Sequence[int]) -> None:
+def check_cpus(found: Machine, plan: Sequence[CpuShare], sizes: Sequence[int]) -> None:
     assert all(len(share.cpus) == share.threads and share.cpus <= found.cpus for share in plan)
     assert all(len({found.node_of[cpu] for cpu in share.cpus}) == 1 for share in plan)
     used = frozenset().union(*(share.cpus for share in plan))
@@ -155,17 +155,17 @@ def check_cpus(found: Machine, plan: Sequence[Share], sizes: Sequence[int]) -> N
 
 CONFINED = """
 import os, sys, threading
-from vidsr.cpu_affinity import confine, stray_threads
+from vidsr.cpu_affinity import pin_process, unpinned_threads
 
 end = threading.Event()
 early = threading.Thread(target=end.wait, daemon=True)
 early.start()
 one = frozenset({min(os.sched_getaffinity(0))})
-assert {os.getpid(), early.native_id} <= set(stray_threads(one))
-confine(one)
+assert {os.getpid(), early.native_id} <= set(unpinned_threads(one))
+pin_process(one)
 late = threading.Thread(target=end.wait, daemon=True)
 late.start()
-assert stray_threads(one) == []
+assert unpinned_threads(one) == []
 assert all(os.sched_getaffinity(thread.native_id) == one for thread in (early, late))
 os.sched_setaffinity(early.native_id, {max(os.sched_getaffinity(os.getppid()))})
 print(min(one), early.native_id, flush=True)
@@ -181,12 +181,12 @@ def test_confine_holds_every_thread_and_a_stray_one_is_seen_from_outside() -> No
     with subprocess.Popen(command, cwd=project, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         cpu, stray = map(int, process.stdout.readline().split())
-        assert stray_threads(frozenset({cpu}), process.pid) == [stray]
-        assert stray_threads(frozenset(os.sched_getaffinity(0)), process.pid) == []
+        assert unpinned_threads(frozenset({cpu}), process.pid) == [stray]
+        assert unpinned_threads(frozenset(os.sched_getaffinity(0)), process.pid) == []
         process.communicate()
     assert process.returncode == 0
 
 
 def test_the_threads_of_a_process_that_is_not_there_cannot_be_listed() -> None:
     with pytest.raises(FileNotFoundError):
-        stray_threads(frozenset({0}), 2**30)
+        unpinned_threads(frozenset({0}), 2**30)

@@ -19,9 +19,9 @@ from vidsr.engine.tiles import SIDES
 from vidsr.errors import WorkerError
 from vidsr.model.weights import Weights
 from vidsr.model.zoo import load_model
-from vidsr.pool import KEPT, SMALL_PLANE, Pool, open_pool, stays_here
-from vidsr.pool.engine_cache import Engines
-from vidsr.pool.thread_pool import MOST_ENGINES, shared_out
+from vidsr.pool import NETWORKS_KEPT, SMALL_PLANE_MACS, Pool, open_pool, runs_in_process
+from vidsr.pool.engine_cache import EngineCache
+from vidsr.pool.thread_pool import MAX_ENGINES, split_evenly
 from vidsr.settings import PoolSettings
 
 TESTS = Path(__file__).parent
@@ -209,12 +209,12 @@ def test_what_is_prepared_is_not_compiled_again(weights: Weights, monkeypatch: p
 def test_a_network_is_known_again_by_its_numbers() -> None:
     first, second = (load_model(f"fsrcnn-fast-x2{kind}") for kind in ("", "-video"))  # both calibrated
     uncalibrated = replace(first, calibration=None)
-    engines = Engines(threads=1, precision="auto")
+    engines = EngineCache(threads=1, precision="auto")
     found = [engines(weights) for weights in (first, second, uncalibrated)]
     assert len(set(map(id, found))) == 3
     for weights, engine in zip((first, second, uncalibrated), found, strict=True):
         assert engines(pickle.loads(pickle.dumps(weights))) is engine
-    for seed in range(KEPT):
+    for seed in range(NETWORKS_KEPT):
         engines(tiny_weights(seed=seed))
     assert engines(first) is not found[0]
 
@@ -240,21 +240,21 @@ def machine_of(cores: int) -> Machine:
 @pytest.mark.parametrize(("cores", "here"), [(1, True), (4, True), (5, False), (64, False)])
 def test_a_few_cores_are_used_without_workers_unless_those_are_asked_for(cores: int, here: bool) -> None:
     machine = machine_of(cores)
-    assert stays_here(PoolSettings(), machine) is here
-    assert stays_here(PoolSettings(workers=0), machine)
-    assert not stays_here(PoolSettings(workers=1), machine)
-    assert not stays_here(PoolSettings(ray_address="10.0.0.1:6379"), machine)
+    assert runs_in_process(PoolSettings(), machine) is here
+    assert runs_in_process(PoolSettings(workers=0), machine)
+    assert not runs_in_process(PoolSettings(workers=1), machine)
+    assert not runs_in_process(PoolSettings(ray_address="10.0.0.1:6379"), machine)
 
 
 def test_small_planes_go_to_no_worker_unless_those_are_asked_for() -> None:
     machine = machine_of(64)
-    assert stays_here(PoolSettings(), machine, multiplies=SMALL_PLANE)
-    assert not stays_here(PoolSettings(), machine, multiplies=SMALL_PLANE + 1)
-    assert not stays_here(PoolSettings(workers=2), machine, multiplies=SMALL_PLANE)
+    assert runs_in_process(PoolSettings(), machine, multiplies=SMALL_PLANE_MACS)
+    assert not runs_in_process(PoolSettings(), machine, multiplies=SMALL_PLANE_MACS + 1)
+    assert not runs_in_process(PoolSettings(workers=2), machine, multiplies=SMALL_PLANE_MACS)
 
 
 @pytest.mark.parametrize("threads", [1, 3, 4, 6, 9])
 def test_without_workers_every_thread_that_is_asked_for_is_used(threads: int) -> None:
-    shares = shared_out(threads, MOST_ENGINES)
+    shares = split_evenly(threads, MAX_ENGINES)
     assert (len(shares), sum(shares)) == (min(threads, 4), threads)
     assert max(shares) - min(shares) <= 1

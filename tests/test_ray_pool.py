@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -15,8 +16,9 @@ from made import Poison, tiny_weights
 from oracles import double
 from test_pool import Ray, enlarged, planes, same
 
-from vidsr.engine.change_detection import Worth
+from vidsr.engine.change_detection import TilingCost
 from vidsr.errors import WorkerError
+from vidsr.model.calibration import Calibration, input_widths
 from vidsr.model.weights import Weights
 from vidsr.model.zoo import load_model
 from vidsr.pool import Pool, open_pool
@@ -31,7 +33,7 @@ def crew(ray: Ray, weights: Weights) -> Iterator[Pool]:
 
 
 def pids(crew: Pool) -> list[int]:
-    return [place.pid for place in crew.places]
+    return [place.pid for place in crew.locations]
 
 
 def gone(pid: int) -> bool:
@@ -43,7 +45,7 @@ def gone(pid: int) -> bool:
 
 def test_workers_have_cores_of_their_own_and_no_thread_outside_them(crew: Pool) -> None:
     list(crew.map(planes(4), 8))
-    assert crew.strays() == []
+    assert crew.unpinned_threads() == []
     allowed = os.sched_getaffinity(0)
     masks = [set(psutil.Process(pid).cpu_affinity()) for pid in pids(crew)]
     assert all(mask <= allowed for mask in masks)
@@ -61,13 +63,13 @@ def test_a_worker_that_is_killed_costs_no_plane_and_no_order(crew: Pool, weights
     assert crew.quarantined == []
     assert before[0] not in pids(crew)
     assert before[1] in pids(crew)
-    assert crew.strays() == []
+    assert crew.unpinned_threads() == []
 
 
 def test_a_worker_that_is_killed_costs_no_plane_that_was_sent(crew: Pool, weights: Weights) -> None:
     source = planes(8)
     tickets = [crew.send(plane, 8) for plane in source]
-    os.kill(crew.places[0].pid, signal.SIGKILL)  # type: ignore[attr-defined]
+    os.kill(crew.locations[0].pid, signal.SIGKILL)  # type: ignore[attr-defined]
     while not tickets[0].ready():
         time.sleep(0.001)
     assert same((ticket.result() for ticket in tickets), enlarged(weights, source))
@@ -87,7 +89,7 @@ def test_a_worker_that_is_killed_at_a_swap_costs_no_plane_and_mixes_up_no_networ
     assert crew.restarts == 1
     assert crew.quarantined == []
     assert before[0] not in pids(crew)
-    assert crew.strays() == []
+    assert crew.unpinned_threads() == []
 
 
 def test_a_worker_that_hangs_is_replaced_and_ended(crew: Pool, weights: Weights) -> None:
@@ -113,7 +115,7 @@ def test_a_plane_that_ends_two_workers_is_enlarged_without_them(crew: Pool, weig
 @pytest.mark.slow
 def test_what_hardly_changes_after_a_plane_without_network_is_still_enlarged_by_it(ray: Ray) -> None:
     weights = load_model("fsrcnn-narrow-x2")  # with a tiny one tiles would never pay
-    dear = Worth.of(weights.architecture).dear
+    dear = TilingCost.of(weights.architecture).min_saved_pixels
     side = math.isqrt(int(dear)) + 100  # so large that one plane enlarged in vain pays for tiles
     source = [np.full((side, side), 60, np.uint8) for _ in range(8)]
     for number, plane in enumerate(source):
@@ -132,7 +134,7 @@ def test_workers_that_keep_dying_end_the_run(ray: Ray, weights: Weights, monkeyp
     with open_pool(weights, PoolSettings(workers=1)) as pool:
         results = pool.map([plane.view(Poison) for plane in planes(3)], 8)
         next(results)  # by the fallback, after two deaths
-        with pytest.raises(WorkerError, match="died 3 times in a minute, the last one at frame 1") as failed:
+        with pytest.raises(WorkerError, match="died 3 times in a minute, last at frame 1") as failed:
             next(results)
         assert failed.value.index == 1
 
@@ -148,6 +150,10 @@ def test_no_process_is_left_when_the_pool_is_closed_not_even_a_stopped_one(ray: 
 def test_a_worker_that_cannot_start_says_why(ray: Ray, weights: Weights) -> None:
     from vidsr.pool.ray_pool import RayPool
 
-    settings = PoolSettings(workers=1, precision="int8")  # they are not calibrated, which `open_pool` would say
-    with pytest.raises(WorkerError, match=r"does not start: .*calibrat"), RayPool(weights, settings, fallback=double):
+    widths = input_widths(weights.architecture).items()
+    calibration = Calibration(ranges={name: np.stack([-np.ones(n), np.ones(n)]).astype("f4") for name, n in widths})
+    spoilt = replace(weights, calibration=calibration)
+    calibration.ranges.clear()  # after it was checked: no file can be so
+    settings = PoolSettings(workers=1, precision="int8")
+    with pytest.raises(WorkerError, match=r"does not start: .*shrink"), RayPool(spoilt, settings, fallback=double):
         pass

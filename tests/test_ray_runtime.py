@@ -110,7 +110,7 @@ for run in range(2):
         results = pool.map(planes(6), 8)
         next(results)
         if run == 1:
-            os.kill(pool.places[0].pid, signal.SIGKILL)
+            os.kill(pool.locations[0].pid, signal.SIGKILL)
         facts[f"results of run {{run}}"] = 1 + len(list(results))
         facts["restarts"] = pool.restarts
         others = psutil.Process().children(recursive=True)
@@ -192,7 +192,7 @@ with open_pool(tiny_weights(), PoolSettings(ray_address=sys.argv[1], threads=1))
     workers = pool.workers
     results = pool.map(planes(8), 8)
     next(results)
-    os.kill(pool.places[0].pid, signal.SIGKILL)
+    os.kill(pool.locations[0].pid, signal.SIGKILL)
     print(workers, 1 + len(list(results)), pool.restarts)
 """
 

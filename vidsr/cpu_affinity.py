@@ -13,7 +13,7 @@ from itertools import cycle, islice
 from pathlib import Path, PurePosixPath
 
 # Each worker is a process of about 200 MB; on larger machines more threads a worker cost less than more workers.
-MOST_WORKERS = 16
+MAX_WORKERS = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +31,7 @@ class Machine:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Share:
+class CpuShare:
     """What one worker gets: so many threads on these CPUs."""
 
     threads: int
@@ -65,7 +65,7 @@ def usable_cpus(machine: Machine) -> list[list[int]]:
     return [list(cores.values()) for _, cores in largest_first]
 
 
-def plan_cores(machine: Machine, *, workers: int | None = None, threads: int | None = None) -> tuple[Share, ...]:
+def plan_cores(machine: Machine, *, workers: int | None = None, threads: int | None = None) -> tuple[CpuShare, ...]:
     """The share of each worker: `threads` CPUs of one NUMA node, in two shares only when there are too few for all.
 
     By default there are as many workers as fit, 16 at most. A worker across nodes would pull its memory over the
@@ -84,23 +84,23 @@ def plan_cores(machine: Machine, *, workers: int | None = None, threads: int | N
         nodes = [list(range(allowed))]  # places for threads, not CPUs
     threads = min(threads or _default_threads(nodes, workers), max(map(len, nodes)))
     plan = _deal(nodes, workers=workers or _fitting(nodes, threads), threads=threads)
-    return tuple(Share(threads=threads, cpus=cpus if allowed == cores else machine.cpus) for cpus in plan)
+    return tuple(CpuShare(threads=threads, cpus=cpus if allowed == cores else machine.cpus) for cpus in plan)
 
 
-def confine(cpus: frozenset[int]) -> None:
+def pin_process(cpus: frozenset[int]) -> None:
     """Keep every thread this process has now, and those they start, on `cpus`.
 
     Call it before OpenVINO's CPU plugin is touched: the plugin caches the mask, and later pins threads outside it.
     Raises OSError when the process may use none of `cpus`.
     """
     os.sched_setaffinity(0, cpus)
-    while strays := stray_threads(cpus):  # again: one that was still to be reached may have started another
+    while strays := unpinned_threads(cpus):  # again: one that was still to be reached may have started another
         for tid in strays:
             with suppress(ProcessLookupError):  # it ended meanwhile
                 os.sched_setaffinity(tid, cpus)
 
 
-def stray_threads(cpus: frozenset[int], pid: int | None = None) -> list[int]:
+def unpinned_threads(cpus: frozenset[int], pid: int | None = None) -> list[int]:
     """The ids of the threads of a process, by default this one, that may also run outside `cpus`.
 
     Raises FileNotFoundError when there is no such process.
@@ -119,7 +119,7 @@ def _default_threads(nodes: Sequence[Sequence[int]], workers: int | None) -> int
     """Threads a worker: the most with which `workers` fit side by side, else as few as 16 workers need, at least 1."""
     cores = sum(map(len, nodes))
     if workers is None:
-        return math.ceil(cores / MOST_WORKERS)  # few: a small frame gains nothing from many threads
+        return math.ceil(cores / MAX_WORKERS)  # few: a small frame gains nothing from many threads
     # cores // workers may be too many: 3 workers of 21 do not fit on two nodes of 32, and two on the same cores crawl
     return max((n for n in range(1, cores // workers + 1) if _fitting(nodes, n) >= workers), default=1)
 

@@ -24,7 +24,7 @@ from vidsr.model.zoo import load_model, model_names
 from vidsr.model_selection import AUTO, choose
 from vidsr.output_size import Size, expected_frames, target_size, usual_scale
 from vidsr.pool import Pool, open_pool
-from vidsr.pool.thread_pool import ThisProcess
+from vidsr.pool.thread_pool import InProcessPool
 from vidsr.report import Report, Stage
 from vidsr.settings import EncodeSettings, PoolSettings, UpscaleSettings
 from vidsr.stage_timer import Clock, Watch
@@ -221,7 +221,7 @@ def _upscale_picture(source: Path, target: Path, settings: UpscaleSettings, pool
         require_room(size, reader.info.working_format)
         landing = Landing(target, source=source, overwrite=settings.overwrite)
         try:
-            with ThisProcess(network.weights, pool, engines=1) as alone:
+            with InProcessPool(network.weights, pool, engines=1) as alone:
                 ((frame, luma),) = enlarge([reader.first], alone, reader.info.depth)
             merger = Merger()
             write_picture(landing, merger.fit(merger.merge(frame.picture, luma), size))

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from vidsr.cpu_affinity import MOST_WORKERS
+from vidsr.cpu_affinity import MAX_WORKERS
 from vidsr.settings import PoolSettings
 
 
@@ -13,6 +13,6 @@ def sensible_plans(cores: int, pool: PoolSettings) -> list[PoolSettings]:
     """
     counts = {1, cores - 1, cores, *(2**power for power in range(cores.bit_length()))}
     shares = [(0, threads) for threads in sorted({1, max(1, cores // 2), cores})]
-    for workers in sorted(counts & set(range(1, min(cores, MOST_WORKERS) + 1))):
+    for workers in sorted(counts & set(range(1, min(cores, MAX_WORKERS) + 1))):
         shares += [(workers, threads) for threads in sorted({1, cores // workers})]
     return [replace(pool, workers=workers, threads=threads) for workers, threads in shares]

@@ -16,7 +16,7 @@ from vidsr.media.reader import Reader
 from vidsr.model.architecture import SCALES
 from vidsr.model.zoo import load_model, model_names
 from vidsr.model_selection import choose
-from vidsr.pool import stays_here
+from vidsr.pool import runs_in_process
 from vidsr.settings import PoolSettings
 
 _EXAMPLE = """Say what runs here, and on which cores; or what is in a file, and which network it would get.
@@ -57,7 +57,7 @@ def _of_file(source: Path) -> dict[str, object]:
 
 def _of_machine() -> dict[str, object]:
     machine = describe_machine()
-    here = stays_here(PoolSettings(), machine)
+    here = runs_in_process(PoolSettings(), machine)
     shares = plan_cores(machine, workers=1 if here else None)
     models = {name: load_model(name) for name in model_names()}
     return {

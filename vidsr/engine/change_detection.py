@@ -1,7 +1,7 @@
-"""Enlarging only what changed: for cameras that stand still.
+"""Upscaling only the tiles that changed: for fixed cameras.
 
-Whoever sees every plane decides what of each is to be enlarged (`Watch`), any engine does that (`enlarged`), and the
-result is put together from it and the result before (`pasted`), so that engines may take turns.
+A detector that sees every plane decides which tiles of each are upscaled (`ChangeDetector`), any engine does it
+(`run_plan`), and the result is composed of those and the previous result (`composite`), so engines may take turns.
 """
 
 from dataclasses import dataclass
@@ -15,137 +15,140 @@ from vidsr.engine.tiles import (
     SIDES,
     Cells,
     Tile,
-    cost,
-    grown,
-    in_calls,
-    in_cells,
-    inside,
-    price,
-    tiles,
-    together,
+    batch_size,
+    batches,
+    block_max,
+    covering_tiles,
+    dilate,
+    erode_complement,
+    tile_cost,
+    total_cost,
 )
 from vidsr.model.architecture import Architecture
 
-_COMPILING = 40e9  # multiply-adds that are done in the time that it takes to compile networks for tiles
-_PAYS, _HANDLING = 0.85, 1100.0  # of a plane's cost, and multiply-adds of each pixel: see `Worth.of`
-_REFRESH = 32  # planes in which every part of a picture is brought up to date
-_PATIENCE, _REST = 8, 8  # planes that are looked at in vain before as many are not
+_COMPILE_MACS = 40e9  # multiply-adds that take as long as compiling the graphs for tiles
+_MAX_SHARE, _OVERHEAD_MACS = 0.85, 1100.0  # of a plane's cost, and per pixel: see `TilingCost.of`
+_REFRESH = 32  # planes within which every part of a frame is brought up to date
+_PATIENCE, _REST = 8, 8  # planes without a gain before as many are not compared
 
 
 @dataclass(frozen=True, kw_only=True)
-class Task:
-    """A plane, and what of it is to be enlarged."""
+class UpdatePlan:
+    """A plane, and the tiles of it to be upscaled."""
 
     plane: Plane
-    """With those squares that are to stay as they were in the one before."""
+    """With the 4x4 blocks that stay as they were in the previous plane."""
     depth: int
     tiles: tuple[Tile, ...] | None
-    """What is not in the result before; None is everything."""
+    """Those that the previous result lacks; None is the whole plane."""
     share: float = 1.0
-    """What that costs, of a whole plane."""
+    """Their cost, of the whole plane's."""
 
-    def alike(self, plane: Plane, depth: int) -> bool:
-        """Whether another plane can be compared with it."""
+    def comparable(self, plane: Plane, depth: int) -> bool:
+        """Whether another plane has the same shape, type and depth."""
         return (self.plane.shape, self.plane.dtype, self.depth) == (plane.shape, plane.dtype, depth)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Worth:
-    """When tiles are worth it."""
+class TilingCost:
+    """The bounds within which tiles save time."""
 
-    dear: float
-    """Pixels that tiles would have to have saved before networks for them are compiled."""
-    pays: float
-    """The share of a whole plane's cost up to which tiles are taken."""
+    min_saved_pixels: float
+    """Pixels that tiles would have saved before graphs for them are compiled."""
+    max_share: float
+    """The share of a whole plane's cost up to which tiles are used."""
 
     @classmethod
-    def of(cls, architecture: Architecture) -> "Worth":
-        """Where they save time with that network.
+    def of(cls, architecture: Architecture) -> "TilingCost":
+        """The bounds for a network.
 
-        Calls, looking at planes and putting together cost as much as some multiply-adds of each pixel, whatever the
-        network: at 640x360 tiles at 0.54 of a plane's price took 0.58 of its time with fsrcnn-narrow-x2 (in int7, one
-        thread), and with fsrcnn-fast-x2 those at 0.45 took 0.91.
+        Calls, comparing and compositing cost as much as some multiply-adds per pixel, whatever the network: at
+        640x360 tiles of 0.54 of a plane's cost took 0.58 of its time with fsrcnn-narrow-x2 (in int7, one thread), and
+        with fsrcnn-fast-x2 those of 0.45 took 0.91.
         """
-        multiplies = architecture.multiplies
-        return cls(dear=_COMPILING / multiplies, pays=max(0.0, _PAYS - _HANDLING / multiplies))
+        macs = architecture.multiplies
+        share = max(0.0, _MAX_SHARE - _OVERHEAD_MACS / macs)
+        return cls(min_saved_pixels=_COMPILE_MACS / macs, max_share=share)
 
 
-class Watch:
-    """Says of each plane of a film what of it has to be enlarged.
+class ChangeDetector:
+    """Finds the tiles of each plane of a video that have to be upscaled.
 
-    With a `tolerance` of 0 grey levels that is all that changed, and what the change reaches. With more, squares of 4
-    pixels a side stay as they are until a pixel of theirs is further than that from what came in, or all that sees
-    them is enlarged anyway, and for 32 planes at the most; levels are those of 8 bits. Where planes change all over,
-    each is to be enlarged whole, and half of them are not even looked at. So are the first ones, until compiling
-    networks for tiles is `worth` it. `halo` is that of the network.
+    With a `tolerance` of 0 grey levels they cover every changed pixel and its halo. With more, a 4x4 block is
+    refreshed when a pixel exceeds the tolerance, when every tile that reads the block is recomputed, or after 32
+    planes; levels are those of 8 bits. Planes that change all over are upscaled whole, and half of them are not even
+    compared. So are the first ones, until compiling graphs for tiles pays by `cost`. `halo` is that of the network.
     """
 
-    def __init__(self, halo: int, *, tolerance: int, worth: Worth) -> None:
-        self._halo, self._tolerance, self._dear, self._pays = halo, tolerance, worth.dear, worth.pays
-        self._kept: Task | None = None
-        self._planes = self._rest = self._in_vain = 0
+    def __init__(self, halo: int, *, tolerance: int, cost: TilingCost) -> None:
+        self._halo, self._tolerance = halo, tolerance
+        self._unsaved_pixels, self._max_share = cost.min_saved_pixels, cost.max_share
+        self._previous: UpdatePlan | None = None
+        self._planes = self._rest = self._without_gain = 0
         self._copied = 0.0
 
     @property
     def reused(self) -> float:
-        """The share of all planes so far that did not have to be enlarged again."""
+        """The share of all planes so far that was copied from previous results."""
         return self._copied / self._planes if self._planes else 0.0
 
     def forget(self) -> None:
-        """The next plane has nothing to do with the one before."""
-        self._kept, self._rest, self._in_vain = None, 0, 0
+        """Compare the next plane with none."""
+        self._previous, self._rest, self._without_gain = None, 0, 0
 
-    def __call__(self, plane: Plane, depth: int) -> Task:
-        """The task; its tiles are to be put into the result of the task before."""
+    def __call__(self, plane: Plane, depth: int) -> UpdatePlan:
+        """The plan; its tiles go into the result of the previous plan."""
         self._planes += 1
         if self._rest:
             self._rest -= 1
-            return Task(plane=plane, depth=depth, tiles=None)
-        kept = self._kept
-        if not kept or not kept.alike(plane, depth):
+            return UpdatePlan(plane=plane, depth=depth, tiles=None)
+        previous = self._previous
+        if not previous or not previous.comparable(plane, depth):
             return self._whole(plane, depth)
-        changed = self._changed(kept, plane)
-        chosen, share = self._chosen(changed, plane.shape)
-        if share > self._pays:
-            return self._looked_in_vain(plane, depth)
-        self._in_vain = 0
-        if chosen and self._dear > 0:
-            self._dear -= (1 - share) * plane.size
+        changed = self._changed(previous, plane)
+        chosen, share = self._tiles(changed, plane.shape)
+        if share > self._max_share:
+            return self._no_gain(plane, depth)
+        self._without_gain = 0
+        if chosen and self._unsaved_pixels > 0:
+            self._unsaved_pixels -= (1 - share) * plane.size
             return self._whole(plane, depth)
         self._copied += 1 - sum(tile.pixels(plane.shape) for tile in chosen) / plane.size
         if self._tolerance:
-            updated = _updated(kept.plane, plane, changed | inside(chosen, changed.shape, self._halo))
+            refreshed = changed | erode_complement(chosen, changed.shape, self._halo)
+            updated = _refreshed(previous.plane, plane, refreshed)
         else:
             updated = plane.copy()
-        self._kept = Task(plane=updated, depth=depth, tiles=tuple(chosen), share=share)
-        return self._kept
+        self._previous = UpdatePlan(plane=updated, depth=depth, tiles=tuple(chosen), share=share)
+        return self._previous
 
-    def _whole(self, plane: Plane, depth: int) -> Task:
-        """All of it, to be compared with."""
-        self._kept = Task(plane=plane.copy(), depth=depth, tiles=None)
-        return self._kept
+    def _whole(self, plane: Plane, depth: int) -> UpdatePlan:
+        """The whole plane, with which the next one is compared."""
+        self._previous = UpdatePlan(plane=plane.copy(), depth=depth, tiles=None)
+        return self._previous
 
-    def _looked_in_vain(self, plane: Plane, depth: int) -> Task:
-        self._in_vain += 1
-        if self._in_vain < _PATIENCE:
+    def _no_gain(self, plane: Plane, depth: int) -> UpdatePlan:
+        """The whole plane; after some of these the next ones are not compared."""
+        self._without_gain += 1
+        if self._without_gain < _PATIENCE:
             return self._whole(plane, depth)
-        self._kept, self._rest = None, _REST
-        return Task(plane=plane, depth=depth, tiles=None)
+        self._previous, self._rest = None, _REST
+        return UpdatePlan(plane=plane, depth=depth, tiles=None)
 
-    def _changed(self, kept: Task, plane: Plane) -> Cells:
-        """Which cells are to be as they are in the plane."""
+    def _changed(self, previous: UpdatePlan, plane: Plane) -> Cells:
+        """The cells to be taken from the plane."""
         if not self._tolerance:
-            return in_cells(plane != kept.plane)
-        distance = np.maximum(plane, kept.plane)
-        distance -= np.minimum(plane, kept.plane)
-        most = in_cells(distance)
-        changed: Cells = most > self._tolerance * 2**kept.depth // 256
+            return block_max(plane != previous.plane)
+        distance = np.maximum(plane, previous.plane)
+        distance -= np.minimum(plane, previous.plane)
+        largest = block_max(distance)
+        changed: Cells = largest > self._tolerance * 2**previous.depth // 256
         for part in self._due(changed.shape):
-            changed[part] = most[part] > 0
+            changed[part] = largest[part] > 0
         return changed
 
     def _due(self, cells: tuple[int, int]) -> list[tuple[slice, slice]]:
-        """The parts of the picture whose turn it is to be brought up to date; of a small one mostly none."""
+        """The parts of the frame whose turn it is to be brought up to date; of a small frame mostly none."""
         side = SIDES[-1] // CELL
         down, across = (-(-length // side) for length in cells)
         begin, end = ((self._planes + n) * down * across // _REFRESH for n in (0, 1))
@@ -154,94 +157,94 @@ class Watch:
             (slice(row * side, (row + 1) * side), slice(column * side, (column + 1) * side)) for row, column in places
         ]
 
-    def _chosen(self, changed: Cells, shape: tuple[int, int]) -> tuple[list[Tile], float]:
-        """The tiles that see something of it, and their cost as a share of the whole plane's."""
-        wanted = grown(changed, self._halo)
-        if wanted.mean() > self._pays:
+    def _tiles(self, changed: Cells, shape: tuple[int, int]) -> tuple[list[Tile], float]:
+        """The tiles that cover the changed cells and their halo, and their cost as a share of the whole plane's."""
+        wanted = dilate(changed, self._halo)
+        if wanted.mean() > self._max_share:
             return [], 1.0
-        chosen = tiles(wanted, self._halo)
-        return chosen, cost(chosen, self._halo) / price(shape, self._halo)
+        chosen = covering_tiles(wanted, self._halo)
+        return chosen, total_cost(chosen, self._halo) / tile_cost(shape, self._halo)
 
 
 class ReusingEngine:
-    """An engine that enlarges what changed since the plane before, and copies the rest from what it made of that.
+    """An engine that upscales the tiles that changed since the previous plane, and copies the rest.
 
-    With a `tolerance` of 0 grey levels the result is exactly the engine's; with more, that of planes as `Watch` leaves
-    them. Results are read-only. `worth` is by default that of the network; `share` is what the last plane cost, of a
-    whole one.
+    With a `tolerance` of 0 grey levels the result is exactly the engine's; with more, the engine's for the planes that
+    `ChangeDetector` plans. Results are read-only. `cost` is by default that of the network; `share` is the cost of the
+    last plane, of a whole one's.
     """
 
-    def __init__(self, engine: Engine, *, tolerance: int = 0, worth: Worth | None = None) -> None:
+    def __init__(self, engine: Engine, *, tolerance: int = 0, cost: TilingCost | None = None) -> None:
         self.scale = engine.scale
         self.share = 1.0
         self._engine = engine
-        worth = worth or Worth.of(engine.weights.architecture)
-        self._watch = Watch(engine.halo, tolerance=tolerance, worth=worth)
-        self._before: Plane | None = None
+        cost = cost or TilingCost.of(engine.weights.architecture)
+        self._detector = ChangeDetector(engine.halo, tolerance=tolerance, cost=cost)
+        self._previous: Plane | None = None
 
     @property
     def reused(self) -> float:
-        """As `Watch.reused`."""
-        return self._watch.reused
+        """As `ChangeDetector.reused`."""
+        return self._detector.reused
 
     def __call__(self, plane: Plane, depth: int | None = None) -> Plane:
         """As `Engine.__call__`."""
-        task = self._watch(plane, 8 * plane.dtype.itemsize if depth is None else depth)
-        self.share = task.share
-        self._before = pasted(self._before, task, enlarged(self._engine, task), self.scale)
-        return self._before
+        plan = self._detector(plane, 8 * plane.dtype.itemsize if depth is None else depth)
+        self.share = plan.share
+        self._previous = composite(self._previous, plan, run_plan(self._engine, plan), self.scale)
+        return self._previous
 
 
-def warm(engine: Engine, plane: Plane, depth: int) -> None:
-    """Have compiled what planes like this one take, whole and in tiles: else the first of each kind waits for it."""
+def warm_up(engine: Engine, plane: Plane, depth: int) -> None:
+    """Compile the graphs for planes like this one, whole and in tiles: else the first of each kind waits for it."""
     engine(plane, depth)
     for side in SIDES:
-        engine.upscale_tiles(_room(engine, side, plane.dtype), depth)
+        engine.upscale_tiles(_empty_batch(engine, side, plane.dtype), depth)
 
 
-def enlarged(engine: Engine, task: Task) -> Plane:
-    """The whole plane enlarged, or its tiles, one behind the other, as (pixels,)."""
-    if task.tiles is None:
-        return engine(task.plane, task.depth)
+def run_plan(engine: Engine, plan: UpdatePlan) -> Plane:
+    """The upscaled plane, or its upscaled tiles one behind the other as (pixels,)."""
+    if plan.tiles is None:
+        return engine(plan.plane, plan.depth)
     halo = engine.halo
-    below, right = (halo + -length % SIDES[-1] for length in task.plane.shape)
-    padded = np.pad(np.ascontiguousarray(task.plane), ((halo, below), (halo, right)), mode="edge")
-    pieces = [np.empty(0, task.plane.dtype)]
-    for call in in_calls(task.tiles):
-        around = _room(engine, call[0].side, task.plane.dtype)
-        for place, tile in zip(around, call, strict=False):
-            place[:] = padded[tile.row : tile.row + len(place), tile.column : tile.column + len(place)]
-        pieces.append(engine.upscale_tiles(around, task.depth)[: len(call)].ravel())
-    return np.concatenate(pieces)
+    below, right = (halo + -length % SIDES[-1] for length in plan.plane.shape)
+    padded = np.pad(np.ascontiguousarray(plan.plane), ((halo, below), (halo, right)), mode="edge")
+    results = [np.empty(0, plan.plane.dtype)]
+    for tiles in batches(plan.tiles):
+        batch = _empty_batch(engine, tiles[0].side, plan.plane.dtype)
+        for part, tile in zip(batch, tiles, strict=False):
+            part[:] = padded[tile.row : tile.row + len(part), tile.column : tile.column + len(part)]
+        results.append(engine.upscale_tiles(batch, plan.depth)[: len(tiles)].ravel())
+    return np.concatenate(results)
 
 
-def _room(engine: Engine, side: int, dtype: np.dtype[np.generic]) -> Plane:
-    """Zeros for the tiles of a call, and what lies around them."""
-    room: Plane = np.zeros((together(side), *[side + 2 * engine.halo] * 2), dtype)
-    return room
+def _empty_batch(engine: Engine, side: int, dtype: np.dtype[np.generic]) -> Plane:
+    """Zeros of the shape of the tiles of a call, with halo."""
+    batch: Plane = np.zeros((batch_size(side), *[side + 2 * engine.halo] * 2), dtype)
+    return batch
 
 
-def pasted(before: Plane | None, task: Task, made: Plane, scale: int) -> Plane:
-    """The whole result, read-only: what `enlarged` made of a task, with what is `before` around it."""
-    if task.tiles is None:
-        result = made
-    elif not task.tiles and before is not None:
-        return before
+def composite(previous: Plane | None, plan: UpdatePlan, upscaled: Plane, scale: int) -> Plane:
+    """The whole result, read-only: the result of `run_plan`, with the previous one around its tiles."""
+    if plan.tiles is None:
+        result = upscaled
+    elif not plan.tiles and previous is not None:
+        return previous
     else:
-        assert before is not None, "a task without one before it is whole"
-        result, begin = before.copy(), 0
-        for tile in task.tiles:
+        assert previous is not None, "a plan without a previous result is whole"
+        result, begin = previous.copy(), 0
+        for tile in plan.tiles:
             side = tile.side * scale
-            place = result[tile.row * scale :, tile.column * scale :][:side, :side]
-            place[:] = made[begin : begin + side * side].reshape(side, side)[: place.shape[0], : place.shape[1]]
+            part = result[tile.row * scale :, tile.column * scale :][:side, :side]
+            part[:] = upscaled[begin : begin + side * side].reshape(side, side)[: part.shape[0], : part.shape[1]]
             begin += side * side
     result.flags.writeable = False  # the next result is made of it
     return result
 
 
-def _updated(before: Plane, plane: Plane, changed: Cells) -> Plane:
+def _refreshed(previous: Plane, plane: Plane, cells: Cells) -> Plane:
     height, width = plane.shape
-    pixels = changed.repeat(CELL, axis=0).repeat(CELL, axis=1)[:height, :width]
-    updated = before.copy()
+    pixels = cells.repeat(CELL, axis=0).repeat(CELL, axis=1)[:height, :width]
+    updated = previous.copy()
     np.copyto(updated, plane, where=pixels)
     return updated

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from vidsr.model.architecture import Convolution
-from vidsr.model.subpixel import BICUBIC_REACH, bicubic_kernels, phase_kernels
+from vidsr.model.subpixel import BICUBIC_RADIUS, bicubic_kernels, phase_kernels
 from vidsr.model.weights import Weights
 
 OPSET, IR_VERSION = 17, 8  # of 2022: old enough for every runtime in use
@@ -73,7 +73,7 @@ def _network(weights: Weights) -> _Graph:
     if architecture.enlarges_first:
         padded = _padded(graph, "padded", architecture.halo)
         large = _shuffled(graph, "bicubic", _bicubic(graph, padded, scale), scale)
-        margin = (architecture.halo - BICUBIC_REACH) * scale
+        margin = (architecture.halo - BICUBIC_RADIUS) * scale
         x = _cut(graph, "seen", large, margin - reach)
     else:
         x = _padded(graph, "padded", reach)
@@ -86,7 +86,7 @@ def _network(weights: Weights) -> _Graph:
         if architecture.enlarges_first:
             base = _cut(graph, "base", large, margin)
         else:
-            base = _bicubic(graph, _padded(graph, "padded_base", BICUBIC_REACH), scale)
+            base = _bicubic(graph, _padded(graph, "padded_base", BICUBIC_RADIUS), scale)
         x = graph.add("Add", "sum", [x, base])
     if tail.stride > 1:
         x = _shuffled(graph, "shuffled", x, tail.stride)

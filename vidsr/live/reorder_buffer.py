@@ -9,7 +9,7 @@ from vidsr.arrays import Plane
 from vidsr.media.frame import Frame, SidePacket
 from vidsr.media.source.live_timestamps import Moment
 from vidsr.model.weights import Weights
-from vidsr.pool import DEPTH, Pool, Ticket
+from vidsr.pool import QUEUE_DEPTH, Pool, Ticket
 
 PLAIN = "swscale"
 """The rung without a network."""
@@ -66,7 +66,7 @@ class Flight:
     @property
     def full(self) -> bool:
         """Whether every worker has enough to do."""
-        return self._at_work >= self._pool.workers * DEPTH
+        return self._at_work >= self._pool.workers * QUEUE_DEPTH
 
     def prepare(self, plane: Plane, depth: int) -> None:
         """Have all networks compiled for planes like this one: `able` says when they are."""

@@ -7,7 +7,7 @@ on each side and the network gives exactly the pixels that belong to the plane i
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from vidsr.model.subpixel import BICUBIC_REACH, centred_padding, deconvolution_reach
+from vidsr.model.subpixel import BICUBIC_RADIUS, centred_padding, deconvolution_radius
 
 SCALES = (2, 3, 4)
 PAPER_KERNEL = 9  # taps a side of the deconvolution, at every scale
@@ -72,7 +72,7 @@ class Deconvolution:
     @property
     def reach(self) -> int:
         """How many pixels of its input an output pixel lies away from those it depends on, at the most."""
-        return deconvolution_reach(self.stride, self.kernel, self.padding)
+        return deconvolution_radius(self.stride, self.kernel, self.padding)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,8 +108,8 @@ class Architecture:
     def halo(self) -> int:
         """How many low-resolution pixels beyond its own place an output pixel depends on."""
         if self.enlarges_first:
-            return BICUBIC_REACH + -(-self.reach // self.scale)
-        return max(BICUBIC_REACH, self.reach)
+            return BICUBIC_RADIUS + -(-self.reach // self.scale)
+        return max(BICUBIC_RADIUS, self.reach)
 
     @property
     def weights(self) -> int:

@@ -10,7 +10,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-BICUBIC_REACH = 2
+BICUBIC_RADIUS = 2
 
 
 def centred_padding(stride: int, kernel: int) -> int:
@@ -28,7 +28,7 @@ def _taps(stride: int, kernel: int, padding: int) -> dict[tuple[int, int], int]:
     return {place: tap for place, tap in taps.items() if 0 <= tap < kernel}
 
 
-def deconvolution_reach(stride: int, kernel: int, padding: int) -> int:
+def deconvolution_radius(stride: int, kernel: int, padding: int) -> int:
     """How many low-resolution pixels away the deconvolution looks."""
     return max(abs(delta) for _, delta in _taps(stride, kernel, padding))
 
@@ -39,7 +39,7 @@ def phase_index(stride: int, kernel: int, padding: int) -> NDArray[np.int64]:
 
     Phases are ordered by row, then column; K = 2 * reach + 1.
     """
-    reach = deconvolution_reach(stride, kernel, padding)
+    reach = deconvolution_radius(stride, kernel, padding)
     size = 2 * reach + 1
     axis = np.full((stride, size), -1)
     for (phase, delta), tap in _taps(stride, kernel, padding).items():
@@ -58,7 +58,7 @@ def phase_kernels(weight: NDArray[np.float32], stride: int, padding: int) -> NDA
 
 def bicubic_kernels(scale: int) -> NDArray[np.float32]:
     """(s², 1, 5, 5) kernels that enlarge a plane by bicubic interpolation (a = -0.5, pixel centres aligned)."""
-    offsets = np.arange(-BICUBIC_REACH, BICUBIC_REACH + 1)
+    offsets = np.arange(-BICUBIC_RADIUS, BICUBIC_RADIUS + 1)
     centres = (np.arange(scale) + 0.5) / scale - 0.5
     axis = cubic(offsets - centres[:, None])
     kernels = axis[:, None, :, None] * axis[None, :, None, :]

@@ -14,14 +14,14 @@ from vidsr.model.zoo import load_model
 from vidsr.settings import PoolSettings
 from vidsr.stage_timer import Span
 
-DEPTH = 2
+QUEUE_DEPTH = 2
 """Planes at a worker: one in work, one that waits, so that it never does."""
 FEW_CORES = 4
 """Up to so many are used by threads of this process, unless workers are asked for: there Ray's own work, 6 ms of a
 core a frame at 640x360, is felt. Measured on two; three and four by tools/simulate.py alone."""
-KEPT = 4
+NETWORKS_KEPT = 4
 """Networks that stay compiled, so that going back to one takes no time."""
-SMALL_PLANE = 250_000_000
+SMALL_PLANE_MACS = 250_000_000
 """Multiply-adds of a plane up to which they do on any number of cores: one that goes to a worker and back costs this
 process 1 to 1.6 ms, in which four threads of its own enlarge it. (fsrcnn-fast-x2 at 320x240.)"""
 
@@ -89,7 +89,7 @@ class Pool(Protocol):
     def prepare(self, networks: Sequence[Weights], plane: Plane, depth: int) -> Callable[[], bool]:
         """Have networks compiled for planes like this one, beside what is in work: what comes says if that is done.
 
-        Planes that are sent before wait for it. The last `KEPT` networks stay compiled for later swaps.
+        Planes that are sent before wait for it. The last `NETWORKS_KEPT` networks stay compiled for later swaps.
         """
         ...
 
@@ -121,16 +121,16 @@ def open_pool(
     weights = load_model(model) if isinstance(model, str) else model
     check_precision(settings.precision, weights)  # before a worker is started
     multiplies = inf if pixels is None else pixels * weights.architecture.multiplies
-    if stays_here(settings, describe_machine(), multiplies=multiplies):
-        from vidsr.pool.thread_pool import ThisProcess
+    if runs_in_process(settings, describe_machine(), multiplies=multiplies):
+        from vidsr.pool.thread_pool import InProcessPool
 
-        return ThisProcess(weights, settings)
+        return InProcessPool(weights, settings)
     from vidsr.pool.ray_pool import RayPool
 
     return RayPool(weights, settings, fallback=fallback or partial(_repeated, scale=weights.architecture.scale))
 
 
-def stays_here(settings: PoolSettings, machine: Machine, *, multiplies: float = inf) -> bool:
+def runs_in_process(settings: PoolSettings, machine: Machine, *, multiplies: float = inf) -> bool:
     """Whether the settings come to no worker but this process.
 
     They say so, or leave it open and the machine's cores are few, or so are the `multiplies` of a plane.
@@ -138,10 +138,10 @@ def stays_here(settings: PoolSettings, machine: Machine, *, multiplies: float = 
     if settings.workers is not None or settings.ray_address is not None:
         return settings.workers == 0
     shares = plan_cores(machine, threads=settings.threads)
-    return multiplies <= SMALL_PLANE or sum(share.threads for share in shares) <= FEW_CORES
+    return multiplies <= SMALL_PLANE_MACS or sum(share.threads for share in shares) <= FEW_CORES
 
 
-def worked(began_s: float, ended_s: float, worker: int) -> Span:
+def engine_span(began_s: float, ended_s: float, worker: int) -> Span:
     """The work at one plane."""
     return Span(stage="enlarge", began_s=began_s, ended_s=ended_s, lane=worker)
 

@@ -1,4 +1,4 @@
-"""What is the same in all pools: planes are watched and counted on their way in, and put together on their way out."""
+"""The base class of both pools: planes are compared and counted on their way in, and composed on their way out."""
 
 from abc import ABC, abstractmethod
 from collections import deque
@@ -9,33 +9,34 @@ from typing import Generic, TypeVar
 
 from vidsr.arrays import Plane
 from vidsr.engine import expected_precision, warn_once
-from vidsr.engine.change_detection import Task, Watch, Worth, pasted
+from vidsr.engine.change_detection import ChangeDetector, TilingCost, UpdatePlan, composite
 from vidsr.engine.precision import PrecisionChoice
 from vidsr.flow import windowed
 from vidsr.model.weights import Weights
-from vidsr.pool import DEPTH, Ticket, require_scale
+from vidsr.pool import QUEUE_DEPTH, Ticket, require_scale
 from vidsr.settings import PoolSettings
 from vidsr.stage_timer import Span
 
 
 @dataclass(kw_only=True, eq=False)
-class Job:
-    """A plane on its way."""
+class PendingPlane:
+    """A plane in flight."""
 
     index: int
-    task: Task
-    weights: Weights  # under which it was taken
+    plan: UpdatePlan
+    weights: Weights
+    """The network in use when it came in."""
 
     @property
-    def idle(self) -> bool:
-        """Whether nothing of it has to be enlarged."""
-        return self.task.tiles == ()
+    def unchanged(self) -> bool:
+        """Whether no tile of it has to be upscaled."""
+        return self.plan.tiles == ()
 
 
-AnyJob = TypeVar("AnyJob", bound=Job)
+Pending = TypeVar("Pending", bound=PendingPlane)
 
 
-class PlanePool(ABC, Generic[AnyJob]):
+class BasePool(ABC, Generic[Pending]):
     """A `Pool` but for its engines."""
 
     def __init__(self, weights: Weights, settings: PoolSettings) -> None:
@@ -45,9 +46,9 @@ class PlanePool(ABC, Generic[AnyJob]):
         self.latest: Span | None = None
         self.warnings: list[str] = []
         self._settings = settings
-        self._take(weights)
-        self._flight: deque[AnyJob] = deque()
-        self._before: Plane | None = None
+        self._use(weights)
+        self._in_flight: deque[Pending] = deque()
+        self._previous: Plane | None = None
         self._sent = 0
 
     @property
@@ -60,32 +61,33 @@ class PlanePool(ABC, Generic[AnyJob]):
         """As `Pool.prepare`."""
 
     @abstractmethod
-    def _begin(self, index: int, task: Task) -> AnyJob:
-        """Have an engine do the task when its turn comes."""
+    def _begin(self, index: int, plan: UpdatePlan) -> Pending:
+        """Queue the plan for an engine."""
 
     @abstractmethod
-    def _ready(self, job: AnyJob) -> bool:
-        """Whether a job that is not idle is done; those before it have their results."""
+    def _ready(self, pending: Pending) -> bool:
+        """Whether a changed plane is done; those before it have their results."""
 
     @abstractmethod
-    def _collect(self, job: AnyJob) -> Plane:
-        """The result of the oldest job, whatever it takes to get it."""
+    def _collect(self, pending: Pending) -> Plane:
+        """The result of the oldest plane, with retries."""
 
     @abstractmethod
-    def _drop(self) -> None:
-        """Nobody will ask for what is in flight."""
+    def _abandon(self) -> None:
+        """Give up what is in flight: nobody will ask for it."""
 
     @property
     def reused(self) -> float:
         """As `Pool.reused`."""
-        return self._watch.reused
+        return self._detector.reused
 
     def map(self, planes: Iterable[Plane], depth: int) -> Iterator[Plane]:
-        """As `Pool.map`: at most `DEPTH` planes a worker are taken ahead of the one that is handed out."""
-        self._drop()
-        self._flight.clear()
-        self._watch.forget()
-        return windowed(partial(self._submit, depth=depth), self._collect, enumerate(planes), self.workers * DEPTH)
+        """As `Pool.map`: at most `QUEUE_DEPTH` planes per worker are taken ahead of the one that is handed out."""
+        self._abandon()
+        self._in_flight.clear()
+        self._detector.forget()
+        window = self.workers * QUEUE_DEPTH
+        return windowed(partial(self._submit, depth=depth), self._collect, enumerate(planes), window)
 
     def send(self, plane: Plane, depth: int) -> Ticket:
         """As `Pool.send`, with no bound on how many wait."""
@@ -97,43 +99,43 @@ class PlanePool(ABC, Generic[AnyJob]):
         if weights is self._weights:
             return
         require_scale(weights, self._weights.architecture.scale)
-        self._take(weights)
+        self._use(weights)
 
-    def _take(self, weights: Weights) -> None:
+    def _use(self, weights: Weights) -> None:
         self.choice = expected_precision(weights, self._settings.precision, threads=self._settings.threads or 1)
         self._weights = weights
-        worth = Worth.of(weights.architecture)
-        self._watch = Watch(weights.architecture.halo, tolerance=self._settings.reuse, worth=worth)
+        cost = TilingCost.of(weights.architecture)
+        self._detector = ChangeDetector(weights.architecture.halo, tolerance=self._settings.reuse, cost=cost)
 
-    def _submit(self, item: tuple[int, Plane], depth: int) -> AnyJob:
+    def _submit(self, item: tuple[int, Plane], depth: int) -> Pending:
         index, plane = item
-        job = self._begin(index, self._watch(plane, depth))
-        self._flight.append(job)
-        return job
+        pending = self._begin(index, self._detector(plane, depth))
+        self._in_flight.append(pending)
+        return pending
 
-    def _note(self, choice: PrecisionChoice, warnings: Sequence[str]) -> None:
-        """Keep what an engine said of itself, and log what is new of it."""
+    def _report(self, choice: PrecisionChoice, warnings: Sequence[str]) -> None:
+        """Keep an engine's precision, and log its new warnings."""
         self.choice = choice
         for sentence in warnings:
             if sentence not in self.warnings:
                 self.warnings.append(sentence)
                 warn_once(sentence)
 
-    def _put_together(self, job: AnyJob, made: Plane) -> Plane:
-        """The result, of what an engine made of the job and of the result before."""
-        self._before = pasted(self._before, job.task, made, job.weights.architecture.scale)
-        return self._before
+    def _composite(self, pending: PendingPlane, upscaled: Plane) -> Plane:
+        """The result of a plane, of an engine's result and the previous plane's."""
+        self._previous = composite(self._previous, pending.plan, upscaled, pending.weights.architecture.scale)
+        return self._previous
 
 
 @dataclass(frozen=True)
-class _Ticket(Generic[AnyJob]):
-    """A job of a pool, which knows it alone."""
+class _Ticket(Generic[Pending]):
+    """A plane that only its pool knows."""
 
-    pool: PlanePool[AnyJob]
-    job: AnyJob
+    pool: BasePool[Pending]
+    pending: Pending
 
     def ready(self) -> bool:
-        return self.job.idle or self.pool._ready(self.job)
+        return self.pending.unchanged or self.pool._ready(self.pending)
 
     def result(self) -> Plane:
-        return self.pool._collect(self.job)
+        return self.pool._collect(self.pending)

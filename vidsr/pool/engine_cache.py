@@ -5,50 +5,50 @@ from dataclasses import dataclass
 from vidsr.arrays import Plane
 from vidsr.cpu import Cpu
 from vidsr.engine import Engine
-from vidsr.engine.change_detection import warm
+from vidsr.engine.change_detection import warm_up
 from vidsr.model.weights import Weights
-from vidsr.pool import KEPT
+from vidsr.pool import NETWORKS_KEPT
 
 
 @dataclass(kw_only=True)
-class _Kept:
+class _CachedEngine:
     weights: Weights
     engine: Engine
     prepared: tuple[object, ...] = ()
-    """The kind of planes that it was warmed up for last."""
+    """The shape, type and depth of the planes it was last warmed up for."""
 
 
-class Engines:
-    """The engine of each network that comes, kept compiled for the last `KEPT` of them. Not safe for two threads."""
+class EngineCache:
+    """The engine of each network, compiled, for the last `NETWORKS_KEPT` networks. Not safe for two threads."""
 
     def __init__(self, *, threads: int, precision: str, cpu: Cpu | None = None) -> None:
         self._threads, self._precision, self._cpu = threads, precision, cpu
-        self._kept: list[_Kept] = []
+        self._cached: list[_CachedEngine] = []
 
     def __call__(self, weights: Weights) -> Engine:
-        """The engine of this network. Raises ModelError when it cannot be computed as was asked."""
+        """The engine of this network. Raises ModelError when it cannot be computed in the precision asked for."""
         return self._of(weights).engine
 
     def prepare(self, weights: Weights, plane: Plane, depth: int) -> None:
-        """Have it compiled for planes like this one."""
-        kept, kind = self._of(weights), (plane.shape, plane.dtype, depth)
-        if kept.prepared != kind:
-            warm(kept.engine, plane, depth)
-            kept.prepared = kind
+        """Compile it for planes like this one."""
+        cached, kind = self._of(weights), (plane.shape, plane.dtype, depth)
+        if cached.prepared != kind:
+            warm_up(cached.engine, plane, depth)
+            cached.prepared = kind
 
-    def _of(self, weights: Weights) -> _Kept:
-        if self._kept and self._kept[-1].weights is weights:  # as of nearly every plane
-            return self._kept[-1]
-        found = next((kept for kept in self._kept if _same(kept.weights, weights)), None)
+    def _of(self, weights: Weights) -> _CachedEngine:
+        if self._cached and self._cached[-1].weights is weights:  # true of nearly every plane
+            return self._cached[-1]
+        found = next((cached for cached in self._cached if _equal(cached.weights, weights)), None)
         if found is None:
             engine = Engine(weights, threads=self._threads, precision=self._precision, cpu=self._cpu)
-            found = _Kept(weights=weights, engine=engine)
+            found = _CachedEngine(weights=weights, engine=engine)
         found.weights = weights  # the same network comes to another process as another object each time
-        self._kept = [*(kept for kept in self._kept if kept is not found), found][-KEPT:]
+        self._cached = [*(cached for cached in self._cached if cached is not found), found][-NETWORKS_KEPT:]
         return found
 
 
-def _same(one: Weights, other: Weights) -> bool:
+def _equal(one: Weights, other: Weights) -> bool:
     return one is other or (one.architecture == other.architecture and _numbers(one) == _numbers(other))
 
 

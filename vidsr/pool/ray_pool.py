@@ -1,4 +1,4 @@
-"""Ray actors under supervision: one that dies or hangs is replaced, and no plane and no order is lost."""
+"""Ray actors under supervision: one that dies or hangs is replaced; no plane is lost, and none overtakes another."""
 
 import logging
 import os
@@ -7,7 +7,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from types import TracebackType
 from typing import Self, TypeVar
@@ -18,24 +18,23 @@ from ray.actor import ActorHandle
 
 from vidsr.arrays import Plane
 from vidsr.cpu import Cpu
-from vidsr.cpu_affinity import describe_machine, plan_cores
-from vidsr.engine.change_detection import Task
+from vidsr.cpu_affinity import CpuShare, describe_machine, plan_cores
+from vidsr.engine.change_detection import UpdatePlan
 from vidsr.errors import WorkerError
 from vidsr.model.weights import Weights
-from vidsr.pool import worked
-from vidsr.pool.base import PlanePool
-from vidsr.pool.jobs import Seat, SeatedJob, send
-from vidsr.pool.ray_runtime import cluster
-from vidsr.pool.worker import Place, Worker
+from vidsr.pool import engine_span
+from vidsr.pool.base import BasePool, PendingPlane
+from vidsr.pool.ray_runtime import ray_session
+from vidsr.pool.worker import Worker, WorkerLocation, WorkerResult
 from vidsr.settings import PoolSettings
 
 log = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
 
-DEATHS_PER_FRAME = 2  # the frame that was in work at each of them is the suspect, and is taken out
-DEATHS_PER_MINUTE = 10  # more is no bad frame but a broken machine
+DEATHS_PER_FRAME = 2  # the frame in work at each of them is the suspect, and is quarantined
+DEATHS_PER_MINUTE = 10  # more come from a broken machine, not from a bad frame
 START_S = 120.0
-LOOK_S = 0.5
+POLL_S = 0.5
 
 _LOST = (
     ray.exceptions.RayActorError,
@@ -47,26 +46,56 @@ _LOST = (
 )
 
 
-class RayPool(PlanePool[SeatedJob]):
+@dataclass(kw_only=True)
+class WorkerSlot:
+    """A share of the machine, and the actor that has it now."""
+
+    share: CpuShare
+    actor: ActorHandle[Worker]
+    location: WorkerLocation
+    weights: Weights
+    """Its network after all that was sent to it."""
+    on_probation: bool = False
+    """Whether it works alone on a plane at which a worker died, so that no other plane can be the suspect."""
+
+
+@dataclass(kw_only=True, eq=False)
+class PendingJob(PendingPlane):
+    """A plane in flight; its plan is kept until the result is here, to be sent again."""
+
+    slot: WorkerSlot
+    result: "ray.ObjectRef[WorkerResult]" = field(init=False)  # from the moment it is sent
+    deaths: int = 0
+
+    def send(self) -> None:
+        """Send it to its actor, which works in the order of sending: it finds the network of its time."""
+        if self.unchanged:
+            return
+        other = None if self.slot.weights is self.weights else self.weights
+        self.result = self.slot.actor.upscale.remote(self.plan, other)
+        self.slot.weights = self.weights
+
+
+class RayPool(BasePool[PendingJob]):
     """A pool of engines in processes of their own, each on its own cores; closed by `with`.
 
-    `restarts` counts the workers that were replaced, `quarantined` lists the planes, by index, that killed two of
-    them and were enlarged by `fallback` instead.
+    `restarts` counts the replaced workers, `quarantined` lists the indices of the planes that killed two of them and
+    were upscaled by `fallback` instead.
     """
 
     def __init__(self, weights: Weights, settings: PoolSettings, *, fallback: Callable[[Plane], Plane]) -> None:
         super().__init__(weights, settings)
         self._fallback = fallback
-        self._seats: list[Seat] = []
+        self._slots: list[WorkerSlot] = []
         self._cpu: Cpu | None = None
         self._deaths: deque[float] = deque(maxlen=DEATHS_PER_MINUTE + 1)
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            self._whole = stack.enter_context(cluster(self._settings.ray_address))
+            self._ray_lives = stack.enter_context(ray_session(self._settings.ray_address))
             stack.callback(self._stop)
-            self._seats = self._seated()
+            self._slots = self._start_workers()
             self._stack = stack.pop_all()
         return self
 
@@ -77,75 +106,76 @@ class RayPool(PlanePool[SeatedJob]):
 
     @property
     def workers(self) -> int:
-        """How many engines there are."""
-        return len(self._seats)
+        """The number of engines."""
+        return len(self._slots)
 
     @property
     def processes(self) -> int:
-        """As many."""
-        return len(self._seats)
+        """The same."""
+        return len(self._slots)
 
     @property
     def threads(self) -> int:
-        """Of each."""
-        return self._seats[0].share.threads
+        """Of each worker."""
+        return self._slots[0].share.threads
 
     @property
-    def places(self) -> list[Place]:
-        """Where the workers live now."""
-        return [seat.place for seat in self._seats]
+    def locations(self) -> list[WorkerLocation]:
+        """Where the workers run now."""
+        return [slot.location for slot in self._slots]
 
     def prepare(self, networks: Sequence[Weights], plane: Plane, depth: int) -> Callable[[], bool]:
-        """As `Pool.prepare`, by every worker that there is now."""
+        """As `Pool.prepare`, by every worker of now."""
         plane = np.asanyarray(plane, order="C")
-        calls: list[ray.ObjectRef[None]] = [seat.actor.prepare.remote(networks, plane, depth) for seat in self._seats]
+        calls: list[ray.ObjectRef[None]] = [slot.actor.prepare.remote(networks, plane, depth) for slot in self._slots]
         return lambda: len(ray.wait(calls, num_returns=len(calls), timeout=0)[0]) == len(calls)
 
-    def strays(self) -> list[int]:
+    def unpinned_threads(self) -> list[int]:
         """The threads of all workers that may run outside their cores."""
-        found: list[list[int]] = ray.get([seat.actor.strays.remote() for seat in self._seats], timeout=START_S)
+        calls = [slot.actor.unpinned_threads.remote() for slot in self._slots]
+        found: list[list[int]] = ray.get(calls, timeout=START_S)
         return [thread for threads in found for thread in threads]
 
-    def _begin(self, index: int, task: Task) -> SeatedJob:
-        """The worker with the least to do gets it."""
-        seat = min(self._seats, key=lambda seat: sum(job.task.share for job in self._flight if job.seat is seat))
-        plane = np.asanyarray(task.plane, order="C")  # in one piece a plane is shared with the worker, not copied
-        job = SeatedJob(index=index, task=replace(task, plane=plane), weights=self._weights, seat=seat)
-        if not seat.on_trial:
-            send(job)
+    def _begin(self, index: int, plan: UpdatePlan) -> PendingJob:
+        """The plane goes to the worker with the least to do."""
+        slot = min(self._slots, key=lambda slot: sum(job.plan.share for job in self._in_flight if job.slot is slot))
+        plane = np.asanyarray(plan.plane, order="C")  # in one piece a plane is shared with the worker, not copied
+        job = PendingJob(index=index, plan=replace(plan, plane=plane), weights=self._weights, slot=slot)
+        if not slot.on_probation:
+            job.send()
         return job
 
-    def _ready(self, job: SeatedJob) -> bool:
+    def _ready(self, job: PendingJob) -> bool:
         return bool(ray.wait([job.result], timeout=0)[0])
 
-    def _drop(self) -> None:
-        for seat in self._seats:
-            seat.on_trial = False
+    def _abandon(self) -> None:
+        for slot in self._slots:
+            slot.on_probation = False
 
-    def _collect(self, job: SeatedJob) -> Plane:
+    def _collect(self, job: PendingJob) -> Plane:
         self.latest = None
-        if job.task.tiles is not None and self._before is None:
-            job.task = replace(job.task, tiles=None, share=1.0)
-            send(job)
-        made = np.empty(0, job.task.plane.dtype) if job.idle else self._made(job)
-        self._flight.remove(job)
-        self._acquit(job.seat)
+        if job.plan.tiles is not None and self._previous is None:
+            job.plan = replace(job.plan, tiles=None, share=1.0)
+            job.send()
+        made = np.empty(0, job.plan.plane.dtype) if job.unchanged else self._made(job)
+        self._in_flight.remove(job)
+        self._end_probation(job.slot)
         if made is None:
-            self._before = None
-            return self._fallback(job.task.plane)
-        return self._put_together(job, made)
+            self._previous = None
+            return self._fallback(job.plan.plane)
+        return self._composite(job, made)
 
-    def _made(self, job: SeatedJob) -> Plane | None:
-        """What a worker made of it; None when it ended two of them."""
+    def _made(self, job: PendingJob) -> Plane | None:
+        """The worker's result; None when the plane ended two workers."""
         while job.deaths < DEATHS_PER_FRAME:
             try:
-                ready, _ = ray.wait([job.result], timeout=self._patience_s(job))
+                ready, _ = ray.wait([job.result], timeout=self._timeout_s(job))
                 if ready:
                     made = ray.get(job.result)
                     self.engine_s += made.ended_s - made.began_s
-                    self.latest = worked(made.began_s, made.ended_s, self._seats.index(job.seat))
-                    self._note(made.choice, made.warnings)
-                    return made.plane
+                    self.latest = engine_span(made.began_s, made.ended_s, self._slots.index(job.slot))
+                    self._report(made.choice, made.warnings)
+                    return made.upscaled
                 reason = "hangs"
             except _LOST:
                 reason = "died"
@@ -154,75 +184,75 @@ class RayPool(PlanePool[SeatedJob]):
             job.deaths += 1
             self._replace(job, reason)
         self.quarantined.append(job.index)
-        log.warning("frame %d ended %d workers; it is enlarged without the network", job.index, job.deaths)
+        log.warning("frame %d ended %d workers; it is upscaled without the network", job.index, job.deaths)
         return None
 
-    def _patience_s(self, job: SeatedJob) -> float:
-        return self._settings.timeout_s * max(1.0, job.task.plane.size / 1e6)
+    def _timeout_s(self, job: PendingJob) -> float:
+        return self._settings.timeout_s * max(1.0, job.plan.plane.size / 1e6)
 
-    def _replace(self, culprit: SeatedJob, reason: str) -> None:
-        """A new actor in the seat, which gets the culprit, if it may try again, and for now nothing else."""
+    def _replace(self, culprit: PendingJob, reason: str) -> None:
+        """Start a new actor in the slot; it gets the culprit, if that may try again, and nothing else until then."""
         self._deaths.append(time.monotonic())
         if len(self._deaths) > DEATHS_PER_MINUTE and self._deaths[-1] - self._deaths[0] < 60:
-            message = f"workers died {len(self._deaths)} times in a minute, the last one at frame {culprit.index}"
+            message = f"workers died {len(self._deaths)} times in a minute, last at frame {culprit.index}"
             raise WorkerError(message, culprit.index)
-        seat = culprit.seat
-        log.warning("worker %d %s at frame %d; it is replaced", seat.place.pid, reason, culprit.index)
+        slot = culprit.slot
+        log.warning("worker %d %s at frame %d; it is replaced", slot.location.pid, reason, culprit.index)
         self.restarts += 1
         try:
-            self._end(seat)
-            seat.actor = self._actor()
-            seat.place = self._answer(seat.actor.place.remote(), culprit)
-            seat.weights = self._weights
-            self._answer(self._start(seat), culprit)
+            self._end(slot)
+            slot.actor = self._actor()
+            slot.location = self._answer(slot.actor.location.remote(), culprit)
+            slot.weights = self._weights
+            self._answer(self._start(slot), culprit)
         except _LOST:
             self._replace(culprit, "died before it began")
         except ray.exceptions.RayError as error:
-            message = f"no new worker to be had at frame {culprit.index}: {_first_line(error)}"
+            message = f"no new worker starts at frame {culprit.index}: {_first_line(error)}"
             raise WorkerError(message, culprit.index) from error
         else:
-            seat.on_trial = True
+            slot.on_probation = True
             if culprit.deaths < DEATHS_PER_FRAME:
-                send(culprit)
+                culprit.send()
 
-    def _answer(self, call: "ray.ObjectRef[Answer]", culprit: SeatedJob) -> Answer:
-        """What a new actor says. Raises WorkerError at once where Ray itself was lost: nobody would ever answer."""
+    def _answer(self, call: "ray.ObjectRef[Answer]", culprit: PendingJob) -> Answer:
+        """The answer of a new actor. Raises WorkerError at once where Ray itself has ended: no answer would come."""
         until = time.monotonic() + START_S
-        while not ray.wait([call], timeout=LOOK_S)[0] and time.monotonic() < until:
-            if not self._whole():
+        while not ray.wait([call], timeout=POLL_S)[0] and time.monotonic() < until:
+            if not self._ray_lives():
                 raise WorkerError(f"Ray itself ended at frame {culprit.index}", culprit.index)
-        return ray.get(call, timeout=LOOK_S)
+        return ray.get(call, timeout=POLL_S)
 
-    def _acquit(self, seat: Seat) -> None:
-        """End the trial, and send again, in their order, the planes that waited for it."""
-        if seat.on_trial:
-            seat.on_trial = False
-            for job in self._flight:
-                if job.seat is seat:
-                    send(job)
+    def _end_probation(self, slot: WorkerSlot) -> None:
+        """End the probation, and send the planes that waited for it, in their order."""
+        if slot.on_probation:
+            slot.on_probation = False
+            for job in self._in_flight:
+                if job.slot is slot:
+                    job.send()
 
-    def _seated(self) -> list[Seat]:
-        """A seat for every worker: the actors say where they are, and each node's cores are shared among its own."""
+    def _start_workers(self) -> list[WorkerSlot]:
+        """A slot per worker: the actors report their location, and each node's cores are shared among its own."""
         try:
             actors = [self._actor() for _ in range(self._count())]
-            places: list[Place] = ray.get([actor.place.remote() for actor in actors], timeout=START_S)
-            machines = {place.node: place.machine for place in places}
-            counts = Counter(place.node for place in places)
+            locations: list[WorkerLocation] = ray.get([actor.location.remote() for actor in actors], timeout=START_S)
+            machines = {location.node: location.machine for location in locations}
+            counts = Counter(location.node for location in locations)
             plans = {
                 node: iter(plan_cores(machine, workers=counts[node], threads=self._settings.threads))
                 for node, machine in machines.items()
             }
-            seats = [
-                Seat(share=next(plans[place.node]), actor=actor, place=place, weights=self._weights)
-                for actor, place in zip(actors, places, strict=True)
+            slots = [
+                WorkerSlot(share=next(plans[location.node]), actor=actor, location=location, weights=self._weights)
+                for actor, location in zip(actors, locations, strict=True)
             ]
-            self._cpu = _common_cpu([place.cpu for place in places])
-            ray.get([self._start(seat) for seat in seats], timeout=START_S)
+            self._cpu = _common_cpu([location.cpu for location in locations])
+            ray.get([self._start(slot) for slot in slots], timeout=START_S)
         except ray.exceptions.RayTaskError as error:
             raise WorkerError(f"a worker does not start: {error.cause}") from error
         except ray.exceptions.RayError as error:
             raise WorkerError(f"the workers do not start: {_first_line(error)}") from error
-        return seats
+        return slots
 
     def _count(self) -> int:
         if self._settings.workers:
@@ -237,24 +267,24 @@ class RayPool(PlanePool[SeatedJob]):
         options = {"num_cpus": cpus, "scheduling_strategy": "SPREAD", "max_restarts": 0, "max_task_retries": 0}
         return ray.remote(Worker).options(**options, enable_task_events=False).remote()  # type: ignore[return-value]
 
-    def _start(self, seat: Seat) -> "ray.ObjectRef[None]":
-        return seat.actor.start.remote(seat.weights, seat.share, self._settings, self._cpu)
+    def _start(self, slot: WorkerSlot) -> "ray.ObjectRef[None]":
+        return slot.actor.start.remote(slot.weights, slot.share, self._settings, self._cpu)
 
-    def _end(self, seat: Seat) -> None:
-        """No process is left: Ray does not end one that is stopped, a SIGKILL does."""
-        ray.kill(seat.actor, no_restart=True)
-        if seat.place.node == ray.get_runtime_context().get_node_id():
+    def _end(self, slot: WorkerSlot) -> None:
+        """End its process: Ray does not end one that is stopped, a SIGKILL does."""
+        ray.kill(slot.actor, no_restart=True)
+        if slot.location.node == ray.get_runtime_context().get_node_id():
             with suppress(ProcessLookupError):
-                os.kill(seat.place.pid, signal.SIGKILL)
+                os.kill(slot.location.pid, signal.SIGKILL)
 
     def _stop(self) -> None:
-        for seat in self._seats:
-            with suppress(Exception):  # the cluster may be gone; nothing of ours is left then either
-                self._end(seat)
+        for slot in self._slots:
+            with suppress(Exception):  # the cluster may be gone, and our processes with it
+                self._end(slot)
 
 
 def _common_cpu(cpus: Sequence[Cpu]) -> Cpu | None:
-    """What all of them can do; None where they are of one kind, so that each may take what `vidsr tune` found."""
+    """What all of them have in common; None where they are of one kind, and may use the results of `vidsr tune`."""
     common = reduce(Cpu.common, cpus)
     return None if all(cpu == common for cpu in cpus) else common
 

@@ -36,7 +36,7 @@ _QUIET = {
 
 
 @contextmanager
-def cluster(address: str | None) -> Iterator[Callable[[], bool]]:
+def ray_session(address: str | None) -> Iterator[Callable[[], bool]]:
     """A connection to the cluster at `address`, or, for None, to a Ray of our own that ends with it.
 
     What it gives says whether that Ray is still whole; of one that is not our own nobody knows. A process that is

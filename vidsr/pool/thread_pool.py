@@ -14,45 +14,45 @@ import numpy as np
 from vidsr.arrays import Plane
 from vidsr.cpu_affinity import describe_machine, plan_cores
 from vidsr.engine import Engine
-from vidsr.engine.change_detection import Task, enlarged
+from vidsr.engine.change_detection import UpdatePlan, run_plan
 from vidsr.errors import WorkerError
 from vidsr.model.weights import Weights
-from vidsr.pool import worked
-from vidsr.pool.base import Job, PlanePool
-from vidsr.pool.engine_cache import Engines
+from vidsr.pool import engine_span
+from vidsr.pool.base import BasePool, PendingPlane
+from vidsr.pool.engine_cache import EngineCache
 from vidsr.settings import PoolSettings
 from vidsr.stage_timer import Span
 
-MOST_ENGINES = 4
-"""More side by side were never measured; further threads help these."""
-_Seats = SimpleQueue[tuple[int, Engines]]
-"""Those that nobody uses just now, with their numbers."""
+MAX_ENGINES = 4
+"""More side by side were never measured; further threads go to these."""
+_IdleEngines = SimpleQueue[tuple[int, EngineCache]]
+"""The engines without work, with their numbers."""
 
 
 @dataclass(kw_only=True, eq=False)
-class _PooledJob(Job):
-    made: "Future[tuple[Plane, Span, Engine]] | None"
-    """None where it is idle."""
+class _FuturePlane(PendingPlane):
+    future: "Future[tuple[Plane, Span, Engine]] | None"
+    """None where nothing changed."""
 
 
-class ThisProcess(PlanePool[_PooledJob]):
-    """A pool of engines side by side in threads, each at a plane of its own; closed by `with`.
+class InProcessPool(BasePool[_FuturePlane]):
+    """A pool of engines side by side in threads, each with a plane of its own; closed by `with`.
 
-    Of one thread each they rest less than a single one of as many threads, which wait for each other: on two cores it
-    makes 1.05 to 1.10 times as many planes, 1.06 to 1.17 with an encoder beside it. `engines` bounds them.
+    Engines of one thread rest less than a single one of as many threads, which wait for each other: on two cores two
+    make 1.05 to 1.10 times as many planes, 1.06 to 1.17 with an encoder beside them. `engines` bounds their number.
     """
 
     processes = 0
 
-    def __init__(self, weights: Weights, settings: PoolSettings, *, engines: int = MOST_ENGINES) -> None:
+    def __init__(self, weights: Weights, settings: PoolSettings, *, engines: int = MAX_ENGINES) -> None:
         (share,) = plan_cores(describe_machine(), workers=1, threads=settings.threads)
-        self._threads = shared_out(share.threads, engines)
+        self._threads = split_evenly(share.threads, engines)
         self._executor = ThreadPoolExecutor(len(self._threads), thread_name_prefix="engine")
-        self._seats, self._taking_all = _Seats(), Lock()
+        self._idle, self._taking_all = _IdleEngines(), Lock()
         for number, own in enumerate(self._threads):
-            seat = Engines(threads=own, precision=settings.precision)
-            seat(weights)
-            self._seats.put((number, seat))
+            cache = EngineCache(threads=own, precision=settings.precision)
+            cache(weights)
+            self._idle.put((number, cache))
         super().__init__(weights, settings)
 
     def __enter__(self) -> Self:
@@ -65,7 +65,7 @@ class ThisProcess(PlanePool[_PooledJob]):
 
     @property
     def workers(self) -> int:
-        """How many engines there are."""
+        """The number of engines."""
         return len(self._threads)
 
     @property
@@ -74,57 +74,57 @@ class ThisProcess(PlanePool[_PooledJob]):
         return sum(self._threads)
 
     def prepare(self, networks: Sequence[Weights], plane: Plane, depth: int) -> Callable[[], bool]:
-        """As `Pool.prepare`, by one thread of all: whatever else this process does goes on."""
+        """As `Pool.prepare`, by one of the threads: all else that this process does goes on."""
         return self._executor.submit(self._prepare, networks, plane.copy(), depth).done
 
     def _prepare(self, networks: Sequence[Weights], plane: Plane, depth: int) -> None:
-        with self._taking_all:  # two that each wait for what the other has would wait for ever
-            seats = [self._seats.get() for _ in self._threads]
+        with self._taking_all:  # two calls that each wait for the other's engines would wait for ever
+            taken = [self._idle.get() for _ in self._threads]
         try:
             for weights in networks:
-                for _, engines in seats:
-                    engines.prepare(weights, plane, depth)
+                for _, cache in taken:
+                    cache.prepare(weights, plane, depth)
         finally:
-            for seat in seats:
-                self._seats.put(seat)
+            for each in taken:
+                self._idle.put(each)
 
-    def _begin(self, index: int, task: Task) -> _PooledJob:
-        made = None if task.tiles == () else self._executor.submit(_enlarged, task, self._weights, self._seats)
-        return _PooledJob(index=index, task=task, weights=self._weights, made=made)
+    def _begin(self, index: int, plan: UpdatePlan) -> _FuturePlane:
+        future = None if plan.tiles == () else self._executor.submit(_upscale, plan, self._weights, self._idle)
+        return _FuturePlane(index=index, plan=plan, weights=self._weights, future=future)
 
-    def _ready(self, job: _PooledJob) -> bool:
-        return job.made is None or job.made.done()
+    def _ready(self, pending: _FuturePlane) -> bool:
+        return pending.future is None or pending.future.done()
 
-    def _drop(self) -> None:
-        for job in self._flight:
-            if job.made:
-                job.made.cancel()
+    def _abandon(self) -> None:
+        for pending in self._in_flight:
+            if pending.future:
+                pending.future.cancel()
 
-    def _collect(self, job: _PooledJob) -> Plane:
-        self.latest, made = None, np.empty(0, job.task.plane.dtype)
-        self._flight.popleft()
-        if job.made:
+    def _collect(self, pending: _FuturePlane) -> Plane:
+        self.latest, upscaled = None, np.empty(0, pending.plan.plane.dtype)
+        self._in_flight.popleft()
+        if pending.future:
             try:
-                made, self.latest, engine = job.made.result()
-            except Exception as error:  # as a worker's: what goes wrong with a plane is told with its index
-                raise WorkerError(f"frame {job.index}: {error}", job.index) from error
+                upscaled, self.latest, engine = pending.future.result()
+            except Exception as error:  # as in a worker: a plane's error is reported with its index
+                raise WorkerError(f"frame {pending.index}: {error}", pending.index) from error
             self.engine_s += self.latest.seconds
-            self._note(engine.choice, engine.warnings)
-        return self._put_together(job, made)
+            self._report(engine.choice, engine.warnings)
+        return self._composite(pending, upscaled)
 
 
-def shared_out(threads: int, engines: int) -> list[int]:
-    """The threads of each of so many engines at the most, as even as can be: all of them are used."""
+def split_evenly(threads: int, engines: int) -> list[int]:
+    """The threads of each engine, at most so many engines: all threads are used."""
     count = min(threads, engines)
     return [threads // count + (number < threads % count) for number in range(count)]
 
 
-def _enlarged(task: Task, weights: Weights, seats: _Seats) -> tuple[Plane, Span, Engine]:
-    """The result of a task, the work at it, and the engine that did it: the next one that was free."""
-    number, engines = seats.get()
+def _upscale(plan: UpdatePlan, weights: Weights, idle: _IdleEngines) -> tuple[Plane, Span, Engine]:
+    """The result of a plan, the time it took, and the engine that did it: the next one without work."""
+    number, cache = idle.get()
     try:
         began = time.perf_counter()
-        engine = engines(weights)
-        return enlarged(engine, task), worked(began, time.perf_counter(), number), engine
+        engine = cache(weights)
+        return run_plan(engine, plan), engine_span(began, time.perf_counter(), number), engine
     finally:
-        seats.put((number, engines))
+        idle.put((number, cache))

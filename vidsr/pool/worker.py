@@ -1,4 +1,4 @@
-"""What runs inside a Ray actor: engines that take turns on its own cores."""
+"""The Ray actor: engines that take turns on its own cores."""
 
 import os
 import time
@@ -9,17 +9,17 @@ import ray
 
 from vidsr.arrays import Plane
 from vidsr.cpu import Cpu, this_cpu
-from vidsr.cpu_affinity import Machine, Share, confine, describe_machine, stray_threads
-from vidsr.engine.change_detection import Task, enlarged
+from vidsr.cpu_affinity import CpuShare, Machine, describe_machine, pin_process, unpinned_threads
+from vidsr.engine.change_detection import UpdatePlan, run_plan
 from vidsr.engine.precision import PrecisionChoice
 from vidsr.model.weights import Weights
-from vidsr.pool.engine_cache import Engines
+from vidsr.pool.engine_cache import EngineCache
 from vidsr.settings import PoolSettings
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
-    """Where an actor came to live."""
+class WorkerLocation:
+    """The node and the process of an actor, and what it may use there."""
 
     node: str
     pid: int
@@ -29,11 +29,12 @@ class Place:
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerResult:
-    """What a worker made of a task."""
+    """The result of a plan."""
 
-    plane: Plane
+    upscaled: Plane
+    """As of `run_plan`."""
     began_s: float
-    """By `time.perf_counter`, when work at it began; `ended_s` likewise."""
+    """By `time.perf_counter`; `ended_s` likewise."""
     ended_s: float
     choice: PrecisionChoice
     """As `Engine.choice`."""
@@ -42,48 +43,47 @@ class WorkerResult:
 
 
 class Worker:
-    """It is started in two steps: first it says where it is, then it is told its share."""
+    """An actor that is started in two steps: first it reports its location, then it receives its share."""
 
-    def place(self) -> Place:
-        """The node, the process and what this process may use of the machine."""
-        return Place(
-            node=ray.get_runtime_context().get_node_id(), pid=os.getpid(), machine=describe_machine(), cpu=this_cpu()
-        )
+    def location(self) -> WorkerLocation:
+        """Where it runs."""
+        node = ray.get_runtime_context().get_node_id()
+        return WorkerLocation(node=node, pid=os.getpid(), machine=describe_machine(), cpu=this_cpu())
 
-    def start(self, weights: Weights, share: Share, settings: PoolSettings, cpu: Cpu | None) -> None:
+    def start(self, weights: Weights, share: CpuShare, settings: PoolSettings, cpu: Cpu | None) -> None:
         """Make the engine on its cores. The mask comes first: OpenVINO keeps the one it finds at first use.
 
-        `cpu` is what the CPUs of all workers can do, where they differ.
+        `cpu` has what the CPUs of all workers have in common, where they differ.
         """
-        confine(share.cpus)
-        self._share, self._weights, self._checked = share, weights, False
-        self._engines = Engines(threads=share.threads, precision=settings.precision, cpu=cpu)
+        pin_process(share.cpus)
+        self._share, self._weights, self._pinned = share, weights, False
+        self._engines = EngineCache(threads=share.threads, precision=settings.precision, cpu=cpu)
         self._engines(weights)
 
     def prepare(self, networks: Sequence[Weights], plane: Plane, depth: int) -> None:
-        """Have networks compiled for planes like this one."""
+        """Compile networks for planes like this one."""
         for weights in networks:
             self._engines.prepare(weights, plane, depth)
-        self._checked = False
+        self._pinned = False
 
-    def enlarge(self, task: Task, other: Weights | None) -> WorkerResult:
-        """The result of the task; `other` is the network to take from this plane on."""
+    def upscale(self, plan: UpdatePlan, other: Weights | None) -> WorkerResult:
+        """The result of the plan; `other` is the network from this plane on, if it changes."""
         began = time.perf_counter()
         if other:
-            self._weights, self._checked = other, False
+            self._weights, self._pinned = other, False
         engine = self._engines(self._weights)
-        result = enlarged(engine, task)
-        if not self._checked:
-            confine(self._share.cpus)  # OpenVINO starts its threads with the first plane: none of them strays
-            self._checked = True
+        upscaled = run_plan(engine, plan)
+        if not self._pinned:
+            pin_process(self._share.cpus)  # OpenVINO starts its threads with the first plane
+            self._pinned = True
         return WorkerResult(
-            plane=result,
+            upscaled=upscaled,
             began_s=began,
             ended_s=time.perf_counter(),
             choice=engine.choice,
             warnings=tuple(engine.warnings),
         )
 
-    def strays(self) -> list[int]:
-        """The threads of this process that may run outside its cores; none, or the plan is not held."""
-        return stray_threads(self._share.cpus)
+    def unpinned_threads(self) -> list[int]:
+        """The threads of this process that may run outside its cores; none, if the plan is held."""
+        return unpinned_threads(self._share.cpus)

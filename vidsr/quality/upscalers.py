@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from vidsr.arrays import Luma
 from vidsr.engine import Engine
-from vidsr.engine.change_detection import ReusingEngine, Worth
+from vidsr.engine.change_detection import ReusingEngine, TilingCost
 from vidsr.quality.imresize import CUBIC, LANCZOS3, Kernel, imresize
 
 FINE = 257  # steps of uint16 in one of uint8
@@ -39,7 +39,7 @@ def reusing(engines: dict[str, Engine], scale: int, tolerance: int) -> dict[str,
     """
     return {
         reusing_name(name, tolerance): ReusingEngine(
-            engine, tolerance=tolerance, worth=replace(Worth.of(engine.weights.architecture), dear=0)
+            engine, tolerance=tolerance, cost=replace(TilingCost.of(engine.weights.architecture), min_saved_pixels=0)
         )
         for name, engine in engines.items()
         if engine.scale == scale

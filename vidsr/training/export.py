@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.export import Dim
 from torch.nn import functional
 
-from vidsr.model.subpixel import BICUBIC_REACH, bicubic_kernels
+from vidsr.model.subpixel import BICUBIC_RADIUS, bicubic_kernels
 from vidsr.model.weights import Weights
 
 Kernels = TypeVar("Kernels", nn.Conv2d, nn.ConvTranspose2d)
@@ -37,7 +37,7 @@ class PlainNetwork(nn.Module):
             tail.inputs, 1, tail.kernel, tail.stride, tail.padding, output_padding=max(0, -missing)
         )
         self.tail = _filled(deconvolution, tensors, tail.name)
-        self.bicubic = nn.Conv2d(1, self.architecture.scale**2, 2 * BICUBIC_REACH + 1, bias=False)
+        self.bicubic = nn.Conv2d(1, self.architecture.scale**2, 2 * BICUBIC_RADIUS + 1, bias=False)
         self.bicubic.weight = nn.Parameter(torch.from_numpy(bicubic_kernels(self.architecture.scale)))
 
     @property
@@ -51,11 +51,11 @@ class PlainNetwork(nn.Module):
         architecture = self.architecture
         if architecture.enlarges_first:
             large = self._enlarged(luma, architecture.halo)
-            margin = (architecture.halo - BICUBIC_REACH) * architecture.scale
+            margin = (architecture.halo - BICUBIC_RADIUS) * architecture.scale
             added = self._layers(_cut(large, margin - architecture.reach, margin - architecture.reach))
             return _cut(large, margin, margin) + added if architecture.residual else added
         added = self._layers(functional.pad(luma, (architecture.reach,) * 4, mode="replicate"))
-        return self._enlarged(luma, BICUBIC_REACH) + added if architecture.residual else added
+        return self._enlarged(luma, BICUBIC_RADIUS) + added if architecture.residual else added
 
     def _layers(self, x: Tensor) -> Tensor:
         tail = self.architecture.tail

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vidsr.model.architecture import ACTIVATIONS, Activation, Architecture, Convolution, Deconvolution
-from vidsr.model.subpixel import BICUBIC_REACH, bicubic_kernels, phase_index
+from vidsr.model.subpixel import BICUBIC_RADIUS, bicubic_kernels, phase_index
 
 WIDTH = 256
 
@@ -102,7 +102,7 @@ class Network(nn.Module):
         """(N, 1, scale*H, scale*W) from (N, 1, H + 2*halo, W + 2*halo)."""
         architecture = self.architecture
         base = functional.pixel_shuffle(functional.conv2d(x, self.bicubic), architecture.scale)
-        surplus = (architecture.halo - BICUBIC_REACH) * architecture.scale
+        surplus = (architecture.halo - BICUBIC_RADIUS) * architecture.scale
         seen = base if architecture.enlarges_first else x
         margin = surplus if architecture.enlarges_first else architecture.halo
         added = self.layers(_trim(seen, margin - architecture.reach))
