@@ -40,7 +40,7 @@ def made(architecture: Architecture, seed: int = 0) -> Weights:
     weights = random_weights(architecture, seed)
     activation = ACTIVATIONS[architecture.activation]
     for name, tensor in weights.tensors.items():
-        if name.endswith("slope") and not activation.learnt:
+        if name.endswith("slope") and not activation.trainable:
             tensor[:] = activation.slope
     return weights
 

@@ -223,7 +223,7 @@ def test_a_network_of_another_scale_is_refused_and_changes_nothing(pool: Pool, w
     source = planes(6)
     results = pool.map(source, 8)
     first = next(results)
-    with pytest.raises(ValueError, match=r"enlarges 2 times cannot take fsrcnn\(8,4,1\) x3"):
+    with pytest.raises(ValueError, match=r"pool of scale 2 cannot use fsrcnn\(8,4,1\) x3"):
         pool.swap(tiny_weights(scale=3))
     assert same([first, *results], enlarged(weights, source))
 

@@ -1,7 +1,6 @@
-"""Which CPUs a worker gets, planned from what this process may really use.
+"""The CPUs of each worker, planned from those that this process may really use.
 
-Nobody else looks: OpenVINO ignores the quota of `docker --cpus`, and every process that runs it, left alone, pins
-from CPU 0.
+OpenVINO does not: it ignores the quota of `docker --cpus`, and each of its processes pins from CPU 0 on.
 """
 
 import math
@@ -12,13 +11,13 @@ from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path, PurePosixPath
 
-# Each worker is a process of about 200 MB; on larger machines more threads a worker cost less than more workers.
+# Each worker is a process of about 200 MB; on larger machines more threads per worker cost less than more workers.
 MAX_WORKERS = 16
 
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
-    """What this process may use of the computer it runs on."""
+    """The CPUs that this process may use."""
 
     cpus: frozenset[int]
     """The affinity mask, without CPUs that are offline."""
@@ -27,22 +26,22 @@ class Machine:
     node_of: dict[int, int]
     """The NUMA node of each CPU."""
     quota: float | None
-    """CPUs' worth of time the cgroup and its ancestors allow, None without a limit."""
+    """The CPU time that the cgroup and its ancestors allow, in CPUs; None without a limit."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CpuShare:
-    """What one worker gets: so many threads on these CPUs."""
+    """The threads and the CPUs of one worker."""
 
     threads: int
     cpus: frozenset[int]
-    """As many as threads; under a quota all that are allowed, for the scheduler to choose from."""
+    """As many as threads; under a quota all allowed CPUs, for the scheduler to choose from."""
 
 
 def describe_machine(root: Path = Path("/"), *, mask: frozenset[int] | None = None) -> Machine:
-    """What this process may use, by its affinity mask (or `mask`) and /proc and /sys under `root`.
+    """The CPUs of this process, by its affinity mask (or `mask`) and /proc and /sys under `root`.
 
-    What the kernel does not tell is taken to be simple: each CPU a core of its own, all on node 0, no quota.
+    Where the kernel does not report it, each CPU counts as a core of its own, all on node 0, without a quota.
     """
     allowed = frozenset(os.sched_getaffinity(0)) if mask is None else mask
     online = parse_cpu_list(_text(root / "sys/devices/system/cpu/online"))
@@ -57,7 +56,7 @@ def describe_machine(root: Path = Path("/"), *, mask: frozenset[int] | None = No
 
 
 def usable_cpus(machine: Machine) -> list[list[int]]:
-    """One CPU a physical core, its lowest, in a list for each NUMA node, the largest node first."""
+    """The lowest CPU of each physical core, in a list per NUMA node, the largest node first."""
     nodes: dict[int, dict[tuple[int, int], int]] = {}
     for cpu in sorted(machine.cpus):
         nodes.setdefault(machine.node_of[cpu], {}).setdefault(machine.core_of[cpu], cpu)
@@ -66,11 +65,11 @@ def usable_cpus(machine: Machine) -> list[list[int]]:
 
 
 def plan_cores(machine: Machine, *, workers: int | None = None, threads: int | None = None) -> tuple[CpuShare, ...]:
-    """The share of each worker: `threads` CPUs of one NUMA node, in two shares only when there are too few for all.
+    """The share of each worker: `threads` CPUs of one NUMA node, shared by two workers only when there are too few.
 
     By default there are as many workers as fit, 16 at most. A worker across nodes would pull its memory over the
-    interconnect, so `threads` is cut to the largest node. Under a quota that leaves less than the cores only the
-    threads are shared out: containers on one host see the same CPUs, and would all choose the same few of them.
+    interconnect, so `threads` is limited to the largest node. Under a quota below the number of cores only the threads
+    are divided: containers on one host see the same CPUs, and would all choose the same few.
     Raises ValueError when either number is below 1.
     """
     if workers is not None and workers < 1:
@@ -88,20 +87,20 @@ def plan_cores(machine: Machine, *, workers: int | None = None, threads: int | N
 
 
 def pin_process(cpus: frozenset[int]) -> None:
-    """Keep every thread this process has now, and those they start, on `cpus`.
+    """Pin every thread of this process, and those they start, to `cpus`.
 
-    Call it before OpenVINO's CPU plugin is touched: the plugin caches the mask, and later pins threads outside it.
+    Call it before the first use of OpenVINO's CPU plugin, which caches the mask and later pins threads outside it.
     Raises OSError when the process may use none of `cpus`.
     """
     os.sched_setaffinity(0, cpus)
-    while strays := unpinned_threads(cpus):  # again: one that was still to be reached may have started another
+    while strays := unpinned_threads(cpus):  # again: a thread may have started another one meanwhile
         for tid in strays:
             with suppress(ProcessLookupError):  # it ended meanwhile
                 os.sched_setaffinity(tid, cpus)
 
 
 def unpinned_threads(cpus: frozenset[int], pid: int | None = None) -> list[int]:
-    """The ids of the threads of a process, by default this one, that may also run outside `cpus`.
+    """The ids of the threads of a process, by default this one, that may run outside `cpus`.
 
     Raises FileNotFoundError when there is no such process.
     """
@@ -116,7 +115,7 @@ def parse_cpu_list(text: str) -> frozenset[int]:
 
 
 def _default_threads(nodes: Sequence[Sequence[int]], workers: int | None) -> int:
-    """Threads a worker: the most with which `workers` fit side by side, else as few as 16 workers need, at least 1."""
+    """Threads per worker: the most with which `workers` fit side by side, else as few as 16 workers need."""
     cores = sum(map(len, nodes))
     if workers is None:
         return math.ceil(cores / MAX_WORKERS)  # few: a small frame gains nothing from many threads
@@ -125,12 +124,12 @@ def _default_threads(nodes: Sequence[Sequence[int]], workers: int | None) -> int
 
 
 def _fitting(nodes: Sequence[Sequence[int]], threads: int) -> int:
-    """How many workers of `threads` CPUs there is room for, none of them on two nodes."""
+    """The number of workers of `threads` CPUs that fit, none of them on two nodes."""
     return sum(len(node) // threads for node in nodes)
 
 
 def _deal(nodes: Sequence[Sequence[int]], *, workers: int, threads: int) -> tuple[frozenset[int], ...]:
-    """The CPUs of each worker, dealt to the nodes in turn; a node that has none left begins again."""
+    """The CPUs of each worker, from the nodes in turn; a node without CPUs left begins again."""
     rings = [cycle(node) for node in nodes]
     places = sorted((turn, i) for i, node in enumerate(nodes) for turn in range(len(node) // threads))
     return tuple(frozenset(islice(rings[i], threads)) for _, i in islice(cycle(places), workers))
@@ -150,7 +149,7 @@ def _read_nodes(root: Path) -> dict[int, int]:
 
 
 def _read_quota(root: Path) -> float | None:
-    """CPUs' worth of time, the smallest over the cgroup of this process and its ancestors; None without a limit."""
+    """The CPU time allowed, in CPUs: the least of this process's cgroup and its ancestors; None without a limit."""
     quotas = [_group_quota(folder) for folder in _group_folders(root)]
     return min((quota for quota in quotas if quota is not None), default=None)
 
@@ -158,7 +157,7 @@ def _read_quota(root: Path) -> float | None:
 def _group_folders(root: Path) -> Iterator[Path]:
     """The folders of this process's cgroups and all their ancestors, version 1 and 2; not all need exist.
 
-    In a container the path may be the host's, of which nothing is there but the mount itself: its own group.
+    In a container the path may be the host's, of which only the mount itself exists: the container's own group.
     """
     for line in _text(root / "proc/self/cgroup").splitlines():
         _, controllers, path = line.split(":", 2)
@@ -171,7 +170,7 @@ def _group_folders(root: Path) -> Iterator[Path]:
 
 
 def _group_quota(folder: Path) -> float | None:
-    """CPUs' worth of time one cgroup allows; None without a limit ("max" in version 2, -1 in version 1)."""
+    """The CPU time that one cgroup allows, in CPUs; None without a limit ("max" in version 2, -1 in version 1)."""
     limit, period = _text(folder / "cpu.max").split() or (
         _text(folder / "cpu.cfs_quota_us"),
         _text(folder / "cpu.cfs_period_us"),
@@ -192,7 +191,7 @@ def _thread_cpus(process: str, tid: int) -> frozenset[int]:
 
 
 def _text(path: Path) -> str:
-    """The text of a file of the kernel's; "" when it is missing, hidden by a sandbox, or its thread has ended."""
+    """The text of a kernel file; "" when it is missing, hidden by a sandbox, or its thread has ended."""
     try:
         return path.read_text().strip()
     except OSError:

@@ -105,7 +105,7 @@ def test_slopes_move_only_where_the_activation_lets_them(pairs: list[Pair], tmp_
     before = made.tensors()["feature.slope"]
     patches = Patches(pairs, made.architecture, patch=8, batch=4)
     after = train(made, patches, SCHEDULE, checkpoint=tmp_path / "c.pt").average.tensors()["feature.slope"]
-    assert (before.tolist() != after.tolist()) == ACTIVATIONS[activation].learnt
+    assert (before.tolist() != after.tolist()) == ACTIVATIONS[activation].trainable
 
 
 def test_what_is_held_out_is_measured_and_every_step_told(patches: Patches, pairs: list[Pair], tmp_path: Path) -> None:

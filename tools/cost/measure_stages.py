@@ -64,7 +64,7 @@ def rounded(costs: Costs) -> Figures:
 
 def bytes_a_pixel(architecture: Architecture) -> int:
     """What the layers write and read for a pixel that comes in, were no map ever still in a cache."""
-    places = architecture.scale**2 if architecture.enlarges_first else 1
+    places = architecture.scale**2 if architecture.upscales_first else 1
     body = sum(layer.inputs + layer.outputs for layer in architecture.body)
     return int(4 * places * (body + architecture.tail.inputs)) + architecture.scale**2
 

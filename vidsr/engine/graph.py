@@ -51,14 +51,14 @@ def band_model(
     bands = ops.parameter([count, rows, columns], _TYPES[dtype], "bands")
     x = source = ops.convert(ops.reshape(bands, np.array([count, 1, rows, columns]), False), "f32")
     places = shape
-    if architecture.enlarges_first:
+    if architecture.upscales_first:
         x = source = _enlarged(source, scale)
         places = (shape[0] * scale, shape[1] * scale)
     x = _body(_trimmed(x, places, architecture.reach), weights, peak=peak, quantization=quantization)
     tail = architecture.tail
     kernels = peak * phase_kernels(tensors[f"{tail.name}.weight"], tail.stride, tail.padding)
     bias = float(peak * tensors[f"{tail.name}.bias"][0])
-    base = np.ones((1, 1, 1, 1), np.float32) if architecture.enlarges_first else bicubic_kernels(scale)
+    base = np.ones((1, 1, 1, 1), np.float32) if architecture.upscales_first else bicubic_kernels(scale)
     results = []
     for phases, block in _convolutions(blocking, tail.stride):
         y = _in_blocks(x, kernels[phases], bias, places, block, name=tail.name, quantization=quantization)

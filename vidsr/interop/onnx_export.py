@@ -70,7 +70,7 @@ def _network(weights: Weights) -> _Graph:
     """Every layer pads nothing: the plane is padded once, by what its layers look beyond it."""
     architecture, tail, graph = weights.architecture, weights.architecture.tail, _Graph()
     scale, reach = architecture.scale, architecture.reach
-    if architecture.enlarges_first:
+    if architecture.upscales_first:
         padded = _padded(graph, "padded", architecture.halo)
         large = _shuffled(graph, "bicubic", _bicubic(graph, padded, scale), scale)
         margin = (architecture.halo - BICUBIC_RADIUS) * scale
@@ -83,7 +83,7 @@ def _network(weights: Weights) -> _Graph:
     bias = np.repeat(weights.tensors[f"{tail.name}.bias"], tail.stride**2)
     x = _convolution(graph, x, tail.name, kernels, bias)
     if architecture.residual:
-        if architecture.enlarges_first:
+        if architecture.upscales_first:
             base = _cut(graph, "base", large, margin)
         else:
             base = _bicubic(graph, _padded(graph, "padded_base", BICUBIC_RADIUS), scale)

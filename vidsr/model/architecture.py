@@ -1,7 +1,7 @@
 """A network as a list of layers, read by two interpreters: PyTorch trains it, OpenVINO runs it.
 
-Every convolution is *valid*: it pads nothing, so the plane that enters carries `halo` extra pixels
-on each side and the network gives exactly the pixels that belong to the plane inside.
+Every convolution is *valid*, without padding: the input has `halo` extra pixels on each side, and the output exactly
+the pixels of the plane inside.
 """
 
 from collections.abc import Callable
@@ -10,32 +10,32 @@ from dataclasses import dataclass
 from vidsr.model.subpixel import BICUBIC_RADIUS, centred_padding, deconvolution_radius
 
 SCALES = (2, 3, 4)
-PAPER_KERNEL = 9  # taps a side of the deconvolution, at every scale
-WIDEST, DEEPEST = 512, 64  # far beyond what a CPU runs in time: a file that says more is wrong
+PAPER_KERNEL = 9  # taps per side of the deconvolution, at every scale
+MAX_WIDTH, MAX_DEPTH = 512, 64  # far beyond what a CPU can run: a file with more is wrong
 
 
 @dataclass(frozen=True, kw_only=True)
 class Activation:
-    """x where x is positive, a slope times x elsewhere."""
+    """x for positive x, a slope times x for the others."""
 
-    a_channel: bool
-    """One slope for each channel, or one for all of a layer."""
-    learnt: bool
+    per_channel: bool
+    """One slope per channel, or one per layer."""
+    trainable: bool
     slope: float
-    """Where it starts, or stays."""
+    """Its start, or its constant value."""
 
 
 ACTIVATIONS = {
-    "prelu": Activation(a_channel=True, learnt=True, slope=0.25),
-    "prelu-shared": Activation(a_channel=False, learnt=True, slope=0.25),
-    "leaky-relu": Activation(a_channel=False, learnt=False, slope=0.1),
-    "relu": Activation(a_channel=False, learnt=False, slope=0.0),
+    "prelu": Activation(per_channel=True, trainable=True, slope=0.25),
+    "prelu-shared": Activation(per_channel=False, trainable=True, slope=0.25),
+    "leaky-relu": Activation(per_channel=False, trainable=False, slope=0.1),
+    "relu": Activation(per_channel=False, trainable=False, slope=0.0),
 }
 
 
 @dataclass(frozen=True, kw_only=True)
 class Convolution:
-    """A valid convolution of stride 1 with a bias, and an activation of so many slopes behind it."""
+    """A valid convolution of stride 1 with a bias, followed by an activation."""
 
     name: str
     inputs: int
@@ -55,14 +55,14 @@ class Convolution:
 
 @dataclass(frozen=True, kw_only=True)
 class Deconvolution:
-    """A transposed convolution to one channel; with a stride of 1, a convolution by the kernel turned round."""
+    """A transposed convolution to one channel; with stride 1, a convolution by the flipped kernel."""
 
     name: str
     inputs: int
     stride: int
     kernel: int
     padding: int
-    """As PyTorch counts it; it decides the phase (see `subpixel`)."""
+    """By PyTorch's definition; it decides the phase (see `subpixel`)."""
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -71,56 +71,56 @@ class Deconvolution:
 
     @property
     def reach(self) -> int:
-        """How many pixels of its input an output pixel lies away from those it depends on, at the most."""
+        """The radius of its receptive field, in pixels of its input."""
         return deconvolution_radius(self.stride, self.kernel, self.padding)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Architecture:
-    """Convolutions and one deconvolution, on the plane as it is or on its bicubic enlargement."""
+    """Convolutions and one deconvolution, on the low-resolution plane or on its bicubic upscaling."""
 
     family: str
     dimensions: tuple[int, ...]
     scale: int
     activation: str
     residual: bool
-    """Whether the result is what the layers give, added to the bicubic enlargement."""
+    """Whether the layers' output is added to the bicubic upscaling."""
     body: tuple[Convolution, ...]
     tail: Deconvolution
 
     @property
-    def enlarges_first(self) -> bool:
-        """Whether the layers work on the bicubic enlargement (SRCNN), at the high resolution throughout."""
+    def upscales_first(self) -> bool:
+        """Whether the layers work on the bicubic upscaling, at high resolution (SRCNN)."""
         return self.tail.stride != self.scale
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """The shape of every tensor of the network, by name, in the order of the layers."""
+        """The shape of every tensor, by name, in the order of the layers."""
         layers: tuple[Convolution | Deconvolution, ...] = (*self.body, self.tail)
         return {name: shape for layer in layers for name, shape in layer.shapes.items()}
 
     @property
     def reach(self) -> int:
-        """How many pixels the layers look beyond a place, at the resolution on which they work."""
+        """The radius of the layers' receptive field, in pixels of their own resolution."""
         return sum(layer.kernel // 2 for layer in self.body) + self.tail.reach
 
     @property
     def halo(self) -> int:
-        """How many low-resolution pixels beyond its own place an output pixel depends on."""
-        if self.enlarges_first:
+        """The radius of an output pixel's receptive field, in low-resolution pixels."""
+        if self.upscales_first:
             return BICUBIC_RADIUS + -(-self.reach // self.scale)
         return max(BICUBIC_RADIUS, self.reach)
 
     @property
     def weights(self) -> int:
-        """How many weights the kernels hold, without biases and slopes: as the papers count."""
+        """The number of weights, without biases and slopes: as the papers count."""
         body = sum(layer.outputs * layer.inputs * layer.kernel**2 for layer in self.body)
         return body + self.tail.inputs * self.tail.kernel**2
 
     @property
     def multiplies(self) -> int:
-        """Multiply-adds for one low-resolution pixel, by the usual count (the deconvolution as k² taps)."""
-        return self.weights * (self.scale**2 if self.enlarges_first else 1)
+        """Multiply-adds per low-resolution pixel, by the usual count (the deconvolution as k² taps)."""
+        return self.weights * (self.scale**2 if self.upscales_first else 1)
 
     def __str__(self) -> str:
         return f"{self.family}({','.join(map(str, self.dimensions))}) x{self.scale}"
@@ -139,9 +139,8 @@ def fsrcnn(
 ) -> Architecture:
     """FSRCNN(d, s, m): feature, shrink, m mapping layers, expand, deconvolution (Dong, Loy and Tang, 2016).
 
-    With d == s there is nothing to shrink or to expand, and both layers are left out. `kernel` and `padding` are
-    those of the deconvolution; without a padding it is centred as well as the kernel allows.
-    Raises ValueError for dimensions that make no network.
+    With d == s there are no shrinking and expanding layers. `kernel` and `padding` are those of the deconvolution; by
+    default it is centred as well as the kernel allows. Raises ValueError for impossible dimensions.
     """
     _check(scale, activation, widths=(d, s), kernels=(kernel,), depth=m)
     padding = centred_padding(scale, kernel) if padding is None else padding
@@ -167,8 +166,8 @@ def srcnn(
 ) -> Architecture:
     """SRCNN k1-k2-k3 (n1, n2): patches, mapping, reconstruction (Dong, Loy, He and Tang, 2014).
 
-    It works on the bicubic enlargement, so that its layers are the same at every scale.
-    Raises ValueError for dimensions that make no network.
+    It works on the bicubic upscaling, so its layers are the same at every scale. Raises ValueError for impossible
+    dimensions.
     """
     _check(scale, activation, widths=(n1, n2), kernels=(k1, k2, k3), depth=0)
     if not k1 % 2 == k2 % 2 == k3 % 2 == 1:
@@ -185,13 +184,13 @@ def srcnn(
 
 
 FAMILIES: dict[str, tuple[Callable[..., Architecture], int]] = {"fsrcnn": (fsrcnn, 3), "srcnn": (srcnn, 5)}
-"""By name: what builds it, and how many dimensions it has."""
+"""By name: the constructor, and the number of dimensions."""
 
 
 def _body(names: list[str], shapes: list[tuple[int, int, int]], activation: str) -> tuple[Convolution, ...]:
-    a_channel = ACTIVATIONS[activation].a_channel
+    per_channel = ACTIVATIONS[activation].per_channel
     return tuple(
-        Convolution(name=name, inputs=inputs, outputs=outputs, kernel=kernel, slopes=outputs if a_channel else 1)
+        Convolution(name=name, inputs=inputs, outputs=outputs, kernel=kernel, slopes=outputs if per_channel else 1)
         for name, (inputs, outputs, kernel) in zip(names, shapes, strict=True)
     )
 
@@ -201,9 +200,9 @@ def _check(scale: int, activation: str, *, widths: tuple[int, ...], kernels: tup
         raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}, not {activation!r}")
     if scale not in SCALES:
         raise ValueError(f"scale must be one of {SCALES}, not {scale}")
-    if not all(1 <= width <= WIDEST for width in widths):
-        raise ValueError(f"a layer must be 1 to {WIDEST} channels wide, not {widths}")
-    if not all(1 <= kernel <= WIDEST for kernel in kernels):
-        raise ValueError(f"a kernel must be 1 to {WIDEST} pixels wide, not {kernels}")
-    if not 0 <= depth <= DEEPEST:
-        raise ValueError(f"there must be 0 to {DEEPEST} mapping layers, not {depth}")
+    if not all(1 <= width <= MAX_WIDTH for width in widths):
+        raise ValueError(f"a layer must be 1 to {MAX_WIDTH} channels wide, not {widths}")
+    if not all(1 <= kernel <= MAX_WIDTH for kernel in kernels):
+        raise ValueError(f"a kernel must be 1 to {MAX_WIDTH} pixels wide, not {kernels}")
+    if not 0 <= depth <= MAX_DEPTH:
+        raise ValueError(f"there must be 0 to {MAX_DEPTH} mapping layers, not {depth}")

@@ -1,4 +1,4 @@
-"""What a network needs to be computed in 8-bit integers: how far the inputs of its layers reach, and what it costs."""
+"""The int8 calibration of a network: the ranges of its layers' inputs, and the loss of each precision."""
 
 import math
 from dataclasses import dataclass, field
@@ -15,12 +15,12 @@ Ranges = dict[str, NDArray[np.float32]]
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
-    """Measured on pictures, of a network whose grey levels are 0 to 1."""
+    """Measured on images, for a network whose grey levels are 0 to 1."""
 
     ranges: Ranges
-    """Of every layer but the first, which is not computed in integers. What lies outside is clipped."""
+    """Of every layer but the first, which is not computed in integers. Values outside are clipped."""
     losses: dict[str, float] = field(default_factory=dict)
-    """PSNR in dB that a precision gives away on pictures that the network has not seen, by its name."""
+    """The loss of PSNR in dB on images that were held out, by precision."""
 
     def check(self, architecture: Architecture) -> None:
         """Raises ModelError unless there is a finite range around 0 for every channel, and every loss is a number."""
@@ -39,13 +39,13 @@ class Calibration:
 
 
 def input_widths(architecture: Architecture) -> dict[str, int]:
-    """How many channels go into each layer but the first, in their order."""
+    """The input channels of each layer but the first, in the order of the layers."""
     widths = {layer.name: layer.inputs for layer in architecture.body[1:]}
     return {**widths, architecture.tail.name: architecture.tail.inputs}
 
 
 def as_header(calibration: Calibration) -> dict[str, object]:
-    """What JSON holds of it."""
+    """Its JSON form."""
     ranges = {
         name: [[float(f"{end:.6g}") for end in row] for row in ends] for name, ends in calibration.ranges.items()
     }
@@ -53,7 +53,7 @@ def as_header(calibration: Calibration) -> dict[str, object]:
 
 
 def from_header(told: dict[str, object]) -> Calibration:
-    """What `as_header` gave. Raises ModelError, ValueError or TypeError for something else."""
+    """The inverse of `as_header`. Raises ModelError, ValueError or TypeError for anything else."""
     ranges, losses = told["ranges"], told["losses"]
     if not isinstance(ranges, dict) or not isinstance(losses, dict):
         raise ModelError("its calibration has no names")

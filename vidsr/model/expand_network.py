@@ -26,7 +26,7 @@ def with_mapping_layers(weights: Weights, count: int) -> Weights:
     after = replace(after, residual=before.residual, tail=before.tail)
     kept = {name: tensor for name, tensor in weights.tensors.items() if name in after.shapes}
     new = [layer for layer in after.body if f"{layer.name}.weight" not in kept]
-    slope = 1.0 if ACTIVATIONS[before.activation].learnt else 0.0  # what comes out of a ReLU passes the next unchanged
+    slope = 1.0 if ACTIVATIONS[before.activation].trainable else 0.0  # a ReLU's output passes the next unchanged
     identity = np.zeros((s, s, 3, 3), np.float32)
     identity[range(s), range(s), 1, 1] = 1
     for layer in new:

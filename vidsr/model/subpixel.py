@@ -1,8 +1,7 @@
-"""A deconvolution as sub-pixel convolutions: one small kernel for each of the s² output phases.
+"""A deconvolution as sub-pixel convolutions: one small kernel per output phase, s² in all.
 
-Output pixel `s*n + p` of a transposed convolution with stride `s` sees only those taps of its kernel
-that fall on a whole low-resolution pixel. Gathered, they are an ordinary convolution a phase: the same
-function, three times faster on a CPU.
+Output pixel `s*n + p` of a transposed convolution with stride `s` uses only the taps that fall on a low-resolution
+pixel. Gathered by phase they are ordinary convolutions: the same function, three times faster on a CPU.
 """
 
 from functools import cache
@@ -14,7 +13,7 @@ BICUBIC_RADIUS = 2
 
 
 def centred_padding(stride: int, kernel: int) -> int:
-    """The padding with which a kernel lies in the middle, or half a high-resolution pixel off where none does that.
+    """The padding that centres a kernel, or leaves it half a high-resolution pixel off where none does.
 
     9 taps are centred at a stride of 3, and half a pixel off at 2 and 4.
     """
@@ -22,28 +21,28 @@ def centred_padding(stride: int, kernel: int) -> int:
 
 
 def _taps(stride: int, kernel: int, padding: int) -> dict[tuple[int, int], int]:
-    """The tap that joins output phase p to the input pixel at offset delta, as {(p, delta): tap}."""
+    """The tap between output phase p and the input pixel at offset delta, as {(p, delta): tap}."""
     offsets = range(-kernel, kernel + 1)
     taps = {(p, delta): p + padding - stride * delta for p in range(stride) for delta in offsets}
     return {place: tap for place, tap in taps.items() if 0 <= tap < kernel}
 
 
 def deconvolution_radius(stride: int, kernel: int, padding: int) -> int:
-    """How many low-resolution pixels away the deconvolution looks."""
+    """The radius of the deconvolution's receptive field, in low-resolution pixels."""
     return max(abs(delta) for _, delta in _taps(stride, kernel, padding))
 
 
 @cache
 def phase_index(stride: int, kernel: int, padding: int) -> NDArray[np.int64]:
-    """(s², K, K) places in a flattened kernel; `kernel**2` stands for a tap that does not exist.
+    """(s², K, K) indices into a flattened kernel; `kernel**2` stands for a tap that does not exist.
 
-    Phases are ordered by row, then column; K = 2 * reach + 1.
+    Phases are ordered by row, then column; K = 2 * radius + 1.
     """
-    reach = deconvolution_radius(stride, kernel, padding)
-    size = 2 * reach + 1
+    radius = deconvolution_radius(stride, kernel, padding)
+    size = 2 * radius + 1
     axis = np.full((stride, size), -1)
     for (phase, delta), tap in _taps(stride, kernel, padding).items():
-        axis[phase, delta + reach] = tap
+        axis[phase, delta + radius] = tap
     rows, columns = axis[:, None, :, None], axis[None, :, None, :]
     index = np.where((rows < 0) | (columns < 0), kernel**2, rows * kernel + columns)
     return index.reshape(stride**2, size, size)
@@ -57,7 +56,7 @@ def phase_kernels(weight: NDArray[np.float32], stride: int, padding: int) -> NDA
 
 
 def bicubic_kernels(scale: int) -> NDArray[np.float32]:
-    """(s², 1, 5, 5) kernels that enlarge a plane by bicubic interpolation (a = -0.5, pixel centres aligned)."""
+    """(s², 1, 5, 5) kernels of bicubic upscaling (a = -0.5, pixel centres aligned)."""
     offsets = np.arange(-BICUBIC_RADIUS, BICUBIC_RADIUS + 1)
     centres = (np.arange(scale) + 0.5) / scale - 0.5
     axis = cubic(offsets - centres[:, None])

@@ -1,4 +1,4 @@
-"""Pools: planes in, enlarged planes out, in order, lazily, with a bounded number in flight."""
+"""Pools: planes in, upscaled planes out, in order, lazily, with a bounded number in flight."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -15,22 +15,22 @@ from vidsr.settings import PoolSettings
 from vidsr.stage_timer import Span
 
 QUEUE_DEPTH = 2
-"""Planes at a worker: one in work, one that waits, so that it never does."""
+"""Planes per worker: one in work, and one waiting, so that the worker never waits."""
 FEW_CORES = 4
-"""Up to so many are used by threads of this process, unless workers are asked for: there Ray's own work, 6 ms of a
-core a frame at 640x360, is felt. Measured on two; three and four by tools/simulate.py alone."""
+"""Up to so many cores are used by threads of this process, unless workers are asked for: Ray's own work would take 6
+ms of a core per frame at 640x360. Measured on two cores; three and four by tools/simulate.py alone."""
 NETWORKS_KEPT = 4
-"""Networks that stay compiled, so that going back to one takes no time."""
+"""Networks that stay compiled, so that a swap back to one takes no time."""
 SMALL_PLANE_MACS = 250_000_000
-"""Multiply-adds of a plane up to which they do on any number of cores: one that goes to a worker and back costs this
-process 1 to 1.6 ms, in which four threads of its own enlarge it. (fsrcnn-fast-x2 at 320x240.)"""
+"""Multiply-adds per plane up to which threads of this process do on any number of cores: a plane's way to a worker and
+back costs 1 to 1.6 ms, in which four threads upscale it (fsrcnn-fast-x2 at 320x240)."""
 
 
 class Ticket(Protocol):
     """A plane that was sent."""
 
     def ready(self) -> bool:
-        """Whether `result` would return at once, or has to deal with a worker that was lost."""
+        """Whether `result` would return at once, or would have to replace a lost worker."""
         ...
 
     def result(self) -> Plane:
@@ -39,68 +39,66 @@ class Ticket(Protocol):
 
 
 class Pool(Protocol):
-    """What the pipeline asks of a pool, and the facts of the run that a report wants."""
+    """The interface of a pool, and what a report says of its run."""
 
     restarts: int
     quarantined: list[int]
     engine_s: float
     choice: PrecisionChoice
-    """The precision of the last plane that was upscaled, and why; before the first one that which is expected."""
+    """The precision of the last upscaled plane, and why; before the first plane the expected one."""
     warnings: list[str]
-    """What engines found wrong on this CPU, a sentence each."""
+    """A sentence per graph that is wrong on a worker's CPU."""
     latest: Span | None
-    """The work at the plane that was handed out last; None where no engine did it."""
+    """The time that an engine took for the last result; None where no engine was needed."""
 
     @property
     def reused(self) -> float:
-        """The share of what came in, since the last swap, that was as it had been and was not enlarged again."""
+        """The share of all pixels since the last swap that was copied from previous results."""
         ...
 
     @property
     def workers(self) -> int:
-        """How many planes are enlarged side by side: by processes, or by threads of this one."""
+        """The number of planes upscaled side by side: by processes, or by threads of this one."""
         ...
 
     @property
     def processes(self) -> int:
-        """How many processes do it, 0 for this one."""
+        """The number of worker processes, 0 for this one."""
         ...
 
     @property
     def threads(self) -> int:
-        """Of each process."""
+        """Per process."""
         ...
 
     def map(self, planes: Iterable[Plane], depth: int) -> Iterator[Plane]:
-        """Each (H, W) plane of `depth` bits, scale times as large, in order.
+        """Each (H, W) plane of `depth` bits, upscaled to (scale*H, scale*W), in order.
 
-        Lazy: never more than a window of planes is taken ahead. Raises WorkerError with the index of the plane
-        that the pool could not get past, after the results before it.
+        Lazy: at most a window of planes is taken ahead. Raises WorkerError with the index of a plane that fails, after
+        the results before it.
         """
         ...
 
     def send(self, plane: Plane, depth: int) -> Ticket:
-        """One plane for enlarging, for whoever cannot wait for the next one to come: a live source.
+        """Send one plane, for sources that cannot wait for the next one: live cameras.
 
-        The results are to be taken in the order of sending, and no `map` may be in progress.
+        Results must be taken in the order of sending, and no `map` may be in progress.
         """
         ...
 
     def prepare(self, networks: Sequence[Weights], plane: Plane, depth: int) -> Callable[[], bool]:
-        """Have networks compiled for planes like this one, beside what is in work: what comes says if that is done.
+        """Compile networks for planes like this one in the background; the result says whether that is done.
 
         Planes that are sent before wait for it. The last `NETWORKS_KEPT` networks stay compiled for later swaps.
         """
         ...
 
     def swap(self, weights: Weights) -> None:
-        """Take another network of the same scale for every plane from now on, also in the middle of a `map`.
+        """Use another network of the same scale for every plane from now on, also in the middle of a `map`.
 
-        Planes that were taken before keep the network that they were taken under, whatever happens to their worker.
-        To be called by whoever takes the results, between two of them; the weights that are in use already change
-        nothing. Weights are checked when they are made, so that nothing can be wrong with them but the scale: for
-        another one this raises ValueError, and changes nothing. Nor does it where int8 was asked for and they have
-        no calibration: then it raises ModelError.
+        Planes in flight keep the network they came in with, even if their worker is replaced. The caller is the one
+        that takes the results, between two of them. Raises ValueError for another scale and ModelError for weights
+        without a calibration where int8 was asked for; nothing changes then.
         """
         ...
 
@@ -112,11 +110,11 @@ def open_pool(
     fallback: Callable[[Plane], Plane] | None = None,
     pixels: int | None = None,
 ) -> AbstractContextManager[Pool]:
-    """The pool that the settings ask for, to be closed by `with`; Ray is loaded only for a pool that needs it.
+    """The pool of the settings, closed by `with`; Ray is loaded only for a pool that needs it.
 
-    `model` is a name of the zoo, the path of a weight file, or weights. `fallback` enlarges the plane that killed two
-    workers, by default each pixel as it is. `pixels` is the size of the planes to come, where that is known. Raises
-    ModelError when the network cannot be computed as the settings ask.
+    `model` is a name of the zoo, the path of a weight file, or weights. `fallback` upscales a plane that killed two
+    workers, by default by repeating pixels. `pixels` is the size of the planes, where it is known. Raises ModelError
+    when the network cannot be computed in the precision of the settings.
     """
     weights = load_model(model) if isinstance(model, str) else model
     check_precision(settings.precision, weights)  # before a worker is started
@@ -131,9 +129,9 @@ def open_pool(
 
 
 def runs_in_process(settings: PoolSettings, machine: Machine, *, multiplies: float = inf) -> bool:
-    """Whether the settings come to no worker but this process.
+    """Whether this process does the work itself.
 
-    They say so, or leave it open and the machine's cores are few, or so are the `multiplies` of a plane.
+    The settings say so, or leave it open and the machine's cores, or the `multiplies` per plane, are few.
     """
     if settings.workers is not None or settings.ray_address is not None:
         return settings.workers == 0
@@ -142,14 +140,14 @@ def runs_in_process(settings: PoolSettings, machine: Machine, *, multiplies: flo
 
 
 def engine_span(began_s: float, ended_s: float, worker: int) -> Span:
-    """The work at one plane."""
+    """The time an engine took for one plane."""
     return Span(stage="enlarge", began_s=began_s, ended_s=ended_s, lane=worker)
 
 
 def require_scale(weights: Weights, scale: int) -> None:
-    """Raises ValueError when the network enlarges by another scale."""
+    """Raises ValueError when the network has another scale."""
     if weights.architecture.scale != scale:
-        raise ValueError(f"a pool that enlarges {scale} times cannot take {weights.architecture}")
+        raise ValueError(f"a pool of scale {scale} cannot use {weights.architecture}")
 
 
 def _repeated(plane: Plane, scale: int) -> Plane:

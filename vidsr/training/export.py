@@ -49,7 +49,7 @@ class PlainNetwork(nn.Module):
     def forward(self, luma: Tensor) -> Tensor:
         """The enlarged plane."""
         architecture = self.architecture
-        if architecture.enlarges_first:
+        if architecture.upscales_first:
             large = self._enlarged(luma, architecture.halo)
             margin = (architecture.halo - BICUBIC_RADIUS) * architecture.scale
             added = self._layers(_cut(large, margin - architecture.reach, margin - architecture.reach))

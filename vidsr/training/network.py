@@ -56,7 +56,7 @@ class Layer(nn.Module):
         self.kernel = CollapsibleKernel(shape.outputs, shape.inputs, shape.kernel)
         self.bias = nn.Parameter(torch.zeros(shape.outputs))
         slope = torch.full((shape.slopes,), activation.slope)
-        self.slope = nn.Parameter(slope, requires_grad=activation.learnt)
+        self.slope = nn.Parameter(slope, requires_grad=activation.trainable)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, outputs, H - k + 1, W - k + 1) from (N, inputs, H, W)."""
@@ -103,8 +103,8 @@ class Network(nn.Module):
         architecture = self.architecture
         base = functional.pixel_shuffle(functional.conv2d(x, self.bicubic), architecture.scale)
         surplus = (architecture.halo - BICUBIC_RADIUS) * architecture.scale
-        seen = base if architecture.enlarges_first else x
-        margin = surplus if architecture.enlarges_first else architecture.halo
+        seen = base if architecture.upscales_first else x
+        margin = surplus if architecture.upscales_first else architecture.halo
         added = self.layers(_trim(seen, margin - architecture.reach))
         return _trim(base, surplus) + added if architecture.residual else added
 
@@ -125,7 +125,7 @@ class Network(nn.Module):
         mapping = [layer for name, layer in self._layers if name.startswith("mapping")]
         parts: dict[str, list[nn.Module]] = {"all": [self], "tail": [self.tail], "mapping": [*mapping]}
         self.requires_grad_(False)
-        fixed = not ACTIVATIONS[self.architecture.activation].learnt
+        fixed = not ACTIVATIONS[self.architecture.activation].trainable
         for module in parts[part]:
             for name, parameter in module.named_parameters():
                 parameter.requires_grad_(not (fixed and name.endswith("slope")))

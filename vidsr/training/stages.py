@@ -28,7 +28,7 @@ def architecture_of(network: NetworkSettings, scale: int) -> Architecture:
 
 def rescaled(architecture: Architecture, scale: int) -> Architecture:
     """The same layers for another scale; a deconvolution of so many pixels a side keeps their number."""
-    if architecture.enlarges_first or architecture.scale == scale:
+    if architecture.upscales_first or architecture.scale == scale:
         return replace(architecture, scale=scale)
     kernel = architecture.tail.kernel
     if kernel != PAPER_KERNEL:
