@@ -39,8 +39,9 @@ _UNSITED = {"vp8", "vp9", "av1", "prores", "dnxhd"}
 class Reader:
     """The first real video of a file, as an iterable of `Frame`, once; closed by `with`.
 
-    Frames keep the source's time stamps, less `start_s` when there is one; `start_s` and `end_s` count from the
-    first picture. `upright` turns them as their display matrix says; `deinterlace` makes whole pictures of fields.
+    Frames keep the source's time stamps; with a `start_s` above 0 they count from there. `start_s` and `end_s` count
+    from the first picture. `upright` turns them as their display matrix says; `deinterlace` makes whole pictures of
+    fields.
     Raises SourceError when there is no video to read or its pictures are larger than `max_megapixels`. Damage
     further on ends in numbers, not in an exception: `concealed` counts what the decoder had to guess or drop,
     `repaired` the pictures without a usable time, `packets` the video packets that were there, and `broken_off`
@@ -69,7 +70,7 @@ class Reader:
             self._limit(max_megapixels)
             self.others = streams_beside(self._container, self.video)
             self.time_base = self.video.time_base or Fraction(1, av.time_base)
-            self._span = self._cut(start_s, end_s)
+            self._span = self._cut(start_s or None, end_s)  # a start of 0 cuts nothing off, nor does it move the times
             self._packets: list[SidePacket] = []
             name = self._container.format.name
             self._timeline = Timeline(in_parts=name in _IN_PARTS, by_dts=name == "avi")
@@ -93,6 +94,11 @@ class Reader:
     def repaired(self) -> int:
         """How many pictures had no time of their own, or one that was taken."""
         return self._timeline.repaired
+
+    @property
+    def start_pts(self) -> int:
+        """The pts, in `time_base`, from which the frames' time is counted: the first one's, 0 behind a `start_s`."""
+        return (self.video.start_time or 0) if self._span.start is None else 0
 
     @property
     def metadata(self) -> dict[str, str]:

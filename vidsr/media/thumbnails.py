@@ -84,8 +84,7 @@ def glimpses(path: Path, times_s: Iterable[float], *, later_s: float) -> Iterato
 
 
 def _read(reader: Reader) -> Iterator[tuple[float, VideoFrame]]:
-    first = reader.video.start_time or 0
-    return ((float(((f.picture.pts or 0) - first) * reader.time_base), f.picture) for f in reader)
+    return ((float(((f.picture.pts or 0) - reader.start_pts) * reader.time_base), f.picture) for f in reader)
 
 
 def _sought(container: InputContainer, video: VideoStream, time_s: float) -> Iterator[tuple[float, VideoFrame]]:

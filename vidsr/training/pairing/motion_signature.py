@@ -50,7 +50,8 @@ def timed_lumas(path: Path, start_s: float = 0.0) -> Iterator[tuple[float, Luma]
         for frame in reader:
             if frame.luma.shape != shape:
                 return
-            yield float((frame.picture.pts or 0) * reader.time_base) + start_s, luma_in_bytes(frame.picture)
+            ticks = (frame.picture.pts or 0) - reader.start_pts
+            yield float(ticks * reader.time_base) + start_s, luma_in_bytes(frame.picture)
 
 
 def glimpses_of(path: Path) -> Glimpses:
