@@ -12,7 +12,7 @@ from pathlib import Path
 from vidsr.arrays import Plane
 from vidsr.errors import TargetError
 from vidsr.flow import ahead, beside
-from vidsr.media.atomic_file import Landing
+from vidsr.media.atomic_file import AtomicFile
 from vidsr.media.containers import container_for, picture_codec_for
 from vidsr.media.frame import Frame, VideoInfo
 from vidsr.media.image_writer import write_picture
@@ -219,14 +219,14 @@ def _upscale_picture(source: Path, target: Path, settings: UpscaleSettings, pool
         network = _network(settings, reader.info)
         size = target_size(settings, reader.info, network.weights.architecture.scale)
         require_room(size, reader.info.working_format)
-        landing = Landing(target, source=source, overwrite=settings.overwrite)
+        output = AtomicFile(target, source=source, overwrite=settings.overwrite)
         try:
             with InProcessPool(network.weights, pool, engines=1) as alone:
                 ((frame, luma),) = enlarge([reader.first], alone, reader.info.depth)
             merger = Merger()
-            write_picture(landing, merger.fit(merger.merge(frame.picture, luma), size))
+            write_picture(output, merger.fit(merger.merge(frame.picture, luma), size))
         finally:
-            landing.abandon()
+            output.discard()
         seconds = time.perf_counter() - began
         return Report(
             source=source,

@@ -7,23 +7,23 @@ from av import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
 from vidsr.errors import TargetError
-from vidsr.media.atomic_file import Landing
+from vidsr.media.atomic_file import AtomicFile
 from vidsr.media.containers import picture_codec_for
 from vidsr.media.encoders import video_encoder
 from vidsr.media.formats import depth_of, has_alpha
 from vidsr.media.pixel_format_converter import RESAMPLING
 
 
-def write_picture(landing: Landing, picture: VideoFrame) -> None:
+def write_picture(output: AtomicFile, picture: VideoFrame) -> None:
     """Write the picture as the PNG or JPEG that the target's name says. Raises TargetError."""
-    codec = picture_codec_for(landing.target)
+    codec = picture_codec_for(output.target)
     if codec is None:
-        raise TargetError(f"{landing.target}: the name of a picture ends in .png or .jpg")
+        raise TargetError(f"{output.target}: the name of a picture ends in .png or .jpg")
     try:
-        landing.file.write(encoded(picture, codec))
-        landing.land()
+        output.file.write(encoded(picture, codec))
+        output.commit()
     except (av.FFmpegError, OSError) as error:
-        raise TargetError(f"{landing.target}: {error.strerror or error}") from error
+        raise TargetError(f"{output.target}: {error.strerror or error}") from error
 
 
 def encoded(picture: VideoFrame, codec: str) -> bytes:

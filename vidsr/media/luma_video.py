@@ -12,7 +12,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from vidsr.errors import TargetError
-from vidsr.media.atomic_file import whole_file
+from vidsr.media.atomic_file import atomic_write
 from vidsr.media.containers import container_for
 from vidsr.media.formats import luma_of
 
@@ -31,7 +31,7 @@ def write_lumas(
     if target.suffix.lower() != _SUFFIX:
         raise TargetError(f"{target}: the name must end in {_SUFFIX}")
     count = 0
-    with whole_file(target, source=source, overwrite=overwrite) as file:
+    with atomic_write(target, source=source, overwrite=overwrite) as file:
         try:
             with av.open(file, "w", format=container_for(target).format) as output:
                 stream = output.add_stream(_CODEC, rate=rate)

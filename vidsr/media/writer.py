@@ -14,7 +14,7 @@ from av.video.frame import PictureType
 from av.video.stream import VideoStream
 
 from vidsr.errors import TargetError
-from vidsr.media.atomic_file import Landing
+from vidsr.media.atomic_file import AtomicFile
 from vidsr.media.containers import container_for, muxer_options
 from vidsr.media.display_matrix import enlarged
 from vidsr.media.encoders import Picture, encoder_options, matrix, require
@@ -55,7 +55,7 @@ class Writer:
         options = encoder_options(encode, hdr)
         picture = Picture(width=size[0], height=size[1], format=reader.info.working_format)
         require(encode.codec, picture, options)
-        self._landing = Landing(target, source=reader.path, overwrite=overwrite)
+        self._atomic_file = AtomicFile(target, source=reader.path, overwrite=overwrite)
         try:
             with self._faults():
                 self._output = self._opened()
@@ -65,7 +65,7 @@ class Writer:
                     self.copies.left_out.append("HDR's mastering display and light levels")
                 self._start(encode.codec)
         except BaseException:
-            self._landing.abandon()
+            self._atomic_file.discard()
             raise
         self._owed: dict[int, int] = {}  # how long the pictures last that are in the encoder, by their pts
         self._last_duration = 0
@@ -86,7 +86,7 @@ class Writer:
             self._mux(self._video.encode(None))
             self.copies.write_all()
             self._close()
-        self._landing.land()
+        self._atomic_file.commit()
         self._finished = True
 
     @property
@@ -109,7 +109,7 @@ class Writer:
         kind, reader = self._container_kind, self._reader
         covers = any(map(is_cover, reader.others))
         options = muxer_options(kind, reader.time_base, covers=covers, tags=reader.metadata)
-        output = av.open(self._landing.file, "w", format=kind.format, container_options=options)
+        output = av.open(self._atomic_file.file, "w", format=kind.format, container_options=options)
         output.metadata.update(file_tags(reader.metadata))
         output.set_chapters(reader.chapters())
         return output
@@ -176,12 +176,12 @@ class Writer:
         except av.FFmpegError:  # perhaps about a packet of another stream, behind which few pictures waited, if any
             self.copies.unplaced += 1
         if self.copies.unplaced:  # nobody says whose packet was refused: what is there is counted
-            with av.open(f"file:{self._landing.part.absolute()}") as part:
+            with av.open(f"file:{self._atomic_file.part.absolute()}") as part:
                 self.written = sum(packet.size > 0 for packet in part.demux(video=0))
 
     def _discard(self) -> None:
         # The file first: PyAV then writes no index, over which FFmpeg 8.1 crashes where fragments have no packet yet.
-        self._landing.abandon()
+        self._atomic_file.discard()
         self._output.close()
 
     @contextmanager
