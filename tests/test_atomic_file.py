@@ -45,7 +45,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def half_written(source: Path, target: Path, *, count: int, overwrite: bool = False) -> None:
-    with Reader(source) as reader, Writer(target, reader, size=(32, 24), overwrite=overwrite) as writer:
+    with Reader(source) as reader, Writer(target, reader.template, size=(32, 24), overwrite=overwrite) as writer:
         for frame in islice(reader, count):
             writer.write(frame.picture, frame.packets)
         raise KeyError("in the middle")
@@ -70,11 +70,11 @@ def test_a_failure_leaves_what_was_there(source: Path, folder: Path) -> None:
 def test_the_target_is_replaced_at_the_very_end(source: Path, folder: Path) -> None:
     target = folder / "out.mp4"
     target.write_bytes(b"precious")
-    with Reader(source) as reader, Writer(target, reader, size=(32, 24), overwrite=True) as writer:
+    with Reader(source) as reader, Writer(target, reader.template, size=(32, 24), overwrite=True) as writer:
         for frame in reader:
             writer.write(frame.picture, frame.packets)
         assert target.read_bytes() == b"precious"
-        writer.finish()
+        writer.finish(reader.trailing_packets())
         assert len(read_with_av(target).times) == 6
     assert [path.name for path in folder.iterdir()] == ["out.mp4"]
 
@@ -84,16 +84,16 @@ def test_of_two_runs_for_one_target_the_later_one_has_it(source: Path, folder: P
     with (
         Reader(source) as one,
         Reader(source) as two,
-        Writer(target, one, size=(32, 24)) as earlier,
-        Writer(target, two, size=(32, 24)) as later,
+        Writer(target, one.template, size=(32, 24)) as earlier,
+        Writer(target, two.template, size=(32, 24)) as later,
     ):
         for frame in one:
             earlier.write(frame.picture, frame.packets)
         with pytest.raises(TargetError, match="another run writes the same file"):
-            earlier.finish()
+            earlier.finish(one.trailing_packets())
         for frame in two:
             later.write(frame.picture, frame.packets)
-        later.finish()
+        later.finish(two.trailing_packets())
     assert len(read_with_av(target).times) == 6
     assert [path.name for path in folder.iterdir()] == ["out.mp4"]
 
@@ -212,7 +212,7 @@ import os, signal, sys
 from pathlib import Path
 from vidsr.media.reader import Reader
 from vidsr.media.writer import Writer
-with Reader(Path(sys.argv[1])) as reader, Writer(Path(sys.argv[2]), reader, size=(32, 24)) as writer:
+with Reader(Path(sys.argv[1])) as reader, Writer(Path(sys.argv[2]), reader.template, size=(32, 24)) as writer:
     for frame in reader:
         writer.write(frame.picture, frame.packets)
     os.kill(os.getpid(), signal.SIGKILL)

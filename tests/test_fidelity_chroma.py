@@ -9,10 +9,10 @@ import pytest
 from footage import film
 from oracles import samples
 
-from vidsr.media.chroma import WholeScaler, chroma_scaler
-from vidsr.media.filters import filtered
+from vidsr.media.chroma import FrameScaler, find_chroma_scaler
+from vidsr.media.filters import filter_frames
 from vidsr.media.reader import Reader
-from vidsr.media.scale import Merger
+from vidsr.media.scale import LumaMerger
 from vidsr.media.side_data import side_data
 
 STEP = 4  # levels from one chroma sample to the next
@@ -58,7 +58,7 @@ def test_chroma_is_not_shifted(
     film(tmp_path / "in.mkv", [ramp(pixel_format)], codec=codec, options=options, time_base=Fraction(1, 25))
     with Reader(tmp_path / "in.mkv") as reader:
         before = reader.first.picture
-        after = Merger().merge(before, np.zeros((32 * scale, 32 * scale), np.uint8))
+        after = LumaMerger().merge(before, np.zeros((32 * scale, 32 * scale), np.uint8))
     columns, rows = places(before, after)
     inside = slice(8, -8)  # a cubic has nothing to lean on at the border
     across = 32 // samples(before)[1].shape[1]
@@ -79,7 +79,7 @@ def test_chroma_of_odd_sizes_is_not_stretched(
 ) -> None:
     before = ramp(pixel_format, size)
     before.colorspace, before.pts, before.time_base = 9, 7, Fraction(1, 25)
-    after = Merger().merge(before, np.full((scale * size[1], scale * size[0]), 77, np.uint8))
+    after = LumaMerger().merge(before, np.full((scale * size[1], scale * size[0]), 77, np.uint8))
     assert (after.width, after.height, after.colorspace, after.pts) == (scale * size[0], scale * size[1], 9, 7)
     assert after.time_base == Fraction(1, 25)
     assert (samples(after)[0] == 77).all()
@@ -100,7 +100,7 @@ def noise(pixel_format: str, size: tuple[int, int], site: str) -> av.VideoFrame:
     frame.time_base = Fraction(1, 25)
     for number, plane in enumerate(samples(frame)):
         plane[:] = np.random.default_rng(number).integers(0, 1 << frame.format.components[0].bits, plane.shape)
-    return next(filtered([frame], (("setparams", f"chroma_location={site}"),), frame.time_base))
+    return next(filter_frames([frame], (("setparams", f"chroma_location={site}"),), frame.time_base))
 
 
 @pytest.mark.parametrize("site", SITED)
@@ -108,18 +108,20 @@ def noise(pixel_format: str, size: tuple[int, int], site: str) -> av.VideoFrame:
 def test_chroma_alone_is_exactly_what_swscale_makes_of_it_in_the_whole_picture(pixel_format: str, site: str) -> None:
     for size, scale in (((70, 50), 2), ((33, 31), 2), ((32, 24), 3), ((35, 34), 4)):
         before = noise(pixel_format, size, site)
-        chroma = chroma_scaler(before, scale)
+        chroma = find_chroma_scaler(before, scale)
         assert chroma
-        alone, whole = chroma(before), WholeScaler()(before, scale)
+        alone, whole = chroma(before), FrameScaler()(before, scale)
         assert (alone.width, alone.height, alone.format.name) == (whole.width, whole.height, whole.format.name)
         for one, other in zip(samples(alone)[1:], samples(whole)[1:], strict=True):
             np.testing.assert_array_equal(one, other)
-        again = [samples(Merger().fit(picture, (96, 80)))[1] for picture in (alone, whole)]  # the tag is still there
+        # Equal only if the chroma location is still tagged.
+        again = [samples(LumaMerger().resize(picture, (96, 80)))[1] for picture in (alone, whole)]
         np.testing.assert_array_equal(*again)
 
 
 def test_pictures_without_chroma_of_their_own_size_are_enlarged_whole() -> None:
-    assert [chroma_scaler(noise(name, (32, 32), "left"), 2) for name in ("gray", "yuv444p", "yuva420p")] == [None] * 3
+    for pixel_format in ("gray", "yuv444p", "yuva420p"):
+        assert find_chroma_scaler(noise(pixel_format, (32, 32), "left"), 2) is None
 
 
 def test_what_lies_beside_the_samples_reaches_the_encoder(tmp_path: Path) -> None:
@@ -127,7 +129,7 @@ def test_what_lies_beside_the_samples_reaches_the_encoder(tmp_path: Path) -> Non
     film(tmp_path / "in.mkv", [ramp("yuv420p"), ramp("yuv420p")])
     with Reader(tmp_path / "in.mkv") as reader:
         first, second = (frame.picture for frame in reader)
-    merger = Merger()
+    merger = LumaMerger()
     large = [merger.merge(picture, np.zeros((64, 64), np.uint8)) for picture in (first, second)]
     assert [side_data(picture, "SEI_UNREGISTERED") for picture in large] == [
         side_data(first, "SEI_UNREGISTERED"),

@@ -12,7 +12,7 @@ from oracles import read_with_av, samples
 
 from vidsr.engine import Engine
 from vidsr.errors import TargetError
-from vidsr.media.pixel_format_converter import WorkingForm
+from vidsr.media.pixel_format_converter import PixelFormatConverter
 from vidsr.media.reader import Reader
 
 PLANAR = [
@@ -90,7 +90,7 @@ def test_rgb_keeps_alpha_where_there_is_some(
 @pytest.mark.parametrize("pixel_format", PACKED)
 def test_other_orders_of_the_same_samples_become_planar(pixel_format: str) -> None:
     frame = picture(pixel_format)
-    worked = WorkingForm(frame, still=False)(frame)
+    worked = PixelFormatConverter(frame, still=False)(frame)
     planar = frame.reformat(format=PACKED[pixel_format], threads=1)
     assert worked.format.name == PACKED[pixel_format]
     assert all(np.array_equal(a, b) for a, b in zip(samples(worked), samples(planar), strict=True))

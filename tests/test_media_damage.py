@@ -47,12 +47,12 @@ def test_reading_goes_on_behind_damaged_packets(good: Path, tiny_model: str, tmp
     bad = rewritten(good, tmp_path / "bad.mkv", noise)
     with Reader(bad) as reader:
         times = [frame.picture.pts for frame in reader]
-        assert (reader.packets, reader.broken_off) == (40, None)
-        assert reader.concealed >= 4
+        assert (reader.packets, reader.truncation) == (40, None)
+        assert reader.corrupt >= 4
     assert times[-1] == max(int(time * 1000) for time in read_with_av(good).times)
     report = enlarge(bad, tmp_path / "out.mkv", tiny_model)
     assert report.frames_written == len(times) >= 30
-    assert report.damage == [f"{reader.concealed} frames or packets of the source are damaged"]
+    assert report.damage == [f"{reader.corrupt} frames or packets of the source are damaged"]
 
 
 def test_an_mp4_cut_short_behind_its_index_is_known_by_its_packets(tiny_model: str, tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_an_mp4_cut_short_behind_its_index_is_known_by_its_packets(tiny_model: s
     with Reader(cut) as reader:
         found = len(list(reader))
         assert reader.info.frames == 40
-        assert reader.broken_off or reader.packets < 40
+        assert reader.truncation or reader.packets < 40
         assert 3 < found < 40
     report = enlarge(cut, tmp_path / "out.mp4", tiny_model)
     assert report.damage
@@ -93,7 +93,7 @@ def test_missing_and_double_times_are_repaired(suffix: str, tiny_model: str, tmp
     assert len(set(read_with_av(bad).times)) == 17
     with Reader(bad) as reader:
         times = [frame.picture.pts for frame in reader]
-        assert (len(times), reader.repaired) == (20, 3)
+        assert (len(times), reader.retimed) == (20, 3)
     assert (np.diff(times) > 0).all()
     report = enlarge(bad, tmp_path / f"out.{suffix}", tiny_model)
     assert "3 frames had no usable time and were given one" in report.warnings
@@ -124,7 +124,7 @@ def test_a_stream_that_appears_on_the_way_is_passed_over(tmp_path: Path) -> None
     with Reader(tmp_path / "in.ts") as reader:
         assert reader.others == []
         assert len(list(reader)) == 81 * 30
-        assert (reader.concealed, reader.broken_off) == (0, None)
+        assert (reader.corrupt, reader.truncation) == (0, None)
 
 
 @pytest.mark.parametrize("codec", ["mpeg4", "libx264"])
@@ -132,7 +132,7 @@ def test_avi_without_times_is_shown_at_its_rate(codec: str, tiny_model: str, tmp
     film(tmp_path / "in.avi", pictures(20), codec=codec, options={"bf": "2"}, time_base=Fraction(1, 30))
     with Reader(tmp_path / "in.avi") as reader:
         assert len(list(reader)) == 20
-        assert reader.repaired <= 2  # what the decoder still holds at the end has no time at all
+        assert reader.retimed <= 2  # what the decoder still holds at the end has no time at all
     report = enlarge(tmp_path / "in.avi", tmp_path / "out.mp4", tiny_model)
     times = read_with_av(tmp_path / "out.mp4").times
     assert (report.frames_written, set(np.diff(times))) == (20, {Fraction(1, 30)})

@@ -110,4 +110,4 @@ def test_a_raw_stream_is_shown_at_its_rate(tiny_model: str, tmp_path: Path) -> N
     times = read_with_av(tmp_path / "out.mp4").times
     assert len(set(np.diff(times))) == 1
     with Reader(tmp_path / "in.h264") as reader:
-        assert len(list(reader)) == reader.repaired == 6
+        assert len(list(reader)) == reader.retimed == 6

@@ -98,10 +98,10 @@ def _damage(one: Reader, other: Reader, counts: list[int]) -> Iterator[str]:
     if counts[0] != counts[1]:
         yield f"{other.path}: has {counts[1]} frames, the reference {counts[0]}; the first {min(counts)} were compared"
     for reader in (one, other):
-        if reader.broken_off:
-            yield f"{reader.path}: {reader.broken_off}"
-        if reader.concealed:
-            yield f"{reader.path}: {reader.concealed} frames are damaged"
+        if reader.truncation:
+            yield f"{reader.path}: {reader.truncation}"
+        if reader.corrupt:
+            yield f"{reader.path}: {reader.corrupt} frames are damaged"
 
 
 def _summed(scores: list[_Score], damage: tuple[str, ...]) -> Comparison:

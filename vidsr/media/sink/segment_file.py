@@ -25,7 +25,7 @@ class Recording:
         kind = container_for(path)
         self._atomic_file = AtomicFile(path, source=None, overwrite=False)
         options = muxer_options(kind, TIME_BASE, covers=False, tags=())
-        if kind.turns:
+        if kind.has_display_matrix:
             # The index waits for the first packet of each stream: an edit list made before that hides the first
             # second of a file that is never closed, and without one sound that begins late is out of step.
             options["movflags"] += "+delay_moov"
