@@ -19,7 +19,7 @@ def split_screen(source: Path, target: Path, model: str = "fsrcnn-x2", scale: in
             for frame, luma in enlarge(reader, pool, reader.info.depth):
                 split = upscale_bicubic(frame.luma, scale)
                 split[:, : size[0] // 2] = luma[:, : size[0] // 2]
-                writer.write(merger.merge(frame.picture, split), frame.packets)
+                writer.write(merger.merge(frame.av_frame, split), frame.packets)
             writer.finish(reader.trailing_packets())  # without it, or if anything fails before, there is no file
 
 

@@ -47,7 +47,7 @@ def folder(tmp_path: Path) -> Path:
 def half_written(source: Path, target: Path, *, count: int, overwrite: bool = False) -> None:
     with Reader(source) as reader, Writer(target, reader.template, size=(32, 24), overwrite=overwrite) as writer:
         for frame in islice(reader, count):
-            writer.write(frame.picture, frame.packets)
+            writer.write(frame.av_frame, frame.packets)
         raise KeyError("in the middle")
 
 
@@ -72,7 +72,7 @@ def test_the_target_is_replaced_at_the_very_end(source: Path, folder: Path) -> N
     target.write_bytes(b"precious")
     with Reader(source) as reader, Writer(target, reader.template, size=(32, 24), overwrite=True) as writer:
         for frame in reader:
-            writer.write(frame.picture, frame.packets)
+            writer.write(frame.av_frame, frame.packets)
         assert target.read_bytes() == b"precious"
         writer.finish(reader.trailing_packets())
         assert len(read_with_av(target).times) == 6
@@ -88,11 +88,11 @@ def test_of_two_runs_for_one_target_the_later_one_has_it(source: Path, folder: P
         Writer(target, two.template, size=(32, 24)) as later,
     ):
         for frame in one:
-            earlier.write(frame.picture, frame.packets)
+            earlier.write(frame.av_frame, frame.packets)
         with pytest.raises(TargetError, match="another run writes the same file"):
             earlier.finish(one.trailing_packets())
         for frame in two:
-            later.write(frame.picture, frame.packets)
+            later.write(frame.av_frame, frame.packets)
         later.finish(two.trailing_packets())
     assert len(read_with_av(target).times) == 6
     assert [path.name for path in folder.iterdir()] == ["out.mp4"]
@@ -214,7 +214,7 @@ from vidsr.media.reader import Reader
 from vidsr.media.writer import Writer
 with Reader(Path(sys.argv[1])) as reader, Writer(Path(sys.argv[2]), reader.template, size=(32, 24)) as writer:
     for frame in reader:
-        writer.write(frame.picture, frame.packets)
+        writer.write(frame.av_frame, frame.packets)
     os.kill(os.getpid(), signal.SIGKILL)
 """
 

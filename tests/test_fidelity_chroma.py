@@ -57,7 +57,7 @@ def test_chroma_is_not_shifted(
 ) -> None:
     film(tmp_path / "in.mkv", [ramp(pixel_format)], codec=codec, options=options, time_base=Fraction(1, 25))
     with Reader(tmp_path / "in.mkv") as reader:
-        before = reader.first.picture
+        before = reader.first.av_frame
         after = LumaMerger().merge(before, np.zeros((32 * scale, 32 * scale), np.uint8))
     columns, rows = places(before, after)
     inside = slice(8, -8)  # a cubic has nothing to lean on at the border
@@ -128,7 +128,7 @@ def test_what_lies_beside_the_samples_reaches_the_encoder(tmp_path: Path) -> Non
     """x264 writes what it was told into the first picture, and decoders hand that on."""
     film(tmp_path / "in.mkv", [ramp("yuv420p"), ramp("yuv420p")])
     with Reader(tmp_path / "in.mkv") as reader:
-        first, second = (frame.picture for frame in reader)
+        first, second = (frame.av_frame for frame in reader)
     merger = LumaMerger()
     large = [merger.merge(picture, np.zeros((64, 64), np.uint8)) for picture in (first, second)]
     assert [side_data(picture, "SEI_UNREGISTERED") for picture in large] == [

@@ -66,7 +66,7 @@ def test_full_range_h264_keeps_every_level(tiny_model: str, tmp_path: Path) -> N
     samples(before)[0][:] = np.arange(32 * 24).reshape(24, 32) % 256  # 0 and 255, too
     film(tmp_path / "in.mkv", [before], options={"crf": "0"}, color_range=JPEG)
     with Reader(tmp_path / "in.mkv") as reader:
-        worked = reader.first.picture
+        worked = reader.first.av_frame
         assert (reader.info.pixel_format, worked.format.name, int(worked.color_range)) == ("yuvj420p", "yuv420p", JPEG)
         assert all(np.array_equal(a, b) for a, b in zip(samples(before), samples(worked), strict=True))
     enlarge(tmp_path / "in.mkv", tmp_path / "out.mkv", tiny_model, codec="libx264")
@@ -169,7 +169,7 @@ def test_rgb_becomes_tagged_444_with_the_right_colours(
     options = {"crf": "0"} if codec == "libx264rgb" else {}
     film(source, rgb_frames(pixel_format), codec=codec, options=options, time_base=Fraction(1, 30))
     with Reader(source) as reader:
-        worked = reader.first.picture
+        worked = reader.first.av_frame
         assert worked.format.name == ("yuv444p10le" if "10" in pixel_format else "yuv444p")
     report = enlarge(source, tmp_path / "out.mkv", tiny_model, codec="ffv1")
     before, after = read_with_av(source).pictures[0], read_with_av(tmp_path / "out.mkv").pictures[0]

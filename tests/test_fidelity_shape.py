@@ -129,7 +129,7 @@ def test_fields_become_whole_pictures_at_the_same_times(tiny_model: str, tmp_pat
         assert reader.info.interlaced
     with Reader(tmp_path / "in.mp4", deinterlace=True) as reader:
         assert not reader.info.interlaced
-        whole = [frame.picture for frame in reader]
+        whole = [frame.av_frame for frame in reader]
     before = read_with_av(tmp_path / "in.mp4")
     assert max(map(combs, whole)) < 0.5 * min(map(combs, before.pictures))
     report = enlarge(tmp_path / "in.mp4", tmp_path / "out.mp4", tiny_model, deinterlace=True)

@@ -46,7 +46,7 @@ def noise(index: int, packet: av.Packet, data: bytes) -> bytes:
 def test_reading_goes_on_behind_damaged_packets(good: Path, tiny_model: str, tmp_path: Path) -> None:
     bad = rewritten(good, tmp_path / "bad.mkv", noise)
     with Reader(bad) as reader:
-        times = [frame.picture.pts for frame in reader]
+        times = [frame.av_frame.pts for frame in reader]
         assert (reader.packets, reader.truncation) == (40, None)
         assert reader.corrupt >= 4
     assert times[-1] == max(int(time * 1000) for time in read_with_av(good).times)
@@ -92,7 +92,7 @@ def test_missing_and_double_times_are_repaired(suffix: str, tiny_model: str, tmp
     bad = rewritten(plain, tmp_path / "bad.mkv", stuck)
     assert len(set(read_with_av(bad).times)) == 17
     with Reader(bad) as reader:
-        times = [frame.picture.pts for frame in reader]
+        times = [frame.av_frame.pts for frame in reader]
         assert (len(times), reader.retimed) == (20, 3)
     assert (np.diff(times) > 0).all()
     report = enlarge(bad, tmp_path / f"out.{suffix}", tiny_model)

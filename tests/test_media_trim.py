@@ -27,7 +27,7 @@ def source(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 def frames(path: Path, start_s: float | None, end_s: float | None) -> list[tuple[Fraction, bytes]]:
     """When each frame is shown, and its luma."""
     with Reader(path, start_s=start_s, end_s=end_s) as reader:
-        return [(frame.picture.pts * reader.time_base, frame.luma.tobytes()) for frame in reader]
+        return [(frame.av_frame.pts * reader.time_base, frame.luma.tobytes()) for frame in reader]
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def stamps_of(reader: Reader) -> list[tuple[int, int | None]]:
     found = []
     for frame in reader:
         found += [(packet.stream.index, packet.pts) for packet in frame.packets]
-        found.append((reader.video.index, frame.picture.pts))
+        found.append((reader.video.index, frame.av_frame.pts))
     return found + [(packet.stream.index, packet.pts) for packet in reader.trailing_packets()]
 
 

@@ -134,7 +134,7 @@ def _parts(clip: Path, target: Path, model: str, encode: EncodeSettings) -> tupl
         began = time.perf_counter()
         planes = [engine(frame.luma, reader.info.depth) for frame in frames]
         engine_s = time.perf_counter() - began
-        pictures = [merger.merge(frame.picture, plane) for frame, plane in zip(frames, planes, strict=True)]
+        pictures = [merger.merge(frame.av_frame, plane) for frame, plane in zip(frames, planes, strict=True)]
         began = time.perf_counter()
         size = (pictures[0].width, pictures[0].height)
         with Writer(target, reader.template, size=size, encode=encode) as writer:

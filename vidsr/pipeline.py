@@ -131,10 +131,10 @@ class _Run:
     def _write(self, size: Size, enlarged: tuple[Frame, Plane]) -> None:
         """Make a whole picture of an enlarged luma, and have it encoded and written."""
         (frame, luma), info = enlarged, self._reader.info
-        if (frame.picture.width, frame.picture.height) != (info.width, info.height):
+        if (frame.av_frame.width, frame.av_frame.height) != (info.width, info.height):
             self._warn(f"the picture changes its size; every frame becomes {_by(size)}")
         with self._clock.busy("merge"):
-            picture = self._merger.resize(self._merger.merge(frame.picture, luma), size)
+            picture = self._merger.resize(self._merger.merge(frame.av_frame, luma), size)
         with self._clock.busy("write"):
             self._writer.write(picture, frame.packets)
 
@@ -226,7 +226,7 @@ def _upscale_picture(source: Path, target: Path, settings: UpscaleSettings, pool
             with InProcessPool(network.weights, pool, engines=1) as alone:
                 ((frame, luma),) = enlarge([reader.first], alone, reader.info.depth)
             merger = LumaMerger()
-            write_image(output, merger.resize(merger.merge(frame.picture, luma), size))
+            write_image(output, merger.resize(merger.merge(frame.av_frame, luma), size))
         finally:
             output.discard()
         seconds = time.perf_counter() - began

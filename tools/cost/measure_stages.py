@@ -130,7 +130,7 @@ def _merging(frames: Sequence[Frame], enlarged: Sequence[Plane]) -> tuple[float,
     for frame, plane in zip(frames, enlarged, strict=True):
         with _work() as spent:
             height, width = plane.shape
-            pictures.append(merger.resize(merger.merge(frame.picture, plane), (width, height)))
+            pictures.append(merger.resize(merger.merge(frame.av_frame, plane), (width, height)))
         worked.append(spent["own"])
     return statistics.median(worked), pictures
 

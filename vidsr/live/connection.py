@@ -113,7 +113,7 @@ class Connection:
         assert self._form
         assert self._begun
         worked, (ladder, flight, _) = self._form(picture), self._begun
-        frame, depth = Frame(picture=worked, luma=luma_of(worked)), depth_of(worked.format.name)
+        frame, depth = Frame(av_frame=worked, luma=luma_of(worked)), depth_of(worked.format.name)
         if anew:
             flight.prepare(frame.luma, depth)
         return Shot(frame=frame, moment=moment, depth=depth, arrived_s=arrived_s, rung=flight.able(ladder.rung))

@@ -95,7 +95,7 @@ class Writing:
 
     def _picture(self, item: Enlarged) -> None:
         shot, began = item.shot, time.monotonic()
-        picture = shot.frame.picture
+        picture = shot.frame.av_frame
         large = (
             self._merger.upscale(picture, self._scale) if item.luma is None else self._merger.merge(picture, item.luma)
         )

@@ -25,13 +25,13 @@ SidePacket: TypeAlias = "Packet[Stream]"  # quoted: PyAV's packets are generic i
 class Frame:
     """A decoded frame in its working format, and the packets of other streams that came before it."""
 
-    picture: VideoFrame
+    av_frame: VideoFrame
     luma: Plane
     """(H, W) view of the frame's luma, uint8, or uint16 above 8 bits."""
     packets: tuple[SidePacket, ...] = ()
 
     def __repr__(self) -> str:
-        frame = self.picture
+        frame = self.av_frame
         return f"Frame({frame.width}x{frame.height} {frame.format.name}, pts={frame.pts})"
 
 

@@ -108,7 +108,7 @@ class Reader:
         chapters = map(self._range.trim_chapter, self._container.chapters())
         return SourceTemplate(
             info=self.info,
-            first=self.first.picture,
+            first=self.first.av_frame,
             time_base=self.time_base,
             video=self.video,
             others=tuple(self.others),
@@ -172,7 +172,7 @@ class Reader:
             self._container,
             self.video,
             stored=first,
-            converted=self.first.picture,
+            converted=self.first.av_frame,
             matrix=None if rotation else matrix,
             rotated=bool(matrix and rotation and swaps_axes(matrix)),
             interlaced=first.interlaced_frame and not deinterlace,
@@ -252,4 +252,4 @@ class Reader:
 
     def _converted(self, decoded: VideoFrame) -> Frame:
         frame = self._converter(decoded)
-        return Frame(picture=frame, luma=luma_of(frame), packets=self.trailing_packets())
+        return Frame(av_frame=frame, luma=luma_of(frame), packets=self.trailing_packets())

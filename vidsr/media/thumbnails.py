@@ -91,7 +91,7 @@ def _key_frame_pairs(
 
 
 def _timed_frames(reader: Reader) -> Iterator[tuple[float, VideoFrame]]:
-    return ((float(((f.picture.pts or 0) - reader.start_pts) * reader.time_base), f.picture) for f in reader)
+    return ((float(((f.av_frame.pts or 0) - reader.start_pts) * reader.time_base), f.av_frame) for f in reader)
 
 
 def _sought(container: InputContainer, video: VideoStream, time_s: float) -> Iterator[tuple[float, VideoFrame]]:

@@ -83,7 +83,7 @@ def _lumas(reader: Reader, scale: int, count: int) -> Iterator[Luma]:
     for frame in islice(reader, count):
         if frame.luma.shape != shape:
             raise SourceError(f"{reader.path}: its pictures change their size")
-        yield reducible(luma_8bit(frame.picture), scale)
+        yield reducible(luma_8bit(frame.av_frame), scale)
 
 
 def _enlarged(

@@ -57,7 +57,7 @@ def film_shot(
         for frame in islice(reader, frames):
             if planes and frame.luma.shape != planes[0].shape:
                 break
-            planes.append(luma_8bit(frame.picture).copy())  # the frame's own memory is reused
+            planes.append(luma_8bit(frame.av_frame).copy())  # the frame's own memory is reused
     return Shot(planes=planes, rate=rate, start_s=start_s)
 
 

@@ -50,8 +50,8 @@ def timed_lumas(path: Path, start_s: float = 0.0) -> Iterator[tuple[float, Luma]
         for frame in reader:
             if frame.luma.shape != shape:
                 return
-            ticks = (frame.picture.pts or 0) - reader.start_pts
-            yield float(ticks * reader.time_base) + start_s, luma_8bit(frame.picture)
+            ticks = (frame.av_frame.pts or 0) - reader.start_pts
+            yield float(ticks * reader.time_base) + start_s, luma_8bit(frame.av_frame)
 
 
 def glimpses_of(path: Path) -> Glimpses:
