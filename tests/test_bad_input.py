@@ -148,7 +148,7 @@ def test_a_png_that_unpacks_to_a_gigabyte_is_refused(refused: Refused, tmp_path:
 def test_a_result_larger_than_a_picture_can_be_is_refused_before_any_work(refused: Refused, tmp_path: Path) -> None:
     Image.new("L", (64, 64)).save(tmp_path / "small.png")
     line = refused(TARGET, "--to", "30000x30000", tmp_path / "small.png", tmp_path / "out.png")
-    assert "a picture of 30000x30000 is too large" in line
+    assert "a frame of 30000x30000 is too large" in line
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ def test_exactly_the_frames_between_start_and_end_are_read(
     source: Path, start_s: float | None, end_s: float | None, first: int, behind: int
 ) -> None:
     if first == behind:
-        with pytest.raises(SourceError, match="no picture can be decoded there"):
+        with pytest.raises(SourceError, match="no frame can be decoded there"):
             frames(source, start_s, end_s)
         return
     every, found = frames(source, None, None), frames(source, start_s, end_s)

@@ -24,7 +24,7 @@ def read_image(path: Path) -> NDArray[np.uint8]:
             pixels = frame.to_ndarray(format="gray" if frame.format.name == "gray" else "rgb24")
             return pixels.astype(np.uint8, copy=False)
     except (av.FFmpegError, OSError, IndexError, StopIteration) as error:
-        raise SourceError(f"{path}: no picture to read ({error})") from error
+        raise SourceError(f"{path}: no image to read ({error})") from error
 
 
 def rgb_of(frame: VideoFrame) -> NDArray[np.uint8]:

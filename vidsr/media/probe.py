@@ -39,7 +39,7 @@ def probe(path: Path) -> MediaProbe:
     with open_source(path) as container:
         video = first_video(container)
         if video is None or not video.codec_context.width or not video.codec_context.height:
-            raise SourceError(f"{path}: no picture to read")
+            raise SourceError(f"{path}: holds no image and no video")
         return MediaProbe(
             width=video.codec_context.width,
             height=video.codec_context.height,

@@ -154,7 +154,7 @@ class Reader:
         first = next(decoded, None)
         if first is None:
             size = "" if self.video.codec_context.width else ": it is damaged, or far too large"
-            raise SourceError(f"{self.path}: no picture can be decoded" + (size or (" there" if start else "")))
+            raise SourceError(f"{self.path}: no frame can be decoded" + (size or (" there" if start else "")))
         assert self._compression  # set with the first frame
         matrix = display_matrix(first)
         rotation = upright_filters(matrix) if matrix and upright else ()

@@ -17,7 +17,7 @@ def check_frame_size(size: tuple[int, int], pixel_format: str) -> None:
     try:
         VideoFrame(*size, pixel_format)
     except (av.FFmpegError, MemoryError) as error:
-        raise TargetError(f"a picture of {'x'.join(map(str, size))} is too large") from error
+        raise TargetError(f"a frame of {'x'.join(map(str, size))} is too large") from error
 
 
 class LumaMerger:
