@@ -65,6 +65,13 @@ def test_a_start_of_zero_is_no_start(source: Path, tmp_path: Path) -> None:
             assert all_pts(zero) == all_pts(whole)
 
 
+@pytest.mark.parametrize("start_s", [None, 0.0, 0.5])
+def test_start_pts_is_the_position_of_the_start(source: Path, start_s: float | None) -> None:
+    with Reader(source, start_s=start_s) as reader:
+        seconds = (reader.first.av_frame.pts - reader.start_pts) * reader.time_base
+    assert float(seconds) == pytest.approx(0, abs=0.0011)
+
+
 def all_pts(reader: Reader) -> list[tuple[int, int | None]]:
     """Stream index and pts of every frame and every packet of other streams, in the order read."""
     found = []

@@ -14,6 +14,7 @@ from oracles import read_with_av
 
 from vidsr.errors import SourceError
 from vidsr.media.reader import Reader
+from vidsr.media.writer import Writer
 
 MS = Fraction(1, 1000)
 SRT = "1\n00:00:00,100 --> 00:00:00,600\nHello <i>you</i>\n\n2\n00:00:00,700 --> 00:00:01,200\nBye\n"
@@ -277,6 +278,18 @@ def test_cover_art_is_copied_and_never_the_video(
         assert [stream.type for stream in container.streams] == ["video", "audio", "video"]
         assert container.streams[2].disposition & Disposition.attached_pic
     assert read_with_av(after).packets[2] == [(tmp_path / "in.png").read_bytes()]
+
+
+def test_the_source_is_opened_once(tmp_path: Path) -> None:
+    source, target = tmp_path / "in.mp4", tmp_path / "out.mkv"
+    with_cover(source, make_clip(tmp_path / "film.mp4", size=SMALL, pts=[512 * i for i in range(24)], audio=1))
+    with Reader(source) as reader:
+        source.unlink()
+        with Writer(target, reader.template, size=SMALL) as writer:
+            for frame in reader:
+                writer.write(frame.av_frame, frame.packets)
+            writer.finish(reader.trailing_packets())
+    assert read_with_av(target).packets[2] == [(tmp_path / "in.png").read_bytes()]
 
 
 def test_a_file_with_cover_art_only_holds_no_video(tmp_path: Path) -> None:
