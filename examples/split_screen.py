@@ -6,21 +6,21 @@ python examples/split_screen.py examples/street.mp4 split.mp4
 import sys
 from pathlib import Path
 
-from vidsr import Merger, Reader, Writer, enlarge, open_pool
-from vidsr.media.scale import enlarge_plain
+from vidsr import LumaMerger, Reader, Writer, enlarge, open_pool
+from vidsr.media.scale import upscale_bicubic
 
 
 def split_screen(source: Path, target: Path, model: str = "fsrcnn-x2", scale: int = 2) -> None:
     """Write the video, with its sound and everything else, `scale` times as large."""
-    merger = Merger()
+    merger = LumaMerger()
     with Reader(source) as reader, open_pool(model) as pool:
         size = scale * reader.info.width, scale * reader.info.height
-        with Writer(target, reader, size=size) as writer:
+        with Writer(target, reader.template, size=size) as writer:
             for frame, luma in enlarge(reader, pool, reader.info.depth):
-                split = enlarge_plain(frame.luma, scale)
+                split = upscale_bicubic(frame.luma, scale)
                 split[:, : size[0] // 2] = luma[:, : size[0] // 2]
-                writer.write(merger.merge(frame.picture, split), frame.packets)
-            writer.finish()  # without it, or when something fails before it, there is no file
+                writer.write(merger.merge(frame.av_frame, split), frame.packets)
+            writer.finish(reader.trailing_packets())  # without it, or if anything fails before, there is no file
 
 
 if __name__ == "__main__":

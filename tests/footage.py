@@ -1,4 +1,4 @@
-"""Clips with one property each, for the tests of media, and the whole job on them with a small network."""
+"""Videos with one property each, for the tests of media, and their upscaling with a small network."""
 
 from collections.abc import Iterable
 from fractions import Fraction
@@ -15,17 +15,17 @@ SMALL = (32, 24)
 LOSSLESS = {"ffv1": {}, "libx264": {"crf": "0"}, "libx265": {"x265-params": "lossless=1:log-level=none"}}
 
 
-def picture(pixel_format: str = "yuv420p", *, index: int = 0, size: tuple[int, int] = SMALL) -> av.VideoFrame:
+def scene_frame(pixel_format: str = "yuv420p", *, index: int = 0, size: tuple[int, int] = SMALL) -> av.VideoFrame:
     """Frame `index` of the scene in a pixel format."""
     return av.VideoFrame.from_ndarray(scene(index, size), format="rgb24").reformat(format=pixel_format, threads=1)
 
 
-def pictures(count: int, pixel_format: str = "yuv420p", *, size: tuple[int, int] = SMALL) -> list[av.VideoFrame]:
+def scene_frames(count: int, pixel_format: str = "yuv420p", *, size: tuple[int, int] = SMALL) -> list[av.VideoFrame]:
     """The first frames of the scene."""
-    return [picture(pixel_format, index=index, size=size) for index in range(count)]
+    return [scene_frame(pixel_format, index=index, size=size) for index in range(count)]
 
 
-def film(
+def make_video(
     path: Path,
     frames: Iterable[av.VideoFrame],
     *,
@@ -38,11 +38,11 @@ def film(
     tags: dict[str, str] | None = None,
     **context: object,
 ) -> Path:
-    """A video of the frames, 30 a second unless `pts` says when; `context` is what the encoder is told of them."""
+    """A video of the frames, 30 per second without `pts`; `context` sets attributes of the encoder."""
     frames = list(frames)
     step = round(1 / (30 * time_base))
     options = dict(options or {})
-    if codec == "libx265":  # of a film of one or two pictures with B-frames it says any time of decoding
+    if codec == "libx265":  # for one or two frames with B-frames its dts are arbitrary
         options["x265-params"] = options.get("x265-params", "log-level=none") + ":bframes=0"
     with av.open(path, "w", container_options=muxer or {}) as output:
         video = output.add_stream(codec, rate=30, options=options)
@@ -59,8 +59,8 @@ def film(
     return path
 
 
-def enlarge(source: Path, target: Path, model: str, *, codec: str | None = None, **settings: object) -> Report:
-    """`vidsr.upscale` without Ray; `codec` stores without loss, by default one is fast."""
+def upscale(source: Path, target: Path, model: str, *, codec: str | None = None, **settings: object) -> Report:
+    """`vidsr.upscale` without Ray; lossless with `codec`, else fast."""
     encode = EncodeSettings(preset="ultrafast") if codec is None else EncodeSettings(codec=codec)
     if codec in ("libx264", "libx265"):
         encode = EncodeSettings(codec=codec, crf=0, preset="ultrafast")

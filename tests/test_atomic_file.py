@@ -1,4 +1,4 @@
-"""A file appears whole or not at all, under the very name that was given; and no other is read."""
+"""Atomic files: the target appears complete or not at all, under exactly its name; no other file is read."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import av
 import pytest
-from footage import enlarge, film, pictures
+from footage import make_video, scene_frames, upscale
 from oracles import read_with_av
 
 from vidsr.errors import SourceError, TargetError
@@ -35,7 +35,7 @@ NAMES = [
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
     (tmp_path / "source").mkdir()
-    return film(tmp_path / "source" / "in.mp4", pictures(6))
+    return make_video(tmp_path / "source" / "in.mp4", scene_frames(6))
 
 
 @pytest.fixture
@@ -44,56 +44,56 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "target"
 
 
-def half_written(source: Path, target: Path, *, count: int, overwrite: bool = False) -> None:
-    with Reader(source) as reader, Writer(target, reader, size=(32, 24), overwrite=overwrite) as writer:
+def write_and_fail(source: Path, target: Path, *, count: int, overwrite: bool = False) -> None:
+    with Reader(source) as reader, Writer(target, reader.template, size=(32, 24), overwrite=overwrite) as writer:
         for frame in islice(reader, count):
-            writer.write(frame.picture, frame.packets)
+            writer.write(frame.av_frame, frame.packets)
         raise KeyError("in the middle")
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "mov", "mkv", "ts"])
 @pytest.mark.parametrize("count", [0, 6, 90])
 def test_a_failure_leaves_nothing(count: int, suffix: str, tmp_path: Path, folder: Path) -> None:
-    source = film(tmp_path / "in.mp4", pictures(90))
+    source = make_video(tmp_path / "in.mp4", scene_frames(90))
     with pytest.raises(KeyError):
-        half_written(source, folder / f"out.{suffix}", count=count)
+        write_and_fail(source, folder / f"out.{suffix}", count=count)
     assert list(folder.iterdir()) == []
 
 
-def test_a_failure_leaves_what_was_there(source: Path, folder: Path) -> None:
+def test_a_failure_keeps_the_existing_target(source: Path, folder: Path) -> None:
     (folder / "out.mp4").write_bytes(b"precious")
     with pytest.raises(KeyError):
-        half_written(source, folder / "out.mp4", count=3, overwrite=True)
+        write_and_fail(source, folder / "out.mp4", count=3, overwrite=True)
     assert [(path.name, path.read_bytes()) for path in folder.iterdir()] == [("out.mp4", b"precious")]
 
 
-def test_the_target_is_replaced_at_the_very_end(source: Path, folder: Path) -> None:
+def test_the_target_is_replaced_on_finish(source: Path, folder: Path) -> None:
     target = folder / "out.mp4"
     target.write_bytes(b"precious")
-    with Reader(source) as reader, Writer(target, reader, size=(32, 24), overwrite=True) as writer:
+    with Reader(source) as reader, Writer(target, reader.template, size=(32, 24), overwrite=True) as writer:
         for frame in reader:
-            writer.write(frame.picture, frame.packets)
+            writer.write(frame.av_frame, frame.packets)
         assert target.read_bytes() == b"precious"
-        writer.finish()
+        writer.finish(reader.trailing_packets())
         assert len(read_with_av(target).times) == 6
     assert [path.name for path in folder.iterdir()] == ["out.mp4"]
 
 
-def test_of_two_runs_for_one_target_the_later_one_has_it(source: Path, folder: Path) -> None:
+def test_of_two_runs_for_one_target_the_later_one_wins(source: Path, folder: Path) -> None:
     target = folder / "out.mp4"
     with (
         Reader(source) as one,
         Reader(source) as two,
-        Writer(target, one, size=(32, 24)) as earlier,
-        Writer(target, two, size=(32, 24)) as later,
+        Writer(target, one.template, size=(32, 24)) as earlier,
+        Writer(target, two.template, size=(32, 24)) as later,
     ):
         for frame in one:
-            earlier.write(frame.picture, frame.packets)
+            earlier.write(frame.av_frame, frame.packets)
         with pytest.raises(TargetError, match="another run writes the same file"):
-            earlier.finish()
+            earlier.finish(one.trailing_packets())
         for frame in two:
-            later.write(frame.picture, frame.packets)
-        later.finish()
+            later.write(frame.av_frame, frame.packets)
+        later.finish(two.trailing_packets())
     assert len(read_with_av(target).times) == 6
     assert [path.name for path in folder.iterdir()] == ["out.mp4"]
 
@@ -110,37 +110,37 @@ def test_the_source_is_never_the_target(kind: str, source: Path, tiny_model: str
     else:
         target.with_name("out.mp4.part").symlink_to(source)
     with pytest.raises(TargetError, match="is the source itself"):
-        enlarge(source, target, tiny_model, overwrite=True)
+        upscale(source, target, tiny_model, overwrite=True)
     assert source.read_bytes() == before
 
 
-def test_a_link_laid_where_the_part_will_be_is_not_followed(source: Path, folder: Path, tiny_model: str) -> None:
+def test_a_link_at_the_part_file_is_not_followed(source: Path, folder: Path, tiny_model: str) -> None:
     (folder / "precious").write_bytes(b"precious")
     (folder / "out.mp4.part").symlink_to(folder / "precious")
-    enlarge(source, folder / "out.mp4", tiny_model)
+    upscale(source, folder / "out.mp4", tiny_model)
     assert (folder / "precious").read_bytes() == b"precious"
     assert {path.name for path in folder.iterdir()} == {"out.mp4", "precious"}
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_name_is_nothing_but_a_name(name: str, source: Path, folder: Path, tiny_model: str) -> None:
+def test_special_characters_in_a_name_are_literal(name: str, source: Path, folder: Path, tiny_model: str) -> None:
     for other in ("a.mp4", "b.mp4", "x.mp4", "001.mp4"):
-        film(folder / other, pictures(1, size=(64, 64)))
+        make_video(folder / other, scene_frames(1, size=(64, 64)))
     (folder / name).write_bytes(source.read_bytes())
     with Reader(folder / name) as reader:
         assert (reader.info.width, len(list(reader))) == (32, 6)
-    enlarge(source, folder / f"2 {name}", tiny_model)
-    enlarge(source, folder / name, tiny_model, overwrite=True)
+    upscale(source, folder / f"2 {name}", tiny_model)
+    upscale(source, folder / name, tiny_model, overwrite=True)
     assert len(read_with_av(folder / name).times) == 6
     assert (folder / name).read_bytes() == (folder / f"2 {name}").read_bytes()
     assert len(list(folder.iterdir())) == 6
 
 
-def test_a_picture_with_a_number_in_its_name_is_one_picture(folder: Path) -> None:
+def test_a_file_name_pattern_opens_one_image(folder: Path) -> None:
     for number in range(3):
-        film(folder / f"x{number:03d}.png", pictures(1, "rgb24"), codec="png")
+        make_video(folder / f"x{number:03d}.png", scene_frames(1, "rgb24"), codec="png")
     (folder / "x%03d.png").write_bytes(
-        film(folder / "y.png", pictures(1, "rgb24", size=(40, 30)), codec="png").read_bytes()
+        make_video(folder / "y.png", scene_frames(1, "rgb24", size=(40, 30)), codec="png").read_bytes()
     )
     with Reader(folder / "x%03d.png") as reader:
         assert (reader.info.width, len(list(reader))) == (40, 1)
@@ -148,7 +148,7 @@ def test_a_picture_with_a_number_in_its_name_is_one_picture(folder: Path) -> Non
 
 @pytest.fixture
 def canary() -> Iterator[tuple[str, list[str]]]:
-    """The address of a server, and what it was asked for."""
+    """The URL of a server and the list of its requests."""
     asked: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -192,7 +192,7 @@ def test_a_playlist_opens_nothing(
 
 
 @pytest.mark.parametrize("name", ["{url}/a.mp4", "concat:{url}/a.mp4", "crypto:{url}/a.mp4", "async:{url}/a.mp4"])
-def test_an_address_is_a_file_that_is_not_there(name: str, canary: tuple[str, list[str]]) -> None:
+def test_a_url_is_read_as_a_file_name(name: str, canary: tuple[str, list[str]]) -> None:
     url, asked = canary
     with pytest.raises(SourceError, match="No such file"):
         Reader(Path(name.format(url=url)))
@@ -202,7 +202,7 @@ def test_an_address_is_a_file_that_is_not_there(name: str, canary: tuple[str, li
 @pytest.mark.parametrize("codec", ["libx264", "libx265", "libsvtav1"])
 def test_encoders_are_silent(codec: str, source: Path, folder: Path, tiny_model: str) -> None:
     command = ["upscale", "-q", "--workers", "0", "--model", tiny_model, "--codec", codec, source, folder / "out.mkv"]
-    film(source, pictures(6, size=(64, 64)))
+    make_video(source, scene_frames(6, size=(64, 64)))
     done = subprocess.run([sys.executable, "-m", "vidsr", *command], capture_output=True, check=True)
     assert (done.stdout, done.stderr) == (b"", b"")
 
@@ -212,16 +212,16 @@ import os, signal, sys
 from pathlib import Path
 from vidsr.media.reader import Reader
 from vidsr.media.writer import Writer
-with Reader(Path(sys.argv[1])) as reader, Writer(Path(sys.argv[2]), reader, size=(32, 24)) as writer:
+with Reader(Path(sys.argv[1])) as reader, Writer(Path(sys.argv[2]), reader.template, size=(32, 24)) as writer:
     for frame in reader:
-        writer.write(frame.picture, frame.packets)
+        writer.write(frame.av_frame, frame.packets)
     os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts"])
-def test_a_killed_writer_leaves_a_part_that_plays(suffix: str, folder: Path) -> None:
-    source = film(folder / "in.mp4", pictures(400), options={"preset": "ultrafast"})
+def test_a_killed_writer_leaves_a_playable_part(suffix: str, folder: Path) -> None:
+    source = make_video(folder / "in.mp4", scene_frames(400), options={"preset": "ultrafast"})
     target = folder / f"out.{suffix}"
     done = subprocess.run([sys.executable, "-c", KILLED, str(source), str(target)], check=False)
     assert done.returncode == -signal.SIGKILL

@@ -1,4 +1,4 @@
-"""What the world does wrong: one sentence on stderr, the right exit code, nothing left behind, the source unharmed."""
+"""Bad input: one sentence on stderr, the right exit code, no target, the source unchanged."""
 
 import os
 import pickle
@@ -18,7 +18,7 @@ from PIL import Image
 # Sources
 
 
-def test_a_source_that_is_not_there(refused: Refused, tmp_path: Path) -> None:
+def test_a_missing_source(refused: Refused, tmp_path: Path) -> None:
     assert "No such file" in refused(SOURCE, tmp_path / "none.mp4", tmp_path / "out.mp4")
 
 
@@ -45,23 +45,23 @@ def test_a_folder_without_media(refused: Refused, tmp_path: Path) -> None:
         ("cut.png", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0"),
     ],
 )
-def test_a_file_that_is_no_media(refused: Refused, clip: Path, tmp_path: Path, name: str, content: bytes) -> None:
+def test_a_file_without_media(refused: Refused, clip: Path, tmp_path: Path, name: str, content: bytes) -> None:
     (tmp_path / "clip.mp4").write_bytes(clip.read_bytes())
     (tmp_path / name).write_bytes(content)
     assert name in refused(SOURCE, tmp_path / name, tmp_path / "out.mp4")
 
 
-def test_an_mp4_cut_off_before_its_index(refused: Refused, clip: Path, tmp_path: Path) -> None:
+def test_an_mp4_truncated_before_its_index(refused: Refused, clip: Path, tmp_path: Path) -> None:
     (tmp_path / "cut.mp4").write_bytes(clip.read_bytes()[:-2000])
     assert "cut off before its index" in refused(SOURCE, tmp_path / "cut.mp4", tmp_path / "out.mp4")
 
 
-def test_sound_alone(refused: Refused, tmp_path: Path) -> None:
+def test_audio_only(refused: Refused, tmp_path: Path) -> None:
     make_sound(tmp_path / "song.m4a")
     assert "holds no video" in refused(SOURCE, tmp_path / "song.m4a", tmp_path / "out.mp4")
 
 
-def test_a_source_that_may_not_be_read(upscale: Command, clip: Path, open_folder: Path) -> None:
+def test_a_source_without_read_permission(upscale: Command, clip: Path, open_folder: Path) -> None:
     (open_folder / "secret.mp4").write_bytes(clip.read_bytes())
     (open_folder / "secret.mp4").chmod(0)
     with few_rights():
@@ -69,9 +69,7 @@ def test_a_source_that_may_not_be_read(upscale: Command, clip: Path, open_folder
     assert ended == Ended(SOURCE, "", f"vidsr: {open_folder / 'secret.mp4'}: Permission denied\n")
 
 
-def test_an_mp4_with_its_index_first_that_is_cut_off_gives_what_is_there(
-    upscale: Command, clip: Path, tmp_path: Path
-) -> None:
+def test_a_truncated_mp4_with_its_index_first_is_read_to_its_end(upscale: Command, clip: Path, tmp_path: Path) -> None:
     whole = tmp_path / "whole.mp4"
     with av.open(clip) as source, av.open(whole, "w", options={"movflags": "+faststart"}) as output:
         stream = output.add_stream_from_template(source.streams.video[0])
@@ -89,7 +87,7 @@ def test_an_mp4_with_its_index_first_that_is_cut_off_gives_what_is_there(
     assert pts == read_with_av(whole).pts[: len(pts)]
 
 
-def test_damage_in_the_middle_is_counted_and_costs_no_more_than_it_must(upscale: Command, tmp_path: Path) -> None:
+def test_damage_in_the_middle_is_counted_and_loses_few_frames(upscale: Command, tmp_path: Path) -> None:
     source, target = make_clip(tmp_path / "damaged.mp4", options={"g": "6", "bf": "0"}), tmp_path / "out.mp4"
     with av.open(source) as container:
         places = [(packet.pos, packet.size) for packet in container.demux(video=0) if packet.size]
@@ -104,14 +102,14 @@ def test_damage_in_the_middle_is_counted_and_costs_no_more_than_it_must(upscale:
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 2), (3, 1)])
-def test_the_smallest_pictures_are_enlarged(upscale: Command, tmp_path: Path, size: tuple[int, int]) -> None:
+def test_the_smallest_frames_are_upscaled(upscale: Command, tmp_path: Path, size: tuple[int, int]) -> None:
     source = make_clip(tmp_path / "dot.mkv", size=size, pixel_format="yuv444p", codec="ffv1", pts=[0, 512])
     assert upscale(source, tmp_path / "out.mkv").code == 0
-    (picture, _) = read_with_av(tmp_path / "out.mkv").pictures
-    assert (picture.width, picture.height) == (2 * size[0], 2 * size[1])
+    (frame, _) = read_with_av(tmp_path / "out.mkv").pictures
+    assert (frame.width, frame.height) == (2 * size[0], 2 * size[1])
 
 
-def test_a_picture_wider_than_the_encoder_takes_is_refused_with_one_that_takes_it(
+def test_a_frame_too_wide_for_the_encoder_is_refused_and_another_named(
     refused: Refused, upscale: Command, tmp_path: Path
 ) -> None:
     source = make_clip(tmp_path / "wide.mkv", size=(16384, 16), codec="ffv1", pts=[0])
@@ -121,7 +119,7 @@ def test_a_picture_wider_than_the_encoder_takes_is_refused_with_one_that_takes_i
     assert upscale("--codec", "ffv1", source, tmp_path / "out.mkv").code == 0
 
 
-def test_a_picture_above_the_cap_is_refused_and_a_higher_cap_takes_it(
+def test_a_frame_above_max_megapixels_is_refused_and_a_higher_limit_accepts_it(
     refused: Refused, upscale: Command, clip: Path, tmp_path: Path
 ) -> None:
     line = refused(SOURCE, "--max-megapixels", "0.006", clip, tmp_path / "out.mp4")
@@ -130,7 +128,7 @@ def test_a_picture_above_the_cap_is_refused_and_a_higher_cap_takes_it(
 
 
 def make_bomb(path: Path, side: int) -> None:
-    """A PNG that says it is far larger than what is in it."""
+    """A PNG whose header states far more pixels than its data."""
     header, data = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0), zlib.compress(bytes(1000))
     chunks = [(b"IHDR", header), (b"IDAT", data), (b"IEND", b"")]
     packed = [
@@ -145,16 +143,16 @@ def test_a_png_that_unpacks_to_a_gigabyte_is_refused(refused: Refused, tmp_path:
     assert "bomb.png" in refused(SOURCE, tmp_path / "bomb.png", tmp_path / "out.png")
 
 
-def test_a_result_larger_than_a_picture_can_be_is_refused_before_any_work(refused: Refused, tmp_path: Path) -> None:
+def test_an_output_frame_too_large_for_ffmpeg_is_refused_before_any_work(refused: Refused, tmp_path: Path) -> None:
     Image.new("L", (64, 64)).save(tmp_path / "small.png")
     line = refused(TARGET, "--to", "30000x30000", tmp_path / "small.png", tmp_path / "out.png")
-    assert "a picture of 30000x30000 is too large" in line
+    assert "a frame of 30000x30000 is too large" in line
 
 
 @pytest.mark.parametrize(
     "name", ["a:b.mp4", "http:x.mp4", "x%03d.mp4", "-y.mp4", "new\nline.mp4", "ü ß.mp4", os.fsdecode(b"\xff.mp4")]
 )
-def test_a_name_is_only_a_name(
+def test_special_characters_in_a_name_are_literal(
     upscale: Command, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -165,7 +163,7 @@ def test_a_name_is_only_a_name(
     assert os.listdir(os.fsencode("out")) == [os.fsencode(name)]
 
 
-def test_a_picture_whose_name_looks_like_a_pattern_is_that_picture(
+def test_a_file_name_pattern_opens_one_image(
     upscale: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -179,7 +177,7 @@ def test_a_picture_whose_name_looks_like_a_pattern_is_that_picture(
 
 
 class Bomb:
-    """What a pickle may do when it is read."""
+    """A pickle that runs code when it is read."""
 
     def __init__(self, marker: Path) -> None:
         self.marker = marker
@@ -188,8 +186,8 @@ class Bomb:
         return os.mkdir, (str(self.marker),)
 
 
-def spoilt(weights: str, path: Path, kind: str) -> None:
-    """A copy of the weight file with something wrong."""
+def damaged(weights: str, path: Path, kind: str) -> None:
+    """A damaged copy of the weight file."""
     arrays = dict(np.load(weights))
     name = "feature.weight"
     match kind:
@@ -232,18 +230,18 @@ def spoilt(weights: str, path: Path, kind: str) -> None:
         "pickle",
     ],
 )
-def test_weights_that_are_not_right_are_refused_and_never_unpickled(
+def test_damaged_weights_are_refused_and_never_unpickled(
     refused: Refused, clip: Path, tmp_path: Path, tiny_model: str, kind: str
 ) -> None:
-    spoilt(tiny_model, tmp_path / "spoilt.npz", kind)
+    damaged(tiny_model, tmp_path / "spoilt.npz", kind)
     line = refused(MODEL, "--model", tmp_path / "spoilt.npz", clip, tmp_path / "out.mp4")
     assert "spoilt.npz" in line
     assert not (tmp_path / "marker").exists()
 
 
-def test_a_model_that_is_not_in_the_zoo(refused: Refused, clip: Path, tmp_path: Path) -> None:
+def test_an_unknown_model(refused: Refused, clip: Path, tmp_path: Path) -> None:
     assert "no model named 'banana'" in refused(MODEL, "--model", "banana", clip, tmp_path / "out.mp4")
 
 
-def test_a_scale_that_the_model_has_not(refused: Refused, clip: Path, tmp_path: Path) -> None:
+def test_a_scale_that_the_model_does_not_support(refused: Refused, clip: Path, tmp_path: Path) -> None:
     assert "enlarges 2 times, not 3" in refused(MODEL, "--scale", "3", clip, tmp_path / "out.mp4")

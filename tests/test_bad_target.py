@@ -1,4 +1,4 @@
-"""Targets that cannot be: one sentence on stderr, exit code 4, nothing left behind, the source unharmed."""
+"""Bad targets: one sentence on stderr, exit code 4, no file left, the source unchanged."""
 
 import resource
 import subprocess
@@ -30,7 +30,7 @@ def test_the_source_is_never_the_target(refused: Refused, source: Path, tmp_path
     assert "is the source itself" in refused(TARGET, "--overwrite", source, target)
 
 
-def test_a_target_that_is_there_is_not_replaced_unless_asked(
+def test_an_existing_target_is_replaced_only_with_overwrite(
     refused: Refused, upscale: Command, source: Path, tmp_path: Path
 ) -> None:
     target = tmp_path / "out.mp4"
@@ -40,19 +40,17 @@ def test_a_target_that_is_there_is_not_replaced_unless_asked(
     assert len(read_with_av(target).pts) == 24
 
 
-def test_a_target_that_fails_keeps_the_file_it_would_have_replaced(
-    refused: Refused, source: Path, tmp_path: Path
-) -> None:
+def test_a_failure_keeps_the_existing_target(refused: Refused, source: Path, tmp_path: Path) -> None:
     target = tmp_path / "out.mp4"
     target.write_text("precious")
     refused(TARGET, "--overwrite", "--codec", "gif", source, target)
 
 
-def test_a_target_in_a_folder_that_is_not_there(refused: Refused, source: Path, tmp_path: Path) -> None:
+def test_a_target_in_a_missing_folder(refused: Refused, source: Path, tmp_path: Path) -> None:
     assert "No such file" in refused(TARGET, source, tmp_path / "none" / "out.mp4")
 
 
-def test_a_target_in_a_folder_that_may_not_be_written(
+def test_a_target_in_a_folder_without_write_permission(
     upscale: Command, clip: Path, tiny_model: str, open_folder: Path
 ) -> None:
     for name, data in (("clip.mp4", clip.read_bytes()), ("tiny.npz", Path(tiny_model).read_bytes())):
@@ -64,11 +62,11 @@ def test_a_target_in_a_folder_that_may_not_be_written(
 
 
 @pytest.mark.parametrize("name", ["out.xyz", "out", "out.mp3"])
-def test_a_target_of_an_unknown_kind(refused: Refused, source: Path, tmp_path: Path, name: str) -> None:
+def test_a_target_with_an_unknown_suffix(refused: Refused, source: Path, tmp_path: Path, name: str) -> None:
     assert "the name must end in one of ." in refused(TARGET, source, tmp_path / name)
 
 
-def test_a_video_does_not_fit_into_a_picture(refused: Refused, source: Path, tmp_path: Path) -> None:
+def test_a_video_is_not_written_as_an_image(refused: Refused, source: Path, tmp_path: Path) -> None:
     assert "holds one picture" in refused(TARGET, source, tmp_path / "out.png")
 
 
@@ -88,17 +86,15 @@ def test_a_video_does_not_fit_into_a_picture(refused: Refused, source: Path, tmp
         (["--codec", "ffv1", "--crf", "3"], "out.mkv", "ffv1 has no --crf"),
     ],
 )
-def test_what_the_encoder_or_the_container_refuses_is_said_before_any_work(
+def test_encoder_and_container_refuse_before_any_work(
     refused: Refused, source: Path, tmp_path: Path, options: list[str], name: str, reason: str
 ) -> None:
     assert reason in refused(TARGET, *options, source, tmp_path / name)
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts", "nut", "mov"])
-def test_a_file_that_may_not_grow_ends_in_one_sentence(
-    upscale: Command, clip: Path, tmp_path: Path, suffix: str
-) -> None:
-    """The limit of the file size shows as a full disk does: when a buffer is written, or only at the close."""
+def test_the_file_size_limit_is_one_sentence(upscale: Command, clip: Path, tmp_path: Path, suffix: str) -> None:
+    """As a full disk, the limit is reported at the write of a buffer or at the close."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (3000, limits[1]))
     try:
@@ -110,8 +106,8 @@ def test_a_file_that_may_not_grow_ends_in_one_sentence(
 
 
 @pytest.mark.parametrize(("name", "kilobytes"), [("out.mp4", 64), ("out.mkv", 8), ("out.png", 8)])
-def test_a_full_disk_ends_in_one_sentence(tiny_model: str, tmp_path: Path, name: str, kilobytes: int) -> None:
-    """64 kB are full in the middle of the work; what fits into FFmpeg's buffer fails at the close."""
+def test_a_full_disk_is_one_sentence(tiny_model: str, tmp_path: Path, name: str, kilobytes: int) -> None:
+    """64 kB are full in the middle of the work; data in FFmpeg's buffer fails at the close."""
     source = make_clip(tmp_path / "clip.mp4", size=(160, 96), pts=[512 * i for i in range(60)])
     if name.endswith("png"):
         source = tmp_path / "noise.png"

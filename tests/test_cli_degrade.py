@@ -105,7 +105,7 @@ def test_sources_and_targets_that_cannot_be_are_named(vidsr: Command, film: Path
         (TARGET, "a.mp4: the name must end in .mkv", film, tmp_path / "a.mp4"),
         (TARGET, "nowhere/a.mkv: No such file or directory", film, tmp_path / "nowhere/a.mkv"),
         (SOURCE, "none.mp4: No such file or directory", tmp_path / "none.mp4", tmp_path / "a.mkv"),
-        (SOURCE, "sound.m4a: no picture to read", sound, tmp_path / "a.mkv"),
+        (SOURCE, "sound.m4a: holds no image and no video", sound, tmp_path / "a.mkv"),
         (SOURCE, "tiny.mp4: smaller than 64 pixels a side", tiny, tmp_path / "a.mkv"),
     ):
         ended = vidsr("degrade", source, target)

@@ -117,7 +117,7 @@ def test_an_unreadable_picture_and_one_too_small_are_named_and_left_out(
     ended = evaluate("--each", pictures)
     assert (ended.code, len(ended.out.splitlines())) == (0, 1 + 18)
     assert caplog.messages == [
-        f"{pictures / 'broken.png'}: no picture can be decoded: it is damaged, or far too large; left out",
+        f"{pictures / 'broken.png'}: no frame can be decoded: it is damaged, or far too large; left out",
         f"{pictures / 'narrow.png'}: 14x40 is too small to be measured; left out",
     ]
 

@@ -1,4 +1,4 @@
-"""Chroma stays where it was: a ramp says at each pixel from which place of the source it comes."""
+"""Chroma is not shifted: a ramp gives, for each pixel, its position in the source."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -6,35 +6,35 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from footage import film
+from footage import make_video
 from oracles import samples
 
-from vidsr.media.chroma import WholeScaler, chroma_scaler
-from vidsr.media.filters import filtered
+from vidsr.media.chroma import FrameScaler, find_chroma_scaler
+from vidsr.media.filters import filter_frames
 from vidsr.media.reader import Reader
-from vidsr.media.scale import Merger
+from vidsr.media.scale import LumaMerger
 from vidsr.media.side_data import side_data
 
 STEP = 4  # levels from one chroma sample to the next
 
 
 def ramp(pixel_format: str, size: tuple[int, int] = (32, 32)) -> av.VideoFrame:
-    """Grey, but for U, which rises from the left to the right, and V, which rises from the top to the bottom."""
+    """A grey frame with U rising from left to right and V rising from top to bottom."""
     frame = av.VideoFrame(*size, pixel_format)
     luma, u, v = samples(frame)
     luma[:], u[:], v[:] = 128, 60 + STEP * np.arange(u.shape[1]), 60 + STEP * np.arange(v.shape[0])[:, None]
     return frame
 
 
-def places(before: av.VideoFrame, after: av.VideoFrame) -> tuple[np.ndarray, np.ndarray]:
-    """From which column and row of the source's chroma each column and row of the result's comes."""
+def source_positions(before: av.VideoFrame, after: av.VideoFrame) -> tuple[np.ndarray, np.ndarray]:
+    """The column and row of the source's chroma for each column and row of the result's."""
     _, u, v = samples(after)
     return (u[len(u) // 2].astype(float) - 60) / STEP, (v[:, v.shape[1] // 2].astype(float) - 60) / STEP
 
 
 def expected(count: int, *, subsampling: int, siting: float, scale: int) -> np.ndarray:
-    """Where those places must be; `siting` is how far a chroma sample lies behind the first pixel of its group."""
-    pixels = subsampling * np.arange(count) + siting  # of the result, on which its chroma lies
+    """The correct positions; `siting` is the distance of a chroma sample from the first pixel of its group."""
+    pixels = subsampling * np.arange(count) + siting  # positions of the chroma samples in pixels of the result
     return ((pixels + 0.5) / scale - 0.5 - siting) / subsampling
 
 
@@ -46,21 +46,21 @@ def expected(count: int, *, subsampling: int, siting: float, scale: int) -> np.n
         ("libx264", "yuv422p", {"crf": "0"}, 0.0),
         ("libx264", "yuv444p", {"crf": "0"}, 0.0),
         ("libx265", "yuv420p", {"x265-params": "lossless=1:log-level=none"}, 0.0),
-        ("libvpx-vp9", "yuv420p", {"lossless": "1"}, 0.0),  # says nothing, like AV1
+        ("libvpx-vp9", "yuv420p", {"lossless": "1"}, 0.0),  # no chroma location tag, as AV1
         ("libsvtav1", "yuv420p", {"crf": "1", "svtav1-params": "film-grain=0"}, 0.0),
         ("prores_ks", "yuv422p10le", {}, 0.0),
-        ("mjpeg", "yuvj420p", {}, 0.5),  # JPEG's is centred
+        ("mjpeg", "yuvj420p", {}, 0.5),  # centred in JPEG
     ],
 )
 def test_chroma_is_not_shifted(
     codec: str, pixel_format: str, options: dict[str, str], siting: float, scale: int, tmp_path: Path
 ) -> None:
-    film(tmp_path / "in.mkv", [ramp(pixel_format)], codec=codec, options=options, time_base=Fraction(1, 25))
+    make_video(tmp_path / "in.mkv", [ramp(pixel_format)], codec=codec, options=options, time_base=Fraction(1, 25))
     with Reader(tmp_path / "in.mkv") as reader:
-        before = reader.first.picture
-        after = Merger().merge(before, np.zeros((32 * scale, 32 * scale), np.uint8))
-    columns, rows = places(before, after)
-    inside = slice(8, -8)  # a cubic has nothing to lean on at the border
+        before = reader.first.av_frame
+        after = LumaMerger().merge(before, np.zeros((32 * scale, 32 * scale), np.uint8))
+    columns, rows = source_positions(before, after)
+    inside = slice(8, -8)  # without the border, where a cubic lacks samples
     across = 32 // samples(before)[1].shape[1]
     down = 32 // samples(before)[2].shape[0]
     wanted = expected(len(columns), subsampling=across, siting=siting, scale=scale)
@@ -79,11 +79,11 @@ def test_chroma_of_odd_sizes_is_not_stretched(
 ) -> None:
     before = ramp(pixel_format, size)
     before.colorspace, before.pts, before.time_base = 9, 7, Fraction(1, 25)
-    after = Merger().merge(before, np.full((scale * size[1], scale * size[0]), 77, np.uint8))
+    after = LumaMerger().merge(before, np.full((scale * size[1], scale * size[0]), 77, np.uint8))
     assert (after.width, after.height, after.colorspace, after.pts) == (scale * size[0], scale * size[1], 9, 7)
     assert after.time_base == Fraction(1, 25)
     assert (samples(after)[0] == 77).all()
-    columns, rows = places(before, after)
+    columns, rows = source_positions(before, after)
     inside = slice(2 * scale, -2 * scale)
     for found, group in ((columns, across), (rows, down)):
         wanted = expected(len(found), subsampling=group, siting=(group - 1) / 2, scale=scale)
@@ -95,39 +95,41 @@ FORMATS = ("yuv420p", "yuv422p", "yuv440p", "yuv411p", "yuv410p", "yuv420p10le",
 
 
 def noise(pixel_format: str, size: tuple[int, int], site: str) -> av.VideoFrame:
-    """Noise in every plane, and a tag that says where the chroma lies."""
+    """Noise in every plane, tagged with a chroma location."""
     frame = av.VideoFrame(*size, pixel_format)
     frame.time_base = Fraction(1, 25)
     for number, plane in enumerate(samples(frame)):
         plane[:] = np.random.default_rng(number).integers(0, 1 << frame.format.components[0].bits, plane.shape)
-    return next(filtered([frame], (("setparams", f"chroma_location={site}"),), frame.time_base))
+    return next(filter_frames([frame], (("setparams", f"chroma_location={site}"),), frame.time_base))
 
 
 @pytest.mark.parametrize("site", SITED)
 @pytest.mark.parametrize("pixel_format", FORMATS)
-def test_chroma_alone_is_exactly_what_swscale_makes_of_it_in_the_whole_picture(pixel_format: str, site: str) -> None:
+def test_chroma_alone_equals_the_chroma_of_whole_frames(pixel_format: str, site: str) -> None:
     for size, scale in (((70, 50), 2), ((33, 31), 2), ((32, 24), 3), ((35, 34), 4)):
         before = noise(pixel_format, size, site)
-        chroma = chroma_scaler(before, scale)
+        chroma = find_chroma_scaler(before, scale)
         assert chroma
-        alone, whole = chroma(before), WholeScaler()(before, scale)
+        alone, whole = chroma(before), FrameScaler()(before, scale)
         assert (alone.width, alone.height, alone.format.name) == (whole.width, whole.height, whole.format.name)
         for one, other in zip(samples(alone)[1:], samples(whole)[1:], strict=True):
             np.testing.assert_array_equal(one, other)
-        again = [samples(Merger().fit(picture, (96, 80)))[1] for picture in (alone, whole)]  # the tag is still there
+        # Equal only if the chroma location is still tagged.
+        again = [samples(LumaMerger().resize(picture, (96, 80)))[1] for picture in (alone, whole)]
         np.testing.assert_array_equal(*again)
 
 
-def test_pictures_without_chroma_of_their_own_size_are_enlarged_whole() -> None:
-    assert [chroma_scaler(noise(name, (32, 32), "left"), 2) for name in ("gray", "yuv444p", "yuva420p")] == [None] * 3
+def test_frames_without_subsampled_chroma_have_no_chroma_scaler() -> None:
+    for pixel_format in ("gray", "yuv444p", "yuva420p"):
+        assert find_chroma_scaler(noise(pixel_format, (32, 32), "left"), 2) is None
 
 
-def test_what_lies_beside_the_samples_reaches_the_encoder(tmp_path: Path) -> None:
+def test_side_data_reaches_the_encoder(tmp_path: Path) -> None:
     """x264 writes what it was told into the first picture, and decoders hand that on."""
-    film(tmp_path / "in.mkv", [ramp("yuv420p"), ramp("yuv420p")])
+    make_video(tmp_path / "in.mkv", [ramp("yuv420p"), ramp("yuv420p")])
     with Reader(tmp_path / "in.mkv") as reader:
-        first, second = (frame.picture for frame in reader)
-    merger = Merger()
+        first, second = (frame.av_frame for frame in reader)
+    merger = LumaMerger()
     large = [merger.merge(picture, np.zeros((64, 64), np.uint8)) for picture in (first, second)]
     assert [side_data(picture, "SEI_UNREGISTERED") for picture in large] == [
         side_data(first, "SEI_UNREGISTERED"),

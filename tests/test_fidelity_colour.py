@@ -1,4 +1,4 @@
-"""Range, matrix, primaries, transfer and HDR's metadata: the same words behind the same pixels."""
+"""Colour range, colorspace, primaries, transfer and HDR metadata are kept, and the pixels match them."""
 
 import struct
 from fractions import Fraction
@@ -7,7 +7,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from footage import enlarge, film, picture, pictures
+from footage import make_video, scene_frame, scene_frames, upscale
 from made import scene
 from oracles import read_with_av, samples
 
@@ -22,13 +22,15 @@ LIGHT = (1000, 400)
 
 
 def tags(frame: av.VideoFrame) -> tuple[int, int, int, int]:
-    """Range, matrix, primaries and transfer."""
+    """Colour range, colorspace, primaries and transfer."""
     return tuple(map(int, (frame.color_range, frame.colorspace, frame.color_primaries, frame.color_trc)))
 
 
-def tagged(path: Path, words: tuple[int, int, int, int], *, pixel_format: str = "yuv420p", **more: object) -> Path:
+def tagged_video(
+    path: Path, words: tuple[int, int, int, int], *, pixel_format: str = "yuv420p", **more: object
+) -> Path:
     names = ("color_range", "colorspace", "color_primaries", "color_trc")
-    return film(path, pictures(3, pixel_format), **dict(zip(names, words, strict=True)), **more)
+    return make_video(path, scene_frames(3, pixel_format), **dict(zip(names, words, strict=True)), **more)
 
 
 @pytest.mark.parametrize("codec", ["libx264", "libx265", "libsvtav1", "ffv1"])
@@ -44,45 +46,47 @@ def tagged(path: Path, words: tuple[int, int, int, int], *, pixel_format: str = 
         ((JPEG, BT2020, BT2020, PQ), "yuv420p10le"),
     ],
 )
-def test_the_tags_are_kept(
+def test_colour_tags_are_kept(
     codec: str, words: tuple[int, int, int, int], pixel_format: str, tiny_model: str, tmp_path: Path
 ) -> None:
-    tagged(tmp_path / "in.mp4", words, pixel_format=pixel_format)
+    tagged_video(tmp_path / "in.mp4", words, pixel_format=pixel_format)
     (before, *_), target = read_with_av(tmp_path / "in.mp4").pictures, tmp_path / "out.mkv"
     assert tags(before) == words
-    enlarge(tmp_path / "in.mp4", target, tiny_model, codec=codec)
+    upscale(tmp_path / "in.mp4", target, tiny_model, codec=codec)
     after = read_with_av(target).pictures
     assert {tags(frame) for frame in after} == {words}
 
 
-def test_vp9_keeps_them_in_webm(tiny_model: str, tmp_path: Path) -> None:
-    tagged(tmp_path / "in.mp4", (MPEG, BT709, BT709, BT709))
-    enlarge(tmp_path / "in.mp4", tmp_path / "out.webm", tiny_model, codec="libvpx-vp9")
+def test_vp9_in_webm_keeps_colour_tags(tiny_model: str, tmp_path: Path) -> None:
+    tagged_video(tmp_path / "in.mp4", (MPEG, BT709, BT709, BT709))
+    upscale(tmp_path / "in.mp4", tmp_path / "out.webm", tiny_model, codec="libvpx-vp9")
     assert tags(read_with_av(tmp_path / "out.webm").pictures[0])[:2] == (MPEG, BT709)  # VP9 has words for no more
 
 
 def test_full_range_h264_keeps_every_level(tiny_model: str, tmp_path: Path) -> None:
-    before = picture("yuvj420p")
+    before = scene_frame("yuvj420p")
     samples(before)[0][:] = np.arange(32 * 24).reshape(24, 32) % 256  # 0 and 255, too
-    film(tmp_path / "in.mkv", [before], options={"crf": "0"}, color_range=JPEG)
+    make_video(tmp_path / "in.mkv", [before], options={"crf": "0"}, color_range=JPEG)
     with Reader(tmp_path / "in.mkv") as reader:
-        worked = reader.first.picture
+        worked = reader.first.av_frame
         assert (reader.info.pixel_format, worked.format.name, int(worked.color_range)) == ("yuvj420p", "yuv420p", JPEG)
         assert all(np.array_equal(a, b) for a, b in zip(samples(before), samples(worked), strict=True))
-    enlarge(tmp_path / "in.mkv", tmp_path / "out.mkv", tiny_model, codec="libx264")
+    upscale(tmp_path / "in.mkv", tmp_path / "out.mkv", tiny_model, codec="libx264")
     (after,) = read_with_av(tmp_path / "out.mkv").pictures
     assert (after.format.name, int(after.color_range)) == ("yuvj420p", JPEG)
     assert np.array_equal(samples(after)[0], Engine(tiny_model)(samples(before)[0]))
 
 
-def test_a_range_that_changes_on_the_way_becomes_the_first(tiny_model: str, tmp_path: Path) -> None:
+def test_frames_are_converted_to_the_colour_range_of_the_first(tiny_model: str, tmp_path: Path) -> None:
     parts = []
     for name, levels in (("yuv420p", MPEG), ("yuvj420p", JPEG)):
-        frames = [frame.reformat(format=name, dst_color_range=levels) for frame in pictures(4, "rgb24")]
-        part = film(tmp_path / f"{name}.h264", frames, options={"crf": "0"}, color_range=levels, colorspace=BT709)
+        frames = [frame.reformat(format=name, dst_color_range=levels) for frame in scene_frames(4, "rgb24")]
+        part = make_video(
+            tmp_path / f"{name}.h264", frames, options={"crf": "0"}, color_range=levels, colorspace=BT709
+        )
         parts.append(part.read_bytes())
     (tmp_path / "in.h264").write_bytes(b"".join(parts))
-    enlarge(tmp_path / "in.h264", tmp_path / "out.mkv", tiny_model, codec="ffv1")
+    upscale(tmp_path / "in.h264", tmp_path / "out.mkv", tiny_model, codec="ffv1")
     after = read_with_av(tmp_path / "out.mkv").pictures
     assert {int(frame.color_range) for frame in after} == {MPEG}
     one, other = (np.stack([samples(frame)[0] for frame in part]).astype(int) for part in (after[:4], after[4:]))
@@ -98,25 +102,25 @@ def test_a_range_that_changes_on_the_way_becomes_the_first(tiny_model: str, tmp_
         ((32, 300), (MPEG, BT709, BT709, BT709), BT709),
     ],
 )
-def test_an_untagged_picture_that_outgrows_sd_says_what_it_is(
+def test_untagged_frames_upscaled_beyond_sd_are_tagged(
     size: tuple[int, int], words: tuple[int, int, int, int], matrix: int, tiny_model: str, tmp_path: Path
 ) -> None:
     names = ("color_range", "colorspace", "color_primaries", "color_trc")
-    film(tmp_path / "in.mkv", pictures(1, size=size), **dict(zip(names, words, strict=True)))
-    enlarge(tmp_path / "in.mkv", tmp_path / "out.mkv", tiny_model)
+    make_video(tmp_path / "in.mkv", scene_frames(1, size=size), **dict(zip(names, words, strict=True)))
+    upscale(tmp_path / "in.mkv", tmp_path / "out.mkv", tiny_model)
     assert int(read_with_av(tmp_path / "out.mkv").pictures[0].colorspace) == matrix
 
 
-def hdr(path: Path) -> Path:
-    """A film for HDR10."""
+def hdr_video(path: Path) -> Path:
+    """A video with HDR10 metadata."""
     red, green, blue, white = (f"({x},{y})" for x, y in MASTERING)
     told = f"master-display=G{green}B{blue}R{red}WP{white}L(10000000,1):max-cll={LIGHT[0]},{LIGHT[1]}"
     options = {"x265-params": f"log-level=none:hdr10=1:{told}"}
-    return tagged(path, (MPEG, BT2020, BT2020, PQ), pixel_format="yuv420p10le", codec="libx265", options=options)
+    return tagged_video(path, (MPEG, BT2020, BT2020, PQ), pixel_format="yuv420p10le", codec="libx265", options=options)
 
 
-def carried(frame: av.VideoFrame) -> tuple[list[Fraction], tuple[int, int]]:
-    """The mastering display, red to white, lowest and highest luminance; and the light levels."""
+def hdr_metadata(frame: av.VideoFrame) -> tuple[list[Fraction], tuple[int, int]]:
+    """The mastering display (red to white, lowest and highest luminance) and the light levels."""
     numbers = struct.unpack("22i", bytes(frame.side_data["MASTERING_DISPLAY_METADATA"])[:88])
     assert numbers[20:] == (1, 1)
     levels = struct.unpack("2I", bytes(frame.side_data["CONTENT_LIGHT_LEVEL"])[:8])
@@ -126,19 +130,19 @@ def carried(frame: av.VideoFrame) -> tuple[list[Fraction], tuple[int, int]]:
 @pytest.mark.parametrize("codec", ["libx264", "libx265", "libsvtav1"])
 @pytest.mark.parametrize("suffix", ["mkv", "mp4"])
 def test_hdr_metadata_is_in_the_stream(codec: str, suffix: str, tiny_model: str, tmp_path: Path) -> None:
-    source = hdr(tmp_path / "in.mp4")
-    wanted = carried(read_with_av(source).pictures[0])
+    source = hdr_video(tmp_path / "in.mp4")
+    wanted = hdr_metadata(read_with_av(source).pictures[0])
     assert (wanted[0][:2], wanted[0][8:]) == ([Fraction(17, 25), Fraction(8, 25)], [Fraction(1, 10000), 1000])
-    report = enlarge(source, tmp_path / f"out.{suffix}", tiny_model, codec=codec)
-    found = carried(read_with_av(tmp_path / f"out.{suffix}").pictures[0])
+    report = upscale(source, tmp_path / f"out.{suffix}", tiny_model, codec=codec)
+    found = hdr_metadata(read_with_av(tmp_path / f"out.{suffix}").pictures[0])
     assert np.allclose([float(a - b) for a, b in zip(wanted[0][:8], found[0][:8], strict=True)], 0, atol=2e-5)
     assert np.allclose([float(a) for a in found[0][8:]], [0.0001, 1000], rtol=0.4)  # AV1 counts by 1/16384
     assert found[1] == wanted[1] == LIGHT
     assert report.left_out == []
 
 
-def test_a_codec_without_hdr_metadata_says_so(tiny_model: str, tmp_path: Path) -> None:
-    report = enlarge(hdr(tmp_path / "in.mp4"), tmp_path / "out.mkv", tiny_model, codec="ffv1")
+def test_a_codec_without_hdr_metadata_is_reported(tiny_model: str, tmp_path: Path) -> None:
+    report = upscale(hdr_video(tmp_path / "in.mp4"), tmp_path / "out.mkv", tiny_model, codec="ffv1")
     assert report.left_out == ["HDR's mastering display and light levels"]
 
 
@@ -167,11 +171,11 @@ def test_rgb_becomes_tagged_444_with_the_right_colours(
 ) -> None:
     source = tmp_path / f"in.{suffix}"
     options = {"crf": "0"} if codec == "libx264rgb" else {}
-    film(source, rgb_frames(pixel_format), codec=codec, options=options, time_base=Fraction(1, 30))
+    make_video(source, rgb_frames(pixel_format), codec=codec, options=options, time_base=Fraction(1, 30))
     with Reader(source) as reader:
-        worked = reader.first.picture
+        worked = reader.first.av_frame
         assert worked.format.name == ("yuv444p10le" if "10" in pixel_format else "yuv444p")
-    report = enlarge(source, tmp_path / "out.mkv", tiny_model, codec="ffv1")
+    report = upscale(source, tmp_path / "out.mkv", tiny_model, codec="ffv1")
     before, after = read_with_av(source).pictures[0], read_with_av(tmp_path / "out.mkv").pictures[0]
     assert (after.format.name, report.damage) == (worked.format.name, [])
     assert tags(after)[:2] == (MPEG, BT709)

@@ -1,4 +1,4 @@
-"""Depth, subsampling, size and alpha come out as they went in, and the pixels are the network's and swscale's."""
+"""Depth, subsampling, size and alpha are kept; the pixels equal those of the network and swscale."""
 
 import os
 from pathlib import Path
@@ -6,13 +6,13 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from footage import enlarge, film, picture, pictures
+from footage import make_video, scene_frame, scene_frames, upscale
 from numpy.typing import NDArray
 from oracles import read_with_av, samples
 
 from vidsr.engine import Engine
 from vidsr.errors import TargetError
-from vidsr.media.pixel_format_converter import WorkingForm
+from vidsr.media.pixel_format_converter import PixelFormatConverter
 from vidsr.media.reader import Reader
 
 PLANAR = [
@@ -36,12 +36,12 @@ PACKED = {
 
 
 def stored(path: Path, frame: av.VideoFrame) -> Path:
-    return film(path, [frame], codec="ffv1")
+    return make_video(path, [frame], codec="ffv1")
 
 
 def with_alpha(pixel_format: str, size: tuple[int, int]) -> av.VideoFrame:
-    """A picture that fades to nothing from the left to the right."""
-    frame = picture(pixel_format, size=size)
+    """A frame that fades to transparent from left to right."""
+    frame = scene_frame(pixel_format, size=size)
     alpha = samples(frame)[3]
     alpha[:] = np.linspace(0, 2 ** frame.format.components[3].bits - 1, alpha.shape[1])
     return frame
@@ -54,55 +54,55 @@ def reference(frame: av.VideoFrame, model: str) -> NDArray[np.generic]:
 @pytest.mark.parametrize("size", [(32, 24), (33, 25)])
 @pytest.mark.parametrize("pixel_format", PLANAR + GREY)
 def test_format_and_luma_are_exact(pixel_format: str, size: tuple[int, int], tiny_model: str, tmp_path: Path) -> None:
-    frame = with_alpha(pixel_format, size) if "yuva" in pixel_format else picture(pixel_format, size=size)
-    enlarge(stored(tmp_path / "in.mkv", frame), tmp_path / "out.mkv", tiny_model, codec="ffv1")
+    frame = with_alpha(pixel_format, size) if "yuva" in pixel_format else scene_frame(pixel_format, size=size)
+    upscale(stored(tmp_path / "in.mkv", frame), tmp_path / "out.mkv", tiny_model, codec="ffv1")
     (after,) = read_with_av(tmp_path / "out.mkv").pictures
     assert (after.format.name, after.width, after.height) == (pixel_format, 2 * size[0], 2 * size[1])
     assert np.array_equal(samples(after)[0], reference(frame, tiny_model))
     top = 2 ** frame.format.components[0].bits - 1
     for before, enlarged in zip(samples(frame)[1:], samples(after)[1:], strict=True):
-        plain = plainly(before, enlarged.shape)
+        plain = bilinear(before, enlarged.shape)
         assert np.abs(enlarged - plain).mean() < 0.02 * top  # no more than a siting's shift
 
 
-def plainly(plane: NDArray[np.generic], shape: tuple[int, int]) -> NDArray[np.float64]:
-    """The plane at a shape by straight lines between its pixels."""
+def bilinear(plane: NDArray[np.generic], shape: tuple[int, int]) -> NDArray[np.float64]:
+    """The plane resized to a shape by bilinear interpolation."""
     rows, columns = ((np.arange(n) + 0.5) * m / n - 0.5 for n, m in zip(shape, plane.shape, strict=True))
     wide = np.stack([np.interp(columns, np.arange(plane.shape[1]), row) for row in plane.astype(float)])
     return np.stack([np.interp(rows, np.arange(plane.shape[0]), column) for column in wide.T]).T
 
 
 @pytest.mark.parametrize(("transparent", "pixel_format"), [(True, "yuva444p"), (False, "yuv444p")])
-def test_rgb_keeps_alpha_where_there_is_some(
+def test_rgb_keeps_alpha_if_any_pixel_is_transparent(
     transparent: bool, pixel_format: str, tiny_model: str, tmp_path: Path
 ) -> None:
-    image = picture("rgba").to_ndarray()
+    image = scene_frame("rgba").to_ndarray()
     if transparent:
         image[..., 3] = np.linspace(0, 255, image.shape[1]).astype(np.uint8)
-    film(tmp_path / "in.mov", [av.VideoFrame.from_ndarray(image, format="rgba")], codec="png")
-    enlarge(tmp_path / "in.mov", tmp_path / "out.mkv", tiny_model, codec="ffv1")
+    make_video(tmp_path / "in.mov", [av.VideoFrame.from_ndarray(image, format="rgba")], codec="png")
+    upscale(tmp_path / "in.mov", tmp_path / "out.mkv", tiny_model, codec="ffv1")
     (after,) = read_with_av(tmp_path / "out.mkv").pictures
     assert after.format.name == pixel_format
     if transparent:
-        assert np.abs(samples(after)[3] - plainly(image[..., 3], (48, 64))).mean() < 2
+        assert np.abs(samples(after)[3] - bilinear(image[..., 3], (48, 64))).mean() < 2
 
 
 @pytest.mark.parametrize("pixel_format", PACKED)
-def test_other_orders_of_the_same_samples_become_planar(pixel_format: str) -> None:
-    frame = picture(pixel_format)
-    worked = WorkingForm(frame, still=False)(frame)
+def test_packed_formats_become_planar(pixel_format: str) -> None:
+    frame = scene_frame(pixel_format)
+    worked = PixelFormatConverter(frame, still=False)(frame)
     planar = frame.reformat(format=PACKED[pixel_format], threads=1)
     assert worked.format.name == PACKED[pixel_format]
     assert all(np.array_equal(a, b) for a, b in zip(samples(worked), samples(planar), strict=True))
 
 
 @pytest.mark.parametrize("pixel_format", ["nv12", "yuyv422", "uyvy422"])
-def test_uncompressed_video_is_read_in_them(pixel_format: str, tiny_model: str, tmp_path: Path) -> None:
-    frame = picture(pixel_format)
-    film(tmp_path / "in.nut", [frame], codec="rawvideo")
+def test_packed_uncompressed_video_is_read(pixel_format: str, tiny_model: str, tmp_path: Path) -> None:
+    frame = scene_frame(pixel_format)
+    make_video(tmp_path / "in.nut", [frame], codec="rawvideo")
     with Reader(tmp_path / "in.nut") as reader:
         assert (reader.info.pixel_format, reader.info.working_format) == (pixel_format, PACKED[pixel_format])
-    enlarge(tmp_path / "in.nut", tmp_path / "out.mkv", tiny_model, codec="ffv1")
+    upscale(tmp_path / "in.nut", tmp_path / "out.mkv", tiny_model, codec="ffv1")
     (after,) = read_with_av(tmp_path / "out.mkv").pictures
     assert after.format.name == PACKED[pixel_format]
     assert np.array_equal(samples(after)[0], reference(frame.reformat(format=after.format.name), tiny_model))
@@ -115,9 +115,9 @@ def test_uncompressed_video_is_read_in_them(pixel_format: str, tiny_model: str, 
     + [("libx265", "gray"), ("libx265", "gray12le")],
 )  # fmt: skip
 def test_h264_and_hevc_hold_the_same_pixels(codec: str, pixel_format: str, tiny_model: str, tmp_path: Path) -> None:
-    stored(tmp_path / "in.mkv", picture(pixel_format, size=(48, 32)))
-    enlarge(tmp_path / "in.mkv", tmp_path / "ffv1.mkv", tiny_model, codec="ffv1")
-    enlarge(tmp_path / "in.mkv", tmp_path / "out.mp4", tiny_model, codec=codec)
+    stored(tmp_path / "in.mkv", scene_frame(pixel_format, size=(48, 32)))
+    upscale(tmp_path / "in.mkv", tmp_path / "ffv1.mkv", tiny_model, codec="ffv1")
+    upscale(tmp_path / "in.mkv", tmp_path / "out.mp4", tiny_model, codec=codec)
     (exact,), (after,) = (read_with_av(tmp_path / name).pictures for name in ("ffv1.mkv", "out.mp4"))
     assert after.format.name == pixel_format
     lossless = codec == "libx264" and "10le" not in pixel_format
@@ -137,20 +137,20 @@ def test_h264_and_hevc_hold_the_same_pixels(codec: str, pixel_format: str, tiny_
         ("libsvtav1", "yuv444p10le", (32, 24), "libx264"),
     ],
 )
-def test_an_encoder_that_cannot_is_refused_and_one_that_can_is_named(
+def test_an_encoder_without_the_format_is_refused_and_another_named(
     codec: str, pixel_format: str, size: tuple[int, int], instead: str, tiny_model: str, tmp_path: Path
 ) -> None:
-    frame = with_alpha(pixel_format, size) if "yuva" in pixel_format else picture(pixel_format, size=size)
+    frame = with_alpha(pixel_format, size) if "yuva" in pixel_format else scene_frame(pixel_format, size=size)
     stored(tmp_path / "in.mkv", frame)
     with pytest.raises(TargetError, match=f"^{codec} cannot hold {pixel_format}; use --codec {instead}$"):
-        enlarge(tmp_path / "in.mkv", tmp_path / "out.mkv", tiny_model, codec=codec)
+        upscale(tmp_path / "in.mkv", tmp_path / "out.mkv", tiny_model, codec=codec)
     assert [path.name for path in tmp_path.iterdir()] == ["in.mkv"]
-    enlarge(tmp_path / "in.mkv", tmp_path / "out.mkv", tiny_model, codec=instead)
+    upscale(tmp_path / "in.mkv", tmp_path / "out.mkv", tiny_model, codec=instead)
 
 
-def test_grey_h264_is_read_as_colour_without_any(tiny_model: str, tmp_path: Path) -> None:
-    frame = picture("gray")
-    enlarge(stored(tmp_path / "in.mkv", frame), tmp_path / "out.mp4", tiny_model, codec="libx264")
+def test_grey_h264_is_read_as_neutral_colour(tiny_model: str, tmp_path: Path) -> None:
+    frame = scene_frame("gray")
+    upscale(stored(tmp_path / "in.mkv", frame), tmp_path / "out.mp4", tiny_model, codec="libx264")
     (after,) = read_with_av(tmp_path / "out.mp4").pictures
     luma, *chroma = samples(after)
     assert np.array_equal(luma, reference(frame, tiny_model))
@@ -158,26 +158,26 @@ def test_grey_h264_is_read_as_colour_without_any(tiny_model: str, tmp_path: Path
 
 
 @pytest.mark.parametrize("codec", ["libx264", "libx265"])
-def test_an_odd_size_that_an_encoder_refuses_names_another(codec: str, tiny_model: str, tmp_path: Path) -> None:
-    film(tmp_path / "in.mkv", pictures(2, size=(64, 64)), codec="ffv1")
+def test_an_odd_size_is_refused_and_another_encoder_named(codec: str, tiny_model: str, tmp_path: Path) -> None:
+    make_video(tmp_path / "in.mkv", scene_frames(2, size=(64, 64)), codec="ffv1")
     with pytest.raises(TargetError, match=rf"^{codec} refuses 101x75 in yuv420p \(.+\); use --codec libsvtav1$"):
-        enlarge(tmp_path / "in.mkv", tmp_path / "out.mkv", tiny_model, codec=codec, to="101x75")
-    enlarge(tmp_path / "in.mkv", tmp_path / "out.mkv", tiny_model, codec="libsvtav1", to="101x75")
+        upscale(tmp_path / "in.mkv", tmp_path / "out.mkv", tiny_model, codec=codec, to="101x75")
+    upscale(tmp_path / "in.mkv", tmp_path / "out.mkv", tiny_model, codec="libsvtav1", to="101x75")
     first = read_with_av(tmp_path / "out.mkv").pictures[0]
     assert (first.width, first.height) == (101, 75)
 
 
-def test_a_codec_that_a_container_cannot_hold_names_one_that_can(tiny_model: str, tmp_path: Path) -> None:
-    film(tmp_path / "in.mkv", pictures(2), codec="ffv1")
+def test_a_codec_the_container_cannot_hold_is_refused(tiny_model: str, tmp_path: Path) -> None:
+    make_video(tmp_path / "in.mkv", scene_frames(2), codec="ffv1")
     with pytest.raises(TargetError, match=r"out\.webm: webm cannot hold libx264; use \.mkv$"):
-        enlarge(tmp_path / "in.mkv", tmp_path / "out.webm", tiny_model)
-    film(tmp_path / "in.mp4", pictures(2, size=(64, 64)))
+        upscale(tmp_path / "in.mkv", tmp_path / "out.webm", tiny_model)
+    make_video(tmp_path / "in.mp4", scene_frames(2, size=(64, 64)))
     with pytest.raises(TargetError, match=r"out\.mov: mov cannot hold libsvtav1; use \.mkv$"):
-        enlarge(tmp_path / "in.mp4", tmp_path / "out.mov", tiny_model, codec="libsvtav1")
+        upscale(tmp_path / "in.mp4", tmp_path / "out.mov", tiny_model, codec="libsvtav1")
 
 
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="x264 has nothing to share out on one core")
-def test_x264_does_not_cut_pictures_into_slices(tiny_model: str, tmp_path: Path) -> None:
-    source, target = film(tmp_path / "in.mp4", pictures(3, size=(160, 128))), tmp_path / "out.mp4"
-    enlarge(source, target, tiny_model)
+def test_x264_writes_one_slice_per_frame(tiny_model: str, tmp_path: Path) -> None:
+    source, target = make_video(tmp_path / "in.mp4", scene_frames(3, size=(160, 128))), tmp_path / "out.mp4"
+    upscale(source, target, tiny_model)
     assert b"sliced_threads=0" in target.read_bytes()  # x264 writes its settings into the stream

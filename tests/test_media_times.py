@@ -1,4 +1,4 @@
-"""Time: every picture is shown when it was, and for as long."""
+"""Time stamps and durations of the frames are kept."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from footage import enlarge, film, pictures
+from footage import make_video, scene_frames, upscale
 from made import TIME_BASE
 from oracles import read_with_av
 
@@ -25,52 +25,52 @@ def durations(path: Path) -> list[Fraction]:
 @pytest.mark.parametrize("target", ["mp4", "mov"])
 @pytest.mark.parametrize("source", ["mp4", "mov", "mkv", "ts"])
 def test_times_are_kept_to_the_tick(source: str, target: str, tiny_model: str, tmp_path: Path) -> None:
-    film(tmp_path / f"in.{source}", pictures(12), pts=VARYING, options=B_FRAMES)
-    report = enlarge(tmp_path / f"in.{source}", tmp_path / f"out.{target}", tiny_model)
+    make_video(tmp_path / f"in.{source}", scene_frames(12), pts=VARYING, options=B_FRAMES)
+    report = upscale(tmp_path / f"in.{source}", tmp_path / f"out.{target}", tiny_model)
     assert read_with_av(tmp_path / f"out.{target}").times == read_with_av(tmp_path / f"in.{source}").times
     assert (report.damage, report.frames_written) == ([], 12)
 
 
 @pytest.mark.parametrize(("target", "tick"), [("mkv", 1 / 1000), ("nut", 0), ("ts", 1 / 90000)])
-def test_times_are_kept_as_closely_as_the_container_counts(
+def test_times_are_kept_to_the_time_base_of_the_container(
     target: str, tick: float, tiny_model: str, tmp_path: Path
 ) -> None:
-    film(tmp_path / "in.mp4", pictures(12), pts=VARYING, options=B_FRAMES)
-    enlarge(tmp_path / "in.mp4", tmp_path / f"out.{target}", tiny_model)
+    make_video(tmp_path / "in.mp4", scene_frames(12), pts=VARYING, options=B_FRAMES)
+    upscale(tmp_path / "in.mp4", tmp_path / f"out.{target}", tiny_model)
     before, after = (np.array(read_with_av(tmp_path / name).pts) for name in ("in.mp4", f"out.{target}"))
     assert np.abs(after - before).max() <= tick / 2 + 1e-9
 
 
 @pytest.mark.parametrize("first", [1, 100, 7681, 15360 * 8 + 5115])
-def test_a_first_picture_that_comes_late_still_does(first: int, tiny_model: str, tmp_path: Path) -> None:
+def test_a_late_first_frame_keeps_its_time(first: int, tiny_model: str, tmp_path: Path) -> None:
     pts = [first + 512 * i for i in range(5)]
-    film(tmp_path / "in.mp4", pictures(5), pts=pts, muxer={"movie_timescale": str(TIME_BASE.denominator)})
-    enlarge(tmp_path / "in.mp4", tmp_path / "out.mp4", tiny_model)
+    make_video(tmp_path / "in.mp4", scene_frames(5), pts=pts, muxer={"movie_timescale": str(TIME_BASE.denominator)})
+    upscale(tmp_path / "in.mp4", tmp_path / "out.mp4", tiny_model)
     assert read_with_av(tmp_path / "out.mp4").times == [time * TIME_BASE for time in pts]
 
 
-def test_pictures_before_an_edit_list_begins_are_not_shown(tiny_model: str, tmp_path: Path) -> None:
-    film(tmp_path / "whole.mp4", pictures(12), options=B_FRAMES)
+def test_frames_before_the_edit_list_are_skipped(tiny_model: str, tmp_path: Path) -> None:
+    make_video(tmp_path / "whole.mp4", scene_frames(12), options=B_FRAMES)
     with av.open(tmp_path / "whole.mp4") as whole, av.open(tmp_path / "in.mp4", "w") as cut:
         video = whole.streams.video[0]
         copy = cut.add_stream_from_template(video)
         for packet in whole.demux(video):
             if packet.size:
                 packet.pts, packet.dts, packet.stream = packet.pts - 4 * 512, packet.dts - 4 * 512, copy
-                cut.mux(packet)  # what is before zero becomes an edit list
+                cut.mux(packet)  # packets before zero become an edit list
     times = read_with_av(tmp_path / "in.mp4").times
     assert len(times) == 8
-    report = enlarge(tmp_path / "in.mp4", tmp_path / "out.mp4", tiny_model)
+    report = upscale(tmp_path / "in.mp4", tmp_path / "out.mp4", tiny_model)
     assert read_with_av(tmp_path / "out.mp4").times == times
     assert report.damage == []
 
 
 @pytest.mark.parametrize("last", [100, 5000])
-def test_the_last_picture_stays_as_long_as_it_did(last: int, tiny_model: str, tmp_path: Path) -> None:
-    frames = pictures(4)
+def test_the_last_frame_keeps_its_duration(last: int, tiny_model: str, tmp_path: Path) -> None:
+    frames = scene_frames(4)
     frames[-1].duration = last
-    film(tmp_path / "in.mp4", frames, options={"flags": "+frame_duration"})
-    enlarge(tmp_path / "in.mp4", tmp_path / "out.mp4", tiny_model)
+    make_video(tmp_path / "in.mp4", frames, options={"flags": "+frame_duration"})
+    upscale(tmp_path / "in.mp4", tmp_path / "out.mp4", tiny_model)
     assert durations(tmp_path / "in.mp4")[-1] == last * TIME_BASE
     assert durations(tmp_path / "out.mp4") == durations(tmp_path / "in.mp4")
 
@@ -78,11 +78,11 @@ def test_the_last_picture_stays_as_long_as_it_did(last: int, tiny_model: str, tm
 @pytest.mark.parametrize("codec", ["libx264", "libx265", "libsvtav1"])
 @pytest.mark.parametrize("suffix", ["mp4", "mkv"])
 @pytest.mark.parametrize("count", [9, 30])
-def test_a_film_lasts_as_long_as_it_did(count: int, codec: str, suffix: str, tiny_model: str, tmp_path: Path) -> None:
-    """In MP4 a picture lasts until the next is decoded, which is not the next to be shown."""
-    frames = pictures(count, size=(64, 64))
+def test_a_video_keeps_its_duration(count: int, codec: str, suffix: str, tiny_model: str, tmp_path: Path) -> None:
+    """In MP4 a frame lasts until the next one in decoding order, which may be another one in display order."""
+    frames = scene_frames(count, size=(64, 64))
     frames[-1].duration = 5000
-    film(tmp_path / "in.mp4", frames, options={"flags": "+frame_duration", "bf": "0"})
+    make_video(tmp_path / "in.mp4", frames, options={"flags": "+frame_duration", "bf": "0"})
     target = tmp_path / f"out.{suffix}"
     vidsr.upscale(
         tmp_path / "in.mp4",
@@ -98,16 +98,16 @@ def test_a_film_lasts_as_long_as_it_did(count: int, codec: str, suffix: str, tin
 
 @pytest.mark.parametrize("codec", ["libx265", "libsvtav1", "libvpx-vp9", "ffv1"])
 def test_other_encoders_keep_times_too(codec: str, tiny_model: str, tmp_path: Path) -> None:
-    film(tmp_path / "in.mp4", pictures(12, size=(64, 64)), pts=VARYING, options=B_FRAMES)
-    report = enlarge(tmp_path / "in.mp4", tmp_path / "out.nut", tiny_model, codec=codec)
+    make_video(tmp_path / "in.mp4", scene_frames(12, size=(64, 64)), pts=VARYING, options=B_FRAMES)
+    report = upscale(tmp_path / "in.mp4", tmp_path / "out.nut", tiny_model, codec=codec)
     assert read_with_av(tmp_path / "out.nut").times == read_with_av(tmp_path / "in.mp4").times
     assert report.damage == []
 
 
-def test_a_raw_stream_is_shown_at_its_rate(tiny_model: str, tmp_path: Path) -> None:
-    film(tmp_path / "in.h264", pictures(6), options=B_FRAMES)
-    enlarge(tmp_path / "in.h264", tmp_path / "out.mp4", tiny_model)
+def test_a_raw_stream_is_read_at_its_frame_rate(tiny_model: str, tmp_path: Path) -> None:
+    make_video(tmp_path / "in.h264", scene_frames(6), options=B_FRAMES)
+    upscale(tmp_path / "in.h264", tmp_path / "out.mp4", tiny_model)
     times = read_with_av(tmp_path / "out.mp4").times
     assert len(set(np.diff(times))) == 1
     with Reader(tmp_path / "in.h264") as reader:
-        assert len(list(reader)) == reader.repaired == 6
+        assert len(list(reader)) == reader.retimed == 6

@@ -7,7 +7,7 @@ from pathlib import Path
 import av
 import pytest
 from commands import Command
-from footage import film, pictures
+from footage import make_video, scene_frames
 
 from vidsr.media.compression_probe import Compression
 from vidsr.media.formats import luma_of
@@ -22,7 +22,7 @@ CLEAN, VIDEO = "fsrcnn-narrow-x2", "fsrcnn-narrow-x2-video"
 
 def measured(path: Path, codec: str, options: dict[str, str], *, pixel_format: str = "yuv420p") -> Compression:
     with Reader(
-        film(path, pictures(12, pixel_format, size=SIZE), codec=codec, options=options, time_base=TICK)
+        make_video(path, scene_frames(12, pixel_format, size=SIZE), codec=codec, options=options, time_base=TICK)
     ) as reader:
         return reader.info.compression
 
@@ -52,10 +52,10 @@ def test_a_lossless_film_of_h264_has_the_quantiser_0(tmp_path: Path) -> None:
 
 
 def test_the_quantiser_is_the_mean_of_what_the_blocks_have(tmp_path: Path) -> None:
-    frames = pictures(3, size=SIZE)
+    frames = scene_frames(3, size=SIZE)
     for frame in frames:
         luma_of(frame)[:, : SIZE[0] // 2] = 90  # flat, so that it is given a finer one
-    clip = film(tmp_path / "clip.mp4", frames, options={"crf": "25", "x264-params": "aq-strength=2"})
+    clip = make_video(tmp_path / "clip.mp4", frames, options={"crf": "25", "x264-params": "aq-strength=2"})
     with av.open(clip) as container:
         container.streams.video[0].codec_context.options = {"export_side_data": "venc_params"}
         told = next(container.decode(video=0)).side_data["VIDEO_ENC_PARAMS"].qp_map()
@@ -202,7 +202,7 @@ def used(vidsr: Command, *arguments: str | Path) -> str:
 def test_a_film_is_enlarged_with_what_its_quantiser_asks_for(
     vidsr: Command, tmp_path: Path, crf: str, model: str
 ) -> None:
-    source = film(tmp_path / "in.mp4", pictures(3, size=SIZE), options={"crf": crf})
+    source = make_video(tmp_path / "in.mp4", scene_frames(3, size=SIZE), options={"crf": crf})
     expected = model if model in model_names() else CLEAN
     said = used(vidsr, source, tmp_path / "out.mp4")
     assert said.startswith(f"{expected} (")
@@ -210,16 +210,18 @@ def test_a_film_is_enlarged_with_what_its_quantiser_asks_for(
 
 
 def test_a_picture_is_enlarged_with_clean_weights(vidsr: Command, tmp_path: Path) -> None:
-    source = film(tmp_path / "in.jpg", pictures(1, "yuvj420p", size=SIZE), codec="mjpeg", options=exactly(30))
+    source = make_video(
+        tmp_path / "in.jpg", scene_frames(1, "yuvj420p", size=SIZE), codec="mjpeg", options=exactly(30)
+    )
     assert used(vidsr, source, tmp_path / "out.png") == f"{CLEAN} (a picture)"
 
 
 @pytest.mark.parametrize("model", ["fsrcnn-s", "fsrcnn-narrow-x2"])
 def test_a_model_that_was_named_is_taken_whatever_the_source(vidsr: Command, tmp_path: Path, model: str) -> None:
-    source = film(tmp_path / "in.mp4", pictures(3, size=SIZE), options={"crf": "40"})
+    source = make_video(tmp_path / "in.mp4", scene_frames(3, size=SIZE), options={"crf": "40"})
     assert used(vidsr, "--model", model, source, tmp_path / "out.mp4") == model
 
 
 def test_the_scale_that_a_size_asks_for_is_that_of_the_choice(vidsr: Command, tmp_path: Path) -> None:
-    source = film(tmp_path / "in.mkv", pictures(3, size=SIZE), codec="ffv1")
+    source = make_video(tmp_path / "in.mkv", scene_frames(3, size=SIZE), codec="ffv1")
     assert used(vidsr, "--to", "512x384", source, tmp_path / "out.mp4").startswith("fsrcnn-narrow-x3 (ffv1")

@@ -11,7 +11,7 @@ import psutil
 import pytest
 from commands import DAMAGED, Command
 from cycles import in_cycles, uncollected
-from footage import film, pictures
+from footage import make_video, scene_frames
 from made import make_clip, make_long
 from numpy.typing import NDArray
 from oracles import read_with_av, samples
@@ -136,7 +136,7 @@ def test_start_and_end_cut_the_frames_between_them(
     report = vidsr.upscale(clip, tmp_path / "out.mp4", settings=settings, pool=HERE)
     times = read_with_av(clip).times
     begin, end = times[0] + Fraction(start_s or 0), times[0] + Fraction(end_s or 99)
-    shift = 0 if start_s is None else begin
+    shift = begin if start_s else 0
     kept = [float(time - shift) for time in times if begin <= time < end]
     assert read_with_av(tmp_path / "out.mp4").pts == pytest.approx(kept, abs=1e-4)
     assert (report.damage, report.stopped) == ([], False)
@@ -180,7 +180,7 @@ def test_the_frames_to_come_are_known_before_they_are_read(info: VideoInfo) -> N
 
 @pytest.mark.parametrize("to", [None, "150p", "100x100"])
 def test_the_picture_keeps_its_shape_on_the_screen(tmp_path: Path, tiny_model: str, to: str | None) -> None:
-    source = film(tmp_path / "wide.mkv", pictures(3), sample_aspect_ratio=Fraction(16, 11))
+    source = make_video(tmp_path / "wide.mkv", scene_frames(3), sample_aspect_ratio=Fraction(16, 11))
     settings = UpscaleSettings(model=tiny_model, to=to)
     report = vidsr.upscale(source, tmp_path / "out.mkv", settings=settings, pool=HERE)
     with Reader(source) as before, Reader(tmp_path / "out.mkv") as after:

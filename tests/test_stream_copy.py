@@ -1,4 +1,4 @@
-"""What stands beside the video is carried over: to the byte where the target can hold it, else it is said."""
+"""Stream copy: other streams are byte-identical in the target, or reported as dropped."""
 
 import wave
 from fractions import Fraction
@@ -8,12 +8,9 @@ import av
 import numpy as np
 import pytest
 from av.stream import Disposition
-from footage import SMALL, enlarge, film, pictures
-from made import make_clip, make_sound
+from footage import SMALL, make_video, scene_frames, upscale
+from made import make_clip
 from oracles import read_with_av
-
-from vidsr.errors import SourceError
-from vidsr.media.reader import Reader
 
 MS = Fraction(1, 1000)
 SRT = "1\n00:00:00,100 --> 00:00:00,600\nHello <i>you</i>\n\n2\n00:00:00,700 --> 00:00:01,200\nBye\n"
@@ -80,18 +77,18 @@ def named(output: av.container.OutputContainer) -> None:
 
 @pytest.fixture(scope="module")
 def rich(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A Matroska file with everything: #1, #2 sound, #3 to #6 subtitles, #7 and #8 attachments."""
+    """A Matroska file with everything: #1, #2 audio, #3 to #6 subtitles, #7 and #8 attachments."""
     folder = tmp_path_factory.mktemp("rich")
-    film_ = make_clip(folder / "film.mp4", size=SMALL, pts=[512 * i for i in range(45)], audio=2)
+    video = make_clip(folder / "film.mp4", size=SMALL, pts=[512 * i for i in range(45)], audio=2)
     for name, text in (("a.srt", SRT), ("a.ass", ASS), ("a.vtt", VTT)):
         (folder / name).write_text(text)
     images = [bytes([0x16, 0, 11]) + bytes([number]) * 11 + bytes([0x80, 0, 0]) for number in range(3)]
-    sources = [film_, folder / "a.srt", folder / "a.ass", folder / "a.vtt"]
+    sources = [video, folder / "a.srt", folder / "a.ass", folder / "a.vtt"]
     return muxed(folder / "rich.mkv", sources, blobs={"hdmv_pgs_subtitle": images}, whole=True)
 
 
 def streams(path: Path) -> list[tuple[str, str, str, Disposition]]:
-    """Codec, language, title, disposition of each."""
+    """Codec, language, title and disposition of each stream."""
     with av.open(path) as container:
         return [
             (
@@ -126,14 +123,14 @@ def packet_times(path: Path) -> dict[int, list[float]]:
         return times
 
 
-def sound(path: Path) -> np.ndarray:
+def decoded_audio(path: Path) -> np.ndarray:
     with av.open(path) as container:
         return np.concatenate([frame.to_ndarray() for frame in container.decode(audio=0)], axis=1)
 
 
-def test_matroska_holds_everything(rich: Path, tiny_model: str, tmp_path: Path) -> None:
+def test_matroska_holds_all_streams(rich: Path, tiny_model: str, tmp_path: Path) -> None:
     target = tmp_path / "out.mkv"
-    report = enlarge(rich, target, tiny_model)
+    report = upscale(rich, target, tiny_model)
     assert (len(report.copied), report.left_out, report.damage) == (8, [], [])
     assert read_with_av(target).packets == read_with_av(rich).packets
     assert streams(target) == streams(rich)
@@ -147,9 +144,9 @@ def test_matroska_holds_everything(rich: Path, tiny_model: str, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "mov", "ts"])
-def test_what_a_container_cannot_hold_is_named(suffix: str, rich: Path, tiny_model: str, tmp_path: Path) -> None:
+def test_dropped_streams_are_reported(suffix: str, rich: Path, tiny_model: str, tmp_path: Path) -> None:
     target = tmp_path / f"out.{suffix}"
-    report = enlarge(rich, target, tiny_model)
+    report = upscale(rich, target, tiny_model)
     assert report.copied == ["#1 audio aac fra Track 1", "#2 audio aac deu Track 2"]
     assert [name.split()[0] for name in report.left_out] == [f"#{number}" for number in range(3, 9)]
     assert [stream[0] for stream in streams(target) if stream[0] != "bin_data"] == ["h264", "aac", "aac"]
@@ -161,40 +158,40 @@ def test_what_a_container_cannot_hold_is_named(suffix: str, rich: Path, tiny_mod
         assert streams(target)[1:3] == streams(rich)[1:3]
 
 
-def test_titles_and_dispositions_go_from_mp4_to_mp4(rich: Path, tiny_model: str, tmp_path: Path) -> None:
-    enlarge(rich, tmp_path / "one.mp4", tiny_model)
-    report = enlarge(tmp_path / "one.mp4", tmp_path / "two.mp4", tiny_model)
+def test_titles_and_dispositions_are_kept_from_mp4_to_mp4(rich: Path, tiny_model: str, tmp_path: Path) -> None:
+    upscale(rich, tmp_path / "one.mp4", tiny_model)
+    report = upscale(tmp_path / "one.mp4", tmp_path / "two.mp4", tiny_model)
     assert streams(tmp_path / "two.mp4") == streams(tmp_path / "one.mp4")
     assert chapters(tmp_path / "two.mp4") == chapters(tmp_path / "one.mp4")
     assert (len(report.copied), report.left_out) == (2, [])
 
 
 @pytest.mark.parametrize("target", ["mp4", "mov", "mkv"])
-def test_a_telephone_says_where_it_was(target: str, tiny_model: str, tmp_path: Path) -> None:
+def test_location_tags_of_phones_are_kept(target: str, tiny_model: str, tmp_path: Path) -> None:
     said = {"com.apple.quicktime.location.ISO6709": "+52.5+013.4/", "com.apple.quicktime.model": "Telephone 9"}
     with av.open(tmp_path / "in.mov", "w", container_options={"movflags": "+use_metadata_tags"}) as output:
         output.metadata.update(said)
-        with av.open(film(tmp_path / "film.mp4", pictures(3))) as source:
+        with av.open(make_video(tmp_path / "film.mp4", scene_frames(3))) as source:
             copy = output.add_stream_from_template(source.streams.video[0])
             for packet in source.demux():
                 if packet.size:
                     packet.stream = copy
                     output.mux(packet)
-    enlarge(tmp_path / "in.mov", tmp_path / f"out.{target}", tiny_model)
+    upscale(tmp_path / "in.mov", tmp_path / f"out.{target}", tiny_model)
     with av.open(tmp_path / f"out.{target}") as container:
         found = {name.lower(): value for name, value in container.metadata.items()}
     assert {name.lower(): value for name, value in said.items()}.items() <= found.items()
 
 
 @pytest.mark.parametrize(("suffix", "codec"), [("mp4", "mov_text"), ("mov", "mov_text"), ("mkv", "subrip")])
-def test_mov_text_stays_and_becomes_subrip_in_matroska(
+def test_mov_text_is_kept_in_mp4_and_becomes_subrip_in_matroska(
     suffix: str, codec: str, tiny_model: str, tmp_path: Path
 ) -> None:
-    film(tmp_path / "film.mp4", pictures(45))
+    make_video(tmp_path / "film.mp4", scene_frames(45))
     texts = [len(text).to_bytes(2, "big") + text for text in (b"First", b"", b"Second")]
     muxed(tmp_path / "in.mp4", [tmp_path / "film.mp4"], blobs={"mov_text": texts})
     target = tmp_path / f"out.{suffix}"
-    report = enlarge(tmp_path / "in.mp4", target, tiny_model)
+    report = upscale(tmp_path / "in.mp4", target, tiny_model)
     assert report.left_out == []
     assert streams(target)[1][0] == codec
     shown = [packet for packet in read_with_av(target).packets[1] if packet.strip(b"\0")]
@@ -205,10 +202,10 @@ def test_mov_text_stays_and_becomes_subrip_in_matroska(
 
 
 @pytest.mark.parametrize("target", ["mov", "mp4", "mkv"])
-def test_the_time_code_of_a_camera_is_kept(target: str, tiny_model: str, tmp_path: Path) -> None:
-    source = film(tmp_path / "in.mov", pictures(10), tags={"timecode": "01:02:03:04"})
+def test_the_timecode_is_kept(target: str, tiny_model: str, tmp_path: Path) -> None:
+    source = make_video(tmp_path / "in.mov", scene_frames(10), tags={"timecode": "01:02:03:04"})
     assert [stream[0] for stream in streams(source)] == ["h264", None]
-    report = enlarge(source, tmp_path / f"out.{target}", tiny_model)
+    report = upscale(source, tmp_path / f"out.{target}", tiny_model)
     assert (len(report.copied), report.left_out) == (1, [])
     with av.open(tmp_path / f"out.{target}") as container:
         video = container.streams.video[0].metadata
@@ -216,14 +213,14 @@ def test_the_time_code_of_a_camera_is_kept(target: str, tiny_model: str, tmp_pat
         assert len(container.streams) == (1 if target == "mkv" else 2)
 
 
-def test_pcm_goes_from_matroska_to_mp4(tiny_model: str, tmp_path: Path) -> None:
+def test_pcm_is_copied_from_matroska_to_mp4(tiny_model: str, tmp_path: Path) -> None:
     make_clip(tmp_path / "film.mp4", size=SMALL, pts=[512 * i for i in range(45)])
     noise = np.random.default_rng(0).integers(-9000, 9000, 96000, dtype=np.int16).tobytes()
-    with wave.open(str(tmp_path / "sound.wav"), "wb") as sound_:
-        sound_.setparams((2, 2, 32000, 0, "NONE", ""))
-        sound_.writeframes(noise)
+    with wave.open(str(tmp_path / "sound.wav"), "wb") as wav:
+        wav.setparams((2, 2, 32000, 0, "NONE", ""))
+        wav.writeframes(noise)
     source = muxed(tmp_path / "in.mkv", [tmp_path / "film.mp4", tmp_path / "sound.wav"])
-    report = enlarge(source, tmp_path / "out.mp4", tiny_model)
+    report = upscale(source, tmp_path / "out.mp4", tiny_model)
     assert report.left_out == []
     assert b"".join(read_with_av(tmp_path / "out.mp4").packets[1]) == noise
 
@@ -232,61 +229,9 @@ def test_pcm_goes_from_matroska_to_mp4(tiny_model: str, tmp_path: Path) -> None:
 def test_aac_plays_in_another_container(source: str, target: str, tiny_model: str, tmp_path: Path) -> None:
     before, after = tmp_path / f"in.{source}", tmp_path / f"out.{target}"
     make_clip(before, size=SMALL, pts=[512 * i for i in range(45)], audio=1)
-    report = enlarge(before, after, tiny_model)
+    report = upscale(before, after, tiny_model)
     assert (report.left_out, report.warnings, report.damage) == ([], [], [])
-    heard, there = sound(before), sound(after)
-    skipped = there.shape[1] - heard.shape[1]  # the priming that MP4's edit list hides, and others play
+    heard, there = decoded_audio(before), decoded_audio(after)
+    skipped = there.shape[1] - heard.shape[1]  # priming samples, which MP4 skips by its edit list
     assert skipped in (0, 1024, -1024)
     assert np.array_equal(heard[:, max(0, -skipped) :], there[:, max(0, skipped) :])
-
-
-def covered(path: Path, film_: Path) -> Path:
-    """A file with a PNG for cover art."""
-    cover = film(path.with_suffix(".png"), pictures(1, "rgb24", size=(40, 40)), codec="png")
-    with av.open(film_) as source, av.open(path, "w") as output:
-        copies = [output.add_stream_from_template(stream) for stream in source.streams]
-        with av.open(cover) as art:
-            if path.suffix == ".mkv":
-                output.add_attachment("cover.png", "image/png", cover.read_bytes())
-            else:
-                copy = output.add_stream_from_template(art.streams.video[0], opaque=True)
-                copy.disposition = Disposition.attached_pic
-                packet = next(art.demux())
-                packet.stream = copy
-                output.mux(packet)
-        for packet in source.demux():
-            if packet.size:
-                packet.stream = copies[packet.stream.index]
-                output.mux(packet)
-    return path
-
-
-@pytest.mark.parametrize("target", ["mp4", "mkv"])
-@pytest.mark.parametrize("source", ["mp4", "mkv"])
-@pytest.mark.parametrize("start_s", [None, 0.2])
-def test_cover_art_is_copied_and_never_the_video(
-    source: str, target: str, start_s: float | None, tiny_model: str, tmp_path: Path
-) -> None:
-    before, after = tmp_path / f"in.{source}", tmp_path / f"out.{target}"
-    covered(before, make_clip(tmp_path / "film.mp4", size=SMALL, pts=[512 * i for i in range(24)], audio=1))
-    with Reader(before) as reader:
-        assert (reader.info.codec, reader.info.width) == ("h264", 32)
-    report = enlarge(before, after, tiny_model, start_s=start_s)
-    assert (report.left_out, report.damage) == ([], [])
-    with av.open(after) as container:
-        assert [stream.type for stream in container.streams] == ["video", "audio", "video"]
-        assert container.streams[2].disposition & Disposition.attached_pic
-    assert read_with_av(after).packets[2] == [(tmp_path / "in.png").read_bytes()]
-
-
-def test_a_file_with_nothing_but_a_cover_holds_no_video(tmp_path: Path) -> None:
-    covered(tmp_path / "song.mp4", make_sound(tmp_path / "sound.mp4"))
-    with av.open(tmp_path / "song.mp4") as song:
-        assert len(song.streams.video) == 1
-    with pytest.raises(SourceError, match="holds no video"):
-        Reader(tmp_path / "song.mp4")
-
-
-def test_quicktime_has_no_place_for_a_cover(tiny_model: str, tmp_path: Path) -> None:
-    covered(tmp_path / "in.mp4", make_clip(tmp_path / "film.mp4", size=SMALL, pts=[512 * i for i in range(24)]))
-    assert enlarge(tmp_path / "in.mp4", tmp_path / "out.mov", tiny_model).left_out == ["#1 video png"]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from oracles import double, read_with_av, samples
 
 from vidsr.errors import SourceError, TargetError
-from vidsr.media.codec_roundtrip import through_codec
+from vidsr.media.codec_roundtrip import roundtrip
 from vidsr.metrics import psnr
 from vidsr.quality.imresize import imresize
 from vidsr.quality.results import PERFECT_DB
@@ -44,7 +44,7 @@ def numbered(count: int, shape: tuple[int, int] = (46, 63)) -> list[Luma]:
 @pytest.mark.parametrize("codec", ["libx264", "libx265", "libvpx-vp9"])
 def test_frames_come_back_from_a_codec_in_order_in_their_size_and_near_what_they_were(codec: str) -> None:
     planes = numbered(40)
-    back = list(through_codec(planes, EncodeSettings(codec=codec, crf=20), Fraction(30)))
+    back = list(roundtrip(planes, EncodeSettings(codec=codec, crf=20), Fraction(30)))
     assert [plane.shape for plane in back] == [(46, 63)] * 40
     assert [round((plane.mean() - planes[0].mean()) / 5) for plane in back] == list(range(40))
     assert 30 < min(psnr(before, after) for before, after in zip(planes, back, strict=True)) < PERFECT_DB
@@ -53,11 +53,11 @@ def test_frames_come_back_from_a_codec_in_order_in_their_size_and_near_what_they
 def test_a_codec_without_loss_gives_back_what_it_got() -> None:
     planes = numbered(12)
     for encode in (EncodeSettings(crf=0), EncodeSettings(codec="ffv1")):
-        assert all(map(np.array_equal, planes, through_codec(planes, encode, Fraction(25))))
+        assert all(map(np.array_equal, planes, roundtrip(planes, encode, Fraction(25))))
 
 
 def test_no_frames_are_no_frames() -> None:
-    assert list(through_codec([], EncodeSettings(), Fraction(25))) == []
+    assert list(roundtrip([], EncodeSettings(), Fraction(25))) == []
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_no_frames_are_no_frames() -> None:
 )
 def test_what_an_encoder_refuses_is_said(encode: EncodeSettings, sentence: str) -> None:
     with pytest.raises(TargetError, match=sentence):
-        list(through_codec(numbered(1), encode, Fraction(25)))
+        list(roundtrip(numbered(1), encode, Fraction(25)))
 
 
 def test_few_frames_are_held_however_many_go_through() -> None:
@@ -82,7 +82,7 @@ def test_few_frames_are_held_however_many_go_through() -> None:
             sent += 1
             yield plane
 
-    back = through_codec(planes(), EncodeSettings(preset="ultrafast"), Fraction(30))
+    back = roundtrip(planes(), EncodeSettings(preset="ultrafast"), Fraction(30))
     next(back)
     assert sent < 80
 

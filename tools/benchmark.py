@@ -27,7 +27,7 @@ from cost.process_monitor import watched
 from vidsr import EncodeSettings, Engine, PoolSettings, Reader, UpscaleSettings, Writer, upscale
 from vidsr.arrays import Plane
 from vidsr.cpu import this_cpu
-from vidsr.media.scale import Merger
+from vidsr.media.scale import LumaMerger
 from vidsr.model.weights import Weights
 from vidsr.model.zoo import load_model
 
@@ -127,20 +127,20 @@ def bench_command(args: argparse.Namespace) -> Figures:
 
 def _parts(clip: Path, target: Path, model: str, encode: EncodeSettings) -> tuple[float, float]:
     """Frames a second of engine and encoder, each alone, over the first frames of the clip."""
-    engine, merger = Engine(model, threads=len(os.sched_getaffinity(0))), Merger()
+    engine, merger = Engine(model, threads=len(os.sched_getaffinity(0))), LumaMerger()
     with Reader(clip) as reader:
         frames = [frame for frame, _ in zip(reader, range(100), strict=False)]
         engine(frames[0].luma, reader.info.depth)
         began = time.perf_counter()
         planes = [engine(frame.luma, reader.info.depth) for frame in frames]
         engine_s = time.perf_counter() - began
-        pictures = [merger.merge(frame.picture, plane) for frame, plane in zip(frames, planes, strict=True)]
+        pictures = [merger.merge(frame.av_frame, plane) for frame, plane in zip(frames, planes, strict=True)]
         began = time.perf_counter()
         size = (pictures[0].width, pictures[0].height)
-        with Writer(target, reader, size=size, encode=encode) as writer:
+        with Writer(target, reader.template, size=size, encode=encode) as writer:
             for picture in pictures:
                 writer.write(picture)
-            writer.finish()
+            writer.finish(())
         return len(frames) / engine_s, len(frames) / (time.perf_counter() - began)
 
 

@@ -9,7 +9,7 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from vidsr.media.atomic_file import whole_file
+from vidsr.media.atomic_file import atomic_write
 from vidsr.model.weights import Weights, save_weights
 from vidsr.model.zoo import load_model, model_names, model_path
 from vidsr.quality.image_protocol import read_luma
@@ -44,7 +44,7 @@ def main() -> None:
     args = parser.parse_args()
     for name in args.names:
         ready = complete(load_model(name), args.images)
-        with whole_file(model_path(name), overwrite=True) as file:
+        with atomic_write(model_path(name), overwrite=True) as file:
             save_weights(file, ready)
         losses = ready.calibration.losses if ready.calibration else {}
         print(f"{name}: {', '.join(f'{each} {-loss:+.3f} dB' for each, loss in losses.items())}", flush=True)

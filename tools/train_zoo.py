@@ -18,7 +18,7 @@ from pathlib import Path
 from calibrate import complete
 
 from vidsr.engine import Engine
-from vidsr.media.atomic_file import whole_file
+from vidsr.media.atomic_file import atomic_write
 from vidsr.model.weights import Facts, Weights, load_weights, save_weights
 from vidsr.quality.evaluation import collect, evaluate_picture
 from vidsr.quality.results import means
@@ -206,7 +206,7 @@ def publish(name: str, weights: Weights, data: Path) -> None:
     rows = [row for each in sets for path in each.pictures for row in evaluate_picture(path, each, engine.scale, ways)]
     own = [row for row in means(rows) if (row.method, row.input) == (name, "P1")]
     facts: Facts = {**weights.facts, "scores": {row.collection: round(row.psnr, 2) for row in own}}
-    with whole_file(ZOO / f"{name}.npz", overwrite=True) as file:
+    with atomic_write(ZOO / f"{name}.npz", overwrite=True) as file:
         save_weights(file, replace(complete(weights, data), facts=facts))
     logging.info("%s: %s", name, facts["scores"])
 

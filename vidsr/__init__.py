@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from vidsr.engine import Engine
     from vidsr.errors import ModelError, SourceError, TargetError, TrainingError, VidsrError, WorkerError
     from vidsr.media.reader import Reader
-    from vidsr.media.scale import Merger
+    from vidsr.media.scale import LumaMerger
     from vidsr.media.writer import Writer
     from vidsr.pipeline import enlarge, upscale
     from vidsr.pool import Pool, open_pool
@@ -19,7 +19,7 @@ __version__ = "0.1.0"
 __all__ = [
     "EncodeSettings",
     "Engine",
-    "Merger",
+    "LumaMerger",
     "ModelError",
     "Pool",
     "PoolSettings",
@@ -40,7 +40,7 @@ __all__ = [
 _HOMES = {
     "EncodeSettings": "settings",
     "Engine": "engine",
-    "Merger": "media.scale",
+    "LumaMerger": "media.scale",
     "ModelError": "errors",
     "Pool": "pool",
     "PoolSettings": "settings",

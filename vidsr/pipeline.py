@@ -12,12 +12,12 @@ from pathlib import Path
 from vidsr.arrays import Plane
 from vidsr.errors import TargetError
 from vidsr.flow import ahead, beside
-from vidsr.media.atomic_file import Landing
-from vidsr.media.containers import container_for, picture_codec_for
+from vidsr.media.atomic_file import AtomicFile
+from vidsr.media.containers import container_for, image_codec_for
 from vidsr.media.frame import Frame, VideoInfo
-from vidsr.media.image_writer import write_picture
+from vidsr.media.image_writer import write_image
 from vidsr.media.reader import Reader
-from vidsr.media.scale import Merger, enlarge_plain, require_room
+from vidsr.media.scale import LumaMerger, check_frame_size, upscale_bicubic
 from vidsr.media.writer import Writer
 from vidsr.model.weights import Weights
 from vidsr.model.zoo import load_model, model_names
@@ -62,15 +62,15 @@ def upscale(
     Raises SourceError, TargetError, ModelError or WorkerError; there is no target then.
     """
     source, target = Path(source), Path(target)
-    if picture_codec_for(target):
+    if image_codec_for(target):
         return _upscale_picture(source, target, settings, pool)
     with _opened(source, target, settings) as reader:
         network = _network(settings, reader.info)
         weights = network.weights
         size = target_size(settings, reader.info, weights.architecture.scale)
-        with Writer(target, reader, size=size, encode=encode, overwrite=settings.overwrite) as writer:
+        with Writer(target, reader.template, size=size, encode=encode, overwrite=settings.overwrite) as writer:
             run = _Run(reader, writer, settings, note, watch)
-            fallback = partial(enlarge_plain, scale=weights.architecture.scale)
+            fallback = partial(upscale_bicubic, scale=weights.architecture.scale)
             pixels = reader.info.width * reader.info.height
             with open_pool(weights, pool, fallback=fallback, pixels=pixels) as workers:
                 run.through(workers, size, progress, stop)
@@ -99,11 +99,11 @@ class _Run:
         self._stopped = False
         self._warnings: list[str] = []
         self._clock = Clock(STAGES, watch)
-        self._merger = Merger()
+        self._merger = LumaMerger()
         self._began = time.perf_counter()
         if reader.info.interlaced:
             self._warn("is interlaced, and its combs are enlarged too; --deinterlace makes whole pictures first")
-        for stream in writer.copies.left_out:
+        for stream in writer.copier.dropped_streams:
             self._warn(f"{writer.target.name} cannot hold {stream}; it is left out")
 
     def through(self, pool: Pool, size: Size, progress: Progress, stop: Stop) -> None:
@@ -117,10 +117,10 @@ class _Run:
                 for _ in written:
                     self._enlarged += 1
                     progress(self._enlarged, total)
-        if self._stopped:
-            self._reader.leftover()  # belongs behind pictures that were read ahead, and are not written
+        # Packets after frames that were read ahead, but not written, are dropped.
+        packets = () if self._stopped else self._reader.trailing_packets()
         with self._clock.busy("write"):
-            self._writer.finish()
+            self._writer.finish(packets)
 
     def _counted(self, pool: Pool, enlarged: Iterable[tuple[Frame, Plane]]) -> Iterator[tuple[Frame, Plane]]:
         for pair in enlarged:
@@ -131,22 +131,23 @@ class _Run:
     def _write(self, size: Size, enlarged: tuple[Frame, Plane]) -> None:
         """Make a whole picture of an enlarged luma, and have it encoded and written."""
         (frame, luma), info = enlarged, self._reader.info
-        if (frame.picture.width, frame.picture.height) != (info.width, info.height):
+        if (frame.av_frame.width, frame.av_frame.height) != (info.width, info.height):
             self._warn(f"the picture changes its size; every frame becomes {_by(size)}")
         with self._clock.busy("merge"):
-            picture = self._merger.fit(self._merger.merge(frame.picture, luma), size)
+            picture = self._merger.resize(self._merger.merge(frame.av_frame, luma), size)
         with self._clock.busy("write"):
             self._writer.write(picture, frame.packets)
 
     def report(self, pool: Pool, size: Size, network: "_Network") -> Report:
         """What it came to."""
         seconds = time.perf_counter() - self._began
-        copies = self._writer.copies
+        copier = self._writer.copier
         self._warnings += [sentence for sentence in pool.warnings if sentence not in self._warnings]
-        if self._reader.repaired:
-            self._warn(f"{self._reader.repaired} frames had no usable time and were given one")
-        if copies.unplaced:
-            self._warn(f"{copies.unplaced} packets of other streams are damaged or run backwards, and were left out")
+        if self._reader.retimed:
+            self._warn(f"{self._reader.retimed} frames had no usable time and were given one")
+        if copier.dropped_packets:
+            count = copier.dropped_packets
+            self._warn(f"{count} packets of other streams are damaged or run backwards, and were left out")
         return Report(
             source=self._reader.path,
             target=self._writer.target,
@@ -158,14 +159,14 @@ class _Run:
             frames_read=self._read,
             frames_enlarged=self._enlarged - len(pool.quarantined),
             frames_written=self._writer.written,
-            concealed=self._reader.concealed,
+            concealed=self._reader.corrupt,
             quarantined=list(pool.quarantined),
             reused=pool.reused,
             workers=pool.processes,
             threads=pool.threads,
             worker_restarts=pool.restarts,
-            copied=copies.copied,
-            left_out=copies.left_out,
+            copied=copier.copied_streams,
+            left_out=copier.dropped_streams,
             warnings=self._warnings,
             damage=list(self._damage(pool)),
             stopped=self._stopped,
@@ -196,13 +197,14 @@ class _Run:
 
     def _damage(self, pool: Pool) -> Iterator[str]:
         reader, writer, settings = self._reader, self._writer, self._settings
-        if self._read != writer.written or writer.first_lost is not None:
-            where = "" if writer.first_lost is None else f"; the first that is missing is at {writer.first_lost:.3f} s"
+        missing_s = writer.first_missing_s
+        if self._read != writer.written or missing_s is not None:
+            where = "" if missing_s is None else f"; the first that is missing is at {missing_s:.3f} s"
             yield f"{self._read} frames were read and {writer.written} written{where}"
-        if reader.concealed:
-            yield f"{reader.concealed} frames or packets of the source are damaged"
-        if reader.broken_off:
-            yield reader.broken_off
+        if reader.corrupt:
+            yield f"{reader.corrupt} frames or packets of the source are damaged"
+        if reader.truncation:
+            yield reader.truncation
         whole = not self._stopped and settings.start_s is None and settings.end_s is None
         if whole and reader.info.container.startswith("mov") and reader.packets < reader.info.frames:
             yield f"the source lists {reader.info.frames} frames and holds {reader.packets}"
@@ -218,15 +220,15 @@ def _upscale_picture(source: Path, target: Path, settings: UpscaleSettings, pool
             raise TargetError(f"{target}: holds one picture, and {source} is a video")
         network = _network(settings, reader.info)
         size = target_size(settings, reader.info, network.weights.architecture.scale)
-        require_room(size, reader.info.working_format)
-        landing = Landing(target, source=source, overwrite=settings.overwrite)
+        check_frame_size(size, reader.info.working_format)
+        output = AtomicFile(target, source=source, overwrite=settings.overwrite)
         try:
             with InProcessPool(network.weights, pool, engines=1) as alone:
                 ((frame, luma),) = enlarge([reader.first], alone, reader.info.depth)
-            merger = Merger()
-            write_picture(landing, merger.fit(merger.merge(frame.picture, luma), size))
+            merger = LumaMerger()
+            write_image(output, merger.resize(merger.merge(frame.av_frame, luma), size))
         finally:
-            landing.abandon()
+            output.discard()
         seconds = time.perf_counter() - began
         return Report(
             source=source,
@@ -241,15 +243,15 @@ def _upscale_picture(source: Path, target: Path, settings: UpscaleSettings, pool
             frames_enlarged=1,
             frames_written=1,
             threads=alone.threads,
-            concealed=reader.concealed,
-            damage=["the source is damaged"] if reader.concealed or reader.broken_off else [],
+            concealed=reader.corrupt,
+            damage=["the source is damaged"] if reader.corrupt or reader.truncation else [],
             seconds=seconds,
             fps=1 / seconds,
         )
 
 
 def _opened(source: Path, target: Path, settings: UpscaleSettings) -> Reader:
-    turns = container_for(target).turns
+    turns = container_for(target).has_display_matrix
     return Reader(
         source,
         start_s=settings.start_s,

@@ -17,7 +17,7 @@ from vidsr.live.connection import Connection, Equipment
 from vidsr.live.model_ladder import Rungs
 from vidsr.live.reconnect import follow
 from vidsr.live.status import State, Status
-from vidsr.media.scale import enlarge_plain
+from vidsr.media.scale import upscale_bicubic
 from vidsr.media.source.live_source import Camera
 from vidsr.media.source.live_timestamps import Clock
 from vidsr.pool import open_pool
@@ -29,7 +29,7 @@ from vidsr.stream_url import Address
 def test_a_lost_connection_is_freed_at_once_with_its_decoder_and_its_threads(tmp_path: Path, tiny_model: str) -> None:
     stream, status, stop = StreamSettings(model=tiny_model, timeout_s=2), Status(), threading.Event()
     rungs, pool_settings = Rungs(stream), PoolSettings(workers=0)
-    fallback = partial(enlarge_plain, scale=rungs.scale)
+    fallback = partial(upscale_bicubic, scale=rungs.scale)
     with (
         http(lambda: islice(mpeg_ts(Kind(fps=50)), 20)) as url,
         recorder(tmp_path / "cam") as made,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import av
 import numpy as np
-from footage import film
+from footage import make_video
 from numpy.typing import NDArray
 
 from vidsr.quality.imresize import imresize
@@ -58,7 +58,7 @@ def record(path: Path, frames: Sequence[Luma], times: Sequence[float], crf: int)
         pictures.append(av.VideoFrame.from_ndarray(np.concatenate([frame, chroma]), format="yuv420p"))
     ticks = [round(time / _TICKS) for time in times]
     options = {"crf": str(crf), "preset": "veryfast", "bf": "0", "g": "50", "threads": "1"}
-    return film(path, pictures, options=options, pts=ticks, time_base=_TICKS)
+    return make_video(path, pictures, options=options, pts=ticks, time_base=_TICKS)
 
 
 def record_both(

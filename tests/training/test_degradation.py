@@ -10,8 +10,7 @@ from av.video.frame import PictureType
 from made import scene
 from numpy.typing import NDArray
 
-from vidsr.media.codec_roundtrip import through_coding
-from vidsr.media.encoder_presets import Coding, mjpeg, x264, x264_at_rate, x265
+from vidsr.media.codec_roundtrip import EncoderPreset, mjpeg, preset_roundtrip, x264, x264_at_rate, x265
 from vidsr.metrics import psnr
 from vidsr.quality.imresize import imresize
 from vidsr.settings import CODINGS, REDUCTIONS, DegradeSettings
@@ -206,21 +205,21 @@ def test_a_view_on_whole_pixels_is_a_cut_and_one_between_them_lies_between() -> 
     ],
     ids=["x264", "rate", "x265"],
 )
-def test_key_frames_come_as_often_as_asked_and_there_are_no_b_frames(coding: Coding) -> None:
+def test_key_frames_come_as_often_as_asked_and_there_are_no_b_frames(coding: EncoderPreset) -> None:
     still = clip(1, (64, 64)) * 9
     assert [kind == "I" for kind in picture_types(coding, still)] == [True, *[False] * 3] * 2 + [True]
     assert "B" not in picture_types(coding, clip(9, (64, 64)))
 
 
-def picture_types(coding: Coding, planes: list[Luma]) -> list[str]:
+def picture_types(coding: EncoderPreset, planes: list[Luma]) -> list[str]:
     """The kind of every picture that the encoder makes of the planes."""
     encoder = av.CodecContext.create(coding.codec, "w")
     encoder.height, encoder.width = planes[0].shape
-    encoder.pix_fmt, encoder.time_base, encoder.options = coding.format, Fraction(1, 25), dict(coding.options)
+    encoder.pix_fmt, encoder.time_base, encoder.options = coding.pixel_format, Fraction(1, 25), dict(coding.options)
     decoder = av.CodecContext.create(encoder.codec.canonical_name, "r")
     packets = []
     for number, plane in enumerate(planes):
-        frame = av.VideoFrame.from_ndarray(plane, format="gray").reformat(format=coding.format)
+        frame = av.VideoFrame.from_ndarray(plane, format="gray").reformat(format=coding.pixel_format)
         frame.pts = number
         packets += encoder.encode(frame)
     frames = [frame for packet in [*packets, *encoder.encode(None), None] for frame in decoder.decode(packet)]
@@ -232,7 +231,7 @@ def test_x265_takes_pictures_whose_size_would_make_it_write_beyond_its_memory(si
     planes = clip(4, size)
     results = set()
     for _ in range(5):  # once is often survived
-        back = list(through_coding(planes, x265(20, gop=50, preset="fast"), Fraction(25)))
+        back = list(preset_roundtrip(planes, x265(20, gop=50, preset="fast"), Fraction(25)))
         assert [plane.shape for plane in back] == [plane.shape for plane in planes]
         results.add(b"".join(plane.tobytes() for plane in back))
     assert len(results) == 1
@@ -249,11 +248,11 @@ def test_x265_takes_pictures_whose_size_would_make_it_write_beyond_its_memory(si
     ],
     ids=["x264", "rate", "x265", "mjpeg"],
 )
-def test_a_coarser_level_loses_more(fine: Coding, coarse: Coding) -> None:
+def test_a_coarser_level_loses_more(fine: EncoderPreset, coarse: EncoderPreset) -> None:
     planes = clip()
 
-    def quality(coding: Coding) -> float:
-        back = through_coding(planes, coding, Fraction(25))
+    def quality(coding: EncoderPreset) -> float:
+        back = preset_roundtrip(planes, coding, Fraction(25))
         return float(np.mean([psnr(before, after) for before, after in zip(planes, back, strict=True)]))
 
     assert 22 < quality(coarse) < quality(fine) - 3

@@ -19,7 +19,7 @@ from vidsr import Engine, PoolSettings, Reader
 from vidsr.arrays import Plane
 from vidsr.media.encoders import encoder_options
 from vidsr.media.frame import Frame
-from vidsr.media.scale import Merger
+from vidsr.media.scale import LumaMerger
 from vidsr.model.architecture import Architecture
 from vidsr.model.weights import Weights
 from vidsr.pool import open_pool
@@ -126,11 +126,11 @@ def _serial(speed_up: float) -> float:
 
 
 def _merging(frames: Sequence[Frame], enlarged: Sequence[Plane]) -> tuple[float, list[VideoFrame]]:
-    merger, pictures, worked = Merger(), [], []
+    merger, pictures, worked = LumaMerger(), [], []
     for frame, plane in zip(frames, enlarged, strict=True):
         with _work() as spent:
             height, width = plane.shape
-            pictures.append(merger.fit(merger.merge(frame.picture, plane), (width, height)))
+            pictures.append(merger.resize(merger.merge(frame.av_frame, plane), (width, height)))
         worked.append(spent["own"])
     return statistics.median(worked), pictures
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from peers.backends import SCALE, Image, Way
-from vidsr.media.formats import luma_in_bytes
+from vidsr.media.formats import luma_8bit
 from vidsr.media.image_reader import read_image, rgb_of
 from vidsr.media.reader import Reader
 from vidsr.quality.imresize import imresize
@@ -48,7 +48,7 @@ def _frames(clip: Path, count: int) -> Iterator[tuple[Image, Image]]:
     """The luma and the BGR of the first frames, as a decoder gives them."""
     with Reader(clip) as reader:
         for frame in islice(reader, count):
-            yield luma_in_bytes(frame.picture), np.ascontiguousarray(rgb_of(frame.picture)[..., ::-1])
+            yield luma_8bit(frame.av_frame), np.ascontiguousarray(rgb_of(frame.av_frame)[..., ::-1])
 
 
 def picture_scores(ways: dict[str, Way], pictures: list[Path]) -> dict[str, dict[str, float]]:

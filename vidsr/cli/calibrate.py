@@ -9,7 +9,7 @@ from pathlib import Path
 from vidsr.cli.messages import UsageError
 from vidsr.cli.options import Commands, Help, add_output
 from vidsr.engine.precision import MAX_LOSS_DB
-from vidsr.media.atomic_file import whole_file
+from vidsr.media.atomic_file import atomic_write
 from vidsr.model.weights import load_weights, save_weights
 from vidsr.quality.evaluation import collect
 from vidsr.quality.image_protocol import read_luma
@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("calibrate takes two pictures or more, one of which measures what is lost")
     planes = [judge_of(read_luma(path), scale)[0] for path in spread(others, _REACHING)]
     ready = calibrated(weights, planes, [judge_of(read_luma(path), scale) for path in spread(judges, _MEASURING)])
-    with whole_file(args.model, overwrite=True) as file:
+    with atomic_write(args.model, overwrite=True) as file:
         save_weights(file, ready)
     losses = ready.calibration.losses if ready.calibration else {}
     if args.json:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from vidsr.cli.options import Commands, Help, add_options, add_output, settings
-from vidsr.media.luma_video import write_lumas
+from vidsr.media.luma_video import write_luma_video
 from vidsr.settings import DegradeSettings
 from vidsr.training.data.clips import whole_shot
 from vidsr.training.data.degradation import degrade, draw_count, draw_recipe
@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
     recipe, frames = draw_recipe(asked, random), draw_count(asked.frames, random)
     shot = whole_shot(args.source, frames, asked, random)
     small = degrade(shot.planes, recipe, scale=asked.scale, random=random, rate=shot.rate)
-    write_lumas(args.target, small, shot.rate, source=args.source, overwrite=args.overwrite)
+    write_luma_video(args.target, small, shot.rate, source=args.source, overwrite=args.overwrite)
     height, width = (length // asked.scale for length in shot.planes[0].shape)
     frames = len(shot.planes)  # the film may have had fewer
     if args.json:

@@ -16,7 +16,7 @@ from vidsr.cli.options import Commands, Help, add_output
 from vidsr.engine.openvino_export import ir_files, run_network
 from vidsr.interop.metadata import notes
 from vidsr.interop.verify import Run, check_same
-from vidsr.media.atomic_file import whole_file
+from vidsr.media.atomic_file import atomic_write
 from vidsr.model.weights import Weights
 from vidsr.model.zoo import load_model, model_path
 
@@ -78,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
     about = notes(weights, name=name, licence=str(licence), version=vidsr.__version__)
     with ExitStack() as stack:  # the last to open lands first: the .bin before the .xml
         paths = [target, *(target.with_suffix(suffix) for suffix in form.beside)]
-        files = [stack.enter_context(whole_file(path, overwrite=args.overwrite)) for path in paths]
+        files = [stack.enter_context(atomic_write(path, overwrite=args.overwrite)) for path in paths]
         exported = form.build(weights, about)
         distance = check_same(weights, exported.run, name=str(target))
         for file, content in zip(files, exported.contents, strict=True):

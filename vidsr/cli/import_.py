@@ -11,7 +11,7 @@ from vidsr.cli.optional_deps import needs
 from vidsr.cli.options import Commands, Help, add_output
 from vidsr.interop.state_dict_import import PADDING
 from vidsr.interop.verify import flat_level
-from vidsr.media.atomic_file import whole_file
+from vidsr.media.atomic_file import atomic_write
 from vidsr.model.architecture import SCALES
 from vidsr.model.weights import save_weights
 
@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     with needs("torch", "train"):
         from vidsr.training.state_dict import import_state_dict
     weights = import_state_dict(args.source, args.scale, padding=args.padding)
-    with whole_file(args.target, source=args.source, overwrite=args.overwrite) as file:
+    with atomic_write(args.target, source=args.source, overwrite=args.overwrite) as file:
         save_weights(file, weights)
     architecture = weights.architecture
     if args.json:

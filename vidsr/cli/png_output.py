@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from vidsr.cli.messages import UsageError
-from vidsr.media.atomic_file import whole_file
+from vidsr.media.atomic_file import atomic_write
 
 
 @contextmanager
@@ -20,5 +20,5 @@ def png_file(target: Path, *, source: Path, overwrite: bool) -> Generator[Binary
         raise UsageError("drawing needs matplotlib: pip install 'vidsr[plot]'")
     if target.suffix.lower() != ".png":
         raise UsageError(f"{target}: the name of a drawing ends in .png")
-    with whole_file(target, source=source, overwrite=overwrite) as file:
+    with atomic_write(target, source=source, overwrite=overwrite) as file:
         yield file

@@ -20,9 +20,9 @@ from vidsr.cli.signals import Stop
 from vidsr.errors import SourceError, VidsrError
 from vidsr.exits import DAMAGED, STOPPED, exit_code
 from vidsr.media.containers import (
-    OTHER_PICTURE_SUFFIXES,
-    OTHER_VIDEO_SUFFIXES,
-    PICTURE_SUFFIXES,
+    IMAGE_SUFFIXES,
+    READ_ONLY_IMAGE_SUFFIXES,
+    READ_ONLY_VIDEO_SUFFIXES,
     VIDEO_SUFFIXES,
 )
 from vidsr.pipeline import Progress, upscale
@@ -62,8 +62,8 @@ _ENCODING = {
     "crf": ("N", "quality, lower is better; without it, one that fits the codec"),
     "preset": ("NAME", "speed against size, as the codec names it"),
 }
-_WRITTEN = VIDEO_SUFFIXES | PICTURE_SUFFIXES
-_BECOMES = dict.fromkeys(OTHER_VIDEO_SUFFIXES, ".mkv") | dict.fromkeys(OTHER_PICTURE_SUFFIXES, ".png")
+_WRITTEN = VIDEO_SUFFIXES | IMAGE_SUFFIXES
+_BECOMES = dict.fromkeys(READ_ONLY_VIDEO_SUFFIXES, ".mkv") | dict.fromkeys(READ_ONLY_IMAGE_SUFFIXES, ".png")
 
 
 def add(commands: Commands) -> None:

@@ -19,7 +19,7 @@ from vidsr.live.connection import Equipment
 from vidsr.live.model_ladder import Rungs
 from vidsr.live.reconnect import follow
 from vidsr.live.status import State, Status
-from vidsr.media.scale import enlarge_plain
+from vidsr.media.scale import upscale_bicubic
 from vidsr.media.sink.recorder import Recorder
 from vidsr.media.source.live_timestamps import Clock
 from vidsr.pool import Pool, open_pool
@@ -71,7 +71,7 @@ class _Process:
         threading.Thread(target=self._beat, name="beat", daemon=True).start()
         rungs = Rungs(order.stream)
         with ExitStack() as stack:
-            fallback = partial(enlarge_plain, scale=rungs.scale)
+            fallback = partial(upscale_bicubic, scale=rungs.scale)
             self._recorder = recorder = stack.enter_context(
                 Recorder(
                     order.targets,

@@ -18,8 +18,8 @@ from vidsr.live.reorder_buffer import PLAIN, Copied, Flight, Shot
 from vidsr.live.status import State, Status
 from vidsr.live.writer_thread import Writing
 from vidsr.media.formats import depth_of, luma_of
-from vidsr.media.frame import Frame, Picture
-from vidsr.media.pixel_format_converter import WorkingForm
+from vidsr.media.frame import Frame, VideoFrame
+from vidsr.media.pixel_format_converter import PixelFormatConverter
 from vidsr.media.sink.recorder import Recorder
 from vidsr.media.source.live_source import Camera
 from vidsr.media.source.live_timestamps import TIME_BASE, Clock, Moment
@@ -50,7 +50,7 @@ class Connection:
         self._before = (Counter(self._status.dropped), self._status.corrupt)
         self._unheard = 0
         self._last: int | None = None  # when the picture before was shown, if none was left out since
-        self._form: WorkingForm | None = None
+        self._form: PixelFormatConverter | None = None
         self._shape: tuple[int, int, str] | None = None
         self._begun: tuple[Ladder, Flight, Writing] | None = None
         self._stack = ExitStack()
@@ -99,7 +99,7 @@ class Connection:
         for shot in shots:
             self._send(shot)
 
-    def _shot(self, picture: Picture, arrived_s: float) -> Shot:
+    def _shot(self, picture: VideoFrame, arrived_s: float) -> Shot:
         """The picture in its working form, timed."""
         if self._begun is None:
             self._begin()
@@ -113,7 +113,7 @@ class Connection:
         assert self._form
         assert self._begun
         worked, (ladder, flight, _) = self._form(picture), self._begun
-        frame, depth = Frame(picture=worked, luma=luma_of(worked)), depth_of(worked.format.name)
+        frame, depth = Frame(av_frame=worked, luma=luma_of(worked)), depth_of(worked.format.name)
         if anew:
             flight.prepare(frame.luma, depth)
         return Shot(frame=frame, moment=moment, depth=depth, arrived_s=arrived_s, rung=flight.able(ladder.rung))
@@ -124,7 +124,7 @@ class Connection:
         if rate and last is not None and not moment.anew:
             self._status.missed += max(0, round((moment.pts - last) * TIME_BASE * rate) - 1)
 
-    def _become(self, picture: Picture, shape: tuple[int, int, str]) -> WorkingForm:
+    def _become(self, picture: VideoFrame, shape: tuple[int, int, str]) -> PixelFormatConverter:
         """The form for pictures of another size or format than before, and for the first ones."""
         self._shape = shape
         info = replace(self._camera.info, width=picture.width, height=picture.height)
@@ -133,9 +133,9 @@ class Connection:
         self._begun[0].begin(time.monotonic())  # networks are compiled for it, which takes a moment
         return self._working_form(picture)
 
-    def _working_form(self, picture: Picture) -> WorkingForm:
+    def _working_form(self, picture: VideoFrame) -> PixelFormatConverter:
         try:
-            return WorkingForm(picture, still=False)
+            return PixelFormatConverter(picture, still=False)
         except ValueError as error:
             raise SourceLost(f"{self._own.order.source}: sends {picture.format.name}, which has no luma") from error
 

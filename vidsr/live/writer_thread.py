@@ -12,7 +12,7 @@ from vidsr.live.previews import Snapshots
 from vidsr.live.quality_ladder import Ladder
 from vidsr.live.reorder_buffer import PLAIN, Enlarged, Item
 from vidsr.live.status import Status
-from vidsr.media.scale import Merger
+from vidsr.media.scale import LumaMerger
 from vidsr.media.sink.live_encoder import kind
 from vidsr.media.sink.recorder import Recorder
 from vidsr.media.source.live_source import Camera
@@ -43,7 +43,7 @@ class Writing:
         self._recorder, self._camera, self._scale, self._workers = recorder, camera, scale, workers
         self._ladder, self._status = ladder, status
         self._snapshots = Snapshots(folder) if folder else None
-        self._merger = Merger()
+        self._merger = LumaMerger()
         self._form: tuple[int, int, str, int] | None = None
         self._queue: Queue[Item] = Queue(_WAITING)
         self._closing = threading.Event()
@@ -95,9 +95,9 @@ class Writing:
 
     def _picture(self, item: Enlarged) -> None:
         shot, began = item.shot, time.monotonic()
-        picture = shot.frame.picture
+        picture = shot.frame.av_frame
         large = (
-            self._merger.enlarge(picture, self._scale) if item.luma is None else self._merger.merge(picture, item.luma)
+            self._merger.upscale(picture, self._scale) if item.luma is None else self._merger.merge(picture, item.luma)
         )
         large.pts, large.time_base = shot.moment.pts, TIME_BASE
         form = kind(picture)

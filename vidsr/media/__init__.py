@@ -1,1 +1,1 @@
-"""PyAV: what is read, what is written, and what lies between that is not the network."""
+"""Media files and streams by PyAV: reading, writing, scaling, and everything else besides the network."""

@@ -1,4 +1,4 @@
-"""How a file comes to stand under its name: whole, or not at all."""
+"""Atomic file writes: a file appears under its name complete, or not at all."""
 
 import io
 import os
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 
-class Landing:
-    """A part file beside the target that takes the target's name when it is done; `file` is where it is written.
+class AtomicFile:
+    """A part file beside the target that takes the target's name on `commit`; write into `file`.
 
-    Raises TargetError before any work when the target is there and may not be replaced, is `source` itself (by any
-    name), or cannot be created where it should stand.
+    Raises TargetError before any work when the target exists and `overwrite` is False, is `source` itself (by any
+    name), or cannot be created.
     """
 
     def __init__(self, target: Path, *, source: Path | None, overwrite: bool) -> None:
@@ -32,66 +32,66 @@ class Landing:
                 raise TargetError(f"{target}: exists already (--overwrite replaces it)")
             if source and self.part.exists() and os.path.samefile(self.part, source):
                 raise TargetError(f"{self.part}: is the source itself")
-            self.part.unlink(missing_ok=True)  # what an interrupted run left, or a link somebody laid
-            self.file = _WholeFile(self.part, "x+b")
+            self.part.unlink(missing_ok=True)  # left by an interrupted run, or a link that must not be followed
+            self.file = _FullWriteFile(self.part, "x+b")
             self._identity = os.fstat(self.file.fileno())
         except OSError as error:
             raise TargetError(f"{target}: {error.strerror}") from error
 
-    def land(self) -> None:
-        """Bring the part to the disk, then under the target's name."""
+    def commit(self) -> None:
+        """Flush the part file to disk and rename it to the target. Raises TargetError."""
         try:
             os.fsync(self.file.fileno())
             self.file.close()
-            if not self._is_there():
+            if not self._owns_part():
                 raise TargetError(f"{self.part}: another run writes the same file")
             os.replace(self.part, self.target)
-            sync_folder(self.target.parent)
+            fsync_dir(self.target.parent)
         except OSError as error:
-            self.abandon()
+            self.discard()
             raise TargetError(f"{self.target}: {error.strerror}") from error
 
-    def abandon(self) -> None:
-        """Leave nothing behind."""
+    def discard(self) -> None:
+        """Close and delete the part file; does nothing after `commit`."""
         self.file.close()
-        if self._is_there():
+        if self._owns_part():
             self.part.unlink()
 
-    def _is_there(self) -> bool:
-        """Whether the part is the one that was made here: another run for the same target would have replaced it."""
+    def _owns_part(self) -> bool:
+        """Whether the part file is still the one created here: another run for the same target replaces it."""
         return self.part.exists() and os.path.samestat(self._identity, os.lstat(self.part))
 
 
-class _WholeFile(io.FileIO):
-    """A file whose `write` writes everything: where a disk runs full, others stop halfway and say so the next time."""
+class _FullWriteFile(io.FileIO):
+    """A raw file without short writes: on a full disk FileIO writes a part and reports the error one call later."""
 
     def write(self, data: "ReadableBuffer", /) -> int:
-        whole = left = memoryview(data)
-        while left:
-            left = left[super().write(left) :]
+        whole = rest = memoryview(data)
+        while rest:
+            rest = rest[super().write(rest) :]
         return whole.nbytes
 
 
 @contextmanager
-def whole_file(target: Path, *, source: Path | None = None, overwrite: bool = False) -> Generator[BinaryIO]:
-    """A file to write, which takes its name when the block ends, and of which nothing is left when it fails.
+def atomic_write(target: Path, *, source: Path | None = None, overwrite: bool = False) -> Generator[BinaryIO]:
+    """A binary file that takes the name `target` when the block ends, and is deleted when the block raises.
 
-    Raises TargetError as Landing does, and for whatever the system refuses in the block.
+    Raises TargetError as AtomicFile does, and for any OSError in the block.
     """
-    landing = Landing(target, source=source, overwrite=overwrite)
+    output = AtomicFile(target, source=source, overwrite=overwrite)
     try:
-        yield cast(BinaryIO, landing.file)
+        yield cast(BinaryIO, output.file)
     except OSError as error:
-        landing.abandon()
+        output.discard()
         raise TargetError(f"{target}: {error.strerror or error}") from error
     except BaseException:
-        landing.abandon()
+        output.discard()
         raise
-    landing.land()
+    output.commit()
 
 
-def sync_folder(path: Path) -> None:
-    """Bring the names in a folder to the disk. Raises OSError."""
+def fsync_dir(path: Path) -> None:
+    """Flush the entries of a directory to disk. Raises OSError."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -1,4 +1,4 @@
-"""The files that can be written, by the end of their name."""
+"""Container formats by file name suffix, and the options of their muxers."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,72 +10,73 @@ from vidsr.errors import TargetError
 
 @dataclass(frozen=True, kw_only=True)
 class Container:
-    """A kind of file, by FFmpeg's name for its format."""
+    """A container format."""
 
     format: str
-    turns: bool = False
-    """Whether it can tell a player to turn the picture."""
+    """FFmpeg's name of the muxer."""
+    has_display_matrix: bool = False
+    """Whether the container stores a display matrix, by which players rotate the frames."""
     codecs: frozenset[str] | None = None
-    """What it has names for, where FFmpeg would write all else as data that nothing can read; None: FFmpeg knows."""
+    """The codecs it supports, if FFmpeg writes others as unreadable data; None: FFmpeg checks them."""
 
 
-_BROADCAST = frozenset(
+_MPEGTS_CODECS = frozenset(
     [
         "h264", "hevc", "mpeg1video", "mpeg2video", "mpeg4", "vvc", "aac", "aac_latm", "ac3", "eac3", "dts", "mp1",
         "mp2", "mp3", "opus", "s302m", "truehd", "dvb_subtitle", "dvb_teletext", "klv",
     ]
 )  # fmt: skip
-# AVI is not among them: it has no time stamps, and B-frames leave it shifted.
+# Without AVI: it has no time stamps, and B-frames shift its frames.
 _VIDEOS = {
-    ".mp4": Container(format="mp4", turns=True),
-    ".m4v": Container(format="mp4", turns=True),
-    ".mov": Container(format="mov", turns=True),
+    ".mp4": Container(format="mp4", has_display_matrix=True),
+    ".m4v": Container(format="mp4", has_display_matrix=True),
+    ".mov": Container(format="mov", has_display_matrix=True),
     ".mkv": Container(format="matroska"),
     ".webm": Container(format="webm"),
-    ".ts": Container(format="mpegts", codecs=_BROADCAST),
+    ".ts": Container(format="mpegts", codecs=_MPEGTS_CODECS),
     ".nut": Container(format="nut"),
 }
-_PICTURES = {".png": "png", ".jpg": "mjpeg", ".jpeg": "mjpeg"}
+_IMAGES = {".png": "png", ".jpg": "mjpeg", ".jpeg": "mjpeg"}
 
 VIDEO_SUFFIXES = frozenset(_VIDEOS)
-PICTURE_SUFFIXES = frozenset(_PICTURES)
-OTHER_VIDEO_SUFFIXES = frozenset(
+IMAGE_SUFFIXES = frozenset(_IMAGES)
+READ_ONLY_VIDEO_SUFFIXES = frozenset(
     [".3gp", ".avi", ".flv", ".m2ts", ".mpeg", ".mpg", ".mts", ".ogv", ".vob", ".wmv"]
 )  # fmt: skip
-OTHER_PICTURE_SUFFIXES = frozenset([".bmp", ".tif", ".tiff", ".webp"])
-"""What is read, but not written."""
+READ_ONLY_IMAGE_SUFFIXES = frozenset([".bmp", ".tif", ".tiff", ".webp"])
+"""Suffixes that are read, but not written."""
 
-_FINEST_TICKS = 90_000  # a second, at least: copied sound, too, should begin where it began
+_MIN_TIMESCALE = 90_000  # ticks per second: copied audio, too, should keep its start time
 
 
 def container_for(target: Path) -> Container:
-    """The container of a video file's name. Raises TargetError for an end that is not known."""
+    """The container of a video file by its suffix. Raises TargetError for an unknown suffix."""
     try:
         return _VIDEOS[target.suffix.lower()]
     except KeyError:
-        known = " ".join(sorted({*_VIDEOS, *_PICTURES}))
+        known = " ".join(sorted({*_VIDEOS, *_IMAGES}))
         raise TargetError(f"{target}: the name must end in one of {known}") from None
 
 
-def picture_codec_for(target: Path) -> str | None:
-    """The encoder of a picture file's name, None for other names."""
-    return _PICTURES.get(target.suffix.lower())
+def image_codec_for(target: Path) -> str | None:
+    """The encoder of an image file by its suffix; None for other suffixes."""
+    return _IMAGES.get(target.suffix.lower())
 
 
 def muxer_options(kind: Container, time_base: Fraction, *, covers: bool, tags: Iterable[str]) -> dict[str, str]:
-    """What the muxer is told of a file with pictures timed in `time_base`, such tags, and perhaps `covers`."""
-    options = {"flush_packets": "1"}  # or the last 256 KiB are lost in a crash
-    if not kind.turns:
+    """Muxer options for a video with this `time_base`, file tags, and cover art or not (`covers`)."""
+    options = {"flush_packets": "1"}  # otherwise the last 256 KiB are lost in a crash
+    if not kind.has_display_matrix:
         return options
-    # The edit list holds the start of each stream, in ticks of the movie: a thousand a second unless told otherwise.
-    # FFmpeg leaves it out of fragments unless it is told, too.
-    ticks = time_base.denominator * -(-_FINEST_TICKS // time_base.denominator)
+    # The edit list stores the start of each stream in ticks of the movie, by default 1000 per second; in fragmented
+    # files FFmpeg writes it on request only.
+    ticks = time_base.denominator * -(-_MIN_TIMESCALE // time_base.denominator)
     options |= {"movie_timescale": str(ticks), "use_editlist": "1"}
     flags = []
-    if any(tag.startswith("com.") for tag in tags):  # a telephone's, which have no other place
+    if any(tag.startswith("com.") for tag in tags):  # phones write such tags
         flags.append("use_metadata_tags")
-    if not covers or kind.format == "mov":  # in fragments FFmpeg gives a cover in MP4 an empty track of its own
-        # While it is written, so that a crash leaves what was done; a plain file once it is closed.
+    if not covers or kind.format == "mov":  # FFmpeg writes cover art in fragmented MP4 as an empty track
+        # Fragmented while it is written, readable after a crash; a regular file once it is closed.
         flags.append("hybrid_fragmented")
         options["frag_duration"] = "1000000"
     return options | ({"movflags": "+".join(["", *flags])} if flags else {})

@@ -1,4 +1,4 @@
-"""Display matrices: how a player turns a picture, and the FFmpeg filters that do it at once."""
+"""Display matrices: how a player rotates or mirrors frames, and the FFmpeg filters that do the same."""
 
 from fractions import Fraction
 
@@ -10,14 +10,14 @@ from vidsr.media.side_data import side_data
 
 Matrix = tuple[int, ...]
 
-_UPSIDE_DOWN: tuple[Filter, ...] = (("vflip", ""), ("copy", ""))  # alone it only counts the rows backwards in memory
+_FLIP: tuple[Filter, ...] = (("vflip", ""), ("copy", ""))  # vflip alone gives a negative line size
 
 _FILTERS: dict[tuple[int, ...], tuple[Filter, ...]] = {
     # by the signs of a, b, c, d where x' = a*x + c*y and y' = b*x + d*y
     (1, 0, 0, 1): (),
     (-1, 0, 0, 1): (("hflip", ""),),
-    (1, 0, 0, -1): _UPSIDE_DOWN,
-    (-1, 0, 0, -1): (*_UPSIDE_DOWN, ("hflip", "")),
+    (1, 0, 0, -1): _FLIP,
+    (-1, 0, 0, -1): (*_FLIP, ("hflip", "")),
     (0, 1, -1, 0): (("transpose", "clock"),),
     (0, -1, 1, 0): (("transpose", "cclock"),),
     (0, 1, 1, 0): (("transpose", "cclock_flip"),),
@@ -25,9 +25,9 @@ _FILTERS: dict[tuple[int, ...], tuple[Filter, ...]] = {
 }
 
 
-def display_matrix(picture: VideoFrame) -> Matrix | None:
-    """The nine numbers of a frame's display matrix, None when it changes nothing."""
-    data = side_data(picture, "DISPLAYMATRIX")
+def display_matrix(frame: VideoFrame) -> Matrix | None:
+    """The nine numbers of the frame's display matrix; None for no matrix or the identity."""
+    data = side_data(frame, "DISPLAYMATRIX")
     if data is None:
         return None
     matrix = tuple(int(number) for number in np.frombuffer(data, np.int32)[:9])
@@ -35,20 +35,20 @@ def display_matrix(picture: VideoFrame) -> Matrix | None:
 
 
 def upright_filters(matrix: Matrix) -> tuple[Filter, ...]:
-    """The filters that turn a picture as the matrix says; none for odd angles."""
+    """The filters that apply the matrix to a frame; () for angles other than multiples of 90 degrees."""
     return _FILTERS.get(_signs(matrix), ())
 
 
-def lies_on_its_side(matrix: Matrix) -> bool:
-    """Whether turning it upright swaps width and height."""
+def swaps_axes(matrix: Matrix) -> bool:
+    """Whether applying the matrix swaps width and height."""
     return _signs(matrix)[0] == 0
 
 
-def enlarged(matrix: Matrix, by: tuple[Fraction, Fraction]) -> Matrix:
-    """The matrix for a picture so many times as wide and high: it also moves the picture, by pixels."""
-    *turn, x, y, last = matrix
-    horizontal, vertical = reversed(by) if lies_on_its_side(matrix) else by
-    return (*turn, round(x * horizontal), round(y * vertical), last)
+def scale_matrix(matrix: Matrix, factors: tuple[Fraction, Fraction]) -> Matrix:
+    """The matrix for a frame resized by `factors`, (horizontal, vertical): its translation is in pixels."""
+    *linear, x, y, last = matrix
+    horizontal, vertical = reversed(factors) if swaps_axes(matrix) else factors
+    return (*linear, round(x * horizontal), round(y * vertical), last)
 
 
 def _signs(matrix: Matrix) -> tuple[int, ...]:

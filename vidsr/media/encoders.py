@@ -1,4 +1,4 @@
-"""Video encoders: their defaults, what they are told, and what they refuse."""
+"""Video encoders: default options, option checks, and the frame formats that an encoder takes."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -19,24 +19,23 @@ _DEFAULTS = {
     "ffv1": {"level": "3", "slicecrc": "1"},
 }
 
-
 _SD_HEIGHT = 576
 _UNSPECIFIED, _BT601 = 2, 6
 
 
 @dataclass(frozen=True, kw_only=True)
-class Picture:
-    """The kind of picture an encoder is asked to take."""
+class FrameFormat:
+    """Size and pixel format of the frames that an encoder is to take."""
 
     width: int
     height: int
-    format: str
+    pixel_format: str
 
 
-def encoder_options(settings: EncodeSettings, metadata: dict[str, str]) -> dict[str, str]:
-    """What the encoder is told; `metadata` is HDR's, in the words of `hdr`.
+def encoder_options(settings: EncodeSettings, hdr: dict[str, str]) -> dict[str, str]:
+    """FFmpeg options for the encoder, with `hdr` of `side_data.hdr_options` merged in.
 
-    Raises TargetError for a codec that is not there or that has no such knob.
+    Raises TargetError for an unknown codec, and for a crf or preset that the codec does not have.
     """
     try:
         codec = Codec(settings.codec, "w")
@@ -46,24 +45,24 @@ def encoder_options(settings: EncodeSettings, metadata: dict[str, str]) -> dict[
         raise TargetError(f"{settings.codec} encodes {codec.type}, not video")
     known = {option.name for option in av.CodecContext.create(settings.codec, "w").supported_options.private}
     options = dict(_DEFAULTS.get(settings.codec, {}))
-    for knob, value in (("crf", settings.crf), ("preset", settings.preset)):
+    for name, value in (("crf", settings.crf), ("preset", settings.preset)):
         if value is None:
             continue
-        if knob not in known:
-            raise TargetError(f"{settings.codec} has no --{knob}")
-        options[knob] = str(value)
-    for name, value in metadata.items():
-        options[name] = f"{options[name]}:{value}" if name in options else value
+        if name not in known:
+            raise TargetError(f"{settings.codec} has no --{name}")
+        options[name] = str(value)
+    for name, words in hdr.items():
+        options[name] = f"{options[name]}:{words}" if name in options else words
     return options
 
 
-def matrix(stored: int, heights: tuple[int, int]) -> int:
-    """The colour matrix to tag a picture with that was `stored` with one and grew from the first height to the second.
+def colorspace_tag(source: int, heights: tuple[int, int]) -> int:
+    """The colorspace tag for frames tagged `source`, resized from the first of `heights` to the second.
 
-    Players take an untagged picture for BT.601 or BT.709 by its size: one that outgrew SD must say which.
+    Players assume BT.601 or BT.709 for untagged frames by their size: frames upscaled beyond SD need the tag.
     """
-    grown = heights[0] <= _SD_HEIGHT < heights[1]
-    return _BT601 if stored == _UNSPECIFIED and grown else stored
+    beyond_sd = heights[0] <= _SD_HEIGHT < heights[1]
+    return _BT601 if source == _UNSPECIFIED and beyond_sd else source
 
 
 def video_encoder(codec: str) -> VideoCodecContext:
@@ -73,30 +72,31 @@ def video_encoder(codec: str) -> VideoCodecContext:
     return context
 
 
-def require(codec: str, picture: Picture, options: dict[str, str]) -> None:
-    """Raises TargetError when the encoder refuses such pictures, naming one that takes them, or what it is told."""
-    if (reason := _refusal(codec, picture, options)) is None:
+def check_encoder(codec: str, frame_format: FrameFormat, options: dict[str, str]) -> None:
+    """Raises TargetError if the encoder refuses the format, with another encoder as a hint, or its options."""
+    if (reason := _refusal(codec, frame_format, options)) is None:
         return
-    usual = _DEFAULTS.get(codec, {})
-    told = [f"--{knob} {options[knob]}" for knob in ("crf", "preset") if options.get(knob) != usual.get(knob)]
-    if told and _refusal(codec, picture, usual) is None:
-        raise TargetError(f"{codec} refuses {' '.join(told)}")
-    others = [name for name in _DEFAULTS if name != codec and _refusal(name, picture, _DEFAULTS[name]) is None]
+    defaults = _DEFAULTS.get(codec, {})
+    changed = [f"--{name} {options[name]}" for name in ("crf", "preset") if options.get(name) != defaults.get(name)]
+    if changed and _refusal(codec, frame_format, defaults) is None:
+        raise TargetError(f"{codec} refuses {' '.join(changed)}")
+    others = [name for name in _DEFAULTS if name != codec and _refusal(name, frame_format, _DEFAULTS[name]) is None]
     hint = f"use --codec {others[0]}" if others else "no encoder takes that; choose another size"
     raise TargetError(f"{codec} {reason}; {hint}")
 
 
-def _refusal(codec: str, picture: Picture, options: dict[str, str]) -> str | None:
-    formats = Codec(codec, "w").video_formats
-    if formats is not None and picture.format not in {form.name for form in formats}:
-        return f"cannot hold {picture.format}"
+def _refusal(codec: str, frame_format: FrameFormat, options: dict[str, str]) -> str | None:
+    """Why the encoder does not open; None if it does."""
+    width, height, name = frame_format.width, frame_format.height, frame_format.pixel_format
+    supported = Codec(codec, "w").video_formats
+    if supported is not None and name not in {pixel_format.name for pixel_format in supported}:
+        return f"cannot hold {name}"
     context = video_encoder(codec)
-    context.width, context.height, context.pix_fmt = picture.width, picture.height, picture.format
+    context.width, context.height, context.pix_fmt = width, height, name
     context.time_base, context.framerate = Fraction(1, 25), Fraction(25)
     context.options = options
     try:
         context.open(strict=False)
     except (av.FFmpegError, ValueError, OSError) as error:
-        size = f"{picture.width}x{picture.height} in {picture.format}"
-        return f"refuses {size} ({getattr(error, 'strerror', error)})"
+        return f"refuses {width}x{height} in {name} ({getattr(error, 'strerror', error)})"
     return None

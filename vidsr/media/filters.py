@@ -1,4 +1,4 @@
-"""FFmpeg's filter graph as a generator stage: whole pictures from fields, pictures turned upright, tags set right."""
+"""FFmpeg filter graphs as generator stages: deinterlacing, rotation, cropping, tags."""
 
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
@@ -8,67 +8,69 @@ from av import VideoFrame
 from av.filter import Graph
 
 Filter = tuple[str, str]
-"""The name and the arguments of one."""
+"""Name and arguments of a filter."""
 
-DEINTERLACE: Filter = ("bwdif", "mode=send_frame")  # one picture a frame: as many frames out as in
+DEINTERLACE: Filter = ("bwdif", "mode=send_frame")  # one output frame per input frame
 CHROMA_LEFT: Filter = ("setparams", "chroma_location=left")
 
 
-def filtered(pictures: Iterable[VideoFrame], filters: tuple[Filter, ...], time_base: Fraction) -> Iterator[VideoFrame]:
-    """The pictures after the filters; a picture of another size or format gets a new graph."""
+def filter_frames(
+    frames: Iterable[VideoFrame], filters: tuple[Filter, ...], time_base: Fraction
+) -> Iterator[VideoFrame]:
+    """The frames after the filters; a change of size or pixel format starts a new graph."""
     graph, shape = None, None
-    for picture in pictures:
-        now = (picture.width, picture.height, picture.format.name)
-        if graph is None or now != shape:
+    for frame in frames:
+        current = (frame.width, frame.height, frame.format.name)
+        if graph is None or current != shape:
             if graph is not None:
-                yield from _drained(graph)
-            graph, shape = _graph(picture, filters, time_base), now
-        graph.vpush(picture)
-        yield from _ready(graph)
+                yield from _flush(graph)
+            graph, shape = _graph(frame, filters, time_base), current
+        graph.vpush(frame)
+        yield from _pull(graph)
     if graph is not None:
-        yield from _drained(graph)
+        yield from _flush(graph)
 
 
-class Standing:
-    """A filter that gives a picture for a picture, all of one form, and keeps its graph between them."""
+class PersistentFilter:
+    """A filter with one output frame per input frame, which keeps its graph; all frames have one size and format."""
 
     def __init__(self, step: Filter) -> None:
         self._step = step
         self._graph: Graph | None = None
 
-    def __call__(self, picture: VideoFrame) -> VideoFrame:
-        """The picture after the filter, at the same time."""
+    def __call__(self, frame: VideoFrame) -> VideoFrame:
+        """The frame after the filter, with the same time stamp."""
         if self._graph is None:
-            self._graph = _graph(picture, (self._step,), picture.time_base or Fraction(1))
-        self._graph.vpush(picture)
+            self._graph = _graph(frame, (self._step,), frame.time_base or Fraction(1))
+        self._graph.vpush(frame)
         result = self._graph.vpull()
-        if picture.time_base:  # which PyAV lets no picture lose; the graph's is that of its first
-            result.pts, result.time_base = picture.pts, picture.time_base
+        if frame.time_base:  # the graph has the time base of its first frame; PyAV cannot unset one
+            result.pts, result.time_base = frame.pts, frame.time_base
         return result
 
 
-def cropped(picture: VideoFrame, size: tuple[int, int]) -> VideoFrame:
-    """The upper left part of the picture, (width, height), in the same memory."""
-    crop = ("crop", "{}:{}:0:0:exact=1".format(*size))
-    return next(filtered([picture], (crop,), picture.time_base or Fraction(1)))
+def crop(frame: VideoFrame, size: tuple[int, int]) -> VideoFrame:
+    """The upper left part of the frame, `size` is (width, height), in the same memory."""
+    step = ("crop", "{}:{}:0:0:exact=1".format(*size))
+    return next(filter_frames([frame], (step,), frame.time_base or Fraction(1)))
 
 
-def _graph(picture: VideoFrame, filters: tuple[Filter, ...], time_base: Fraction) -> Graph:
+def _graph(frame: VideoFrame, filters: tuple[Filter, ...], time_base: Fraction) -> Graph:
     graph = Graph()
     graph.threads = 1
-    source = graph.add_buffer(width=picture.width, height=picture.height, format=picture.format, time_base=time_base)
+    source = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=time_base)
     steps = (*filters, ("settb", f"expr={time_base}"))  # deinterlacing halves the ticks
     nodes = [graph.add(name, arguments or None) for name, arguments in steps]
     graph.link_nodes(source, *nodes, graph.add("buffersink")).configure()
     return graph
 
 
-def _drained(graph: Graph) -> Iterator[VideoFrame]:
+def _flush(graph: Graph) -> Iterator[VideoFrame]:
     graph.vpush(None)
-    yield from _ready(graph)
+    yield from _pull(graph)
 
 
-def _ready(graph: Graph) -> Iterator[VideoFrame]:
+def _pull(graph: Graph) -> Iterator[VideoFrame]:
     while True:
         try:
             yield graph.vpull()

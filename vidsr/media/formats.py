@@ -1,19 +1,18 @@
-"""Pixel formats: the planar one each is worked in, and how to see its luma."""
+"""Pixel formats: depth, subsampling, the planar working format of each, and the planes of frames as arrays."""
 
 import numpy as np
 from av import VideoFrame
 from av.video.format import VideoFormat
 from av.video.reformatter import ColorRange
-from numpy.typing import NDArray
 
-from vidsr.arrays import Plane
+from vidsr.arrays import Luma, Plane
 
 _SUBSAMPLINGS = {(1, 1): "444", (2, 1): "422", (2, 2): "420", (4, 1): "411", (4, 4): "410", (1, 2): "440"}
-_SIZE = 16  # any that every subsampling divides
+_SIZE = 16  # pixels; any size that every subsampling divides
 
 
 def is_rgb(name: str) -> bool:
-    """Whether a format stores colours other than as luma and chroma."""
+    """Whether a format stores RGB, XYZ or a palette instead of luma and chroma."""
     form = VideoFormat(name, _SIZE, _SIZE)
     return form.is_rgb or form.has_palette or name.startswith("xyz")
 
@@ -25,12 +24,12 @@ def has_alpha(name: str) -> bool:
 
 
 def depth_of(name: str) -> int:
-    """Bits of a luma sample."""
+    """Bits per luma sample."""
     return VideoFormat(name, _SIZE, _SIZE).components[0].bits
 
 
-def chroma_groups(name: str) -> tuple[int, int]:
-    """How many pixels beside and below each other share a chroma sample; (1, 1) where there is no chroma."""
+def chroma_subsampling(name: str) -> tuple[int, int]:
+    """(horizontal, vertical) number of pixels per chroma sample; (1, 1) for formats without chroma."""
     form = VideoFormat(name, _SIZE, _SIZE)
     if len(form.components) < 3:
         return (1, 1)
@@ -38,9 +37,9 @@ def chroma_groups(name: str) -> tuple[int, int]:
 
 
 def working_format(name: str, *, alpha: bool = True) -> str:
-    """The planar little-endian YUV or grey format of the same depth and subsampling; RGB becomes 4:4:4.
+    """The planar little-endian YUV or grey format of the same depth and subsampling; 4:4:4 for RGB.
 
-    Transparency is kept, unless `alpha` is False. Raises ValueError for a format that has no such form.
+    With `alpha` the alpha channel is kept. Raises ValueError if FFmpeg has no such format.
     """
     form = VideoFormat(name, _SIZE, _SIZE)
     bits = max(8, max(component.bits for component in form.components))
@@ -49,37 +48,37 @@ def working_format(name: str, *, alpha: bool = True) -> str:
     if len(form.components) <= 1 + has_alpha(name) and not is_rgb(name) and not alpha:
         found = f"gray{depth}"
     else:
-        sampling = (1, 1) if is_rgb(name) else chroma_groups(name)
+        sampling = (1, 1) if is_rgb(name) else chroma_subsampling(name)
         found = f"yuv{'a' if alpha else ''}{_SUBSAMPLINGS[sampling]}p{depth}"
     VideoFormat(found, _SIZE, _SIZE)
     return found
 
 
-def luma_of(picture: VideoFrame) -> Plane:
+def luma_of(frame: VideoFrame) -> Plane:
     """The (H, W) luma of a frame in a working format, as a view of its memory."""
-    return samples_of(picture, 0)
+    return samples_of(frame, 0)
 
 
-def samples_of(picture: VideoFrame, number: int) -> Plane:
-    """The (H, W) samples of a plane, by its number, of a frame in a working format, as a view of its memory."""
-    plane = picture.planes[number]
+def samples_of(frame: VideoFrame, index: int) -> Plane:
+    """The (H, W) samples of plane `index` of a frame in a working format, as a view of its memory."""
+    plane = frame.planes[index]
     data = memoryview(plane)
     samples: Plane = np.frombuffer(data, np.uint8)
-    if depth_of(picture.format.name) > 8:
+    if depth_of(frame.format.name) > 8:
         samples = np.frombuffer(data, np.uint16)
     rows: Plane = samples.reshape(-1, plane.line_size // samples.itemsize)
     return rows[: plane.height, : plane.width]
 
 
-def luma_in_bytes(picture: VideoFrame) -> NDArray[np.uint8]:
-    """The (H, W) luma of a frame in a working format: a view where it has 8 bits, else rounded to them."""
-    luma = luma_of(picture)
+def luma_8bit(frame: VideoFrame) -> Luma:
+    """The (H, W) luma of a frame in a working format: a view at 8 bits, else rounded to 8 bits."""
+    luma = luma_of(frame)
     if luma.dtype == np.uint8:
         return luma.astype(np.uint8, copy=False)
-    step = 1 << depth_of(picture.format.name) - 8
+    step = 1 << depth_of(frame.format.name) - 8
     return np.minimum((luma.astype(np.uint32) + step // 2) // step, 255).astype(np.uint8)
 
 
-def is_full_range(picture: VideoFrame) -> bool:
-    """Whether the picture says that its levels span all there are; video's do not, as a rule."""
-    return picture.color_range == ColorRange.JPEG
+def is_full_range(frame: VideoFrame) -> bool:
+    """Whether the frame is tagged as full range (0 to 255 at 8 bits), not as limited range."""
+    return frame.color_range == ColorRange.JPEG

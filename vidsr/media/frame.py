@@ -1,33 +1,38 @@
-"""What flows through the pipeline, and what is known of where it comes from."""
+"""What flows through the pipeline, and the description of where it comes from."""
 
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from av import Packet, VideoFrame
+import av
+from av import Packet
 from av.stream import Stream
 
 from vidsr.arrays import Plane
 from vidsr.media.compression_probe import Compression
 
-Picture: TypeAlias = VideoFrame
-SidePacket: TypeAlias = "Packet[Stream]"  # quoted: PyAV's packets take a parameter in its stubs alone
-"""A packet of a stream beside the video."""
+if TYPE_CHECKING:
+    from av.container.core import Chapter  # defined for type checkers only
+
+VideoFrame: TypeAlias = av.VideoFrame
+"""PyAV's frame, for modules outside `media`."""
+SidePacket: TypeAlias = "Packet[Stream]"  # quoted: PyAV's packets are generic in its stubs only
+"""A packet of a stream other than the video."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Frame:
-    """A decoded picture in its working format, and the packets of other streams that came before it."""
+    """A decoded frame in its working format, and the packets of other streams that came before it."""
 
-    picture: VideoFrame
+    av_frame: VideoFrame
     luma: Plane
-    """(H, W) view of the picture's luma, uint8, or uint16 above 8 bits."""
+    """(H, W) view of the frame's luma, uint8, or uint16 above 8 bits."""
     packets: tuple[SidePacket, ...] = ()
 
     def __repr__(self) -> str:
-        picture = self.picture
-        return f"Frame({picture.width}x{picture.height} {picture.format.name}, pts={picture.pts})"
+        frame = self.av_frame
+        return f"Frame({frame.width}x{frame.height} {frame.format.name}, pts={frame.pts})"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +51,7 @@ class StreamInfo:
 
 @dataclass(frozen=True, kw_only=True)
 class VideoInfo:
-    """What is known of a source before its frames are read, sizes as the frames will have them."""
+    """A source, known before its frames are read; sizes are those of the frames as read."""
 
     path: Path
     container: str
@@ -54,23 +59,43 @@ class VideoInfo:
     width: int
     height: int
     pixel_format: str
-    """As it is stored; `working_format` is what the frames are in."""
+    """As stored; the frames are in `working_format`."""
     working_format: str
     depth: int
-    """Bits of a luma sample."""
+    """Bits per luma sample."""
     rate: Fraction | None
-    """Frames a second on average; frames carry their own times."""
+    """Mean frames per second; each frame has its own time stamp."""
     frames: int
-    """As the container says, 0 when it does not."""
+    """Number of frames by the container, 0 if unknown."""
     duration_s: float | None
     pixel_aspect: Fraction
     matrix: tuple[int, ...] | None
-    """The display matrix that a player must apply to the frames, None when they are upright."""
+    """The display matrix that a player must apply to the frames; None if they are upright."""
     interlaced: bool
     still: bool
-    """Whether it is a picture file."""
+    """Whether the file is an image."""
     compression: Compression
     video: StreamInfo
     others: tuple[StreamInfo, ...]
-    """The streams beside the video."""
+    """The streams other than the video."""
     chapters: int
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SourceTemplate:
+    """What an output file takes over from its source besides frames and packets."""
+
+    info: VideoInfo
+    first: VideoFrame
+    """The first frame in its working format: colour tags and side data."""
+    time_base: Fraction
+    """Seconds per tick of the frames' time stamps."""
+    video: Stream
+    others: tuple[Stream, ...]
+    """The streams other than the video, as in `info.others`."""
+    covers: dict[int, bytes]
+    """Cover art by the index of its stream."""
+    metadata: dict[str, str]
+    """The tags of the file."""
+    chapters: "tuple[Chapter, ...]"
+    """With the times of the frames."""

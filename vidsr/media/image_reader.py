@@ -1,4 +1,4 @@
-"""Still images as plain arrays, for training and evaluation."""
+"""Images as arrays, for training and evaluation."""
 
 from pathlib import Path
 
@@ -14,9 +14,9 @@ from vidsr.media.pixel_format_converter import RESAMPLING
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:
-    """The picture as uint8: (H, W) of a grey file as it is stored, else (H, W, 3) RGB.
+    """The image as uint8: (H, W) for a grey file, as stored, else (H, W, 3) RGB.
 
-    Raises SourceError when there is no picture to read.
+    Raises SourceError if the file cannot be decoded.
     """
     try:
         with open_source(path) as container:
@@ -24,10 +24,10 @@ def read_image(path: Path) -> NDArray[np.uint8]:
             pixels = frame.to_ndarray(format="gray" if frame.format.name == "gray" else "rgb24")
             return pixels.astype(np.uint8, copy=False)
     except (av.FFmpegError, OSError, IndexError, StopIteration) as error:
-        raise SourceError(f"{path}: no picture to read ({error})") from error
+        raise SourceError(f"{path}: no image to read ({error})") from error
 
 
-def rgb_of(picture: VideoFrame) -> NDArray[np.uint8]:
+def rgb_of(frame: VideoFrame) -> NDArray[np.uint8]:
     """(H, W, 3) RGB of a frame, as a player shows it."""
-    shown = VideoReformatter().reformat(picture, format="rgb24", interpolation=RESAMPLING, threads=1)
+    shown = VideoReformatter().reformat(frame, format="rgb24", interpolation=RESAMPLING, threads=1)
     return shown.to_ndarray().astype(np.uint8, copy=False)

@@ -1,4 +1,4 @@
-"""Writing one picture file."""
+"""Writing a frame as a PNG or JPEG file."""
 
 from fractions import Fraction
 
@@ -7,30 +7,30 @@ from av import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
 from vidsr.errors import TargetError
-from vidsr.media.atomic_file import Landing
-from vidsr.media.containers import picture_codec_for
+from vidsr.media.atomic_file import AtomicFile
+from vidsr.media.containers import image_codec_for
 from vidsr.media.encoders import video_encoder
 from vidsr.media.formats import depth_of, has_alpha
 from vidsr.media.pixel_format_converter import RESAMPLING
 
 
-def write_picture(landing: Landing, picture: VideoFrame) -> None:
-    """Write the picture as the PNG or JPEG that the target's name says. Raises TargetError."""
-    codec = picture_codec_for(landing.target)
+def write_image(output: AtomicFile, frame: VideoFrame) -> None:
+    """Writes the frame as PNG or JPEG, by the suffix of the target, and commits the file. Raises TargetError."""
+    codec = image_codec_for(output.target)
     if codec is None:
-        raise TargetError(f"{landing.target}: the name of a picture ends in .png or .jpg")
+        raise TargetError(f"{output.target}: the name of an image must end in .png or .jpg")
     try:
-        landing.file.write(encoded(picture, codec))
-        landing.land()
+        output.file.write(encode_image(frame, codec))
+        output.commit()
     except (av.FFmpegError, OSError) as error:
-        raise TargetError(f"{landing.target}: {error.strerror or error}") from error
+        raise TargetError(f"{output.target}: {error.strerror or error}") from error
 
 
-def encoded(picture: VideoFrame, codec: str) -> bytes:
-    """The bytes of a PNG ("png") or JPEG ("mjpeg") file of the picture."""
+def encode_image(frame: VideoFrame, codec: str) -> bytes:
+    """The frame as the bytes of a PNG ("png") or JPEG ("mjpeg") file."""
     stored = VideoReformatter().reformat(
-        picture,
-        format=_png_format(picture.format.name) if codec == "png" else _jpeg_format(picture.format.name),
+        frame,
+        format=_png_format(frame.format.name) if codec == "png" else _jpeg_format(frame.format.name),
         interpolation=RESAMPLING,
         dst_colorspace=None if codec == "png" else Colorspace.ITU601,
         dst_color_range=ColorRange.JPEG,
@@ -41,7 +41,7 @@ def encoded(picture: VideoFrame, codec: str) -> bytes:
     context.time_base = Fraction(1, 25)
     context.color_range = ColorRange.JPEG
     if codec == "mjpeg":
-        context.qmin = context.qmax = 2  # the finest: a picture was enlarged to be looked at
+        context.qmin = context.qmax = 2  # the best quality
     return b"".join(bytes(packet) for packet in [*context.encode(stored), *context.encode(None)])
 
 

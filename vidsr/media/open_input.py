@@ -1,4 +1,4 @@
-"""Opening local files, and nothing else: no network, no playlist, no pattern, no protocol hidden in a name."""
+"""Opening local media files only: no network, playlists, file name patterns or protocols in a name."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ _STILLS = {"image2", "bmp_pipe", "jpeg_pipe", "png_pipe", "tiff_pipe", "webp_pip
 
 
 def open_source(path: Path) -> InputContainer:
-    """The file, opened for reading; the caller closes it. Raises SourceError for what is no media file."""
+    """The file, opened for reading; the caller closes it. Raises SourceError if it is not a media file."""
     try:
         if path.is_dir():
             raise SourceError(f"{path}: is a folder")
@@ -26,12 +26,12 @@ def open_source(path: Path) -> InputContainer:
             raise SourceError(f"{path}: is empty")
         options = {"protocol_whitelist": "file", "format_whitelist": _FORMATS, "pattern_type": "none"}
         return av.open(f"file:{path.absolute()}", container_options=options, metadata_errors="replace")
-    except (av.InvalidDataError, av.ArgumentError) as error:  # the second is what a format not in the list ends in
+    except (av.InvalidDataError, av.ArgumentError) as error:  # ArgumentError: a format that is not in the list
         raise SourceError(f"{path}: not a media file, or cut off before its index") from error
     except (av.FFmpegError, OSError) as error:
         raise SourceError(f"{path}: {error.strerror or error}") from error
 
 
 def is_still(container: InputContainer) -> bool:
-    """Whether the file is one picture."""
+    """Whether the file is an image."""
     return container.format.name in _STILLS

@@ -1,4 +1,4 @@
-"""Bringing pictures to the form they are worked in: planar, little-endian, luma apart from chroma."""
+"""Conversion of decoded frames to their working format: planar, little-endian, with luma in a plane of its own."""
 
 from av import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
@@ -8,11 +8,11 @@ from vidsr.media.formats import has_alpha, is_rgb, working_format
 RESAMPLING = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
 
 
-class WorkingForm:
-    """The working format of a source's `first` picture, and whatever brings others to it.
+class PixelFormatConverter:
+    """Converts all frames of a source to the working format of its `first` frame.
 
-    RGB becomes 4:4:4: by JFIF's rules in a picture file (`still`), as players expect in a video.
-    Raises ValueError when its pixel format has no such form.
+    RGB becomes YUV 4:4:4: BT.601 full range (JFIF) for an image (`still`), BT.709 limited range for a video.
+    Raises ValueError if the pixel format has no working format.
     """
 
     def __init__(self, first: VideoFrame, *, still: bool) -> None:
@@ -22,26 +22,26 @@ class WorkingForm:
         self._reformatter = VideoReformatter()
         self._range = self(first).color_range or ColorRange.MPEG
 
-    def __call__(self, picture: VideoFrame) -> VideoFrame:
-        """The picture in that format and range; the same object when it is in them already."""
-        name = picture.format.name
-        matrix: int | None = None
-        levels: int | None = ColorRange.JPEG if name.startswith("yuvj") else None
+    def __call__(self, frame: VideoFrame) -> VideoFrame:
+        """The frame in the working format and range; the same object if it is in them already."""
+        name = frame.format.name
+        colorspace: int | None = None
+        color_range: int | None = ColorRange.JPEG if name.startswith("yuvj") else None
         if is_rgb(name):
-            matrix = Colorspace.ITU601 if self._still else Colorspace.ITU709
-            levels = ColorRange.JPEG if self._still else ColorRange.MPEG
-        if (name, picture.color_range) != self._stored:  # the source changes on its way
-            levels = self._range
+            colorspace = Colorspace.ITU601 if self._still else Colorspace.ITU709
+            color_range = ColorRange.JPEG if self._still else ColorRange.MPEG
+        if (name, frame.color_range) != self._stored:  # the source changes its format
+            color_range = self._range
         return self._reformatter.reformat(
-            picture,
+            frame,
             format=self.format,
             interpolation=RESAMPLING,
-            dst_colorspace=matrix,
-            dst_color_range=levels,
+            dst_colorspace=colorspace,
+            dst_color_range=color_range,
             threads=1,
         )
 
 
-def _is_transparent(picture: VideoFrame) -> bool:
-    """Whether a pixel of the picture lets through what is behind it: many formats that could are opaque."""
-    return has_alpha(picture.format.name) and bool((picture.to_ndarray(format="rgba")[..., 3] < 255).any())
+def _is_transparent(frame: VideoFrame) -> bool:
+    """Whether any pixel is not opaque: many sources have an alpha channel and do not use it."""
+    return has_alpha(frame.format.name) and bool((frame.to_ndarray(format="rgba")[..., 3] < 255).any())

@@ -1,5 +1,6 @@
-"""What can be said of an opened source once its first picture is decoded."""
+"""Facts about a file and its streams: from its header alone (`probe`), or with its first frame (`video_info`)."""
 
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
@@ -9,71 +10,107 @@ from av.container import InputContainer
 from av.stream import Discard, Disposition, Stream
 from av.video.stream import VideoStream
 
+from vidsr.errors import SourceError
 from vidsr.media.compression_probe import Compression
 from vidsr.media.formats import depth_of
 from vidsr.media.frame import StreamInfo, VideoInfo
-from vidsr.media.open_input import is_still
+from vidsr.media.open_input import is_still, open_source
 
-_FASTEST = 1000  # frames a second that are believed
-_NO_VIDEO = Disposition.attached_pic | Disposition.timed_thumbnails
+_MAX_RATE = 1000  # frames per second; FFmpeg derives higher ones from two packets of DV
+_NOT_VIDEO = Disposition.attached_pic | Disposition.timed_thumbnails
+
+
+@dataclass(frozen=True, kw_only=True)
+class MediaProbe:
+    """The header of an image or a video."""
+
+    width: int
+    height: int
+    still: bool
+    """Whether the file is an image."""
+    seconds: float
+    """Duration of the video, 0 if unknown."""
+    rate: Fraction | None
+    """Mean frames per second."""
+
+
+def probe(path: Path) -> MediaProbe:
+    """The header of a file, without decoding. Raises SourceError if it is neither image nor video."""
+    with open_source(path) as container:
+        video = first_video(container)
+        if video is None or not video.codec_context.width or not video.codec_context.height:
+            raise SourceError(f"{path}: holds no image and no video")
+        return MediaProbe(
+            width=video.codec_context.width,
+            height=video.codec_context.height,
+            still=is_still(container),
+            seconds=video_seconds(container, video),
+            rate=frame_rate(video),
+        )
+
+
+def video_seconds(container: InputContainer, video: VideoStream) -> float:
+    """Duration of the video by its stream, else by the container; 0 if unknown."""
+    stream_s = float(video.duration * video.time_base) if video.duration and video.time_base else 0.0
+    return stream_s or (container.duration or 0) / av.time_base
 
 
 def first_video(container: InputContainer) -> VideoStream | None:
-    """The first stream of moving pictures that can be decoded: no cover, no thumbnails."""
+    """The first video stream with a decoder, cover art and thumbnails excluded; None if there is none."""
     for stream in container.streams.video:
-        # PyAV's stubs do not say so, but a stream that nothing decodes has no context.
-        if not stream.disposition & _NO_VIDEO and getattr(stream, "codec_context", None) is not None:
+        # Against PyAV's stubs a stream without a decoder has no context.
+        if not stream.disposition & _NOT_VIDEO and getattr(stream, "codec_context", None) is not None:
             return stream
     return None
 
 
-def streams_beside(container: InputContainer, video: VideoStream) -> list[Stream]:
-    """The other streams; FFmpeg discards those that it has read as chapters."""
+def other_streams(container: InputContainer, video: VideoStream) -> list[Stream]:
+    """All streams but the video and those that FFmpeg has read as chapters."""
     return [stream for stream in container.streams if stream is not video and stream.discard != Discard.all]
 
 
-def described(
+def video_info(
     path: Path,
     container: InputContainer,
     video: VideoStream,
     *,
     stored: VideoFrame,
-    worked: VideoFrame,
+    converted: VideoFrame,
     matrix: tuple[int, ...] | None,
-    on_its_side: bool,
+    rotated: bool,
     interlaced: bool,
     compression: Compression,
 ) -> VideoInfo:
-    """The facts of a source; `stored` is its first picture as decoded, `worked` the same as it is worked on.
+    """The facts of a source by its first frame, as decoded (`stored`) and in its working format (`converted`).
 
-    `on_its_side`: it was turned by a quarter in between.
+    `rotated`: filters have swapped width and height in between. `matrix` is the display matrix not yet applied.
     """
     aspect = video.sample_aspect_ratio or Fraction(1)
     return VideoInfo(
         path=path,
         container=container.format.name,
         codec=codec_name(video),
-        width=worked.width,
-        height=worked.height,
+        width=converted.width,
+        height=converted.height,
         pixel_format=stored.format.name,
-        working_format=worked.format.name,
-        depth=depth_of(worked.format.name),
+        working_format=converted.format.name,
+        depth=depth_of(converted.format.name),
         rate=frame_rate(video),
         frames=video.frames,
         duration_s=container.duration / av.time_base if container.duration else None,
-        pixel_aspect=1 / aspect if on_its_side else aspect,
+        pixel_aspect=1 / aspect if rotated else aspect,
         matrix=matrix,
         interlaced=interlaced,
         still=is_still(container),
         compression=compression,
         video=_stream_info(video),
-        others=tuple(_stream_info(stream) for stream in streams_beside(container, video)),
+        others=tuple(_stream_info(stream) for stream in other_streams(container, video)),
         chapters=len(container.chapters()),
     )
 
 
 def codec_name(stream: Stream) -> str:
-    """The name of what the stream is stored in, whoever decodes it; an attachment's is its MIME type."""
+    """The codec's canonical name, whichever decoder is used; of an attachment its MIME type."""
     if stream.codec_context is not None:
         return stream.codec_context.codec.canonical_name
     name = stream.name if stream.type == "data" else stream.metadata.get("mimetype")  # others have no attribute `name`
@@ -81,13 +118,13 @@ def codec_name(stream: Stream) -> str:
 
 
 def frame_rate(video: VideoStream) -> Fraction | None:
-    """Frames a second on average; what FFmpeg counts from two packets of DV is not believed."""
+    """Mean frames per second; None if unknown."""
     average = video.average_rate
-    return average if average and average < _FASTEST else video.guessed_rate or None
+    return average if average and average < _MAX_RATE else video.guessed_rate or None
 
 
 def title_of(stream: Stream) -> str:
-    """What the stream is called; FFmpeg writes a title into MP4, and reads it as a name."""
+    """The title tag; FFmpeg reads back a title in MP4 as `name`."""
     return stream.metadata.get("title") or stream.metadata.get("name", "")
 
 

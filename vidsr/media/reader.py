@@ -1,11 +1,11 @@
-"""Reading: the frames of a file in the order they are shown, with the packets of its other streams."""
+"""Reading a video: its frames in display order, with the packets of the other streams."""
 
 from collections.abc import Iterator
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import av
 from av import VideoFrame
@@ -13,38 +13,35 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from vidsr.errors import SourceError
-from vidsr.media.compression_probe import EXPORT, Compression, compression
-from vidsr.media.display_matrix import display_matrix, lies_on_its_side, upright_filters
-from vidsr.media.filters import CHROMA_LEFT, DEINTERLACE, Filter, filtered
+from vidsr.media.compression_probe import EXPORT_QUANTISERS, Compression, probe_compression
+from vidsr.media.display_matrix import display_matrix, swaps_axes, upright_filters
+from vidsr.media.filters import CHROMA_LEFT, DEINTERLACE, Filter, filter_frames
 from vidsr.media.formats import luma_of
-from vidsr.media.frame import Frame, SidePacket
+from vidsr.media.frame import Frame, SidePacket, SourceTemplate
 from vidsr.media.open_input import is_still, open_source
-from vidsr.media.pixel_format_converter import WorkingForm
-from vidsr.media.probe import codec_name, described, first_video, frame_rate, streams_beside
-from vidsr.media.timestamps import Timeline
-from vidsr.media.trim import Span
+from vidsr.media.pixel_format_converter import PixelFormatConverter
+from vidsr.media.probe import codec_name, first_video, frame_rate, other_streams, video_info, video_seconds
+from vidsr.media.timestamps import TimestampRepair
+from vidsr.media.trim import TrimRange
 
-if TYPE_CHECKING:
-    from av.container.core import Chapter  # there for type checkers alone
-
-_EARLY_S = 1  # a file may end so long before it says without being cut off
-_INDEXED = ("mov", "matroska")
-"""Formats that can be sought exactly; others miss the key frame, and are read from their beginning."""
-_IN_PARTS = ("mpegts", "mpeg")
-"""Formats whose time stamps may begin anew on the way: where a broadcast was cut, or discs laid together."""
-_UNSITED = {"vp8", "vp9", "av1", "prores", "dnxhd"}
-"""Codecs that do not say where chroma lies: on the left, as everywhere, where swscale would take it for centred."""
+_END_TOLERANCE_S = 1  # a complete file may end this much before its stated duration
+_SEEKABLE = ("mov", "matroska")
+"""Formats with an exact seek; in others it misses the key frame, and they are read from the beginning."""
+_DISCONTINUOUS = ("mpegts", "mpeg")
+"""Formats whose time stamps may restart: edited broadcasts, concatenated discs."""
+_UNTAGGED_CHROMA = {"vp8", "vp9", "av1", "prores", "dnxhd"}
+"""Codecs without a chroma location tag: the location is left, but swscale would assume centre."""
 
 
 class Reader:
-    """The first real video of a file, as an iterable of `Frame`, once; closed by `with`.
+    """The first video stream of a file, as an iterable of `Frame` for one pass; closed by `with`.
 
-    Frames keep the source's time stamps, less `start_s` when there is one; `start_s` and `end_s` count from the
-    first picture. `upright` turns them as their display matrix says; `deinterlace` makes whole pictures of fields.
-    Raises SourceError when there is no video to read or its pictures are larger than `max_megapixels`. Damage
-    further on ends in numbers, not in an exception: `concealed` counts what the decoder had to guess or drop,
-    `repaired` the pictures without a usable time, `packets` the video packets that were there, and `broken_off`
-    says why reading ended early.
+    Frames keep the source's time stamps; with a `start_s` above 0 they count from there. `start_s` and `end_s` count
+    from the first frame. `upright` applies the display matrix; `deinterlace` turns fields into full frames.
+    Raises SourceError if there is no video to read or its frames are larger than `max_megapixels`. Damage after the
+    first frame is counted and raises nothing: `corrupt` counts frames and packets that the decoder concealed or
+    dropped, `retimed` frames without a usable time stamp, `packets` the video packets; `truncation` says why
+    reading ended early, None at a regular end.
     """
 
     def __init__(
@@ -58,22 +55,23 @@ class Reader:
         max_megapixels: float = 64.0,
     ) -> None:
         self.path = path
-        self.concealed = 0
+        self.corrupt = 0
         self.packets = 0
+        self.truncation: str | None = None
         self._first_bytes = 0
         self._compression: Compression | None = None
-        self.broken_off: str | None = None
         self._container = open_source(path)
         try:
-            self.video = self._chosen()
-            self._limit(max_megapixels)
-            self.others = streams_beside(self._container, self.video)
+            self.video = self._select_video()
+            self._configure_decoder(max_megapixels)
+            self.others = other_streams(self._container, self.video)
             self.time_base = self.video.time_base or Fraction(1, av.time_base)
-            self._span = self._cut(start_s, end_s)
-            self._packets: list[SidePacket] = []
+            self._range = self._trim_range(start_s or None, end_s)  # a start of 0 neither trims nor shifts
+            self._side_packets: list[SidePacket] = []
+            self._covers: dict[int, bytes] = {}
             name = self._container.format.name
-            self._timeline = Timeline(in_parts=name in _IN_PARTS, by_dts=name == "avi")
-            self._frames = self._opened(upright, deinterlace)
+            self._repair = TimestampRepair(discontinuous=name in _DISCONTINUOUS, dts_only=name == "avi")
+            self._frames = self._open_frames(upright, deinterlace)
         except BaseException:
             self._container.close()
             raise
@@ -90,151 +88,168 @@ class Reader:
         return self._frames
 
     @property
-    def repaired(self) -> int:
-        """How many pictures had no time of their own, or one that was taken."""
-        return self._timeline.repaired
+    def retimed(self) -> int:
+        """Number of frames without a usable time stamp."""
+        return self._repair.retimed
 
     @property
-    def metadata(self) -> dict[str, str]:
-        """The tags of the file."""
-        return dict(self._container.metadata)
+    def start_pts(self) -> int:
+        """The pts, in `time_base`, of the position `start_s`: that of the first frame, or 0 with a `start_s`."""
+        return (self.video.start_time or 0) if self._range.start is None else 0
 
-    def chapters(self) -> "list[Chapter]":
-        """The chapters, on the time line of the frames; those that are cut away entirely are left out."""
-        return [moved for chapter in self._container.chapters() if (moved := self._span.moved(chapter))]
+    @property
+    def seconds(self) -> float:
+        """Duration of the whole video by its header, 0 if unknown."""
+        return video_seconds(self._container, self.video)
 
-    def leftover(self) -> tuple[SidePacket, ...]:
-        """The packets behind the last frame, once all frames are read."""
-        packets, self._packets = tuple(self._packets), []
+    @property
+    def template(self) -> SourceTemplate:
+        """What an output file takes over from this one, chapters trimmed; valid while the reader is open."""
+        chapters = map(self._range.trim_chapter, self._container.chapters())
+        return SourceTemplate(
+            info=self.info,
+            first=self.first.av_frame,
+            time_base=self.time_base,
+            video=self.video,
+            others=tuple(self.others),
+            covers=dict(self._covers),
+            metadata=dict(self._container.metadata),
+            chapters=tuple(chapter for chapter in chapters if chapter),
+        )
+
+    def trailing_packets(self) -> tuple[SidePacket, ...]:
+        """The packets of other streams after the last frame, once all frames are read; () the second time."""
+        packets, self._side_packets = tuple(self._side_packets), []
         return packets
 
-    def _chosen(self) -> VideoStream:
+    def _select_video(self) -> VideoStream:
         if (video := first_video(self._container)) is None:
             raise SourceError(f"{self.path}: holds no video")
         return video
 
-    def _limit(self, max_megapixels: float) -> None:
+    def _configure_decoder(self, max_megapixels: float) -> None:
         context = self.video.codec_context
         if context.width * context.height > max_megapixels * 1e6:
             size = f"{context.width}x{context.height}"
             raise SourceError(f"{self.path}: {size} is above {max_megapixels:g} megapixels (see --max-megapixels)")
-        most = int(max_megapixels * 1e6) + 64 * context.height  # FFmpeg counts rows in whole steps of 64 pixels
-        context.options = {"max_pixels": str(most), **EXPORT}  # holds for later sizes too
+        max_pixels = int(max_megapixels * 1e6) + 64 * context.height  # FFmpeg pads rows to multiples of 64 pixels
+        context.options = {"max_pixels": str(max_pixels), **EXPORT_QUANTISERS}  # limits later sizes, too
         context.thread_type = "AUTO"
 
-    def _cut(self, start_s: float | None, end_s: float | None) -> Span:
-        """The span in whole ticks of the video, so that a frame at the start is in however its time is rounded."""
+    def _trim_range(self, start_s: float | None, end_s: float | None) -> TrimRange:
+        """The range in whole ticks of the video, to include a frame at `start_s` however its time is rounded."""
         first = self.video.start_time or 0
 
         def at(seconds: float | None) -> Fraction | None:
             return None if seconds is None else (first + round(seconds / self.time_base)) * self.time_base
 
-        return Span(start=at(start_s), end=at(end_s))
+        return TrimRange(start=at(start_s), end=at(end_s))
 
-    def _opened(self, upright: bool, deinterlace: bool) -> Iterator[Frame]:
-        """All frames; the first one is decoded at once, for what it alone can tell."""
-        start = self._span.start
-        if start is not None and self._container.format.name.startswith(_INDEXED):
+    def _open_frames(self, upright: bool, deinterlace: bool) -> Iterator[Frame]:
+        """All frames; the first one is decoded at once for `first` and `info`."""
+        start = self._range.start
+        if start is not None and self._container.format.name.startswith(_SEEKABLE):
             self._container.seek(round(start / self.time_base), stream=self.video)
-        pictures = self._within(self._decoded())
-        first = next(pictures, None)
+        decoded = self._trimmed(self._decoded())
+        first = next(decoded, None)
         if first is None:
             size = "" if self.video.codec_context.width else ": it is damaged, or far too large"
-            raise SourceError(f"{self.path}: no picture can be decoded" + (size or (" there" if start else "")))
-        assert self._compression  # there since the first picture
+            raise SourceError(f"{self.path}: no frame can be decoded" + (size or (" there" if start else "")))
+        assert self._compression  # set with the first frame
         matrix = display_matrix(first)
-        turn = upright_filters(matrix) if matrix and upright else ()
+        rotation = upright_filters(matrix) if matrix and upright else ()
         try:
-            self._form = WorkingForm(first, still=is_still(self._container))
+            self._converter = PixelFormatConverter(first, still=is_still(self._container))
         except ValueError as error:
             raise SourceError(f"{self.path}: pixel format {first.format.name} is not supported") from error
-        pictures = chain([first], pictures)
-        if filters := self._filters(turn, deinterlace):
-            pictures = filtered(pictures, filters, self.time_base)
-        frames = map(self._frame, pictures)
+        decoded = chain([first], decoded)
+        if filters := self._filters(rotation, deinterlace):
+            decoded = filter_frames(decoded, filters, self.time_base)
+        frames = map(self._converted, decoded)
         self.first = next(frames)
-        self.info = described(
+        self.info = video_info(
             self.path,
             self._container,
             self.video,
             stored=first,
-            worked=self.first.picture,
-            matrix=None if turn else matrix,
-            on_its_side=bool(matrix and turn and lies_on_its_side(matrix)),
+            converted=self.first.av_frame,
+            matrix=None if rotation else matrix,
+            rotated=bool(matrix and rotation and swaps_axes(matrix)),
             interlaced=first.interlaced_frame and not deinterlace,
             compression=self._compression,
         )
         return chain([self.first], frames)
 
-    def _filters(self, turn: tuple[Filter, ...], deinterlace: bool) -> tuple[Filter, ...]:
-        unsited = codec_name(self.video) in _UNSITED
-        return (CHROMA_LEFT,) * unsited + (DEINTERLACE,) * deinterlace + turn
+    def _filters(self, rotation: tuple[Filter, ...], deinterlace: bool) -> tuple[Filter, ...]:
+        untagged = codec_name(self.video) in _UNTAGGED_CHROMA
+        return (CHROMA_LEFT,) * untagged + (DEINTERLACE,) * deinterlace + rotation
 
     def _decoded(self) -> Iterator[VideoFrame]:
-        """Every picture the decoder gives; other streams' packets are laid aside on the way."""
+        """Every frame of the decoder; collects the packets of other streams on the way."""
         try:
             for packet in self._demuxed():
                 if packet.size:
-                    self._timeline.place(packet)
+                    self._repair.fix_packet(packet)
                 if packet.stream is not self.video:
-                    self._lay_aside(packet)
-                elif self._span.is_over(packet):
+                    self._collect(packet)
+                elif self._range.is_past_end(packet):
                     break
-                elif packet.size or packet.dts is None:  # Theora's empty ones repeat a picture
+                elif packet.size or packet.dts is None:  # Theora's empty packets repeat a frame
                     self.packets += packet.size > 0
                     self._first_bytes = self._first_bytes or packet.size
-                    yield from self._pictures(packet)
+                    yield from self._decode(packet)
             else:
-                self._notice_early_end()
-            yield from self._pictures(None)
+                self._check_end()
+            yield from self._decode(None)
         except av.FFmpegError as error:
-            self.broken_off = f"reading ended early: {error.strerror}"
+            self.truncation = f"reading ended early: {error.strerror}"
 
     def _demuxed(self) -> Iterator[SidePacket]:
         try:
             yield from self._container.demux()
-        except IndexError:  # PyAV 18.1 ends so behind a stream that appeared on the way
+        except IndexError:  # PyAV 18.1 raises it at the end of a file in which a stream appeared late
             return
 
-    def _notice_early_end(self) -> None:
-        """Matroska says how long it should last, and is read to wherever it was cut off without a word."""
-        lasts, end = (self._container.duration or 0) / av.time_base, float(self._timeline.end)
-        if self._container.format.name.startswith("matroska") and end < lasts - _EARLY_S:
-            self.broken_off = f"reading ended early: the file should last {lasts:.1f} s, not {end:.1f}"
+    def _check_end(self) -> None:
+        """Sets `truncation` of a Matroska file that is shorter than its header says: FFmpeg reports no error."""
+        stated, end = (self._container.duration or 0) / av.time_base, float(self._repair.end)
+        if self._container.format.name.startswith("matroska") and end < stated - _END_TOLERANCE_S:
+            self.truncation = f"reading ended early: the file should last {stated:.1f} s, not {end:.1f}"
 
-    def _pictures(self, packet: "SidePacket | None") -> list[VideoFrame]:
-        """What the decoder makes of a packet, or has left when there is none; a damaged one is counted."""
+    def _decode(self, packet: "SidePacket | None") -> list[VideoFrame]:
+        """The frames that the decoder returns for a packet, or at the end for None; counts a refused packet."""
         try:
-            pictures = self.video.decode(packet)
-        except av.EOFError:  # it has been emptied
+            frames = self.video.decode(packet)
+        except av.EOFError:  # already flushed
             return []
         except av.FFmpegError:
-            self.concealed += 1
+            self.corrupt += 1
             return []
-        if pictures and self._compression is None:
-            self._compression = compression(self.video, pictures[0], self._first_bytes)
-        return pictures
+        if frames and self._compression is None:
+            self._compression = probe_compression(self.video, frames[0], self._first_bytes)
+        return frames
 
-    def _within(self, pictures: Iterator[VideoFrame]) -> Iterator[VideoFrame]:
-        """The pictures between start and end, on the new time line."""
+    def _trimmed(self, frames: Iterator[VideoFrame]) -> Iterator[VideoFrame]:
+        """The frames in the range, with their final time stamps."""
         rate = frame_rate(self.video)
         step = round(1 / (rate * self.time_base)) if rate else 1
-        for picture in pictures:
-            pts = self._timeline.date(picture, step)
-            if self._span.holds(pts * self.time_base):
-                self.concealed += picture.is_corrupt
-                picture.pts = pts - round(self._span.shift / self.time_base)
-                yield picture
+        for frame in frames:
+            pts = self._repair.fix_frame(frame, step)
+            if self._range.contains(pts * self.time_base):
+                self.corrupt += frame.is_corrupt
+                frame.pts = pts - round(self._range.offset / self.time_base)
+                yield frame
 
-    def _lay_aside(self, packet: SidePacket) -> None:
+    def _collect(self, packet: SidePacket) -> None:
         if not packet.size:
             return
         if packet.stream.disposition & Disposition.attached_pic:
-            packet.pts = packet.dts = 0  # it belongs to no moment
-        elif not self._span.takes(packet):
+            packet.pts = packet.dts = 0  # cover art has no time
+            self._covers.setdefault(packet.stream.index, bytes(packet))
+        elif not self._range.trim_packet(packet):
             return
-        self._packets.append(packet)
+        self._side_packets.append(packet)
 
-    def _frame(self, picture: VideoFrame) -> Frame:
-        worked = self._form(picture)
-        return Frame(picture=worked, luma=luma_of(worked), packets=self.leftover())
+    def _converted(self, decoded: VideoFrame) -> Frame:
+        frame = self._converter(decoded)
+        return Frame(av_frame=frame, luma=luma_of(frame), packets=self.trailing_packets())

@@ -1,38 +1,97 @@
-"""What a picture carries beside its pixels: light levels, captions, how it is to be turned, its quantisers."""
+"""Side data of frames: reading it by FFmpeg's names, and HDR's static metadata as encoder options."""
+
+import struct
+from fractions import Fraction
 
 from av import VideoFrame
 from av.sidedata.sidedata import SideDataContainer
 from av.sidedata.sidedata import Type as SideDataType
 
-_NOT_FOR_ENCODERS = {"VIDEO_ENC_PARAMS", "DISPLAYMATRIX"}  # the one is of the source, the other told to the container
+_NOT_FOR_ENCODERS = {"VIDEO_ENC_PARAMS", "DISPLAYMATRIX"}  # describes the source; written by the container
 
 
-def _newer_kind(cls: type[SideDataType], value: object) -> SideDataType:
-    """A member for a kind that the enum does not list."""
+def _unlisted_type(cls: type[SideDataType], value: object) -> SideDataType:
+    """A member for a type that the enum does not list."""
     member = object.__new__(cls)
     member._name_, member._value_ = f"KIND_{value}", value  # type: ignore[assignment]
     return member
 
 
-# PyAV 18.1 knows FFmpeg's kinds of side data up to 27, and fails on a frame that carries another: EXIF is 31.
-SideDataType._missing_ = classmethod(_newer_kind)  # type: ignore[assignment]
+# PyAV 18.1 knows FFmpeg's types of side data up to 27, and fails on a frame with another: EXIF is 31.
+SideDataType._missing_ = classmethod(_unlisted_type)  # type: ignore[assignment]
 
 
-def carried(picture: VideoFrame) -> SideDataContainer:
-    """All that a picture carries.
+def all_side_data(frame: VideoFrame) -> SideDataContainer:
+    """The side data of a frame.
 
-    Its own `side_data` would hold it, and be held by it: such a picture is freed by the garbage collector alone,
-    which comes to what it once found in use after thousands of pictures.
+    `frame.side_data` makes a reference cycle: frames would pile up until a full garbage collection, which comes
+    after thousands of frames. The container is built directly instead.
     """
-    return SideDataContainer(picture)  # type: ignore[call-arg]  # which PyAV's stubs do not know
+    return SideDataContainer(frame)  # type: ignore[call-arg]  # missing in PyAV's stubs
 
 
-def side_data(picture: VideoFrame, name: str) -> bytes | None:
-    """What a picture carries by PyAV's name for it; None without any."""
-    found = carried(picture).get(name)
+def side_data(frame: VideoFrame, name: str) -> bytes | None:
+    """The side data of one type, by PyAV's name of the type; None if the frame has none."""
+    found = all_side_data(frame).get(name)
     return None if found is None else bytes(found)
 
 
-def carries_more(picture: VideoFrame) -> bool:
-    """Whether an encoder may find something beside the pixels: captions, light levels, a time code."""
-    return any(data.type.name not in _NOT_FOR_ENCODERS for data in carried(picture))
+def has_encoder_side_data(frame: VideoFrame) -> bool:
+    """Whether the frame has side data that an encoder may write: captions, light levels, a time code."""
+    return any(data.type.name not in _NOT_FOR_ENCODERS for data in all_side_data(frame))
+
+
+def has_hdr_metadata(frame: VideoFrame) -> bool:
+    """Whether the frame has a mastering display or content light levels."""
+    return bool(_mastering_display(frame) or _light_levels(frame))
+
+
+def hdr_options(frame: VideoFrame, codec: str) -> dict[str, str]:
+    """The encoder option that writes the frame's mastering display and light levels; {} if there is none."""
+    mastering = _mastering_display(frame)
+    light = _light_levels(frame)
+    if codec == "libx265":
+        words = [f"master-display={_x265_display(mastering)}"] if mastering else []
+        words += [f"max-cll={light[0]},{light[1]}", "hdr10=1"] if light else []
+        return {"x265-params": ":".join(words)} if words else {}
+    if codec == "libx264":
+        words = [f"mastering-display={_x265_display(mastering)}"] if mastering else []
+        words += [f"cll={light[0]},{light[1]}"] if light else []
+        return {"x264-params": ":".join(words)} if words else {}
+    if codec == "libsvtav1":
+        words = [f"mastering-display={_svtav1_display(mastering)}"] if mastering else []
+        words += [f"content-light={light[0]},{light[1]}"] if light else []
+        return {"svtav1-params": ":".join(words)} if words else {}
+    return {}
+
+
+def _mastering_display(frame: VideoFrame) -> tuple[Fraction, ...] | None:
+    """Red, green, blue and white (x, y), then the lowest and the highest luminance in cd/m²."""
+    data = side_data(frame, "MASTERING_DISPLAY_METADATA")
+    if data is None:
+        return None
+    numbers = struct.unpack("22i", data[:88])  # AVMasteringDisplayMetadata: ten rationals, two flags
+    pairs = list(zip(numbers[0:20:2], numbers[1:20:2], strict=True))
+    complete = numbers[20] and numbers[21] and all(denominator for _, denominator in pairs)
+    return tuple(Fraction(*pair) for pair in pairs) if complete else None
+
+
+def _light_levels(frame: VideoFrame) -> tuple[int, int] | None:
+    """MaxCLL and MaxFALL in cd/m²."""
+    data = side_data(frame, "CONTENT_LIGHT_LEVEL")
+    return None if data is None else struct.unpack("2I", data[:8])
+
+
+def _x265_display(mastering: tuple[Fraction, ...]) -> str:
+    """In units of 1/50000 and 1/10000 cd/m², as x264 and x265 read them."""
+    red, green, blue, white = (
+        f"({round(mastering[i] * 50000)},{round(mastering[i + 1] * 50000)})" for i in range(0, 8, 2)
+    )
+    low, high = (round(level * 10000) for level in mastering[8:])
+    return f"G{green}B{blue}R{red}WP{white}L({high},{low})"
+
+
+def _svtav1_display(mastering: tuple[Fraction, ...]) -> str:
+    red, green, blue, white = (f"({float(mastering[i]):.5f},{float(mastering[i + 1]):.5f})" for i in range(0, 8, 2))
+    low, high = (float(level) for level in mastering[8:])
+    return f"G{green}B{blue}R{red}WP{white}L({high:.4f},{low:.4f})"

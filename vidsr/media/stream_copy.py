@@ -1,4 +1,4 @@
-"""The streams beside the video on their way, packet by packet, from one container into another."""
+"""Stream copy: the streams other than the video, copied packet by packet from one container into another."""
 
 import io
 from collections import deque
@@ -12,85 +12,85 @@ from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from vidsr.media.containers import Container
-from vidsr.media.frame import SidePacket
-from vidsr.media.open_input import open_source
+from vidsr.media.frame import SidePacket, SourceTemplate
 from vidsr.media.probe import codec_name, title_of
-from vidsr.media.reader import Reader
 
-# Tags that a muxer sets by itself, and that would be stale in a copy.
-_OWN_TAGS = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration"}
-_OWN_STATISTICS = ("_STATISTICS", "BPS", "DURATION", "NUMBER_OF_FRAMES", "NUMBER_OF_BYTES")
-_PATIENCE = 100  # refused packets in a row: some seconds of sound may be damaged
-# PCM does not say where its channels are heard, and FFmpeg writes no MP4 without.
-_USUAL_LAYOUTS = {f"{1 + i} channels": name for i, name in enumerate(("mono", "stereo", "2.1", "4.0", "5.0", "5.1"))}
+# Tags that a muxer sets; copies would be wrong.
+_MUXER_TAGS = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration"}
+_MUXER_STATISTICS = ("_STATISTICS", "BPS", "DURATION", "NUMBER_OF_FRAMES", "NUMBER_OF_BYTES")
+_MAX_REFUSALS = 100  # consecutive packets: some seconds of audio may be damaged
+# PCM has no channel layout, and FFmpeg writes no MP4 without one.
+_DEFAULT_LAYOUTS = {f"{1 + i} channels": name for i, name in enumerate(("mono", "stereo", "2.1", "4.0", "5.0", "5.1"))}
 _COVER_TYPES = {"mjpeg": ("cover.jpg", "image/jpeg"), "png": ("cover.png", "image/png")}
 
 
-class Copies:
-    """The other streams of `reader`, declared in `output`; add them before its header is written.
+class StreamCopier:
+    """Copies the other streams of a source into `output`; create it before the header is written.
 
-    `copied` and `left_out` say what becomes of each. Packets wait here until the pictures have reached their time,
-    so that the file is interleaved however long the encoder takes; `unplaced` counts those the muxer refused.
+    `copied_streams` and `dropped_streams` name the streams that the container takes and refuses. Packets wait until
+    the video has reached their time, which interleaves the file whatever the encoder's delay; `dropped_packets`
+    counts the packets that the muxer refused.
     """
 
-    def __init__(self, output: OutputContainer, kind: Container, reader: Reader) -> None:
-        self.copied: list[str] = []
-        self.left_out: list[str] = []
-        self.unplaced = 0
-        self._refused = 0
+    def __init__(self, output: OutputContainer, container: Container, template: SourceTemplate) -> None:
+        self.copied_streams: list[str] = []
+        self.dropped_streams: list[str] = []
+        self.dropped_packets = 0
+        self._refusals = 0  # consecutive
         self._output = output
         self._copies: dict[int, Stream] = {}
-        self._texts: set[int] = set()
+        self._mov_texts: set[int] = set()
         self._waiting: deque[SidePacket] = deque()
-        for stream, info in zip(reader.others, reader.info.others, strict=True):
-            carried = self._declare(stream, kind, reader)
-            (self.copied if carried else self.left_out).append(str(info))
+        for stream, info in zip(template.others, template.info.others, strict=True):
+            declared = self._declare(stream, container, template.covers)
+            (self.copied_streams if declared else self.dropped_streams).append(str(info))
 
     def add(self, packets: tuple[SidePacket, ...]) -> None:
-        """Take packets that came before the picture that is written next."""
+        """Queues packets that come before the next frame."""
         self._waiting.extend(packet for packet in packets if packet.stream.index in self._copies)
 
     def write_until(self, time: Fraction) -> None:
-        """Write the packets up to a time in seconds."""
+        """Writes the queued packets up to a time in seconds."""
         while self._waiting and self._waiting[0].time_base * (self._waiting[0].dts or 0) <= time:
             self._write(self._waiting.popleft())
 
     def write_all(self) -> None:
-        """Write whatever waits."""
+        """Writes all queued packets."""
         while self._waiting:
             self._write(self._waiting.popleft())
 
     def mux(self, packet: "SidePacket | Packet[VideoStream]") -> None:
-        """Give the muxer a packet of any stream.
+        """Writes a packet of any stream.
 
-        It may refuse one of the others that it still had: times that run backwards, bits that make no sense. That one
-        is lost and no more; a disk that is full is an OSError, and a file that goes wrong does so again and again.
+        The muxer may raise for a packet that it still holds of another stream: damaged, or with times that run
+        backwards. That packet alone is lost and counted. A full disk raises OSError; other faults of the file repeat,
+        and are raised after _MAX_REFUSALS.
         """
         try:
             self._output.mux_one(packet)
-            self._refused = 0
+            self._refusals = 0
         except av.FFmpegError:
-            self.unplaced += 1
-            self._refused += 1
-            if self._refused > _PATIENCE or not self._copies:
+            self.dropped_packets += 1
+            self._refusals += 1
+            if self._refusals > _MAX_REFUSALS or not self._copies:
                 raise
 
-    def _declare(self, stream: Stream, kind: Container, reader: Reader) -> bool:
-        """Make room for the stream in the output; False when there is none to be had."""
-        if "timecode" in stream.metadata and kind.format in ("mp4", "mov", "matroska"):
-            return True  # FFmpeg makes that track, or tag, of the tag which the video has of it
+    def _declare(self, stream: Stream, container: Container, covers: dict[int, bytes]) -> bool:
+        """Adds the stream to the output; False if the container does not take it."""
+        if "timecode" in stream.metadata and container.format in ("mp4", "mov", "matroska"):
+            return True  # FFmpeg writes it from the timecode tag of the video
         name = codec_name(stream)
-        if kind.format == "matroska":
+        if container.format == "matroska":
             if is_cover(stream) and name in _COVER_TYPES:
-                # Matroska keeps covers as attached files, and shows them as FFmpeg's attached pictures again.
-                self._output.add_attachment(*_COVER_TYPES[name], _cover(reader, stream.index))
+                # Matroska stores cover art as attachments, which FFmpeg reads back as attached pictures.
+                self._output.add_attachment(*_COVER_TYPES[name], covers.get(stream.index, b""))
                 return True
             if name == "mov_text":
                 self._copies[stream.index] = copy = self._output.add_mux_stream("subrip", time_base=stream.time_base)
-                self._texts.add(stream.index)
+                self._mov_texts.add(stream.index)
                 copy_tags(stream, copy)
                 return True
-        if not holds(kind, stream):
+        if not can_hold(container, stream):
             return False
         copy = copy_stream(stream, self._output)
         if stream.type != "attachment":
@@ -99,8 +99,8 @@ class Copies:
 
     def _write(self, packet: SidePacket) -> None:
         index = packet.stream.index
-        if index in self._texts:
-            text = _plain_text(packet)
+        if index in self._mov_texts:
+            text = _subrip(packet)
             if text is None:
                 return
             packet = text
@@ -109,13 +109,13 @@ class Copies:
 
 
 def is_cover(stream: Stream) -> bool:
-    """Whether the stream is cover art: one picture that belongs to no moment."""
+    """Whether the stream is cover art: one image without a time."""
     return bool(stream.disposition & Disposition.attached_pic)
 
 
 def copy_tags(source: Stream, copy: Stream) -> None:
-    """Give a stream the language, title and other tags of another, and its disposition."""
-    tags = {name: value for name, value in source.metadata.items() if not name.startswith(_OWN_STATISTICS)}
+    """Copies language, title, other tags and disposition."""
+    tags = {name: value for name, value in source.metadata.items() if not name.startswith(_MUXER_STATISTICS)}
     if (title := title_of(source)) and "title" not in tags:
         tags["title"] = title
     copy.metadata.update(file_tags(tags))
@@ -123,18 +123,18 @@ def copy_tags(source: Stream, copy: Stream) -> None:
 
 
 def file_tags(tags: dict[str, str]) -> dict[str, str]:
-    """The tags that are about the content, not about the file they stood in."""
-    return {name: value for name, value in tags.items() if name.lower() not in _OWN_TAGS}
+    """The tags that describe the content, not the file."""
+    return {name: value for name, value in tags.items() if name.lower() not in _MUXER_TAGS}
 
 
-def holds(kind: Container, stream: Stream) -> bool:
-    """Whether the container takes a copy of the stream: it is asked to write a header with it."""
-    if kind.codecs is not None and codec_name(stream) not in kind.codecs:
+def can_hold(container: Container, stream: Stream) -> bool:
+    """Whether the container takes a copy of the stream, by a trial header."""
+    if container.codecs is not None and codec_name(stream) not in container.codecs:
         return False
-    if kind.format == "mov" and is_cover(stream):  # FFmpeg would take it, and write nothing
+    if container.format == "mov" and is_cover(stream):  # FFmpeg would accept it, and write nothing
         return False
     try:
-        with av.open(io.BytesIO(), "w", format=kind.format) as trial:
+        with av.open(io.BytesIO(), "w", format=container.format) as trial:
             copy_stream(stream, trial)
             trial.start_encoding()
         return True
@@ -143,21 +143,16 @@ def holds(kind: Container, stream: Stream) -> bool:
 
 
 def copy_stream(stream: Stream, output: OutputContainer) -> Stream:
-    """Declare a stream like another in `output`."""
+    """Adds a stream to `output` with the codec parameters and tags of another."""
     copy = output.add_stream_from_template(stream, opaque=True)
-    if isinstance(copy, AudioStream) and copy.layout.name in _USUAL_LAYOUTS:
-        copy.layout = _USUAL_LAYOUTS[copy.layout.name]
+    if isinstance(copy, AudioStream) and copy.layout.name in _DEFAULT_LAYOUTS:
+        copy.layout = _DEFAULT_LAYOUTS[copy.layout.name]
     copy_tags(stream, copy)
     return copy
 
 
-def _cover(reader: Reader, index: int) -> bytes:
-    with open_source(reader.path) as container:
-        return next((bytes(packet) for packet in container.demux(container.streams[index]) if packet.size), b"")
-
-
-def _plain_text(packet: SidePacket) -> "SidePacket | None":
-    """A mov_text packet (two bytes of length, UTF-8, styles) as SubRip, without styles; None where it is a gap."""
+def _subrip(packet: SidePacket) -> "SidePacket | None":
+    """A mov_text packet (two bytes of length, UTF-8, styles) as SubRip without styles; None for an empty one."""
     data = bytes(packet)
     text = data[2 : 2 + int.from_bytes(data[:2], "big")]
     if not text.strip():

@@ -1,4 +1,4 @@
-"""Small pictures of a film, to find one's way in it: of every picture of a short one, of key frames of a long one."""
+"""Thumbnails of a video, for surveys: of every frame of a short video, of key frames of a long one."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -15,110 +15,117 @@ from av.video.stream import VideoStream
 from vidsr.arrays import Luma
 from vidsr.errors import SourceError
 from vidsr.media.open_input import open_source
-from vidsr.media.outline import outline_of
-from vidsr.media.probe import first_video
+from vidsr.media.probe import first_video, probe
 from vidsr.media.reader import Reader
 
 WIDTH, HEIGHT = 64, 48
-"""Of a small picture, whatever the shape of the film."""
-_AT_LENGTH_S = 600.0  # of film that is read to the end: 15,000 pictures, which takes a core up to two minutes at 1080p
+"""Size of a thumbnail in pixels, for any aspect ratio of the video."""
+_LONG_S = 600.0  # 15,000 frames: at 1080p a core reads them in up to two minutes
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Thumbnail:
-    """A picture of a film, small."""
+    """A reduced frame."""
 
     time_s: float
-    """Since the beginning of the film."""
+    """Since the first frame of the video."""
     luma: Luma
-    """(48, 64) from black, 0, to white, 255; each pixel the mean of those it stands for."""
+    """(48, 64), full range; each pixel is the mean of the pixels it covers."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Glimpse:
-    """A picture of a film, as it is and small, and what follows shortly after."""
+class FramePair:
+    """A frame, at full size and as a thumbnail, and the thumbnail of a frame shortly after."""
 
     now: Thumbnail
-    whole: Luma
-    """(H, W) from black, 0, to white, 255."""
+    luma: Luma
+    """(H, W), full range."""
     later: Thumbnail
 
 
 def is_long(path: Path) -> bool:
-    """Whether the film is looked at here and there alone. Raises SourceError."""
-    return outline_of(path).seconds > _AT_LENGTH_S
+    """Whether `frame_pairs` reads key frames only. Raises SourceError."""
+    return probe(path).seconds > _LONG_S
 
 
 def thumbnails(path: Path) -> Iterator[Thumbnail]:
-    """Every picture. Raises SourceError."""
-    look = _Look()
+    """The thumbnails of all frames. Raises SourceError."""
+    shrinker = Shrinker()
     with Reader(path) as reader:
-        for time_s, picture in _read(reader):
-            yield look.small(time_s, picture)
+        for time_s, frame in _timed_frames(reader):
+            yield shrinker.shrink(time_s, frame)
 
 
-def glimpses(path: Path, times_s: Iterable[float], *, later_s: float) -> Iterator[Glimpse]:
-    """What a film shows at these times, which ascend, each with the first picture that comes `later_s` after.
+def frame_pairs(path: Path, times_s: Iterable[float], *, later_s: float) -> Iterator[FramePair]:
+    """The frames at these ascending times, each with the first frame at least `later_s` after it.
 
-    A short film is read once, to the last of them. In a long one each is the last key frame before its time, none
-    twice, at the cost of a seek and of decoding `later_s`. Times with nothing to see there are left out.
+    A short video is read once, up to the last time. Of a long one each frame is the last key frame before its time,
+    at the cost of a seek and of decoding `later_s`; no key frame comes twice. Times without a frame are dropped.
     Raises SourceError.
     """
-    look, latest = _Look(), -1.0
+    shrinker = Shrinker()
     with Reader(path) as reader:
-        if not is_long(path):
-            pictures = _read(reader)
+        if reader.seconds <= _LONG_S:
+            frames = _timed_frames(reader)
             for time_s in times_s:
-                if glimpse := look.glimpse(pictures, time_s, later_s):
-                    yield glimpse
+                if pair := shrinker.pair(frames, time_s, later_s):
+                    yield pair
             return
+    yield from _key_frame_pairs(path, shrinker, times_s, later_s)
+
+
+def _key_frame_pairs(
+    path: Path, shrinker: "Shrinker", times_s: Iterable[float], later_s: float
+) -> Iterator[FramePair]:
+    """Opens the file itself: the Reader's decoder runs frame threads, which would decode ahead after every seek."""
+    latest = -1.0
     with open_source(path) as container:
         video = first_video(container)
         if video is None:
             raise SourceError(f"{path}: holds no video")
         for time_s in times_s:
-            glimpse = look.glimpse(_sought(container, video, time_s), 0.0, later_s)
-            if glimpse and glimpse.now.time_s > latest:
-                latest = glimpse.now.time_s
-                yield glimpse
+            pair = shrinker.pair(_sought(container, video, time_s), 0.0, later_s)
+            if pair and pair.now.time_s > latest:
+                latest = pair.now.time_s
+                yield pair
 
 
-def _read(reader: Reader) -> Iterator[tuple[float, VideoFrame]]:
-    first = reader.video.start_time or 0
-    return ((float(((f.picture.pts or 0) - first) * reader.time_base), f.picture) for f in reader)
+def _timed_frames(reader: Reader) -> Iterator[tuple[float, VideoFrame]]:
+    return ((float(((f.av_frame.pts or 0) - reader.start_pts) * reader.time_base), f.av_frame) for f in reader)
 
 
 def _sought(container: InputContainer, video: VideoStream, time_s: float) -> Iterator[tuple[float, VideoFrame]]:
-    """The pictures from the last key frame before a time on, as far as they can be decoded."""
+    """(seconds, frame) from the last key frame before a time on, up to the first error."""
     first, base = video.start_time or 0, video.time_base or Fraction(1, av.time_base)
     try:
         container.seek(first + round(time_s / base), stream=video)
-        for picture in container.decode(video):
-            if picture.pts is not None and not picture.is_corrupt:
-                yield float((picture.pts - first) * base), picture
+        for frame in container.decode(video):
+            if frame.pts is not None and not frame.is_corrupt:
+                yield float((frame.pts - first) * base), frame
     except av.FFmpegError:
         return
 
 
-class _Look:
-    """Pictures made small and grey: PyAV would make a scaler, with its threads, for each."""
+class Shrinker:
+    """Makes thumbnails; the scalers are kept: PyAV would create one, with its threads, for each frame."""
 
     def __init__(self) -> None:
-        self._shrinker, self._copier = VideoReformatter(), VideoReformatter()
+        self._scaler, self._converter = VideoReformatter(), VideoReformatter()
 
-    def small(self, time_s: float, picture: VideoFrame) -> Thumbnail:
-        shrunk = self._shrinker.reformat(
-            picture, width=WIDTH, height=HEIGHT, format="gray", interpolation=Interpolation.AREA, threads=1
+    def shrink(self, time_s: float, frame: VideoFrame) -> Thumbnail:
+        """The thumbnail of a frame."""
+        shrunk = self._scaler.reformat(
+            frame, width=WIDTH, height=HEIGHT, format="gray", interpolation=Interpolation.AREA, threads=1
         )
         return Thumbnail(time_s=time_s, luma=shrunk.to_ndarray().astype(np.uint8, copy=False))
 
-    def glimpse(self, pictures: Iterator[tuple[float, VideoFrame]], time_s: float, later_s: float) -> Glimpse | None:
-        """The first of the pictures at or after a time; None when there is none, or none so much later."""
-        for at_s, picture in pictures:
+    def pair(self, frames: Iterator[tuple[float, VideoFrame]], time_s: float, later_s: float) -> FramePair | None:
+        """The first frame at or after `time_s`, with one `later_s` after it; None if either is missing."""
+        for at_s, frame in frames:
             if at_s >= time_s:
-                now, whole = self.small(at_s, picture), self._copier.reformat(picture, format="gray", threads=1)
+                now, grey = self.shrink(at_s, frame), self._converter.reformat(frame, format="gray", threads=1)
                 break
         else:
             return None
-        later = next((self.small(at_s, other) for at_s, other in pictures if at_s >= now.time_s + later_s), None)
-        return Glimpse(now=now, whole=whole.to_ndarray().astype(np.uint8), later=later) if later else None
+        later = next((self.shrink(at_s, other) for at_s, other in frames if at_s >= now.time_s + later_s), None)
+        return FramePair(now=now, luma=grey.to_ndarray().astype(np.uint8), later=later) if later else None

@@ -1,4 +1,4 @@
-"""The part of a source that is read, and what of its packets and chapters belongs to it."""
+"""Trimming: the time range of a source that is read, and its packets and chapters."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -7,59 +7,59 @@ from typing import TYPE_CHECKING
 from vidsr.media.frame import SidePacket
 
 if TYPE_CHECKING:
-    from av.container.core import Chapter  # there for type checkers alone
+    from av.container.core import Chapter  # defined for type checkers only
 
-APART_S = 10  # streams of one file are interleaved at least this closely
+MAX_INTERLEAVE_S = 10  # between packets of different streams at one position of a file
 
 
 @dataclass(frozen=True, kw_only=True)
-class Span:
-    """The part of a source that is read, in seconds on its own time line; None is an open end."""
+class TrimRange:
+    """The time range of a source that is read, in seconds of its own time stamps; None is open."""
 
     start: Fraction | None = None
     end: Fraction | None = None
 
     @property
-    def shift(self) -> Fraction:
-        """What is taken off every time."""
+    def offset(self) -> Fraction:
+        """Seconds that are subtracted from every time stamp."""
         return self.start or Fraction(0)
 
-    def holds(self, time: Fraction) -> bool:
-        """Whether what is shown at a time is read."""
+    def contains(self, time: Fraction) -> bool:
+        """Whether a time in seconds is in the range; the end is not."""
         return (self.start is None or time >= self.start) and (self.end is None or time < self.end)
 
-    def is_over(self, packet: SidePacket) -> bool:
-        """Whether nothing that is read can come behind a packet of the video."""
-        return self.end is not None and packet.dts is not None and time_of(packet) > self.end + APART_S
+    def is_past_end(self, packet: SidePacket) -> bool:
+        """Whether no packet in the range can follow this packet of the video."""
+        return self.end is not None and packet.dts is not None and dts_seconds(packet) > self.end + MAX_INTERLEAVE_S
 
-    def takes(self, packet: SidePacket) -> bool:
-        """Whether a packet is read; if so, it is moved to the time line of the frames."""
-        if not self.holds(time_of(packet)):
+    def trim_packet(self, packet: SidePacket) -> bool:
+        """Whether a packet is in the range; if so, its time stamps are shifted as those of the frames."""
+        if not self.contains(dts_seconds(packet)):
             return False
-        move(packet, -self.shift)
+        shift_packet(packet, -self.offset)
         return True
 
-    def moved(self, chapter: "Chapter") -> "Chapter | None":
-        """The chapter on the time line of the frames, None when it is cut away."""
+    def trim_chapter(self, chapter: "Chapter") -> "Chapter | None":
+        """The part of the chapter in the range, shifted as the frames; None if it is outside."""
         base = chapter["time_base"]
         if not base:
             return chapter
-        start, end = (tick - round(self.shift / base) for tick in (chapter["start"], chapter["end"]))
+        start, end = (tick - round(self.offset / base) for tick in (chapter["start"], chapter["end"]))
         if self.end is not None:
-            end = min(end, round((self.end - self.shift) / base))
+            end = min(end, round((self.end - self.offset) / base))
         if self.start is not None:
             start = max(start, 0)
         return {**chapter, "start": start, "end": end} if start < end else None
 
 
-def time_of(packet: SidePacket) -> Fraction:
-    """When a packet is decoded, in seconds."""
+def dts_seconds(packet: SidePacket) -> Fraction:
+    """The packet's dts in seconds, 0 if it has none."""
     return packet.time_base * (packet.dts or 0)
 
 
-def move(packet: SidePacket, by: Fraction) -> None:
-    """Give the packet a time so many seconds later."""
-    ticks = round(by / packet.time_base)
+def shift_packet(packet: SidePacket, seconds: Fraction) -> None:
+    """Adds to the packet's time stamps."""
+    ticks = round(seconds / packet.time_base)
     packet.dts = (packet.dts or 0) + ticks
     if packet.pts is not None:
         packet.pts += ticks

@@ -62,14 +62,14 @@ def _require_alike(one: Reader, other: Reader) -> None:
     _require_size(one, one.first, other, other.first)
     if min(one.first.luma.shape) < SMALLEST:
         raise SourceError(f"{one.path}: is smaller than the {SMALLEST} pixels a side that SSIM needs")
-    if not one.info.still and is_full_range(one.first.picture) != is_full_range(other.first.picture):
-        ranges = ["full" if is_full_range(reader.first.picture) else "limited" for reader in (other, one)]
+    if not one.info.still and is_full_range(one.first.av_frame) != is_full_range(other.first.av_frame):
+        ranges = ["full" if is_full_range(reader.first.av_frame) else "limited" for reader in (other, one)]
         raise SourceError(f"{other.path}: its luma has {ranges[0]} range, that of the reference {ranges[1]}")
 
 
 def _require_size(one: Reader, reference: Frame, other: Reader, candidate: Frame) -> None:
     if reference.luma.shape != candidate.luma.shape:
-        sizes = [f"{frame.picture.width}x{frame.picture.height}" for frame in (candidate, reference)]
+        sizes = [f"{frame.av_frame.width}x{frame.av_frame.height}" for frame in (candidate, reference)]
         raise SourceError(f"{other.path}: is {sizes[0]}, the reference {one.path} is {sizes[1]}")
 
 
@@ -80,7 +80,7 @@ def _scores(one: Reader, other: Reader, counts: list[int]) -> Iterator[_Score]:
         counts[1] += candidate is not None
         if reference is not None and candidate is not None:
             _require_size(one, reference, other, candidate)
-            time_s = float((reference.picture.pts or 0) * one.time_base)
+            time_s = float((reference.av_frame.pts or 0) * one.time_base)
             yield _score(_luma(reference), _luma(candidate), number, time_s)
 
 
@@ -91,17 +91,17 @@ def _score(reference: AnyPlane, candidate: AnyPlane, frame: int = 0, time_s: flo
 
 def _luma(frame: Frame) -> NDArray[np.float64]:
     """In grey levels of 8 bits, not rounded."""
-    return frame.luma / float(1 << depth_of(frame.picture.format.name) - 8)
+    return frame.luma / float(1 << depth_of(frame.av_frame.format.name) - 8)
 
 
 def _damage(one: Reader, other: Reader, counts: list[int]) -> Iterator[str]:
     if counts[0] != counts[1]:
         yield f"{other.path}: has {counts[1]} frames, the reference {counts[0]}; the first {min(counts)} were compared"
     for reader in (one, other):
-        if reader.broken_off:
-            yield f"{reader.path}: {reader.broken_off}"
-        if reader.concealed:
-            yield f"{reader.path}: {reader.concealed} frames are damaged"
+        if reader.truncation:
+            yield f"{reader.path}: {reader.truncation}"
+        if reader.corrupt:
+            yield f"{reader.path}: {reader.corrupt} frames are damaged"
 
 
 def _summed(scores: list[_Score], damage: tuple[str, ...]) -> Comparison:

@@ -74,7 +74,7 @@ def side_by_side(
     Raises SourceError for a source that cannot be read, or that a crop does not lie in.
     """
     with Reader(source, start_s=at_s or None, upright=True) as reader:
-        picture = rgb_of(reader.first.picture)
+        picture = rgb_of(reader.first.av_frame)
     scale = engine.scale
     height, width = (length - length % scale for length in picture.shape[:2])
     picture = picture[:height, :width]

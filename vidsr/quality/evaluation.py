@@ -7,9 +7,9 @@ from pathlib import Path
 
 from vidsr.errors import SourceError
 from vidsr.media.containers import (
-    OTHER_PICTURE_SUFFIXES,
-    OTHER_VIDEO_SUFFIXES,
-    PICTURE_SUFFIXES,
+    IMAGE_SUFFIXES,
+    READ_ONLY_IMAGE_SUFFIXES,
+    READ_ONLY_VIDEO_SUFFIXES,
     VIDEO_SUFFIXES,
 )
 from vidsr.media.reader import Reader
@@ -18,8 +18,8 @@ from vidsr.quality.results import SMALLEST, Measured, Score
 from vidsr.quality.upscalers import BASELINE, Enlarge
 from vidsr.quality.video_protocol import ClipProtocol, score_clip
 
-_PICTURES = PICTURE_SUFFIXES | OTHER_PICTURE_SUFFIXES
-_CLIPS = VIDEO_SUFFIXES | OTHER_VIDEO_SUFFIXES
+_PICTURES = IMAGE_SUFFIXES | READ_ONLY_IMAGE_SUFFIXES
+_CLIPS = VIDEO_SUFFIXES | READ_ONLY_VIDEO_SUFFIXES
 
 Note = Callable[[str], None]
 

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from vidsr.arrays import Luma
 from vidsr.errors import SourceError
-from vidsr.media.codec_roundtrip import through_codec
-from vidsr.media.formats import luma_in_bytes
+from vidsr.media.codec_roundtrip import roundtrip
+from vidsr.media.formats import luma_8bit
 from vidsr.media.reader import Reader
 from vidsr.quality.imresize import imresize
 from vidsr.quality.results import Score, score
@@ -65,7 +65,7 @@ def score_clip(path: Path, scale: int, methods: dict[str, Enlarge], protocol: Cl
         originals = _lumas(reader, scale, protocol.frames)
         given: Iterable[Luma] = (in_bytes(imresize(luma, 1 / scale)) for luma in _lumas(again, scale, protocol.frames))
         if protocol.encode:
-            given = through_codec(given, protocol.encode, reader.info.rate or Fraction(25))
+            given = roundtrip(given, protocol.encode, reader.info.rate or Fraction(25))
         return _scored(_enlarged(originals, given, methods, scale))
 
 
@@ -83,7 +83,7 @@ def _lumas(reader: Reader, scale: int, count: int) -> Iterator[Luma]:
     for frame in islice(reader, count):
         if frame.luma.shape != shape:
             raise SourceError(f"{reader.path}: its pictures change their size")
-        yield reducible(luma_in_bytes(frame.picture), scale)
+        yield reducible(luma_8bit(frame.av_frame), scale)
 
 
 def _enlarged(

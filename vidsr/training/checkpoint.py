@@ -9,7 +9,7 @@ from pickle import UnpicklingError
 import torch
 
 from vidsr.errors import TrainingError
-from vidsr.media.atomic_file import whole_file
+from vidsr.media.atomic_file import atomic_write
 from vidsr.training.network import Network
 
 
@@ -66,7 +66,7 @@ def save_state(path: Path, state: State) -> None:
     }
     buffer = io.BytesIO()  # torch.save says nothing that a person could read when a disk is full
     torch.save(content, buffer)
-    with whole_file(path, overwrite=True) as file:
+    with atomic_write(path, overwrite=True) as file:
         file.write(buffer.getbuffer())
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from vidsr.errors import TrainingError
-from vidsr.media.atomic_file import whole_file
+from vidsr.media.atomic_file import atomic_write
 from vidsr.model.weights import Facts, Weights, save_weights
 from vidsr.plots import learning_curve
 from vidsr.settings import NetworkSettings, TrainSettings
@@ -175,7 +175,7 @@ def _finished(job: Job, network: Network, lesson: Lesson, course: Course) -> Tra
     write_log(job.output, job.asked, course.stretches, {**asdict(trained), "model": str(trained.model)})
     _draw(course, curve_of(job.output))
     if trained.finished:
-        with whole_file(trained.model) as file:
+        with atomic_write(trained.model) as file:
             save_weights(file, replace(weights, facts=_facts(job, trained)))
     return trained
 
@@ -202,5 +202,5 @@ def _draw(course: Course, path: Path) -> None:
         if stretch
     }
     if known:
-        with whole_file(path, overwrite=True) as file:
+        with atomic_write(path, overwrite=True) as file:
             learning_curve(known, file)

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from vidsr.errors import TargetError, TrainingError
-from vidsr.media.atomic_file import whole_file
+from vidsr.media.atomic_file import atomic_write
 from vidsr.training.checkpoint import Moment
 
 Described = dict[str, object]
@@ -41,7 +41,7 @@ def write_log(folder: Path, asked: Described, stretches: list[list[Moment]], res
     """Put everything that is known so far into log.json. Raises TargetError."""
     moments = [[asdict(moment) for moment in stretch] for stretch in stretches]
     content = {_ASKED: asked, _STRETCHES: moments, _RESULT: result}
-    with whole_file(_log_of(folder), overwrite=True) as file:
+    with atomic_write(_log_of(folder), overwrite=True) as file:
         file.write((json.dumps(content, indent=1) + "\n").encode())
 
 

@@ -26,7 +26,7 @@ class Hls(Target):
     key_s = float(_SEGMENT_S)
 
     def __init__(self, path: Path, say: Callable[[str], None]) -> None:
-        super().__init__(Container(format="mp4", turns=True), say)
+        super().__init__(Container(format="mp4", has_display_matrix=True), say)
         if "%" in str(path):
             raise TargetError(f"{path}: FFmpeg takes a % in the path of a playlist for a pattern")
         self._path = path.absolute()

@@ -9,7 +9,7 @@ from av.video.frame import PictureType
 from av.video.stream import VideoStream
 
 from vidsr.errors import TargetError
-from vidsr.media.encoders import encoder_options, matrix
+from vidsr.media.encoders import colorspace_tag, encoder_options
 from vidsr.media.source.live_timestamps import TIME_BASE
 from vidsr.media.stream_template import Unit, aspect, nowhere
 from vidsr.settings import EncodeSettings
@@ -42,7 +42,7 @@ class Encoder:
         context.sample_aspect_ratio = aspect(source) if source else Fraction(1)
         context.color_range, context.color_primaries = first.color_range, first.color_primaries
         heights = (source.codec_context.height if source else first.height, first.height)
-        context.color_trc, context.colorspace = first.color_trc, matrix(first.colorspace, heights)
+        context.color_trc, context.colorspace = first.color_trc, colorspace_tag(first.colorspace, heights)
         context.max_b_frames = 0
         context.flags |= Flags.global_header
         try:

@@ -9,7 +9,7 @@ import av
 
 from vidsr.media.containers import container_for
 from vidsr.media.sink.segment_file import Recording
-from vidsr.media.stream_copy import holds
+from vidsr.media.stream_copy import can_hold
 from vidsr.media.stream_template import Stencil, Unit
 
 _MOST_WAITING = 3000  # a minute of pictures: far more than it takes to enlarge one
@@ -62,9 +62,9 @@ class Original:
         """
         source = Stencil(source.stream, first=self._waiting[0].packet) if self._waiting else source
         path = enlarged.with_name(f"{enlarged.stem}.original.mp4")
-        if not holds(container_for(path), source.stream):
+        if not can_hold(container_for(path), source.stream):
             path = path.with_suffix(".mkv")
-        fits = audio and holds(container_for(path), audio.stream)
+        fits = audio and can_hold(container_for(path), audio.stream)
         self._file = Recording(path, video=source.stream, audio=audio if fits else None, begin=begin)
         self._last_dts = begin - _EARLIEST
 

@@ -18,7 +18,7 @@ from vidsr.media.sink.recording_dir import Folder
 from vidsr.media.sink.sink_factory import Targets
 from vidsr.media.sink.sink_guard import Lane
 from vidsr.media.source.live_timestamps import SECOND, TIME_BASE
-from vidsr.media.stream_copy import holds
+from vidsr.media.stream_copy import can_hold
 from vidsr.media.stream_template import AnyPacket, Feed, Stencil, Unit
 from vidsr.settings import EncodeSettings, RecordSettings
 from vidsr.stream_url import Address
@@ -185,7 +185,7 @@ class Recorder:
             self._note(f"{shown}: {words}")
 
         target = self._targets.make(address, say)
-        if not holds(target.kind, tried):
+        if not can_hold(target.kind, tried):
             raise TargetError(f"{shown}: {target.kind.format} cannot hold {self._encode.codec}")
         return Lane(shown, target, self._note)
 

@@ -9,7 +9,7 @@ from typing import BinaryIO
 import av
 
 from vidsr.errors import SourceError
-from vidsr.media.atomic_file import sync_folder
+from vidsr.media.atomic_file import fsync_dir
 from vidsr.media.open_input import open_source
 
 _FRAGMENTED = {".mp4", ".m4v", ".mov"}
@@ -38,7 +38,7 @@ def salvage(part: Path) -> bool:
         part.unlink()
         return False
     part.rename(unused(part.with_suffix(""), own=part))
-    sync_folder(part.parent)
+    fsync_dir(part.parent)
     return True
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import av
 from av.stream import Stream
 
-from vidsr.media.atomic_file import Landing
+from vidsr.media.atomic_file import AtomicFile
 from vidsr.media.containers import container_for, muxer_options
 from vidsr.media.sink.muxer import Outlet
 from vidsr.media.sink.recovery import is_whole, salvage
@@ -23,18 +23,18 @@ class Recording:
     def __init__(self, path: Path, *, video: Stream, audio: Stencil | None, begin: int) -> None:
         self.begin, self.has_sound = begin, audio is not None
         kind = container_for(path)
-        self._landing = Landing(path, source=None, overwrite=False)
+        self._atomic_file = AtomicFile(path, source=None, overwrite=False)
         options = muxer_options(kind, TIME_BASE, covers=False, tags=())
-        if kind.turns:
+        if kind.has_display_matrix:
             # The index waits for the first packet of each stream: an edit list made before that hides the first
             # second of a file that is never closed, and without one sound that begins late is out of step.
             options["movflags"] += "+delay_moov"
         try:
             self._outlet = Outlet(
-                self._landing.file, format=kind.format, options=options, video=video, audio=audio, begin=begin
+                self._atomic_file.file, format=kind.format, options=options, video=video, audio=audio, begin=begin
             )
         except BaseException:
-            self._landing.abandon()
+            self._atomic_file.discard()
             raise
         self.video, self.sound = self._outlet.video, self._outlet.sound
 
@@ -48,14 +48,14 @@ class Recording:
         except (av.FFmpegError, OSError):
             self.rescue()
             raise
-        if not is_whole(self._landing.part):
+        if not is_whole(self._atomic_file.part):
             return self.rescue()
-        self._landing.land()
+        self._atomic_file.commit()
         return True
 
     def rescue(self) -> bool:
         """The same for a file that could not be written to its end, as far as it goes. Raises OSError."""
-        self._landing.file.close()  # first: PyAV then writes no index
+        self._atomic_file.file.close()  # first: PyAV then writes no index
         with suppress(av.FFmpegError, OSError, ValueError):
             self._outlet.close()
-        return salvage(self._landing.part)
+        return salvage(self._atomic_file.part)

@@ -104,7 +104,7 @@ class Files(Target):
 
     def _waits_for_sound(self, pts: int) -> bool:
         file = self._file
-        return file is not None and file.has_sound and self.kind.turns and self._is_mute(file.begin, pts)
+        return file is not None and file.has_sound and self.kind.has_display_matrix and self._is_mute(file.begin, pts)
 
     def _start(self, pts: int) -> None:
         assert self._feed

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from vidsr.media.containers import Container
 from vidsr.media.source.live_timestamps import SECOND
-from vidsr.media.stream_copy import holds
+from vidsr.media.stream_copy import can_hold
 from vidsr.media.stream_template import Feed, Stencil, Unit
 
 _QUIET = 5 * SECOND
@@ -30,7 +30,7 @@ class Target(ABC):
     def begin(self, feed: Feed) -> None:
         """Take what follows for the packets of `feed`."""
         self._feed, self._quiet = feed, False
-        fits = feed.audio is None or holds(self.kind, feed.audio.stream)
+        fits = feed.audio is None or can_hold(self.kind, feed.audio.stream)
         if not fits and self._fits and feed.audio:
             name = feed.audio.stream.codec_context.name
             self._say(f"{self.kind.format} cannot hold {name}, so the sound is left out")

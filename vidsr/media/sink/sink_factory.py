@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from vidsr.errors import TargetError
-from vidsr.media.containers import OTHER_VIDEO_SUFFIXES, VIDEO_SUFFIXES, container_for
+from vidsr.media.containers import READ_ONLY_VIDEO_SUFFIXES, VIDEO_SUFFIXES, container_for
 from vidsr.media.sink.background import Finisher
 from vidsr.media.sink.hls import Hls
 from vidsr.media.sink.push import Push
@@ -26,7 +26,7 @@ def is_playlist(path: Path) -> bool:
 
 def is_video(path: Path) -> bool:
     """Whether a target is one file, which need not be of a kind that can be written. All others are folders."""
-    return path.suffix.lower() in VIDEO_SUFFIXES | OTHER_VIDEO_SUFFIXES
+    return path.suffix.lower() in VIDEO_SUFFIXES | READ_ONLY_VIDEO_SUFFIXES
 
 
 class Targets:

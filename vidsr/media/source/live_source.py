@@ -14,7 +14,7 @@ from av.audio.stream import AudioStream
 from av.video.stream import VideoStream
 
 from vidsr.errors import SourceError, SourceLost
-from vidsr.media.compression_probe import EXPORT, Compression, compression
+from vidsr.media.compression_probe import EXPORT_QUANTISERS, Compression, probe_compression
 from vidsr.media.error_text import broken_off
 from vidsr.media.probe import codec_name, first_video, frame_rate
 from vidsr.media.source.live_timestamps import TIME_BASE
@@ -74,7 +74,8 @@ class Camera:
         try:
             self.video = self._chosen(settings.max_megapixels)
             self._decoder = self.video.codec_context
-            self._decoder.options = {"max_pixels": _most_pixels(self.video, settings.max_megapixels), **EXPORT}
+            most = _most_pixels(self.video, settings.max_megapixels)
+            self._decoder.options = {"max_pixels": most, **EXPORT_QUANTISERS}
             self._decoder.thread_type = "SLICE"  # the other kind holds back a picture for each thread
             self._decoder.thread_count = _DECODER_THREADS
             self.audio = self._container.streams.audio[0] if self._container.streams.audio else None
@@ -119,7 +120,7 @@ class Camera:
             pictures = []
         self.corrupt += sum(picture.is_corrupt for picture in pictures)
         if pictures and self._compression is None:
-            self._compression = compression(self.video, pictures[0], self._first_bytes)
+            self._compression = probe_compression(self.video, pictures[0], self._first_bytes)
         self._weigh(fruitful=bool(pictures))
         return pictures
 

@@ -9,9 +9,9 @@ import numpy as np
 
 from vidsr.arrays import Luma
 from vidsr.errors import SourceError
-from vidsr.media.formats import luma_in_bytes
+from vidsr.media.formats import luma_8bit
 from vidsr.media.image_reader import read_image
-from vidsr.media.outline import Outline, outline_of
+from vidsr.media.probe import MediaProbe, probe
 from vidsr.media.reader import Reader
 from vidsr.quality.imresize import imresize
 from vidsr.quality.upscalers import in_bytes, reducible
@@ -37,7 +37,7 @@ class Shot:
 
 def film_shot(
     path: Path,
-    outline: Outline,
+    outline: MediaProbe,
     *,
     place: float,
     frames: int,
@@ -57,7 +57,7 @@ def film_shot(
         for frame in islice(reader, frames):
             if planes and frame.luma.shape != planes[0].shape:
                 break
-            planes.append(luma_in_bytes(frame.picture).copy())  # the frame's own memory is reused
+            planes.append(luma_8bit(frame.av_frame).copy())  # the frame's own memory is reused
     return Shot(planes=planes, rate=rate, start_s=start_s)
 
 
@@ -90,7 +90,7 @@ def whole_shot(path: Path, frames: int, settings: DegradeSettings, random: np.ra
 
     Raises SourceError when they are smaller than anything can be learnt from.
     """
-    outline = outline_of(path)
+    outline = probe(path)
     if outline.still:
         luma = picture_of(path)
         _require_size(path, luma)

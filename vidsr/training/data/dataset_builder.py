@@ -16,7 +16,7 @@ from pathlib import Path
 
 from vidsr.errors import TargetError, TrainingError, WorkerError
 from vidsr.flow import windowed
-from vidsr.media.atomic_file import whole_file
+from vidsr.media.atomic_file import atomic_write
 from vidsr.settings import CorpusSettings, DegradeSettings
 from vidsr.training.data.sampling import Material, survey, visit_of
 from vidsr.training.data.shards import CLIPS_OF_A_SHARD, VISITS_OF_A_SHARD, Frames, Made, Shard, make_shard, read_shard
@@ -142,7 +142,7 @@ def _open_folder(
         raise TargetError(f"{error.filename}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError) as error:
         raise TrainingError(f"{log}: describes no corpus ({error})") from error
-    with whole_file(log) as file:
+    with atomic_write(log) as file:
         file.write((json.dumps({"degradation": asdict(degradation), **asked}, indent=1) + "\n").encode())
 
 

@@ -12,8 +12,7 @@ from itertools import chain
 import numpy as np
 
 from vidsr.arrays import Luma
-from vidsr.media.codec_roundtrip import through_coding
-from vidsr.media.encoder_presets import Coding, mjpeg, x264, x264_at_rate, x265
+from vidsr.media.codec_roundtrip import EncoderPreset, mjpeg, preset_roundtrip, x264, x264_at_rate, x265
 from vidsr.settings import DegradeSettings
 from vidsr.settings.range_syntax import shares_of, span_of
 from vidsr.training.data.camera_effects import add_noise, blur, denoise, reduce, sharpen
@@ -33,7 +32,7 @@ class Encode:
     gop: int
     preset: str
 
-    def coding(self, shape: tuple[int, ...]) -> Coding:
+    def coding(self, shape: tuple[int, ...]) -> EncoderPreset:
         """What the encoder of planes of this shape, (height, width), is told."""
         if self.kind == "mjpeg":
             return mjpeg(self.level)
@@ -119,7 +118,7 @@ def _reduced(planes: Iterable[Luma], recipe: Recipe, scale: int, random: np.rand
 def _coded(planes: Iterable[Luma], encode: Encode, rate: Fraction) -> Iterator[Luma]:
     coming = iter(planes)
     if (first := next(coming, None)) is not None:
-        yield from through_coding(chain([first], coming), encode.coding(first.shape), rate)
+        yield from preset_roundtrip(chain([first], coming), encode.coding(first.shape), rate)
 
 
 def _draw_encode(settings: DegradeSettings, random: np.random.Generator) -> Encode:

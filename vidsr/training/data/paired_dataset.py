@@ -14,7 +14,7 @@ import numpy as np
 
 from vidsr.arrays import Luma
 from vidsr.errors import TargetError, TrainingError
-from vidsr.media.atomic_file import whole_file
+from vidsr.media.atomic_file import atomic_write
 from vidsr.settings import CorpusSettings
 from vidsr.training.data.dataset_builder import Corpus
 from vidsr.training.data.shards import FLAT, TRIES, Frames, read_shard, write_frames
@@ -108,7 +108,7 @@ def _open_folder(
     if not same:
         raise TrainingError(f"{folder}: holds another corpus; take another folder, or remove this one")
     if before is None:
-        with whole_file(log) as file:
+        with atomic_write(log) as file:
             file.write((json.dumps({**asked, "found": found}, indent=1) + "\n").encode())
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from vidsr.errors import SourceError, TrainingError
-from vidsr.media.outline import Outline, outline_of
+from vidsr.media.probe import MediaProbe, probe
 from vidsr.settings import CorpusSettings, DegradeSettings
 from vidsr.settings.range_syntax import span_of
 from vidsr.training.data.clips import USUAL_RATE
@@ -24,7 +24,7 @@ class Material:
 
     path: Path
     size: float
-    outline: Outline
+    outline: MediaProbe
     spans: tuple[Span, ...] = ()
     moments: tuple[float, ...] = ()
 
@@ -77,7 +77,7 @@ def visit_of(number: int, materials: Sequence[Material], settings: DegradeSettin
 
 
 def _fitting(file: Footage, settings: DegradeSettings, side: int) -> list[Material]:
-    outline = outline_of(file.path)
+    outline = probe(file.path)
     needed = int(span_of(settings.frames)[0])
     seconds = max((span.seconds for span in file.spans), default=outline.seconds)
     frames = round(seconds * (outline.rate or USUAL_RATE))

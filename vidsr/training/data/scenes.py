@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidsr.arrays import Luma
-from vidsr.media.outline import outline_of
-from vidsr.media.thumbnails import HEIGHT, WIDTH, Thumbnail, glimpses, is_long, thumbnails
+from vidsr.media.probe import probe
+from vidsr.media.thumbnails import HEIGHT, WIDTH, Thumbnail, frame_pairs, is_long, thumbnails
 
 _CUT = 0.6  # cuts change real clips by 0.75 to 1, a lamp that lights one half by 0.5, traffic and people by 0.1
 _ABOVE = 2.0  # times the changes around it
@@ -77,8 +77,8 @@ def unlikeness(one: Luma, other: Luma) -> float:
 def _looks(path: Path) -> Iterator[Thumbnail]:
     if not is_long(path):
         return thumbnails(path)
-    times = np.linspace(0, outline_of(path).seconds, _LOOKS, endpoint=False)
-    return (glimpse.now for glimpse in glimpses(path, times.tolist(), later_s=0.0))
+    times = np.linspace(0, probe(path).seconds, _LOOKS, endpoint=False)
+    return (glimpse.now for glimpse in frame_pairs(path, times.tolist(), later_s=0.0))
 
 
 def _cuts(pictures: Sequence[Luma]) -> list[int]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from vidsr.arrays import Luma
 from vidsr.errors import SourceError
-from vidsr.media.atomic_file import whole_file
+from vidsr.media.atomic_file import atomic_write
 from vidsr.settings import DegradeSettings
 from vidsr.settings.range_syntax import span_of
 from vidsr.training.data.clips import Shot, cut, film_shot, picture_of, picture_shot
@@ -80,7 +80,7 @@ def write_frames(path: Path, frames: Frames) -> None:
     """Write a shard of them. Raises TargetError."""
     content = io.BytesIO()  # a disk that is full makes numpy fail twice over
     np.savez(content, small=frames.small, large=frames.large, recipes=frames.recipes)
-    with whole_file(path, overwrite=True) as file:
+    with atomic_write(path, overwrite=True) as file:
         file.write(content.getbuffer())
 
 

@@ -11,23 +11,23 @@ from numpy.typing import NDArray
 from vidsr.arrays import Luma
 from vidsr.errors import SourceError, TrainingError
 from vidsr.media.containers import (
-    OTHER_PICTURE_SUFFIXES,
-    OTHER_VIDEO_SUFFIXES,
-    PICTURE_SUFFIXES,
+    IMAGE_SUFFIXES,
+    READ_ONLY_IMAGE_SUFFIXES,
+    READ_ONLY_VIDEO_SUFFIXES,
     VIDEO_SUFFIXES,
 )
 from vidsr.media.frame import Frame, VideoInfo
 from vidsr.media.image_reader import read_image
-from vidsr.media.outline import outline_of
+from vidsr.media.probe import probe
 from vidsr.media.reader import Reader
 from vidsr.quality.ycbcr import studio_luma
 from vidsr.training.data.clip_window import clip_at
 from vidsr.training.data.scenes import Span
 
-_VIDEOS = VIDEO_SUFFIXES | OTHER_VIDEO_SUFFIXES
+_VIDEOS = VIDEO_SUFFIXES | READ_ONLY_VIDEO_SUFFIXES
 SMALLEST = 32
 """Pixels a side of the smallest picture that has anything to teach."""
-_KNOWN = _VIDEOS | PICTURE_SUFFIXES | OTHER_PICTURE_SUFFIXES
+_KNOWN = _VIDEOS | IMAGE_SUFFIXES | READ_ONLY_IMAGE_SUFFIXES
 _LENGTH = 500  # frames that a video is taken to have when nothing says how many
 
 
@@ -115,7 +115,7 @@ def _frames(file: Footage, count: int) -> Iterator[Luma]:
 
 
 def _chosen(file: Footage, count: int) -> Iterator[Luma]:
-    seconds = outline_of(file.path).seconds
+    seconds = probe(file.path).seconds
     places = [
         clip_at(number / count, spans=file.spans, moments=file.moments, seconds=seconds, clip_s=0.0)
         for number in range(count)

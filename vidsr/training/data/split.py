@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from vidsr.errors import TrainingError
-from vidsr.media.outline import outline_of
+from vidsr.media.probe import probe
 from vidsr.training.data.scenes import Span, scenes_of
 from vidsr.training.data.sources import Footage, held_out_of
 
@@ -35,7 +35,7 @@ def hold_out(
     if len(footage) > 1:
         return held_out_of(list(footage), share, seed)
     (file,) = footage
-    if outline_of(file.path).still:
+    if probe(file.path).still:
         raise TrainingError(f"{file.path}: is a single picture; another is needed to judge by")
     scenes = scenes_of(file.path)
     if not scenes:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from vidsr.engine import Engine
 from vidsr.errors import Stopped, TargetError
-from vidsr.media.atomic_file import whole_file
+from vidsr.media.atomic_file import atomic_write
 from vidsr.model.weights import load_weights, save_weights
 from vidsr.model.zoo import load_model
 from vidsr.quality.report_html import html_of
@@ -71,7 +71,7 @@ def tune(
     verdict = verdict_on(rows, start=start, tuned=TUNED)
     report, model = output / "report.html", model_of(output) if verdict.pays or force else None
     page = page_of(verdict, rows, trained, gathered, engines, settings, [*gathered.notes, *notes])
-    with whole_file(report, overwrite=True) as file:
+    with atomic_write(report, overwrite=True) as file:
         file.write(html_of(page).encode("utf-8", "replace"))
     if model:
         _keep(trained, verdict, model)
@@ -140,5 +140,5 @@ def _lesson(
 def _keep(trained: Trained, verdict: Verdict, model: Path) -> None:
     weights = load_weights(trained.model)
     gains = {f"over {verdict.start}, {name}": round(gain, 2) for name, gain in verdict.over_start.items()}
-    with whole_file(model) as file:
+    with atomic_write(model) as file:
         save_weights(file, replace(weights, facts={**weights.facts, "gains": gains}))

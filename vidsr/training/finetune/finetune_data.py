@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from vidsr.errors import SourceError, Stopped, TrainingError
-from vidsr.media.outline import outline_of
+from vidsr.media.probe import probe
 from vidsr.settings import FinetuneSettings
 from vidsr.training.data.dataset_builder import Corpus, make_corpus
 from vidsr.training.data.paired_dataset import record_corpus
@@ -135,7 +135,7 @@ def _recorded_trials(alignment: Alignment, start_s: float) -> list[Trial]:
 
 def _readable(file: Footage, note: Note) -> bool:
     try:
-        outline_of(file.path)
+        probe(file.path)
     except SourceError as error:
         note(f"{error}; passed over")
         return False
@@ -144,7 +144,7 @@ def _readable(file: Footage, note: Note) -> bool:
 
 def _crop(files: Sequence[Footage], settings: FinetuneSettings) -> int:
     """Low-resolution pixels a side that every film has, within bounds: the edges of small crops are many."""
-    outlines = [outline_of(file.path) for file in files]
+    outlines = [probe(file.path) for file in files]
     shortest = min((min(each.width, each.height) for each in outlines if not each.still), default=0)
     return min(settings.amount.crop, max(_SMALLEST_CROP, shortest // settings.scale))
 

@@ -23,8 +23,8 @@ import numpy as np
 
 from vidsr.arrays import Floats, Luma
 from vidsr.errors import TrainingError
-from vidsr.media.outline import outline_of
-from vidsr.media.thumbnails import Glimpse, glimpses
+from vidsr.media.probe import probe
+from vidsr.media.thumbnails import FramePair, frame_pairs
 from vidsr.training.data.clip_window import clip_at
 from vidsr.training.data.scenes import Span
 
@@ -79,7 +79,7 @@ def harvest(
     times = _times(path, spans, count)
     usable = []
     tell(0, len(times))
-    for number, glimpse in enumerate(glimpses(path, times, later_s=_LATER_S), 1):
+    for number, glimpse in enumerate(frame_pairs(path, times, later_s=_LATER_S), 1):
         if _fits(glimpse.now.time_s, spans) and _shows(glimpse.now.luma):
             usable.append(_candidate(glimpse))
         tell(number, len(times))
@@ -96,7 +96,7 @@ def harvest(
 
 def _times(path: Path, spans: Sequence[Span], count: int) -> list[float]:
     """When candidates are looked for: evenly; from the beginning on where nothing says how long a recording is."""
-    most, seconds = min(_CANDIDATES * count, _MOST), outline_of(path).seconds
+    most, seconds = min(_CANDIDATES * count, _MOST), probe(path).seconds
     if not seconds and not spans:
         return [_APART_S * number for number in range(most)]
     known = spans or (Span(0.0, seconds),)
@@ -118,7 +118,7 @@ def _shows(small: Luma) -> bool:
     return bool(small.std() >= _FLAT and max((small <= _DARK).mean(), (small >= _LIGHT).mean()) < _BEYOND)
 
 
-def _candidate(glimpse: Glimpse) -> _Candidate:
+def _candidate(glimpse: FramePair) -> _Candidate:
     change = glimpse.later.luma.astype(np.float64) - glimpse.now.luma
     liveliest = np.sort(np.abs(change - np.median(change)), axis=None)[-change.size // _LIVELY :]
     level = float(glimpse.now.luma.mean())
@@ -126,7 +126,7 @@ def _candidate(glimpse: Glimpse) -> _Candidate:
         time_s=glimpse.now.time_s,
         small=glimpse.now.luma,
         level=level,
-        detail=(_detail(glimpse.whole[::_LINES]) + _detail(glimpse.whole.T[::_LINES])) / (level + _FAINT) / 2,
+        detail=(_detail(glimpse.luma[::_LINES]) + _detail(glimpse.luma.T[::_LINES])) / (level + _FAINT) / 2,
         motion=float(liveliest.mean()),
     )
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from vidsr.arrays import Luma
 from vidsr.errors import SourceError
-from vidsr.media.codec_roundtrip import through_codec
-from vidsr.media.outline import outline_of
+from vidsr.media.codec_roundtrip import roundtrip
+from vidsr.media.probe import probe
 from vidsr.quality.imresize import imresize
 from vidsr.quality.results import Measured, means, score
 from vidsr.quality.upscalers import BASELINE, Enlarge, in_bytes, reducible
@@ -80,7 +80,7 @@ def scored(trials: Iterable[Trial], methods: dict[str, Enlarge], scale: int) -> 
 
 
 def _shots(file: Footage, scale: int, random: np.random.Generator) -> list[Shot]:
-    outline = outline_of(file.path)
+    outline = probe(file.path)
     if outline.still:
         return [whole_shot(file.path, _FRAMES, DegradeSettings(scale=scale), random)]
     return [film_shot(file.path, outline, place=place, frames=_FRAMES, spans=file.spans) for place in _PLACES]
@@ -90,7 +90,7 @@ def _coded(shot: Shot, name: str, scale: int) -> Iterator[Trial]:
     large = [_middle(plane, scale) for plane in shot.planes]
     small = [in_bytes(imresize(plane, 1 / scale)) for plane in large]
     for crf in CRFS:
-        decoded = list(through_codec(small, EncodeSettings(crf=crf), shot.rate))
+        decoded = list(roundtrip(small, EncodeSettings(crf=crf), shot.rate))
         for number in dict.fromkeys(min(taken, len(large) - 1) for taken in _TAKEN):
             pair = Pair(small=(decoded[number] / 255).astype(np.float32), large=large[number])
             yield Trial(name=name, input=f"crf {crf}", pair=pair)

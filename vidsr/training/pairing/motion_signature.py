@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from vidsr.arrays import Floats, Luma
 from vidsr.errors import TrainingError
-from vidsr.media.formats import luma_in_bytes
-from vidsr.media.outline import outline_of
+from vidsr.media.formats import luma_8bit
+from vidsr.media.probe import probe
 from vidsr.media.reader import Reader
 from vidsr.training.data.sources import SMALLEST
 
@@ -50,7 +50,8 @@ def timed_lumas(path: Path, start_s: float = 0.0) -> Iterator[tuple[float, Luma]
         for frame in reader:
             if frame.luma.shape != shape:
                 return
-            yield float((frame.picture.pts or 0) * reader.time_base) + start_s, luma_in_bytes(frame.picture)
+            ticks = (frame.av_frame.pts or 0) - reader.start_pts
+            yield float(ticks * reader.time_base) + start_s, luma_8bit(frame.av_frame)
 
 
 def glimpses_of(path: Path) -> Glimpses:
@@ -63,7 +64,7 @@ def glimpses_of(path: Path) -> Glimpses:
             raise TrainingError(f"{path}: smaller than {SMALLEST} pixels a side")
         times.append(time_s)
         cells.append(_cells(luma))
-    whole = times[-1] if time_s <= SEARCHED_S else max(times[-1], outline_of(path).seconds)
+    whole = times[-1] if time_s <= SEARCHED_S else max(times[-1], probe(path).seconds)
     when = np.array(times)
     changes = _changes(when, np.array(cells))
     return Glimpses(path=path, shape=(shape[0], shape[1]), times=when, changes=changes, lasts_s=whole)
