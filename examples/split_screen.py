@@ -6,17 +6,17 @@ python examples/split_screen.py examples/street.mp4 split.mp4
 import sys
 from pathlib import Path
 
-from vidsr import LumaMerger, Reader, Writer, enlarge, open_pool
+from vidsr import LumaMerger, Reader, Writer, open_pool, upscale_frames
 from vidsr.media.scale import upscale_bicubic
 
 
 def split_screen(source: Path, target: Path, model: str = "fsrcnn-x2", scale: int = 2) -> None:
-    """Write the video, with its sound and everything else, `scale` times as large."""
+    """Write the video, `scale` times as large, with its audio and everything else."""
     merger = LumaMerger()
     with Reader(source) as reader, open_pool(model) as pool:
         size = scale * reader.info.width, scale * reader.info.height
         with Writer(target, reader.template, size=size) as writer:
-            for frame, luma in enlarge(reader, pool, reader.info.depth):
+            for frame, luma in upscale_frames(reader, pool, reader.info.depth):
                 split = upscale_bicubic(frame.luma, scale)
                 split[:, : size[0] // 2] = luma[:, : size[0] // 2]
                 writer.write(merger.merge(frame.av_frame, split), frame.packets)

@@ -17,8 +17,8 @@ def watched(source: str, target: str, model: str = "fsrcnn-x2", at_most_s: float
         target,
         settings=vidsr.UpscaleSettings(model=model),
         encode=vidsr.EncodeSettings(codec="libx265", crf=22),
-        progress=lambda done, total: print(f"\r{done} of {total or 'unknown'} frames", end="", file=sys.stderr),
-        stop=lambda: time.monotonic() > deadline,
+        on_progress=lambda done, total: print(f"\r{done} of {total or 'unknown'} frames", end="", file=sys.stderr),
+        should_stop=lambda: time.monotonic() > deadline,
     )
 
 

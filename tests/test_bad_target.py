@@ -67,7 +67,7 @@ def test_a_target_with_an_unknown_suffix(refused: Refused, source: Path, tmp_pat
 
 
 def test_a_video_is_not_written_as_an_image(refused: Refused, source: Path, tmp_path: Path) -> None:
-    assert "holds one picture" in refused(TARGET, source, tmp_path / "out.png")
+    assert "holds one image" in refused(TARGET, source, tmp_path / "out.png")
 
 
 @pytest.mark.parametrize(

@@ -103,7 +103,7 @@ def test_sources_that_would_become_one_target_are_refused(upscale: Command, tmp_
         (tmp_path / folder).mkdir()
     sources = [make_clip(tmp_path / folder / "a.mp4", pts=[0]) for folder in ("x", "y")]
     ended = upscale(*sources, tmp_path / "new")
-    assert ended == Ended(2, "", f"vidsr: {tmp_path / 'new' / 'a.mp4'}: two sources would become this file\n")
+    assert ended == Ended(2, "", f"vidsr: {tmp_path / 'new' / 'a.mp4'}: two sources have this target\n")
     assert os.listdir(tmp_path / "new") == []
 
 

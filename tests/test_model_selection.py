@@ -13,7 +13,7 @@ from vidsr.media.compression_probe import Compression
 from vidsr.media.formats import luma_of
 from vidsr.media.reader import Reader
 from vidsr.model.zoo import full_name, model_names, model_path
-from vidsr.model_selection import choose
+from vidsr.model_selection import select_model
 
 SIZE = (192, 128)
 TICK = Fraction(1, 30)  # MPEG-1 and -2 know few others
@@ -142,25 +142,25 @@ def test_a_film_gets_clean_weights_where_it_is_hardly_compressed(
     codec: str, quantiser: float | None, bits: float, model: str
 ) -> None:
     found = Compression(codec=codec, lossless=False, quantiser=quantiser, bits_per_pixel=bits)
-    assert choose(found, still=False, scale=2, names=[CLEAN, VIDEO]).model == model
+    assert select_model(found, still=False, scale=2, names=[CLEAN, VIDEO]).model == model
 
 
 def test_a_film_without_loss_gets_clean_weights_however_few_its_bits() -> None:
     found = Compression(codec="ffv1", lossless=True, quantiser=None, bits_per_pixel=0.01)
-    assert str(choose(found, still=False, scale=2, names=[CLEAN, VIDEO])) == f"{CLEAN} (ffv1 is lossless)"
+    assert str(select_model(found, still=False, scale=2, names=[CLEAN, VIDEO])) == f"{CLEAN} (ffv1 is lossless)"
 
 
 HARD = Compression(codec="h264", lossless=False, quantiser=35.0, bits_per_pixel=0.5)
 
 
 def test_a_picture_gets_clean_weights_however_hard_it_is_compressed() -> None:
-    assert str(choose(HARD, still=True, scale=2, names=[CLEAN, VIDEO])) == f"{CLEAN} (a picture)"
+    assert str(select_model(HARD, still=True, scale=2, names=[CLEAN, VIDEO])) == f"{CLEAN} (an image)"
 
 
 def test_a_scale_without_weights_for_video_gets_clean_ones_and_says_so() -> None:
-    choice = choose(HARD, still=False, scale=3, names=[CLEAN, VIDEO, "fsrcnn-narrow-x3"])
+    choice = select_model(HARD, still=False, scale=3, names=[CLEAN, VIDEO, "fsrcnn-narrow-x3"])
     assert (choice.model, choice.why) == ("fsrcnn-narrow-x3", "no fsrcnn-narrow-x3-video in the zoo")
-    assert choose(HARD, still=False, scale=2, names=[CLEAN, VIDEO]).model == VIDEO
+    assert select_model(HARD, still=False, scale=2, names=[CLEAN, VIDEO]).model == VIDEO
 
 
 # The names
@@ -213,7 +213,7 @@ def test_a_picture_is_enlarged_with_clean_weights(vidsr: Command, tmp_path: Path
     source = make_video(
         tmp_path / "in.jpg", scene_frames(1, "yuvj420p", size=SIZE), codec="mjpeg", options=exactly(30)
     )
-    assert used(vidsr, source, tmp_path / "out.png") == f"{CLEAN} (a picture)"
+    assert used(vidsr, source, tmp_path / "out.png") == f"{CLEAN} (an image)"
 
 
 @pytest.mark.parametrize("model", ["fsrcnn-s", "fsrcnn-narrow-x2"])

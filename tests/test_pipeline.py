@@ -19,7 +19,7 @@ from oracles import read_with_av, samples
 import vidsr
 from vidsr import EncodeSettings, PoolSettings, Reader, UpscaleSettings
 from vidsr.media.frame import VideoInfo
-from vidsr.output_size import expected_frames, target_size, usual_scale
+from vidsr.output_size import default_scale, expected_frames, target_size
 from vidsr.pipeline import FRAMES_BEHIND
 
 HERE = PoolSettings(workers=0)
@@ -98,7 +98,9 @@ def test_progress_tells_every_frame_and_how_many_there_are(
     clip: Path, tmp_path: Path, settings: UpscaleSettings
 ) -> None:
     told: list[tuple[int, int | None]] = []
-    vidsr.upscale(clip, tmp_path / "out.mp4", settings=settings, pool=HERE, progress=lambda *done: told.append(done))
+    vidsr.upscale(
+        clip, tmp_path / "out.mp4", settings=settings, pool=HERE, on_progress=lambda *done: told.append(done)
+    )
     assert told == [(done, 24) for done in range(1, 25)]
 
 
@@ -117,8 +119,8 @@ def test_stop_ends_the_file_in_order_with_one_frame_at_least(
         tmp_path / "out.mp4",
         settings=settings,
         pool=pool,
-        progress=lambda frames, total: done.append(frames),
-        stop=lambda: done[-1] >= after,
+        on_progress=lambda frames, total: done.append(frames),
+        should_stop=lambda: done[-1] >= after,
     )
     result, source = read_with_av(tmp_path / "out.mp4"), read_with_av(clip)
     assert (report.stopped, report.damage) == (True, [])
@@ -170,7 +172,7 @@ def test_the_smallest_scale_that_reaches_the_size_is_taken(
     info: VideoInfo, to: str | None, size: tuple[int, int], scale: int
 ) -> None:
     settings = UpscaleSettings(to=to)
-    assert (target_size(settings, info, 2), usual_scale(settings, info)) == (size, scale)
+    assert (target_size(settings, info, 2), default_scale(settings, info)) == (size, scale)
 
 
 def test_the_frames_to_come_are_known_before_they_are_read(info: VideoInfo) -> None:
@@ -197,9 +199,11 @@ def test_what_cannot_be_carried_over_is_said_once_while_there_is_time(
 ) -> None:
     said: list[str] = []
     encode = EncodeSettings(codec="libvpx-vp9")
-    report = vidsr.upscale(clip, tmp_path / "out.webm", settings=settings, encode=encode, pool=HERE, note=said.append)
+    report = vidsr.upscale(
+        clip, tmp_path / "out.webm", settings=settings, encode=encode, pool=HERE, on_warning=said.append
+    )
     assert report.left_out == ["#1 audio aac und"]
-    assert said == [f"{clip}: out.webm cannot hold #1 audio aac und; it is left out"]
+    assert said == [f"{clip}: out.webm cannot hold #1 audio aac und; it is dropped"]
 
 
 # Workers that die
@@ -224,7 +228,7 @@ def test_a_worker_that_is_lost_costs_nothing_and_is_counted(
 
     pool = PoolSettings(workers=2, timeout_s=2)
     report = vidsr.upscale(
-        long, tmp_path / "struck.mkv", settings=settings, encode=LOSSLESS, pool=pool, progress=strike
+        long, tmp_path / "struck.mkv", settings=settings, encode=LOSSLESS, pool=pool, on_progress=strike
     )
     assert (report.worker_restarts, report.damage) == (1, [])
     assert (report.frames_read, report.frames_enlarged, report.frames_written) == (96, 96, 96)
@@ -243,7 +247,7 @@ def test_a_frame_that_ends_two_workers_is_enlarged_without_the_network_and_repor
     options = ["--model", tiny_model, "--workers", "1", "--timeout", "0.001"]
     ended = vidsr("upscale", "-q", *options, source, tmp_path / "out.mp4")
     assert ended.code == DAMAGED
-    assert "enlarged without the network, for they ended two workers each: frames 0, 1" in ended.err
+    assert "upscaled without the network, because each ended two workers: frames 0, 1" in ended.err
     assert len(read_with_av(tmp_path / "out.mp4").pts) == 2
 
 

@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from vidsr.private_tempdir import TEMPORARY, private_folder, sweep
+from vidsr.private_tempdir import TEMPORARY, private_tempdir, remove_stale
 
 OWNER = """
 import sys, time
 from pathlib import Path
-from vidsr.private_tempdir import private_folder
-with private_folder(Path(sys.argv[1])) as folder:
+from vidsr.private_tempdir import private_tempdir
+with private_tempdir(Path(sys.argv[1])) as folder:
     (folder / "deep").mkdir()
     (folder / "deep/file").touch()
     print(folder, flush=True)
@@ -58,7 +58,7 @@ def kill(process: "subprocess.Popen[str]") -> None:
 
 
 def test_a_folder_is_nobody_elses_and_is_gone_at_the_end(tmp_path: Path) -> None:
-    with private_folder(tmp_path) as folder:
+    with private_tempdir(tmp_path) as folder:
         assert folder.stat().st_mode & 0o777 == 0o700
         (folder / "file").touch()
     assert not folder.exists()
@@ -66,13 +66,13 @@ def test_a_folder_is_nobody_elses_and_is_gone_at_the_end(tmp_path: Path) -> None
 
 def test_the_folder_of_a_living_run_stays_and_that_of_a_killed_one_goes_at_the_next_start(tmp_path: Path) -> None:
     with owner(tmp_path) as (living, kept), owner(tmp_path) as (killed, left):
-        assert sweep(tmp_path) == []
+        assert remove_stale(tmp_path) == []
         kill(killed)
         assert left.exists()
-        with private_folder(tmp_path):
+        with private_tempdir(tmp_path):
             assert not left.exists()
             assert kept.exists()
-            assert sweep(tmp_path) == []
+            assert remove_stale(tmp_path) == []
         assert living.poll() is None
 
 
@@ -82,7 +82,7 @@ def test_what_is_no_folder_of_ours_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "vidsr-link").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "vidsr-folder").mkdir()
     (tmp_path / "vidsr-file").touch()
-    assert sweep(tmp_path) == []
+    assert remove_stale(tmp_path) == []
     assert (tmp_path / "elsewhere/owner").exists()
     assert (tmp_path / "vidsr-folder").exists()
 
@@ -93,11 +93,11 @@ def test_a_process_that_works_in_the_folder_of_a_killed_run_is_ended_and_no_othe
             tenant = subprocess.Popen(["sleep", "600"], stderr=log)
         visitor = subprocess.Popen(["tail", "-f", left / "log"], cwd=left)
         try:
-            sweep(tmp_path)
+            remove_stale(tmp_path)
             time.sleep(0.1)
             assert tenant.poll() is None
             kill(killed)
-            assert sweep(tmp_path) == [left]
+            assert remove_stale(tmp_path) == [left]
             assert tenant.wait(10) == -signal.SIGKILL
             assert visitor.poll() is None
         finally:
@@ -112,7 +112,7 @@ def test_nothing_is_left_of_a_killed_run_with_a_ray_of_its_own_after_the_next_st
         assert living_in(left)
         kill(killed)
         for _ in range(20):  # another run that begins now may be sweeping it
-            sweep()
+            remove_stale()
             if not left.exists():
                 break
             time.sleep(0.1)

@@ -70,8 +70,8 @@ def test_a_signal_finishes_what_was_done(
         to(process.pid, number)
         _, printed = process.communicate(timeout=20)
         assert process.returncode == 128 + number
-        assert "vidsr: stopping; the file is being finished" in printed
-        assert f"vidsr: {target}: stopped before the end; what was done is whole\n" in printed
+        assert "vidsr: stopping; the file is being completed" in printed
+        assert f"vidsr: {target}: stopped before the end; the frames up to there are complete\n" in printed
         assert os.listdir(tmp_path) == ["out.mp4"]
         done = read_with_av(target).pts
         assert 20 < len(done) < 19_000

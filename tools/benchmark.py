@@ -105,7 +105,7 @@ def bench_command(args: argparse.Namespace) -> Figures:
             settings=UpscaleSettings(model=args.model),
             encode=encode,
             pool=PoolSettings(workers=args.workers),
-            progress=lambda done, total: times.append(time.perf_counter()),
+            on_progress=lambda done, total: times.append(time.perf_counter()),
         )
     window = 2 * (args.workers + 2)  # while the pipe fills, and while it drains, it is not what it is
     steady = times[window:-window]

@@ -26,8 +26,7 @@ from peers.engine_bench import clip_scores, picture_scores, speeds
 
 from vidsr.cpu import this_cpu
 from vidsr.cpu_affinity import describe_machine, usable_cpus
-from vidsr.errors import VidsrError
-from vidsr.exits import exit_code
+from vidsr.errors import VidsrError, exit_code
 from vidsr.media.reader import Reader
 from vidsr.quality.evaluation import collect
 

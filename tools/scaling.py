@@ -29,7 +29,7 @@ from vidsr.cpu import this_cpu
 from vidsr.errors import VidsrError
 from vidsr.media.reader import Reader
 from vidsr.model.zoo import load_model, model_names
-from vidsr.model_selection import choose
+from vidsr.model_selection import select_model
 
 FRAMES = {"270p": 300, "360p": 240, "720p": 90, "1080p": 60, "2160p": 32}
 """Of a run: a third of it fills and drains decoder, workers and encoder, and does not count."""
@@ -128,7 +128,7 @@ def stages(bench: Bench) -> Iterator[Row]:
 def chosen(clip: Path) -> str:
     """The network that `auto` stands for."""
     with Reader(clip) as reader:
-        return choose(reader.info.compression, still=False, scale=2, names=model_names()).model
+        return select_model(reader.info.compression, still=False, scale=2, names=model_names()).model
 
 
 def machine() -> Row:

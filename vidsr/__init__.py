@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from vidsr.media.reader import Reader
     from vidsr.media.scale import LumaMerger
     from vidsr.media.writer import Writer
-    from vidsr.pipeline import enlarge, upscale
+    from vidsr.pipeline import upscale, upscale_frames
     from vidsr.pool import Pool, open_pool
     from vidsr.report import Report
     from vidsr.settings import EncodeSettings, PoolSettings, UpscaleSettings
@@ -32,9 +32,9 @@ __all__ = [
     "VidsrError",
     "WorkerError",
     "Writer",
-    "enlarge",
     "open_pool",
     "upscale",
+    "upscale_frames",
 ]
 
 _HOMES = {
@@ -53,9 +53,9 @@ _HOMES = {
     "VidsrError": "errors",
     "WorkerError": "errors",
     "Writer": "media.writer",
-    "enlarge": "pipeline",
     "open_pool": "pool",
     "upscale": "pipeline",
+    "upscale_frames": "pipeline",
 }
 
 

@@ -1,29 +1,29 @@
-"""What can go wrong in the world; bugs stay ordinary exceptions.
+"""The errors that are no bugs, and their exit codes; bugs stay ordinary exceptions.
 
 VidsrError
-├── SourceError     what should be read cannot be
-│   └── SourceLost  a live source is not there now
-├── TargetError     what should be written cannot be
+├── SourceError     a source cannot be read
+│   └── SourceLost  a live source does not answer or has ended
+├── TargetError     a target cannot be written
 ├── ModelError      a network or its weights are not usable
 ├── WorkerError     the pool cannot go on
-└── TrainingError   there is nothing to learn from, or learning broke down
+└── TrainingError   there is no training data, or the training diverged
 
 `str(error)` is one whole sentence that names the file, frame or model.
 
-Stopped is none of them: work ended because it was asked to.
+Stopped is none of them: a job ended on request.
 """
 
 
 class VidsrError(Exception):
-    """The base of all; catch it to catch every fault of the world."""
+    """The base of all errors that are no bugs."""
 
 
 class SourceError(VidsrError):
-    """What should be read is missing, unreadable or not a video."""
+    """A source is missing, unreadable or not a video."""
 
 
 class SourceLost(SourceError):
-    """A live source does not answer, refuses, or has ended; `slow`: asking again soon may lock the account."""
+    """A live source does not answer, refuses, or has ended; `slow`: retrying soon may lock the account."""
 
     def __init__(self, message: str, *, slow: bool = False) -> None:
         super().__init__(message)
@@ -31,7 +31,7 @@ class SourceLost(SourceError):
 
 
 class TargetError(VidsrError):
-    """What should be written cannot be: refused, in the way, or the disk is full."""
+    """A target cannot be written: refused, existing already, or the disk is full."""
 
 
 class ModelError(VidsrError):
@@ -47,8 +47,24 @@ class WorkerError(VidsrError):
 
 
 class TrainingError(VidsrError):
-    """There is nothing to learn from, or the loss is not finite."""
+    """There is no training data, or the loss is not finite."""
 
 
 class Stopped(Exception):
-    """Work was asked to stop before it had a result; the same call goes on from there."""
+    """A job was asked to stop before it had a result; the same call resumes it."""
+
+
+BUG, USAGE, SOURCE, TARGET, MODEL, POOL, DAMAGED, STOPPED = 1, 2, 3, 4, 5, 6, 7, 128
+"""The exit codes; `DAMAGED` is finished with losses, `STOPPED` is added to the number of the signal."""
+_EXIT_CODES: dict[type[VidsrError], int] = {
+    SourceError: SOURCE,
+    TargetError: TARGET,
+    ModelError: MODEL,
+    TrainingError: MODEL,
+    WorkerError: POOL,
+}
+
+
+def exit_code(error: VidsrError) -> int:
+    """The exit code for an error of the world."""
+    return next((code for kind, code in _EXIT_CODES.items() if isinstance(error, kind)), BUG)

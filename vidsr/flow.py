@@ -1,4 +1,4 @@
-"""Generators that run stages side by side without changing what flows through them."""
+"""Generators that run stages side by side."""
 
 import threading
 from collections import deque
@@ -12,12 +12,12 @@ Job = TypeVar("Job")
 Result = TypeVar("Result")
 
 
-def windowed(
+def ordered_window(
     submit: Callable[[Item], Job], collect: Callable[[Job], Result], items: Iterable[Item], window: int
 ) -> Iterator[Result]:
     """`collect(submit(item))` of every item, in order, with at most `window` submitted and not yet handed out.
 
-    When `items` fails, what was submitted before is handed out first: a fault costs no item that came before it.
+    When `items` fails, the results of the items before are handed out first.
     """
     flight: deque[Job] = deque()
     fault: Exception | None = None
@@ -38,11 +38,11 @@ def windowed(
         raise fault
 
 
-def ahead(items: Iterable[Item], depth: int) -> Generator[Item]:
-    """The same items, made in a thread of their own up to `depth` ahead of whoever takes them.
+def prefetch(items: Iterable[Item], depth: int) -> Generator[Item]:
+    """The same items, made in a thread up to `depth` ahead of the consumer.
 
-    An exception of `items` is raised here, after the items before it. Closing the generator stops the thread, once
-    the item that it makes just then is made.
+    An exception of `items` is raised here, after the items before it. Closing the generator stops the thread after its
+    current item.
     """
     queue: SimpleQueue[tuple[Item] | BaseException | None] = SimpleQueue()
     room, stop = threading.Semaphore(depth), threading.Event()
@@ -57,7 +57,7 @@ def ahead(items: Iterable[Item], depth: int) -> Generator[Item]:
         except BaseException as error:
             queue.put(error)
 
-    thread = threading.Thread(target=fill, name="ahead", daemon=True)
+    thread = threading.Thread(target=fill, name="prefetch", daemon=True)
     thread.start()
     try:
         while (entry := queue.get()) is not None:
@@ -71,11 +71,11 @@ def ahead(items: Iterable[Item], depth: int) -> Generator[Item]:
         thread.join()
 
 
-def beside(work: Callable[[Item], Result], items: Iterable[Item], depth: int) -> Generator[Result]:
-    """`work(item)` of every item, in order, done in a thread of its own while the next `depth` items are made here.
+def map_in_thread(work: Callable[[Item], Result], items: Iterable[Item], depth: int) -> Generator[Result]:
+    """`work(item)` of every item, in order, in a thread, while the next `depth` items are made here.
 
-    An exception of `work` is raised here in its place, and no item after it is worked at; one of `items` after what
-    came before it. Closing the generator ends the thread, once the item that it works at just then is done.
+    An exception of `work` is raised here in its place, and no later item is worked on; one of `items` after the
+    results before it. Closing the generator stops the thread after its current item.
     """
     failed = threading.Event()
 
@@ -88,8 +88,8 @@ def beside(work: Callable[[Item], Result], items: Iterable[Item], depth: int) ->
             failed.set()
             raise
 
-    with ThreadPoolExecutor(1, thread_name_prefix="beside") as thread:
+    with ThreadPoolExecutor(1, thread_name_prefix="map") as thread:
         try:
-            yield from windowed(lambda item: thread.submit(unless_failed, item), Future.result, items, depth)
+            yield from ordered_window(lambda item: thread.submit(unless_failed, item), Future.result, items, depth)
         finally:
             thread.shutdown(cancel_futures=True)

@@ -1,4 +1,4 @@
-"""How large the result is, and how long: what the settings ask for, of what is known of the source."""
+"""The size and the number of frames of a result, by the settings and the source."""
 
 from vidsr.media.frame import VideoInfo
 from vidsr.model.architecture import SCALES
@@ -8,12 +8,12 @@ Size = tuple[int, int]
 
 
 def target_size(settings: UpscaleSettings, info: VideoInfo, scale: int) -> Size:
-    """(width, height) of the result: the one asked for, or `scale` times the source."""
+    """(width, height) of the result: that of the settings, or `scale` times the source."""
     return _wanted(settings.to, info) if settings.to else (info.width * scale, info.height * scale)
 
 
-def usual_scale(settings: UpscaleSettings, info: VideoInfo) -> int:
-    """The smallest scale that reaches the size asked for, the largest where none does, 2 without one."""
+def default_scale(settings: UpscaleSettings, info: VideoInfo) -> int:
+    """The smallest scale that reaches the size of the settings, the largest where none does, 2 without a size."""
     if not settings.to:
         return SCALES[0]
     width, height = _wanted(settings.to, info)
@@ -23,7 +23,7 @@ def usual_scale(settings: UpscaleSettings, info: VideoInfo) -> int:
 
 
 def expected_frames(settings: UpscaleSettings, info: VideoInfo) -> int | None:
-    """How many frames a run will take, as far as the container tells."""
+    """The expected number of frames of a run; None where the container does not report it."""
     if settings.start_s is None and settings.end_s is None and info.frames:
         return info.frames
     if not info.rate or not info.duration_s:

@@ -1,17 +1,18 @@
-"""The main job: read, enlarge, write."""
+"""The main job: read, upscale, write."""
 
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from vidsr.arrays import Plane
+from vidsr.callbacks import OnProgress, OnWarning, ShouldStop
 from vidsr.errors import TargetError
-from vidsr.flow import ahead, beside
+from vidsr.flow import map_in_thread, prefetch
 from vidsr.media.atomic_file import AtomicFile
 from vidsr.media.containers import container_for, image_codec_for
 from vidsr.media.frame import Frame, VideoInfo
@@ -21,13 +22,13 @@ from vidsr.media.scale import LumaMerger, check_frame_size, upscale_bicubic
 from vidsr.media.writer import Writer
 from vidsr.model.weights import Weights
 from vidsr.model.zoo import load_model, model_names
-from vidsr.model_selection import AUTO, choose
-from vidsr.output_size import Size, expected_frames, target_size, usual_scale
+from vidsr.model_selection import AUTO, select_model
+from vidsr.output_size import Size, default_scale, expected_frames, target_size
 from vidsr.pool import Pool, open_pool
 from vidsr.pool.thread_pool import InProcessPool
 from vidsr.report import Report, Stage
 from vidsr.settings import EncodeSettings, PoolSettings, UpscaleSettings
-from vidsr.stage_timer import Clock, Watch
+from vidsr.stage_timer import OnSpan, StageTimer
 
 log = logging.getLogger(__name__)
 
@@ -37,10 +38,6 @@ FRAMES_BEHIND = (
 )
 STAGES = ("read", "enlarge", "merge", "write")
 
-Progress = Callable[[int, int | None], None]
-Note = Callable[[str], None]
-Stop = Callable[[], bool]
-
 
 def upscale(
     source: str | Path,
@@ -49,37 +46,36 @@ def upscale(
     settings: UpscaleSettings = UpscaleSettings(),
     encode: EncodeSettings = EncodeSettings(),
     pool: PoolSettings = PoolSettings(),
-    progress: Progress = lambda done, total: None,
-    note: Note = lambda sentence: None,
-    stop: Stop = lambda: False,
-    watch: Watch = lambda span: None,
+    on_progress: OnProgress = lambda done, total: None,
+    on_warning: OnWarning = lambda sentence: None,
+    should_stop: ShouldStop = lambda: False,
+    on_span: OnSpan = lambda span: None,
 ) -> Report:
-    """The report of enlarging a video into a video, or a picture into a picture, by the target's name.
+    """Upscale a video into a video, or an image into an image, by the target's name; the report of it.
 
-    `progress` gets the frames done and, where it is known, their number in all; `note` what should be said while
-    there is time to change it; `stop` is asked after each frame, and ends the file there, in order; `watch` is told
-    what each stage worked at and when, by the thread that did it.
-    Raises SourceError, TargetError, ModelError or WorkerError; there is no target then.
+    `should_stop` is asked after each frame, and ends the file there, in order; `on_span` receives the working times of
+    each stage, in the thread of that stage. Raises SourceError, TargetError, ModelError or WorkerError, without a
+    target.
     """
     source, target = Path(source), Path(target)
     if image_codec_for(target):
-        return _upscale_picture(source, target, settings, pool)
+        return _upscale_image(source, target, settings, pool)
     with _opened(source, target, settings) as reader:
         network = _network(settings, reader.info)
         weights = network.weights
         size = target_size(settings, reader.info, weights.architecture.scale)
         with Writer(target, reader.template, size=size, encode=encode, overwrite=settings.overwrite) as writer:
-            run = _Run(reader, writer, settings, note, watch)
+            run = _Run(reader, writer, settings, on_warning, on_span)
             fallback = partial(upscale_bicubic, scale=weights.architecture.scale)
             pixels = reader.info.width * reader.info.height
             with open_pool(weights, pool, fallback=fallback, pixels=pixels) as workers:
-                run.through(workers, size, progress, stop)
+                run.process(workers, size, on_progress, should_stop)
             return run.report(workers, size, network)
 
 
-def enlarge(frames: Iterable[Frame], pool: Pool, depth: int) -> Iterator[tuple[Frame, Plane]]:
-    """Each frame with its luma, of `depth` bits, enlarged; in order, a window of the pool ahead."""
-    waiting: deque[Frame] = deque()  # not itertools.tee, which keeps 57 pictures longer than they are needed
+def upscale_frames(frames: Iterable[Frame], pool: Pool, depth: int) -> Iterator[tuple[Frame, Plane]]:
+    """Each frame with its upscaled luma, of `depth` bits; in order, a window of the pool ahead."""
+    waiting: deque[Frame] = deque()  # not itertools.tee, which keeps 57 frames longer than needed
 
     def lumas() -> Iterator[Plane]:
         for frame in frames:
@@ -91,63 +87,65 @@ def enlarge(frames: Iterable[Frame], pool: Pool, depth: int) -> Iterator[tuple[F
 
 
 class _Run:
-    """One file on its way through the stages: what was counted, timed and said."""
+    """One file on its way through the stages, with its counts, times and warnings."""
 
-    def __init__(self, reader: Reader, writer: Writer, settings: UpscaleSettings, note: Note, watch: Watch) -> None:
-        self._reader, self._writer, self._settings, self._note = reader, writer, settings, note
-        self._read = self._enlarged = 0
+    def __init__(
+        self, reader: Reader, writer: Writer, settings: UpscaleSettings, on_warning: OnWarning, on_span: OnSpan
+    ) -> None:
+        self._reader, self._writer, self._settings, self._on_warning = reader, writer, settings, on_warning
+        self._read = self._upscaled = 0
         self._stopped = False
         self._warnings: list[str] = []
-        self._clock = Clock(STAGES, watch)
+        self._timer = StageTimer(STAGES, on_span)
         self._merger = LumaMerger()
         self._began = time.perf_counter()
         if reader.info.interlaced:
-            self._warn("is interlaced, and its combs are enlarged too; --deinterlace makes whole pictures first")
+            self._warn("is interlaced, and its combing is upscaled too; --deinterlace removes it first")
         for stream in writer.copier.dropped_streams:
-            self._warn(f"{writer.target.name} cannot hold {stream}; it is left out")
+            self._warn(f"{writer.target.name} cannot hold {stream}; it is dropped")
 
-    def through(self, pool: Pool, size: Size, progress: Progress, stop: Stop) -> None:
-        """Every frame from the reader through the pool into the file, and the file under its name."""
+    def process(self, pool: Pool, size: Size, on_progress: OnProgress, should_stop: ShouldStop) -> None:
+        """Take every frame from the reader through the pool into the file, and complete the file."""
         info = self._reader.info
         total = expected_frames(self._settings, info)
-        read = self._clock.timed("read", self._reader)
-        with closing(ahead(read, FRAMES_AHEAD)) as frames:
-            enlarged = self._counted(pool, enlarge(self._until(stop, frames), pool, info.depth))
-            with closing(beside(partial(self._write, size), enlarged, FRAMES_BEHIND)) as written:
+        read = self._timer.timed("read", self._reader)
+        with closing(prefetch(read, FRAMES_AHEAD)) as frames:
+            upscaled = self._counted(pool, upscale_frames(self._until(should_stop, frames), pool, info.depth))
+            with closing(map_in_thread(partial(self._write, size), upscaled, FRAMES_BEHIND)) as written:
                 for _ in written:
-                    self._enlarged += 1
-                    progress(self._enlarged, total)
+                    self._upscaled += 1
+                    on_progress(self._upscaled, total)
         # Packets after frames that were read ahead, but not written, are dropped.
         packets = () if self._stopped else self._reader.trailing_packets()
-        with self._clock.busy("write"):
+        with self._timer.busy("write"):
             self._writer.finish(packets)
 
-    def _counted(self, pool: Pool, enlarged: Iterable[tuple[Frame, Plane]]) -> Iterator[tuple[Frame, Plane]]:
-        for pair in enlarged:
+    def _counted(self, pool: Pool, upscaled: Iterable[tuple[Frame, Plane]]) -> Iterator[tuple[Frame, Plane]]:
+        for pair in upscaled:
             if pool.latest:
-                self._clock.count(pool.latest)
+                self._timer.count(pool.latest)
             yield pair
 
-    def _write(self, size: Size, enlarged: tuple[Frame, Plane]) -> None:
-        """Make a whole picture of an enlarged luma, and have it encoded and written."""
-        (frame, luma), info = enlarged, self._reader.info
+    def _write(self, size: Size, upscaled: tuple[Frame, Plane]) -> None:
+        """Merge the upscaled luma and the chroma of a frame, and write the frame."""
+        (frame, luma), info = upscaled, self._reader.info
         if (frame.av_frame.width, frame.av_frame.height) != (info.width, info.height):
-            self._warn(f"the picture changes its size; every frame becomes {_by(size)}")
-        with self._clock.busy("merge"):
+            self._warn(f"the frame size changes; every frame becomes {_by(size)}")
+        with self._timer.busy("merge"):
             picture = self._merger.resize(self._merger.merge(frame.av_frame, luma), size)
-        with self._clock.busy("write"):
+        with self._timer.busy("write"):
             self._writer.write(picture, frame.packets)
 
     def report(self, pool: Pool, size: Size, network: "_Network") -> Report:
-        """What it came to."""
+        """The report of the run."""
         seconds = time.perf_counter() - self._began
         copier = self._writer.copier
         self._warnings += [sentence for sentence in pool.warnings if sentence not in self._warnings]
         if self._reader.retimed:
-            self._warn(f"{self._reader.retimed} frames had no usable time and were given one")
+            self._warn(f"{self._reader.retimed} frames had no usable time stamp and received one")
         if copier.dropped_packets:
             count = copier.dropped_packets
-            self._warn(f"{count} packets of other streams are damaged or run backwards, and were left out")
+            self._warn(f"{count} packets of other streams are damaged or run backwards, and were dropped")
         return Report(
             source=self._reader.path,
             target=self._writer.target,
@@ -157,7 +155,7 @@ class _Run:
             precision_why=pool.choice.why,
             size=size,
             frames_read=self._read,
-            frames_enlarged=self._enlarged - len(pool.quarantined),
+            frames_enlarged=self._upscaled - len(pool.quarantined),
             frames_written=self._writer.written,
             concealed=self._reader.corrupt,
             quarantined=list(pool.quarantined),
@@ -171,29 +169,29 @@ class _Run:
             damage=list(self._damage(pool)),
             stopped=self._stopped,
             seconds=seconds,
-            fps=self._enlarged / seconds,
+            fps=self._upscaled / seconds,
             stages=self._stages(pool),
         )
 
-    def _until(self, stop: Stop, frames: Iterable[Frame]) -> Iterator[Frame]:
-        """The frames up to the one at which it is asked to stop; the first in any case, for a file needs one."""
+    def _until(self, should_stop: ShouldStop, frames: Iterable[Frame]) -> Iterator[Frame]:
+        """The frames up to the one at which to stop; the first in any case, since a file needs one."""
         for frame in frames:
             self._read += 1
             yield frame
-            if stop():
+            if should_stop():
                 self._stopped = True
                 return
 
     def _warn(self, sentence: str) -> None:
-        """Say a sentence, once, and keep it for the report."""
+        """Report a sentence once, and keep it for the report."""
         if sentence not in self._warnings:
             self._warnings.append(sentence)
-            self._note(f"{self._reader.path}: {sentence}")
+            self._on_warning(f"{self._reader.path}: {sentence}")
 
     def _stages(self, pool: Pool) -> dict[str, Stage]:
-        """The clocks; those of the workers run side by side."""
-        busy_s = self._clock.busy_s | {"enlarge": self._clock.busy_s["enlarge"] / pool.workers}
-        return {name: Stage(seconds=s, fps=self._enlarged / s if s else 0.0) for name, s in busy_s.items()}
+        """The working time per stage; workers work side by side."""
+        busy_s = self._timer.busy_s | {"enlarge": self._timer.busy_s["enlarge"] / pool.workers}
+        return {name: Stage(seconds=s, fps=self._upscaled / s if s else 0.0) for name, s in busy_s.items()}
 
     def _damage(self, pool: Pool) -> Iterator[str]:
         reader, writer, settings = self._reader, self._writer, self._settings
@@ -210,21 +208,21 @@ class _Run:
             yield f"the source lists {reader.info.frames} frames and holds {reader.packets}"
         if pool.quarantined:
             frames = ", ".join(map(str, pool.quarantined))
-            yield f"enlarged without the network, for they ended two workers each: frames {frames}"
+            yield f"upscaled without the network, because each ended two workers: frames {frames}"
 
 
-def _upscale_picture(source: Path, target: Path, settings: UpscaleSettings, pool: PoolSettings) -> Report:
+def _upscale_image(source: Path, target: Path, settings: UpscaleSettings, pool: PoolSettings) -> Report:
     began = time.perf_counter()
     with Reader(source, upright=True, max_megapixels=settings.max_megapixels) as reader:
         if not reader.info.still:
-            raise TargetError(f"{target}: holds one picture, and {source} is a video")
+            raise TargetError(f"{target}: holds one image, and {source} is a video")
         network = _network(settings, reader.info)
         size = target_size(settings, reader.info, network.weights.architecture.scale)
         check_frame_size(size, reader.info.working_format)
         output = AtomicFile(target, source=source, overwrite=settings.overwrite)
         try:
             with InProcessPool(network.weights, pool, engines=1) as alone:
-                ((frame, luma),) = enlarge([reader.first], alone, reader.info.depth)
+                ((frame, luma),) = upscale_frames([reader.first], alone, reader.info.depth)
             merger = LumaMerger()
             write_image(output, merger.resize(merger.merge(frame.av_frame, luma), size))
         finally:
@@ -264,18 +262,18 @@ def _opened(source: Path, target: Path, settings: UpscaleSettings) -> Reader:
 
 @dataclass(frozen=True, kw_only=True)
 class _Network:
-    """Weights, and what the report calls them."""
+    """Weights, and their name in the report."""
 
     weights: Weights
     name: str
 
 
 def _network(settings: UpscaleSettings, info: VideoInfo) -> _Network:
-    """The one that was named, or the one that suits the source."""
-    scale = usual_scale(settings, info)
+    """The network of the settings, or the one that suits the source."""
+    scale = default_scale(settings, info)
     if settings.model != AUTO:
         return _Network(weights=load_model(settings.model, settings.scale, usual_scale=scale), name=settings.model)
-    choice = choose(info.compression, still=info.still, scale=settings.scale or scale, names=model_names())
+    choice = select_model(info.compression, still=info.still, scale=settings.scale or scale, names=model_names())
     log.info("%s: %s", info.path, choice)
     return _Network(weights=load_model(choice.model), name=str(choice))
 

@@ -18,9 +18,9 @@ _ROUNDS, _ROUND_S = 50, 0.02
 
 
 @contextmanager
-def private_folder(parent: Path = TEMPORARY) -> Iterator[Path]:
+def private_tempdir(parent: Path = TEMPORARY) -> Iterator[Path]:
     """A new folder that nobody else may enter, gone at the end. What killed runs left behind goes first."""
-    sweep(parent)
+    remove_stale(parent)
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
     try:
         lock = os.open(folder / ".new", os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
@@ -35,7 +35,7 @@ def private_folder(parent: Path = TEMPORARY) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def sweep(parent: Path = TEMPORARY) -> list[Path]:
+def remove_stale(parent: Path = TEMPORARY) -> list[Path]:
     """The folders of ours whose owners are dead: removed, and the processes that lived in them, too.
 
     An owner holds a lock, which no kill leaves behind. A folder that no owner has locked yet is left alone.

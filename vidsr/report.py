@@ -1,14 +1,14 @@
-"""What a run did: how many frames went where, what was carried over, what was damaged, how long it took."""
+"""The report of a run: frames, streams, damage and times."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
 
-_WORTH_SAYING = 0.005  # less is "0%"
+_MIN_REUSED = 0.005  # less is printed as 0%
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """How long one stage was busy, and how many frames a second it would do alone."""
+    """The working time of a stage, and the frames per second it would reach alone."""
 
     seconds: float
     fps: float
@@ -19,62 +19,62 @@ class Stage:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """The facts of one run; `damage` is empty when every frame came through as it should."""
+    """The facts of a run; `damage` is empty when every frame came through intact."""
 
     source: Path
     target: Path
     model: str
-    """The network, as its layers are called."""
+    """The architecture of the network."""
     weights: str
-    """Their name or file; where the source chose them, with the reason."""
+    """Their name or file; with the reason, where they were chosen by the source."""
     precision: str
-    """The precision it was computed in: f32, bf16, int8, or int7 (int8 with weights of 7 bits)."""
+    """f32, bf16, int8, or int7 (int8 with weights of 7 bits)."""
     precision_why: str
-    """Why this one."""
+    """Why this precision."""
     size: tuple[int, int]
     """(width, height) of the result."""
     frames_read: int
     frames_enlarged: int
-    """By the network; quarantined frames are not among them."""
+    """Upscaled by the network, without quarantined frames."""
     frames_written: int
     concealed: int = 0
-    """Frames or packets that the decoder had to guess or drop."""
+    """Corrupt frames or packets, which the decoder concealed or dropped."""
     quarantined: list[int] = field(default_factory=list)
-    """Frames, counted from 0, that ended two workers and were enlarged without the network."""
+    """Frames, counted from 0, that ended two workers and were upscaled without the network."""
     reused: float = 0.0
-    """The share of all that came in, 0 to 1, that was as it had been before and was not enlarged again."""
+    """The share of all pixels, 0 to 1, that was copied from the previous output."""
     workers: int = 0
-    """Processes that enlarged; 0 where this one did."""
+    """Worker processes; 0 for this process."""
     threads: int = 0
-    """Of each."""
+    """Per worker."""
     worker_restarts: int = 0
     copied: list[str] = field(default_factory=list)
-    """The streams beside the video that were carried over."""
+    """The other streams of the source that were copied."""
     left_out: list[str] = field(default_factory=list)
-    """Those that the target's container cannot hold."""
+    """The streams that the target's container cannot hold."""
     warnings: list[str] = field(default_factory=list)
     damage: list[str] = field(default_factory=list)
-    """What is not as it should be, a sentence each."""
+    """A sentence per kind of damage."""
     stopped: bool = False
-    """Whether it was asked to stop before the end."""
+    """Whether it was stopped before the end."""
     seconds: float = 0.0
     fps: float = 0.0
     stages: dict[str, Stage] = field(default_factory=dict)
-    """The work of each stage; one that was busy nearly all of `seconds` is what the run waited for."""
+    """By stage; one that was busy nearly all of `seconds` is the bottleneck."""
 
     def lines(self) -> list[str]:
         """The report for people."""
         width, height = self.size
         text = [
             f"{self.target}: {self.frames_written} frames, {width}x{height}, {self.seconds:.1f} s, {self.fps:.1f} fps",
-            f"  frames: {self.frames_read} read, {self.frames_enlarged} enlarged, {self.frames_written} written",
+            f"  frames: {self.frames_read} read, {self.frames_enlarged} upscaled, {self.frames_written} written",
         ]
         text.append(f"  network: {self.weights}")
         text.append(f"  precision: {self.precision} ({self.precision_why})")
         if self.stages:
             text.append("  stages: " + ", ".join(f"{name} {stage}" for name, stage in self.stages.items()))
-        if self.reused >= _WORTH_SAYING:
-            text.append(f"  unchanged, and not enlarged again: {self.reused:.0%} of the picture")
+        if self.reused >= _MIN_REUSED:
+            text.append(f"  reused from previous frames: {self.reused:.0%} of the pixels")
         if self.copied:
             text.append(f"  copied: {', '.join(self.copied)}")
         if self.worker_restarts:

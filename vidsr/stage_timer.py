@@ -1,4 +1,4 @@
-"""What the stages of a run were busy with, and when."""
+"""The working times of the stages of a run."""
 
 import threading
 import time
@@ -12,47 +12,47 @@ Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Span:
+class TimedSpan:
     """A piece of work, by the clock of `time.perf_counter`."""
 
     stage: str
     began_s: float
     ended_s: float
     lane: int = 0
-    """Which of several that do the same work side by side."""
+    """The number of the worker, of several side by side."""
 
     @property
     def seconds(self) -> float:
-        """How long it took."""
+        """Its length."""
         return self.ended_s - self.began_s
 
 
-Watch = Callable[[Span], None]
+OnSpan = Callable[[TimedSpan], None]
 
 
-class Clock:
-    """How long each stage was busy; `watch` is told every piece of work, by the thread that did it."""
+class StageTimer:
+    """The time each stage was busy; `on_span` receives every piece of work, in the thread that did it."""
 
-    def __init__(self, stages: Iterable[str], watch: Watch) -> None:
+    def __init__(self, stages: Iterable[str], on_span: OnSpan) -> None:
         self.busy_s = dict.fromkeys(stages, 0.0)
-        self._watch = watch
+        self._on_span = on_span
         self._lock = threading.Lock()
 
     @contextmanager
     def busy(self, stage: str) -> Generator[None]:
-        """Count what is done inside."""
+        """Count the time inside `with`."""
         began = time.perf_counter()
         yield
-        self.count(Span(stage=stage, began_s=began, ended_s=time.perf_counter()))
+        self.count(TimedSpan(stage=stage, began_s=began, ended_s=time.perf_counter()))
 
-    def count(self, span: Span) -> None:
-        """Count what somebody else timed."""
+    def count(self, span: TimedSpan) -> None:
+        """Count a span that was timed elsewhere."""
         with self._lock:
             self.busy_s[span.stage] += span.seconds
-        self._watch(span)
+        self._on_span(span)
 
     def timed(self, stage: str, items: Iterable[Item]) -> Iterator[Item]:
-        """The items, each of them made while the stage is busy."""
+        """The items; the time to make each one counts."""
         source = iter(items)
         while True:
             with self.busy(stage):

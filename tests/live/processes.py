@@ -45,7 +45,7 @@ SUPERVISOR = """
 import logging, sys, time
 from pathlib import Path
 from vidsr.stream_url import Address
-from vidsr.private_tempdir import private_folder
+from vidsr.private_tempdir import private_tempdir
 from vidsr.live.camera_handle import Limits
 from vidsr.live.camera_config import Order
 from vidsr.live.supervisor import Supervisor, with_folders
@@ -62,7 +62,7 @@ secrets = Secrets([order.source for order in orders])
 sys.stderr = CleanWriter(sys.stderr, secrets)
 logging.basicConfig(level="INFO", format="vidsr: %(message)s")
 limits = Limits(first_s=5, heartbeat_s=1, stall_s=1, state_s=3, stop_s=1)
-with private_folder() as folder:
+with private_tempdir() as folder:
     orders = with_folders(orders, folder)
     supervisor = Supervisor(orders, command=[sys.executable, child], secrets=secrets, limits=limits)
     code = supervisor.run(each_turn=lambda: None)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from vidsr.exits import MODEL, TARGET, USAGE
+from vidsr.errors import MODEL, TARGET, USAGE
 from vidsr.live.camera_handle import Limits
 from vidsr.live.systemd import notify
 

@@ -20,7 +20,7 @@ def main() -> None:
         settings=UpscaleSettings(model=asked["model"], overwrite=True),
         encode=EncodeSettings(preset="veryfast"),
         pool=PoolSettings(workers=asked["workers"], threads=asked["threads"]),
-        progress=lambda done, total: times.append(time.perf_counter()),
+        on_progress=lambda done, total: times.append(time.perf_counter()),
     )
     edge = asked["edge"]
     steady = times[edge : -max(1, edge // 4)]

@@ -33,7 +33,7 @@ def by_vidsr(key: str, clip: Path, target: Path, encode: EncodeSettings) -> list
         settings=UpscaleSettings(model=model, scale=SCALE),
         encode=encode,
         pool=PoolSettings(precision=precision),
-        progress=lambda done, total: times.append(time.perf_counter()),
+        on_progress=lambda done, total: times.append(time.perf_counter()),
     )
     return times
 

@@ -7,11 +7,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from vidsr.bench.cpu_time import CoreTime, core_times
+from vidsr.callbacks import ShouldStop
 from vidsr.cpu_affinity import describe_machine, plan_cores
-from vidsr.pipeline import STAGES, Stop, upscale
+from vidsr.pipeline import STAGES, upscale
 from vidsr.report import Report
 from vidsr.settings import EncodeSettings, PoolSettings, UpscaleSettings
-from vidsr.stage_timer import Span
+from vidsr.stage_timer import TimedSpan
 
 _LOOK_S = 0.25  # between looks through /proc, which take a few milliseconds
 BUSY = 0.9  # of all cores; with less, a stage is what a run waits for
@@ -37,7 +38,7 @@ class Trial:
     steady_frames: int
     core_times: dict[str, CoreTime]
     """While steady, by process."""
-    spans: list[Span] = field(repr=False)
+    spans: list[TimedSpan] = field(repr=False)
     """All work at the first frames, in the order in which it ended."""
 
     @property
@@ -81,7 +82,7 @@ def trial(
     pool: PoolSettings,
     frames: int,
     shown: int = 0,
-    stop: Stop = lambda: False,
+    stop: ShouldStop = lambda: False,
 ) -> Trial:
     """A run over the first `frames` of a video; the spans of the first `shown` of them are kept.
 
@@ -97,9 +98,9 @@ def trial(
             settings=settings,
             encode=encode,
             pool=pool,
-            progress=marks.note,
-            stop=lambda: next(taken) >= frames or stop(),
-            watch=marks.watch,
+            on_progress=marks.note,
+            should_stop=lambda: next(taken) >= frames or stop(),
+            on_span=marks.watch,
         )
     return Trial(
         report=report,
@@ -126,7 +127,7 @@ class _Marks:
 
     def __init__(self, shown: int) -> None:
         self.first = self.last = _Mark(0, 0.0, {})
-        self.spans: list[Span] = []
+        self.spans: list[TimedSpan] = []
         self._left = dict.fromkeys(STAGES, shown)
 
     def note(self, done: int, total: int | None) -> None:
@@ -136,7 +137,7 @@ class _Marks:
             self.last = _Mark(done, now_s, core_times())
             self.first = self.last if done == 1 else self.first
 
-    def watch(self, span: Span) -> None:
+    def watch(self, span: TimedSpan) -> None:
         """Of a piece of work."""
         if self._left[span.stage]:
             self._left[span.stage] -= 1

@@ -11,16 +11,16 @@ from pathlib import Path
 from vidsr.bench.bench_run import Trial, trial, usable_cores
 from vidsr.bench.cpu_time import age_s
 from vidsr.bench.worker_plans import sensible_plans
-from vidsr.cli.messages import UsageError, say
+from vidsr.cli.messages import UsageError, print_message
 from vidsr.cli.options import Commands, Help, add_output, settings
 from vidsr.cli.png_output import png_file
-from vidsr.cli.signals import Stop
+from vidsr.cli.signals import GracefulStop
 from vidsr.cli.tables import aligned
 from vidsr.cli.upscale import add_settings
-from vidsr.exits import DAMAGED, STOPPED
+from vidsr.errors import DAMAGED, STOPPED
 from vidsr.pipeline import STAGES
 from vidsr.settings import EncodeSettings, PoolSettings, UpscaleSettings
-from vidsr.stage_timer import Span
+from vidsr.stage_timer import TimedSpan
 
 _EXAMPLE = """Say where the time of `vidsr upscale` goes on the first frames of a video; nothing of it is kept.
 
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"--frames must be 1 or more, not {args.frames}")
     if args.plan and args.picture:
         raise UsageError("--picture draws a single run; leave --plan out")
-    with Stop("no more is measured") as stop:
+    with GracefulStop("no more is measured") as stop:
         attempt = partial(_attempt, args, stop=stop)
         code = _plan(args, attempt, stop) if args.plan else _one(args, attempt)
         return STOPPED + stop.signal if stop() else code
@@ -87,7 +87,7 @@ def _one(args: argparse.Namespace, attempt: Try) -> int:
         done = attempt(pool)
     print(json.dumps(_facts(done, loaded_s), default=str) if args.json else _table(done, loaded_s))
     for sentence in done.report.damage:
-        say(f"{args.source}: {sentence}")
+        print_message(f"{args.source}: {sentence}")
     return DAMAGED if done.report.damage else 0
 
 
@@ -121,7 +121,7 @@ def _plan_row(done: Trial, best: Trial) -> list[str]:
     return ["*" if done is best else "", *map(str, cells)]
 
 
-def _rows(spans: list[Span]) -> dict[str, list[Span]]:
+def _rows(spans: list[TimedSpan]) -> dict[str, list[TimedSpan]]:
     """The bars of each stage, and of each worker."""
     lanes = sorted({(STAGES.index(span.stage), span.lane) for span in spans})
     several = sum(STAGES[stage] == "enlarge" for stage, _ in lanes) > 1

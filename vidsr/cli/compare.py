@@ -5,11 +5,11 @@ import dataclasses
 import json
 from pathlib import Path
 
-from vidsr.cli.messages import UsageError, say
+from vidsr.cli.messages import UsageError, print_message
 from vidsr.cli.options import Commands, Help, add_output, model_label, seconds
 from vidsr.cli.png_output import png_file
 from vidsr.engine import Engine
-from vidsr.exits import DAMAGED
+from vidsr.errors import DAMAGED
 from vidsr.model.architecture import SCALES
 from vidsr.model.zoo import load_model
 from vidsr.quality.compare import Comparison, compare
@@ -75,10 +75,10 @@ def _compare(args: argparse.Namespace) -> int:
     found = compare(*args.files)
     print(json.dumps(dataclasses.asdict(found)) if args.json else _line(found))
     for sentence in found.damage:
-        say(sentence)
+        print_message(sentence)
     too_low = args.min_psnr is not None and found.psnr < args.min_psnr
     if too_low:
-        say(f"{args.files[1]}: {found.psnr:.2f} dB is below {args.min_psnr:g}")
+        print_message(f"{args.files[1]}: {found.psnr:.2f} dB is below {args.min_psnr:g}")
     return DAMAGED if found.damage or too_low else 0
 
 

@@ -8,11 +8,11 @@ import os
 from pathlib import Path
 
 from vidsr.cli.degrade import CAMERA, CODEC
-from vidsr.cli.messages import UsageError, say
+from vidsr.cli.messages import UsageError, print_message
 from vidsr.cli.options import Commands, Help, add_options, add_output, settings
 from vidsr.cli.progress_bars import training_bars
-from vidsr.cli.signals import Stop
-from vidsr.exits import STOPPED
+from vidsr.cli.signals import GracefulStop
+from vidsr.errors import STOPPED
 from vidsr.settings import CorpusSettings, DegradeSettings
 from vidsr.training.data.dataset_builder import make_corpus
 from vidsr.training.data.sources import Source, footage_of
@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"--processes must be 1 or more, not {args.processes}")
     amount = settings(CorpusSettings, args)
     degradation = settings(DegradeSettings, args)
-    with Stop("the clips in the making are being finished") as stop, training_bars(quiet=args.quiet) as bars:
+    with GracefulStop("the clips in the making are being finished") as stop, training_bars(quiet=args.quiet) as bars:
         try:
             made = make_corpus(
                 footage_of([Source(path=path, sizes=args.sizes) for path in args.sources]),
@@ -86,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"{made.folder}: {made.clips} clips in {made.shards} of {made.of} shards")
     if made.finished:
         return 0
-    say(f"stopped at shard {made.shards} of {made.of}; the same command goes on from there")
+    print_message(f"stopped at shard {made.shards} of {made.of}; the same command goes on from there")
     return STOPPED + stop.signal
 
 

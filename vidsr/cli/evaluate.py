@@ -10,7 +10,7 @@ from typing import BinaryIO
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from vidsr.cli.messages import say
+from vidsr.cli.messages import print_message
 from vidsr.cli.options import Commands, Help, add_options, add_output, model_label, settings
 from vidsr.cli.png_output import png_file
 from vidsr.cli.tables import aligned
@@ -18,8 +18,7 @@ from vidsr.cpu import this_cpu
 from vidsr.engine import Engine
 from vidsr.engine.autotune import frame_ms
 from vidsr.engine.change_detection import ReusingEngine
-from vidsr.errors import ModelError
-from vidsr.exits import DAMAGED
+from vidsr.errors import DAMAGED, ModelError
 from vidsr.media.encoders import encoder_options
 from vidsr.model.architecture import SCALES
 from vidsr.model.zoo import load_model, model_names
@@ -217,5 +216,7 @@ def _judged(overall: list[Measured], engines: Engines, min_gain: float | None) -
     """The exit code; who is below is said."""
     below = [row for row in overall if row.method in engines and min_gain is not None and row.gain < min_gain]
     for row in below:
-        say(f"{row.method}: {row.gain:+.2f} dB over Lanczos on {row.collection} ({row.input}) is below {min_gain:+g}")
+        print_message(
+            f"{row.method}: {row.gain:+.2f} dB over Lanczos on {row.collection} ({row.input}) is below {min_gain:+g}"
+        )
     return DAMAGED if below else 0

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import vidsr
 from vidsr.cli.messages import UsageError
-from vidsr.cli.optional_deps import needs
+from vidsr.cli.optional_deps import require_extra
 from vidsr.cli.options import Commands, Help, add_output
 from vidsr.engine.openvino_export import ir_files, run_network
 from vidsr.interop.metadata import notes
@@ -93,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _onnx(weights: Weights, about: dict[str, str]) -> Exported:
-    with needs("onnx", "export"):
+    with require_extra("onnx", "export"):
         from vidsr.interop.onnx_export import network_bytes
     network = network_bytes(weights, about)
     return Exported(contents=[network], run=partial(run_network, network))
@@ -105,7 +105,7 @@ def _openvino(weights: Weights, about: dict[str, str]) -> Exported:
 
 
 def _torch(weights: Weights, about: dict[str, str]) -> Exported:
-    with needs("torch", "train"):
+    with require_extra("torch", "train"):
         from vidsr.training.export import program_bytes, run_program
     program = program_bytes(weights, about)
     return Exported(contents=[program], run=partial(run_program, program))

@@ -8,13 +8,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vidsr.cli.messages import UsageError, say
-from vidsr.cli.optional_deps import needs
+from vidsr.cli.messages import UsageError, print_message
+from vidsr.cli.optional_deps import require_extra
 from vidsr.cli.options import Commands, Help, add_options, add_output, settings
 from vidsr.cli.progress_bars import training_bars
-from vidsr.cli.signals import Stop
-from vidsr.errors import Stopped
-from vidsr.exits import DAMAGED, STOPPED
+from vidsr.cli.signals import GracefulStop
+from vidsr.errors import DAMAGED, STOPPED, Stopped
 from vidsr.settings import FinetuneSettings
 
 if TYPE_CHECKING:
@@ -89,12 +88,12 @@ def add(commands: Commands) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Tune, judge, and tell where the weights are."""
-    with needs("torch", "train"), needs("matplotlib", "train"):
+    with require_extra("torch", "train"), require_extra("matplotlib", "train"):
         from vidsr.training.finetune.finetune import require_ready, tune
 
     asked = settings(FinetuneSettings, args)
     require_ready(args.output, asked)
-    with Stop("a checkpoint is being written") as stop, training_bars(quiet=args.quiet) as bars:
+    with GracefulStop("a checkpoint is being written") as stop, training_bars(quiet=args.quiet) as bars:
         try:
             tuned = tune(
                 _gathered(args, asked, stop),
@@ -107,14 +106,14 @@ def run(args: argparse.Namespace) -> int:
                 stop=stop,
             )
         except Stopped as stopped:
-            say(f"{stopped}; the same command goes on from there")
+            print_message(f"{stopped}; the same command goes on from there")
             return STOPPED + stop.signal
         except ValueError as error:  # settings that only together make no sense
             raise UsageError(str(error)) from error
     return _told(tuned, args)
 
 
-def _gathered(args: argparse.Namespace, asked: FinetuneSettings, stop: Stop) -> "Gathered":
+def _gathered(args: argparse.Namespace, asked: FinetuneSettings, stop: GracefulStop) -> "Gathered":
     """What was named: footage of one kind or the other."""
     from vidsr.training.finetune.finetune_data import from_footage, from_recordings
 
@@ -136,5 +135,5 @@ def _told(tuned: "Tuned", args: argparse.Namespace) -> int:
         print(f"{tuned.verdict}; {tuned.report} shows it", file=sys.stderr)
     if tuned.model:
         return 0
-    say("the tuned network is no better than its start, and is not written; --force writes it")
+    print_message("the tuned network is no better than its start, and is not written; --force writes it")
     return DAMAGED

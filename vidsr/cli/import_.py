@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from vidsr.cli.messages import UsageError
-from vidsr.cli.optional_deps import needs
+from vidsr.cli.optional_deps import require_extra
 from vidsr.cli.options import Commands, Help, add_output
 from vidsr.interop.state_dict_import import PADDING
 from vidsr.interop.verify import flat_level
@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     """Write the file."""
     if args.target.suffix != ".npz":
         raise UsageError(f"{args.target}: the name of a weight file ends in .npz")
-    with needs("torch", "train"):
+    with require_extra("torch", "train"):
         from vidsr.training.state_dict import import_state_dict
     weights = import_state_dict(args.source, args.scale, padding=args.padding)
     with atomic_write(args.target, source=args.source, overwrite=args.overwrite) as file:

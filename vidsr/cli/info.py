@@ -15,7 +15,7 @@ from vidsr.engine import expected_precision
 from vidsr.media.reader import Reader
 from vidsr.model.architecture import SCALES
 from vidsr.model.zoo import load_model, model_names
-from vidsr.model_selection import choose
+from vidsr.model_selection import select_model
 from vidsr.pool import runs_in_process
 from vidsr.settings import PoolSettings
 
@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
 def _of_file(source: Path) -> dict[str, object]:
     with Reader(source) as reader:
         info = reader.info
-    choice = choose(info.compression, still=info.still, scale=SCALES[0], names=model_names())
+    choice = select_model(info.compression, still=info.still, scale=SCALES[0], names=model_names())
     precision = expected_precision(load_model(choice.model))
     return {**dataclasses.asdict(info), "model": str(choice), "precision": str(precision)}
 

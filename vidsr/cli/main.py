@@ -10,10 +10,9 @@ import sys
 from collections.abc import Sequence
 
 import vidsr
-from vidsr.cli.messages import UsageError, say
+from vidsr.cli.messages import UsageError, print_message
 from vidsr.cli.options import Parser
-from vidsr.errors import VidsrError
-from vidsr.exits import STOPPED, USAGE, exit_code
+from vidsr.errors import STOPPED, USAGE, VidsrError, exit_code
 from vidsr.redaction import Secrets
 from vidsr.stream_url import Address
 
@@ -47,10 +46,10 @@ def main(arguments: list[str] | None = None) -> int:
         _set_up_output(args)
         return int(args.run(args))
     except UsageError as error:  # whose words may be argparse's, which quote what they do not understand
-        say(Secrets(map(Address, words)).clean(str(error)))
+        print_message(Secrets(map(Address, words)).clean(str(error)))
         return USAGE
     except VidsrError as error:
-        say(error, because=error.__cause__ if args.verbose else None)
+        print_message(error, because=error.__cause__ if args.verbose else None)
         return exit_code(error)
     except KeyboardInterrupt:
         return STOPPED + signal.SIGINT

@@ -1,4 +1,4 @@
-"""Options of the command line from the fields of settings: same name, same type, same default, written once."""
+"""Options of the command line from the fields of settings: same name, type and default."""
 
 import argparse
 import dataclasses
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeAlias, TypeVar, get_args, get_ty
 
 from vidsr.cli.messages import UsageError
 from vidsr.model.zoo import full_name
-from vidsr.settings.naming import option_name
+from vidsr.settings.options import option_name
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -22,15 +22,15 @@ class Parser(argparse.ArgumentParser):
     """A parser that raises UsageError."""
 
     intermixed = False
-    """Whether options may stand before a last positional that may be left out: Python 3.11 would not see that one."""
+    """Whether options may stand before an optional last positional, which Python 3.11 would miss."""
 
     def parse_known_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> tuple[argparse.Namespace, list[str]]:
-        """The arguments, and those that nobody knows."""
+        """The known and the unknown arguments."""
         if not self.intermixed:
             return super().parse_known_args(args, namespace)
-        self.intermixed = False  # it comes back here twice: for the options, then for the rest
+        self.intermixed = False  # it is called again twice: for the options, then for the rest
         try:
             return self.parse_known_intermixed_args(args, namespace)
         finally:
@@ -42,16 +42,23 @@ class Parser(argparse.ArgumentParser):
 
 
 class Help(argparse.RawDescriptionHelpFormatter):
-    """Keeps the example as it is written."""
+    """Help that keeps the line breaks of the examples."""
 
 
-def add_options(group: Group, cls: "type[DataclassInstance]", *, fields: dict[str, tuple[str, str]]) -> None:
-    """Add an option for each of some fields of a settings class, given as {name: (placeholder, help)}.
+def add_options(
+    group: Group, cls: "type[DataclassInstance]", *, fields: dict[str, tuple[str, str]] | None = None
+) -> None:
+    """Add an option for each field of a settings class, by its metadata, or by {name: (placeholder, help)} of some.
 
     A field that is False becomes a flag; one in seconds loses its `_s` and may be written as a time.
     """
     defaults = {field.name: field.default for field in dataclasses.fields(cls)}
-    for name, (placeholder, text) in fields.items():
+    documented = {
+        field.name: (field.metadata["placeholder"], field.metadata["help"])
+        for field in dataclasses.fields(cls)
+        if "help" in field.metadata
+    }
+    for name, (placeholder, text) in (fields or documented).items():
         flag, default = _flag(name), defaults[name]
         if default is False:
             group.add_argument(flag, dest=name, action="store_true", help=text)
@@ -61,7 +68,7 @@ def add_options(group: Group, cls: "type[DataclassInstance]", *, fields: dict[st
 
 
 def settings(cls: "type[Settings]", args: argparse.Namespace) -> "Settings":
-    """The settings that were asked for, picked from the arguments by name. Raises UsageError when they refuse."""
+    """The settings, from the arguments by name. Raises UsageError for values that they refuse."""
     try:
         return cls(**{field.name: getattr(args, field.name) for field in dataclasses.fields(cls)})
     except ValueError as error:  # it begins with the name of the field
@@ -70,15 +77,15 @@ def settings(cls: "type[Settings]", args: argparse.Namespace) -> "Settings":
 
 
 def add_output(parser: Parser) -> None:
-    """What every command says and how loudly."""
+    """Add the options of output that all commands have."""
     group = parser.add_argument_group("output")
     group.add_argument("--json", action="store_true", help="print the result as JSON on stdout")
-    group.add_argument("-v", "--verbose", action="store_true", help="say more, and what caused an error")
-    group.add_argument("-q", "--quiet", action="store_true", help="say nothing but errors")
+    group.add_argument("-v", "--verbose", action="store_true", help="print more, and the causes of errors")
+    group.add_argument("-q", "--quiet", action="store_true", help="print errors only")
 
 
 def model_label(model: str, scale: int) -> str:
-    """What a network is called where several stand side by side: with its scale, a file by its path."""
+    """The label of a network among several: with its scale, a file by its path."""
     return model if model.endswith(".npz") else full_name(model, scale)
 
 

@@ -1,4 +1,4 @@
-"""PNG files that a command draws: asked for before any work, there whole or not at all."""
+"""PNG files that a command draws: checked before any work, complete or absent."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -12,9 +12,9 @@ from vidsr.media.atomic_file import atomic_write
 
 @contextmanager
 def png_file(target: Path, *, source: Path, overwrite: bool) -> Generator[BinaryIO]:
-    """What to draw into; it stands under the target's name when `with` ends well.
+    """The file to draw into; it gets the target's name when `with` ends well.
 
-    Raises UsageError when nothing can be drawn here, TargetError for a target that is in the way or not writable.
+    Raises UsageError without matplotlib, TargetError for a target that exists already or is not writable.
     """
     if find_spec("matplotlib") is None:
         raise UsageError("drawing needs matplotlib: pip install 'vidsr[plot]'")

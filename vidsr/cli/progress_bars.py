@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Bars:
+class TrainingBars:
     """What is to be told how far the work is."""
 
     degrading: Callable[[int, int], None]
@@ -21,7 +21,7 @@ class Bars:
 
 
 @contextmanager
-def training_bars(*, quiet: bool) -> Generator[Bars]:
+def training_bars(*, quiet: bool) -> Generator[TrainingBars]:
     """Bars that appear when there is something to show."""
     with ExitStack() as shown, logging_redirect_tqdm():
         bars: dict[str, tqdm[None]] = {}
@@ -43,4 +43,4 @@ def training_bars(*, quiet: bool) -> Generator[Bars]:
             own.set_postfix({"loss": f"{progress.loss:.5f}", **score}, refresh=False)
             own.update(progress.step - own.n)
 
-        yield Bars(degrading=degrading, watch=watch)
+        yield TrainingBars(degrading=degrading, watch=watch)

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vidsr.cli.dataset import sizes
-from vidsr.cli.messages import UsageError, say
-from vidsr.cli.optional_deps import needs
+from vidsr.cli.messages import UsageError, print_message
+from vidsr.cli.optional_deps import require_extra
 from vidsr.cli.options import Commands, Help, add_options, add_output, settings
 from vidsr.cli.progress_bars import training_bars
-from vidsr.cli.signals import Stop
-from vidsr.exits import STOPPED
+from vidsr.cli.signals import GracefulStop
+from vidsr.errors import STOPPED
 from vidsr.settings import NetworkSettings, TrainSettings
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def add(commands: Commands) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train, and tell where the weights are."""
-    with needs("torch", "train"), needs("matplotlib", "train"):
+    with require_extra("torch", "train"), require_extra("matplotlib", "train"):
         from vidsr.training.data.sources import Source
         from vidsr.training.run import Job, train_model
 
@@ -114,7 +114,7 @@ def run(args: argparse.Namespace) -> int:
         held_out=tuple(Source(path=path, sizes=(1.0,)) for path in args.held_out),
         corpora=tuple(args.corpora),
     )
-    with Stop("a checkpoint is being written") as stop, training_bars(quiet=args.quiet) as bars:
+    with GracefulStop("a checkpoint is being written") as stop, training_bars(quiet=args.quiet) as bars:
         try:
             trained = train_model(job, note=log.warning, watch=bars.watch, stop=stop)
         except ValueError as error:  # settings that only together make no sense
@@ -122,7 +122,7 @@ def run(args: argparse.Namespace) -> int:
     return _told(trained, args, stop)
 
 
-def _told(trained: "Trained", args: argparse.Namespace, stop: Stop) -> int:
+def _told(trained: "Trained", args: argparse.Namespace, stop: GracefulStop) -> int:
     """Say what it came to; the exit code."""
     if args.json:
         print(json.dumps(dataclasses.asdict(trained), default=str))
@@ -132,7 +132,7 @@ def _told(trained: "Trained", args: argparse.Namespace, stop: Stop) -> int:
         if not args.json:
             print(trained.model)
         return 0
-    say(f"stopped at step {trained.step} of {trained.steps}; the same command goes on from there")
+    print_message(f"stopped at step {trained.step} of {trained.steps}; the same command goes on from there")
     return STOPPED + stop.signal
 
 

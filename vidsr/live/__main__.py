@@ -5,12 +5,12 @@ import logging
 import sys
 from contextlib import ExitStack
 
-from vidsr.exits import USAGE
+from vidsr.errors import USAGE
 from vidsr.live.launch import module_command
 from vidsr.live.supervisor import Supervisor, with_folders
 from vidsr.live.supervisor_config import parse_plan
 from vidsr.live.systemd import notify
-from vidsr.private_tempdir import private_folder
+from vidsr.private_tempdir import private_tempdir
 from vidsr.redaction import CleanWriter, Secrets
 
 log = logging.getLogger("vidsr.live")
@@ -26,7 +26,7 @@ def main() -> int:
     sys.stderr = CleanWriter(sys.stderr, secrets)
     logging.basicConfig(level=plan.level, format="vidsr: %(message)s")
     logging.getLogger("vidsr.live.camera_watchdog.voice").setLevel(logging.INFO)
-    with private_folder() as folder, ExitStack() as stack:
+    with private_tempdir() as folder, ExitStack() as stack:
         orders = with_folders(plan.cameras, folder) if plan.http else plan.cameras
         supervisor = Supervisor(orders, command=module_command("vidsr.live.camera_process"), secrets=secrets)
         if plan.http:

@@ -12,8 +12,7 @@ from contextlib import ExitStack
 from functools import partial
 from types import FrameType
 
-from vidsr.errors import VidsrError
-from vidsr.exits import BUG, exit_code
+from vidsr.errors import BUG, VidsrError, exit_code
 from vidsr.live.camera_config import Order, parse
 from vidsr.live.connection import Equipment
 from vidsr.live.model_ladder import Rungs

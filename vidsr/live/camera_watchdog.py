@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from vidsr.exits import MODEL, SOURCE, TARGET, USAGE
+from vidsr.errors import MODEL, SOURCE, TARGET, USAGE
 from vidsr.live.backoff import Backoff
 from vidsr.live.camera_config import Order
 from vidsr.live.camera_handle import Child, Limits

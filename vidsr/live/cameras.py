@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar, get_args, get_type_hints
 
 from vidsr.live.camera_config import Order
 from vidsr.settings import EncodeSettings, PoolSettings, RecordSettings, StreamSettings
-from vidsr.settings.naming import option_name
+from vidsr.settings.options import option_name
 from vidsr.stream_url import Address
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from vidsr.media.compression_probe import Compression
 from vidsr.model.weights import Weights
 from vidsr.model.zoo import load_model, model_names
-from vidsr.model_selection import AUTO, FAMILY, choose
+from vidsr.model_selection import AUTO, DEFAULT_FAMILY, select_model
 from vidsr.settings import StreamSettings
 
 _CHEAPER, _MUCH = "fsrcnn-fast", 0.7
@@ -21,7 +21,7 @@ class Rungs:
             self.scale = self._loaded[self._named].architecture.scale
         else:
             self.scale = settings.scale or 2
-            self._load(f"{FAMILY}-x{self.scale}")
+            self._load(f"{DEFAULT_FAMILY}-x{self.scale}")
 
     @property
     def usual(self) -> Weights:
@@ -30,7 +30,7 @@ class Rungs:
 
     def networks(self, compression: Compression) -> dict[str, Weights]:
         """The networks for a stream that is compressed like that, by name, best first."""
-        first = self._named or self._suited(compression, FAMILY)
+        first = self._named or self._suited(compression, DEFAULT_FAMILY)
         second = self._suited(compression, _CHEAPER)
         best, cheaper = self._load(first), self._load(second)
         if cheaper.architecture.multiplies > _MUCH * best.architecture.multiplies:
@@ -38,7 +38,7 @@ class Rungs:
         return {first: best, second: cheaper}
 
     def _suited(self, compression: Compression, family: str) -> str:
-        return choose(compression, still=False, scale=self.scale, names=model_names(), family=family).model
+        return select_model(compression, still=False, scale=self.scale, names=model_names(), family=family).model
 
     def _load(self, name: str) -> Weights:
         if name not in self._loaded:

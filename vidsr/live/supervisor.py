@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from vidsr.cpu_affinity import describe_machine
-from vidsr.exits import STOPPED
+from vidsr.errors import STOPPED
 from vidsr.live.camera_config import Order
 from vidsr.live.camera_handle import Child, Limits
 from vidsr.live.camera_watchdog import Keeper, View
@@ -16,7 +16,7 @@ from vidsr.live.core_allocation import share_cores
 from vidsr.live.signal_pipe import Wakeups
 from vidsr.live.subreaper import adopt_orphans, kill_orphans, own_children, reaped
 from vidsr.live.systemd import notify
-from vidsr.private_tempdir import sweep
+from vidsr.private_tempdir import remove_stale
 from vidsr.redaction import Secrets
 
 log = logging.getLogger(__name__)
@@ -67,7 +67,7 @@ class Supervisor:
     def _tend(self) -> None:
         for keeper in self._keepers:
             if child := keeper.tend(time.monotonic()):
-                sweep()
+                remove_stale()
                 self._listen(keeper, child)
 
     def _listen(self, keeper: Keeper, child: Child) -> None:

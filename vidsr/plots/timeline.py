@@ -7,12 +7,12 @@ from typing import BinaryIO
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from vidsr.stage_timer import Span
+from vidsr.stage_timer import TimedSpan
 
 _DPI = 120
 
 
-def timeline(rows: Mapping[str, Sequence[Span]], file: Path | BinaryIO, *, title: str) -> None:
+def timeline(rows: Mapping[str, Sequence[TimedSpan]], file: Path | BinaryIO, *, title: str) -> None:
     """Draw a row of bars for each name, a bar for each piece of work; neighbours differ in shade.
 
     Time is in milliseconds from the first of all. There is at least one span.

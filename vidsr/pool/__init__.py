@@ -12,7 +12,7 @@ from vidsr.engine.precision import PrecisionChoice, check_precision
 from vidsr.model.weights import Weights
 from vidsr.model.zoo import load_model
 from vidsr.settings import PoolSettings
-from vidsr.stage_timer import Span
+from vidsr.stage_timer import TimedSpan
 
 QUEUE_DEPTH = 2
 """Planes per worker: one in work, and one waiting, so that the worker never waits."""
@@ -48,7 +48,7 @@ class Pool(Protocol):
     """The precision of the last upscaled plane, and why; before the first plane the expected one."""
     warnings: list[str]
     """A sentence per graph that is wrong on a worker's CPU."""
-    latest: Span | None
+    latest: TimedSpan | None
     """The time that an engine took for the last result; None where no engine was needed."""
 
     @property
@@ -139,9 +139,9 @@ def runs_in_process(settings: PoolSettings, machine: Machine, *, multiplies: flo
     return multiplies <= SMALL_PLANE_MACS or sum(share.threads for share in shares) <= FEW_CORES
 
 
-def engine_span(began_s: float, ended_s: float, worker: int) -> Span:
+def engine_span(began_s: float, ended_s: float, worker: int) -> TimedSpan:
     """The time an engine took for one plane."""
-    return Span(stage="enlarge", began_s=began_s, ended_s=ended_s, lane=worker)
+    return TimedSpan(stage="enlarge", began_s=began_s, ended_s=ended_s, lane=worker)
 
 
 def require_scale(weights: Weights, scale: int) -> None:

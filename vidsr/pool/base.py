@@ -11,11 +11,11 @@ from vidsr.arrays import Plane
 from vidsr.engine import expected_precision, warn_once
 from vidsr.engine.change_detection import ChangeDetector, TilingCost, UpdatePlan, composite
 from vidsr.engine.precision import PrecisionChoice
-from vidsr.flow import windowed
+from vidsr.flow import ordered_window
 from vidsr.model.weights import Weights
 from vidsr.pool import QUEUE_DEPTH, Ticket, require_scale
 from vidsr.settings import PoolSettings
-from vidsr.stage_timer import Span
+from vidsr.stage_timer import TimedSpan
 
 
 @dataclass(kw_only=True, eq=False)
@@ -43,7 +43,7 @@ class BasePool(ABC, Generic[Pending]):
         self.restarts = 0
         self.quarantined: list[int] = []
         self.engine_s = 0.0
-        self.latest: Span | None = None
+        self.latest: TimedSpan | None = None
         self.warnings: list[str] = []
         self._settings = settings
         self._use(weights)
@@ -87,7 +87,7 @@ class BasePool(ABC, Generic[Pending]):
         self._in_flight.clear()
         self._detector.forget()
         window = self.workers * QUEUE_DEPTH
-        return windowed(partial(self._submit, depth=depth), self._collect, enumerate(planes), window)
+        return ordered_window(partial(self._submit, depth=depth), self._collect, enumerate(planes), window)
 
     def send(self, plane: Plane, depth: int) -> Ticket:
         """As `Pool.send`, with no bound on how many wait."""

@@ -22,7 +22,7 @@ from ray._raylet import (  # type: ignore[attr-defined]
 )
 
 from vidsr.errors import WorkerError
-from vidsr.private_tempdir import private_folder
+from vidsr.private_tempdir import private_tempdir
 
 # Bounds, taken up only by planes in flight: of 4K at x2 each is 41 MB in and out, and 16 workers have 32 of them.
 LEAST_STORE_BYTES, MOST_STORE_BYTES = 512 << 20, 2 << 30
@@ -61,7 +61,7 @@ def _unknown() -> bool:
 @contextmanager
 def _private() -> Iterator[Node]:
     """A Ray whose ports, which listen on every interface, answer to nobody without our token."""
-    with private_folder() as home, _environment(_told(home)):
+    with private_tempdir() as home, _environment(_told(home)):
         # Ray reads its variables once, at import; a process may open one pool after another.
         Config.initialize("")
         AuthenticationTokenLoader.instance().reset_cache()

@@ -21,7 +21,7 @@ from vidsr.pool import engine_span
 from vidsr.pool.base import BasePool, PendingPlane
 from vidsr.pool.engine_cache import EngineCache
 from vidsr.settings import PoolSettings
-from vidsr.stage_timer import Span
+from vidsr.stage_timer import TimedSpan
 
 MAX_ENGINES = 4
 """More side by side were never measured; further threads go to these."""
@@ -31,7 +31,7 @@ _IdleEngines = SimpleQueue[tuple[int, EngineCache]]
 
 @dataclass(kw_only=True, eq=False)
 class _FuturePlane(PendingPlane):
-    future: "Future[tuple[Plane, Span, Engine]] | None"
+    future: "Future[tuple[Plane, TimedSpan, Engine]] | None"
     """None where nothing changed."""
 
 
@@ -119,7 +119,7 @@ def split_evenly(threads: int, engines: int) -> list[int]:
     return [threads // count + (number < threads % count) for number in range(count)]
 
 
-def _upscale(plan: UpdatePlan, weights: Weights, idle: _IdleEngines) -> tuple[Plane, Span, Engine]:
+def _upscale(plan: UpdatePlan, weights: Weights, idle: _IdleEngines) -> tuple[Plane, TimedSpan, Engine]:
     """The result of a plan, the time it took, and the engine that did it: the next one without work."""
     number, cache = idle.get()
     try:

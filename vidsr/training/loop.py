@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vidsr.errors import TrainingError
-from vidsr.flow import ahead
+from vidsr.flow import prefetch
 from vidsr.metrics import psnr
 from vidsr.training.checkpoint import Moment, State, load_state, save_state
 from vidsr.training.data.patches import Batches, Pair
@@ -48,7 +48,7 @@ def train(
     device = network.bicubic.device
     losses: list[float] = []
     began = time.monotonic() - state.seconds
-    with closing(ahead(_batches(patches, schedule, state.step), BATCHES_AHEAD)) as batches:
+    with closing(prefetch(_batches(patches, schedule, state.step), BATCHES_AHEAD)) as batches:
         for small, large in batches:
             if schedule.over(state.step, state.scores):
                 break

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from vidsr.errors import TargetError, TrainingError, WorkerError
-from vidsr.flow import windowed
+from vidsr.flow import ordered_window
 from vidsr.media.atomic_file import atomic_write
 from vidsr.settings import CorpusSettings, DegradeSettings
 from vidsr.training.data.sampling import Material, survey, visit_of
@@ -187,6 +187,8 @@ def _made(shards: Iterator[Shard], processes: int) -> Iterator[Made]:
     context, ignored = multiprocessing.get_context("spawn"), (signal.SIGINT, signal.SIG_IGN)
     with ProcessPoolExecutor(processes, mp_context=context, initializer=signal.signal, initargs=ignored) as pool:
         try:
-            yield from windowed(lambda shard: pool.submit(make_shard, shard), Future.result, shards, 2 * processes)
+            yield from ordered_window(
+                lambda shard: pool.submit(make_shard, shard), Future.result, shards, 2 * processes
+            )
         except BrokenProcessPool as error:
             raise WorkerError("a process that degraded clips has died; what it had finished is kept") from error
