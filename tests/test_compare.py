@@ -158,6 +158,18 @@ def test_a_crop_is_written_in_one_way(text: str) -> None:
     assert parse_crop("12x10+1+3") == Crop(width=12, height=10, left=1, top=3)
 
 
+def test_without_a_model_the_picture_shows_the_network_that_the_source_would_get(
+    vidsr: Command, clip: Path, tmp_path: Path
+) -> None:
+    drawn = vidsr("compare", "--picture", tmp_path / "parts.png", "--json", "--crop", "24x16+0+0", clip)
+    assert (drawn.code, drawn.err) == (0, "")
+    ((row,),) = [json.loads(drawn.out)]
+    network = json.loads(vidsr("info", "--json", clip).out)["model"].partition(" ")[0]
+    assert network.startswith("fsrcnn-narrow-x2")
+    assert network in row["psnr"]
+    assert (tmp_path / "parts.png").exists()
+
+
 def test_the_picture_is_drawn_and_its_numbers_are_json(
     vidsr: Command, clip: Path, tiny_model: str, tmp_path: Path
 ) -> None:

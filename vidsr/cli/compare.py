@@ -10,8 +10,10 @@ from vidsr.cli.options import Commands, Help, add_output, model_label, seconds
 from vidsr.cli.png_output import png_file
 from vidsr.engine import Engine
 from vidsr.errors import DAMAGED
+from vidsr.media.reader import Reader
 from vidsr.model.architecture import SCALES
-from vidsr.model.zoo import load_model
+from vidsr.model.zoo import load_model, model_names
+from vidsr.model_selection import AUTO, select_model
 from vidsr.quality.compare import Comparison, compare
 from vidsr.quality.crops import parse_crop, side_by_side
 from vidsr.settings import UpscaleSettings
@@ -29,7 +31,7 @@ def add(commands: Commands) -> None:
     """Declare the command."""
     parser = commands.add_parser(
         "compare",
-        help="how far a video or a picture is from another",
+        help="measure how far a video or an image is from another",
         usage="vidsr compare [options] REFERENCE CANDIDATE\n       vidsr compare --picture FILE [options] SOURCE",
         description=_EXAMPLE,
         formatter_class=Help,
@@ -97,10 +99,19 @@ def _draw(args: argparse.Namespace) -> int:
     with png_file(args.picture, source=source, overwrite=args.overwrite) as drawing:
         from vidsr.quality.sheet import sheet_of
 
-        engine = Engine(load_model(args.model, args.scale))
-        label = model_label(Path(args.model).stem, engine.scale)
+        model = args.model if args.model != AUTO else _model_for(source, args.scale)
+        engine = Engine(load_model(model, args.scale))
+        label = model_label(Path(model).stem, engine.scale)
         rows = side_by_side(source, engine, label=label, at_s=args.at, crops=tuple(args.crops))
         drawing.write(sheet_of(rows))
     if args.json:
         print(json.dumps([{"crop": str(row[0].crop), "psnr": {p.label: p.psnr for p in row[:-1]}} for row in rows]))
     return 0
+
+
+def _model_for(source: Path, scale: int | None) -> str:
+    """The network that `vidsr upscale` would choose."""
+    with Reader(source) as reader:
+        info = reader.info
+    names = model_names()
+    return select_model(info.compression, still=info.still, scale=scale or SCALES[0], names=names).model
