@@ -201,7 +201,7 @@ def test_a_corpus_of_recordings_is_made_in_one_run_as_in_several_and_is_read_as_
     contents = [{path.name: path.read_bytes() for path in (tmp_path / name).iterdir()} for name in ("corpus", "half")]
     assert contents[0] == contents[1]
     pairs = read_corpus(tmp_path / "corpus", 2)
-    planes = [(in_bytes(255 * pair.small.astype(float)), pair.large) for pair in pairs]
+    planes = [(pair.small_luma, pair.large) for pair in pairs]
     assert {(a.shape, b.shape) for a, b in planes} == {((32, 32), (64, 64))}
     assert gain_db(planes) > gain_db(planes, lambda large: np.roll(large, 1, 1)) + 1
     with pytest.raises(TrainingError, match="for x2, not x3"):

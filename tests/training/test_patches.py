@@ -9,9 +9,11 @@ from made import make_clip, scene
 from oracles import read_with_av, samples
 
 from vidsr.errors import TrainingError
+from vidsr.media.probe import probe
 from vidsr.metrics import psnr
 from vidsr.model.architecture import Architecture, fsrcnn
 from vidsr.quality.imresize import imresize
+from vidsr.training.data.clips import film_shot
 from vidsr.training.data.patches import Mixture, Pair, Patches, pair, read_pairs
 from vidsr.training.data.sources import Footage, Source, footage_of, held_out_of, read_lumas, training_luma
 
@@ -88,11 +90,24 @@ def test_frames_are_taken_evenly_from_a_video(tmp_path: Path, suffix: str) -> No
     assert all(np.array_equal(luma, exact[number]) for luma, number in zip(lumas, (0, 5, 10, 15), strict=True))
 
 
-def test_deep_video_is_brought_to_eight_bits(tmp_path: Path) -> None:
-    clip = make_clip(tmp_path / "clip.mkv", pts=[0, 512], pixel_format="yuv420p10le")
-    (_, luma), _ = read_lumas(footage_of([Source(path=clip)]), 2, pytest.fail)
+def test_deep_video_is_rounded_to_the_same_eight_bits_in_clean_pairs_and_in_degraded_clips(tmp_path: Path) -> None:
+    path = make_clip(tmp_path / "clip.mkv", pts=[0, 512], pixel_format="yuv420p10le", codec="ffv1")
+    (_, luma), _ = read_lumas(footage_of([Source(path=path)]), 2, pytest.fail)
     assert luma.dtype == np.uint8
-    assert np.array_equal(luma, samples(read_with_av(clip).pictures[0])[0] >> 2)
+    assert np.array_equal(luma, np.floor(samples(read_with_av(path).pictures[0])[0] / 4 + 0.5))
+    assert np.array_equal(luma, film_shot(path, probe(path), place=0.0, frames=1).planes[0])
+
+
+def test_decoded_luma_stays_in_bytes_until_a_batch_is_drawn() -> None:
+    decoded = np.random.default_rng(0).integers(0, 256, (24, 24), dtype=np.uint8)
+    large = np.kron(decoded, np.ones((2, 2), np.uint8))
+    kept = Pair(small=decoded, large=large)
+    assert kept.small_luma is decoded
+    in_floats = Pair(small=kept.small_floats, large=large)
+    assert in_floats.small.dtype == np.float32
+    assert np.array_equal(in_floats.small_luma, decoded)
+    drawn = [Patches([each], shape(2), patch=8, batch=4).draw(np.random.default_rng(1)) for each in (kept, in_floats)]
+    assert bool((drawn[0][0] == drawn[1][0]).all() and (drawn[0][1] == drawn[1][1]).all())
 
 
 def test_what_cannot_be_read_or_is_too_small_is_noted_by_name_and_passed_over(pictures: Path, tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ def whole(path: Path, *spans: Span) -> Footage:
 def fit_db(trials: list[Trial], shift: int) -> float:
     """How well the small pictures, enlarged, fit the large ones when these are shifted."""
     inner = slice(4, -4)
-    guesses = [in_bytes(imresize(255.0 * trial.pair.small.astype(float), 2))[inner, inner] for trial in trials]
+    guesses = [in_bytes(imresize(255.0 * trial.pair.small_floats, 2))[inner, inner] for trial in trials]
     large = [np.roll(trial.pair.large, shift, axis=1)[inner, inner] for trial in trials]
     return float(np.mean([psnr(*both) for both in zip(large, guesses, strict=True)]))
 

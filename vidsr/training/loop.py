@@ -73,7 +73,7 @@ def validation_psnr(network: Network, pairs: list[Pair]) -> float:
     inner = slice(scale, -scale)
     scores = []
     for pair in pairs:
-        small = functional.pad(torch.from_numpy(pair.small)[None, None], (halo,) * 4, mode="replicate")
+        small = functional.pad(torch.from_numpy(pair.small_floats)[None, None], (halo,) * 4, mode="replicate")
         large = (network(small.to(device))[0, 0].clamp(0, 1) * 255).round().numpy(force=True)
         scores.append(psnr(pair.large[inner, inner], large[inner, inner]))
     return float(np.mean(scores))

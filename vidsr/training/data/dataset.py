@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vidsr.errors import TrainingError
 from vidsr.metrics import psnr
@@ -59,7 +58,7 @@ class Lesson:
 
     def calibrated(self, weights: Weights) -> Weights:
         """The weights with ranges from some of what teaches, and what int8 loses on some of what is held out."""
-        planes = [_levels(pair.small) for pair in spread([*self.degraded, *self.clean], _CALIBRATING)]
+        planes = [pair.small_luma for pair in spread([*self.degraded, *self.clean], _CALIBRATING)]
         return calibrated(weights, planes, [_judge(pair) for pair in spread(self.judges, _JUDGING)])
 
     def bicubic_psnr(self) -> float:
@@ -68,7 +67,7 @@ class Lesson:
         for pair in self.judges:
             scale = len(pair.large) // len(pair.small)
             inner = slice(scale, -scale)
-            large = in_bytes(imresize(255 * pair.small, scale))
+            large = in_bytes(imresize(255 * pair.small_floats, scale))
             scores.append(psnr(pair.large[inner, inner], large[inner, inner]))
         return float(np.mean(scores))
 
@@ -112,15 +111,8 @@ def _judge(pair: Pair) -> Judge:
     scale = len(pair.large) // len(pair.small)
     top, left = (max(0, (length - _JUDGED) // 2) for length in pair.small.shape)
     bottom, right = top + _JUDGED, left + _JUDGED
-    small, large = (
-        pair.small[top:bottom, left:right],
-        pair.large[scale * top : scale * bottom, scale * left : scale * right],
-    )
-    return _levels(small), large
-
-
-def _levels(plane: NDArray[np.float32]) -> NDArray[np.uint8]:
-    return in_bytes(255 * plane.astype(np.float64))
+    large = pair.large[scale * top : scale * bottom, scale * left : scale * right]
+    return pair.small_luma[top:bottom, left:right], large
 
 
 def loader_speed(batches: Batches, batch: int) -> float:

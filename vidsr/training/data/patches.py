@@ -16,15 +16,30 @@ from vidsr.quality.imresize import imresize
 from vidsr.quality.upscalers import in_bytes
 from vidsr.training.data.sources import Footage, read_lumas
 
-Patch = tuple[NDArray[np.float32], NDArray[np.uint8]]
+Small = Luma | NDArray[np.float32]
+Patch = tuple[Small, Luma]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pair:
-    """One picture at two sizes: `small` (H, W) float32 in 0..1, `large` (scale*H, scale*W) uint8 luma."""
+    """One picture at two sizes."""
 
-    small: NDArray[np.float32]
+    small: Small
+    """(H, W) luma: bytes where it was decoded, float32 in 0..1 where it was reduced and never rounded."""
     large: Luma
+    """(scale*H, scale*W)."""
+
+    @property
+    def small_floats(self) -> NDArray[np.float32]:
+        """The small luma in 0..1."""
+        return _floats(self.small)
+
+    @property
+    def small_luma(self) -> Luma:
+        """The small luma in bytes."""
+        if self.small.dtype == np.uint8:
+            return self.small.astype(np.uint8, copy=False)
+        return in_bytes(255 * self.small.astype(np.float64))
 
 
 def read_pairs(footage: Iterable[Footage], scale: int, *, frames: int, note: Callable[[str], None]) -> list[Pair]:
@@ -102,8 +117,9 @@ class Patches:
 
 def _framed(pair: Pair, halo: int) -> Pair:
     """The pair with its edges repeated by the halo; what is repeated of the large picture is never looked at."""
+    rows, columns = (np.arange(-halo, length + halo).clip(0, length - 1) for length in pair.small.shape)
     margin = halo * (len(pair.large) // len(pair.small))
-    return Pair(small=np.pad(pair.small, halo, mode="edge"), large=np.pad(pair.large, margin, mode="edge"))
+    return Pair(small=pair.small[np.ix_(rows, columns)], large=np.pad(pair.large, margin, mode="edge"))
 
 
 class Mixture:
@@ -122,5 +138,12 @@ class Mixture:
 
 
 def _stacked(cuts: list[Patch]) -> tuple[Tensor, Tensor]:
-    small, large = (torch.from_numpy(np.stack(planes))[:, None] for planes in zip(*cuts, strict=True))
-    return small, large.float() / 255
+    small = torch.from_numpy(np.stack([_floats(small) for small, _ in cuts]))
+    large = torch.from_numpy(np.stack([large for _, large in cuts]))
+    return small[:, None], large[:, None].float() / 255
+
+
+def _floats(luma: Small) -> NDArray[np.float32]:
+    if luma.dtype == np.float32:
+        return luma.astype(np.float32, copy=False)
+    return luma.astype(np.float32) / np.float32(255)

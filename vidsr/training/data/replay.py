@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from vidsr.errors import TrainingError
 from vidsr.training.data.dataset_builder import shards_of
 from vidsr.training.data.patches import Pair
@@ -18,7 +16,7 @@ def read_corpus(folder: Path, scale: int) -> list[Pair]:
     if asked.scale != scale:
         raise TrainingError(f"{folder}: holds a corpus for x{asked.scale}, not x{scale}")
     pairs = [
-        Pair(small=small.astype(np.float32) / 255, large=large)
+        Pair(small=small, large=large)
         for frames in shards
         for small, large in zip(frames.small, frames.large, strict=True)
     ]

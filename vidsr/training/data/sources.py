@@ -16,7 +16,8 @@ from vidsr.media.containers import (
     READ_ONLY_VIDEO_SUFFIXES,
     VIDEO_SUFFIXES,
 )
-from vidsr.media.frame import Frame, VideoInfo
+from vidsr.media.formats import luma_8bit
+from vidsr.media.frame import VideoInfo
 from vidsr.media.image_reader import read_image
 from vidsr.media.probe import probe
 from vidsr.media.reader import Reader
@@ -122,19 +123,14 @@ def _chosen(file: Footage, count: int) -> Iterator[Luma]:
     ]
     for start_s, end_s in dict.fromkeys(places):
         with Reader(file.path, start_s=start_s, end_s=end_s) as reader:
-            yield _in_bytes(reader.first, reader.info)
+            yield luma_8bit(reader.first.av_frame).copy()
 
 
 def _even(path: Path, count: int) -> Iterator[Luma]:
     with Reader(path) as reader:
         stride = max(1, _length(reader.info) // count)
         for frame in islice(reader, 0, stride * count, stride):
-            yield _in_bytes(frame, reader.info)
-
-
-def _in_bytes(frame: Frame, info: VideoInfo) -> Luma:
-    """A copy: the frame's own memory is reused."""
-    return (frame.luma >> (info.depth - 8)).astype(np.uint8)
+            yield luma_8bit(frame.av_frame).copy()  # the frame's own memory is reused
 
 
 def _length(info: VideoInfo) -> int:

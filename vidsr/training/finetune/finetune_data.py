@@ -6,8 +6,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
-
 from vidsr.errors import SourceError, Stopped, TrainingError
 from vidsr.media.probe import probe
 from vidsr.settings import FinetuneSettings
@@ -127,7 +125,7 @@ def _recorded_trials(alignment: Alignment, start_s: float) -> list[Trial]:
         Trial(
             name=alignment.small.stem,
             input="recorded",
-            pair=Pair(small=(small / 255).astype(np.float32), large=large),
+            pair=Pair(small=small, large=large),
         )
         for small, large in aligned_pairs(alignment, _INSTANTS, start_s=start_s)
     ]

@@ -7,7 +7,6 @@ from vidsr.quality.report_html import Page
 from vidsr.quality.results import Measured
 from vidsr.quality.sheet import sheet_of
 from vidsr.quality.tuned_crops import TUNED, tuned_crops
-from vidsr.quality.upscalers import in_bytes
 from vidsr.settings import FinetuneSettings
 from vidsr.training.finetune.acceptance import Verdict
 from vidsr.training.finetune.finetune_data import Gathered
@@ -65,5 +64,5 @@ def _sheets(trials: Sequence[Trial], engines: Mapping[str, Engine]) -> Iterator[
     inputs = list(dict.fromkeys(trial.input for trial in trials))
     usual = {trial.name: trial for trial in trials if trial.input == inputs[(len(inputs) - 1) // 2]}
     for name, trial in list(usual.items())[:: max(1, len(usual) - 1)][:_SHEETS]:
-        crops = tuned_crops(trial.pair.large, in_bytes(255.0 * trial.pair.small.astype(float)), engines)
+        crops = tuned_crops(trial.pair.large, trial.pair.small_luma, engines)
         yield f"{name}, {trial.input}", sheet_of(crops)

@@ -60,7 +60,7 @@ def scored(trials: Iterable[Trial], methods: dict[str, Enlarge], scale: int) -> 
     inner = (slice(scale, -scale),) * 2
     rows = []
     for trial in trials:
-        small = in_bytes(255 * trial.pair.small.astype(np.float64))
+        small = trial.pair.small_luma
         scores = {name: score(trial.pair.large[inner], enlarge(small)[inner]) for name, enlarge in methods.items()}
         for method, own in scores.items():
             gain = own.psnr - scores[BASELINE].psnr
@@ -92,7 +92,7 @@ def _coded(shot: Shot, name: str, scale: int) -> Iterator[Trial]:
     for crf in CRFS:
         decoded = list(roundtrip(small, EncodeSettings(crf=crf), shot.rate))
         for number in dict.fromkeys(min(taken, len(large) - 1) for taken in _TAKEN):
-            pair = Pair(small=(decoded[number] / 255).astype(np.float32), large=large[number])
+            pair = Pair(small=decoded[number], large=large[number])
             yield Trial(name=name, input=f"crf {crf}", pair=pair)
 
 
