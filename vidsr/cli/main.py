@@ -27,7 +27,7 @@ _COMMANDS = {
     "bench": "bench",
     "finetune": "finetune",
     "train": "train",
-    "corpus": "dataset",
+    "dataset": "dataset",
     "degrade": "degrade",
     "export": "export",
     "import": "import_",
