@@ -1,4 +1,4 @@
-"""A network that knows your camera: tuned to clips of its main stream, then used on its small one.
+"""Fine-tune a network on clips of a camera's main stream, then upscale its sub-stream.
 
 python examples/finetune_on_my_clips.py camera-3 sub-stream.mp4 monday.mp4 tuesday.mp4 friday.mp4
 """
@@ -8,22 +8,22 @@ from pathlib import Path
 
 from vidsr import UpscaleSettings, upscale
 from vidsr.settings import FinetuneSettings
-from vidsr.training.finetune.finetune import tune
+from vidsr.training.finetune.finetune import finetune
 from vidsr.training.finetune.finetune_data import from_footage
 
 
-def tune_and_enlarge(folder: Path, small: Path, clips: list[Path], *, settings: FinetuneSettings) -> Path | None:
-    """The enlarged sub-stream, beside the network and its report; None where tuning did not pay."""
-    gathered = from_footage(clips, [], [], settings, note=print)
-    tuned = tune(gathered, folder, settings, note=print)
-    print(tuned.verdict)
-    if not tuned.model:
+def finetune_and_upscale(folder: Path, lr: Path, clips: list[Path], *, settings: FinetuneSettings) -> Path | None:
+    """The upscaled sub-stream, next to the network and its report; None if the network is no better than its start."""
+    data = from_footage(clips, [], [], settings, on_warning=print)
+    result = finetune(data, folder, settings, on_warning=print)
+    print(result.acceptance)
+    if not result.model:
         return None
-    large = folder / f"{small.stem}-large.mp4"
-    upscale(small, large, settings=UpscaleSettings(model=str(tuned.model)))
-    return large
+    hr = folder / f"{lr.stem}-upscaled.mp4"
+    upscale(lr, hr, settings=UpscaleSettings(model=str(result.model)))
+    return hr
 
 
 if __name__ == "__main__":
-    folder, small, *clips = map(Path, sys.argv[1:])
-    tune_and_enlarge(folder, small, clips, settings=FinetuneSettings())
+    folder, lr, *clips = map(Path, sys.argv[1:])
+    finetune_and_upscale(folder, lr, clips, settings=FinetuneSettings())

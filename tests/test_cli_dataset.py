@@ -1,4 +1,4 @@
-"""`vidsr corpus` makes what `vidsr train --corpus` learns from."""
+"""`vidsr dataset` makes what `vidsr train --dataset` learns from."""
 
 import json
 from pathlib import Path
@@ -20,23 +20,23 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_it_says_what_it_made_and_made_again_nothing_is_new(vidsr: Command, pictures: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "corpus"
-    ended = vidsr("corpus", pictures, "--output", folder, "--sizes", "1", *SMALL)
+    folder = tmp_path / "dataset"
+    ended = vidsr("dataset", pictures, "--output", folder, "--sizes", "1", *SMALL)
     assert (ended.code, ended.err) == (0, "")
     assert ended.out == f"{folder}: 32 clips in 1 of 1 shards\n"
-    again = vidsr("corpus", pictures, "--output", folder, "--sizes", "1", *SMALL, "--json")
+    again = vidsr("dataset", pictures, "--output", folder, "--sizes", "1", *SMALL, "--json")
     told = json.loads(again.out)
     assert (told["clips"], told["shards"], told["fresh"]) == (32, 1, 0)
 
 
 def test_a_training_learns_from_it(vidsr: Command, pictures: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "corpus"
-    assert vidsr("corpus", pictures, "--output", folder, "--sizes", "1", *SMALL).code == 0
+    folder = tmp_path / "dataset"
+    assert vidsr("dataset", pictures, "--output", folder, "--sizes", "1", *SMALL).code == 0
     brief = ("--steps", "2", "--finish-steps", "0", "--patch", "8", "--batch", "2", "--threads", "1")
-    small = ("--d", "8", "--s", "4", "--m", "1", "--output", tmp_path / "run", "--corpus", folder)
+    small = ("--d", "8", "--s", "4", "--m", "1", "--output", tmp_path / "run", "--dataset", folder)
     ended = vidsr("train", pictures, *small, *brief, "--held-out", pictures / "0.png")
     assert (ended.code, ended.out) == (0, f"{tmp_path / 'run' / 'model.npz'}\n")
-    assert "6 pictures, 32 degraded frames" in ended.err
+    assert "6 clean frames, 32 degraded frames" in ended.err
 
 
 @pytest.mark.parametrize(
@@ -48,16 +48,16 @@ def test_a_training_learns_from_it(vidsr: Command, pictures: Path, tmp_path: Pat
         (("--max-gb", "0.0001"), USAGE, "max_gb must be 0.001 or more"),
     ],
 )
-def test_what_makes_no_sense_is_said(
+def test_nonsense_is_refused(
     vidsr: Command, pictures: Path, tmp_path: Path, options: tuple[str, ...], code: int, sentence: str
 ) -> None:
-    ended = vidsr("corpus", pictures, "--output", tmp_path / "corpus", *options)
+    ended = vidsr("dataset", pictures, "--output", tmp_path / "dataset", *options)
     assert ended.code == code
     assert sentence in ended.err
-    assert not (tmp_path / "corpus").exists()
+    assert not (tmp_path / "dataset").exists()
 
 
 def test_a_folder_that_is_not_there_is_a_source_fault(vidsr: Command, tmp_path: Path) -> None:
-    ended = vidsr("corpus", tmp_path / "none.mp4", "--output", tmp_path / "corpus", *SMALL)
+    ended = vidsr("dataset", tmp_path / "none.mp4", "--output", tmp_path / "dataset", *SMALL)
     assert (ended.code, ended.out) == (5, "")
     assert "nothing to degrade" in ended.err

@@ -24,7 +24,7 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_clip(tmp_path_factory.mktemp("film") / "film.mp4", size=(130, 94), pts=[512 * i for i in range(30)])
 
 
-def test_a_film_becomes_smaller_and_each_frame_stays_what_it_was(vidsr: Command, film: Path, tmp_path: Path) -> None:
+def test_a_video_becomes_smaller_and_each_frame_stays_what_it_was(vidsr: Command, film: Path, tmp_path: Path) -> None:
     target = tmp_path / "small.mkv"
     ended = vidsr("degrade", film, target, *PLAIN, "--kernels", "area:1", "--frames", "9", "--codec-share", "0")
     start_s = float(ended.out.partition(" from ")[2].partition(" s")[0])
@@ -39,7 +39,7 @@ def test_a_film_becomes_smaller_and_each_frame_stays_what_it_was(vidsr: Command,
         assert {int(plane.min()) for plane in samples(picture)[1:]} == {128}
 
 
-def test_a_picture_becomes_a_clip(vidsr: Command, tmp_path: Path) -> None:
+def test_a_image_becomes_a_clip(vidsr: Command, tmp_path: Path) -> None:
     source = tmp_path / "picture.png"
     av.VideoFrame.from_ndarray(scene(0, (200, 160)), format="rgb24").save(source)
     ended = vidsr("degrade", source, tmp_path / "clip.mkv", "--scale", "3", "--frames", "6", "--codec-share", "1")
@@ -49,7 +49,7 @@ def test_a_picture_becomes_a_clip(vidsr: Command, tmp_path: Path) -> None:
     assert len(pictures) == 6
 
 
-def test_what_was_done_is_told_as_json(vidsr: Command, film: Path, tmp_path: Path) -> None:
+def test_what_was_done_is_reported_as_json(vidsr: Command, film: Path, tmp_path: Path) -> None:
     codec = ("--codec-share", "1", "--codecs", "x265:1", "--x265-crf", "30", "--gop", "7", "--second-share", "0")
     ended = vidsr("degrade", film, tmp_path / "a.mkv", *PLAIN, *codec, "--frames", "8", "--json")
     told = json.loads(ended.out)
@@ -106,7 +106,7 @@ def test_sources_and_targets_that_cannot_be_are_named(vidsr: Command, film: Path
         (TARGET, "nowhere/a.mkv: No such file or directory", film, tmp_path / "nowhere/a.mkv"),
         (SOURCE, "none.mp4: No such file or directory", tmp_path / "none.mp4", tmp_path / "a.mkv"),
         (SOURCE, "sound.m4a: holds no image and no video", sound, tmp_path / "a.mkv"),
-        (SOURCE, "tiny.mp4: smaller than 64 pixels a side", tiny, tmp_path / "a.mkv"),
+        (SOURCE, "tiny.mp4: smaller than 64 pixels per side", tiny, tmp_path / "a.mkv"),
     ):
         ended = vidsr("degrade", source, target)
         assert (ended.code, ended.out, ended.err.count("\n")) == (code, "", 1)

@@ -63,7 +63,7 @@ NOT_OPTIONS = {
     "target",
     "output",
     "held_out",
-    "corpora",
+    "datasets",
     "sizes",
     "places",
     "url_env",

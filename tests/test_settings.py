@@ -4,11 +4,13 @@ from dataclasses import FrozenInstanceError, fields
 
 import pytest
 
-from vidsr.settings import CorpusSettings, DegradeSettings, EncodeSettings, PoolSettings, UpscaleSettings
-from vidsr.settings.range_syntax import shares_of, span_of
+from vidsr.settings import DatasetSettings, DegradeSettings, EncodeSettings, PoolSettings, UpscaleSettings
+from vidsr.settings.range_syntax import parse_range, parse_shares
 
-Kind = type[UpscaleSettings] | type[EncodeSettings] | type[PoolSettings] | type[DegradeSettings] | type[CorpusSettings]
-KINDS: list[Kind] = [UpscaleSettings, EncodeSettings, PoolSettings, DegradeSettings, CorpusSettings]
+Kind = (
+    type[UpscaleSettings] | type[EncodeSettings] | type[PoolSettings] | type[DegradeSettings] | type[DatasetSettings]
+)
+KINDS: list[Kind] = [UpscaleSettings, EncodeSettings, PoolSettings, DegradeSettings, DatasetSettings]
 NAN, INF = float("nan"), float("inf")
 
 
@@ -50,11 +52,11 @@ NAN, INF = float("nan"), float("inf")
         (DegradeSettings, {"kernels": "cubic:1"}),
         (DegradeSettings, {"kernels": "area:1,area"}),
         (DegradeSettings, {"codecs": "x264:0,x265:0"}),
-        (CorpusSettings, {"clips": 0}),
-        (CorpusSettings, {"crop": 31}),
-        (CorpusSettings, {"footage_share": -0.1}),
-        (CorpusSettings, {"max_gb": 0.0}),
-        (CorpusSettings, {"max_gb": NAN}),
+        (DatasetSettings, {"clips": 0}),
+        (DatasetSettings, {"crop": 31}),
+        (DatasetSettings, {"footage_share": -0.1}),
+        (DatasetSettings, {"max_gb": 0.0}),
+        (DatasetSettings, {"max_gb": NAN}),
     ],
 )
 def test_a_setting_that_makes_no_sense_is_refused_and_named_first(kind: Kind, wrong: dict[str, object]) -> None:
@@ -81,6 +83,6 @@ def test_settings_are_made_by_keyword_alone(kind: Kind) -> None:
 
 
 def test_a_range_is_two_numbers_or_twice_the_same_and_shares_add_up_to_one() -> None:
-    assert (span_of("18-35"), span_of("0.5")) == ((18, 35), (0.5, 0.5))
-    assert shares_of("area:3,bicubic:1") == {"area": 0.75, "bicubic": 0.25}
+    assert (parse_range("18-35"), parse_range("0.5")) == ((18, 35), (0.5, 0.5))
+    assert parse_shares("area:3,bicubic:1") == {"area": 0.75, "bicubic": 0.25}
     DegradeSettings(frames="1", blur="0.3", kernels="plain:1", x265_crf="0-51")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from vidsr.model.weights import Weights
-from vidsr.training.export import PlainNetwork
+from vidsr.training.export import ReferenceNetwork
 
 Plane = NDArray[np.uint8]
 Enlarge = Callable[[Plane], Plane]
@@ -23,7 +23,7 @@ class InBytes(nn.Module):
 
     def __init__(self, weights: Weights) -> None:
         super().__init__()
-        self.network = PlainNetwork(weights)
+        self.network = ReferenceNetwork(weights)
 
     def forward(self, luma: Tensor) -> Tensor:
         """The enlarged plane."""

@@ -23,11 +23,11 @@ from vidsr.model.weights import Facts, Weights, load_weights, save_weights
 from vidsr.quality.evaluation import collect, evaluate_picture
 from vidsr.quality.results import means
 from vidsr.quality.upscalers import methods
-from vidsr.settings import CorpusSettings, DegradeSettings, NetworkSettings, TrainSettings
-from vidsr.training.data.dataset_builder import make_corpus
-from vidsr.training.data.sources import Source, footage_of
-from vidsr.training.progress import Progress
-from vidsr.training.run import Job, train_model
+from vidsr.settings import DatasetSettings, DegradeSettings, NetworkSettings, TrainSettings
+from vidsr.training.data.dataset_builder import build_dataset
+from vidsr.training.data.sources import Source, find_footage
+from vidsr.training.progress import TrainProgress
+from vidsr.training.run import TrainRun, train_model
 
 ZOO = Path(__file__).resolve().parent.parent / "vidsr" / "model" / "zoo"
 VIDEO = "-video"
@@ -152,19 +152,19 @@ def sources(data: Path) -> tuple[Source, ...]:
     return (*clean, Source(path=data / "train" / "bsds500-train", sizes=(0.8, 0.6)))
 
 
-def corpora(data: Path, work: Path, scale: int, clips: int) -> tuple[Path, ...]:
-    """Two corpora, so many clips in all: of pictures as sharp as they are, and enlarged first, as much footage is."""
+def datasets(data: Path, work: Path, scale: int, clips: int) -> tuple[Path, ...]:
+    """Two datasets, `clips` clips in all: of sharp images, and of upscaled ones, as soft as much footage."""
     crop = {2: 96, 3: 80, 4: 72}[scale]
-    hard, soft = (work / f"corpus-x{scale}-{clips}-{kind}" for kind in ("hard", "soft"))
+    hard, soft = (work / f"dataset-x{scale}-{clips}-{kind}" for kind in ("hard", "soft"))
     enlarged = [replace(each, sizes=(1.0,) if "bsds" in each.path.name else (1.5,)) for each in sources(data)]
     for folder, given, share, seed in ((hard, sources(data), 0.6, 11), (soft, enlarged, 0.4, 12)):
-        make_corpus(
-            footage_of(given),
+        build_dataset(
+            find_footage(given),
             folder,
             DegradeSettings(scale=scale, seed=seed),
-            CorpusSettings(clips=round(share * clips), crop=crop),
+            DatasetSettings(clips=round(share * clips), crop=crop),
             processes=len(os.sched_getaffinity(0)),
-            note=logging.info,
+            on_warning=logging.info,
         )
     return hard, soft
 
@@ -181,17 +181,17 @@ def train_name(name: str, recipe: Recipe, data: Path, work: Path) -> None:
     for number, settings in enumerate(parts, 1):
         output = work / f"{name}-{number}"
         start = str(before) if settings.start == BEFORE else settings.start
-        job = Job(
+        run = TrainRun(
             sources=sources(data),
             output=output,
             network=network if network and number == 1 else NetworkSettings(),
             settings=replace(settings, start=start),
             held_out=(Source(path=data / "val"),),
-            corpora=corpora(data, work, settings.scale, clips_for(name)) if name.endswith(VIDEO) else (),
+            datasets=datasets(data, work, settings.scale, clips_for(name)) if name.endswith(VIDEO) else (),
         )
         before = output / "model.npz"
         if not before.exists():
-            trained = train_model(job, note=logging.warning, watch=partial(_told, output.name))
+            trained = train_model(run, on_warning=logging.warning, on_step=partial(_log_progress, output.name))
             logging.info("%s: %s", output.name, trained)
     if before:
         publish(name, load_weights(before), data)
@@ -211,7 +211,7 @@ def publish(name: str, weights: Weights, data: Path) -> None:
     logging.info("%s: %s", name, facts["scores"])
 
 
-def _told(name: str, progress: Progress) -> None:
+def _log_progress(name: str, progress: TrainProgress) -> None:
     if progress.step % EVERY == 0:
         loss, psnr = progress.loss, progress.psnr or 0.0
         logging.info("%s %d of %d: loss %.5f, %.3f dB", name, progress.step, progress.steps, loss, psnr)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from vidsr.quality.imresize import imresize
 from vidsr.training.data.camera_effects import blur
-from vidsr.training.data.synthetic_motion import view
+from vidsr.training.data.synthetic_motion import shifted_view
 
 Luma = NDArray[np.uint8]
 
@@ -44,7 +44,7 @@ def _texture(random: np.random.Generator) -> Luma:
 
 def smaller(frames: Sequence[Luma], ratio: float, corner: tuple[float, float] = (0.0, 0.0)) -> list[Luma]:
     """The frames `ratio` times smaller, with their (row, column), in large pixels, as the first corner."""
-    moved = [view(frame, np.array(corner), frame.shape) for frame in frames]
+    moved = [shifted_view(frame, np.array(corner), frame.shape) for frame in frames]
     even = [imresize(frame, 1 / ratio) for frame in moved]
     height, width = (length - length % 2 for length in even[0].shape)
     return [np.clip(np.round(frame[:height, :width]), 0, 255).astype(np.uint8) for frame in even]

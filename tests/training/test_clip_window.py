@@ -9,15 +9,15 @@ from made import make_clip
 from oracles import read_with_av, samples
 
 from vidsr.errors import TrainingError
-from vidsr.settings import CorpusSettings, DegradeSettings
-from vidsr.training.data.clip_window import clip_at
-from vidsr.training.data.dataset_builder import make_corpus
-from vidsr.training.data.replay import read_corpus
-from vidsr.training.data.scenes import Span
+from vidsr.settings import DatasetSettings, DegradeSettings
+from vidsr.training.data.clip_window import clip_window
+from vidsr.training.data.dataset import read_degraded_pairs
+from vidsr.training.data.dataset_builder import build_dataset
+from vidsr.training.data.scenes import TimeRange
 from vidsr.training.data.sources import Footage, read_lumas
 
 QUICK = DegradeSettings(frames="4-5", codecs="mjpeg:1", second_share=0, blur_share=0, noise="1", denoise_share=0)
-PARTS = (Span(0.5, 1.0), Span(1.5, 2.5))
+PARTS = (TimeRange(0.5, 1.0), TimeRange(1.5, 2.5))
 MOMENTS = (0.6, 1.5, 2.2)
 
 
@@ -27,18 +27,20 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_clip(tmp_path_factory.mktemp("media") / "film.mp4", size=(64, 64), pts=[512 * i for i in range(90)])
 
 
-def used(film: Path, spans: tuple[Span, ...] = (), moments: tuple[float, ...] = ()) -> Footage:
-    return Footage(path=film, sizes=(1.0,), spans=spans, moments=moments)
+def used(film: Path, ranges: tuple[TimeRange, ...] = (), start_times: tuple[float, ...] = ()) -> Footage:
+    return Footage(path=film, sizes=(1.0,), ranges=ranges, start_times=start_times)
 
 
-def numbers_in(film: Path, corpus: Path) -> set[int]:
-    """Which pictures of the film are in the corpus."""
+def numbers_in(film: Path, dataset: Path) -> set[int]:
+    """Which pictures of the film are in the dataset."""
     frames = [samples(picture)[0].tobytes() for picture in read_with_av(film).pictures]
-    return {frames.index(pair.large.tobytes()) for pair in read_corpus(corpus, 2)}
+    return {frames.index(pair.hr.tobytes()) for pair in read_degraded_pairs(dataset, 2)}
 
 
-def at(place: float, spans: tuple[Span, ...] = (), moments: tuple[float, ...] = ()) -> tuple[float, float | None]:
-    return clip_at(place, spans=spans, moments=moments, seconds=3, clip_s=0.2)
+def at(
+    place: float, ranges: tuple[TimeRange, ...] = (), start_times: tuple[float, ...] = ()
+) -> tuple[float, float | None]:
+    return clip_window(place, ranges=ranges, start_times=start_times, seconds=3, clip_s=0.2)
 
 
 def test_clips_begin_evenly_wherever_they_fit() -> None:
@@ -46,72 +48,76 @@ def test_clips_begin_evenly_wherever_they_fit() -> None:
     begins = np.array([at(place, PARTS)[0] for place in np.linspace(0, 1, 111)])
     assert np.histogram(begins, [0, 0.5, 0.81, 1.5, 2.31, 3])[0].tolist() == [0, 30, 0, 81, 0]
     assert (at(0, PARTS), at(1, PARTS)) == ((0.5, 1.0), (pytest.approx(2.3), 2.5))
-    assert at(0.7, (Span(0.5, 0.6), Span(1, 1.08), Span(2, 2.05))) == (0.5, 0.6)
+    assert at(0.7, (TimeRange(0.5, 0.6), TimeRange(1, 1.08), TimeRange(2, 2.05))) == (0.5, 0.6)
 
 
-def test_clips_begin_at_each_moment_as_often_and_end_within_the_span() -> None:
+def test_clips_begin_at_each_start_time_as_often_and_end_within_the_range() -> None:
     begins = [at(place, PARTS, MOMENTS) for place in np.linspace(0, 1, 9)]
     assert begins == [(0.6, 1.0)] * 3 + [(1.5, 2.5)] * 3 + [(2.2, 2.5)] * 3
     assert at(0, PARTS, (0.95,)) == (pytest.approx(0.8), 1.0)
     assert at(0, (), (2.95,)) == (pytest.approx(2.8), None)
-    assert clip_at(0, spans=(), moments=(2.95,), seconds=0, clip_s=0.2) == (2.95, None)
+    assert clip_window(0, ranges=(), start_times=(2.95,), seconds=0, clip_s=0.2) == (2.95, None)
 
 
-def test_a_moment_outside_the_spans_is_a_mistake(film: Path) -> None:
-    with pytest.raises(ValueError, match=r"moment 1\.2 s lies in none"):
+def test_a_start_time_outside_the_ranges_is_a_mistake(film: Path) -> None:
+    with pytest.raises(ValueError, match=r"start time 1\.2 s lies in none"):
         used(film, PARTS, (0.6, 1.2))
 
 
 @pytest.mark.parametrize(
-    ("spans", "moments", "allowed"),
+    ("ranges", "start_times", "allowed"),
     [
         (PARTS, (), {*range(15, 30), *range(45, 75)}),
         ((), MOMENTS, {*range(18, 23), *range(45, 50), *range(66, 71)}),
         (PARTS, (0.6, 0.98), {*range(18, 23), *range(24, 30)}),
     ],
 )
-def test_a_corpus_holds_nothing_but_what_may_be_used(
-    film: Path, tmp_path: Path, spans: tuple[Span, ...], moments: tuple[float, ...], allowed: set[int]
+def test_a_dataset_holds_nothing_but_what_may_be_used(
+    film: Path, tmp_path: Path, ranges: tuple[TimeRange, ...], start_times: tuple[float, ...], allowed: set[int]
 ) -> None:
-    make_corpus([used(film, spans, moments)], tmp_path, QUICK, CorpusSettings(clips=64, crop=32), note=pytest.fail)
+    build_dataset(
+        [used(film, ranges, start_times)], tmp_path, QUICK, DatasetSettings(clips=64, crop=32), on_warning=pytest.fail
+    )
     found = numbers_in(film, tmp_path)
     assert found <= allowed
     assert len(found) > len(allowed) / 3
 
 
 @pytest.mark.parametrize(
-    ("spans", "moments", "numbers"),
+    ("ranges", "start_times", "numbers"),
     [
         (PARTS, (), [15, 27, 53, 64]),  # 1.5 s in all: 0, 0.375, 0.75 and 1.125 s into them
         ((), MOMENTS, [18, 45, 66]),
         (PARTS, (1.5,), [45]),
     ],
 )
-def test_frames_are_taken_from_the_spans_and_at_the_moments(
-    film: Path, spans: tuple[Span, ...], moments: tuple[float, ...], numbers: list[int]
+def test_frames_are_taken_from_the_ranges_and_at_the_start_times(
+    film: Path, ranges: tuple[TimeRange, ...], start_times: tuple[float, ...], numbers: list[int]
 ) -> None:
     exact = [samples(picture)[0] for picture in read_with_av(film).pictures]
-    lumas = [luma for _, luma in read_lumas([used(film, spans, moments)], 4, pytest.fail)]
+    lumas = [luma for _, luma in read_lumas([used(film, ranges, start_times)], 4, pytest.fail)]
     assert len(lumas) == len(numbers)
     assert all(np.array_equal(luma, exact[number]) for luma, number in zip(lumas, numbers, strict=True))
 
 
-def test_corpora_of_other_parts_are_told_apart_and_one_of_whole_films_is_named_as_ever(
+def test_datasets_of_other_parts_are_distinguished_and_one_of_whole_videos_is_named_as_ever(
     film: Path, tmp_path: Path
 ) -> None:
     ways = {"whole": used(film), "parts": used(film, PARTS), "moments": used(film, PARTS, MOMENTS)}
     for name, footage in ways.items():
-        make_corpus([footage], tmp_path / name, QUICK, CorpusSettings(crop=32), stop=lambda: True)
+        build_dataset([footage], tmp_path / name, QUICK, DatasetSettings(crop=32), should_stop=lambda: True)
     for name, footage in ways.items():
-        make_corpus([footage], tmp_path / name, QUICK, CorpusSettings(crop=32), stop=lambda: True)
+        build_dataset([footage], tmp_path / name, QUICK, DatasetSettings(crop=32), should_stop=lambda: True)
         for other in ways.keys() - {name}:
-            with pytest.raises(TrainingError, match="holds a corpus with other files"):
-                make_corpus([footage], tmp_path / other, QUICK, CorpusSettings(crop=32), stop=lambda: True)
-    assert json.loads((tmp_path / "whole" / "corpus.json").read_text())["files"] == [[str(film), 1.0, 64, 64]]
+            with pytest.raises(TrainingError, match="holds a dataset with other files"):
+                build_dataset([footage], tmp_path / other, QUICK, DatasetSettings(crop=32), should_stop=lambda: True)
+    assert json.loads((tmp_path / "whole" / "dataset.json").read_text())["files"] == [[str(film), 1.0, 64, 64]]
 
 
 def test_parts_too_short_for_a_clip_are_named(film: Path, tmp_path: Path) -> None:
-    notes: list[str] = []
+    warnings: list[str] = []
     with pytest.raises(TrainingError, match="none of 1 files"):
-        make_corpus([used(film, (Span(1, 1.1),))], tmp_path, QUICK, CorpusSettings(crop=32), note=notes.append)
-    assert notes == [f"{film}: has 3 frames, fewer than the 4 of a clip; passed over"]
+        build_dataset(
+            [used(film, (TimeRange(1, 1.1),))], tmp_path, QUICK, DatasetSettings(crop=32), on_warning=warnings.append
+        )
+    assert warnings == [f"{film}: has 3 frames, fewer than the 4 of a clip; skipped"]

@@ -1,4 +1,4 @@
-"""A corpus is made once, wherever it is interrupted, and is the same however it is made."""
+"""A dataset is made once, wherever it is interrupted, and is the same however it is made."""
 
 from itertools import count
 from pathlib import Path
@@ -15,14 +15,14 @@ from vidsr.errors import TargetError, TrainingError
 from vidsr.metrics import psnr
 from vidsr.model.architecture import fsrcnn
 from vidsr.quality.imresize import imresize
-from vidsr.settings import CorpusSettings, DegradeSettings
-from vidsr.training.data.dataset_builder import Corpus, make_corpus, shards_of
-from vidsr.training.data.patches import Patches
-from vidsr.training.data.replay import read_corpus
-from vidsr.training.data.sources import Source, footage_of
+from vidsr.settings import DatasetSettings, DegradeSettings
+from vidsr.training.data.dataset import read_degraded_pairs
+from vidsr.training.data.dataset_builder import BuildResult, build_dataset, read_shards
+from vidsr.training.data.patches import PatchSampler
+from vidsr.training.data.sources import Source, find_footage
 
 QUICK = DegradeSettings(frames="4-5", codecs="mjpeg:1", second_share=0, blur_share=0, noise="1", denoise_share=0)
-SMALL = CorpusSettings(clips=64, crop=32)
+SMALL = DatasetSettings(clips=64, crop=32)
 
 
 @pytest.fixture(scope="module")
@@ -35,43 +35,41 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def made(material: Path, folder: Path, degradation: DegradeSettings = QUICK, **how: object) -> Corpus:
-    how.setdefault("note", pytest.fail)
+def build(material: Path, folder: Path, degradation: DegradeSettings = QUICK, **how: object) -> BuildResult:
+    how.setdefault("on_warning", pytest.fail)
     settings = how.pop("settings", SMALL)
-    return make_corpus(footage_of([Source(path=material, sizes=(1.0,))]), folder, degradation, settings, **how)
+    return build_dataset(find_footage([Source(path=material, sizes=(1.0,))]), folder, degradation, settings, **how)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_the_corpus_is_the_same_by_one_process_and_by_two_in_one_run_and_in_two(
+def test_the_dataset_is_the_same_by_one_process_and_by_two_in_one_run_and_in_two(
     material: Path, tmp_path: Path
 ) -> None:
     degradation = DegradeSettings(frames="4-5", second_share=0.5)
     told: list[tuple[int, int]] = []
-    whole = made(material, tmp_path / "whole", degradation, tell=lambda *done: told.append(done))
+    whole = build(material, tmp_path / "whole", degradation, on_progress=lambda *done: told.append(done))
     assert (whole.shards, whole.of, whole.fresh, whole.clips, whole.finished) == (2, 2, 2, 64, True)
     assert told == [(0, 2), (1, 2), (2, 2)]
-    made(material, tmp_path / "two", degradation, processes=2)
+    build(material, tmp_path / "two", degradation, processes=2)
     asked = count()
-    part = made(material, tmp_path / "parts", degradation, stop=lambda: next(asked) > 0)
+    part = build(material, tmp_path / "parts", degradation, should_stop=lambda: next(asked) > 0)
     assert (part.shards, part.finished) == (1, False)
-    rest = made(material, tmp_path / "parts", degradation)
+    rest = build(material, tmp_path / "parts", degradation)
     assert (rest.fresh, rest.clips, rest.finished) == (1, 64, True)
     assert contents(tmp_path / "whole") == contents(tmp_path / "two") == contents(tmp_path / "parts")
 
 
-def test_a_damaged_shard_is_refused_by_name_and_made_anew_and_the_sound_one_kept(
-    material: Path, tmp_path: Path
-) -> None:
-    made(material, tmp_path)
+def test_a_damaged_shard_is_refused_by_name_and_rebuilt_and_the_sound_one_kept(material: Path, tmp_path: Path) -> None:
+    build(material, tmp_path)
     before, damaged = contents(tmp_path), tmp_path / "shard-00001.npz"
     damaged.write_bytes(damaged.read_bytes()[:-2000])
     sound = (tmp_path / "shard-00000.npz").stat().st_mtime_ns
-    with pytest.raises(TrainingError, match=rf"{damaged}: is damaged"):
-        read_corpus(tmp_path, 2)
-    assert made(material, tmp_path).fresh == 1
+    with pytest.raises(TrainingError, match=rf"{damaged}: damaged"):
+        read_degraded_pairs(tmp_path, 2)
+    assert build(material, tmp_path).fresh == 1
     assert contents(tmp_path) == before
     assert (tmp_path / "shard-00000.npz").stat().st_mtime_ns == sound
 
@@ -81,88 +79,88 @@ def test_a_damaged_shard_is_refused_by_name_and_made_anew_and_the_sound_one_kept
     [
         ("x264_crf", DegradeSettings(x264_crf="20-30"), SMALL),
         ("seed", DegradeSettings(seed=1), SMALL),
-        ("crop", DegradeSettings(), CorpusSettings(clips=64, crop=40)),
+        ("crop", DegradeSettings(), DatasetSettings(clips=64, crop=40)),
     ],
 )
-def test_a_corpus_of_other_settings_is_refused_by_name(
-    material: Path, tmp_path: Path, name: str, degradation: DegradeSettings, settings: CorpusSettings
+def test_a_dataset_of_other_settings_is_refused_by_name(
+    material: Path, tmp_path: Path, name: str, degradation: DegradeSettings, settings: DatasetSettings
 ) -> None:
-    made(material, tmp_path, DegradeSettings(), stop=lambda: True)
-    with pytest.raises(TrainingError, match=f"^{tmp_path}: holds a corpus with other {name} .*remove"):
-        made(material, tmp_path, degradation, settings=settings)
+    build(material, tmp_path, DegradeSettings(), should_stop=lambda: True)
+    with pytest.raises(TrainingError, match=f"^{tmp_path}: holds a dataset with other {name} .*remove"):
+        build(material, tmp_path, degradation, settings=settings)
 
 
-def test_a_corpus_of_other_files_is_refused(material: Path, tmp_path: Path) -> None:
-    made(material, tmp_path, stop=lambda: True)
+def test_a_dataset_of_other_files_is_refused(material: Path, tmp_path: Path) -> None:
+    build(material, tmp_path, should_stop=lambda: True)
     with pytest.raises(TrainingError, match="with other files; "):
-        made(material / "0.png", tmp_path)
+        build(material / "0.png", tmp_path)
 
 
-def test_a_longer_corpus_goes_on_from_a_shorter_one(material: Path, tmp_path: Path) -> None:
-    made(material, tmp_path, settings=CorpusSettings(clips=1, crop=32))
-    assert (made(material, tmp_path).fresh, len(read_corpus(tmp_path, 2))) == (1, 64)
+def test_a_longer_dataset_resumes_from_a_shorter_one(material: Path, tmp_path: Path) -> None:
+    build(material, tmp_path, settings=DatasetSettings(clips=1, crop=32))
+    assert (build(material, tmp_path).fresh, len(read_degraded_pairs(tmp_path, 2))) == (1, 64)
 
 
-def test_the_corpus_stops_at_its_bound_and_says_so(material: Path, tmp_path: Path) -> None:
-    notes: list[str] = []
-    bounded = CorpusSettings(clips=1000, crop=32, max_gb=4e-4)
-    corpus = made(material, tmp_path, settings=bounded, note=notes.append)
-    assert (corpus.clips, corpus.finished) == (64, True)
-    assert notes == ["the corpus stops at 64 clips of 1000: more take above 0.0004 GB"]
+def test_the_dataset_stops_at_its_bound_with_a_warning(material: Path, tmp_path: Path) -> None:
+    warnings: list[str] = []
+    bounded = DatasetSettings(clips=1000, crop=32, max_gb=4e-4)
+    dataset = build(material, tmp_path, settings=bounded, on_warning=warnings.append)
+    assert (dataset.clips, dataset.finished) == (64, True)
+    assert warnings == ["the dataset is limited to 64 of 1000 clips: more exceed 0.0004 GB"]
     assert sum(map(len, contents(tmp_path).values())) < 4e5
     with pytest.raises(ValueError, match=r"^max_gb must be 0\.000"):
-        made(material, tmp_path, settings=CorpusSettings(crop=32, max_gb=1e-5))
+        build(material, tmp_path, settings=DatasetSettings(crop=32, max_gb=1e-5))
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-def test_a_full_disk_is_said_and_what_was_there_stays(material: Path, tmp_path: Path, processes: int) -> None:
-    made(material, tmp_path, settings=CorpusSettings(clips=1, crop=32))
+def test_a_full_disk_is_reported_and_what_was_there_stays(material: Path, tmp_path: Path, processes: int) -> None:
+    build(material, tmp_path, settings=DatasetSettings(clips=1, crop=32))
     before = contents(tmp_path)
     with full_disk(50_000), pytest.raises(TargetError, match=rf"^{tmp_path}/shard-00001.npz: File too large"):
-        made(material, tmp_path, processes=processes)
+        build(material, tmp_path, processes=processes)
     assert contents(tmp_path) == before
 
 
 def test_the_pairs_are_what_batches_are_cut_from_and_lie_on_each_other(material: Path, tmp_path: Path) -> None:
-    made(material, tmp_path)
-    pairs = read_corpus(tmp_path, 2)
-    assert {(p.small.shape, p.small.dtype.name, p.large.shape, p.large.dtype.name) for p in pairs} == {
-        ((32, 32), "float32", (64, 64), "uint8")
+    build(material, tmp_path)
+    pairs = read_degraded_pairs(tmp_path, 2)
+    assert {(p.lr.shape, p.lr.dtype.name, p.hr.shape, p.hr.dtype.name) for p in pairs} == {
+        ((32, 32), "uint8", (64, 64), "uint8")
     }
-    small, large = Patches(pairs, fsrcnn(4, 2, 0, 2), patch=16, batch=8).draw(np.random.default_rng(0))
-    assert (small.shape[0], large.shape) == (8, (8, 1, 32, 32))
-    assert 0 <= float(small.min()) < float(small.max()) <= 1
+    lr, hr = PatchSampler(pairs, fsrcnn(4, 2, 0, 2), patch=16, batch=8).draw(np.random.default_rng(0))
+    assert (lr.shape[0], hr.shape) == (8, (8, 1, 32, 32))
+    assert 0 <= float(lr.min()) < float(lr.max()) <= 1
     inner, moves = slice(6, -6), [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1)]
-    enlarged = [(pair.large[inner, inner], imresize(255 * pair.small, 2)) for pair in pairs]
+    enlarged = [(pair.hr[inner, inner], imresize(pair.lr, 2)) for pair in pairs]
     at = {
-        move: np.mean([psnr(large, np.roll(guess, move, (0, 1))[inner, inner]) for large, guess in enlarged])
+        move: np.mean([psnr(hr, np.roll(guess, move, (0, 1))[inner, inner]) for hr, guess in enlarged])
         for move in moves
     }
     assert at.pop((0, 0)) > max(at.values()) + 0.5
     with pytest.raises(TrainingError, match="for x2, not x3"):
-        read_corpus(tmp_path, 3)
+        read_degraded_pairs(tmp_path, 3)
 
 
 def test_most_frames_are_not_the_first_of_their_clip(tmp_path: Path) -> None:
     film = make_clip(tmp_path / "film.mp4", size=(64, 64), pts=[512 * i for i in range(8)])
     frames = [samples(picture)[0].tobytes() for picture in read_with_av(film).pictures]
-    made(film, tmp_path / "corpus", DegradeSettings(frames="8", codecs="mjpeg:1"))
-    numbers = [frames.index(pair.large.tobytes()) for pair in read_corpus(tmp_path / "corpus", 2)]
+    build(film, tmp_path / "dataset", DegradeSettings(frames="8", codecs="mjpeg:1"))
+    numbers = [frames.index(pair.hr.tobytes()) for pair in read_degraded_pairs(tmp_path / "dataset", 2)]
     assert set(numbers) == set(range(8))
     assert numbers.count(0) < 16
 
 
-def test_films_are_visited_at_even_places(tmp_path: Path) -> None:
+def test_videos_are_sampled_at_even_positions(tmp_path: Path) -> None:
     film = make_clip(tmp_path / "film.mp4", size=(64, 64), pts=[512 * i for i in range(64)], options={"g": "16"})
     frames = [samples(picture)[0].tobytes() for picture in read_with_av(film).pictures]
-    made(film, tmp_path / "corpus", DegradeSettings(frames="4", codecs="mjpeg:1"))
-    numbers = [frames.index(pair.large.tobytes()) for pair in read_corpus(tmp_path / "corpus", 2)]
+    build(film, tmp_path / "dataset", DegradeSettings(frames="4", codecs="mjpeg:1"))
+    numbers = [frames.index(pair.hr.tobytes()) for pair in read_degraded_pairs(tmp_path / "dataset", 2)]
     assert np.histogram(numbers, 4, (0, 64))[0].tolist() == pytest.approx([16] * 4, abs=8)
 
 
 def test_what_was_done_is_kept_beside_each_frame(material: Path, tmp_path: Path) -> None:
-    made(material, tmp_path)
-    asked, shards = shards_of(tmp_path)
+    build(material, tmp_path)
+    asked, shards = read_shards(tmp_path)
     assert asked == QUICK
     recipes = [str(recipe) for shard in shards for recipe in shard.recipes]
     assert len(recipes) == 64
@@ -186,32 +184,36 @@ def test_what_cannot_be_used_is_named_and_the_rest_is_made(material: Path, tmp_p
     make_clip(source / "tiny.mp4", size=(48, 96))
     (source / "broken.png").write_bytes(b"no picture")
     still(source / "black.png", np.full((80, 80), 16, np.uint8))
-    notes: list[str] = []
-    corpus = made(source, tmp_path / "corpus", note=notes.append)
-    assert 32 <= corpus.clips < 64
-    named = {Path(note.partition(": ")[0]).name: note.partition(": ")[2] for note in notes}
+    warnings: list[str] = []
+    dataset = build(source, tmp_path / "dataset", on_warning=warnings.append)
+    assert 32 <= dataset.clips < 64
+    named = {Path(on_warning.partition(": ")[0]).name: on_warning.partition(": ")[2] for on_warning in warnings}
     assert named == {
-        "short.mp4": "has 3 frames, fewer than the 4 of a clip; passed over",
-        "tiny.mp4": "smaller than the 64 pixels a side of a clip; passed over",
+        "short.mp4": "has 3 frames, fewer than the 4 of a clip; skipped",
+        "tiny.mp4": "smaller than the 64 pixels per side of a clip; skipped",
         "broken.png": named["broken.png"],
         "black.png": "shows nothing",
     }
 
 
-def test_a_film_cut_off_in_the_middle_gives_what_it_has(tmp_path: Path) -> None:
+def test_a_video_cut_off_in_the_middle_gives_what_it_has(tmp_path: Path) -> None:
     film = make_clip(tmp_path / "film.mkv", size=(64, 64), pts=[512 * i for i in range(60)], options={"g": "6"})
     film.write_bytes(film.read_bytes()[: film.stat().st_size // 2])
-    notes: list[str] = []
-    corpus = made(film, tmp_path / "corpus", note=notes.append)
-    assert 16 <= corpus.clips < 64
-    assert {note.partition(": ")[0] for note in notes} == {str(film)}
+    warnings: list[str] = []
+    dataset = build(film, tmp_path / "dataset", on_warning=warnings.append)
+    assert 16 <= dataset.clips < 64
+    assert {on_warning.partition(": ")[0] for on_warning in warnings} == {str(film)}
 
 
-def test_without_anything_to_see_there_is_no_corpus(tmp_path: Path) -> None:
+def test_without_anything_to_see_there_is_no_dataset(tmp_path: Path) -> None:
     black = still(tmp_path / "black.png", np.full((80, 80), 16, np.uint8))
-    with pytest.raises(TrainingError, match="not one clip could be made"):
-        made(black, tmp_path / "corpus", note=lambda sentence: None)
-    with pytest.raises(TrainingError, match="none of 1 files can be used"):
-        made(still(tmp_path / "tiny.png", np.zeros((9, 9), np.uint8)), tmp_path / "none", note=lambda sentence: None)
-    with pytest.raises(TrainingError, match="holds no corpus"):
-        read_corpus(tmp_path / "nowhere", 2)
+    with pytest.raises(TrainingError, match="no clip could be made"):
+        build(black, tmp_path / "dataset", on_warning=lambda sentence: None)
+    with pytest.raises(TrainingError, match="none of 1 files is usable"):
+        build(
+            still(tmp_path / "tiny.png", np.zeros((9, 9), np.uint8)),
+            tmp_path / "none",
+            on_warning=lambda sentence: None,
+        )
+    with pytest.raises(TrainingError, match="holds no dataset"):
+        read_degraded_pairs(tmp_path / "nowhere", 2)

@@ -14,9 +14,9 @@ from vidsr.media.codec_roundtrip import EncoderPreset, mjpeg, preset_roundtrip, 
 from vidsr.metrics import psnr
 from vidsr.quality.imresize import imresize
 from vidsr.settings import CODINGS, REDUCTIONS, DegradeSettings
-from vidsr.training.data.camera_effects import add_noise, blur, denoise, reduce, sharpen
-from vidsr.training.data.degradation import Encode, Recipe, degrade, draw_count, draw_recipe
-from vidsr.training.data.synthetic_motion import moving_clip, still_clip, view
+from vidsr.training.data.camera_effects import add_noise, blur, denoise, downscale, sharpen
+from vidsr.training.data.degradation import CodecPass, Recipe, degrade, draw_count, draw_recipe
+from vidsr.training.data.synthetic_motion import moving_clip, shifted_view, still_clip
 
 Luma = NDArray[np.uint8]
 CLEAN = Recipe(kernel="bicubic")
@@ -31,19 +31,19 @@ def degraded(planes: list[Luma], recipe: Recipe, scale: int = 2, seed: int = 0) 
     return list(degrade(planes, recipe, scale=scale, random=np.random.default_rng(seed)))
 
 
-def encode(kind: str) -> Encode:
-    return Encode(kind=kind, level=LEVELS[kind], gop=50, preset="veryfast")
+def encode(kind: str) -> CodecPass:
+    return CodecPass(kind=kind, level=LEVELS[kind], gop=50, preset="veryfast")
 
 
 def drawn(count: int, settings: DegradeSettings) -> list[Recipe]:
     return [draw_recipe(settings, np.random.default_rng([settings.seed, number])) for number in range(count)]
 
 
-def lost_by_a_shift(large: Luma, small: Luma) -> float:
+def lost_by_a_shift(hr: Luma, lr: Luma) -> float:
     """How many dB the enlarged plane loses, at the least, when it is moved by one full-size pixel."""
-    guess, inner = imresize(small, len(large) // len(small)), slice(8, -8)
+    guess, inner = imresize(lr, len(hr) // len(lr)), slice(8, -8)
     moves = [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1)]
-    at = {move: psnr(large[inner, inner], np.roll(guess, move, (0, 1))[inner, inner]) for move in moves}
+    at = {move: psnr(hr[inner, inner], np.roll(guess, move, (0, 1))[inner, inner]) for move in moves}
     return at.pop((0, 0)) - max(at.values())
 
 
@@ -53,17 +53,17 @@ def lost_by_a_shift(large: Luma, small: Luma) -> float:
 @pytest.mark.parametrize("scale", [2, 3, 4])
 @pytest.mark.parametrize("kernel", REDUCTIONS)
 def test_a_pair_lies_on_itself_to_the_pixel_by_every_kernel(kernel: str, scale: int) -> None:
-    (large, *_), (small, *_) = clip(1), degraded(clip(1), replace(CLEAN, kernel=kernel), scale)
-    assert small.shape == (144 // scale, 192 // scale)
-    assert lost_by_a_shift(large, small) > 0.5
+    (hr, *_), (lr, *_) = clip(1), degraded(clip(1), replace(CLEAN, kernel=kernel), scale)
+    assert lr.shape == (144 // scale, 192 // scale)
+    assert lost_by_a_shift(hr, lr) > 0.5
 
 
 @pytest.mark.parametrize("kind", CODINGS)
 def test_a_pair_lies_on_itself_to_the_pixel_behind_every_codec(kind: str) -> None:
     planes = clip()
-    small = degraded(planes, replace(CLEAN, encodes=(encode(kind),)))
-    assert len(small) == len(planes)
-    assert min(map(lost_by_a_shift, planes, small)) > 0.5
+    lr = degraded(planes, replace(CLEAN, encodes=(encode(kind),)))
+    assert len(lr) == len(planes)
+    assert min(map(lost_by_a_shift, planes, lr)) > 0.5
 
 
 def test_a_pair_lies_on_itself_to_the_pixel_when_everything_is_done_to_it() -> None:
@@ -75,7 +75,7 @@ def test_a_pair_lies_on_itself_to_the_pixel_when_everything_is_done_to_it() -> N
 @pytest.mark.parametrize("kind", CODINGS)
 def test_every_frame_comes_back_in_its_place(kind: str) -> None:
     planes = clip()
-    enlarged = [imresize(small, 2) for small in degraded(planes, replace(CLEAN, encodes=(encode(kind),)))]
+    enlarged = [imresize(lr, 2) for lr in degraded(planes, replace(CLEAN, encodes=(encode(kind),)))]
     for number, plane in enumerate(enlarged):
         assert max(range(len(planes)), key=lambda other: psnr(planes[other], plane)) == number
 
@@ -85,15 +85,15 @@ def test_every_frame_comes_back_in_its_place(kind: str) -> None:
 
 def test_area_is_the_mean_of_the_pixels_and_plain_lets_them_alias() -> None:
     plane = clip(1)[0][:48, :60]
-    assert np.allclose(reduce(plane, 3, "area"), plane.reshape(16, 3, 20, 3).mean(axis=(1, 3)))
+    assert np.allclose(downscale(plane, 3, "area"), plane.reshape(16, 3, 20, 3).mean(axis=(1, 3)))
     stripes = np.tile(np.array([0, 0, 0, 255], np.uint8), (48, 12))
-    spread = {kernel: reduce(stripes, 3, kernel)[4:-4, 4:-4].std() for kernel in REDUCTIONS}
+    spread = {kernel: downscale(stripes, 3, kernel)[4:-4, 4:-4].std() for kernel in REDUCTIONS}
     assert spread.pop("plain") > 1.5 * max(spread.values())
 
 
 @pytest.mark.parametrize("kernel", REDUCTIONS)
 def test_no_kernel_changes_how_bright_it_is(kernel: str) -> None:
-    assert np.allclose(reduce(np.full((24, 36), 77, np.uint8), 2, kernel), 77)
+    assert np.allclose(downscale(np.full((24, 36), 77, np.uint8), 2, kernel), 77)
 
 
 def test_noise_is_as_strong_as_asked_at_white_and_half_of_that_at_black() -> None:
@@ -187,10 +187,10 @@ def test_a_still_clip_is_still_and_a_moving_one_moves() -> None:
 def test_a_view_on_whole_pixels_is_a_cut_and_one_between_them_lies_between() -> None:
     plane = blur(clip(1, (120, 100))[0], 1.5)
     grey = np.round(plane).astype(np.uint8)
-    assert np.allclose(view(grey, np.array([7.0, 11.0]), (40, 50)), grey[7:47, 11:61])
-    between = view(grey, np.array([7.5, 11.0]), (40, 50))
+    assert np.allclose(shifted_view(grey, np.array([7.0, 11.0]), (40, 50)), grey[7:47, 11:61])
+    between = shifted_view(grey, np.array([7.5, 11.0]), (40, 50))
     assert np.abs(between - (plane[7:47, 11:61] + plane[8:48, 11:61]) / 2).mean() < 1
-    assert np.array_equal(view(grey, np.array([-3.0, 0.0]), (40, 50))[:3], grey[:3, :50][::-1].astype(float))
+    assert np.array_equal(shifted_view(grey, np.array([-3.0, 0.0]), (40, 50))[:3], grey[:3, :50][::-1].astype(float))
 
 
 # Codecs
@@ -227,7 +227,7 @@ def picture_types(coding: EncoderPreset, planes: list[Luma]) -> list[str]:
 
 
 @pytest.mark.parametrize("size", [(32, 32), (48, 40), (96, 54)])
-def test_x265_takes_pictures_whose_size_would_make_it_write_beyond_its_memory(size: tuple[int, int]) -> None:
+def test_x265_takes_frames_whose_size_would_make_it_write_beyond_its_memory(size: tuple[int, int]) -> None:
     planes = clip(4, size)
     results = set()
     for _ in range(5):  # once is often survived
@@ -259,6 +259,6 @@ def test_a_coarser_level_loses_more(fine: EncoderPreset, coarse: EncoderPreset) 
 
 
 def test_a_rate_is_for_640x360_and_shared_out_by_area() -> None:
-    held = Encode(kind="rate", level=2, gop=50, preset="fast")
+    held = CodecPass(kind="rate", level=2, gop=50, preset="fast")
     assert held.coding((360, 640)).options["b"] == "2000000"
     assert held.coding((180, 320)).options["b"] == "500000"

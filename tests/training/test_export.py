@@ -13,7 +13,7 @@ from oracles import network
 
 from vidsr.interop.verify import check_same
 from vidsr.model.architecture import Architecture, fsrcnn, srcnn
-from vidsr.training.export import PlainNetwork, program_bytes, run_program
+from vidsr.training.export import ReferenceNetwork, export_program, run_program
 
 
 def families(scale: int) -> list[Architecture]:
@@ -36,26 +36,26 @@ def test_plain_layers_compute_the_network_as_it_is_defined(scale: int, number: i
     for shape in ((13, 18), (1, 1), (1, 7)):
         plane = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
         with torch.inference_mode():
-            result = PlainNetwork(weights)(torch.from_numpy(plane[None, None].astype(np.float32) / 255))
+            result = ReferenceNetwork(weights)(torch.from_numpy(plane[None, None].astype(np.float32) / 255))
         assert np.abs(255 * result[0, 0].double().numpy() - network(weights, plane)).max() < 0.02
 
 
 @pytest.mark.parametrize("architecture", [families(2)[0], families(4)[3], families(3)[6]], ids=str)
 def test_the_program_agrees_with_the_engine(architecture: Architecture) -> None:
     weights = random_weights(architecture)
-    program = program_bytes(weights, {})
+    program = export_program(weights, {})
     assert check_same(weights, lambda plane: run_program(program, plane), name="mine") <= 0.52
     random = np.random.default_rng(0)
     for shape in ((1, 1, 1, 1), (3, 1, 5, 1), (1, 1, 40, 23)):
         planes = random.random(shape, dtype=np.float32)
         with torch.inference_mode():
-            expected = PlainNetwork(weights)(torch.from_numpy(planes)).numpy()
+            expected = ReferenceNetwork(weights)(torch.from_numpy(planes)).numpy()
         assert np.allclose(run_program(program, planes), expected, atol=1e-5)
 
 
 @pytest.mark.slow
 def test_the_program_runs_where_vidsr_is_not_and_says_what_it_is(tmp_path: Path) -> None:
-    (tmp_path / "mine.pt2").write_bytes(program_bytes(random_weights(families(2)[0]), {"licence": "CC0"}))
+    (tmp_path / "mine.pt2").write_bytes(export_program(random_weights(families(2)[0]), {"licence": "CC0"}))
     code = (
         "import sys; sys.modules['vidsr'] = None; import torch; said = {'notes.json': ''};"
         "module = torch.export.load('mine.pt2', extra_files=said).module();"

@@ -23,7 +23,7 @@ from vidsr.model.architecture import fsrcnn
 from vidsr.model.weights import load_weights, save_weights
 from vidsr.model.zoo import load_model
 from vidsr.settings import FinetuneSettings
-from vidsr.training.finetune.finetune import Tuned, tune
+from vidsr.training.finetune.finetune import FinetuneResult, finetune
 from vidsr.training.finetune.finetune_data import from_footage
 from vidsr.training.finetune.validation_set import CRFS
 
@@ -47,49 +47,49 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return [make_clip(folder / f"{day}.mp4", size=(208, 200), pts=times) for day in ("monday", "tuesday", "friday")]
 
 
-def asked(start: Path, **changed: object) -> FinetuneSettings:
+def settings_for(start: Path, **changed: object) -> FinetuneSettings:
     quick = {"clips": 32, "steps": 60, "every": 20, "threads": 1, "layers": "all", "rate": 0.02}
     return FinetuneSettings(start=str(start), **{**quick, **changed})
 
 
-def tuned(clips: list[Path], output: Path, settings: FinetuneSettings, **how: object) -> Tuned:
-    gathered = from_footage(clips, [], [], settings, note=pytest.fail)
-    return tune(gathered, output, settings, note=pytest.fail, **how)
+def run_finetune(clips: list[Path], output: Path, settings: FinetuneSettings, **how: object) -> FinetuneResult:
+    data = from_footage(clips, [], [], settings, on_warning=pytest.fail)
+    return finetune(data, output, settings, on_warning=pytest.fail, **how)
 
 
 def test_a_network_learns_footage_and_the_report_says_what_was_gained(
     start: Path, clips: list[Path], tmp_path: Path
 ) -> None:
-    found = tuned(clips, tmp_path / "run", asked(start))
-    assert found.verdict.pays
-    assert found.verdict.clips == 1
-    assert list(found.verdict.over_start) == [f"crf {crf}" for crf in CRFS]
-    assert all(gain > 0.01 for gain in found.verdict.over_start.values())
+    found = run_finetune(clips, tmp_path / "run", settings_for(start))
+    assert found.acceptance.accepted
+    assert found.acceptance.clips == 1
+    assert list(found.acceptance.over_start) == [f"crf {crf}" for crf in CRFS]
+    assert all(gain > 0.01 for gain in found.acceptance.over_start.values())
     assert found.model == tmp_path / "run" / "model.npz"
     weights = load_weights(found.model)
     assert weights.facts["gains"] == {
-        f"over start, {name}": round(gain, 2) for name, gain in found.verdict.over_start.items()
+        f"over start, {name}": round(gain, 2) for name, gain in found.acceptance.over_start.items()
     }
     assert weights.calibration
     assert weights.calibration.losses == found.trained.losses
     assert set(found.trained.losses) >= {"int8", "int7"}
     text = found.report.read_text()
     HTMLParser().feed(text)
-    assert f"{found.trained.losses['int8']:.3f} dB on what is held out" in text
-    assert str(found.verdict) in text
+    assert f"{found.trained.losses['int8']:.3f} dB on the validation set" in text
+    assert str(found.acceptance) in text
     assert "monday.mp4" in text
 
 
-def test_what_judges_is_no_part_of_what_teaches(start: Path, clips: list[Path]) -> None:
-    gathered = from_footage(clips, [], [], asked(start), note=pytest.fail)
-    teaches = {file.path.stem for file in gathered.clean}
-    judges = {trial.name for trial in gathered.trials}
+def test_the_validation_set_is_no_part_of_the_training_set(start: Path, clips: list[Path]) -> None:
+    data = from_footage(clips, [], [], settings_for(start), on_warning=pytest.fail)
+    teaches = {file.path.stem for file in data.clean}
+    judges = {trial.name for trial in data.validation}
     assert (len(teaches), len(judges), teaches & judges) == (2, 1, set())
 
 
 @pytest.mark.slow
-def test_only_the_layers_that_were_asked_for_learn(start: Path, clips: list[Path], tmp_path: Path) -> None:
-    found = tuned(clips, tmp_path / "run", asked(start, layers="mapping", mapping_layers=2), force=True)
+def test_only_the_layers_that_were_asked_for_are_trained(start: Path, clips: list[Path], tmp_path: Path) -> None:
+    found = run_finetune(clips, tmp_path / "run", settings_for(start, layers="mapping", mapping_layers=2), force=True)
     before, after = load_weights(start).tensors, load_weights(found.trained.model).tensors
     moved = {name for name in before if not np.array_equal(before[name], after[name])}
     assert moved == {name for name in before if name.startswith("mapping")}
@@ -117,60 +117,60 @@ def test_a_network_that_gains_nothing_is_written_only_by_force(
 
 
 @pytest.mark.slow
-def test_it_goes_on_where_it_was_stopped_and_ends_as_if_it_had_not_been(
+def test_it_resumes_where_it_was_stopped_and_ends_as_if_it_had_not_been(
     start: Path, clips: list[Path], tmp_path: Path
 ) -> None:
-    whole = tuned(clips, tmp_path / "whole", asked(start))
+    whole = run_finetune(clips, tmp_path / "whole", settings_for(start))
     with pytest.raises(Stopped, match="shard 0 of 1"):
-        tuned(clips, tmp_path / "parts", asked(start), stop=lambda: True)
+        run_finetune(clips, tmp_path / "parts", settings_for(start), should_stop=lambda: True)
     calls = count()
     with pytest.raises(Stopped, match="stopped at step 14 of 60"):
-        tuned(clips, tmp_path / "parts", asked(start), stop=lambda: next(calls) > 14)
-    resumed = tuned(clips, tmp_path / "parts", asked(start))
+        run_finetune(clips, tmp_path / "parts", settings_for(start), should_stop=lambda: next(calls) > 14)
+    resumed = run_finetune(clips, tmp_path / "parts", settings_for(start))
     one, other = (load_weights(each.trained.model).tensors for each in (whole, resumed))
     assert all(np.array_equal(one[name], other[name]) for name in one)
 
 
-def test_a_long_recording_gives_moments_and_its_end_judges(vidsr: Command, start: Path, tmp_path: Path) -> None:
+def test_a_long_recording_gives_start_times_and_its_end_validates(vidsr: Command, start: Path, tmp_path: Path) -> None:
     recording, output = tmp_path / "main.mp4", tmp_path / "run"
     record(recording, scene(360), [number / 10 for number in range(360)], 20)
-    moments = ("--from", recording.parent, "--frames", "6", "--start", start, "--force")
-    ended = vidsr("finetune", *moments, "--output", output, *QUICK)
+    start_times = ("--from", recording.parent, "--frames", "6", "--start", start, "--force")
+    ended = vidsr("finetune", *start_times, "--output", output, *QUICK)
     assert (ended.code, ended.out) == (0, f"{output / 'model.npz'}\n")
     assert "is a single scene; its last 7 s are held out" in ended.err
-    corpus = (output / "corpus" / "corpus.json").read_text()
-    (file,) = json.loads(corpus)["files"]
+    dataset = (output / "dataset" / "dataset.json").read_text()
+    (file,) = json.loads(dataset)["files"]
     ((_, until_s),) = file[-2]
     assert until_s == pytest.approx(26.7, abs=0.3)
     assert 1 < len(file[-1]) <= 6
     assert max(file[-1]) < until_s
 
 
-def test_picking_moments_can_be_stopped(start: Path, tmp_path: Path) -> None:
+def test_frame_selection_can_be_stopped(start: Path, tmp_path: Path) -> None:
     films = [tmp_path / name for name in ("a.mp4", "b.mp4")]
     for film in films:
         make_clip(film, size=(208, 200), pts=[1024 * i for i in range(60)])
-    with pytest.raises(Stopped, match=r"stopped while moments of .*/\w+.mp4 were picked"):
-        from_footage([], films, [], asked(start), note=pytest.fail, stop=lambda: True)
+    with pytest.raises(Stopped, match=r"stopped during frame selection in .*/\w+.mp4"):
+        from_footage([], films, [], settings_for(start), on_warning=pytest.fail, should_stop=lambda: True)
 
 
-def test_pictures_teach_beside_the_clips_and_never_judge(clips: list[Path], start: Path, tmp_path: Path) -> None:
+def test_images_train_beside_the_clips_and_never_validate(clips: list[Path], start: Path, tmp_path: Path) -> None:
     picture = tmp_path / "photo.png"
     av.VideoFrame.from_ndarray(scene(1)[0], format="gray").save(picture)
-    gathered = from_footage(clips, [], [tmp_path], asked(start), note=pytest.fail)
-    assert [file.path for file in gathered.clean if file.path.suffix == ".png"] == [picture]
-    assert str(picture) in gathered.names
-    assert "photo" not in {trial.name for trial in gathered.trials}
+    data = from_footage(clips, [], [tmp_path], settings_for(start), on_warning=pytest.fail)
+    assert [file.path for file in data.clean if file.path.suffix == ".png"] == [picture]
+    assert str(picture) in data.names
+    assert "photo" not in {trial.name for trial in data.validation}
 
 
-def test_two_recordings_teach_what_the_small_one_lost(vidsr: Command, start: Path, tmp_path: Path) -> None:
-    large, small = record_both(tmp_path, scene(300), main=range(300), sub=range(10, 290))
+def test_two_recordings_teach_what_the_lr_one_lost(vidsr: Command, start: Path, tmp_path: Path) -> None:
+    hr, lr = record_both(tmp_path, scene(300), main=range(300), sub=range(10, 290))
     output = tmp_path / "run"
-    both = ("--hr", large, "--lr", small, "--start", start, "--layers", "all", "--rate", "0.02")
+    both = ("--hr", hr, "--lr", lr, "--start", start, "--layers", "all", "--rate", "0.02")
     ended = vidsr("finetune", *both, "--output", output, *QUICK, "--steps", "90", "--json")
     told = json.loads(ended.out)
     assert ended.code == 0
-    assert told["verdict"]["over_start"]["recorded"] > 0.01
+    assert told["acceptance"]["over_start"]["recorded"] > 0.01
     assert {row["name"] for row in told["rows"]} == {"sub"}
 
 
@@ -180,11 +180,11 @@ def test_recordings_that_have_nothing_to_do_with_each_other_are_refused(
     other = record(tmp_path / "other.mp4", scene(100, seed=5), [number / 25 for number in range(100)], 20)
     ended = vidsr("finetune", "--hr", clips[0], "--lr", other, "--start", start, "--output", tmp_path / "run", *QUICK)
     assert (ended.code, ended.out) == (MODEL, "")
-    assert ended.err.startswith(f"vidsr: {clips[0]}: its 208x200 are not 2 times the 256x192 of {other}")
+    assert ended.err.startswith(f"vidsr: {clips[0]}: 208x200 is not 2 times the 256x192 of {other}")
 
 
 @pytest.mark.slow
-def test_a_clip_that_cannot_be_read_is_named_and_passed_over(
+def test_a_clip_that_cannot_be_read_is_skipped_with_a_warning(
     vidsr: Command, start: Path, clips: list[Path], tmp_path: Path
 ) -> None:
     broken = tmp_path / "broken.mp4"
@@ -192,21 +192,21 @@ def test_a_clip_that_cannot_be_read_is_named_and_passed_over(
     ended = vidsr("finetune", broken, *clips, "--start", start, "--output", tmp_path / "run", *QUICK, "--force")
     assert ended.code == 0
     assert f"{broken}: " in ended.err
-    assert f"{broken}: " in (tmp_path / "run" / "report.html").read_text().partition("passed over")[0]
-    assert "; passed over" in ended.err
+    assert f"{broken}: " in (tmp_path / "run" / "report.html").read_text().partition("skipped")[0]
+    assert "; skipped" in ended.err
 
 
 @pytest.mark.parametrize(
     ("made", "sentence"),
     [
-        ({"size": (208, 200)}, "is one scene of 1 s, too short to learn from one part of it"),
-        ({"size": (64, 48), "twice": True}, "smaller than the 144 pixels a side of a clip; passed over"),
-        ({"size": (208, 200), "black": True}, "shows nothing to learn from"),
+        ({"size": (208, 200)}, "is a single scene of 1 s, too short to split"),
+        ({"size": (64, 48), "twice": True}, "smaller than the 144 pixels per side of a clip; skipped"),
+        ({"size": (208, 200), "black": True}, "shows nothing to train on"),
         ({"size": (208, 200), "pts": [0, 512], "twice": True}, "has 2 frames, fewer than the 8 of a clip"),
     ],
     ids=["one short clip", "too small", "all black", "too short"],
 )
-def test_footage_that_cannot_teach_is_said_in_one_sentence(
+def test_footage_that_cannot_train_is_reported_in_one_sentence(
     vidsr: Command, start: Path, tmp_path: Path, made: dict[str, object], sentence: str
 ) -> None:
     twice, black = made.pop("twice", False), made.pop("black", False)
@@ -234,7 +234,7 @@ def test_footage_that_cannot_teach_is_said_in_one_sentence(
         (("a.mp4", "--held-out-share", "0"), "share must be above 0"),
     ],
 )
-def test_what_makes_no_sense_is_said(
+def test_nonsense_is_refused(
     vidsr: Command, start: Path, clips: list[Path], tmp_path: Path, options: tuple[str, ...], sentence: str
 ) -> None:
     named = [clips[0] if option == "a.mp4" else option for option in options]
@@ -265,14 +265,14 @@ def test_a_model_that_is_there_is_not_replaced(vidsr: Command, start: Path, clip
 
 
 @pytest.mark.slow
-def test_a_full_disk_is_said_and_the_same_call_goes_on(start: Path, clips: list[Path], tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_and_the_same_call_resumes(start: Path, clips: list[Path], tmp_path: Path) -> None:
     with full_disk(50_000), pytest.raises(TargetError, match="File too large"):
-        tuned(clips, tmp_path / "run", asked(start))
-    assert tuned(clips, tmp_path / "run", asked(start)).verdict.pays
+        run_finetune(clips, tmp_path / "run", settings_for(start))
+    assert run_finetune(clips, tmp_path / "run", settings_for(start)).acceptance.accepted
 
 
 @pytest.mark.slow
-def test_ctrl_c_leaves_something_to_go_on_from(start: Path, clips: list[Path], tmp_path: Path) -> None:
+def test_ctrl_c_leaves_something_to_resume_from(start: Path, clips: list[Path], tmp_path: Path) -> None:
     command = [sys.executable, "-m", "vidsr", "finetune", *map(str, clips), "--start", str(start)]
     command += ["--output", str(tmp_path / "run"), *QUICK, "--steps", "100000", "--every", "1"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -282,4 +282,4 @@ def test_ctrl_c_leaves_something_to_go_on_from(start: Path, clips: list[Path], t
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (128 + signal.SIGINT, "")
-    assert "the same command goes on from there" in err
+    assert "the same command resumes" in err

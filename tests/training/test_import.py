@@ -177,7 +177,7 @@ BAD: dict[str, tuple[Callable[[], object], str]] = {
         "no state dict",
     ),
     "a sparse tensor": (lambda: changed(**{"last_part.bias": torch.ones(1).to_sparse()}), "no state dict"),
-    "a whole module": (lambda: nn.Conv2d(1, 4, 5), "no state dict of PyTorch that holds tensors alone"),
+    "a whole module": (lambda: nn.Conv2d(1, 4, 5), "no state dict of PyTorch that holds only tensors"),
 }
 
 
@@ -213,7 +213,7 @@ def test_a_zip_that_unpacks_to_far_too_much_is_not_unpacked(tmp_path: Path) -> N
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("archive/data.pkl", bytes(65 << 20))
     assert path.stat().st_size < 1 << 20
-    with pytest.raises(ModelError, match=f"^{path}: larger than 64 MB when unpacked"):
+    with pytest.raises(ModelError, match=f"^{path}: larger than 64 MB uncompressed"):
         import_state_dict(path, 2)
 
 

@@ -12,7 +12,7 @@ from made import scene
 
 from vidsr.errors import TargetError, TrainingError
 from vidsr.model.architecture import ACTIVATIONS, Architecture, fsrcnn, srcnn
-from vidsr.training.data.patches import Pair, Patches, pair
+from vidsr.training.data.patches import Pair, PatchSampler, make_pair
 from vidsr.training.loop import train, validation_psnr
 from vidsr.training.network import Network
 from vidsr.training.schedule import Schedule
@@ -24,16 +24,16 @@ SCHEDULE = Schedule(steps=6, rate=1e-3, patch=8, batch=4, warmup=2, every=3)
 
 @pytest.fixture(scope="module")
 def pairs() -> list[Pair]:
-    return [pair(scene(index, (64, 48))[..., 1], 2) for index in range(2)]
+    return [make_pair(scene(index, (64, 48))[..., 1], 2) for index in range(2)]
 
 
 @pytest.fixture(scope="module")
-def patches(pairs: list[Pair]) -> Patches:
+def patches(pairs: list[Pair]) -> PatchSampler:
     return cut(pairs, SCHEDULE)
 
 
-def cut(pairs: list[Pair], schedule: Schedule) -> Patches:
-    return Patches(pairs, ARCHITECTURE, patch=schedule.patch, batch=schedule.batch)
+def cut(pairs: list[Pair], schedule: Schedule) -> PatchSampler:
+    return PatchSampler(pairs, ARCHITECTURE, patch=schedule.patch, batch=schedule.batch)
 
 
 def network(seed: int = 3) -> Network:
@@ -41,21 +41,23 @@ def network(seed: int = 3) -> Network:
     return Network(ARCHITECTURE)
 
 
-def test_a_run_that_was_stopped_ends_as_if_it_had_not_been(patches: Patches, tmp_path: Path) -> None:
+def test_a_run_that_was_stopped_ends_as_if_it_had_not_been(patches: PatchSampler, tmp_path: Path) -> None:
     whole = train(network(), patches, SCHEDULE, checkpoint=tmp_path / "whole.pt")
     for steps in (1, 4):  # between two checkpoints, and after one
         asked = iter([False] * steps + [True])
-        stopped = train(network(), patches, SCHEDULE, checkpoint=tmp_path / "parts.pt", stop=lambda a=asked: next(a))
+        stopped = train(
+            network(), patches, SCHEDULE, checkpoint=tmp_path / "parts.pt", should_stop=lambda a=asked: next(a)
+        )
         assert stopped.step < SCHEDULE.steps
     resumed = train(network(), patches, SCHEDULE, checkpoint=tmp_path / "parts.pt")
-    tensors = whole.average.tensors()
-    assert all(np.array_equal(resumed.average.tensors()[name], tensors[name]) for name in tensors)
+    tensors = whole.ema.tensors()
+    assert all(np.array_equal(resumed.ema.tensors()[name], tensors[name]) for name in tensors)
     assert [moment.step for moment in resumed.history] == [moment.step for moment in whole.history] == [3, 6]
 
 
-def test_the_same_seed_gives_the_same_weights_and_another_seed_others(patches: Patches, tmp_path: Path) -> None:
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(patches: PatchSampler, tmp_path: Path) -> None:
     first, again, other = (
-        train(network(), patches, replace(SCHEDULE, seed=seed), checkpoint=tmp_path / f"{name}.pt").average.tensors()
+        train(network(), patches, replace(SCHEDULE, seed=seed), checkpoint=tmp_path / f"{name}.pt").ema.tensors()
         for name, seed in (("first", 0), ("again", 0), ("other", 1))
     )
     assert np.array_equal(first["feature.weight"], again["feature.weight"])
@@ -71,20 +73,20 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(patches: P
     ],
 )
 def test_it_overfits_eight_patches(pairs: list[Pair], tmp_path: Path, architecture: Architecture) -> None:
-    schedule = Schedule(steps=300, rate=5e-4, loss="mse", patch=8, batch=8, warmup=20, average=0.9)
-    small, large = eight = Patches(pairs, architecture, patch=8, batch=8).draw(np.random.default_rng(0))
+    schedule = Schedule(steps=300, rate=5e-4, loss="mse", patch=8, batch=8, warmup=20, ema_decay=0.9)
+    lr, hr = eight = PatchSampler(pairs, architecture, patch=8, batch=8).draw(np.random.default_rng(0))
     torch.manual_seed(3)
-    fitted = train(Network(architecture), Same(eight), schedule, checkpoint=tmp_path / "c.pt").average
+    trained = train(Network(architecture), Same(eight), schedule, checkpoint=tmp_path / "c.pt").ema
     bicubic = Network(architecture)
     torch.nn.init.zeros_(bicubic.tail.kernel.project)
-    assert error(fitted, small, large) < error(bicubic, small, large) / 2
+    assert error(trained, lr, hr) < error(bicubic, lr, hr) / 2
 
 
-def test_it_learns_pictures_better_than_it_began(pairs: list[Pair], tmp_path: Path) -> None:
-    schedule = Schedule(steps=150, rate=3e-3, patch=8, batch=8, warmup=5, average=0.9)
+def test_it_learns_images_better_than_it_began(pairs: list[Pair], tmp_path: Path) -> None:
+    schedule = Schedule(steps=150, rate=3e-3, patch=8, batch=8, warmup=5, ema_decay=0.9)
     start = network()
     before = validation_psnr(start, pairs)
-    after = train(start, cut(pairs, schedule), schedule, checkpoint=tmp_path / "c.pt").average
+    after = train(start, cut(pairs, schedule), schedule, checkpoint=tmp_path / "c.pt").ema
     assert validation_psnr(after, pairs) > before + 0.5
 
 
@@ -92,10 +94,12 @@ def test_it_learns_pictures_better_than_it_began(pairs: list[Pair], tmp_path: Pa
     ("part", "moved"),
     [("tail", {"deconvolution.weight", "deconvolution.bias"}), ("mapping", {f"mapping0.{x}" for x in TENSORS})],
 )
-def test_only_the_part_moves_that_is_to_learn(patches: Patches, tmp_path: Path, part: str, moved: set[str]) -> None:
+def test_only_the_part_moves_that_is_to_learn(
+    patches: PatchSampler, tmp_path: Path, part: str, moved: set[str]
+) -> None:
     before = network().tensors()
     schedule = replace(SCHEDULE, part=part)
-    after = train(network(), patches, schedule, checkpoint=tmp_path / "c.pt").average.tensors()
+    after = train(network(), patches, schedule, checkpoint=tmp_path / "c.pt").ema.tensors()
     assert {name for name in before if not np.array_equal(before[name], after[name])} == moved
 
 
@@ -103,12 +107,14 @@ def test_only_the_part_moves_that_is_to_learn(patches: Patches, tmp_path: Path, 
 def test_slopes_move_only_where_the_activation_lets_them(pairs: list[Pair], tmp_path: Path, activation: str) -> None:
     made = Network(fsrcnn(8, 4, 1, 2, activation=activation))
     before = made.tensors()["feature.slope"]
-    patches = Patches(pairs, made.architecture, patch=8, batch=4)
-    after = train(made, patches, SCHEDULE, checkpoint=tmp_path / "c.pt").average.tensors()["feature.slope"]
+    patches = PatchSampler(pairs, made.architecture, patch=8, batch=4)
+    after = train(made, patches, SCHEDULE, checkpoint=tmp_path / "c.pt").ema.tensors()["feature.slope"]
     assert (before.tolist() != after.tolist()) == ACTIVATIONS[activation].trainable
 
 
-def test_what_is_held_out_is_measured_and_every_step_told(patches: Patches, pairs: list[Pair], tmp_path: Path) -> None:
+def test_what_is_held_out_is_measured_and_every_step_reported(
+    patches: PatchSampler, pairs: list[Pair], tmp_path: Path
+) -> None:
     told: list[tuple[int, int, float]] = []
     measure = partial(validation_psnr, pairs=pairs)
     state = train(
@@ -117,28 +123,28 @@ def test_what_is_held_out_is_measured_and_every_step_told(patches: Patches, pair
         SCHEDULE,
         checkpoint=tmp_path / "c.pt",
         validate=measure,
-        tell=lambda state, loss: told.append((state.step, len(state.history), loss)),
+        on_step=lambda state, loss: told.append((state.step, len(state.history), loss)),
     )
-    assert [(step, moments) for step, moments, _ in told] == [(1, 0), (2, 0), (3, 1), (4, 1), (5, 1), (6, 2)]
-    assert state.history[-1].psnr == measure(state.average)
+    assert [(step, start_times) for step, start_times, _ in told] == [(1, 0), (2, 0), (3, 1), (4, 1), (5, 1), (6, 2)]
+    assert state.history[-1].psnr == measure(state.ema)
     assert state.history[0].loss == pytest.approx(np.mean([loss for _, _, loss in told[:3]]))
     assert [moment.rate for moment in state.history] == [SCHEDULE.rate_at(2), SCHEDULE.rate_at(5)]
 
 
 def test_patience_ends_it_with_the_weights_that_were_best_also_after_an_interruption(
-    patches: Patches, tmp_path: Path
+    patches: PatchSampler, tmp_path: Path
 ) -> None:
     schedule = replace(SCHEDULE, steps=20, every=1, patience=2)
     scores = {1: 30.0, 2: 31.0, 3: 30.5, 4: 31.0}
     measured: list[dict[str, np.ndarray]] = []
 
-    def validate(average: Network) -> float:
-        measured.append(average.tensors())
+    def validate(ema: Network) -> float:
+        measured.append(ema.tensors())
         return scores[len(measured)]
 
     steps = iter([False, False, False, True])  # after the third, which was no better
     run = partial(train, network(), patches, schedule, checkpoint=tmp_path / "c.pt", validate=validate)
-    run(stop=lambda: next(steps))
+    run(should_stop=lambda: next(steps))
     state = run()
     assert (state.step, [moment.psnr for moment in state.history]) == (4, list(scores.values()))
     assert all(np.array_equal(tensor, measured[1][name]) for name, tensor in state.result.tensors().items())
@@ -146,12 +152,12 @@ def test_patience_ends_it_with_the_weights_that_were_best_also_after_an_interrup
 
 
 def test_a_loss_that_is_not_finite_ends_training(pairs: list[Pair], tmp_path: Path) -> None:
-    broken = cut([replace(each, small=np.full_like(each.small, np.nan)) for each in pairs], SCHEDULE)
+    broken = cut([replace(each, lr=np.full_like(each.lr, np.nan)) for each in pairs], SCHEDULE)
     with pytest.raises(TrainingError, match="loss is nan at step 0"):
         train(network(), broken, SCHEDULE, checkpoint=tmp_path / "c.pt")
 
 
-def test_a_checkpoint_of_another_network_or_damaged_is_refused_by_name(patches: Patches, tmp_path: Path) -> None:
+def test_a_checkpoint_of_another_network_or_damaged_is_refused_by_name(patches: PatchSampler, tmp_path: Path) -> None:
     checkpoint = tmp_path / "c.pt"
     train(network(), patches, SCHEDULE, checkpoint=checkpoint)
     wider = Network(fsrcnn(12, 4, 1, scale=2))
@@ -165,13 +171,13 @@ def test_a_checkpoint_of_another_scale_is_refused_although_srcnn_has_the_same_la
     pairs: list[Pair], tmp_path: Path
 ) -> None:
     checkpoint = tmp_path / "c.pt"
-    small = Patches(pairs, srcnn(5, 1, 3, 4, 4, 2), patch=8, batch=4)
-    train(Network(srcnn(5, 1, 3, 4, 4, 2)), small, SCHEDULE, checkpoint=checkpoint)
+    lr = PatchSampler(pairs, srcnn(5, 1, 3, 4, 4, 2), patch=8, batch=4)
+    train(Network(srcnn(5, 1, 3, 4, 4, 2)), lr, SCHEDULE, checkpoint=checkpoint)
     with pytest.raises(TrainingError, match="another network"):
-        train(Network(srcnn(5, 1, 3, 4, 4, 3)), small, SCHEDULE, checkpoint=checkpoint)
+        train(Network(srcnn(5, 1, 3, 4, 4, 3)), lr, SCHEDULE, checkpoint=checkpoint)
 
 
-def test_a_disk_that_is_full_costs_no_checkpoint(patches: Patches, tmp_path: Path) -> None:
+def test_a_disk_that_is_full_costs_no_checkpoint(patches: PatchSampler, tmp_path: Path) -> None:
     checkpoint = tmp_path / "c.pt"
     train(network(), patches, SCHEDULE, checkpoint=checkpoint)
     before = checkpoint.read_bytes()
@@ -193,7 +199,7 @@ def test_the_rate_rises_then_falls_by_a_cosine() -> None:
     assert schedule.rate_at(100) == pytest.approx(1e-3)
 
 
-class Same(Patches):
+class Same(PatchSampler):
     """The same batch again and again."""
 
     def __init__(self, batch: tuple[torch.Tensor, torch.Tensor]) -> None:
@@ -203,6 +209,6 @@ class Same(Patches):
         return self.same
 
 
-def error(made: Network, small: torch.Tensor, large: torch.Tensor) -> float:
+def error(made: Network, lr: torch.Tensor, hr: torch.Tensor) -> float:
     with torch.no_grad():
-        return float(torch.mean((made(small) - large) ** 2))
+        return float(torch.mean((made(lr) - hr) ** 2))

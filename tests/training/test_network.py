@@ -12,10 +12,10 @@ from vidsr.training.network import Network
 
 
 def network(scale: int, dimensions: tuple[int, int, int] = (16, 8, 2), seed: int = 0) -> Network:
-    return learnt(fsrcnn(*dimensions, scale=scale), seed)
+    return trainable(fsrcnn(*dimensions, scale=scale), seed)
 
 
-def learnt(architecture: Architecture, seed: int = 0) -> Network:
+def trainable(architecture: Architecture, seed: int = 0) -> Network:
     torch.manual_seed(seed)
     made = Network(architecture)
     with torch.no_grad():
@@ -36,29 +36,29 @@ def families(scale: int) -> list[Architecture]:
     ]
 
 
-def enlarged(made: Network, plane: np.ndarray) -> np.ndarray:
+def upscaled(made: Network, plane: np.ndarray) -> np.ndarray:
     peak = np.iinfo(plane.dtype).max
-    small = torch.from_numpy(plane.astype(np.float32) / peak)[None, None]
-    small = functional.pad(small, (made.architecture.halo,) * 4, mode="replicate")
+    lr = torch.from_numpy(plane.astype(np.float32) / peak)[None, None]
+    lr = functional.pad(lr, (made.architecture.halo,) * 4, mode="replicate")
     with torch.inference_mode():
-        return (made(small)[0, 0].clamp(0, 1) * peak).round().numpy()
+        return (made(lr)[0, 0].clamp(0, 1) * peak).round().numpy()
 
 
 @pytest.mark.parametrize("number", range(5))
 @pytest.mark.parametrize("scale", [2, 3, 4])
 def test_the_engine_equals_the_torch_network_within_one_grey_level(scale: int, number: int) -> None:
-    made = learnt(families(scale)[number])
+    made = trainable(families(scale)[number])
     plane = np.random.default_rng(scale).integers(0, 256, (37, 45), dtype=np.uint8)
     engine = Engine(Weights(architecture=made.architecture, tensors=made.tensors()), threads=1)
-    assert np.abs(engine(plane).astype(int) - enlarged(made, plane)).max() <= 1
+    assert np.abs(engine(plane).astype(int) - upscaled(made, plane)).max() <= 1
 
 
 def test_mixed_precision_stays_close_and_gives_whole_precision_back() -> None:
-    made = learnt(families(2)[2])
-    small = torch.rand(1, 1, 40, 40)
-    whole = made(small)
+    made = trainable(families(2)[2])
+    lr = torch.rand(1, 1, 40, 40)
+    whole = made(lr)
     made.mixed = True
-    rough = made(small)
+    rough = made(lr)
     assert rough.dtype == whole.dtype
     assert 0 < (rough - whole).abs().max() < 0.05
 
@@ -67,7 +67,7 @@ def test_collapsed_weights_compute_what_the_training_form_computes() -> None:
     made, copy = network(3), network(3, seed=1)
     plane = np.random.default_rng(0).integers(0, 256, (20, 24), dtype=np.uint8)
     copy.load_tensors(made.tensors())
-    assert np.abs(enlarged(copy, plane) - enlarged(made, plane)).max() <= 1
+    assert np.abs(upscaled(copy, plane) - upscaled(made, plane)).max() <= 1
     for name, tensor in made.tensors().items():
         assert np.allclose(copy.tensors()[name], tensor, atol=1e-6), name
 

@@ -9,20 +9,22 @@ from made import make_clip, scene
 from oracles import read_with_av, samples
 
 from vidsr.errors import TrainingError
+from vidsr.media.probe import probe
 from vidsr.metrics import psnr
 from vidsr.model.architecture import Architecture, fsrcnn
 from vidsr.quality.imresize import imresize
-from vidsr.training.data.patches import Mixture, Pair, Patches, pair, read_pairs
-from vidsr.training.data.sources import Footage, Source, footage_of, held_out_of, read_lumas, training_luma
+from vidsr.training.data.clips import video_clip
+from vidsr.training.data.patches import MixedSampler, Pair, PatchSampler, make_pair, read_pairs
+from vidsr.training.data.sources import Footage, Source, find_footage, read_lumas, split_files, training_luma
 
 
 def read(path: Path, scale: int, sizes: tuple[float, ...] = (1.0,), frames: int = 4) -> list[Pair]:
     """The pairs of a folder in which everything can be read."""
 
-    def note(sentence: str) -> None:
+    def on_warning(sentence: str) -> None:
         raise AssertionError(sentence)
 
-    return read_pairs(footage_of([Source(path=path, sizes=sizes)]), scale, frames=frames, note=note)
+    return read_pairs(find_footage([Source(path=path, sizes=sizes)]), scale, frames=frames, on_warning=on_warning)
 
 
 def shape(scale: int) -> Architecture:
@@ -40,12 +42,12 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("scale", [2, 3, 4])
 def test_a_patch_and_its_reduction_show_the_same_place(pictures: Path, scale: int) -> None:
     pairs = read(pictures, scale)
-    patches = Patches(pairs, shape(scale), patch=8, batch=16)
+    patches = PatchSampler(pairs, shape(scale), patch=8, batch=16)
     halo = shape(scale).halo
-    small, large = patches.draw(np.random.default_rng(0))
-    assert small.shape == (16, 1, 8 + 2 * halo, 8 + 2 * halo)
-    assert large.shape == (16, 1, 8 * scale, 8 * scale)
-    for low, high in zip(small[:, 0].numpy(), large[:, 0].numpy(), strict=True):
+    lr, hr = patches.draw(np.random.default_rng(0))
+    assert lr.shape == (16, 1, 8 + 2 * halo, 8 + 2 * halo)
+    assert hr.shape == (16, 1, 8 * scale, 8 * scale)
+    for low, high in zip(lr[:, 0].numpy(), hr[:, 0].numpy(), strict=True):
         guess = imresize(low, scale)
         inner, side = halo * scale, 8 * scale
         at = {
@@ -58,52 +60,67 @@ def test_a_patch_and_its_reduction_show_the_same_place(pictures: Path, scale: in
 
 def test_all_eight_ways_to_turn_a_patch_are_drawn(pictures: Path) -> None:
     luma = np.arange(16 * 16, dtype=np.uint8).reshape(16, 16)
-    patches = Patches([pair(luma, 2)], shape(2), patch=8, batch=64)
-    _, large = patches.draw(np.random.default_rng(0))
-    assert len({patch.numpy().tobytes() for patch in large}) == 8
+    patches = PatchSampler([make_pair(luma, 2)], shape(2), patch=8, batch=64)
+    _, hr = patches.draw(np.random.default_rng(0))
+    assert len({patch.numpy().tobytes() for patch in hr}) == 8
 
 
-def test_every_size_of_every_picture_is_used(pictures: Path) -> None:
+def test_every_size_of_every_image_is_used(pictures: Path) -> None:
     pairs = read(pictures, 2, (1.0, 0.6))
-    assert [p.large.shape for p in pairs[:2]] == [(74, 90), (44, 54)]
-    assert all(p.small.shape == (p.large.shape[0] // 2, p.large.shape[1] // 2) for p in pairs)
+    assert [p.hr.shape for p in pairs[:2]] == [(74, 90), (44, 54)]
+    assert all(p.lr.shape == (p.hr.shape[0] // 2, p.hr.shape[1] // 2) for p in pairs)
 
 
-def test_grey_pictures_are_brought_to_the_range_of_video() -> None:
+def test_grey_images_are_brought_to_the_range_of_video() -> None:
     assert training_luma(np.array([[0, 255]], np.uint8)).tolist() == [[16, 235]]
 
 
 def test_a_folder_with_nothing_to_train_on_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("no picture")
     with pytest.raises(TrainingError, match=str(tmp_path)):
-        footage_of([Source(path=tmp_path)])
+        find_footage([Source(path=tmp_path)])
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])  # one says how many frames it holds, one how long it is
 def test_frames_are_taken_evenly_from_a_video(tmp_path: Path, suffix: str) -> None:
     clip = make_clip(tmp_path / f"clip{suffix}", pts=[512 * i for i in range(20)])
-    lumas = [luma for _, luma in read_lumas(footage_of([Source(path=clip)]), 4, pytest.fail)]
+    lumas = [luma for _, luma in read_lumas(find_footage([Source(path=clip)]), 4, pytest.fail)]
     exact = [samples(picture)[0] for picture in read_with_av(clip).pictures]
     assert len(lumas) == 4
     assert all(np.array_equal(luma, exact[number]) for luma, number in zip(lumas, (0, 5, 10, 15), strict=True))
 
 
-def test_deep_video_is_brought_to_eight_bits(tmp_path: Path) -> None:
-    clip = make_clip(tmp_path / "clip.mkv", pts=[0, 512], pixel_format="yuv420p10le")
-    (_, luma), _ = read_lumas(footage_of([Source(path=clip)]), 2, pytest.fail)
+def test_deep_video_is_rounded_to_the_same_eight_bits_in_clean_pairs_and_in_degraded_clips(tmp_path: Path) -> None:
+    path = make_clip(tmp_path / "clip.mkv", pts=[0, 512], pixel_format="yuv420p10le", codec="ffv1")
+    (_, luma), _ = read_lumas(find_footage([Source(path=path)]), 2, pytest.fail)
     assert luma.dtype == np.uint8
-    assert np.array_equal(luma, samples(read_with_av(clip).pictures[0])[0] >> 2)
+    assert np.array_equal(luma, np.floor(samples(read_with_av(path).pictures[0])[0] / 4 + 0.5))
+    assert np.array_equal(luma, video_clip(path, probe(path), position=0.0, frames=1).planes[0])
 
 
-def test_what_cannot_be_read_or_is_too_small_is_noted_by_name_and_passed_over(pictures: Path, tmp_path: Path) -> None:
+def test_decoded_luma_stays_in_bytes_until_a_batch_is_drawn() -> None:
+    decoded = np.random.default_rng(0).integers(0, 256, (24, 24), dtype=np.uint8)
+    hr = np.kron(decoded, np.ones((2, 2), np.uint8))
+    pair = Pair(lr=decoded, hr=hr)
+    assert pair.lr_luma is decoded
+    in_floats = Pair(lr=pair.lr_floats, hr=hr)
+    assert in_floats.lr.dtype == np.float32
+    assert np.array_equal(in_floats.lr_luma, decoded)
+    drawn = [
+        PatchSampler([each], shape(2), patch=8, batch=4).draw(np.random.default_rng(1)) for each in (pair, in_floats)
+    ]
+    assert bool((drawn[0][0] == drawn[1][0]).all() and (drawn[0][1] == drawn[1][1]).all())
+
+
+def test_what_cannot_be_read_or_is_too_small_is_skipped_with_a_warning(pictures: Path, tmp_path: Path) -> None:
     (tmp_path / "broken.png").write_bytes(b"no picture")
     (tmp_path / "broken.mp4").write_bytes(b"no video")
     av.VideoFrame.from_ndarray(scene(0, (31, 64)), format="rgb24").save(tmp_path / "small.png")
     sources = [Source(path=tmp_path, sizes=(1.0,)), Source(path=pictures, sizes=(1.0,))]
-    notes: list[str] = []
-    pairs = read_pairs(footage_of(sources), 2, frames=2, note=notes.append)
+    warnings: list[str] = []
+    pairs = read_pairs(find_footage(sources), 2, frames=2, on_warning=warnings.append)
     assert len(pairs) == 3
-    assert [note.partition(":")[0] for note in notes] == [
+    assert [on_warning.partition(":")[0] for on_warning in warnings] == [
         str(tmp_path / f"{name}") for name in ("broken.mp4", "broken.png", "small.png")
     ]
 
@@ -113,42 +130,42 @@ def test_what_cannot_be_read_or_is_too_small_is_noted_by_name_and_passed_over(pi
 )
 def test_whole_files_are_held_out_and_never_the_last(files: int, share: float, held_out: int) -> None:
     footage = [Footage(path=Path(f"{number}.png"), sizes=(1.0, 0.7)) for number in range(files)]
-    kept, judges = held_out_of(footage, share, seed=1)
-    assert len(judges) == held_out
-    assert {file.path for file in kept} | {file.path for file in judges} == {file.path for file in footage}
-    assert len(kept) + len(judges) == files
-    assert held_out_of(footage, share, seed=1) == (kept, judges)
+    training, validation = split_files(footage, share, seed=1)
+    assert len(validation) == held_out
+    assert {file.path for file in training} | {file.path for file in validation} == {file.path for file in footage}
+    assert len(training) + len(validation) == files
+    assert split_files(footage, share, seed=1) == (training, validation)
 
 
-def test_pictures_smaller_than_a_patch_are_counted_and_refused_when_there_is_nothing_else() -> None:
-    tiny = Pair(small=np.zeros((7, 12), np.float32), large=np.zeros((14, 24), np.uint8))
-    larger = pair(np.zeros((64, 64), np.uint8), 2)
-    assert Patches([tiny, larger, tiny], shape(2), patch=8, batch=1).skipped == 2
+def test_images_smaller_than_a_patch_are_counted_and_refused_when_there_is_nothing_else() -> None:
+    tiny = Pair(lr=np.zeros((7, 12), np.float32), hr=np.zeros((14, 24), np.uint8))
+    larger = make_pair(np.zeros((64, 64), np.uint8), 2)
+    assert PatchSampler([tiny, larger, tiny], shape(2), patch=8, batch=1).skipped == 2
     with pytest.raises(TrainingError, match="16 pixels"):
-        Patches([tiny], shape(2), patch=8, batch=1)
+        PatchSampler([tiny], shape(2), patch=8, batch=1)
 
 
-def test_patches_reach_the_edges_of_the_picture_and_those_of_a_still_camera_lie_as_they_were() -> None:
+def test_patches_reach_the_edges_of_the_image_and_those_of_a_still_camera_lie_as_they_were() -> None:
     rows, columns = np.mgrid[:40, :48].astype(np.uint8)
-    large = np.kron(4 * rows + columns, np.ones((2, 2), np.uint8))  # each place of its own level, or nearly
-    each = Pair(small=((4 * rows + columns) / 255).astype(np.float32), large=large)
+    hr = np.kron(4 * rows + columns, np.ones((2, 2), np.uint8))  # each place of its own level, or nearly
+    each = Pair(lr=((4 * rows + columns) / 255).astype(np.float32), hr=hr)
     architecture = shape(2)
-    patches = Patches([each], architecture, patch=8, batch=4000, still_camera=True)
-    small, drawn = patches.draw(np.random.default_rng(0))
+    patches = PatchSampler([each], architecture, patch=8, batch=4000, still_camera=True)
+    lr, drawn = patches.draw(np.random.default_rng(0))
     halo, inner = architecture.halo, slice(architecture.halo, architecture.halo + 8)
-    assert np.array_equal(drawn[:, 0, ::2, ::2].numpy(), small[:, 0, inner, inner].numpy())
+    assert np.array_equal(drawn[:, 0, ::2, ::2].numpy(), lr[:, 0, inner, inner].numpy())
     assert bool((drawn[:, 0, -1, 0] > drawn[:, 0, 0, 0]).all())
     assert bool((drawn[:, 0, 0, -1] > drawn[:, 0, 0, 0]).all())
     corners = {round(255 * float(level)) for level in (drawn.min(), drawn.max())}
-    assert corners == {0, int(large.max())}
-    upper = small[drawn.amin(dim=(1, 2, 3)) == 0][0, 0]
+    assert corners == {0, int(hr.max())}
+    upper = lr[drawn.amin(dim=(1, 2, 3)) == 0][0, 0]
     assert bool((upper[:halo] == upper[halo]).all()), "what lies beyond the edge repeats it"
 
 
 def test_a_mixture_draws_from_each_stock_as_often_as_its_share_says() -> None:
-    black = Pair(small=np.zeros((40, 40), np.float32), large=np.zeros((80, 80), np.uint8))
-    white = Pair(small=np.ones((40, 40), np.float32), large=np.full((80, 80), 255, np.uint8))
-    stocks = [Patches([each], shape(2), patch=8, batch=200) for each in (black, white)]
-    small, large = Mixture([(stocks[0], 0.5), (stocks[1], 1.5)]).draw(np.random.default_rng(0))
-    assert np.array_equal(small.amax(dim=(1, 2, 3)).numpy(), large.amax(dim=(1, 2, 3)).numpy())
-    assert 0.7 < float(small.mean()) < 0.8
+    black = Pair(lr=np.zeros((40, 40), np.float32), hr=np.zeros((80, 80), np.uint8))
+    white = Pair(lr=np.ones((40, 40), np.float32), hr=np.full((80, 80), 255, np.uint8))
+    stocks = [PatchSampler([each], shape(2), patch=8, batch=200) for each in (black, white)]
+    lr, hr = MixedSampler([(stocks[0], 0.5), (stocks[1], 1.5)]).draw(np.random.default_rng(0))
+    assert np.array_equal(lr.amax(dim=(1, 2, 3)).numpy(), hr.amax(dim=(1, 2, 3)).numpy())
+    assert 0.7 < float(lr.mean()) < 0.8

@@ -1,4 +1,4 @@
-"""`vidsr corpus`: footage into degraded clips to learn from."""
+"""`vidsr dataset`: build a dataset of degraded clips from footage."""
 
 import argparse
 import dataclasses
@@ -13,47 +13,53 @@ from vidsr.cli.options import Commands, Help, add_options, add_output, settings
 from vidsr.cli.progress_bars import training_bars
 from vidsr.cli.signals import GracefulStop
 from vidsr.errors import STOPPED
-from vidsr.settings import CorpusSettings, DegradeSettings
-from vidsr.training.data.dataset_builder import make_corpus
-from vidsr.training.data.sources import Source, footage_of
+from vidsr.settings import DatasetSettings, DegradeSettings
+from vidsr.training.data.dataset_builder import build_dataset
+from vidsr.training.data.sources import Source, find_footage
 
 log = logging.getLogger(__name__)
 
-_EXAMPLE = """Degrade clips of videos and pictures as cameras and codecs do, for `vidsr train --corpus`.
+_EXAMPLE = """Degrade clips of videos and images like cameras and codecs do, for `vidsr train --dataset`.
 
-  vidsr corpus photos/ clips/ --output degraded
-  vidsr corpus photos/ --output coarse --codecs x264:1 --x264-crf 28-38 --clips 2000
+  vidsr dataset photos/ clips/ --output degraded
+  vidsr dataset photos/ --output coarse --codecs x264:1 --x264-crf 28-38 --clips 2000
 
-The same command goes on where one was stopped. `vidsr degrade` shows what becomes of one clip.
+The same command resumes an interrupted build. `vidsr degrade` writes a single clip to look at.
 """
-_LARGEST = 4.0  # a picture that is enlarged first is as soft as much footage
-_AMOUNT = {
-    "clips": ("N", "degraded clips, each of which gives a frame"),
-    "crop": ("N", "low-resolution pixels a side of what is kept of a clip"),
-    "footage_share": ("PART", "share of clips from videos where there are pictures as well"),
-    "max_gb": ("N", "the most it takes on the disk"),
+_LARGEST = 4.0  # an upscaled image is as soft as much footage
+_DATASET = {
+    "clips": ("N", "degraded clips; each gives one training frame"),
+    "crop": ("N", "low-resolution pixels per side of a clip"),
+    "footage_share": ("PART", "share of clips from videos when there are images as well"),
+    "max_gb": ("N", "limit of the dataset on disk, in GB"),
 }
 _CLIP = {
-    "scale": ("N", "2, 3 or 4: how many times smaller"),
-    "frames": ("N-N", "how many frames a clip has"),
-    "still_share": ("PART", "how often nothing moves in a clip made of a picture"),
-    "first_share": ("PART", "how often the first frame of a clip, a key frame, is the one to learn from"),
-    "seed": ("N", "decides every draw"),
+    "scale": ("N", "downscaling factor: 2, 3 or 4"),
+    "frames": ("N-N", "frames per clip"),
+    "still_share": ("PART", "share of still clips among those made of images"),
+    "first_share": ("PART", "share of clips whose training frame is the first, a key frame"),
+    "seed": ("N", "seed of every draw"),
 }
 
 
 def add(commands: Commands) -> None:
     """Declare the command."""
-    text = "footage into degraded clips to learn from"
-    parser = commands.add_parser("corpus", help=text, description=_EXAMPLE, formatter_class=Help)
-    parser.add_argument("sources", nargs="+", metavar="SOURCE", type=Path, help="a picture, a video, or a folder")
-    group = parser.add_argument_group("corpus")
-    group.add_argument("--output", required=True, metavar="DIR", type=Path, help="the folder of the corpus")
-    group.add_argument(
-        "--sizes", type=sizes, default=(1.0, 0.7), metavar="S,S", help="sizes at which it is used (default: 1,0.7)"
+    text = "build a dataset of degraded clips to train on"
+    parser = commands.add_parser("dataset", help=text, description=_EXAMPLE, formatter_class=Help)
+    parser.add_argument(
+        "sources", nargs="+", metavar="SOURCE", type=Path, help="an image, a video, or a folder of them"
     )
-    group.add_argument("--processes", type=int, metavar="N", help="that degrade; without it, one for each core")
-    add_options(group, CorpusSettings, fields=_AMOUNT)
+    group = parser.add_argument_group("dataset")
+    group.add_argument("--output", required=True, metavar="DIR", type=Path, help="the directory of the dataset")
+    group.add_argument(
+        "--sizes",
+        type=sizes,
+        default=(1.0, 0.7),
+        metavar="S,S",
+        help="size factors of the sources (default: 1,0.7)",
+    )
+    group.add_argument("--processes", type=int, metavar="N", help="worker processes (default: one per core)")
+    add_options(group, DatasetSettings, fields=_DATASET)
     for title, fields in (("clip", _CLIP), ("camera", CAMERA), ("codec", CODEC)):
         add_options(parser.add_argument_group(title), DegradeSettings, fields=fields)
     add_output(parser)
@@ -61,24 +67,24 @@ def add(commands: Commands) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Make what is missing, and say what there is."""
+    """Build the missing shards, and print a summary."""
     if args.processes is not None and args.processes < 1:
         raise UsageError(f"--processes must be 1 or more, not {args.processes}")
-    amount = settings(CorpusSettings, args)
+    dataset_settings = settings(DatasetSettings, args)
     degradation = settings(DegradeSettings, args)
-    with GracefulStop("the clips in the making are being finished") as stop, training_bars(quiet=args.quiet) as bars:
+    with GracefulStop("finishing the current clips") as stop, training_bars(quiet=args.quiet) as bars:
         try:
-            made = make_corpus(
-                footage_of([Source(path=path, sizes=args.sizes) for path in args.sources]),
+            made = build_dataset(
+                find_footage([Source(path=path, sizes=args.sizes) for path in args.sources]),
                 args.output,
                 degradation,
-                amount,
+                dataset_settings,
                 processes=args.processes or len(os.sched_getaffinity(0)),
-                note=log.warning,
-                tell=bars.degrading,
-                stop=stop,
+                on_warning=log.warning,
+                on_progress=bars.degrading,
+                should_stop=stop,
             )
-        except ValueError as error:  # settings that only together make no sense
+        except ValueError as error:  # settings that exclude each other
             raise UsageError(str(error)) from error
     if args.json:
         print(json.dumps(dataclasses.asdict(made), default=str))
@@ -86,13 +92,13 @@ def run(args: argparse.Namespace) -> int:
         print(f"{made.folder}: {made.clips} clips in {made.shards} of {made.of} shards")
     if made.finished:
         return 0
-    print_message(f"stopped at shard {made.shards} of {made.of}; the same command goes on from there")
+    print_message(f"stopped at shard {made.shards} of {made.of}; the same command resumes")
     return STOPPED + stop.signal
 
 
 def sizes(text: str) -> tuple[float, ...]:
-    """(1.0, 0.7) from "1,0.7". Raises ValueError for anything that is no size."""
-    found = tuple(float(size) for size in text.split(","))
-    if not all(0 < size <= _LARGEST for size in found):
+    """(1.0, 0.7) from "1,0.7". Raises ValueError for other text."""
+    found = tuple(float(dataset_settings) for dataset_settings in text.split(","))
+    if not all(0 < dataset_settings <= _LARGEST for dataset_settings in found):
         raise ValueError(text)
     return found

@@ -106,8 +106,8 @@ def _openvino(weights: Weights, about: dict[str, str]) -> Exported:
 
 def _torch(weights: Weights, about: dict[str, str]) -> Exported:
     with require_extra("torch", "train"):
-        from vidsr.training.export import program_bytes, run_program
-    program = program_bytes(weights, about)
+        from vidsr.training.export import export_program, run_program
+    program = export_program(weights, about)
     return Exported(contents=[program], run=partial(run_program, program))
 
 

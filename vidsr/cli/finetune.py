@@ -1,4 +1,4 @@
-"""`vidsr finetune`: a network that ships, tuned to somebody's own footage."""
+"""`vidsr finetune`: fine-tune a network on your own footage."""
 
 import argparse
 import dataclasses
@@ -17,55 +17,55 @@ from vidsr.errors import DAMAGED, STOPPED, Stopped
 from vidsr.settings import FinetuneSettings
 
 if TYPE_CHECKING:
-    from vidsr.training.finetune.finetune import Tuned
-    from vidsr.training.finetune.finetune_data import Gathered
+    from vidsr.training.finetune.finetune import FinetuneResult
+    from vidsr.training.finetune.finetune_data import FinetuneData
 
 log = logging.getLogger(__name__)
 
-_EXAMPLE = """Tune a network to your own footage; the weights are for `vidsr upscale --model`.
+_EXAMPLE = """Fine-tune a network on your own footage; use the weights with `vidsr upscale --model`.
 
   vidsr finetune main-stream-*.mp4 --output tuned
   vidsr finetune --from monday.mp4 --frames 200 --output tuned
   vidsr finetune --hr main.mp4 --lr sub.mp4 --output tuned
   vidsr upscale --model tuned/model.npz sub-stream.mp4 large.mp4
 
-The footage is full-size: it is made smaller and encoded as the footage that will be enlarged, and the mapping layers
-learn to undo that. Whole clips, or scenes of the only one, are held out and judge; a network that is no better than
-its start is not written. `report.html` shows what was gained. The same command goes on where one was stopped.
+The footage is full-size: it is downscaled and encoded like the footage to be upscaled, and the mapping layers learn to
+undo that. Whole clips, or scenes of a single clip, are held out for validation; a network that is no better than its
+start is not written. `report.html` shows the gains. The same command resumes an interrupted fine-tuning.
 """
 _NETWORK = {
-    "start": ("MODEL", "the network to tune: a name of the zoo or an .npz file"),
+    "start": ("MODEL", "the network to fine-tune: zoo model or .npz file"),
     "scale": ("N", "2, 3 or 4"),
-    "layers": ("PART", "what learns: mapping, tail or all"),
-    "mapping_layers": ("N", "mapping layers to give the network; new ones begin by changing nothing"),
+    "layers": ("PART", "trainable part: mapping, tail or all"),
+    "mapping_layers": ("N", "mapping layers to expand the network to; new ones begin as identity"),
 }
 _FOOTAGE = {
-    "frames": ("N", "moments picked from each recording of --from"),
-    "crf": ("N-N", "CRF at which the small footage is expected"),
-    "clips": ("N", "short clips that are degraded to learn from"),
-    "clean_share": ("PART", "share of patches that no codec has seen"),
-    "held_out_share": ("PART", "share of the clips, or of the only one, that judges"),
-    "max_gb": ("N", "the most the degraded clips take on the disk"),
+    "frames": ("N", "frames selected from each recording of --from"),
+    "crf": ("N-N", "expected CRF of the low-resolution footage"),
+    "clips": ("N", "short degraded clips to train on"),
+    "clean_share": ("PART", "share of clean patches"),
+    "held_out_share": ("PART", "share of the clips, or of a single clip, held out for validation"),
+    "max_gb": ("N", "limit of the degraded clips on disk, in GB"),
 }
 _TRAINING = {
-    "steps": ("N", "steps at the most"),
-    "rate": ("R", "the highest learning rate"),
-    "every": ("N", "steps from one measurement to the next"),
-    "patience": ("N", "end after so many measurements no better than the best"),
-    "seed": ("N", "decides every draw, and what is held out"),
-    "threads": ("N", "threads; without it, one for each core"),
-    "fast": ("", "compile, and compute in bfloat16 where it does no harm; needs a C++ compiler"),
+    "steps": ("N", "maximum number of steps"),
+    "rate": ("R", "peak learning rate"),
+    "every": ("N", "steps between measurements"),
+    "patience": ("N", "end after N measurements without improvement"),
+    "seed": ("N", "seed of every draw, and of the validation split"),
+    "threads": ("N", "threads (default: one per core)"),
+    "fast": ("", "compile, and use bfloat16 where it is fast and harmless; needs a C++ compiler"),
 }
 
 
 def add(commands: Commands) -> None:
     """Declare the command."""
-    text = "a network tuned to your own footage"
+    text = "fine-tune a network on your own footage"
     parser = commands.add_parser("finetune", help=text, description=_EXAMPLE, formatter_class=Help)
     parser.intermixed = True
     parser.add_argument("footage", nargs="*", metavar="CLIP", type=Path, help="full-size clips, or folders of them")
     group = parser.add_argument_group("footage")
-    group.add_argument("--output", required=True, metavar="DIR", type=Path, help="the folder for all that comes of it")
+    group.add_argument("--output", required=True, metavar="DIR", type=Path, help="the output directory")
     group.add_argument(
         "--from",
         dest="recordings",
@@ -73,11 +73,11 @@ def add(commands: Commands) -> None:
         default=[],
         metavar="FILE",
         type=Path,
-        help="long recordings, of which sharp, different, moving moments are picked",
+        help="long recordings, of which sharp, different, moving frames are selected",
     )
-    group.add_argument("--hr", metavar="FILE", type=Path, help="the large recording of a camera, beside --lr")
-    group.add_argument("--lr", metavar="FILE", type=Path, help="its small recording, which overlaps in time")
-    group.add_argument("--images", nargs="+", default=[], metavar="DIR", type=Path, help="pictures to learn from, too")
+    group.add_argument("--hr", metavar="FILE", type=Path, help="the high-resolution recording of a camera; needs --lr")
+    group.add_argument("--lr", metavar="FILE", type=Path, help="its low-resolution recording, which overlaps in time")
+    group.add_argument("--images", nargs="+", default=[], metavar="DIR", type=Path, help="images to train on, too")
     for title, fields in (("footage", _FOOTAGE), ("network", _NETWORK), ("training", _TRAINING)):
         own = group if title == "footage" else parser.add_argument_group(title)
         add_options(own, FinetuneSettings, fields=fields)
@@ -87,53 +87,55 @@ def add(commands: Commands) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Tune, judge, and tell where the weights are."""
+    """Fine-tune, validate, and print the path of the weights."""
     with require_extra("torch", "train"), require_extra("matplotlib", "train"):
-        from vidsr.training.finetune.finetune import require_ready, tune
+        from vidsr.training.finetune.finetune import check_ready, finetune
 
-    asked = settings(FinetuneSettings, args)
-    require_ready(args.output, asked)
+    finetune_settings = settings(FinetuneSettings, args)
+    check_ready(args.output, finetune_settings)
     with GracefulStop("a checkpoint is being written") as stop, training_bars(quiet=args.quiet) as bars:
         try:
-            tuned = tune(
-                _gathered(args, asked, stop),
+            result = finetune(
+                _data(args, finetune_settings, stop),
                 args.output,
-                asked,
+                finetune_settings,
                 force=args.force,
-                note=log.warning,
-                watch=bars.watch,
-                degrading=bars.degrading,
-                stop=stop,
+                on_warning=log.warning,
+                on_step=bars.watch,
+                on_progress=bars.degrading,
+                should_stop=stop,
             )
         except Stopped as stopped:
-            print_message(f"{stopped}; the same command goes on from there")
+            print_message(f"{stopped}; the same command resumes")
             return STOPPED + stop.signal
-        except ValueError as error:  # settings that only together make no sense
+        except ValueError as error:  # settings that exclude each other
             raise UsageError(str(error)) from error
-    return _told(tuned, args)
+    return _report(result, args)
 
 
-def _gathered(args: argparse.Namespace, asked: FinetuneSettings, stop: GracefulStop) -> "Gathered":
-    """What was named: footage of one kind or the other."""
+def _data(args: argparse.Namespace, finetune_settings: FinetuneSettings, stop: GracefulStop) -> "FinetuneData":
+    """The data of the command line: footage, or two recordings."""
     from vidsr.training.finetune.finetune_data import from_footage, from_recordings
 
     footage = args.footage or args.recordings
     if (args.hr is None) != (args.lr is None) or bool(args.hr) == bool(footage):
         raise UsageError("finetune takes clips, recordings after --from, or two recordings as --hr and --lr")
     if args.hr:
-        return from_recordings(args.hr, args.lr, asked, note=log.warning)
-    return from_footage(args.footage, args.recordings, args.images, asked, note=log.warning, stop=stop)
+        return from_recordings(args.hr, args.lr, finetune_settings, on_warning=log.warning)
+    return from_footage(
+        args.footage, args.recordings, args.images, finetune_settings, on_warning=log.warning, should_stop=stop
+    )
 
 
-def _told(tuned: "Tuned", args: argparse.Namespace) -> int:
-    """Say what it came to; the exit code."""
+def _report(result: "FinetuneResult", args: argparse.Namespace) -> int:
+    """Print the result; returns the exit code."""
     if args.json:
-        print(json.dumps(dataclasses.asdict(tuned), default=str))
-    elif tuned.model:
-        print(tuned.model)
+        print(json.dumps(dataclasses.asdict(result), default=str))
+    elif result.model:
+        print(result.model)
     if not args.quiet:
-        print(f"{tuned.verdict}; {tuned.report} shows it", file=sys.stderr)
-    if tuned.model:
+        print(f"{result.acceptance}; see {result.report}", file=sys.stderr)
+    if result.model:
         return 0
     print_message("the tuned network is no better than its start, and is not written; --force writes it")
     return DAMAGED

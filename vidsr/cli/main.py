@@ -26,7 +26,7 @@ _COMMANDS = {
     "bench": "bench",
     "finetune": "finetune",
     "train": "train",
-    "corpus": "dataset",
+    "dataset": "dataset",
     "degrade": "degrade",
     "export": "export",
     "import": "import_",

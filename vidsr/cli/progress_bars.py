@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
+from vidsr.callbacks import OnProgress
+
 if TYPE_CHECKING:
-    from vidsr.training.progress import Progress
+    from vidsr.training.progress import TrainProgress
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingBars:
     """What is to be told how far the work is."""
 
-    degrading: Callable[[int, int], None]
-    watch: "Callable[[Progress], None]"
+    degrading: OnProgress
+    watch: "Callable[[TrainProgress], None]"
 
 
 @contextmanager
@@ -26,18 +28,18 @@ def training_bars(*, quiet: bool) -> Generator[TrainingBars]:
     with ExitStack() as shown, logging_redirect_tqdm():
         bars: dict[str, tqdm[None]] = {}
 
-        def bar(name: str, unit: str, *, begin: int, of: int) -> "tqdm[None]":
+        def bar(name: str, unit: str, *, begin: int, of: int | None) -> "tqdm[None]":
             if name not in bars:
                 hidden = True if quiet else None
                 made = tqdm(desc=name, unit=unit, initial=begin, total=of, disable=hidden, dynamic_ncols=True)
                 bars[name] = shown.enter_context(made)
             return bars[name]
 
-        def degrading(done: int, of: int) -> None:
+        def degrading(done: int, of: int | None) -> None:
             own = bar("degrading", " shards", begin=done, of=of)
             own.update(done - own.n)
 
-        def watch(progress: "Progress") -> None:  # what an earlier run did says nothing of the time that is left
+        def watch(progress: "TrainProgress") -> None:  # what an earlier run did says nothing of the time that is left
             own = bar("training", " steps", begin=progress.step - 1, of=progress.steps)
             score = {} if progress.psnr is None else {"psnr": f"{progress.psnr:.3f} dB"}
             own.set_postfix({"loss": f"{progress.loss:.5f}", **score}, refresh=False)

@@ -1,4 +1,4 @@
-"""`vidsr train`: pictures and videos into a network."""
+"""`vidsr train`: train a network on images and videos."""
 
 import argparse
 import dataclasses
@@ -18,81 +18,87 @@ from vidsr.errors import STOPPED
 from vidsr.settings import NetworkSettings, TrainSettings
 
 if TYPE_CHECKING:
-    from vidsr.training.run import Trained
+    from vidsr.training.run import TrainResult
 
 log = logging.getLogger(__name__)
 
-_EXAMPLE = """Train a network on pictures and videos, or go on from one; the weights are for `vidsr upscale --model`.
+_EXAMPLE = """Train a network on images and videos, from random weights or a start, for `vidsr upscale --model`.
 
   vidsr train photos/ --output run
   vidsr train photos/ clips/ --family fsrcnn --d 16 --s 16 --m 5 --scale 3 --output narrow
   vidsr train photos/ --start fsrcnn-x2 --scale 4 --train tail --output tail
-  vidsr train photos/ --start fsrcnn-x2 --corpus degraded --held-out more/ --output video
+  vidsr train photos/ --start fsrcnn-x2 --dataset degraded --held-out more/ --output video
 
-The same command goes on where one was stopped.
+The same command resumes an interrupted training.
 """
 _NETWORK = {
-    "family": ("NAME", "fsrcnn, or srcnn, which works on the bicubic enlargement"),
-    "d": ("N", "channels of FSRCNN's features; without it, 56"),
-    "s": ("N", "channels of FSRCNN's mapping; without it, 12"),
-    "m": ("N", "mapping layers of FSRCNN; without it, 4"),
-    "kernel": ("N", "taps a side of FSRCNN's deconvolution; without it, 9"),
-    "kernels": ("K-K-K", "kernels of SRCNN; without it, 9-1-5"),
-    "widths": ("N-N", "channels of SRCNN; without it, 64-32"),
-    "activation": ("NAME", "prelu, prelu-shared, leaky-relu or relu; without it, the family's own"),
+    "family": ("NAME", "fsrcnn, or srcnn, which refines the bicubic upscaling"),
+    "d": ("N", "channels of FSRCNN's feature layer (default: 56)"),
+    "s": ("N", "channels of FSRCNN's mapping layers (default: 12)"),
+    "m": ("N", "mapping layers of FSRCNN (default: 4)"),
+    "kernel": ("N", "taps per side of FSRCNN's deconvolution (default: 9)"),
+    "kernels": ("K-K-K", "kernels of SRCNN (default: 9-1-5)"),
+    "widths": ("N-N", "channels of SRCNN (default: 64-32)"),
+    "activation": ("NAME", "prelu, prelu-shared, leaky-relu or relu (default: prelu for fsrcnn, relu for srcnn)"),
 }
 _TRAINING = {
     "scale": ("N", "2, 3 or 4"),
-    "start": ("MODEL", "a name of the zoo or an .npz file to go on from, also at another scale"),
-    "mapping_layers": ("N", "mapping layers to give the start; new ones begin by changing nothing"),
-    "tail_kernel": ("N", "taps a side to give the start's deconvolution; new ones begin at zero"),
-    "train": ("PART", "what learns: all, the tail (the deconvolution) or the mapping layers"),
+    "start": ("MODEL", "zoo model or .npz file to start from, also of another scale"),
+    "mapping_layers": ("N", "mapping layers to expand the start to; new ones begin as identity"),
+    "tail_kernel": ("N", "taps per side to expand the start's deconvolution to; new ones begin at zero"),
+    "train": ("PART", "trainable part: all, tail (the deconvolution) or mapping (layers)"),
     "steps": ("N", "steps with the main loss"),
     "loss": ("NAME", "the main loss: l1, the absolute difference, or mse, the squared one"),
-    "rate": ("R", "the highest learning rate of these"),
-    "finish_steps": ("N", "steps after them with the squared difference"),
-    "finish_rate": ("R", "the highest learning rate of those"),
-    "patch": ("N", "low-resolution pixels a side of a patch"),
-    "batch": ("N", "patches in a step"),
-    "still_camera": ("", "neither turn nor mirror patches"),
-    "held_out_share": ("PART", "share of the files to measure by, unless --held-out names some"),
-    "frames": ("N", "frames taken from each video"),
-    "patience": ("N", "end after so many measurements no better than the best, with its weights"),
-    "clean_share": ("PART", "share of patches that are not degraded, where there is a corpus"),
-    "every": ("N", "steps from one measurement and checkpoint to the next"),
-    "seed": ("N", "decides first weights, patches and what is held out"),
-    "threads": ("N", "threads; without it, one for each core"),
+    "rate": ("R", "peak learning rate of these steps"),
+    "finish_steps": ("N", "final steps with the squared difference"),
+    "finish_rate": ("R", "peak learning rate of the final steps"),
+    "patch": ("N", "low-resolution pixels per side of a patch"),
+    "batch": ("N", "patches per step"),
+    "still_camera": ("", "no rotation and flips of patches"),
+    "held_out_share": ("PART", "share of the files held out for validation, without --held-out"),
+    "frames": ("N", "frames per video"),
+    "patience": ("N", "end with the best weights after N measurements without improvement"),
+    "clean_share": ("PART", "share of clean patches with --dataset"),
+    "every": ("N", "steps between measurements, each with a checkpoint"),
+    "seed": ("N", "seed of initial weights, patches and validation split"),
+    "threads": ("N", "threads (default: one per core)"),
     "device": ("NAME", "cpu or cuda"),
-    "fast": ("", "compile, and compute in bfloat16 where it does no harm and is no slower; needs a C++ compiler"),
+    "fast": ("", "compile, and use bfloat16 where it is fast and harmless; needs a C++ compiler"),
 }
 
 
 def add(commands: Commands) -> None:
     """Declare the command."""
-    text = "pictures and videos into a network"
+    text = "train a network on images and videos"
     parser = commands.add_parser("train", help=text, description=_EXAMPLE, formatter_class=Help)
-    parser.add_argument("sources", nargs="+", metavar="SOURCE", type=Path, help="a picture, a video, or a folder")
+    parser.add_argument(
+        "sources", nargs="+", metavar="SOURCE", type=Path, help="an image, a video, or a folder of them"
+    )
     data = parser.add_argument_group("data")
-    data.add_argument("--output", required=True, metavar="DIR", type=Path, help="the folder of this training")
+    data.add_argument("--output", required=True, metavar="DIR", type=Path, help="the run directory")
     data.add_argument(
         "--held-out",
         nargs="+",
         default=[],
         metavar="SOURCE",
         type=Path,
-        help="what to measure by, and not to learn from",
+        help="validation set, which is not trained on",
     )
     data.add_argument(
-        "--sizes", type=sizes, default=(1.0, 0.7), metavar="S,S", help="sizes at which it is used (default: 1,0.7)"
+        "--sizes",
+        type=sizes,
+        default=(1.0, 0.7),
+        metavar="S,S",
+        help="size factors of the sources (default: 1,0.7)",
     )
     data.add_argument(
-        "--corpus",
-        dest="corpora",
+        "--dataset",
+        dest="datasets",
         action="append",
         default=[],
         metavar="DIR",
         type=Path,
-        help="degraded clips to learn from too, made by `vidsr corpus`; any number of times",
+        help="degraded clips to train on, too, made by `vidsr dataset`; repeatable",
     )
     add_options(parser.add_argument_group("network"), NetworkSettings, fields=_NETWORK)
     add_options(parser.add_argument_group("training"), TrainSettings, fields=_TRAINING)
@@ -101,54 +107,54 @@ def add(commands: Commands) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train, and tell where the weights are."""
+    """Train, and print the path of the weights."""
     with require_extra("torch", "train"), require_extra("matplotlib", "train"):
         from vidsr.training.data.sources import Source
-        from vidsr.training.run import Job, train_model
+        from vidsr.training.run import TrainRun, train_model
 
-    job = Job(
+    train_run = TrainRun(
         sources=tuple(Source(path=path, sizes=args.sizes) for path in args.sources),
         output=args.output,
         network=settings(NetworkSettings, args),
         settings=settings(TrainSettings, args),
         held_out=tuple(Source(path=path, sizes=(1.0,)) for path in args.held_out),
-        corpora=tuple(args.corpora),
+        datasets=tuple(args.datasets),
     )
     with GracefulStop("a checkpoint is being written") as stop, training_bars(quiet=args.quiet) as bars:
         try:
-            trained = train_model(job, note=log.warning, watch=bars.watch, stop=stop)
-        except ValueError as error:  # settings that only together make no sense
+            result = train_model(train_run, on_warning=log.warning, on_step=bars.watch, should_stop=stop)
+        except ValueError as error:  # settings that exclude each other
             raise UsageError(str(error)) from error
-    return _told(trained, args, stop)
+    return _report(result, args, stop)
 
 
-def _told(trained: "Trained", args: argparse.Namespace, stop: GracefulStop) -> int:
-    """Say what it came to; the exit code."""
+def _report(result: "TrainResult", args: argparse.Namespace, stop: GracefulStop) -> int:
+    """Print the result; returns the exit code."""
     if args.json:
-        print(json.dumps(dataclasses.asdict(trained), default=str))
+        print(json.dumps(dataclasses.asdict(result), default=str))
     if not args.quiet:
-        print("\n".join(_lines(trained)), file=sys.stderr)
-    if trained.finished:
+        print("\n".join(_lines(result)), file=sys.stderr)
+    if result.finished:
         if not args.json:
-            print(trained.model)
+            print(result.model)
         return 0
-    print_message(f"stopped at step {trained.step} of {trained.steps}; the same command goes on from there")
+    print_message(f"stopped at step {result.step} of {result.steps}; the same command resumes")
     return STOPPED + stop.signal
 
 
-def _lines(trained: "Trained") -> list[str]:
-    degraded = f", {trained.degraded} degraded frames" if trained.degraded else ""
-    skipped = f", {trained.skipped} of them too small for a patch" if trained.skipped else ""
-    given = f"{trained.pictures} pictures{degraded}{skipped}"
+def _lines(result: "TrainResult") -> list[str]:
+    degraded = f", {result.degraded} degraded frames" if result.degraded else ""
+    skipped = f", {result.skipped} of them too small for a patch" if result.skipped else ""
+    given = f"{result.pictures} clean frames{degraded}{skipped}"
     lines = [
-        f"{trained.network}: {trained.step} steps in {trained.seconds:.0f} s, {given}",
-        f"  patches a second: {trained.patches_s:.0f}; the loader alone: {trained.loader_patches_s:.0f}",
+        f"{result.network}: {result.step} steps in {result.seconds:.0f} s, {given}",
+        f"  patches per second: {result.patches_s:.0f}; the loader alone: {result.loader_patches_s:.0f}",
     ]
-    if trained.psnr is not None and trained.bicubic_psnr is not None:
-        gain = trained.psnr - trained.bicubic_psnr
-        score = f"{trained.psnr:.2f} dB on {trained.held_out} held-out pictures, {gain:+.2f} dB over bicubic"
+    if result.psnr is not None and result.bicubic_psnr is not None:
+        gain = result.psnr - result.bicubic_psnr
+        score = f"{result.psnr:.2f} dB on {result.held_out} validation frames, {gain:+.2f} dB over bicubic"
         lines.append(f"  {score}")
-    if trained.losses:
-        lost = f"{trained.losses['int8']:.3f} dB of it, and {trained.losses['int7']:.3f} on CPUs without VNNI"
+    if result.losses:
+        lost = f"{result.losses['int8']:.3f} dB of it, and {result.losses['int7']:.3f} on CPUs without VNNI"
         lines.append(f"  int8 loses {lost}")
     return lines

@@ -1,6 +1,6 @@
 """Every knob, checked when it is set; each default is written here and nowhere else."""
 
-from vidsr.settings.degradation import CODINGS, REDUCTIONS, CorpusSettings, DegradeSettings
+from vidsr.settings.degradation import CODINGS, REDUCTIONS, DatasetSettings, DegradeSettings
 from vidsr.settings.stream import TRANSPORTS, RecordSettings, StreamSettings
 from vidsr.settings.training import FinetuneSettings, NetworkSettings, TrainSettings
 from vidsr.settings.upscale import PRECISIONS, EncodeSettings, PoolSettings, UpscaleSettings
@@ -10,7 +10,7 @@ __all__ = [
     "PRECISIONS",
     "REDUCTIONS",
     "TRANSPORTS",
-    "CorpusSettings",
+    "DatasetSettings",
     "DegradeSettings",
     "EncodeSettings",
     "FinetuneSettings",

@@ -1,62 +1,62 @@
-"""What is done to footage before a network learns to undo it."""
+"""Settings of `vidsr degrade` and `vidsr dataset`."""
 
 from dataclasses import dataclass, fields
 
-from vidsr.settings.range_syntax import check_shares, check_span
+from vidsr.settings.range_syntax import check_range, check_shares
 
 
 @dataclass(frozen=True, kw_only=True)
 class DegradeSettings:
-    """What is done to full-size footage before a network learns to undo it.
+    """The random degradation of full-size footage, which a network learns to undo.
 
-    Ranges are written "low-high" and drawn from evenly, shares "name:weight,…"; each clip draws anew. The shares are
-    those that did best on film (`fsrcnn-narrow-video.md`): a network that sees much noise smooths what is none.
+    Ranges are written "low-high" and drawn from uniformly, shares "name:weight,…"; each clip has its own draws. The
+    default shares did best on film (`fsrcnn-narrow-video.md`): a network trained on much noise removes texture.
     """
 
     scale: int = 2
-    """How many times smaller the clip becomes."""
+    """Downscaling factor."""
     frames: str = "8-12"
-    """Frames in a clip."""
+    """Frames per clip."""
     still_share: float = 0.5
-    """The share of clips made of a picture in which nothing moves but the noise; in the others the view does."""
+    """Share of still clips among the clips made of images; the others have a moving view."""
     blur_share: float = 0.05
-    """The share of clips that are blurred first."""
+    """Share of clips that are blurred first."""
     blur: str = "0.2-0.8"
-    """Sigma of that, in full-size pixels."""
+    """Sigma of the blur, in full-size pixels."""
     kernels: str = "bicubic:85,area:5,bilinear:2,lanczos:6,plain:2"
-    """How the clip is reduced; all are antialiased but "plain", which is bicubic."""
+    """Downscaling kernels; all are antialiased, except "plain", a bicubic without."""
     noise_share: float = 0.05
-    """The share of clips with noise of a sensor, fresh in each frame."""
+    """Share of clips with sensor noise, new in each frame."""
     noise: str = "0.5-2"
-    """Sigma of that in grey levels, at white; darker parts have less."""
+    """Sigma of the noise in grey levels at white; less in darker parts."""
     denoise_share: float = 0.05
-    """The share of clips that are smoothed between edges, as cameras do against noise."""
+    """Share of clips that are denoised by an edge-preserving filter, as in cameras."""
     denoise: str = "3-12"
-    """Grey levels that such smoothing takes for noise."""
+    """Sigma of the filter in grey levels."""
     sharpen_share: float = 0.05
-    """The share of clips that are sharpened."""
+    """Share of clips that are sharpened."""
     sharpen: str = "0.2-0.5"
-    """How many times the difference from its blur is added to the picture."""
+    """Amount of the unsharp mask."""
     codec_share: float = 0.95
-    """The share of clips that are encoded and decoded."""
+    """Share of clips that are encoded and decoded."""
     codecs: str = "x264:80,x265:15,mjpeg:2,rate:3"
-    """With what; "rate" is x264 held to a rate of bits."""
+    """Codecs; "rate" is x264 at a fixed bit rate."""
     x264_crf: str = "15-38"
     """CRF of x264."""
     x265_crf: str = "22-36"
     """CRF of x265."""
     mjpeg_quality: str = "40-90"
-    """Quality of the JPEG pictures, as libjpeg counts it."""
+    """JPEG quality on the scale of libjpeg."""
     rate_mbps: str = "0.3-3"
-    """Megabits a second of a picture of 640x360; of others in proportion to their area."""
+    """Megabits per second at 640x360; proportional to the area at other sizes."""
     gop: str = "25-100"
-    """Frames from one key frame to the next."""
+    """Frames between key frames."""
     second_share: float = 0.03
-    """The share of the encoded clips that are encoded once more."""
+    """Share of the encoded clips that are encoded twice."""
     first_share: float = 0.1
-    """How often the frame to learn from is the first, a key frame; all others are as likely as each other."""
+    """Share of clips whose training frame is the first, a key frame; otherwise a random other frame."""
     seed: int = 0
-    """Decides every draw, together with the number of the clip."""
+    """Seed of every draw, together with the clip number."""
 
     def __post_init__(self) -> None:
         if self.scale not in (2, 3, 4):
@@ -66,15 +66,15 @@ class DegradeSettings:
         for name in (field.name for field in fields(self) if field.name.endswith("_share")):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be from 0 to 1, not {getattr(self, name):g}")
-        for name, (low, high) in _SPANS.items():
-            check_span(name, getattr(self, name), low, high, whole=name in _WHOLE)
+        for name, (low, high) in _RANGES.items():
+            check_range(name, getattr(self, name), low, high, whole=name in _WHOLE)
         for name, known in (("kernels", REDUCTIONS), ("codecs", CODINGS)):
             check_shares(name, getattr(self, name), known)
 
 
 REDUCTIONS = ("bicubic", "area", "bilinear", "lanczos", "plain")
 CODINGS = ("x264", "x265", "mjpeg", "rate")
-_SPANS = {
+_RANGES = {
     "frames": (1, 1000),
     "blur": (0.05, 10),
     "noise": (0, 50),
@@ -86,22 +86,22 @@ _SPANS = {
     "rate_mbps": (0.05, 1000),
     "gop": (1, 10_000),
 }
-"""The least and the most that a range may hold."""
+"""The limits of each range."""
 _WHOLE = {"frames", "x264_crf", "x265_crf", "mjpeg_quality", "gop"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class CorpusSettings:
-    """How much degraded footage is made to learn from."""
+class DatasetSettings:
+    """The size of a dataset of degraded clips."""
 
     clips: int = 13_000
-    """How many clips are degraded; each gives one frame."""
+    """Number of degraded clips; each gives one training frame."""
     crop: int = 96
-    """Low-resolution pixels a side of what is kept of a clip."""
+    """Low-resolution pixels per side of a clip."""
     footage_share: float = 0.5
-    """The share of clips from videos where there are pictures as well."""
+    """Share of clips from videos when there are images as well."""
     max_gb: float = 2.0
-    """The most the corpus takes on the disk, in gigabytes of 1e9 bytes; fewer clips are made where it is less."""
+    """Limit of the dataset on disk, in gigabytes of 1e9 bytes; it may reduce the number of clips."""
 
     def __post_init__(self) -> None:
         if self.clips < 1:

@@ -1,32 +1,32 @@
-"""Ranges and shares as they are written on a command line and in a log: "18-35", "area:3,bicubic:1"."""
+"""The syntax of ranges and shares on the command line and in logs: "18-35", "area:3,bicubic:1"."""
 
 import re
 
 
-def span_of(text: str) -> tuple[float, float]:
-    """(low, high) of "18-35"; one number is both."""
+def parse_range(text: str) -> tuple[float, float]:
+    """(low, high) of "18-35"; a single number is both."""
     low, _, high = text.partition("-")
     return float(low), float(high or low)
 
 
-def shares_of(text: str) -> dict[str, float]:
-    """{name: share} of "area:3,bicubic:1", the sum of the shares being 1."""
+def parse_shares(text: str) -> dict[str, float]:
+    """{name: share} of "area:3,bicubic:1"; the shares sum to 1."""
     weights = {name: float(weight) for name, _, weight in (part.partition(":") for part in text.split(","))}
     return {name: weight / sum(weights.values()) for name, weight in weights.items()}
 
 
-def check_span(name: str, text: str, least: float, most: float, *, whole: bool) -> None:
-    """Raises ValueError, which begins with the name of the setting, for what is no range within these bounds."""
+def check_range(name: str, text: str, least: float, most: float, *, whole: bool) -> None:
+    """Raises ValueError, beginning with `name`, unless the text is a range within these limits."""
     number = r"\d+" if whole else r"\d+(\.\d+)?"
     if not re.fullmatch(f"{number}(-{number})?", text):
         raise ValueError(f"{name} must be a range like {least:g}-{most:g}, not {text!r}")
-    low, high = span_of(text)
+    low, high = parse_range(text)
     if not least <= low <= high <= most:
         raise ValueError(f"{name} must be a range within {least:g}-{most:g}, not {text}")
 
 
 def check_shares(name: str, text: str, known: tuple[str, ...]) -> None:
-    """Raises ValueError, which begins with the name of the setting, for what shares nothing out among the known."""
+    """Raises ValueError, beginning with `name`, unless the text has shares of `known` names with a positive sum."""
     one = rf"({'|'.join(known)}):\d+(\.\d+)?"
     parts = text.split(",")
     if not all(re.fullmatch(one, part) for part in parts) or not sum(float(part.partition(":")[2]) for part in parts):

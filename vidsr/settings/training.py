@@ -1,30 +1,30 @@
-"""How networks are trained."""
+"""Settings of `vidsr train` and `vidsr finetune`."""
 
 import re
 from dataclasses import dataclass
 
-from vidsr.settings.degradation import CorpusSettings, DegradeSettings
-from vidsr.settings.range_syntax import check_span
+from vidsr.settings.degradation import DatasetSettings, DegradeSettings
+from vidsr.settings.range_syntax import check_range
 
 _MOST_HELD_OUT = 0.9
 LARGEST_CROP = 144
-"""Low-resolution pixels a side of what is kept of a clip to tune with, where the footage has as many."""
+"""Low-resolution pixels per side of a fine-tuning clip, if the footage is large enough."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkSettings:
-    """Which network is trained from random weights."""
+    """The network that is trained from random weights."""
 
     family: str = "fsrcnn"
     """The kind of network: "fsrcnn" or "srcnn"."""
     d: int | None = None
     """Channels of FSRCNN's feature layer; None: 56."""
     s: int | None = None
-    """Channels of FSRCNN's mapping layers; None: 12. Equal to `d`, there is nothing to shrink or expand."""
+    """Channels of FSRCNN's mapping layers; None: 12. If equal to `d`, there are no shrinking and expanding layers."""
     m: int | None = None
     """Mapping layers of FSRCNN; None: 4."""
     kernel: int | None = None
-    """Taps a side of FSRCNN's deconvolution; None: 9."""
+    """Taps per side of FSRCNN's deconvolution; None: 9."""
     kernels: str | None = None
     """Kernels of SRCNN's three layers; None: 9-1-5."""
     widths: str | None = None
@@ -39,7 +39,7 @@ class NetworkSettings:
         foreign = ("kernels", "widths") if self.family == "fsrcnn" else ("d", "s", "m", "kernel")
         for name in foreign:
             if getattr(self, name) is not None:
-                raise ValueError(f"{name} is no number of {self.family}")
+                raise ValueError(f"{name} is not an option of {self.family}")
         for name, value, example in (("kernels", self.kernels, "9-1-5"), ("widths", self.widths, "64-32")):
             if value is not None and not re.fullmatch(re.sub(r"\d+", r"\\d{1,4}", example), value):
                 raise ValueError(f"{name} must be written like {example}, not {value!r}")
@@ -47,52 +47,52 @@ class NetworkSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainSettings:
-    """How a network is trained."""
+    """The training of a network."""
 
     scale: int = 2
-    """How many times the network enlarges."""
+    """Upscaling factor."""
     start: str | None = None
-    """A name of the zoo or a weight file to go on from; None: random weights."""
+    """Name of a zoo model, or weight file, to start from; None: random weights."""
     mapping_layers: int | None = None
-    """How many mapping layers the start is given; new ones begin by changing nothing. None: those it has."""
+    """Mapping layers to expand the start to; new ones begin as identity. None: unchanged."""
     tail_kernel: int | None = None
-    """Taps a side that the start's deconvolution is given; new ones begin at zero. None: those it has."""
+    """Taps per side to expand the start's deconvolution to; new ones begin at zero. None: unchanged."""
     train: str = "all"
-    """What learns: "all", the "tail" (the deconvolution) or the "mapping" layers."""
+    """Trainable part: "all", the "tail" (the deconvolution) or the "mapping" layers."""
     steps: int = 20_000
     """Steps with the main loss."""
     loss: str = "l1"
     """The main loss: "l1", the absolute difference, or "mse", the squared one."""
     rate: float = 7e-4
-    """The highest learning rate of these steps."""
+    """Peak learning rate of these steps."""
     finish_steps: int = 4_000
-    """Steps after them with the squared difference as the loss."""
+    """Final steps with the squared difference as the loss."""
     finish_rate: float = 2e-4
-    """The highest learning rate of the finish."""
+    """Peak learning rate of the final steps."""
     patch: int = 48
-    """Low-resolution pixels a side of a patch; the halo comes on top."""
+    """Low-resolution pixels per side of a patch; the halo is added."""
     batch: int = 16
-    """Patches in a step."""
+    """Patches per step."""
     still_camera: bool = False
-    """Leave patches as they lie, neither turned nor mirrored."""
+    """Use patches without rotation and flips."""
     held_out_share: float = 0.05
-    """The share of the files that is held out to measure by, unless others are."""
+    """Share of the files held out for validation, unless a validation set is given."""
     frames: int = 50
-    """Frames that are taken from a video, evenly."""
+    """Evenly spaced frames per video."""
     clean_share: float = 0.2
-    """The share of patches that no codec has seen, where a corpus of degraded ones is learnt from."""
+    """Share of clean patches when a dataset of degraded clips is given."""
     every: int = 1000
-    """Steps from one measurement and checkpoint to the next."""
+    """Steps between two measurements, each with a checkpoint."""
     patience: int | None = None
-    """After how many measurements no better than the best training ends, with the weights of that; None: never."""
+    """Measurements without improvement after which training ends with its best weights; None: never."""
     seed: int = 0
-    """Decides the first weights, the patches and what is held out."""
+    """Seed of the initial weights, the patches and the validation split."""
     threads: int | None = None
-    """Threads of PyTorch; None: one for each core allowed."""
+    """Threads of PyTorch; None: one per allowed core."""
     device: str = "cpu"
-    """Where the network learns: "cpu" or "cuda"."""
+    """Device of the training: "cpu" or "cuda"."""
     fast: bool = False
-    """Compile the network, and compute in bfloat16 where it does no harm and is no slower; takes a C++ compiler."""
+    """Compile the network, and use bfloat16 where it is fast and harmless; takes a C++ compiler."""
 
     def __post_init__(self) -> None:
         _choose("train", self.train, ("all", "tail", "mapping"))
@@ -117,54 +117,54 @@ class TrainSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class FinetuneSettings:
-    """How a network is tuned to somebody's own footage."""
+    """The fine-tuning of a network on a user's own footage."""
 
     scale: int = 2
-    """How many times the network enlarges."""
+    """Upscaling factor."""
     start: str = "fsrcnn-narrow-video"
-    """The network that is tuned: a name of the zoo or a weight file."""
+    """The network to fine-tune: name of a zoo model, or weight file."""
     layers: str = "mapping"
-    """What learns: the "mapping" layers, the "tail" (the deconvolution) or "all"."""
+    """Trainable part: the "mapping" layers, the "tail" (the deconvolution) or "all"."""
     mapping_layers: int | None = None
-    """How many mapping layers the network gets; new ones begin by changing nothing. None: those it has."""
+    """Mapping layers to expand the network to; new ones begin as identity. None: unchanged."""
     crf: str = "16-35"
-    """The range of CRF at which the small footage is expected."""
+    """Range of CRF of the low-resolution footage to expect."""
     clips: int = 2_000
-    """How many short clips are degraded; each gives a frame to learn from."""
+    """Number of short degraded clips; each gives one training frame."""
     frames: int = 200
-    """How many moments are picked from each long recording."""
+    """Frames selected from each long recording."""
     clean_share: float = 0.1
-    """The share of patches that no codec has seen."""
+    """Share of clean patches."""
     held_out_share: float = 0.2
-    """The share of the clips, or of the only one, that judges and does not teach."""
+    """Share of the clips, or of a single clip, held out for validation."""
     steps: int = 4_000
-    """Steps at the most."""
+    """Maximum number of steps."""
     rate: float = 2e-3
-    """The highest learning rate."""
+    """Peak learning rate."""
     every: int = 250
-    """Steps from one measurement on what is held out to the next."""
+    """Steps between two measurements on the validation set."""
     patience: int = 6
-    """After how many measurements no better than the best it ends, with the weights of that."""
+    """Measurements without improvement after which training ends with its best weights."""
     max_gb: float = 1.0
-    """The most the degraded clips take on the disk, in gigabytes of 1e9 bytes."""
+    """Limit of the degraded clips on disk, in gigabytes of 1e9 bytes."""
     seed: int = 0
-    """Decides every draw, and what is held out."""
+    """Seed of every draw, and of the validation split."""
     threads: int | None = None
-    """Threads, and processes that degrade; None: one for each core allowed."""
+    """Threads, and degradation processes; None: one per allowed core."""
     fast: bool = False
-    """Compile the network, and compute in bfloat16 where it does no harm and is no slower; takes a C++ compiler."""
+    """Compile the network, and use bfloat16 where it is fast and harmless; takes a C++ compiler."""
 
     def __post_init__(self) -> None:
         _choose("layers", self.layers, ("mapping", "tail", "all"))
-        check_span("crf", self.crf, 0, 51, whole=True)
+        check_range("crf", self.crf, 0, 51, whole=True)
         if self.frames < 1:
             raise ValueError(f"frames must be 1 or more, not {self.frames}")
-        for what in ("degradation", "amount", "training"):  # each refuses what it cannot do
+        for what in ("degradation", "dataset", "training"):  # each checks its own fields
             getattr(self, what)
 
     @property
     def degradation(self) -> DegradeSettings:
-        """What is done to the footage: the codec is the camera's, and all else is there already."""
+        """The degradation of the footage: downscaling and a codec; real footage has its noise and blur already."""
         return DegradeSettings(
             scale=self.scale,
             kernels="bicubic:70,area:15,bilinear:15",
@@ -182,13 +182,13 @@ class FinetuneSettings:
         )
 
     @property
-    def amount(self) -> CorpusSettings:
-        """How much of it is made."""
-        return CorpusSettings(clips=self.clips, crop=LARGEST_CROP, footage_share=0.8, max_gb=self.max_gb)
+    def dataset(self) -> DatasetSettings:
+        """The size of the dataset of degraded clips."""
+        return DatasetSettings(clips=self.clips, crop=LARGEST_CROP, footage_share=0.8, max_gb=self.max_gb)
 
     @property
     def training(self) -> TrainSettings:
-        """How the network learns from it."""
+        """The training on that dataset."""
         return TrainSettings(
             scale=self.scale,
             start=self.start,

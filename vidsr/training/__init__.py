@@ -1,1 +1,1 @@
-"""PyTorch: the network that learns, its data, the loop. Nothing that enlarges needs any of it."""
+"""Training in PyTorch: the network, its data, the loop. Upscaling needs none of it."""

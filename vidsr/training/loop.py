@@ -1,4 +1,4 @@
-"""Training: one visible loop, and a checkpoint from which it goes on as if it had never stopped."""
+"""The training loop; from its checkpoint it resumes with the same result as without the interruption."""
 
 import copy
 import math
@@ -12,104 +12,107 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from vidsr.callbacks import ShouldStop
 from vidsr.errors import TrainingError
 from vidsr.flow import prefetch
 from vidsr.metrics import psnr
-from vidsr.training.checkpoint import Moment, State, load_state, save_state
-from vidsr.training.data.patches import Batches, Pair
+from vidsr.training.checkpoint import LogEntry, TrainState, load_checkpoint, save_checkpoint
+from vidsr.training.data.patches import BatchSource, Pair
 from vidsr.training.network import Network
 from vidsr.training.schedule import Schedule
 
-BATCHES_AHEAD = 4
-"""Drawn while the network learns; each is a few megabytes."""
+PREFETCH_BATCHES = 4
+"""Batches drawn while the network trains; each is a few megabytes."""
 LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"l1": functional.l1_loss, "mse": functional.mse_loss}
 
 
 def train(
     network: Network,
-    patches: Batches,
+    patches: BatchSource,
     schedule: Schedule,
     *,
     checkpoint: Path,
     validate: Callable[[Network], float] | None = None,
-    tell: Callable[[State, float], None] = lambda state, loss: None,
-    stop: Callable[[], bool] = lambda: False,
-) -> State:
-    """The state after the schedule, or before its end when `stop` said so; what `checkpoint` holds is not done again.
+    on_step: Callable[[TrainState, float], None] = lambda state, loss: None,
+    should_stop: ShouldStop = lambda: False,
+) -> TrainState:
+    """Returns the state at the end of the schedule, or earlier when `should_stop`; resumes from `checkpoint`.
 
-    Now and then the state is saved and `validate` measures the averaged network; a schedule with patience ends once
-    that gets no better. `tell` hears of each step and its loss.
-    Raises TrainingError when the loss is not finite or the checkpoint cannot be used, TargetError when it cannot be
-    written.
+    Every `schedule.every` steps `validate` scores the averaged network and the state is saved. A schedule with
+    patience ends when the score stops improving. `on_step` receives the state and the loss of each step.
+    Raises TrainingError for a loss that is not finite or a checkpoint that cannot be loaded, TargetError for one that
+    cannot be written.
     """
-    state = _begun(network, schedule)
-    load_state(checkpoint, state)
-    run = _compiled(network) if schedule.compiled else network
+    state = _initial_state(network, schedule)
+    load_checkpoint(checkpoint, state)
+    model = _compile(network) if schedule.compiled else network
     device = network.bicubic.device
     losses: list[float] = []
     began = time.monotonic() - state.seconds
-    with closing(prefetch(_batches(patches, schedule, state.step), BATCHES_AHEAD)) as batches:
-        for small, large in batches:
-            if schedule.over(state.step, state.scores):
+    with closing(prefetch(_batches(patches, schedule, state.step), PREFETCH_BATCHES)) as batches:
+        for lr, hr in batches:
+            if schedule.is_over(state.step, state.scores):
                 break
-            if stop():
-                save_state(checkpoint, state)
+            if should_stop():
+                save_checkpoint(checkpoint, state)
                 break
-            loss = LOSSES[schedule.loss](run(small.to(device)), large.to(device))
-            losses.append(_finite(loss, state))
-            _learn(state, loss, schedule)
+            loss = LOSSES[schedule.loss](model(lr.to(device)), hr.to(device))
+            losses.append(_finite_loss(loss, state))
+            _optimizer_step(state, loss, schedule)
             if state.step % schedule.every == 0 or state.step == schedule.steps:
                 state.seconds = time.monotonic() - began
-                _note(state, schedule, losses, validate)
-                save_state(checkpoint, state)
-            tell(state, loss.item())
+                _evaluate(state, schedule, losses, validate)
+                save_checkpoint(checkpoint, state)
+            on_step(state, loss.item())
     return state
 
 
 @torch.no_grad()
 def validation_psnr(network: Network, pairs: list[Pair]) -> float:
-    """Mean PSNR in dB over whole pictures, `scale` pixels off every border."""
+    """Mean PSNR in dB over full frames, `scale` pixels cropped from every border."""
     halo, scale, device = network.architecture.halo, network.architecture.scale, network.bicubic.device
     inner = slice(scale, -scale)
     scores = []
     for pair in pairs:
-        small = functional.pad(torch.from_numpy(pair.small)[None, None], (halo,) * 4, mode="replicate")
-        large = (network(small.to(device))[0, 0].clamp(0, 1) * 255).round().numpy(force=True)
-        scores.append(psnr(pair.large[inner, inner], large[inner, inner]))
+        lr = functional.pad(torch.from_numpy(pair.lr_floats)[None, None], (halo,) * 4, mode="replicate")
+        hr = (network(lr.to(device))[0, 0].clamp(0, 1) * 255).round().numpy(force=True)
+        scores.append(psnr(pair.hr[inner, inner], hr[inner, inner]))
     return float(np.mean(scores))
 
 
-def _finite(loss: Tensor, state: State) -> float:
-    """Its value. Raises TrainingError when it is not finite."""
+def _finite_loss(loss: Tensor, state: TrainState) -> float:
+    """The value of the loss. Raises TrainingError when it is not finite."""
     value = loss.item()
     if not math.isfinite(value):
-        raise TrainingError(f"the loss is {value} at step {state.step} of {state.network.architecture}")
+        raise TrainingError(
+            f"the loss is {value} at step {state.step} of {state.network.architecture}; try a lower rate"
+        )
     return value
 
 
-def _compiled(network: Network) -> Callable[[Tensor], Tensor]:
-    """The network with its layers fused, for batches of one shape.
+def _compile(network: Network) -> Callable[[Tensor], Tensor]:
+    """The network compiled for batches of one shape.
 
-    What was compiled before is forgotten: PyTorch gives up compiling a module whose shape changes too often.
+    The compiler cache is reset first: PyTorch stops compiling a module whose shape changes too often.
     """
     torch.compiler.reset()
     return torch.compile(network, dynamic=False)
 
 
-def _begun(network: Network, schedule: Schedule) -> State:
-    """The state before the first step; the average always computes in whole precision."""
-    average = copy.deepcopy(network)
-    average.mixed, network.mixed = False, schedule.mixed
-    optimizer = torch.optim.Adam(network.learn(schedule.part), betas=(0.9, 0.99))
-    return State(network=network, average=average, optimizer=optimizer)
+def _initial_state(network: Network, schedule: Schedule) -> TrainState:
+    """The state before the first step; the average always computes in float32."""
+    ema = copy.deepcopy(network)
+    ema.mixed, network.mixed = False, schedule.mixed
+    optimizer = torch.optim.Adam(network.select_trainable(schedule.part), betas=(0.9, 0.99))
+    return TrainState(network=network, ema=ema, optimizer=optimizer)
 
 
-def _batches(patches: Batches, schedule: Schedule, first: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """The batch of each step from `first` on, which depends on nothing but the seed and the step."""
+def _batches(patches: BatchSource, schedule: Schedule, first: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """The batch of each step from `first` on; it depends on the seed and the step alone."""
     return (patches.draw(np.random.default_rng((schedule.seed, step))) for step in range(first, schedule.steps))
 
 
-def _learn(state: State, loss: Tensor, schedule: Schedule) -> None:
+def _optimizer_step(state: TrainState, loss: Tensor, schedule: Schedule) -> None:
     group = state.optimizer.param_groups[0]
     group["lr"] = schedule.rate_at(state.step)
     state.optimizer.zero_grad()
@@ -117,18 +120,22 @@ def _learn(state: State, loss: Tensor, schedule: Schedule) -> None:
     nn.utils.clip_grad_norm_(group["params"], 1.0)
     state.optimizer.step()
     state.step += 1
-    share = min(schedule.average, state.step / (state.step + 9))  # the first steps are far from where it ends
+    share = min(
+        schedule.ema_decay, state.step / (state.step + 9)
+    )  # a short average first: early weights are far from the final ones
     with torch.no_grad():
-        for mean, value in zip(state.average.parameters(), state.network.parameters(), strict=True):
+        for mean, value in zip(state.ema.parameters(), state.network.parameters(), strict=True):
             mean.lerp_(value, 1 - share)
 
 
-def _note(state: State, schedule: Schedule, losses: list[float], validate: Callable[[Network], float] | None) -> None:
-    score = validate(state.average) if validate else None
+def _evaluate(
+    state: TrainState, schedule: Schedule, losses: list[float], validate: Callable[[Network], float] | None
+) -> None:
+    score = validate(state.ema) if validate else None
     if schedule.patience is not None and all(before is None or (score or 0) > before for before in state.scores):
-        state.best = copy.deepcopy(state.average)
+        state.best = copy.deepcopy(state.ema)
     state.history.append(
-        Moment(
+        LogEntry(
             step=state.step,
             loss=float(np.mean(losses)),
             rate=schedule.rate_at(state.step - 1),

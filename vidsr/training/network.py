@@ -1,10 +1,10 @@
-"""The torch reading of an architecture, in the form that trains well.
+"""An architecture as a PyTorch module, in the form that trains well.
 
-- Every k×k convolution trains as a k×k expansion to `WIDTH` channels followed by a 1×1 projection, with an
+- Every k×k convolution trains as a k×k expansion to `EXPANDED_CHANNELS` channels followed by a 1×1 projection, with an
   identity added where the channels match (SESR's collapsible linear block). Both are linear, so they collapse
-  to one kernel, here at every step: the network computes, and ships, plain convolutions.
+  to one kernel, here at every step: the network computes, and exports, plain convolutions.
 - Convolutions are valid: (N, 1, H + 2*halo, W + 2*halo) in, (N, 1, scale*H, scale*W) out, values in 0..1.
-- The result is the bicubic enlargement plus what the network adds, unless the architecture says otherwise.
+- The result is the bicubic upscaling plus the output of the layers, unless the architecture is not residual.
 """
 
 import math
@@ -20,7 +20,7 @@ from torch.nn import functional
 from vidsr.model.architecture import ACTIVATIONS, Activation, Architecture, Convolution, Deconvolution
 from vidsr.model.subpixel import BICUBIC_RADIUS, bicubic_kernels, phase_index
 
-WIDTH = 256
+EXPANDED_CHANNELS = 256
 
 
 class CollapsibleKernel(nn.Module):
@@ -30,20 +30,22 @@ class CollapsibleKernel(nn.Module):
 
     def __init__(self, outputs: int, inputs: int, kernel: int, gain: float = 1.0) -> None:
         super().__init__()
-        self.expand = nn.Parameter(torch.randn(WIDTH, inputs, kernel, kernel) / math.sqrt(inputs * kernel**2))
-        self.project = nn.Parameter(torch.randn(outputs, WIDTH) * gain / math.sqrt(WIDTH))
+        self.expand = nn.Parameter(
+            torch.randn(EXPANDED_CHANNELS, inputs, kernel, kernel) / math.sqrt(inputs * kernel**2)
+        )
+        self.project = nn.Parameter(torch.randn(outputs, EXPANDED_CHANNELS) * gain / math.sqrt(EXPANDED_CHANNELS))
         start = torch.zeros(outputs, inputs, kernel, kernel)
         if outputs == inputs and kernel > 1:
             start[range(outputs), range(outputs), kernel // 2, kernel // 2] = 1
         self.register_buffer("start", start)
 
     def forward(self) -> Tensor:
-        """The kernel: a few einsums on weights, cheap beside one convolution, and exact where those are not."""
+        """The collapsed kernel: an einsum on weights, in float32 also under autocast; cheap beside a convolution."""
         with torch.autocast(self.start.device.type, enabled=False):
             return self.start + torch.einsum("ow,wiyx->oiyx", self.project, self.expand)
 
-    def collapse_to(self, kernel: Tensor) -> None:
-        """Make the kernel exactly `kernel`: it becomes the start, and what is learnt on top begins at zero."""
+    def set_kernel(self, kernel: Tensor) -> None:
+        """Set the collapsed kernel to `kernel`; the trainable part on top of it begins at zero."""
         self.start.copy_(kernel)
         nn.init.zeros_(self.project)
 
@@ -77,15 +79,15 @@ class Tail(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, 1, stride*H, stride*W) from (N, inputs, H + 2*reach, W + 2*reach)."""
-        taps = functional.pad(self.kernel()[0].flatten(1), (0, 1))  # the last tap is the one that does not exist
+        taps = functional.pad(self.kernel()[0].flatten(1), (0, 1))  # the last tap is the zero that missing taps index
         kernels = taps[:, self.index].transpose(0, 1)
         return functional.pixel_shuffle(functional.conv2d(x, kernels, self.bias.expand(self.stride**2)), self.stride)
 
 
 class Network(nn.Module):
-    """An `Architecture` that learns; with `mixed`, all layers but the first compute in bfloat16.
+    """A trainable `Architecture`; with `mixed`, all layers but the first compute in bfloat16.
 
-    The first sees the grey levels, which eight bits of precision would blur; the others see features.
+    The first layer reads grey levels, which eight bits of precision would blur; the others read features.
     """
 
     bicubic: Tensor
@@ -102,14 +104,14 @@ class Network(nn.Module):
         """(N, 1, scale*H, scale*W) from (N, 1, H + 2*halo, W + 2*halo)."""
         architecture = self.architecture
         base = functional.pixel_shuffle(functional.conv2d(x, self.bicubic), architecture.scale)
-        surplus = (architecture.halo - BICUBIC_RADIUS) * architecture.scale
+        excess = (architecture.halo - BICUBIC_RADIUS) * architecture.scale
         seen = base if architecture.upscales_first else x
-        margin = surplus if architecture.upscales_first else architecture.halo
+        margin = excess if architecture.upscales_first else architecture.halo
         added = self.layers(_trim(seen, margin - architecture.reach))
-        return _trim(base, surplus) + added if architecture.residual else added
+        return _trim(base, excess) + added if architecture.residual else added
 
     def layers(self, x: Tensor) -> Tensor:
-        """What the layers make of a plane that is `reach` larger on every side than their result."""
+        """The output of the layers for a plane that is `reach` pixels larger on every side than the result."""
         (_, first), *others = self._layers
         x = first(x)
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.mixed):
@@ -117,10 +119,10 @@ class Network(nn.Module):
                 x = layer(x)
             return cast(Tensor, self.tail(x).float())
 
-    def learn(self, part: str) -> list[nn.Parameter]:
-        """The parameters of "all", of the "tail" or of the "mapping" layers, the only ones that can move from now on.
+    def select_trainable(self, part: str) -> list[nn.Parameter]:
+        """Makes "all", the "tail" or the "mapping" layers trainable, and nothing else; returns their parameters.
 
-        Slopes that the activation fixes never move.
+        Slopes that the activation fixes are never trainable.
         """
         mapping = [layer for name, layer in self._layers if name.startswith("mapping")]
         parts: dict[str, list[nn.Module]] = {"all": [self], "tail": [self.tail], "mapping": [*mapping]}
@@ -137,7 +139,7 @@ class Network(nn.Module):
 
     @torch.no_grad()
     def tensors(self) -> dict[str, NDArray[np.float32]]:
-        """The collapsed weights, by the names of `Architecture.shapes`."""
+        """The collapsed weights, named as in `Architecture.shapes`."""
         result: dict[str, Tensor] = {}
         for name, layer in self._layers:
             result |= {f"{name}.weight": layer.kernel(), f"{name}.bias": layer.bias, f"{name}.slope": layer.slope}
@@ -147,16 +149,16 @@ class Network(nn.Module):
 
     @torch.no_grad()
     def load_tensors(self, tensors: dict[str, NDArray[np.float32]]) -> None:
-        """Continue from collapsed weights; layers that `tensors` does not name keep their start."""
+        """Load collapsed weights; layers missing from `tensors` keep their initial weights."""
         weights = {name: torch.from_numpy(tensor) for name, tensor in tensors.items()}
         for name, layer in self._layers:
             if f"{name}.weight" in weights:
-                layer.kernel.collapse_to(weights[f"{name}.weight"])
+                layer.kernel.set_kernel(weights[f"{name}.weight"])
                 layer.bias.copy_(weights[f"{name}.bias"])
                 layer.slope.copy_(weights[f"{name}.slope"])
         name = self.architecture.tail.name
         if f"{name}.weight" in weights:
-            self.tail.kernel.collapse_to(weights[f"{name}.weight"].transpose(0, 1))
+            self.tail.kernel.set_kernel(weights[f"{name}.weight"].transpose(0, 1))
             self.tail.bias.copy_(weights[f"{name}.bias"])
 
 

@@ -1,75 +1,75 @@
-"""How a training goes: what is told on the way, and what is left in its folder."""
+"""The state of a training run across its stages: progress for the caller, log entries for the run directory."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from vidsr.training.checkpoint import Moment, State
-from vidsr.training.run_dir import Described, write_log
+from vidsr.training.checkpoint import LogEntry, TrainState
+from vidsr.training.run_dir import Config, write_log
 from vidsr.training.schedule import Schedule
 
 
 @dataclass(frozen=True, kw_only=True)
-class Progress:
-    """How far a training is after a step."""
+class TrainProgress:
+    """The progress of a training after a step."""
 
     step: int
     steps: int
     loss: float
     psnr: float | None
-    """What the last measurement on the held-out pictures gave, in dB."""
+    """The last measurement on the validation set, in dB."""
 
 
 @dataclass(kw_only=True)
-class Course:
-    """The stretches of a training that lie behind, and the one that is under way."""
+class RunState:
+    """The completed stages of a training run, and the current one."""
 
-    folder: Path
-    asked: Described
-    plan: list[Schedule]
-    watch: Callable[[Progress], None]
-    stretches: list[list[Moment]] = field(default_factory=list)
+    run_dir: Path
+    config: Config
+    schedules: list[Schedule]
+    on_step: Callable[[TrainProgress], None]
+    stages: list[list[LogEntry]] = field(default_factory=list)
     step: int = 0
-    """Steps of the stretches that are done."""
+    """Steps of the completed stages."""
     finished: bool = False
-    """Whether the last stretch is over."""
+    """Whether the last stage is complete."""
 
     @property
     def steps(self) -> int:
-        """Steps in all."""
-        return sum(schedule.steps for schedule in self.plan)
+        """Steps of all stages."""
+        return sum(schedule.steps for schedule in self.schedules)
 
     @property
     def psnr(self) -> float | None:
         """The last measurement, in dB."""
-        moments = [moment for stretch in self.stretches for moment in stretch]
-        return moments[-1].psnr if moments else None
+        entries = [entry for stage in self.stages for entry in stage]
+        return entries[-1].psnr if entries else None
 
     @property
     def seconds(self) -> float:
-        """Of training, interruptions left out."""
-        return sum(stretch[-1].seconds for stretch in self.stretches if stretch)
+        """Seconds of training, interruptions excluded."""
+        return sum(stage[-1].seconds for stage in self.stages if stage)
 
     @property
-    def measured_steps(self) -> int:
-        """Steps up to the last measurement of each stretch: those that `seconds` took."""
-        return sum(stretch[-1].step for stretch in self.stretches if stretch)
+    def logged_steps(self) -> int:
+        """Steps up to the last log entry of each stage: the steps that `seconds` covers."""
+        return sum(stage[-1].step for stage in self.stages if stage)
 
-    def begin(self) -> None:
-        """A stretch begins."""
-        self.stretches.append([])
+    def begin_stage(self) -> None:
+        """Start the next stage."""
+        self.stages.append([])
 
-    def tell(self, state: State, loss: float) -> None:
-        """A step of it is done."""
-        if len(state.history) > len(self.stretches[-1]):
-            self.stretches[-1] = list(state.history)
-            write_log(self.folder, self.asked, self.stretches)
-        self.watch(Progress(step=self.step + state.step, steps=self.steps, loss=loss, psnr=self.psnr))
+    def record_step(self, state: TrainState, loss: float) -> None:
+        """Report a step, and log a new measurement."""
+        if len(state.history) > len(self.stages[-1]):
+            self.stages[-1] = list(state.history)
+            write_log(self.run_dir, self.config, self.stages)
+        self.on_step(TrainProgress(step=self.step + state.step, steps=self.steps, loss=loss, psnr=self.psnr))
 
-    def end(self, state: State) -> bool:
-        """The stretch is over, done or stopped; whether it is done."""
-        self.stretches[-1] = list(state.history)
+    def end_stage(self, state: TrainState) -> bool:
+        """End the stage, complete or stopped; returns whether it is complete."""
+        self.stages[-1] = list(state.history)
         self.step += state.step
-        over = self.plan[len(self.stretches) - 1].over(state.step, state.scores)
-        self.finished = over and len(self.stretches) == len(self.plan)
-        return over
+        complete = self.schedules[len(self.stages) - 1].is_over(state.step, state.scores)
+        self.finished = complete and len(self.stages) == len(self.schedules)
+        return complete

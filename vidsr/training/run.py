@@ -1,6 +1,6 @@
-"""A training from files to a weight file, in a folder in which it goes on after an interruption.
+"""A training run: from source files to a weight file, in a run directory from which it resumes.
 
-The folder gets `log.json`, a checkpoint for each stretch and, when training is done, `curve.png` and `model.npz`.
+The run directory gets `log.json`, `curve.png`, a checkpoint per stage and, at the end, `model.npz`.
 """
 
 import os
@@ -12,195 +12,208 @@ from pathlib import Path
 
 import torch
 
+from vidsr.callbacks import OnWarning, ShouldStop
 from vidsr.errors import TrainingError
 from vidsr.media.atomic_file import atomic_write
 from vidsr.model.weights import Facts, Weights, save_weights
 from vidsr.plots import learning_curve
 from vidsr.settings import NetworkSettings, TrainSettings
-from vidsr.training.build import learner_of
-from vidsr.training.data.dataset import Lesson, loader_speed, read_lesson
+from vidsr.training.build import initial_network
+from vidsr.training.data.dataset import Dataset, loader_speed, read_dataset
 from vidsr.training.data.sources import Source
 from vidsr.training.loop import train
 from vidsr.training.network import Network
-from vidsr.training.progress import Course, Progress
-from vidsr.training.run_dir import Described, checkpoint_of, curve_of, model_of, open_folder, result_of, write_log
-from vidsr.training.stages import stretches
+from vidsr.training.progress import RunState, TrainProgress
+from vidsr.training.run_dir import (
+    Config,
+    checkpoint_path,
+    curve_path,
+    model_path,
+    open_run_dir,
+    read_result,
+    write_log,
+)
+from vidsr.training.stages import stages
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
-    """What is asked of a training."""
+class TrainRun:
+    """The sources, the network and the settings of a training run."""
 
     sources: tuple[Source, ...]
     output: Path
-    """The folder of the training; made where it is not there."""
+    """The run directory; created if missing."""
     network: NetworkSettings
     settings: TrainSettings
     held_out: tuple[Source, ...] = ()
-    """What to measure by; without any, a share of the files of `sources`, which then do not teach."""
-    corpora: tuple[Path, ...] = ()
-    """Folders of degraded clips to learn from as well; what is held out is degraded, too, then."""
+    """The validation set; if empty, a share of the files of `sources` is held out."""
+    datasets: tuple[Path, ...] = ()
+    """Directories of degraded clips, added to the training set; the validation set is then degraded, too."""
 
     @property
-    def asked(self) -> Described:
-        """What decides the result, as JSON has it."""
+    def config(self) -> Config:
+        """Everything that decides the result, as JSON values."""
         return {
             **asdict(self.network),
             **asdict(self.settings),
             "sources": [[str(source.path), *source.sizes] for source in self.sources],
             "held_out": [str(source.path) for source in self.held_out],
-            "corpora": [str(folder) for folder in self.corpora],
+            "datasets": [str(folder) for folder in self.datasets],
         }
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trained:
-    """What a training came to."""
+class TrainResult:
+    """The result of a training run."""
 
     model: Path
     network: str
     finished: bool
-    """Whether it reached its end; if not, there is no model yet, and the same job goes on."""
+    """Whether training is complete; if not, there is no model yet, and the same run resumes."""
     step: int
     steps: int
     seconds: float
     pictures: int
-    """Pictures to learn from: of every file, at every size."""
+    """Clean frames and images of the training set, over all sizes."""
     degraded: int
-    """Frames to learn from that a codec has seen."""
+    """Degraded frames of the training set."""
     skipped: int
-    """Those of them that are smaller than a patch."""
+    """Frames of the training set that are smaller than a patch."""
     held_out: int
+    """Pairs of the validation set."""
     psnr: float | None
-    """Of the network on the held-out pictures, in dB; None when none are held out or none was measured yet."""
+    """Of the network on the validation set, in dB; None without a validation set or measurement."""
     bicubic_psnr: float | None
-    """Of bicubic enlargement on the same."""
+    """Of bicubic upscaling on the validation set, in dB."""
     loader_patches_s: float
-    """Patches a second that the loader delivers with nothing else to do."""
+    """Patches per second of the loader alone."""
     patches_s: float
-    """Patches a second with the network learning from them."""
+    """Patches per second of the training."""
     losses: dict[str, float] = field(default_factory=dict)
-    """What int8, int7 (int8 without VNNI) and bf16 lose on what is held out, in dB, where that is known."""
+    """Losses of int8, int7 (int8 without VNNI) and bf16 on the validation set, in dB, where known."""
 
 
 def train_model(
-    job: Job,
+    run: TrainRun,
     *,
-    note: Callable[[str], None] = lambda sentence: None,
-    watch: Callable[[Progress], None] = lambda progress: None,
-    stop: Callable[[], bool] = lambda: False,
-) -> Trained:
-    """Train a network on pictures and videos and write it to `job.output`/model.npz.
+    on_warning: OnWarning = lambda sentence: None,
+    on_step: Callable[[TrainProgress], None] = lambda progress: None,
+    should_stop: ShouldStop = lambda: False,
+) -> TrainResult:
+    """Train a network on images and videos and write it to `run.output`/model.npz.
 
-    `note` gets what should be said, `watch` hears of every step, and `stop` is asked before each. The same job goes
-    on where one was stopped.
-    Raises TrainingError, ModelError or TargetError; ValueError for settings that do not fit each other.
+    `on_step` receives the progress after each step; `should_stop` is called before each. The same run resumes.
+    Raises TrainingError, ModelError or TargetError; ValueError for settings that exclude each other.
     """
-    read = partial(read_lesson, job.sources, job.held_out, job.settings, note, job.corpora)
-    return train_on(job, read, watch=watch, stop=stop)
+    read = partial(read_dataset, run.sources, run.held_out, run.settings, on_warning, run.datasets)
+    return train_on_dataset(run, read, on_step=on_step, should_stop=should_stop)
 
 
-def train_on(
-    job: Job, read: Callable[[], Lesson], *, watch: Callable[[Progress], None], stop: Callable[[], bool]
-) -> Trained:
-    """The same with a lesson that is read when all else has been found in order."""
-    settings = job.settings
-    _require(settings)
-    torch.set_num_threads(threads_of(settings))
+def train_on_dataset(
+    run: TrainRun,
+    read: Callable[[], Dataset],
+    *,
+    on_step: Callable[[TrainProgress], None],
+    should_stop: ShouldStop,
+) -> TrainResult:
+    """`train_model` with a dataset that is read after all other checks have passed."""
+    settings = run.settings
+    _check_machine(settings)
+    torch.set_num_threads(thread_count(settings))
     torch.manual_seed(settings.seed)
-    learner, fresh_tail = learner_of(job.network, settings)
-    open_folder(job.output, job.asked)
-    lesson = read()
-    plan = stretches(settings, fresh_tail=fresh_tail)
-    course = Course(folder=job.output, asked=job.asked, plan=plan, watch=watch)
-    for number, schedule in enumerate(plan):
-        course.begin()
+    network, fresh_tail = initial_network(run.network, settings)
+    open_run_dir(run.output, run.config)
+    dataset = read()
+    schedules = stages(settings, fresh_tail=fresh_tail)
+    run_state = RunState(run_dir=run.output, config=run.config, schedules=schedules, on_step=on_step)
+    for number, schedule in enumerate(schedules):
+        run_state.begin_stage()
         state = train(
-            learner,
-            lesson.batches(learner.architecture, schedule),
+            network,
+            dataset.batches(network.architecture, schedule),
             schedule,
-            checkpoint=checkpoint_of(job.output, number),
-            validate=lesson.psnr if lesson.judges else None,
-            tell=course.tell,
-            stop=stop,
+            checkpoint=checkpoint_path(run.output, number),
+            validate=dataset.psnr if dataset.validation else None,
+            on_step=run_state.record_step,
+            should_stop=should_stop,
         )
-        learner = state.result
-        if not course.end(state):
+        network = state.result
+        if not run_state.end_stage(state):
             break
-    return _finished(job, learner, lesson, course)
+    return _finish(run, network, dataset, run_state)
 
 
-def trained_before(job: Job) -> Trained | None:
-    """What the same job came to, if it is done. Raises TrainingError when another is, in its folder."""
-    result = result_of(job.output, job.asked)
-    return Trained(**{**result, "model": model_of(job.output)}) if result else None  # type: ignore[arg-type]
+def finished_result(run: TrainRun) -> TrainResult | None:
+    """The result of the run if it is finished. Raises TrainingError when its directory holds another run."""
+    result = read_result(run.output, run.config)
+    return TrainResult(**{**result, "model": model_path(run.output)}) if result else None  # type: ignore[arg-type]
 
 
-def threads_of(settings: TrainSettings) -> int:
-    """How many threads PyTorch gets."""
+def thread_count(settings: TrainSettings) -> int:
+    """The number of threads of PyTorch."""
     return settings.threads or len(os.sched_getaffinity(0))
 
 
-def _require(settings: TrainSettings) -> None:
-    """Raise TrainingError for what this machine lacks."""
+def _check_machine(settings: TrainSettings) -> None:
+    """Raise TrainingError for hardware or tools that this machine lacks."""
     if settings.device == "cuda" and not torch.cuda.is_available():
-        raise TrainingError("there is no CUDA device here to train on; without --device, the CPU does it")
+        raise TrainingError("no CUDA device; remove --device to train on the CPU")
     if settings.fast and not shutil.which(os.environ.get("CXX", "g++")):
-        raise TrainingError("there is no C++ compiler (g++) here to be fast with; without --fast, it is not needed")
+        raise TrainingError("--fast needs a C++ compiler (g++); install one, or remove --fast")
 
 
-def _finished(job: Job, network: Network, lesson: Lesson, course: Course) -> Trained:
-    """What it came to, written down; with the weights when it reached its end."""
-    batches = lesson.batches(network.architecture, course.plan[-1])
+def _finish(run: TrainRun, network: Network, dataset: Dataset, state: RunState) -> TrainResult:
+    """The result, written to the log; with the weights when training is complete."""
+    batches = dataset.batches(network.architecture, state.schedules[-1])
     weights = Weights(architecture=network.architecture, tensors=network.tensors())
-    if course.finished:
-        weights = lesson.calibrated(weights)
-    trained = Trained(
-        model=model_of(job.output),
+    if state.finished:
+        weights = dataset.calibrate(weights)
+    result = TrainResult(
+        model=model_path(run.output),
         network=str(network.architecture),
-        finished=course.finished,
-        step=course.step,
-        steps=course.steps,
-        seconds=course.seconds,
-        pictures=len(lesson.clean),
-        degraded=len(lesson.degraded),
+        finished=state.finished,
+        step=state.step,
+        steps=state.steps,
+        seconds=state.seconds,
+        pictures=len(dataset.clean),
+        degraded=len(dataset.degraded),
         skipped=batches.skipped,
-        held_out=len(lesson.judges),
-        psnr=course.psnr,
-        bicubic_psnr=lesson.bicubic_psnr() if lesson.judges else None,
-        loader_patches_s=loader_speed(batches, job.settings.batch),
-        patches_s=course.measured_steps * job.settings.batch / course.seconds if course.seconds else 0.0,
+        held_out=len(dataset.validation),
+        psnr=state.psnr,
+        bicubic_psnr=dataset.bicubic_psnr() if dataset.validation else None,
+        loader_patches_s=loader_speed(batches, run.settings.batch),
+        patches_s=state.logged_steps * run.settings.batch / state.seconds if state.seconds else 0.0,
         losses=weights.calibration.losses if weights.calibration else {},
     )
-    write_log(job.output, job.asked, course.stretches, {**asdict(trained), "model": str(trained.model)})
-    _draw(course, curve_of(job.output))
-    if trained.finished:
-        with atomic_write(trained.model) as file:
-            save_weights(file, replace(weights, facts=_facts(job, trained)))
-    return trained
+    write_log(run.output, run.config, state.stages, {**asdict(result), "model": str(result.model)})
+    _draw(state, curve_path(run.output))
+    if result.finished:
+        with atomic_write(result.model) as file:
+            save_weights(file, replace(weights, facts=_facts(run, result)))
+    return result
 
 
-def _facts(job: Job, trained: Trained) -> Facts:
-    """What the header of the weight file says of how they came to be."""
+def _facts(run: TrainRun, result: TrainResult) -> Facts:
+    """The provenance of the weights, for the header of the weight file."""
     facts: Facts = {
-        "start": job.settings.start or "random",
-        "pictures": trained.pictures,
-        "degraded": trained.degraded,
-        "steps": trained.steps,
-        "seed": job.settings.seed,
-        "seconds": round(trained.seconds),
+        "start": run.settings.start or "random",
+        "pictures": result.pictures,
+        "degraded": result.degraded,
+        "steps": result.steps,
+        "seed": run.settings.seed,
+        "seconds": round(result.seconds),
     }
-    if trained.psnr is not None and trained.bicubic_psnr is not None:
-        facts["scores"] = {"held out": round(trained.psnr, 3), "held out, bicubic": round(trained.bicubic_psnr, 3)}
+    if result.psnr is not None and result.bicubic_psnr is not None:
+        facts["scores"] = {"held out": round(result.psnr, 3), "held out, bicubic": round(result.bicubic_psnr, 3)}
     return facts
 
 
-def _draw(course: Course, path: Path) -> None:
-    known = {
-        f"stretch {number}: {schedule.loss}, {schedule.part}": [(m.step, m.psnr, m.loss) for m in stretch]
-        for number, (schedule, stretch) in enumerate(zip(course.plan, course.stretches, strict=False), 1)
-        if stretch
+def _draw(state: RunState, path: Path) -> None:
+    curves = {
+        f"stage {number}: {schedule.loss}, {schedule.part}": [(m.step, m.psnr, m.loss) for m in stage]
+        for number, (schedule, stage) in enumerate(zip(state.schedules, state.stages, strict=False), 1)
+        if stage
     }
-    if known:
+    if curves:
         with atomic_write(path, overwrite=True) as file:
-            learning_curve(known, file)
+            learning_curve(curves, file)

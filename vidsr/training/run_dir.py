@@ -1,4 +1,4 @@
-"""The folder of a training: what was asked for, how it goes, what comes of it."""
+"""The run directory of a training: its config, log, checkpoints, learning curve and model."""
 
 import json
 from dataclasses import asdict
@@ -6,77 +6,77 @@ from pathlib import Path
 
 from vidsr.errors import TargetError, TrainingError
 from vidsr.media.atomic_file import atomic_write
-from vidsr.training.checkpoint import Moment
+from vidsr.training.checkpoint import LogEntry
 
-Described = dict[str, object]
-"""What was asked for, as JSON has it."""
-_ASKED, _STRETCHES, _RESULT = "asked", "stretches", "result"
+Config = dict[str, object]
+"""The config of a run, as JSON values."""
+_CONFIG, _STAGES, _RESULT = "config", "stages", "result"
 
 
-def open_folder(folder: Path, asked: Described) -> None:
-    """Make the folder, or take one in which the same was asked for before.
+def open_run_dir(run_dir: Path, config: Config) -> None:
+    """Create the run directory, or accept an unfinished run with the same config.
 
-    Raises TargetError when it cannot be made or its training is done, TrainingError when something else is under way.
+    Raises TargetError when it cannot be created or holds a finished run, TrainingError for a run of another config.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        begun = checkpoint_of(folder, 0).exists()
+        run_dir.mkdir(parents=True, exist_ok=True)
+        started = checkpoint_path(run_dir, 0).exists()
     except OSError as error:
         raise TargetError(f"{error.filename}: {error.strerror}") from error
-    if model_of(folder).exists():
-        raise TargetError(f"{model_of(folder)}: exists already; its training is done")
-    if begun:
-        _read_log(folder, asked)
-    write_log(folder, asked, [])
+    if model_path(run_dir).exists():
+        raise TargetError(f"{model_path(run_dir)}: exists already; its training is complete")
+    if started:
+        _read_log(run_dir, config)
+    write_log(run_dir, config, [])
 
 
-def result_of(folder: Path, asked: Described) -> Described | None:
-    """What came of the same training, if it is done. Raises TrainingError when it is another that is."""
-    result = _read_log(folder, asked)[_RESULT] if model_of(folder).exists() else None
+def read_result(run_dir: Path, config: Config) -> Config | None:
+    """The result of a finished run, None if it is unfinished. Raises TrainingError for a run of another config."""
+    result = _read_log(run_dir, config)[_RESULT] if model_path(run_dir).exists() else None
     assert result is None or isinstance(result, dict)
     return result
 
 
-def write_log(folder: Path, asked: Described, stretches: list[list[Moment]], result: Described | None = None) -> None:
-    """Put everything that is known so far into log.json. Raises TargetError."""
-    moments = [[asdict(moment) for moment in stretch] for stretch in stretches]
-    content = {_ASKED: asked, _STRETCHES: moments, _RESULT: result}
-    with atomic_write(_log_of(folder), overwrite=True) as file:
+def write_log(run_dir: Path, config: Config, stages: list[list[LogEntry]], result: Config | None = None) -> None:
+    """Write the config, the log entries and the result to log.json. Raises TargetError."""
+    entries = [[asdict(entry) for entry in stage] for stage in stages]
+    content = {_CONFIG: config, _STAGES: entries, _RESULT: result}
+    with atomic_write(_log_path(run_dir), overwrite=True) as file:
         file.write((json.dumps(content, indent=1) + "\n").encode())
 
 
-def checkpoint_of(folder: Path, stretch: int) -> Path:
-    """Where the checkpoint of a stretch is, counted from 0."""
-    return folder / f"checkpoint-{stretch}.pt"
+def checkpoint_path(run_dir: Path, stage: int) -> Path:
+    """The path of the checkpoint of a stage, counted from 0."""
+    return run_dir / f"checkpoint-{stage}.pt"
 
 
-def model_of(folder: Path) -> Path:
-    """Where the weights are when training is done."""
-    return folder / "model.npz"
+def model_path(run_dir: Path) -> Path:
+    """The path of the final weights."""
+    return run_dir / "model.npz"
 
 
-def curve_of(folder: Path) -> Path:
-    """Where the picture of how it went is."""
-    return folder / "curve.png"
+def curve_path(run_dir: Path) -> Path:
+    """The path of the plot of the learning curve."""
+    return run_dir / "curve.png"
 
 
-def _log_of(folder: Path) -> Path:
-    return folder / "log.json"
+def _log_path(run_dir: Path) -> Path:
+    return run_dir / "log.json"
 
 
-def _read_log(folder: Path, asked: Described) -> Described:
-    """What is in log.json. Raises TrainingError when it is none, or of something else."""
+def _read_log(run_dir: Path, config: Config) -> Config:
+    """The content of log.json. Raises TrainingError when it is no log, or of another config."""
     try:
-        log: Described = json.loads(_log_of(folder).read_text())
-        before = log[_ASKED]
+        log: Config = json.loads(_log_path(run_dir).read_text())
+        before = log[_CONFIG]
         if not isinstance(before, dict):
-            raise TypeError("nothing was asked")
+            raise TypeError("config is no object")
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise TrainingError(f"{_log_of(folder)}: is no log of a training ({error})") from error
-    for name, value in json.loads(json.dumps(asked)).items():
+        raise TrainingError(f"{_log_path(run_dir)}: not a training log ({error})") from error
+    for name, value in json.loads(json.dumps(config)).items():
         if before.get(name) != value:
             raise TrainingError(
-                f"{folder}: holds a training with another {name} ({before.get(name)}, not {value}); "
-                "take another folder, or remove this one"
+                f"{run_dir}: holds a training with another {name} ({before.get(name)}, not {value}); "
+                "choose another directory, or remove this one"
             )
     return log

@@ -1,4 +1,4 @@
-"""How a stretch of training goes, as data."""
+"""The schedule of one training stage, as data."""
 
 import math
 from collections.abc import Sequence
@@ -10,40 +10,40 @@ PARTS = ("all", "tail", "mapping")
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """One stretch of training: a constant patch, a warm-up, and a cosine to nothing."""
+    """One training stage: a fixed patch size, a learning rate with warm-up and cosine decay."""
 
     steps: int
     rate: float
-    """The highest learning rate of Adam."""
+    """The peak learning rate of Adam."""
     loss: str = "l1"
     patch: int = 48
-    """Low-resolution pixels a side of what is compared; the halo comes on top."""
+    """Low-resolution pixels per side that the loss compares; the halo is added."""
     batch: int = 16
     warmup: int = 300
-    average: float = 0.999
-    """How much of the running average of the weights stays at each step."""
+    ema_decay: float = 0.999
+    """Decay of the moving average of the weights, per step."""
     still_camera: bool = False
-    """Whether patches stay as they lie, and reach the edges of the picture."""
+    """Whether patches are used without rotation and flips."""
     part: str = "all"
-    """What learns: "all", the "tail" or the "mapping" layers."""
+    """The trainable part: "all", the "tail" or the "mapping" layers."""
     seed: int = 0
-    """Decides, with the step, which patches are drawn."""
+    """Decides, together with the step, which patches are drawn."""
     every: int = 1000
-    """Steps from one measurement and checkpoint to the next."""
+    """Steps between two measurements, each with a checkpoint."""
     patience: int | None = None
-    """After how many measurements no better than the best it ends, with the weights of that one; None: never."""
+    """Measurements without improvement after which the stage ends with its best weights; None: never."""
     compiled: bool = False
-    """Fuse the layers, which takes a C++ compiler and a minute."""
+    """Compile the network; takes a C++ compiler and a minute."""
     mixed: bool = False
-    """Compute in bfloat16 what it does no harm to."""
+    """Compute in bfloat16 where that does not hurt."""
 
-    def over(self, step: int, scores: Sequence[float | None]) -> bool:
-        """Whether nothing is left to do after so many steps and those measurements."""
+    def is_over(self, step: int, scores: Sequence[float | None]) -> bool:
+        """Whether the stage ends after `step` steps and these scores."""
         known = [score for score in scores if score is not None]
         stale = self.patience is not None and known and len(known) - 1 - known.index(max(known)) >= self.patience
         return step == self.steps or bool(stale)
 
     def rate_at(self, step: int) -> float:
-        """The learning rate of a step: linear to `rate`, then down by a cosine to a thousandth."""
+        """The learning rate of a step: linear warm-up to `rate`, then a cosine down to a thousandth."""
         cosine = 0.5 * (1 + math.cos(math.pi * step / self.steps))
         return self.rate * min(1, (step + 1) / self.warmup) * max(1e-3, cosine)

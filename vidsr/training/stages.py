@@ -1,4 +1,4 @@
-"""What a training will do, decided before it begins: which network, in which stretches."""
+"""The plan of a training: the architecture and the schedule of each stage."""
 
 from dataclasses import replace
 
@@ -9,11 +9,11 @@ from vidsr.settings import NetworkSettings, TrainSettings
 from vidsr.training.schedule import Schedule
 
 TAIL_STEPS, TAIL_RATE = 1_000, 1e-3
-"""How long and how fast a tail learns alone below a body that comes from another scale."""
+"""Steps and learning rate of a fresh tail, trained alone behind a body of another scale."""
 
 
-def architecture_of(network: NetworkSettings, scale: int) -> Architecture:
-    """The network that the settings describe. Raises ValueError for numbers that make none."""
+def build_architecture(network: NetworkSettings, scale: int) -> Architecture:
+    """The architecture that the settings describe. Raises ValueError for impossible numbers."""
     if network.family == "srcnn":
         kernels, widths = network.kernels or "9-1-5", network.widths or "64-32"
         k1, k2, k3 = map(int, kernels.split("-"))
@@ -26,8 +26,8 @@ def architecture_of(network: NetworkSettings, scale: int) -> Architecture:
     return fsrcnn(d, s, m, scale, activation=network.activation or "prelu", kernel=kernel)
 
 
-def rescaled(architecture: Architecture, scale: int) -> Architecture:
-    """The same layers for another scale; a deconvolution of so many pixels a side keeps their number."""
+def rescale(architecture: Architecture, scale: int) -> Architecture:
+    """The same layers for another scale; a deconvolution kernel other than PAPER_KERNEL keeps its LR extent."""
     if architecture.upscales_first or architecture.scale == scale:
         return replace(architecture, scale=scale)
     kernel = architecture.tail.kernel
@@ -37,8 +37,8 @@ def rescaled(architecture: Architecture, scale: int) -> Architecture:
     return replace(architecture, scale=scale, tail=tail)
 
 
-def stretches(settings: TrainSettings, *, fresh_tail: bool) -> list[Schedule]:
-    """The schedules of a training, one after the other; a tail without a start first learns alone."""
+def stages(settings: TrainSettings, *, fresh_tail: bool) -> list[Schedule]:
+    """The schedules of a training, in order; a fresh tail is first trained alone."""
     main = Schedule(
         steps=settings.steps,
         rate=settings.rate,
@@ -52,10 +52,10 @@ def stretches(settings: TrainSettings, *, fresh_tail: bool) -> list[Schedule]:
         compiled=settings.fast,
         mixed=settings.fast and (settings.device != "cpu" or this_cpu().has_bfloat16),
     )
-    plan = [main]
+    schedules = [main]
     if fresh_tail and settings.train == "all":
-        plan.insert(0, replace(main, steps=TAIL_STEPS, rate=TAIL_RATE, part="tail"))
-    if settings.finish_steps:  # in whole precision, for it counts what bfloat16 rounds away
-        finish = replace(main, steps=settings.finish_steps, rate=settings.finish_rate, loss="mse", average=0.9995)
-        plan.append(replace(finish, mixed=False))
-    return [replace(schedule, seed=settings.seed + number) for number, schedule in enumerate(plan)]
+        schedules.insert(0, replace(main, steps=TAIL_STEPS, rate=TAIL_RATE, part="tail"))
+    if settings.finish_steps:  # in float32: bfloat16 rounds its gains away
+        finish = replace(main, steps=settings.finish_steps, rate=settings.finish_rate, loss="mse", ema_decay=0.9995)
+        schedules.append(replace(finish, mixed=False))
+    return [replace(schedule, seed=settings.seed + number) for number, schedule in enumerate(schedules)]

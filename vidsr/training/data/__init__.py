@@ -1,1 +1,1 @@
-"""What networks are trained on: patches, clips, degradations and datasets."""
+"""Training data: patches, clips, degradations and datasets."""

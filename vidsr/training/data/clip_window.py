@@ -1,38 +1,38 @@
-"""Where clips of a film may begin, and where they must have ended."""
+"""The time window of a clip in a video."""
 
 from collections.abc import Sequence
 from itertools import accumulate
 
-from vidsr.training.data.scenes import Span
+from vidsr.training.data.scenes import TimeRange
 
 
-def clip_at(
-    place: float, *, spans: Sequence[Span], moments: Sequence[float], seconds: float, clip_s: float
+def clip_window(
+    position: float, *, ranges: Sequence[TimeRange], start_times: Sequence[float], seconds: float, clip_s: float
 ) -> tuple[float, float | None]:
-    """When a clip of `clip_s` begins in a film of so many seconds, and what it must not reach, None: the film's end.
+    """Returns the start of a clip of `clip_s` seconds in a video, and the exclusive end, None for the video's end.
 
-    `seconds` is 0 when nothing says how many. `place` is from 0 to 1: through the moments when there are some, else
-    through all of the spans, or of the film, where the clip fits. A moment too late for the clip is brought forward
-    as far as its span allows.
+    `seconds` is the length of the video, 0 if unknown. `position` is from 0 to 1: over `start_times` if there are
+    any, else over all times in `ranges`, or in the video, where the clip fits. A start time too late for the clip is
+    moved back within its range.
     """
-    known = spans or (Span(0.0, max(seconds, clip_s)),)
-    if moments:
-        moment = moments[min(int(place * len(moments)), len(moments) - 1)]
-        span = next((span for span in known if span.holds(moment)), known[-1])
-        latest_s = span.end_s - clip_s if spans or seconds else moment
-        start_s = max(span.start_s, min(moment, latest_s))
+    usable = ranges or (TimeRange(0.0, max(seconds, clip_s)),)
+    if start_times:
+        start_s = start_times[min(int(position * len(start_times)), len(start_times) - 1)]
+        time_range = next((time_range for time_range in usable if time_range.contains(start_s)), usable[-1])
+        latest_s = time_range.end_s - clip_s if ranges or seconds else start_s
+        start_s = max(time_range.start_s, min(start_s, latest_s))
     else:
-        span, beyond = _walked(known, place, clip_s)
-        start_s = span.start_s + beyond
-    return start_s, span.end_s if spans else None
+        time_range, offset_s = _locate(usable, position, clip_s)
+        start_s = time_range.start_s + offset_s
+    return start_s, time_range.end_s if ranges else None
 
 
-def _walked(spans: Sequence[Span], place: float, clip_s: float) -> tuple[Span, float]:
-    """The span, and how far into it, that a share of all the room for beginnings leads to."""
-    rooms = [max(0.0, span.seconds - clip_s) for span in spans]
-    ends = list(accumulate(rooms))
+def _locate(ranges: Sequence[TimeRange], position: float, clip_s: float) -> tuple[TimeRange, float]:
+    """The range, and the offset in it, at `position` from 0 to 1 of all possible starts."""
+    slacks = [max(0.0, time_range.seconds - clip_s) for time_range in ranges]
+    ends = list(accumulate(slacks))
     if not ends[-1]:
-        return max(spans, key=lambda span: span.seconds), 0.0
-    way = place * ends[-1]
-    number = next(number for number, end in enumerate(ends) if way < end or end == ends[-1])
-    return spans[number], way - (ends[number] - rooms[number])
+        return max(ranges, key=lambda time_range: time_range.seconds), 0.0
+    distance = position * ends[-1]
+    number = next(number for number, end in enumerate(ends) if distance < end or end == ends[-1])
+    return ranges[number], distance - (ends[number] - slacks[number])

@@ -1,4 +1,4 @@
-"""Full-size clips: runs of frames of a film, and what is made of a picture."""
+"""Full-size clips: consecutive frames of a video, or synthetic motion over an image."""
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -16,95 +16,98 @@ from vidsr.media.reader import Reader
 from vidsr.quality.imresize import imresize
 from vidsr.quality.upscalers import in_bytes, reducible
 from vidsr.settings import DegradeSettings
-from vidsr.training.data.clip_window import clip_at
-from vidsr.training.data.scenes import Span
-from vidsr.training.data.sources import SMALLEST, training_luma
+from vidsr.training.data.clip_window import clip_window
+from vidsr.training.data.scenes import TimeRange
+from vidsr.training.data.sources import MIN_SIDE, training_luma
 from vidsr.training.data.synthetic_motion import moving_clip, still_clip
 
-USUAL_RATE = Fraction(25)
-_MARGIN = 8  # the part of a picture that is left for the view to move
+DEFAULT_RATE = Fraction(25)
+_MARGIN = 8  # an eighth of an image is left as room for the view to move
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shot:
-    """Frames that follow each other, (H, W) luma of one shape, and how many there are a second."""
+class Clip:
+    """Consecutive frames: (H, W) luma planes of one shape."""
 
     planes: list[Luma]
-    rate: Fraction = USUAL_RATE
+    rate: Fraction = DEFAULT_RATE
+    """Frames per second."""
     start_s: float = 0.0
-    """Where in the film it begins."""
+    """Start in the video."""
 
 
-def film_shot(
+def video_clip(
     path: Path,
     outline: MediaProbe,
     *,
-    place: float,
+    position: float,
     frames: int,
-    spans: tuple[Span, ...] = (),
-    moments: tuple[float, ...] = (),
-) -> Shot:
-    """Up to so many frames of a film, from a place between the first, 0, and the last where they fit, 1.
+    ranges: tuple[TimeRange, ...] = (),
+    start_times: tuple[float, ...] = (),
+) -> Clip:
+    """Up to `frames` frames of a video; `position` is from 0, its start, to 1, the last start that fits.
 
-    They are those of one of the spans, or begin at one of the moments. Raises SourceError when nothing can be read
-    there.
+    The clip lies within one of the ranges, and begins at one of the start times, if any. Raises SourceError when no
+    frame can be read there.
     """
-    rate = outline.rate or USUAL_RATE
+    rate = outline.rate or DEFAULT_RATE
     length_s = float((frames + 1) / rate)
-    start_s, end_s = clip_at(place, spans=spans, moments=moments, seconds=outline.seconds, clip_s=length_s)
+    start_s, end_s = clip_window(
+        position, ranges=ranges, start_times=start_times, seconds=outline.seconds, clip_s=length_s
+    )
     planes: list[Luma] = []
     with Reader(path, start_s=start_s or None, end_s=end_s) as reader:
         for frame in islice(reader, frames):
             if planes and frame.luma.shape != planes[0].shape:
                 break
-            planes.append(luma_8bit(frame.av_frame).copy())  # the frame's own memory is reused
-    return Shot(planes=planes, rate=rate, start_s=start_s)
+            planes.append(luma_8bit(frame.av_frame).copy())  # the decoder reuses the frame's memory
+    return Clip(planes=planes, rate=rate, start_s=start_s)
 
 
-def picture_of(path: Path, size: float = 1.0) -> Luma:
-    """The (H, W) luma of a picture, in the range of video, at a size in parts of its own. Raises SourceError."""
+def image_luma(path: Path, size: float = 1.0) -> Luma:
+    """The studio-range (H, W) luma of an image, resized by the factor `size`. Raises SourceError."""
     luma = training_luma(read_image(path))
     return luma if size == 1.0 else in_bytes(imresize(luma, size))
 
 
-def picture_shot(
+def image_clip(
     luma: Luma, shape: tuple[int, int], frames: int, settings: DegradeSettings, random: np.random.Generator
-) -> Shot:
-    """So many (height, width) frames of a picture, with it still or on the move."""
+) -> Clip:
+    """A clip of `frames` frames, `shape` (height, width), made of an image: still or moving."""
     make = still_clip if random.random() < settings.still_share else moving_clip
-    return Shot(planes=make(luma, shape, frames, random))
+    return Clip(planes=make(luma, shape, frames, random))
 
 
-def cut(shot: Shot, side: int, size: float, random: np.random.Generator) -> Shot:
-    """A square of the shot, anywhere in it, of `side` pixels when it has been brought to the size."""
-    whole = round(side / size)
-    top, left = (random.integers(0, length - whole + 1) for length in shot.planes[0].shape)
-    parts = [np.ascontiguousarray(plane[top : top + whole, left : left + whole]) for plane in shot.planes]
-    if whole != side:
-        parts = [in_bytes(imresize(part, side / whole)[:side, :side]) for part in parts]
-    return replace(shot, planes=parts)
+def crop_clip(clip: Clip, side: int, size: float, random: np.random.Generator) -> Clip:
+    """A random square of the clip, resized by the factor `size` to `side` pixels per side."""
+    source_side = round(side / size)
+    top, left = (random.integers(0, length - source_side + 1) for length in clip.planes[0].shape)
+    planes = [np.ascontiguousarray(plane[top : top + source_side, left : left + source_side]) for plane in clip.planes]
+    if source_side != side:
+        planes = [in_bytes(imresize(plane, side / source_side)[:side, :side]) for plane in planes]
+    return replace(clip, planes=planes)
 
 
-def whole_shot(path: Path, frames: int, settings: DegradeSettings, random: np.random.Generator) -> Shot:
-    """Up to so many whole frames from anywhere in a film, or most of a picture, of a size the scale divides.
+def full_frame_clip(path: Path, frames: int, settings: DegradeSettings, random: np.random.Generator) -> Clip:
+    """Up to `frames` full frames from a random position of a video, or a clip of most of an image.
 
-    Raises SourceError when they are smaller than anything can be learnt from.
+    Their size is a multiple of the scale. Raises SourceError when they are too small to train on.
     """
     outline = probe(path)
     if outline.still:
-        luma = picture_of(path)
-        _require_size(path, luma)
-        height, width = (_multiple(length - length // _MARGIN, settings.scale) for length in luma.shape)
-        return picture_shot(luma, (height, width), frames, settings, random)
-    shot = film_shot(path, outline, place=random.random(), frames=frames)
-    _require_size(path, shot.planes[0])
-    return replace(shot, planes=[reducible(plane, settings.scale) for plane in shot.planes])
+        luma = image_luma(path)
+        _check_size(path, luma)
+        height, width = (_round_down(length - length // _MARGIN, settings.scale) for length in luma.shape)
+        return image_clip(luma, (height, width), frames, settings, random)
+    clip = video_clip(path, outline, position=random.random(), frames=frames)
+    _check_size(path, clip.planes[0])
+    return replace(clip, planes=[reducible(plane, settings.scale) for plane in clip.planes])
 
 
-def _require_size(path: Path, plane: Luma) -> None:
-    if min(plane.shape) < 2 * SMALLEST:
-        raise SourceError(f"{path}: smaller than {2 * SMALLEST} pixels a side")
+def _check_size(path: Path, plane: Luma) -> None:
+    if min(plane.shape) < 2 * MIN_SIDE:
+        raise SourceError(f"{path}: smaller than {2 * MIN_SIDE} pixels per side")
 
 
-def _multiple(length: int, of: int) -> int:
-    return length - length % of
+def _round_down(length: int, divisor: int) -> int:
+    return length - length % divisor

@@ -1,13 +1,13 @@
-"""What a network learns from, and what judges it."""
+"""The dataset of a training: pairs in memory for training and for validation."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from vidsr.callbacks import OnWarning
 from vidsr.errors import TrainingError
 from vidsr.metrics import psnr
 from vidsr.model.architecture import Architecture
@@ -16,117 +16,126 @@ from vidsr.quality.imresize import imresize
 from vidsr.quality.int8_calibration import Judge, calibrated, spread
 from vidsr.quality.upscalers import in_bytes
 from vidsr.settings import TrainSettings
-from vidsr.training.data.patches import Batches, Mixture, Pair, Patches, read_pairs
-from vidsr.training.data.replay import read_corpus
-from vidsr.training.data.sources import Footage, Source, footage_of, held_out_of
-from vidsr.training.finetune.validation_set import trials_of
+from vidsr.training.data.dataset_builder import read_shards
+from vidsr.training.data.patches import BatchSource, MixedSampler, Pair, PatchSampler, read_pairs
+from vidsr.training.data.sources import Footage, Source, find_footage, split_files
+from vidsr.training.finetune.validation_set import validation_samples
 from vidsr.training.loop import validation_psnr
 from vidsr.training.network import Network
 from vidsr.training.schedule import Schedule
 
-_CALIBRATING, _JUDGING, _JUDGED = 32, 16, 192  # pictures, and pixels a side of a small one: seconds, not minutes
-_TRIED = 20  # batches drawn to see how fast the loader is
+_CALIBRATION_FRAMES = 32
+_LOSS_FRAMES, _LOSS_SIDE = 16, 192  # LR frames, and their pixels per side: seconds of work, not minutes
+_TIMED_BATCHES = 20  # to measure the speed of the loader
 
 
 @dataclass(frozen=True, kw_only=True)
-class Lesson:
-    """Pairs to learn from and pairs that are held out, all in memory."""
+class Dataset:
+    """Training and validation pairs, all in memory."""
 
     clean: list[Pair]
-    """What was only reduced."""
-    judges: list[Pair]
+    """Training pairs whose LR luma was downscaled only."""
+    validation: list[Pair]
+    """Pairs of files or scenes that no training pair comes from."""
     degraded: list[Pair] = field(default_factory=list)
-    """What a codec has seen."""
+    """Training pairs whose LR luma was degraded, too."""
     clean_share: float = 0.0
-    """Of the patches, where there are degraded ones."""
+    """Share of clean patches if there are degraded pairs."""
 
-    def batches(self, architecture: Architecture, schedule: Schedule) -> Batches:
-        """The batches of a schedule. Raises TrainingError when no picture is as large as a patch."""
+    def batches(self, architecture: Architecture, schedule: Schedule) -> BatchSource:
+        """The batches of a schedule. Raises TrainingError when every pair is smaller than a patch."""
 
-        def patches(pairs: list[Pair]) -> Patches:
-            return Patches(
+        def patches(pairs: list[Pair]) -> PatchSampler:
+            return PatchSampler(
                 pairs, architecture, patch=schedule.patch, batch=schedule.batch, still_camera=schedule.still_camera
             )
 
         if not self.degraded:
             return patches(self.clean)
-        stocks = [(self.degraded, 1 - self.clean_share), (self.clean, self.clean_share)]
-        return Mixture([(patches(pairs), share) for pairs, share in stocks if pairs and share])
+        sources = [(self.degraded, 1 - self.clean_share), (self.clean, self.clean_share)]
+        return MixedSampler([(patches(pairs), share) for pairs, share in sources if pairs and share])
 
     def psnr(self, network: Network) -> float:
-        """Mean PSNR in dB of the network on what is held out."""
-        return validation_psnr(network, self.judges)
+        """Mean PSNR of the network on the validation set, in dB."""
+        return validation_psnr(network, self.validation)
 
-    def calibrated(self, weights: Weights) -> Weights:
-        """The weights with ranges from some of what teaches, and what int8 loses on some of what is held out."""
-        planes = [_levels(pair.small) for pair in spread([*self.degraded, *self.clean], _CALIBRATING)]
-        return calibrated(weights, planes, [_judge(pair) for pair in spread(self.judges, _JUDGING)])
+    def calibrate(self, weights: Weights) -> Weights:
+        """The weights with activation ranges from training pairs, and int8 losses on validation pairs."""
+        planes = [pair.lr_luma for pair in spread([*self.degraded, *self.clean], _CALIBRATION_FRAMES)]
+        return calibrated(weights, planes, [_center_crop(pair) for pair in spread(self.validation, _LOSS_FRAMES)])
 
     def bicubic_psnr(self) -> float:
-        """The same of bicubic enlargement."""
+        """Mean PSNR of bicubic upscaling on the validation set, in dB."""
         scores = []
-        for pair in self.judges:
-            scale = len(pair.large) // len(pair.small)
+        for pair in self.validation:
+            scale = len(pair.hr) // len(pair.lr)
             inner = slice(scale, -scale)
-            large = in_bytes(imresize(255 * pair.small, scale))
-            scores.append(psnr(pair.large[inner, inner], large[inner, inner]))
+            hr = in_bytes(imresize(255 * pair.lr_floats, scale))
+            scores.append(psnr(pair.hr[inner, inner], hr[inner, inner]))
         return float(np.mean(scores))
 
 
-def read_lesson(
+def read_dataset(
     sources: Sequence[Source],
     held_out: Sequence[Source],
     settings: TrainSettings,
-    note: Callable[[str], None],
-    corpora: Sequence[Path] = (),
-) -> Lesson:
-    """The pairs of the sources; without anything held out, a share of their files judges and does not teach.
+    on_warning: OnWarning,
+    datasets: Sequence[Path] = (),
+) -> Dataset:
+    """The dataset of the sources; without `held_out`, a share of their files is the validation set.
 
-    With corpora, what judges is degraded as well; it must be named, for their clips may come from any file.
-    Raises TrainingError when there is nothing to learn from, or nothing can be read of what is held out.
+    `datasets` are directories of degraded clips; they degrade the validation set, too, and require `held_out`: their
+    clips may come from any file. Raises TrainingError when the training set or the validation set is empty.
     """
-    files, judges = footage_of(sources), footage_of(held_out)
-    if corpora and not judges:
-        raise ValueError("corpora need something held out that they were not made of")
-    if not judges:
-        files, judges = held_out_of(files, settings.held_out_share, settings.seed)
-    whole = [Footage(path=file.path, sizes=(1.0,)) for file in judges]
-    lesson = Lesson(
-        clean=read_pairs(files, settings.scale, frames=settings.frames, note=note),
-        judges=(
-            [trial.pair for trial in trials_of(whole, settings.scale, note=note)]
-            if corpora
-            else read_pairs(whole, settings.scale, frames=settings.frames, note=note)
+    files, validation = find_footage(sources), find_footage(held_out)
+    if datasets and not validation:
+        raise ValueError("degraded clips need held-out files that they were not made of")
+    if not validation:
+        files, validation = split_files(files, settings.held_out_share, settings.seed)
+    full_size = [Footage(path=file.path, sizes=(1.0,)) for file in validation]
+    dataset = Dataset(
+        clean=read_pairs(files, settings.scale, frames=settings.frames, on_warning=on_warning),
+        validation=(
+            [sample.pair for sample in validation_samples(full_size, settings.scale, on_warning=on_warning)]
+            if datasets
+            else read_pairs(full_size, settings.scale, frames=settings.frames, on_warning=on_warning)
         ),
-        degraded=[pair for folder in corpora for pair in read_corpus(folder, settings.scale)],
+        degraded=[pair for folder in datasets for pair in read_degraded_pairs(folder, settings.scale)],
         clean_share=settings.clean_share,
     )
-    if not lesson.clean:
-        raise TrainingError(f"nothing to train on: none of {len(files)} files can be used")
-    if judges and not lesson.judges:
-        raise TrainingError(f"nothing to measure by: none of the {len(judges)} files held out can be used")
-    return lesson
+    if not dataset.clean:
+        raise TrainingError(f"nothing to train on: none of {len(files)} files is usable")
+    if validation and not dataset.validation:
+        raise TrainingError(f"nothing to validate on: none of the {len(validation)} held-out files is usable")
+    return dataset
 
 
-def _judge(pair: Pair) -> Judge:
-    scale = len(pair.large) // len(pair.small)
-    top, left = (max(0, (length - _JUDGED) // 2) for length in pair.small.shape)
-    bottom, right = top + _JUDGED, left + _JUDGED
-    small, large = (
-        pair.small[top:bottom, left:right],
-        pair.large[scale * top : scale * bottom, scale * left : scale * right],
-    )
-    return _levels(small), large
+def read_degraded_pairs(folder: Path, scale: int) -> list[Pair]:
+    """Every pair of a directory of degraded clips, in the order of the shards.
+
+    Raises TrainingError for clips of another scale, and for a damaged or empty directory.
+    """
+    degradation, shards = read_shards(folder)
+    if degradation.scale != scale:
+        raise TrainingError(f"{folder}: holds a dataset for x{degradation.scale}, not x{scale}")
+    pairs = [Pair(lr=lr, hr=hr) for frames in shards for lr, hr in zip(frames.lr, frames.hr, strict=True)]
+    if not pairs:
+        raise TrainingError(f"{folder}: holds no degraded frames yet")
+    return pairs
 
 
-def _levels(plane: NDArray[np.float32]) -> NDArray[np.uint8]:
-    return in_bytes(255 * plane.astype(np.float64))
+def _center_crop(pair: Pair) -> Judge:
+    scale = len(pair.hr) // len(pair.lr)
+    top, left = (max(0, (length - _LOSS_SIDE) // 2) for length in pair.lr.shape)
+    bottom, right = top + _LOSS_SIDE, left + _LOSS_SIDE
+    hr = pair.hr[scale * top : scale * bottom, scale * left : scale * right]
+    return pair.lr_luma[top:bottom, left:right], hr
 
 
-def loader_speed(batches: Batches, batch: int) -> float:
-    """Patches a second that the loader delivers with nothing else to do."""
+def loader_speed(batches: BatchSource, batch: int) -> float:
+    """Patches per second of the loader alone."""
     random = np.random.default_rng(0)
-    began = time.perf_counter()
-    for _ in range(_TRIED):
+    start_s = time.perf_counter()
+    for _ in range(_TIMED_BATCHES):
         batches.draw(random)
-    return _TRIED * batch / (time.perf_counter() - began)
+    return _TIMED_BATCHES * batch / (time.perf_counter() - start_s)

@@ -1,194 +1,207 @@
-"""A corpus of degraded footage: made once, by several processes, in a folder where it goes on after an interruption.
+"""Build of a dataset of degraded clips, by several processes, in a directory from which it resumes.
 
-The folder holds `corpus.json`, which says what was asked for, and shards. Each shard is made from the settings, the
-footage and its own number alone, so that the same is made by however many processes, in one run or in several.
+The directory holds `dataset.json`, the config, and shards. A shard depends on the settings, the footage and its number
+alone: any number of processes and runs gives the same dataset.
 """
 
 import json
 import math
 import multiprocessing
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from vidsr.callbacks import OnProgress, OnWarning, ShouldStop
 from vidsr.errors import TargetError, TrainingError, WorkerError
 from vidsr.flow import ordered_window
 from vidsr.media.atomic_file import atomic_write
-from vidsr.settings import CorpusSettings, DegradeSettings
-from vidsr.training.data.sampling import Material, survey, visit_of
-from vidsr.training.data.shards import CLIPS_OF_A_SHARD, VISITS_OF_A_SHARD, Frames, Made, Shard, make_shard, read_shard
+from vidsr.settings import DatasetSettings, DegradeSettings
+from vidsr.training.data.sampling import SampledFile, sample_point, sampled_files
+from vidsr.training.data.shards import (
+    CLIPS_PER_SHARD,
+    POINTS_PER_SHARD,
+    ShardFrames,
+    ShardPlan,
+    ShardResult,
+    build_shard,
+    read_shard,
+)
 from vidsr.training.data.sources import Footage
 
-_LOG = "corpus.json"
-_BESIDE = 16_384  # bytes of a shard beside its pixels: names, recipes
+DATASET_JSON = "dataset.json"
+"""The config of a dataset, in its directory."""
+_OVERHEAD_BYTES = 16_384  # of a shard: names, recipes
 
 
 @dataclass(frozen=True, kw_only=True)
-class Corpus:
-    """What there is of a corpus."""
+class BuildResult:
+    """The result of a build."""
 
     folder: Path
     shards: int
-    """How many there are, each sound."""
+    """Complete shards in the directory."""
     of: int
-    """How many there will be."""
+    """Shards of the complete dataset."""
     fresh: int
-    """How many this run made."""
+    """Shards that this run built."""
     clips: int
 
     @property
     def finished(self) -> bool:
-        """Whether nothing is missing; if something is, the same call goes on."""
+        """Whether the dataset is complete; if not, the same call resumes."""
         return self.shards == self.of
 
 
-def make_corpus(
+def build_dataset(
     footage: Sequence[Footage],
     folder: Path,
     degradation: DegradeSettings,
-    settings: CorpusSettings = CorpusSettings(),
+    settings: DatasetSettings = DatasetSettings(),
     *,
     processes: int = 1,
-    note: Callable[[str], None] = lambda sentence: None,
-    tell: Callable[[int, int], None] = lambda done, of: None,
-    stop: Callable[[], bool] = lambda: False,
-) -> Corpus:
-    """Make the corpus, or what is missing of it; with one process, in this one.
+    on_warning: OnWarning = lambda sentence: None,
+    on_progress: OnProgress = lambda done, of: None,
+    should_stop: ShouldStop = lambda: False,
+) -> BuildResult:
+    """Build the missing shards of a dataset; `processes=1` builds in this process.
 
-    `note` gets what should be said, `tell` hears how many shards of how many are there, `stop` is asked before each.
-    Raises TrainingError when nothing can be made or the folder holds a corpus of other settings or footage,
-    TargetError when a shard cannot be written, WorkerError when a process dies: the shards that are there stay.
-    ValueError for a bound below one shard, or less than one process.
+    `on_progress` receives shards; `should_stop` is called before each.
+    Raises TrainingError when no clip can be made or the directory holds a dataset of other settings or footage,
+    TargetError when a shard cannot be written, WorkerError when a process dies: complete shards stay.
+    ValueError for a size limit below one shard, or less than one process.
     """
     if processes < 1:
         raise ValueError(f"processes must be 1 or more, not {processes}")
-    of = _shards_within(settings, degradation.scale, note)
-    materials = survey(footage, degradation, settings.crop * degradation.scale, note)
-    _open_folder(folder, degradation, settings, materials)
-    wanted = [_shard(number, folder, degradation, settings, materials) for number in range(of)]
-    there = {
-        shard.path: len(frames.small)
-        for shard in wanted
+    of = _shard_count(settings, degradation.scale, on_warning)
+    files = sampled_files(footage, degradation, settings.crop * degradation.scale, on_warning)
+    _open_dataset_dir(folder, degradation, settings, files)
+    plans = [_plan_shard(number, folder, degradation, settings, files) for number in range(of)]
+    existing = {
+        shard.path: len(frames.lr)
+        for shard in plans
         if (frames := read_shard(shard.path, crop=shard.crop, scale=degradation.scale))
     }
-    clips, done = sum(there.values()), len(there)
-    tell(done, of)
-    for made in _made((shard for shard in wanted if shard.path not in there and not stop()), processes):
+    clips, done = sum(existing.values()), len(existing)
+    on_progress(done, of)
+    missing = (shard for shard in plans if shard.path not in existing and not should_stop())
+    for made in _build_shards(missing, processes):
         clips, done = clips + made.clips, done + 1
-        for sentence in made.notes:
-            note(sentence)
-        tell(done, of)
+        for sentence in made.warnings:
+            on_warning(sentence)
+        on_progress(done, of)
     if done == of and not clips:
-        raise TrainingError(f"{folder}: not one clip could be made of {len(materials)} sources")
-    return Corpus(folder=folder, shards=done, of=of, fresh=done - len(there), clips=clips)
+        raise TrainingError(f"{folder}: no clip could be made of {len(files)} sources")
+    return BuildResult(folder=folder, shards=done, of=of, fresh=done - len(existing), clips=clips)
 
 
-def shards_of(folder: Path) -> tuple[DegradeSettings, list[Frames]]:
-    """What was asked for, and every shard that is there, in order. Raises TrainingError for no sound corpus.
+def read_shards(folder: Path) -> tuple[DegradeSettings, list[ShardFrames]]:
+    """The degradation settings and every shard, in order. Raises TrainingError for a damaged or missing dataset.
 
-    Of recordings nothing was asked for but their scale.
+    Of a paired dataset, only the scale in the settings is meaningful.
     """
     try:
-        log = json.loads((folder / _LOG).read_text())
+        log = json.loads((folder / DATASET_JSON).read_text())
         recorded = {"scale": log["recorded"]["scale"]} if "recorded" in log else None
-        asked, layout = DegradeSettings(**recorded or log["degradation"]), CorpusSettings(crop=log["crop"])
+        config, dataset = DegradeSettings(**recorded or log["degradation"]), DatasetSettings(crop=log["crop"])
     except OSError as error:
-        raise TrainingError(f"{folder}: holds no corpus ({error.strerror})") from error
+        raise TrainingError(f"{folder}: holds no dataset ({error.strerror})") from error
     except (ValueError, KeyError, TypeError) as error:
-        raise TrainingError(f"{folder / _LOG}: describes no corpus ({error})") from error
-    found = []
+        raise TrainingError(f"{folder / DATASET_JSON}: not a dataset config ({error})") from error
+    shards = []
     for path in sorted(folder.glob("shard-*.npz")):
-        frames = read_shard(path, crop=layout.crop, scale=asked.scale)
+        frames = read_shard(path, crop=dataset.crop, scale=config.scale)
         if frames is None:
-            raise TrainingError(f"{path}: is damaged; make the corpus again, and this alone is made anew")
-        found.append(frames)
-    return asked, found
+            raise TrainingError(f"{path}: damaged; run the same build again, which rebuilds this shard only")
+        shards.append(frames)
+    return config, shards
 
 
-def _shards_within(settings: CorpusSettings, scale: int, note: Callable[[str], None]) -> int:
-    """How many shards hold the clips that are asked for, or fit below the bound, which is said."""
-    wanted = math.ceil(settings.clips / CLIPS_OF_A_SHARD)
-    size = CLIPS_OF_A_SHARD * settings.crop**2 * (1 + scale**2) + _BESIDE
-    room = int(settings.max_gb * 1e9 / size)
-    if not room:
-        raise ValueError(f"max_gb must be {size / 1e9:.3f} or more for a single shard, not {settings.max_gb:g}")
-    if room < wanted:
-        clips = room * CLIPS_OF_A_SHARD
-        note(f"the corpus stops at {clips} clips of {settings.clips}: more take above {settings.max_gb:g} GB")
-    return min(wanted, room)
+def _shard_count(settings: DatasetSettings, scale: int, on_warning: OnWarning) -> int:
+    """The number of shards for the clips, limited by `max_gb` with a warning."""
+    plans = math.ceil(settings.clips / CLIPS_PER_SHARD)
+    shard_bytes = CLIPS_PER_SHARD * settings.crop**2 * (1 + scale**2) + _OVERHEAD_BYTES
+    limit = int(settings.max_gb * 1e9 / shard_bytes)
+    if not limit:
+        raise ValueError(f"max_gb must be {shard_bytes / 1e9:.3f} or more for a single shard, not {settings.max_gb:g}")
+    if limit < plans:
+        clips = limit * CLIPS_PER_SHARD
+        on_warning(f"the dataset is limited to {clips} of {settings.clips} clips: more exceed {settings.max_gb:g} GB")
+    return min(plans, limit)
 
 
-def _open_folder(
-    folder: Path, degradation: DegradeSettings, settings: CorpusSettings, materials: Sequence[Material]
+def _open_dataset_dir(
+    folder: Path, degradation: DegradeSettings, settings: DatasetSettings, files: Sequence[SampledFile]
 ) -> None:
-    """Make the folder, or take one in which the same was asked for before; its length and its bound may change."""
-    asked = {
+    """Create the directory, or accept one of the same config; `clips` and `max_gb` may differ."""
+    config = {
         "crop": settings.crop,
         "footage_share": settings.footage_share,
-        "files": [_named(each) for each in materials],
+        "files": [_file_id(each) for each in files],
     }
-    log = folder / _LOG
+    log = folder / DATASET_JSON
     try:
         folder.mkdir(parents=True, exist_ok=True)
         before = json.loads(log.read_text()) if log.exists() else None
         if before is not None:
-            _compare(folder, before["degradation"], asdict(degradation))
-            _compare(folder, before, asked)
+            _check_unchanged(folder, before["degradation"], asdict(degradation))
+            _check_unchanged(folder, before, config)
             return
     except OSError as error:
         raise TargetError(f"{error.filename}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError) as error:
-        raise TrainingError(f"{log}: describes no corpus ({error})") from error
+        raise TrainingError(f"{log}: not a dataset config ({error})") from error
     with atomic_write(log) as file:
-        file.write((json.dumps({"degradation": asdict(degradation), **asked}, indent=1) + "\n").encode())
+        file.write((json.dumps({"degradation": asdict(degradation), **config}, indent=1) + "\n").encode())
 
 
-def _named(material: Material) -> list[object]:
-    """What tells it from others, as JSON has it."""
-    outline, spans = material.outline, [[span.start_s, span.end_s] for span in material.spans]
-    parts = [spans, list(material.moments)] if material.spans or material.moments else []
-    return [str(material.path), material.size, outline.width, outline.height, *parts]
+def _file_id(file: SampledFile) -> list[object]:
+    """The identity of a file, as JSON values."""
+    outline, ranges = file.outline, [[time_range.start_s, time_range.end_s] for time_range in file.ranges]
+    parts = [ranges, list(file.start_times)] if file.ranges or file.start_times else []
+    return [str(file.path), file.size, outline.width, outline.height, *parts]
 
 
-def _compare(folder: Path, before: dict[str, object], asked: dict[str, object]) -> None:
-    for name, value in asked.items():
+def _check_unchanged(folder: Path, before: dict[str, object], config: dict[str, object]) -> None:
+    for name, value in config.items():
         if before.get(name) != value:
             values = "" if name == "files" else f" ({before.get(name)}, not {value})"
             raise TrainingError(
-                f"{folder}: holds a corpus with other {name}{values}; take another folder, or remove this one"
+                f"{folder}: holds a dataset with other {name}{values}; choose another directory, or remove this one"
             )
 
 
-def _shard(
+def _plan_shard(
     number: int,
     folder: Path,
     degradation: DegradeSettings,
-    settings: CorpusSettings,
-    materials: Sequence[Material],
-) -> Shard:
-    numbers = range(number * VISITS_OF_A_SHARD, (number + 1) * VISITS_OF_A_SHARD)
-    return Shard(
+    settings: DatasetSettings,
+    files: Sequence[SampledFile],
+) -> ShardPlan:
+    numbers = range(number * POINTS_PER_SHARD, (number + 1) * POINTS_PER_SHARD)
+    return ShardPlan(
         path=folder / f"shard-{number:05}.npz",
-        visits=tuple(visit_of(each, materials, degradation, settings) for each in numbers),
+        points=tuple(sample_point(each, files, degradation, settings) for each in numbers),
         settings=degradation,
         crop=settings.crop,
     )
 
 
-def _made(shards: Iterator[Shard], processes: int) -> Iterator[Made]:
-    """What was made of each shard, in order."""
+def _build_shards(shards: Iterator[ShardPlan], processes: int) -> Iterator[ShardResult]:
+    """The result of each shard, in order."""
     if processes == 1:
-        yield from map(make_shard, shards)
+        yield from map(build_shard, shards)
         return
-    # Not by fork: FFmpeg's threads do not survive it. Ctrl-C is for this process, which ends the others in order.
+    # No fork: FFmpeg's threads do not survive it. Workers ignore Ctrl-C; this process ends them.
     context, ignored = multiprocessing.get_context("spawn"), (signal.SIGINT, signal.SIG_IGN)
     with ProcessPoolExecutor(processes, mp_context=context, initializer=signal.signal, initargs=ignored) as pool:
         try:
             yield from ordered_window(
-                lambda shard: pool.submit(make_shard, shard), Future.result, shards, 2 * processes
+                lambda shard: pool.submit(build_shard, shard), Future.result, shards, 2 * processes
             )
         except BrokenProcessPool as error:
-            raise WorkerError("a process that degraded clips has died; what it had finished is kept") from error
+            raise WorkerError(
+                "a process that degraded clips has died; complete shards are kept, and the same call resumes"
+            ) from error

@@ -1,7 +1,7 @@
-"""Full-size clips as a camera with a codec would have delivered them smaller: recipes drawn by chance, carried out.
+"""Degradation of full-size clips into the low-resolution clips of a camera: random recipes and their execution.
 
-Blur (lens), reduction (pixels), noise (sensor), smoothing and sharpening (processor), codec, perhaps a second one.
-A generator seeded with (seed, number of the clip) decides everything.
+Blur (lens), downscaling (pixels), noise (sensor), denoising and sharpening (processor), one or two codec passes.
+A generator seeded with (seed, clip number) decides everything.
 """
 
 from collections.abc import Iterable, Iterator
@@ -14,26 +14,26 @@ import numpy as np
 from vidsr.arrays import Luma
 from vidsr.media.codec_roundtrip import EncoderPreset, mjpeg, preset_roundtrip, x264, x264_at_rate, x265
 from vidsr.settings import DegradeSettings
-from vidsr.settings.range_syntax import shares_of, span_of
-from vidsr.training.data.camera_effects import add_noise, blur, denoise, reduce, sharpen
+from vidsr.settings.range_syntax import parse_range, parse_shares
+from vidsr.training.data.camera_effects import add_noise, blur, denoise, downscale, sharpen
 
 _PRESETS = ("superfast", "veryfast", "fast", "medium")
 _RATED_PIXELS = 640 * 360
 
 
 @dataclass(frozen=True, kw_only=True)
-class Encode:
-    """One passage through a codec."""
+class CodecPass:
+    """One encoding and decoding."""
 
     kind: str
     """One of settings.CODINGS."""
     level: float
-    """CRF, quality of JPEG, or Mb/s of a picture of 640x360, as the kind has it."""
+    """CRF, JPEG quality, or Mb/s at 640x360, depending on the kind."""
     gop: int
     preset: str
 
     def coding(self, shape: tuple[int, ...]) -> EncoderPreset:
-        """What the encoder of planes of this shape, (height, width), is told."""
+        """The encoder settings for planes of `shape` (height, width)."""
         if self.kind == "mjpeg":
             return mjpeg(self.level)
         if self.kind == "rate":
@@ -50,90 +50,90 @@ class Encode:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """What is done to one clip; 0: not at all."""
+    """The degradation of one clip; 0 disables a step."""
 
     kernel: str
     blur: float = 0.0
     noise: float = 0.0
     denoise: float = 0.0
     sharpen: float = 0.0
-    encodes: tuple[Encode, ...] = ()
+    encodes: tuple[CodecPass, ...] = ()
 
     def __str__(self) -> str:
         numbers = {"blur": self.blur, "noise": self.noise, "denoise": self.denoise, "sharpen": self.sharpen}
-        said = [f"{name} {number:.2f}" for name, number in numbers.items() if number]
-        return ", ".join([self.kernel, *said, *(map(str, self.encodes) if self.encodes else ["no codec"])])
+        parts = [f"{name} {number:.2f}" for name, number in numbers.items() if number]
+        return ", ".join([self.kernel, *parts, *(map(str, self.encodes) if self.encodes else ["no codec"])])
 
 
 def draw_recipe(settings: DegradeSettings, random: np.random.Generator) -> Recipe:
-    """What to do to a clip. One share changed in the settings leaves all other draws as they were."""
+    """A random recipe. Changing one share in the settings leaves all other draws as they were."""
 
-    def some(name: str) -> float:
-        amount, lot = random.uniform(*span_of(getattr(settings, name))), random.random()
-        return round(amount, 3) if lot < getattr(settings, f"{name}_share") else 0.0
+    def draw_amount(name: str) -> float:
+        amount, chance = random.uniform(*parse_range(getattr(settings, name))), random.random()
+        return round(amount, 3) if chance < getattr(settings, f"{name}_share") else 0.0
 
     recipe = Recipe(
-        kernel=_one_of(settings.kernels, random),
-        blur=some("blur"),
-        noise=some("noise"),
-        denoise=some("denoise"),
-        sharpen=some("sharpen"),
+        kernel=_draw_name(settings.kernels, random),
+        blur=draw_amount("blur"),
+        noise=draw_amount("noise"),
+        denoise=draw_amount("denoise"),
+        sharpen=draw_amount("sharpen"),
         encodes=(_draw_encode(settings, random), _draw_encode(settings, random)),
     )
     coded, twice = random.random() < settings.codec_share, random.random() < settings.second_share
     return replace(recipe, encodes=recipe.encodes[: coded * (1 + twice)])
 
 
-def draw_count(span: str, random: np.random.Generator) -> int:
-    """A whole number of the range."""
-    low, high = span_of(span)
+def draw_count(text: str, random: np.random.Generator) -> int:
+    """A random integer of the range."""
+    low, high = parse_range(text)
     return int(random.integers(int(low), int(high) + 1))
 
 
 def degrade(
     planes: Iterable[Luma], recipe: Recipe, *, scale: int, random: np.random.Generator, rate: Fraction = Fraction(25)
 ) -> Iterator[Luma]:
-    """The (scale*H, scale*W) planes of one shape as (H, W) planes, decoded, each once and in order.
+    """Yields the degraded (H, W) plane of each (scale*H, scale*W) plane, in order; all are of one shape.
 
-    `rate` is their number a second. Raises TargetError when the codec fails.
+    `rate` is in frames per second. Raises TargetError when the codec fails.
     """
-    given: Iterable[Luma] = _reduced(planes, recipe, scale, random)
+    frames: Iterable[Luma] = _camera_frames(planes, recipe, scale, random)
     for encode in recipe.encodes:
-        given = _coded(given, encode, rate)
-    yield from given
+        frames = _codec_frames(frames, encode, rate)
+    yield from frames
 
 
-def _reduced(planes: Iterable[Luma], recipe: Recipe, scale: int, random: np.random.Generator) -> Iterator[Luma]:
-    before: Luma | None = None
+def _camera_frames(planes: Iterable[Luma], recipe: Recipe, scale: int, random: np.random.Generator) -> Iterator[Luma]:
+    previous: Luma | None = None
     for plane in planes:
-        if plane is not before:  # a still clip is one plane over and over
-            before = plane
-            small = reduce(blur(plane, recipe.blur) if recipe.blur else plane, scale, recipe.kernel)
-        seen = add_noise(small, recipe.noise, random) if recipe.noise else small
-        seen = denoise(seen, recipe.denoise) if recipe.denoise else seen
-        seen = sharpen(seen, recipe.sharpen) if recipe.sharpen else seen
-        yield np.clip(np.round(seen), 0, 255).astype(np.uint8, order="C")
+        if plane is not previous:  # a still clip repeats one plane object
+            previous = plane
+            lr = downscale(blur(plane, recipe.blur) if recipe.blur else plane, scale, recipe.kernel)
+        degraded = add_noise(lr, recipe.noise, random) if recipe.noise else lr
+        degraded = denoise(degraded, recipe.denoise) if recipe.denoise else degraded
+        degraded = sharpen(degraded, recipe.sharpen) if recipe.sharpen else degraded
+        yield np.clip(np.round(degraded), 0, 255).astype(np.uint8, order="C")
 
 
-def _coded(planes: Iterable[Luma], encode: Encode, rate: Fraction) -> Iterator[Luma]:
-    coming = iter(planes)
-    if (first := next(coming, None)) is not None:
-        yield from preset_roundtrip(chain([first], coming), encode.coding(first.shape), rate)
+def _codec_frames(planes: Iterable[Luma], encode: CodecPass, rate: Fraction) -> Iterator[Luma]:
+    source = iter(planes)
+    if (first := next(source, None)) is not None:
+        yield from preset_roundtrip(chain([first], source), encode.coding(first.shape), rate)
 
 
-def _draw_encode(settings: DegradeSettings, random: np.random.Generator) -> Encode:
-    kind = _one_of(settings.codecs, random)
-    low, high = span_of(settings.rate_mbps)
+def _draw_encode(settings: DegradeSettings, random: np.random.Generator) -> CodecPass:
+    kind = _draw_name(settings.codecs, random)
+    low, high = parse_range(settings.rate_mbps)
     levels = {
         "x264": draw_count(settings.x264_crf, random),
         "x265": draw_count(settings.x265_crf, random),
         "mjpeg": draw_count(settings.mjpeg_quality, random),
-        "rate": round(float(np.exp(random.uniform(np.log(low), np.log(high)))), 3),  # as many below 1 Mb/s as above
+        "rate": round(float(np.exp(random.uniform(np.log(low), np.log(high)))), 3),  # log-uniform
     }
     gop, preset = draw_count(settings.gop, random), _PRESETS[random.integers(len(_PRESETS))]
-    return Encode(kind=kind, level=levels[kind], gop=gop, preset=preset)
+    return CodecPass(kind=kind, level=levels[kind], gop=gop, preset=preset)
 
 
-def _one_of(shares: str, random: np.random.Generator) -> str:
-    lots = shares_of(shares)
-    return str(random.choice(list(lots), p=list(lots.values())))
+def _draw_name(text: str, random: np.random.Generator) -> str:
+    shares = parse_shares(text)
+    return str(random.choice(list(shares), p=list(shares.values())))

@@ -1,11 +1,11 @@
-"""A corpus of two real recordings of one camera: what its small stream makes of what its large one shows.
+"""Build of a paired dataset from two recordings of one camera: its LR stream and its HR stream.
 
-The folder is one that `read_corpus` reads: `corpus.json`, which says what was recorded and how it was laid on each
-other, and shards, each made of the same instants in one run or in several.
+`read_degraded_pairs` reads the directory: `dataset.json`, the recordings and their alignment, and shards. A shard
+covers the same times in one run or in several.
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict
 from itertools import groupby, takewhile
 from pathlib import Path
@@ -13,137 +13,142 @@ from pathlib import Path
 import numpy as np
 
 from vidsr.arrays import Luma
+from vidsr.callbacks import OnProgress, OnWarning, ShouldStop
 from vidsr.errors import TargetError, TrainingError
 from vidsr.media.atomic_file import atomic_write
-from vidsr.settings import CorpusSettings
-from vidsr.training.data.dataset_builder import Corpus
-from vidsr.training.data.shards import FLAT, TRIES, Frames, read_shard, write_frames
-from vidsr.training.pairing.alignment import Alignment, pairs_at, spread
+from vidsr.settings import DatasetSettings
+from vidsr.training.data.dataset_builder import DATASET_JSON, BuildResult
+from vidsr.training.data.shards import MAX_TRIES, MIN_CONTRAST, ShardFrames, read_shard, write_shard
+from vidsr.training.pairing.alignment import Alignment, evenly_spaced, pairs_at
 
-_INSTANTS_OF_A_SHARD, _CROPS_OF_AN_INSTANT = 8, 4
-_CLIPS_OF_A_SHARD = _INSTANTS_OF_A_SHARD * _CROPS_OF_AN_INSTANT
-_LOG = "corpus.json"
+_TIMES_PER_SHARD, _CROPS_PER_TIME = 8, 4
+_CLIPS_PER_SHARD = _TIMES_PER_SHARD * _CROPS_PER_TIME
 
 
-def record_corpus(
+def build_paired_dataset(
     alignment: Alignment,
     folder: Path,
-    settings: CorpusSettings = CorpusSettings(),
+    settings: DatasetSettings = DatasetSettings(),
     *,
     start_s: float | None = None,
     end_s: float | None = None,
-    note: Callable[[str], None] = lambda sentence: None,
-    tell: Callable[[int, int], None] = lambda done, of: None,
-    stop: Callable[[], bool] = lambda: False,
-) -> Corpus:
-    """Make the corpus of the part from `start_s` to `end_s` of the small recording, or what is missing of it.
+    on_warning: OnWarning = lambda sentence: None,
+    on_progress: OnProgress = lambda done, of: None,
+    should_stop: ShouldStop = lambda: False,
+) -> BuildResult:
+    """Build the missing shards of a dataset of `start_s` to `end_s` of the LR recording.
 
-    `note` gets what should be said, `tell` hears how many shards of how many are there, `stop` is asked before each.
-    Raises TrainingError when there is nothing to see or the folder holds something else, TargetError when it cannot
-    be written, SourceError when a recording cannot be read any more.
+    Callbacks as of `build_dataset`. Raises TrainingError when nothing is visible or the directory holds another
+    dataset, TargetError when it cannot be written, SourceError when a recording is no longer readable.
     """
     if min(alignment.shape) < settings.crop:
-        raise TrainingError(f"{alignment.small}: smaller than the {settings.crop} pixels a side of a clip")
-    span = alignment.within(start_s, end_s)
-    of = _shards_within(alignment, settings, span, note)
-    _open_folder(alignment, folder, settings, span, of)
+        raise TrainingError(f"{alignment.lr}: smaller than the {settings.crop} pixels per side of a clip")
+    time_range = alignment.within(start_s, end_s)
+    of = _shard_count(alignment, settings, time_range, on_warning)
+    _open_dataset_dir(alignment, folder, settings, time_range, of)
     paths = [folder / f"shard-{number:05}.npz" for number in range(of)]
-    there = [read_shard(path, crop=settings.crop, scale=alignment.scale) for path in paths]
-    missing = [number for number, frames in enumerate(there) if frames is None]
-    clips, done = sum(len(frames.small) for frames in there if frames), of - len(missing)
-    tell(done, of)
-    for number, frames in _made(alignment, settings, span, of, missing):
-        if stop():
+    existing = [read_shard(path, crop=settings.crop, scale=alignment.scale) for path in paths]
+    missing = [number for number, frames in enumerate(existing) if frames is None]
+    clips, done = sum(len(frames.lr) for frames in existing if frames), of - len(missing)
+    on_progress(done, of)
+    for number, frames in _missing_shards(alignment, settings, time_range, of, missing):
+        if should_stop():
             break
-        write_frames(paths[number], frames)
-        clips, done = clips + len(frames.small), done + 1
-        tell(done, of)
+        write_shard(paths[number], frames)
+        clips, done = clips + len(frames.lr), done + 1
+        on_progress(done, of)
     if done == of and not clips:
-        raise TrainingError(f"{folder}: not one clip could be made of {alignment.small} and {alignment.large}")
-    return Corpus(folder=folder, shards=done, of=of, fresh=done - of + len(missing), clips=clips)
+        raise TrainingError(f"{folder}: no clip could be made of {alignment.lr} and {alignment.hr}")
+    return BuildResult(folder=folder, shards=done, of=of, fresh=done - of + len(missing), clips=clips)
 
 
-def _shards_within(
-    alignment: Alignment, settings: CorpusSettings, span: tuple[float, float], note: Callable[[str], None]
+def _shard_count(
+    alignment: Alignment, settings: DatasetSettings, time_range: tuple[float, float], on_warning: OnWarning
 ) -> int:
-    """How many shards hold the clips that are asked for, or fit below the bound or into the time, which is said."""
-    wanted = -(-settings.clips // _CLIPS_OF_A_SHARD)
-    size = _CLIPS_OF_A_SHARD * settings.crop**2 * (1 + alignment.scale**2)
-    room = int(settings.max_gb * 1e9 / size)
-    instants = int((span[1] - span[0]) / alignment.tie.interval_s)
-    most = min(room, -(-instants // _INSTANTS_OF_A_SHARD))
+    """The number of shards for the clips, limited by `max_gb` and by the length with a warning."""
+    wanted = -(-settings.clips // _CLIPS_PER_SHARD)
+    shard_bytes = _CLIPS_PER_SHARD * settings.crop**2 * (1 + alignment.scale**2)
+    size_limit = int(settings.max_gb * 1e9 / shard_bytes)
+    times = int((time_range[1] - time_range[0]) / alignment.time_offset.interval_s)
+    most = min(size_limit, -(-times // _TIMES_PER_SHARD))
     if most < 1:
         raise TrainingError(
-            f"{alignment.small} and {alignment.large}: nothing can be taken from {span[0]:.1f} to {span[1]:.1f} s "
+            f"{alignment.lr} and {alignment.hr}: no clip from {time_range[0]:.1f} to {time_range[1]:.1f} s fits "
             f"within {settings.max_gb:g} GB"
         )
     if most < wanted:
-        why = f"more take above {settings.max_gb:g} GB" if room == most else "there are no more instants"
-        note(f"the corpus stops at {most * _CLIPS_OF_A_SHARD} clips of {settings.clips}: {why}")
+        why = f"more exceed {settings.max_gb:g} GB" if size_limit == most else "the recordings are too short"
+        on_warning(f"the dataset is limited to {most * _CLIPS_PER_SHARD} of {settings.clips} clips: {why}")
     return min(wanted, most)
 
 
-def _open_folder(
-    alignment: Alignment, folder: Path, settings: CorpusSettings, span: tuple[float, float], of: int
+def _open_dataset_dir(
+    alignment: Alignment, folder: Path, settings: DatasetSettings, time_range: tuple[float, float], of: int
 ) -> None:
-    """Make the folder, or take one in which the same was asked for before."""
+    """Create the directory, or accept one of the same config."""
     recorded = {
         "scale": alignment.scale,
-        "large": str(alignment.large),
-        "small": str(alignment.small),
-        "seconds": [round(each, 3) for each in span],
+        "hr": str(alignment.hr),
+        "lr": str(alignment.lr),
+        "seconds": [round(each, 3) for each in time_range],
         "shards": of,
     }
-    asked = {"crop": settings.crop, "recorded": recorded}
-    found = {"tie": asdict(alignment.tie), "laying": asdict(alignment.laying), "fit": asdict(alignment.fit)}
-    log = folder / _LOG
+    config = {"crop": settings.crop, "recorded": recorded}
+    found = {
+        "time_offset": asdict(alignment.time_offset),
+        "registration": asdict(alignment.registration),
+        "fit": asdict(alignment.fit),
+    }
+    log = folder / DATASET_JSON
     try:
         folder.mkdir(parents=True, exist_ok=True)
         before = json.loads(log.read_text()) if log.exists() else None
-        same = before is None or {name: before.get(name) for name in asked} == asked
+        same = before is None or {name: before.get(name) for name in config} == config
     except OSError as error:
         raise TargetError(f"{error.filename}: {error.strerror}") from error
     except (ValueError, AttributeError) as error:
-        raise TrainingError(f"{log}: describes no corpus ({error})") from error
+        raise TrainingError(f"{log}: not a dataset config ({error})") from error
     if not same:
-        raise TrainingError(f"{folder}: holds another corpus; take another folder, or remove this one")
+        raise TrainingError(f"{folder}: holds another dataset; choose another directory, or remove this one")
     if before is None:
         with atomic_write(log) as file:
-            file.write((json.dumps({**asked, "found": found}, indent=1) + "\n").encode())
+            file.write((json.dumps({**config, "found": found}, indent=1) + "\n").encode())
 
 
-def _made(
-    alignment: Alignment, settings: CorpusSettings, span: tuple[float, float], of: int, missing: list[int]
-) -> Iterator[tuple[int, Frames]]:
-    """Every missing shard, in order: the recordings are read once."""
-    all_times, lasting_s = spread(*span, of * _INSTANTS_OF_A_SHARD)
-    numbers = [number * _INSTANTS_OF_A_SHARD + each for number in missing for each in range(_INSTANTS_OF_A_SHARD)]
-    pairs = pairs_at(alignment, [all_times[each] for each in numbers], lasting_s)
+def _missing_shards(
+    alignment: Alignment, settings: DatasetSettings, time_range: tuple[float, float], of: int, missing: list[int]
+) -> Iterator[tuple[int, ShardFrames]]:
+    """Every missing shard, in order; the recordings are read once."""
+    all_times, window_s = evenly_spaced(*time_range, of * _TIMES_PER_SHARD)
+    numbers = [number * _TIMES_PER_SHARD + each for number in missing for each in range(_TIMES_PER_SHARD)]
+    pairs = pairs_at(alignment, [all_times[each] for each in numbers], window_s)
     left = iter(missing)
-    for place, group in groupby(pairs, key=lambda pair: pair[0] // _INSTANTS_OF_A_SHARD):
-        cuts = [cut for at, small, large in group for cut in _crops(small, large, settings.crop, numbers[at])]
-        yield from ((each, _frames(alignment, [], settings.crop)) for each in takewhile(missing[place].__ne__, left))
-        yield missing[place], _frames(alignment, cuts, settings.crop)
+    for position, group in groupby(pairs, key=lambda pair: pair[0] // _TIMES_PER_SHARD):
+        crops = [crop for at, lr, hr in group for crop in _crops(lr, hr, settings.crop, numbers[at])]
+        yield from (
+            (each, _frames(alignment, [], settings.crop)) for each in takewhile(missing[position].__ne__, left)
+        )
+        yield missing[position], _frames(alignment, crops, settings.crop)
     yield from ((each, _frames(alignment, [], settings.crop)) for each in left)
 
 
-def _crops(small: Luma, large: Luma, side: int, number: int) -> list[tuple[Luma, Luma]]:
-    """A few squares of the pair, anywhere in it where there is something to see."""
-    random, scale = np.random.default_rng(number), large.shape[0] // small.shape[0]
+def _crops(lr: Luma, hr: Luma, side: int, number: int) -> list[tuple[Luma, Luma]]:
+    """A few random crops of the pair that have contrast."""
+    random, scale = np.random.default_rng(number), hr.shape[0] // lr.shape[0]
     found: list[tuple[Luma, Luma]] = []
-    for _ in range(TRIES):
-        top, left = (int(random.integers(0, length - side + 1)) for length in small.shape)
-        one = small[top : top + side, left : left + side]
-        other = large[scale * top : scale * (top + side), scale * left : scale * (left + side)]
-        if other.std() >= FLAT and len(found) < _CROPS_OF_AN_INSTANT:
-            found.append((one, other))
+    for _ in range(MAX_TRIES):
+        top, left = (int(random.integers(0, length - side + 1)) for length in lr.shape)
+        lr_crop = lr[top : top + side, left : left + side]
+        hr_crop = hr[scale * top : scale * (top + side), scale * left : scale * (left + side)]
+        if hr_crop.std() >= MIN_CONTRAST and len(found) < _CROPS_PER_TIME:
+            found.append((lr_crop, hr_crop))
     return found
 
 
-def _frames(alignment: Alignment, cuts: list[tuple[Luma, Luma]], side: int) -> Frames:
-    large = side * alignment.scale
-    return Frames(
-        small=np.array([one for one, _ in cuts], np.uint8).reshape(-1, side, side),
-        large=np.array([other for _, other in cuts], np.uint8).reshape(-1, large, large),
-        recipes=np.array([f"recorded by {alignment.small.name}" for _ in cuts], np.str_),
+def _frames(alignment: Alignment, crops: list[tuple[Luma, Luma]], side: int) -> ShardFrames:
+    hr = side * alignment.scale
+    return ShardFrames(
+        lr=np.array([lr_crop for lr_crop, _ in crops], np.uint8).reshape(-1, side, side),
+        hr=np.array([hr_crop for _, hr_crop in crops], np.uint8).reshape(-1, hr, hr),
+        recipes=np.array([f"recorded by {alignment.lr.name}" for _ in crops], np.str_),
     )

@@ -1,6 +1,6 @@
-"""Pairs of patches, cut from memory."""
+"""Patch sampling: LR/HR pairs in memory, and random batches of patches."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,58 +10,74 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vidsr.arrays import Luma
+from vidsr.callbacks import OnWarning
 from vidsr.errors import TrainingError
 from vidsr.model.architecture import Architecture
 from vidsr.quality.imresize import imresize
 from vidsr.quality.upscalers import in_bytes
 from vidsr.training.data.sources import Footage, read_lumas
 
-Patch = tuple[NDArray[np.float32], NDArray[np.uint8]]
+LrLuma = Luma | NDArray[np.float32]
+Patch = tuple[LrLuma, Luma]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pair:
-    """One picture at two sizes: `small` (H, W) float32 in 0..1, `large` (scale*H, scale*W) uint8 luma."""
+    """One frame at two sizes."""
 
-    small: NDArray[np.float32]
-    large: Luma
+    lr: LrLuma
+    """(H, W) luma: uint8 if decoded, float32 in 0..1 if downscaled and never rounded."""
+    hr: Luma
+    """(scale*H, scale*W)."""
+
+    @property
+    def lr_floats(self) -> NDArray[np.float32]:
+        """The LR luma in 0..1."""
+        return _floats(self.lr)
+
+    @property
+    def lr_luma(self) -> Luma:
+        """The LR luma as uint8."""
+        if self.lr.dtype == np.uint8:
+            return self.lr.astype(np.uint8, copy=False)
+        return in_bytes(255 * self.lr.astype(np.float64))
 
 
-def read_pairs(footage: Iterable[Footage], scale: int, *, frames: int, note: Callable[[str], None]) -> list[Pair]:
-    """Every picture, and up to so many frames of every video, at every size, with its antialiased bicubic reduction.
+def read_pairs(footage: Iterable[Footage], scale: int, *, frames: int, on_warning: OnWarning) -> list[Pair]:
+    """A pair per image, and per frame of up to `frames` of every video, at every size.
 
-    What cannot be read is noted and passed over.
+    An unreadable file is skipped with a warning.
     """
     return [
-        pair(luma if size == 1.0 else in_bytes(imresize(luma, size)), scale)
-        for file, luma in read_lumas(footage, frames, note)
+        make_pair(luma if size == 1.0 else in_bytes(imresize(luma, size)), scale)
+        for file, luma in read_lumas(footage, frames, on_warning)
         for size in file.sizes
     ]
 
 
-def pair(luma: Luma, scale: int) -> Pair:
-    """The plane, cropped to a multiple of the scale, with its reduction."""
+def make_pair(luma: Luma, scale: int) -> Pair:
+    """The plane, cropped to a multiple of the scale, and its antialiased bicubic downscaling."""
     height, width = (length - length % scale for length in luma.shape)
-    large = np.ascontiguousarray(luma[:height, :width])
-    return Pair(small=(imresize(large, 1 / scale) / 255).astype(np.float32), large=large)
+    hr = np.ascontiguousarray(luma[:height, :width])
+    return Pair(lr=(imresize(hr, 1 / scale) / 255).astype(np.float32), hr=hr)
 
 
-class Batches(Protocol):
-    """What a training learns from."""
+class BatchSource(Protocol):
+    """A source of training batches."""
 
     skipped: int
     """Pairs that are smaller than a patch."""
 
     def draw(self, random: np.random.Generator) -> tuple[Tensor, Tensor]:
-        """(batch, 1, patch + 2*halo, …) in and (batch, 1, scale*patch, …) out, both float32 in 0..1."""
+        """Returns (batch, 1, patch + 2*halo, …) LR and (batch, 1, scale*patch, …) HR, float32 in 0..1."""
         ...
 
 
-class Patches:
-    """Random batches of one patch size from pairs in memory, drawn by area, turned and mirrored in all eight ways.
+class PatchSampler:
+    """Random patches of one size from pairs in memory, sampled by area, rotated and flipped in all eight ways.
 
-    They reach the edges of a picture, which are repeated beyond it as the engine does. Those of one `still_camera`
-    stay as they lie. Raises TrainingError when all pairs are smaller than a patch.
+    Frames are edge-padded by the halo, like in the engine. With `still_camera` patches are not rotated or flipped.
+    Raises TrainingError when every pair is smaller than a patch.
     """
 
     def __init__(
@@ -70,57 +86,65 @@ class Patches:
         self.scale, self.halo, self.patch, self.batch = architecture.scale, architecture.halo, patch, batch
         self.still_camera = still_camera
         self.outer = patch + 2 * self.halo
-        self.pairs = [_framed(pair, self.halo) for pair in pairs if min(pair.small.shape) >= patch]
+        self.pairs = [_padded(pair, self.halo) for pair in pairs if min(pair.lr.shape) >= patch]
         self.skipped = len(pairs) - len(self.pairs)
         if not self.pairs:
             side = patch * self.scale
             raise TrainingError(
-                f"nothing to train on: no picture of {len(pairs)} has the {side} pixels a side of a patch"
+                f"nothing to train on: {len(pairs)} frames, all smaller than the {side} pixels per side of a patch"
             )
-        areas = np.array([pair.small.size for pair in self.pairs], float)
+        areas = np.array([pair.lr.size for pair in self.pairs], float)
         self.shares = np.cumsum(areas / areas.sum())
 
     def draw(self, random: np.random.Generator) -> tuple[Tensor, Tensor]:
         """As `Batches.draw`."""
-        return _stacked([self.cut(random) for _ in range(self.batch)])
+        return _collate([self.crop(random) for _ in range(self.batch)])
 
-    def cut(self, random: np.random.Generator) -> Patch:
-        """One patch with its halo, and what it was."""
+    def crop(self, random: np.random.Generator) -> Patch:
+        """One random LR patch with its halo, and its HR patch."""
         chosen = min(int(np.searchsorted(self.shares, random.random())), len(self.pairs) - 1)
         pair = self.pairs[chosen]
-        row, column = (int(random.integers(0, length - self.outer + 1)) for length in pair.small.shape)
-        small = pair.small[row : row + self.outer, column : column + self.outer]
+        row, column = (int(random.integers(0, length - self.outer + 1)) for length in pair.lr.shape)
+        lr = pair.lr[row : row + self.outer, column : column + self.outer]
         top, left = (row + self.halo) * self.scale, (column + self.halo) * self.scale
         side = self.patch * self.scale
-        large = pair.large[top : top + side, left : left + side]
+        hr = pair.hr[top : top + side, left : left + side]
         if self.still_camera:
-            return small, large
+            return lr, hr
         turns, mirror = int(random.integers(4)), bool(random.integers(2))
-        small, large = np.rot90(small, turns), np.rot90(large, turns)
-        return (small.T, large.T) if mirror else (small, large)
+        lr, hr = np.rot90(lr, turns), np.rot90(hr, turns)
+        return (lr.T, hr.T) if mirror else (lr, hr)
 
 
-def _framed(pair: Pair, halo: int) -> Pair:
-    """The pair with its edges repeated by the halo; what is repeated of the large picture is never looked at."""
-    margin = halo * (len(pair.large) // len(pair.small))
-    return Pair(small=np.pad(pair.small, halo, mode="edge"), large=np.pad(pair.large, margin, mode="edge"))
+def _padded(pair: Pair, halo: int) -> Pair:
+    """The pair, edge-padded by the halo; the padding of the HR frame is never sampled."""
+    rows, columns = (np.arange(-halo, length + halo).clip(0, length - 1) for length in pair.lr.shape)
+    margin = halo * (len(pair.hr) // len(pair.lr))
+    return Pair(lr=pair.lr[np.ix_(rows, columns)], hr=np.pad(pair.hr, margin, mode="edge"))
 
 
-class Mixture:
-    """Batches whose patches come from several stocks, from each as often as its share says."""
+class MixedSampler:
+    """Batches mixed from several patch samplers, by their shares."""
 
-    def __init__(self, stocks: Sequence[tuple[Patches, float]]) -> None:
-        self.stocks = [stock for stock, _ in stocks]
-        self.skipped = sum(stock.skipped for stock in self.stocks)
-        shares = np.cumsum([share for _, share in stocks])
+    def __init__(self, samplers: Sequence[tuple[PatchSampler, float]]) -> None:
+        self.samplers = [sampler for sampler, _ in samplers]
+        self.skipped = sum(sampler.skipped for sampler in self.samplers)
+        shares = np.cumsum([share for _, share in samplers])
         self.shares = shares / shares[-1]
 
     def draw(self, random: np.random.Generator) -> tuple[Tensor, Tensor]:
         """As `Batches.draw`."""
-        chosen = np.searchsorted(self.shares, random.random(self.stocks[0].batch))
-        return _stacked([self.stocks[number].cut(random) for number in chosen])
+        chosen = np.searchsorted(self.shares, random.random(self.samplers[0].batch))
+        return _collate([self.samplers[number].crop(random) for number in chosen])
 
 
-def _stacked(cuts: list[Patch]) -> tuple[Tensor, Tensor]:
-    small, large = (torch.from_numpy(np.stack(planes))[:, None] for planes in zip(*cuts, strict=True))
-    return small, large.float() / 255
+def _collate(patches: list[Patch]) -> tuple[Tensor, Tensor]:
+    lr = torch.from_numpy(np.stack([_floats(lr) for lr, _ in patches]))
+    hr = torch.from_numpy(np.stack([hr for _, hr in patches]))
+    return lr[:, None], hr[:, None].float() / 255
+
+
+def _floats(luma: LrLuma) -> NDArray[np.float32]:
+    if luma.dtype == np.float32:
+        return luma.astype(np.float32, copy=False)
+    return luma.astype(np.float32) / np.float32(255)

@@ -1,94 +1,97 @@
-"""What degraded clips are made of: which files, and in which order they are read, at which places."""
+"""The sampling plan of a dataset: files, the order in which they are read, and the positions."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from vidsr.callbacks import OnWarning
 from vidsr.errors import SourceError, TrainingError
 from vidsr.media.probe import MediaProbe, probe
-from vidsr.settings import CorpusSettings, DegradeSettings
-from vidsr.settings.range_syntax import span_of
-from vidsr.training.data.clips import USUAL_RATE
-from vidsr.training.data.scenes import Span
+from vidsr.settings import DatasetSettings, DegradeSettings
+from vidsr.settings.range_syntax import parse_range
+from vidsr.training.data.clips import DEFAULT_RATE
+from vidsr.training.data.scenes import TimeRange
 from vidsr.training.data.sources import Footage
 
-_GOLDEN = (math.sqrt(5) - 1) / 2  # whose multiples, less their whole part, fill 0 to 1 evenly however many there are
+_GOLDEN = (math.sqrt(5) - 1) / 2  # its multiples modulo 1 are evenly spread for any count
 
 
 @dataclass(frozen=True, kw_only=True)
-class Material:
-    """A file at one size, in parts of the original, what its header says, and what of it is used, as of Footage."""
+class SampledFile:
+    """A file at one size, a factor of the original; `ranges` and `start_times` as in Footage."""
 
     path: Path
     size: float
     outline: MediaProbe
-    spans: tuple[Span, ...] = ()
-    moments: tuple[float, ...] = ()
+    ranges: tuple[TimeRange, ...] = ()
+    start_times: tuple[float, ...] = ()
 
     @property
     def pixels(self) -> float:
-        """Of one picture, at that size."""
+        """Pixels of one frame at that size."""
         return self.size**2 * self.outline.width * self.outline.height
 
 
 @dataclass(frozen=True, kw_only=True)
-class Visit:
-    """One reading of a file, for some clips."""
+class SamplePoint:
+    """One file and position, read once for several clips."""
 
     number: int
-    material: Material
-    place: float = 0.0
-    """How far into what is used of a film, from 0 to 1."""
+    file: SampledFile
+    position: float = 0.0
+    """Position in the usable part of a video, from 0 to 1."""
 
 
-def survey(
-    footage: Sequence[Footage], settings: DegradeSettings, side: int, note: Callable[[str], None]
-) -> list[Material]:
+def sampled_files(
+    footage: Sequence[Footage], settings: DegradeSettings, side: int, on_warning: OnWarning
+) -> list[SampledFile]:
     """Every file at each of its sizes at which it holds clips of `side` full-size pixels.
 
-    What cannot be read, is too small or too short is noted and passed over. Raises TrainingError when nothing is left.
+    A file that is unreadable, too small or too short is skipped with a warning. Raises TrainingError if none is left.
     """
-    found: list[Material] = []
+    found: list[SampledFile] = []
     for file in footage:
         try:
-            found += _fitting(file, settings, side)
+            found += _usable_sizes(file, settings, side)
         except SourceError as error:
-            note(str(error))
+            on_warning(str(error))
     if not found:
-        raise TrainingError(f"nothing to degrade: none of {len(footage)} files can be used")
+        raise TrainingError(f"nothing to degrade: none of {len(footage)} files is usable")
     return found
 
 
-def visit_of(number: int, materials: Sequence[Material], settings: DegradeSettings, corpus: CorpusSettings) -> Visit:
-    """The visit of that number: films in turn, each at places that fill it evenly; pictures by area, at random."""
-    films = [material for material in materials if not material.outline.still]
-    pictures = [material for material in materials if material.outline.still]
-    share = corpus.footage_share if films and pictures else float(bool(films))
+def sample_point(
+    number: int, files: Sequence[SampledFile], settings: DegradeSettings, dataset: DatasetSettings
+) -> SamplePoint:
+    """The sample point of a number: videos in turn, evenly; images at random, by area."""
+    videos = [file for file in files if not file.outline.still]
+    images = [file for file in files if file.outline.still]
+    share = dataset.footage_share if videos and images else float(bool(videos))
     before, until = math.floor(number * share), math.floor((number + 1) * share)
     if until > before:
-        place = (before // len(films) + 0.5) * _GOLDEN % 1
-        return Visit(number=number, material=films[before % len(films)], place=place)
-    areas = np.array([material.pixels for material in pictures])
-    chosen = np.random.default_rng([settings.seed, 0, number]).choice(len(pictures), p=areas / areas.sum())
-    return Visit(number=number, material=pictures[chosen])
+        position = (before // len(videos) + 0.5) * _GOLDEN % 1
+        return SamplePoint(number=number, file=videos[before % len(videos)], position=position)
+    areas = np.array([file.pixels for file in images])
+    chosen = np.random.default_rng([settings.seed, 0, number]).choice(len(images), p=areas / areas.sum())
+    return SamplePoint(number=number, file=images[chosen])
 
 
-def _fitting(file: Footage, settings: DegradeSettings, side: int) -> list[Material]:
+def _usable_sizes(file: Footage, settings: DegradeSettings, side: int) -> list[SampledFile]:
     outline = probe(file.path)
-    needed = int(span_of(settings.frames)[0])
-    seconds = max((span.seconds for span in file.spans), default=outline.seconds)
-    frames = round(seconds * (outline.rate or USUAL_RATE))
+    needed = int(parse_range(settings.frames)[0])
+    seconds = max((time_range.seconds for time_range in file.ranges), default=outline.seconds)
+    frames = round(seconds * (outline.rate or DEFAULT_RATE))
     if not outline.still and 0 < frames < needed:
-        raise SourceError(f"{file.path}: has {frames} frames, fewer than the {needed} of a clip; passed over")
+        raise SourceError(f"{file.path}: has {frames} frames, fewer than the {needed} of a clip; skipped")
     shorter = min(outline.width, outline.height)
     found = [
-        Material(path=file.path, size=size, outline=outline, spans=file.spans, moments=file.moments)
+        SampledFile(path=file.path, size=size, outline=outline, ranges=file.ranges, start_times=file.start_times)
         for size in file.sizes
         if shorter * size >= side
     ]
     if not found:
-        raise SourceError(f"{file.path}: smaller than the {side} pixels a side of a clip; passed over")
+        raise SourceError(f"{file.path}: smaller than the {side} pixels per side of a clip; skipped")
     return found

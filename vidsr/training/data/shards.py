@@ -1,4 +1,4 @@
-"""Shards: files of a few degraded frames with what they were, each made of a few visits and of nothing else."""
+"""Shards: files of LR/HR pairs, each built from its sample points alone."""
 
 import io
 import zipfile
@@ -13,154 +13,155 @@ from vidsr.arrays import Luma
 from vidsr.errors import SourceError
 from vidsr.media.atomic_file import atomic_write
 from vidsr.settings import DegradeSettings
-from vidsr.settings.range_syntax import span_of
-from vidsr.training.data.clips import Shot, cut, film_shot, picture_of, picture_shot
+from vidsr.settings.range_syntax import parse_range
+from vidsr.training.data.clips import Clip, crop_clip, image_clip, image_luma, video_clip
 from vidsr.training.data.degradation import Recipe, degrade, draw_count, draw_recipe
-from vidsr.training.data.sampling import Visit
+from vidsr.training.data.sampling import SamplePoint
 
-CLIPS_OF_A_VISIT, VISITS_OF_A_SHARD = 8, 4
-CLIPS_OF_A_SHARD = CLIPS_OF_A_VISIT * VISITS_OF_A_SHARD
-FLAT = 1.0  # grey levels of standard deviation that a frame with something to see in it has
-TRIES = 8
+CLIPS_PER_POINT, POINTS_PER_SHARD = 8, 4
+CLIPS_PER_SHARD = CLIPS_PER_POINT * POINTS_PER_SHARD
+MIN_CONTRAST = 1.0  # grey levels of standard deviation
+MAX_TRIES = 8
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shard:
-    """What one process makes at a time."""
+class ShardPlan:
+    """The plan of one shard, which one process builds."""
 
     path: Path
-    visits: tuple[Visit, ...]
+    points: tuple[SamplePoint, ...]
     settings: DegradeSettings
     crop: int
-    """Low-resolution pixels a side."""
+    """Low-resolution pixels per side."""
 
     @property
     def side(self) -> int:
-        """Full-size pixels a side."""
+        """Full-size pixels per side."""
         return self.crop * self.settings.scale
 
 
 @dataclass(frozen=True, kw_only=True)
-class Frames:
-    """What a shard holds."""
+class ShardFrames:
+    """The content of a shard."""
 
-    small: NDArray[np.uint8]
-    """(N, crop, crop): decoded luma."""
-    large: NDArray[np.uint8]
-    """(N, scale*crop, scale*crop): what that was."""
+    lr: NDArray[np.uint8]
+    """(N, crop, crop): degraded, decoded luma."""
+    hr: NDArray[np.uint8]
+    """(N, scale*crop, scale*crop): the original luma."""
     recipes: NDArray[np.str_]
-    """(N,): what was done to each, for people."""
+    """(N,): the degradation of each, as text."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Made:
-    """What became of a shard."""
+class ShardResult:
+    """The result of building a shard."""
 
     clips: int
-    notes: list[str]
-    """Which files could not be read, or show nothing."""
+    warnings: list[str]
+    """One sentence per file that is unreadable or shows nothing."""
 
 
-def make_shard(shard: Shard) -> Made:
-    """Write the shard. Raises TargetError."""
-    notes: list[str] = []
-    made = [one for visit in shard.visits for one in _visited(visit, shard, notes)]
-    write_frames(
+def build_shard(shard: ShardPlan) -> ShardResult:
+    """Build the shard and write its file. Raises TargetError."""
+    warnings: list[str] = []
+    clips = [pair for point in shard.points for pair in _clips_at(point, shard, warnings)]
+    write_shard(
         shard.path,
-        Frames(
-            small=np.array([small for small, _, _ in made], np.uint8).reshape(-1, shard.crop, shard.crop),
-            large=np.array([large for _, large, _ in made], np.uint8).reshape(-1, shard.side, shard.side),
-            recipes=np.array([str(recipe) for _, _, recipe in made], np.str_),
+        ShardFrames(
+            lr=np.array([lr for lr, _, _ in clips], np.uint8).reshape(-1, shard.crop, shard.crop),
+            hr=np.array([hr for _, hr, _ in clips], np.uint8).reshape(-1, shard.side, shard.side),
+            recipes=np.array([str(recipe) for _, _, recipe in clips], np.str_),
         ),
     )
-    return Made(clips=len(made), notes=notes)
+    return ShardResult(clips=len(clips), warnings=warnings)
 
 
-def write_frames(path: Path, frames: Frames) -> None:
-    """Write a shard of them. Raises TargetError."""
-    content = io.BytesIO()  # a disk that is full makes numpy fail twice over
-    np.savez(content, small=frames.small, large=frames.large, recipes=frames.recipes)
+def write_shard(path: Path, frames: ShardFrames) -> None:
+    """Write a shard file. Raises TargetError."""
+    content = io.BytesIO()  # on a full disk numpy would fail a second time in its own cleanup
+    np.savez(content, lr=frames.lr, hr=frames.hr, recipes=frames.recipes)
     with atomic_write(path, overwrite=True) as file:
         file.write(content.getbuffer())
 
 
-def read_shard(path: Path, *, crop: int, scale: int) -> Frames | None:
-    """What is in the shard; None when it is not there or not sound."""
+def read_shard(path: Path, *, crop: int, scale: int) -> ShardFrames | None:
+    """The content of a shard file; None when it is missing or damaged."""
     try:
-        with path.open("rb") as whole, np.load(whole, allow_pickle=False) as file:  # numpy alone leaves it open
-            small, large, recipes = file["small"], file["large"], file["recipes"]
+        # Opened here, because np.load(path) leaves a damaged file open.
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+            lr, hr, recipes = file["lr"], file["hr"], file["recipes"]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
     side = crop * scale
-    count = len(small) if small.ndim else -1
-    shapes = (small.shape, large.shape, recipes.shape)
-    if shapes != ((count, crop, crop), (count, side, side), (count,)) or {small.dtype, large.dtype} != {
-        np.dtype("u1")
-    }:
+    count = len(lr) if lr.ndim else -1
+    shapes = (lr.shape, hr.shape, recipes.shape)
+    if shapes != ((count, crop, crop), (count, side, side), (count,)) or {lr.dtype, hr.dtype} != {np.dtype("u1")}:
         return None
-    return Frames(small=small, large=large, recipes=recipes)
+    return ShardFrames(lr=lr, hr=hr, recipes=recipes)
 
 
-def _visited(visit: Visit, shard: Shard, notes: list[str]) -> Iterator[tuple[Luma, Luma, Recipe]]:
-    """The clips of a visit; what cannot be used of it is noted."""
-    first = visit.number * CLIPS_OF_A_VISIT
+def _clips_at(point: SamplePoint, shard: ShardPlan, warnings: list[str]) -> Iterator[tuple[Luma, Luma, Recipe]]:
+    """The degraded pairs of a sample point; problems are appended to `warnings`."""
+    first = point.number * CLIPS_PER_POINT
     try:
-        source = _source(visit, shard)
-        for clip in range(first, first + CLIPS_OF_A_VISIT):
+        source = _read_source(point, shard)
+        for clip in range(first, first + CLIPS_PER_POINT):
             random = np.random.default_rng([shard.settings.seed, 1, clip])
-            yield _degraded(source, visit.material.size, shard, random)
+            yield _degrade_clip(source, point.file.size, shard, random)
     except SourceError as error:
-        notes.append(str(error))
-    except _Flat:
-        where = "" if visit.material.outline.still else f" at {source.start_s:.1f} s"
-        notes.append(f"{visit.material.path}: shows nothing{where}")
+        warnings.append(str(error))
+    except _FlatError:
+        where = "" if point.file.outline.still else f" at {source.start_s:.1f} s"
+        warnings.append(f"{point.file.path}: shows nothing{where}")
 
 
-def _source(visit: Visit, shard: Shard) -> Shot:
-    """The picture, at its size, or as many frames of the film as the longest clip needs. Raises SourceError."""
-    material = visit.material
-    fewest, most = map(int, span_of(shard.settings.frames))
-    if material.outline.still:
-        shot = Shot(planes=[picture_of(material.path, material.size)])
+def _read_source(point: SamplePoint, shard: ShardPlan) -> Clip:
+    """The resized image, or as many frames of the video as the longest clip needs. Raises SourceError."""
+    file = point.file
+    fewest, most = map(int, parse_range(shard.settings.frames))
+    if file.outline.still:
+        clip = Clip(planes=[image_luma(file.path, file.size)])
     else:
-        shot = film_shot(
-            material.path,
-            material.outline,
-            place=visit.place,
+        clip = video_clip(
+            file.path,
+            file.outline,
+            position=point.position,
             frames=most,
-            spans=material.spans,
-            moments=material.moments,
+            ranges=file.ranges,
+            start_times=file.start_times,
         )
-        if len(shot.planes) < fewest:
-            raise SourceError(f"{material.path}: too few frames for a clip at {shot.start_s:.1f} s")
-    size = 1.0 if material.outline.still else material.size
-    if min(shot.planes[0].shape) * size < shard.side:
-        raise SourceError(f"{material.path}: is smaller than its header says")
-    return shot
+        if len(clip.planes) < fewest:
+            raise SourceError(f"{file.path}: too few frames for a clip at {clip.start_s:.1f} s")
+    size = 1.0 if file.outline.still else file.size
+    if min(clip.planes[0].shape) * size < shard.side:
+        raise SourceError(f"{file.path}: smaller than its header says")
+    return clip
 
 
-class _Flat(Exception):
-    """There is nothing to see."""
+class _FlatError(Exception):
+    """No crop has contrast."""
 
 
-def _degraded(source: Shot, size: float, shard: Shard, random: np.random.Generator) -> tuple[Luma, Luma, Recipe]:
-    """One frame of a clip of the source, small and large, and what was done to it."""
+def _degrade_clip(
+    source: Clip, size: float, shard: ShardPlan, random: np.random.Generator
+) -> tuple[Luma, Luma, Recipe]:
+    """One degraded frame of a clip of the source, the original frame, and the recipe."""
     settings = shard.settings
     recipe, frames = draw_recipe(settings, random), draw_count(settings.frames, random)
-    shot = _shot(source, size, frames, shard, random)
-    late = len(shot.planes) > 1 and random.random() >= settings.first_share
-    chosen = int(random.integers(1, len(shot.planes))) if late else 0
-    small = list(degrade(shot.planes, recipe, scale=settings.scale, random=random, rate=shot.rate))
-    return small[chosen], shot.planes[chosen], recipe
+    clip = _draw_clip(source, size, frames, shard, random)
+    later = len(clip.planes) > 1 and random.random() >= settings.first_share
+    index = int(random.integers(1, len(clip.planes))) if later else 0
+    lr = list(degrade(clip.planes, recipe, scale=settings.scale, random=random, rate=clip.rate))
+    return lr[index], clip.planes[index], recipe
 
 
-def _shot(source: Shot, size: float, frames: int, shard: Shard, random: np.random.Generator) -> Shot:
-    """So many frames, a square, anywhere in the source where there is something to see. Raises _Flat."""
-    for _ in range(TRIES):
+def _draw_clip(source: Clip, size: float, frames: int, shard: ShardPlan, random: np.random.Generator) -> Clip:
+    """A random square clip of the source that has contrast. Raises _FlatError."""
+    for _ in range(MAX_TRIES):
         if len(source.planes) > 1:
-            shot = cut(replace(source, planes=source.planes[:frames]), shard.side, size, random)
+            clip = crop_clip(replace(source, planes=source.planes[:frames]), shard.side, size, random)
         else:
-            shot = picture_shot(source.planes[0], (shard.side, shard.side), frames, shard.settings, random)
-        if shot.planes[0].std() >= FLAT:
-            return shot
-    raise _Flat
+            clip = image_clip(source.planes[0], (shard.side, shard.side), frames, shard.settings, random)
+        if clip.planes[0].std() >= MIN_CONTRAST:
+            return clip
+    raise _FlatError

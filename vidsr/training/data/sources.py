@@ -1,6 +1,6 @@
-"""What there is to learn from: luma of picture files, and of frames of videos, evenly or where it is said."""
+"""Sources of training data: luma of image files and of video frames."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidsr.arrays import Luma
+from vidsr.callbacks import OnWarning
 from vidsr.errors import SourceError, TrainingError
 from vidsr.media.containers import (
     IMAGE_SUFFIXES,
@@ -16,24 +17,25 @@ from vidsr.media.containers import (
     READ_ONLY_VIDEO_SUFFIXES,
     VIDEO_SUFFIXES,
 )
-from vidsr.media.frame import Frame, VideoInfo
+from vidsr.media.formats import luma_8bit
+from vidsr.media.frame import VideoInfo
 from vidsr.media.image_reader import read_image
 from vidsr.media.probe import probe
 from vidsr.media.reader import Reader
 from vidsr.quality.ycbcr import studio_luma
-from vidsr.training.data.clip_window import clip_at
-from vidsr.training.data.scenes import Span
+from vidsr.training.data.clip_window import clip_window
+from vidsr.training.data.scenes import TimeRange
 
 _VIDEOS = VIDEO_SUFFIXES | READ_ONLY_VIDEO_SUFFIXES
-SMALLEST = 32
-"""Pixels a side of the smallest picture that has anything to teach."""
-_KNOWN = _VIDEOS | IMAGE_SUFFIXES | READ_ONLY_IMAGE_SUFFIXES
-_LENGTH = 500  # frames that a video is taken to have when nothing says how many
+MIN_SIDE = 32
+"""Pixels per side of the smallest usable image."""
+_SUFFIXES = _VIDEOS | IMAGE_SUFFIXES | READ_ONLY_IMAGE_SUFFIXES
+_DEFAULT_FRAMES = 500  # assumed for a video of unknown length
 
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """A picture, a video or a folder of them, and the sizes, in parts of the original, at which they are used."""
+    """An image, a video or a folder of them, and the sizes at which they are used, as factors of the original."""
 
     path: Path
     sizes: tuple[float, ...] = (1.0, 0.7)
@@ -41,62 +43,62 @@ class Source:
 
 @dataclass(frozen=True, kw_only=True)
 class Footage:
-    """One file of a source, and what of it is used if it is a video."""
+    """One file of a source, and the part of it to use if it is a video."""
 
     path: Path
     sizes: tuple[float, ...]
-    spans: tuple[Span, ...] = ()
-    """Where in the video; none: all of it."""
-    moments: tuple[float, ...] = ()
-    """Seconds since its beginning, within the spans, at which clips begin; none: spread evenly."""
+    ranges: tuple[TimeRange, ...] = ()
+    """Usable ranges of the video; empty: all of it."""
+    start_times: tuple[float, ...] = ()
+    """Starts of clips in seconds, within the ranges; empty: evenly spread."""
 
     def __post_init__(self) -> None:
-        for moment in self.moments if self.spans else ():
-            if not any(span.holds(moment) for span in self.spans):
-                raise ValueError(f"{self.path}: the moment {moment:g} s lies in none of its spans")
+        for start_s in self.start_times if self.ranges else ():
+            if not any(time_range.contains(start_s) for time_range in self.ranges):
+                raise ValueError(f"{self.path}: the start time {start_s:g} s lies in none of its ranges")
 
 
-def footage_of(sources: Iterable[Source]) -> list[Footage]:
-    """Every file of the sources, sorted within a folder. Raises TrainingError for a source that holds none."""
+def find_footage(sources: Iterable[Source]) -> list[Footage]:
+    """Every file of the sources, sorted per folder. Raises TrainingError for a folder without images and videos."""
     found = []
     for source in sources:
-        inside = sorted(path for path in source.path.rglob("*") if path.suffix.lower() in _KNOWN)
+        inside = sorted(path for path in source.path.rglob("*") if path.suffix.lower() in _SUFFIXES)
         files = inside if source.path.is_dir() else [source.path]
         if not files:
-            raise TrainingError(f"{source.path}: no picture and no video to train on")
+            raise TrainingError(f"{source.path}: no image or video to train on")
         found += [Footage(path=path, sizes=source.sizes) for path in files]
     return found
 
 
-def held_out_of(footage: list[Footage], share: float, seed: int) -> tuple[list[Footage], list[Footage]]:
-    """What to train on and what to hold out: a share of the files, one at the least where there are two.
+def split_files(footage: list[Footage], share: float, seed: int) -> tuple[list[Footage], list[Footage]]:
+    """Returns the training files and the validation files: a share of the files, at least one if there are two.
 
-    Whole files, for frames of one clip are too much alike to judge each other.
+    Files are never divided: frames of one clip are too similar for validation.
     """
     count = min(len(footage) - 1, max(1, round(share * len(footage)))) if share else 0
     chosen = set(np.random.default_rng(seed).permutation(len(footage))[:count].tolist())
-    kept = [file for number, file in enumerate(footage) if number not in chosen]
-    return kept, [file for number, file in enumerate(footage) if number in chosen]
+    training = [file for number, file in enumerate(footage) if number not in chosen]
+    return training, [file for number, file in enumerate(footage) if number in chosen]
 
 
-def read_lumas(footage: Iterable[Footage], frames: int, note: Callable[[str], None]) -> Iterator[tuple[Footage, Luma]]:
-    """(H, W) luma in the range of video: of each picture, and of up to so many frames of what is used of each video.
+def read_lumas(footage: Iterable[Footage], frames: int, on_warning: OnWarning) -> Iterator[tuple[Footage, Luma]]:
+    """Yields studio-range (H, W) luma: of each image, and of up to `frames` frames of each video.
 
-    A file that cannot be read, or whose picture is too small to learn from, is noted and passed over.
+    A file that is unreadable or too small is skipped with a warning.
     """
     for file in footage:
         try:
-            for luma in _frames(file, frames) if _is_video(file.path) else [_picture(file.path)]:
-                if min(luma.shape) < SMALLEST:
-                    note(f"{file.path}: smaller than {SMALLEST} pixels a side; passed over")
+            for luma in _frames(file, frames) if _is_video(file.path) else [_image(file.path)]:
+                if min(luma.shape) < MIN_SIDE:
+                    on_warning(f"{file.path}: smaller than {MIN_SIDE} pixels per side; skipped")
                     break
                 yield file, luma
         except SourceError as error:
-            note(str(error))
+            on_warning(str(error))
 
 
 def training_luma(image: NDArray[np.uint8]) -> Luma:
-    """Studio-range luma; a grey picture spans 0 to 255 and is mapped to 16 to 235."""
+    """Studio-range luma of an RGB image, or of a grey one, whose 0 to 255 is mapped to 16 to 235."""
     if image.ndim == 3:
         return studio_luma(image)
     return np.round(image * (219 / 255) + 16).astype(np.uint8)
@@ -106,39 +108,34 @@ def _is_video(path: Path) -> bool:
     return path.suffix.lower() in _VIDEOS
 
 
-def _picture(path: Path) -> Luma:
+def _image(path: Path) -> Luma:
     return training_luma(read_image(path))
 
 
 def _frames(file: Footage, count: int) -> Iterator[Luma]:
-    return _chosen(file, count) if file.spans or file.moments else _even(file.path, count)
+    return _frames_at(file, count) if file.ranges or file.start_times else _frames_evenly(file.path, count)
 
 
-def _chosen(file: Footage, count: int) -> Iterator[Luma]:
+def _frames_at(file: Footage, count: int) -> Iterator[Luma]:
     seconds = probe(file.path).seconds
-    places = [
-        clip_at(number / count, spans=file.spans, moments=file.moments, seconds=seconds, clip_s=0.0)
+    windows = [
+        clip_window(number / count, ranges=file.ranges, start_times=file.start_times, seconds=seconds, clip_s=0.0)
         for number in range(count)
     ]
-    for start_s, end_s in dict.fromkeys(places):
+    for start_s, end_s in dict.fromkeys(windows):
         with Reader(file.path, start_s=start_s, end_s=end_s) as reader:
-            yield _in_bytes(reader.first, reader.info)
+            yield luma_8bit(reader.first.av_frame).copy()
 
 
-def _even(path: Path, count: int) -> Iterator[Luma]:
+def _frames_evenly(path: Path, count: int) -> Iterator[Luma]:
     with Reader(path) as reader:
-        stride = max(1, _length(reader.info) // count)
+        stride = max(1, _frame_count(reader.info) // count)
         for frame in islice(reader, 0, stride * count, stride):
-            yield _in_bytes(frame, reader.info)
+            yield luma_8bit(frame.av_frame).copy()  # the decoder reuses the frame's memory
 
 
-def _in_bytes(frame: Frame, info: VideoInfo) -> Luma:
-    """A copy: the frame's own memory is reused."""
-    return (frame.luma >> (info.depth - 8)).astype(np.uint8)
-
-
-def _length(info: VideoInfo) -> int:
-    """How many frames there are, as well as the container tells."""
+def _frame_count(info: VideoInfo) -> int:
+    """The number of frames, as far as the container states it."""
     if info.frames or not (info.duration_s and info.rate):
-        return info.frames or _LENGTH
+        return info.frames or _DEFAULT_FRAMES
     return round(info.duration_s * info.rate)

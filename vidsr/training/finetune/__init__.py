@@ -1,1 +1,1 @@
-"""Fine-tuning on somebody's own footage."""
+"""Fine-tuning on a user's own footage."""

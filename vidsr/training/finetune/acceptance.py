@@ -1,4 +1,4 @@
-"""Whether a tuned network is better than what it began as, and than no network at all."""
+"""Acceptance of a fine-tuned network: its gains over the start and over no network."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,12 +7,12 @@ import numpy as np
 
 from vidsr.quality.results import Measured
 
-_LEAST = 0.01  # dB; less is chance
+_MIN_GAIN_DB = 0.01  # less is chance
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
-    """Mean gains in dB over what is held out, by input ("crf 23")."""
+class Acceptance:
+    """Mean gains in dB on the validation set, by input ("crf 23")."""
 
     start: str
     clips: int
@@ -20,9 +20,9 @@ class Verdict:
     over_lanczos: dict[str, float]
 
     @property
-    def pays(self) -> bool:
-        """Whether the tuned network is worth having."""
-        return _mean(self.over_start) >= _LEAST and _mean(self.over_lanczos) > 0
+    def accepted(self) -> bool:
+        """Whether the tuned network is better than the start and than Lanczos."""
+        return _mean(self.over_start) >= _MIN_GAIN_DB and _mean(self.over_lanczos) > 0
 
     def __str__(self) -> str:
         by_input = [f"{name} {gain:+.2f} and {self.over_lanczos[name]:+.2f}" for name, gain in self.over_start.items()]
@@ -32,16 +32,16 @@ class Verdict:
         )
 
 
-def verdict_on(rows: Iterable[Measured], *, start: str, tuned: str) -> Verdict:
-    """The verdict that follows from the scores of both networks on every clip and input."""
+def assess(rows: Iterable[Measured], *, start: str, tuned: str) -> Acceptance:
+    """The acceptance, from the scores of both networks on every clip and input."""
     gains: dict[tuple[str, str], list[float]] = {}
     clips = set()
     for row in rows:
         gains.setdefault((row.method, row.input), []).append(row.gain)
         clips.add(row.name)
-    over_lanczos = {given: float(np.mean(own)) for (method, given), own in gains.items() if method == tuned}
-    over_start = {given: gain - float(np.mean(gains[start, given])) for given, gain in over_lanczos.items()}
-    return Verdict(start=start, clips=len(clips), over_start=over_start, over_lanczos=over_lanczos)
+    over_lanczos = {name: float(np.mean(own)) for (method, name), own in gains.items() if method == tuned}
+    over_start = {name: gain - float(np.mean(gains[start, name])) for name, gain in over_lanczos.items()}
+    return Acceptance(start=start, clips=len(clips), over_start=over_start, over_lanczos=over_lanczos)
 
 
 def _mean(gains: dict[str, float]) -> float:

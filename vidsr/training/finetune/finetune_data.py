@@ -1,54 +1,52 @@
-"""What a network is tuned with and judged by: somebody's footage that is degraded here, or two real recordings."""
+"""The data of a fine-tuning: a user's footage, to be degraded, or two recordings of one camera."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
-
+from vidsr.callbacks import OnProgress, OnWarning, ShouldStop
 from vidsr.errors import SourceError, Stopped, TrainingError
 from vidsr.media.probe import probe
 from vidsr.settings import FinetuneSettings
-from vidsr.training.data.dataset_builder import Corpus, make_corpus
-from vidsr.training.data.paired_dataset import record_corpus
+from vidsr.training.data.dataset_builder import BuildResult, build_dataset
+from vidsr.training.data.paired_dataset import build_paired_dataset
 from vidsr.training.data.patches import Pair
-from vidsr.training.data.sources import Footage, Source, footage_of
-from vidsr.training.data.split import hold_out
-from vidsr.training.finetune.frame_selection import harvest
-from vidsr.training.finetune.validation_set import Trial, trials_of
+from vidsr.training.data.sources import Footage, Source, find_footage
+from vidsr.training.data.split import split_footage
+from vidsr.training.finetune.frame_selection import select_frame_times
+from vidsr.training.finetune.validation_set import ValidationSample, validation_samples
 from vidsr.training.pairing.alignment import Alignment, align, aligned_pairs
 
-Note = Callable[[str], None]
-Tell = Callable[[int, int], None]
-Stop = Callable[[], bool]
-
-_GAP_S = 2.0  # between what teaches and what judges of two recordings
-_SMALLEST_CROP = 72
-_INSTANTS = 24  # of two recordings, that judge
+_GAP_S = 2.0  # seconds between training and validation part of two recordings
+_MIN_CROP = 72
+_VALIDATION_PAIRS = 24  # of two recordings
 
 
-class Degraded(Protocol):
-    """Something that makes a corpus in a folder, or what is missing of it."""
+class BuildDataset(Protocol):
+    """A function that builds the missing shards of a dataset in a directory."""
 
-    def __call__(self, folder: Path, *, note: Note, tell: Tell, stop: Stop) -> Corpus:
-        """As `make_corpus`."""
+    def __call__(
+        self, folder: Path, *, on_warning: OnWarning, on_progress: OnProgress, should_stop: ShouldStop
+    ) -> BuildResult:
+        """As `dataset_builder.build_dataset`."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
-class Gathered:
-    """What a network is tuned with and judged by."""
+class FinetuneData:
+    """Training and validation data of a fine-tuning."""
 
-    degraded: Degraded
+    build: BuildDataset
     clean: tuple[Footage, ...]
-    """What is replayed without a codec."""
-    trials: list[Trial]
+    """Footage for clean pairs."""
+    validation: list[ValidationSample]
     names: tuple[str, ...]
-    """The files, as the report and the log have them."""
-    notes: tuple[str, ...]
-    """What was said in gathering it."""
+    """The source files, for the report and the log."""
+    warnings: tuple[str, ...]
+    """Warnings raised while the data was prepared."""
 
 
 def from_footage(
@@ -57,100 +55,105 @@ def from_footage(
     images: Sequence[Path],
     settings: FinetuneSettings,
     *,
-    note: Note,
-    stop: Stop = lambda: False,
-) -> Gathered:
-    """Full-size clips, long recordings of which moments are picked, and pictures that teach beside them.
+    on_warning: OnWarning,
+    should_stop: ShouldStop = lambda: False,
+) -> FinetuneData:
+    """The data of full-size clips, long recordings, of which frames are selected, and additional training images.
 
-    Raises TrainingError when nothing is left to learn from or to judge by, SourceError for a single film that cannot
-    be read, Stopped when it was stopped in picking moments, ValueError for settings that do not fit each other.
+    Raises TrainingError when the training or the validation set is empty, SourceError for a single video that is
+    unreadable, Stopped during frame selection, ValueError for settings that exclude each other.
     """
-    notes, note = kept(note)
-    long = footage_of(Source(path=path, sizes=(1.0,)) for path in recordings)
-    named = [*footage_of(Source(path=path, sizes=(1.0,)) for path in clips), *long]
-    files = [file for file in named if _readable(file, note)]
+    warnings, on_warning = collect_warnings(on_warning)
+    long = find_footage(Source(path=path, sizes=(1.0,)) for path in recordings)
+    named = [*find_footage(Source(path=path, sizes=(1.0,)) for path in clips), *long]
+    files = [file for file in named if _is_readable(file, on_warning)]
     if not files:
-        raise TrainingError("nothing to learn from: none of the clips can be read")
-    teaches, judges = hold_out(files, share=settings.held_out_share, seed=settings.seed, note=note)
-    picked = {file.path for file in long}
-    teaches = [_picked(file, settings, note, stop) if file.path in picked else file for file in teaches]
-    pictures = footage_of(Source(path=path) for path in images)
-    trials = trials_of(judges, settings.scale, note=note)
-    if not trials:
-        raise TrainingError(f"nothing to judge by: none of the {len(judges)} clips held out can be used")
-    material = (*teaches, *pictures)
-    amount = replace(settings.amount, crop=_crop(teaches, settings))
+        raise TrainingError("nothing to train on: no clip is readable")
+    training, held_out = split_footage(files, share=settings.held_out_share, seed=settings.seed, on_warning=on_warning)
+    long_paths = {file.path for file in long}
+    for number, file in enumerate(training):
+        if file.path in long_paths:
+            training[number] = _with_start_times(file, settings, on_warning, should_stop)
+    more = find_footage(Source(path=path) for path in images)
+    validation = validation_samples(held_out, settings.scale, on_warning=on_warning)
+    if not validation:
+        raise TrainingError(f"nothing to validate on: none of the {len(held_out)} held-out clips is usable")
+    footage = (*training, *more)
+    build = partial(
+        build_dataset,
+        footage,
+        degradation=settings.degradation,
+        settings=replace(settings.dataset, crop=_crop_size(training, settings)),
+        processes=settings.threads or len(os.sched_getaffinity(0)),
+    )
+    names = tuple(str(file.path) for file in (*files, *more))
+    return FinetuneData(build=build, clean=footage, validation=validation, names=names, warnings=tuple(warnings))
 
-    def degraded(folder: Path, *, note: Note, tell: Tell, stop: Stop) -> Corpus:
-        processes = settings.threads or len(os.sched_getaffinity(0))
-        return make_corpus(
-            material, folder, settings.degradation, amount, processes=processes, note=note, tell=tell, stop=stop
-        )
 
-    names = tuple(str(file.path) for file in (*files, *pictures))
-    return Gathered(degraded=degraded, clean=material, trials=trials, names=names, notes=tuple(notes))
+def from_recordings(hr: Path, lr: Path, settings: FinetuneSettings, *, on_warning: OnWarning) -> FinetuneData:
+    """The data of two recordings of one camera; their last part is the validation set.
 
-
-def from_recordings(large: Path, small: Path, settings: FinetuneSettings, *, note: Note) -> Gathered:
-    """Two recordings of one camera, whose last part judges.
-
-    Raises TrainingError when they cannot be laid on each other, SourceError when one cannot be read.
+    Raises TrainingError when they cannot be aligned, SourceError when one is unreadable.
     """
-    notes, note = kept(note)
-    alignment = align(large, small, settings.scale, note=note)
+    warnings, on_warning = collect_warnings(on_warning)
+    alignment = align(hr, lr, settings.scale, on_warning=on_warning)
     until_s = alignment.end_s - settings.held_out_share * (alignment.end_s - alignment.start_s)
 
-    def degraded(folder: Path, *, note: Note, tell: Tell, stop: Stop) -> Corpus:
-        amount = replace(settings.amount, crop=min(settings.amount.crop, *alignment.shape))
-        return record_corpus(alignment, folder, amount, end_s=until_s - _GAP_S, note=note, tell=tell, stop=stop)
-
-    trials = _recorded_trials(alignment, until_s)
-    if not trials:
-        raise TrainingError(f"{small} and {large}: show nothing together after {until_s:.0f} s that could judge")
-    names = (str(large), str(small))
-    return Gathered(degraded=degraded, clean=(), trials=trials, names=names, notes=tuple(notes))
-
-
-def kept(note: Note) -> tuple[list[str], Note]:
-    """A list, and a note that puts each sentence into it before it is said."""
-    notes: list[str] = []
-
-    def both(sentence: str) -> None:
-        notes.append(sentence)
-        note(sentence)
-
-    return notes, both
-
-
-def _recorded_trials(alignment: Alignment, start_s: float) -> list[Trial]:
-    return [
-        Trial(
-            name=alignment.small.stem,
-            input="recorded",
-            pair=Pair(small=(small / 255).astype(np.float32), large=large),
+    dataset = replace(settings.dataset, crop=min(settings.dataset.crop, *alignment.shape))
+    build = partial(build_paired_dataset, alignment, settings=dataset, end_s=until_s - _GAP_S)
+    validation = _recorded_samples(alignment, until_s)
+    if not validation:
+        raise TrainingError(
+            f"{lr} and {hr}: no pair to validate on after {until_s:.0f} s; record more, or lower held_out_share"
         )
-        for small, large in aligned_pairs(alignment, _INSTANTS, start_s=start_s)
+    names = (str(hr), str(lr))
+    return FinetuneData(build=build, clean=(), validation=validation, names=names, warnings=tuple(warnings))
+
+
+def collect_warnings(on_warning: OnWarning) -> tuple[list[str], OnWarning]:
+    """Returns a list, and a callback that appends each warning to it and passes it on."""
+    warnings: list[str] = []
+
+    def collect(sentence: str) -> None:
+        warnings.append(sentence)
+        on_warning(sentence)
+
+    return warnings, collect
+
+
+def _recorded_samples(alignment: Alignment, start_s: float) -> list[ValidationSample]:
+    return [
+        ValidationSample(
+            name=alignment.lr.stem,
+            input="recorded",
+            pair=Pair(lr=lr, hr=hr),
+        )
+        for lr, hr in aligned_pairs(alignment, _VALIDATION_PAIRS, start_s=start_s)
     ]
 
 
-def _readable(file: Footage, note: Note) -> bool:
+def _is_readable(file: Footage, on_warning: OnWarning) -> bool:
     try:
         probe(file.path)
     except SourceError as error:
-        note(f"{error}; passed over")
+        on_warning(f"{error}; skipped")
         return False
     return True
 
 
-def _crop(files: Sequence[Footage], settings: FinetuneSettings) -> int:
-    """Low-resolution pixels a side that every film has, within bounds: the edges of small crops are many."""
+def _crop_size(files: Sequence[Footage], settings: FinetuneSettings) -> int:
+    """Low-resolution pixels per side of a crop that every video can fill, within limits."""
     outlines = [probe(file.path) for file in files]
     shortest = min((min(each.width, each.height) for each in outlines if not each.still), default=0)
-    return min(settings.amount.crop, max(_SMALLEST_CROP, shortest // settings.scale))
+    return min(settings.dataset.crop, max(_MIN_CROP, shortest // settings.scale))
 
 
-def _picked(file: Footage, settings: FinetuneSettings, note: Note, stop: Stop) -> Footage:
-    moments = harvest(file.path, settings.frames, spans=file.spans, note=note, stop=stop)
-    if stop():  # fewer moments would make another corpus
-        raise Stopped(f"stopped while moments of {file.path} were picked")
-    return replace(file, moments=tuple(moments))
+def _with_start_times(
+    file: Footage, settings: FinetuneSettings, on_warning: OnWarning, should_stop: ShouldStop
+) -> Footage:
+    start_times = select_frame_times(
+        file.path, settings.frames, ranges=file.ranges, on_warning=on_warning, should_stop=should_stop
+    )
+    if should_stop():  # fewer start times would give another dataset
+        raise Stopped(f"stopped during frame selection in {file.path}")
+    return replace(file, start_times=tuple(start_times))

@@ -7,49 +7,48 @@ from vidsr.quality.report_html import Page
 from vidsr.quality.results import Measured
 from vidsr.quality.sheet import sheet_of
 from vidsr.quality.tuned_crops import TUNED, tuned_crops
-from vidsr.quality.upscalers import in_bytes
 from vidsr.settings import FinetuneSettings
-from vidsr.training.finetune.acceptance import Verdict
-from vidsr.training.finetune.finetune_data import Gathered
-from vidsr.training.finetune.validation_set import Trial
-from vidsr.training.run import Trained
-from vidsr.training.run_dir import curve_of
+from vidsr.training.finetune.acceptance import Acceptance
+from vidsr.training.finetune.finetune_data import FinetuneData
+from vidsr.training.finetune.validation_set import ValidationSample
+from vidsr.training.run import TrainResult
+from vidsr.training.run_dir import curve_path
 
-_SHEETS = 2  # of crops: of the first clip and of the last
+_SHEETS = 2  # crop sheets: the first and the last clip
 
 
-def page_of(
-    verdict: Verdict,
+def report_page(
+    acceptance: Acceptance,
     rows: Sequence[Measured],
-    trained: Trained,
-    gathered: Gathered,
+    trained: TrainResult,
+    data: FinetuneData,
     engines: Mapping[str, Engine],
     settings: FinetuneSettings,
     notes: Sequence[str],
 ) -> Page:
-    """What there is to say of it; `engines` are the start and the tuned network under their names."""
+    """The page; `engines` are the start and the tuned network, by name."""
     return Page(
-        title=f"Fine-tuning of {verdict.start} for x{settings.scale}",
-        verdict=f"{verdict}.",
-        good=verdict.pays,
-        facts=_facts(trained, gathered, settings),
+        title=f"Fine-tuning of {acceptance.start} for x{settings.scale}",
+        verdict=f"{acceptance}.",
+        good=acceptance.accepted,
+        facts=_facts(trained, data, settings),
         rows=rows,
-        start=verdict.start,
+        start=acceptance.start,
         tuned=TUNED,
-        curve=curve_of(trained.model.parent).read_bytes(),
-        crops=list(_sheets(gathered.trials, engines)),
+        curve=curve_path(trained.model.parent).read_bytes(),
+        crops=list(_sheets(data.validation, engines)),
         notes=list(dict.fromkeys(notes)),
     )
 
 
-def _facts(trained: Trained, gathered: Gathered, settings: FinetuneSettings) -> dict[str, str]:
+def _facts(trained: TrainResult, data: FinetuneData, settings: FinetuneSettings) -> dict[str, str]:
     layers = f"{settings.layers} layers" if settings.layers == "mapping" else settings.layers
     return {
         "network": trained.network,
-        "what learnt": layers,
-        "files": ", ".join(gathered.names),
-        "degraded frames": f"{trained.degraded}, and {trained.pictures} that no codec has seen",
-        "held out": f"{trained.held_out} frames",
+        "trained layers": layers,
+        "files": ", ".join(data.names),
+        "degraded frames": f"{trained.degraded}, and {trained.pictures} clean",
+        "validation set": f"{trained.held_out} frames",
         "training": f"{trained.step} of {trained.steps} steps in {trained.seconds:.0f} s",
         **({"lost in int8": _lost(trained.losses)} if trained.losses else {}),
         "seed": str(settings.seed),
@@ -57,13 +56,13 @@ def _facts(trained: Trained, gathered: Gathered, settings: FinetuneSettings) -> 
 
 
 def _lost(losses: Mapping[str, float]) -> str:
-    return f"{losses['int8']:.3f} dB on what is held out, and {losses['int7']:.3f} on CPUs without VNNI"
+    return f"{losses['int8']:.3f} dB on the validation set, and {losses['int7']:.3f} on CPUs without VNNI"
 
 
-def _sheets(trials: Sequence[Trial], engines: Mapping[str, Engine]) -> Iterator[tuple[str, bytes]]:
-    """Crops of a few clips, as the middle one of the inputs left them."""
-    inputs = list(dict.fromkeys(trial.input for trial in trials))
-    usual = {trial.name: trial for trial in trials if trial.input == inputs[(len(inputs) - 1) // 2]}
-    for name, trial in list(usual.items())[:: max(1, len(usual) - 1)][:_SHEETS]:
-        crops = tuned_crops(trial.pair.large, in_bytes(255.0 * trial.pair.small.astype(float)), engines)
-        yield f"{name}, {trial.input}", sheet_of(crops)
+def _sheets(validation: Sequence[ValidationSample], engines: Mapping[str, Engine]) -> Iterator[tuple[str, bytes]]:
+    """Crop sheets of a few clips, at the middle quality."""
+    inputs = list(dict.fromkeys(sample.input for sample in validation))
+    usual = {sample.name: sample for sample in validation if sample.input == inputs[(len(inputs) - 1) // 2]}
+    for name, sample in list(usual.items())[:: max(1, len(usual) - 1)][:_SHEETS]:
+        crops = tuned_crops(sample.pair.hr, sample.pair.lr_luma, engines)
+        yield f"{name}, {sample.input}", sheet_of(crops)

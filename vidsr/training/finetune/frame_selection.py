@@ -1,132 +1,135 @@
-"""Which moments of a long recording are worth learning from, so that nobody has to look for them.
+"""Frame selection: the frames of a long recording that are worth training on.
 
-Up to eight times as many candidates as moments, 2000 at most, are spread evenly over the recording. Of each are known:
-- its sharpness: the mean of the second differences of its levels, along some rows and columns of the whole picture,
-  against its brightness, as a part of what is usual in that half of the candidates that is nearest in brightness, for
-  light and the noise of the dark raise it as well;
-- its motion: how much the liveliest twentieth of the small picture differs from that a third of a second later,
-  light that changes all over left aside;
-- its exposure: pictures that are black, blown out or all alike are no candidates.
+Up to eight candidates per selected frame, 2000 at most, are spread evenly over the recording. A candidate has
+- sharpness: the mean second difference of its levels along some rows and columns, divided by its brightness, relative
+  to the median of the half of the candidates nearest in brightness (light and the noise of the dark raise it, too);
+- motion: the difference of the liveliest twentieth of its thumbnail from a third of a second later, without global
+  changes of light;
+- exposure: frames that are black, blown out or flat are no candidates.
 
-Moments are then taken one after the other, each the candidate that differs most from its nearest among those taken
-before (farthest-point selection on small pictures), times a weight: less for what is blurred, more for what moves.
-A difference counts in part where both are nearer in time than evenly spread moments are: no car gives all of them.
-So one picture of an empty road is taken early, and the next hundred of them only when all that drove past are. Where
-nothing moves, sharpness and difference alone decide. Nothing is left to chance.
+Frames are selected by farthest-point sampling of the thumbnails, each distance multiplied by a weight: lower for blur,
+higher for motion. A distance counts in part where two frames are nearer in time than evenly spaced ones, so that one
+car does not provide all of them. An empty road is thus selected once early, and again only after all passing cars.
+Without motion, sharpness and distance decide. The selection is deterministic.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from vidsr.arrays import Floats, Luma
+from vidsr.callbacks import OnProgress, OnWarning, ShouldStop
 from vidsr.errors import TrainingError
 from vidsr.media.probe import probe
 from vidsr.media.thumbnails import FramePair, frame_pairs
-from vidsr.training.data.clip_window import clip_at
-from vidsr.training.data.scenes import Span
+from vidsr.training.data.clip_window import clip_window
+from vidsr.training.data.scenes import TimeRange
 
-_CANDIDATES = 8  # for each moment
-_MOST = 2000  # candidates: of a long recording each costs a seek and a third of a second of decoding
-_APART_S = 0.5  # candidates are no nearer to each other
-_LATER_S = 1 / 3
-_CLIP_S = 1.5  # what follows a moment and is of its span: a clip of 12 frames at 8 a second or more
-_LINES = 4  # every such row and column tells how sharp a picture is
-_LIVELY = 20  # the part of a picture, one in so many, whose motion counts
-_STILL = 3.0  # grey levels that noise and codecs move of that
-_FLAT = 4.0  # grey levels of standard deviation in a picture that shows something
-_DARK, _LIGHT = 12, 250  # levels beyond which there is nothing to see
-_BEYOND = 0.9  # the part of a picture that may lie beyond either of them
-_LIGHTING = 0.25  # what counts of a difference that is the same all over
-_FAINT = 10.0  # grey levels that are added to brightness, by which differences count: a dark place's as any other's
-_ALIKE = 0.5  # the part of the candidates whose brightness is nearest, of which the median is usual
+_CANDIDATES_PER_START = 8  # candidates per selected frame
+_MAX_CANDIDATES = 2000  # in a long recording each costs a seek and a third of a second of decoding
+_MIN_DISTANCE_S = 0.5  # between candidates
+_MOTION_DELAY_S = 1 / 3
+_CLIP_S = 1.5  # the clip after a start time: 12 frames at 8 per second or more
+_LINE_STEP = 4  # every fourth row and column measures sharpness
+_MOVING_PART = 20  # one in 20 pixels, the liveliest, measures motion
+_NOISE_LEVELS = 3.0  # grey levels of motion that noise and codecs cause
+_MIN_CONTRAST = 4.0  # grey levels of standard deviation
+_DARK, _LIGHT = 12, 250  # levels of clipped shadows and highlights
+_MAX_CLIPPED = 0.9  # share of clipped pixels
+_BRIGHTNESS_WEIGHT = 0.25  # weight of a uniform difference
+_BRIGHTNESS_FLOOR = 10.0  # grey levels added to the brightness that normalises differences
+_NEIGHBOUR_SHARE = 0.5  # share of the candidates, nearest in brightness, that sets the usual sharpness
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Candidate:
-    """What is known of a moment."""
+    """The measurements of a candidate frame."""
 
     time_s: float
-    small: Luma
+    thumbnail: Luma
     level: float
-    """Its mean grey level."""
+    """Mean grey level."""
     detail: float
-    """The mean of its second differences, as a part of its level."""
+    """Mean second difference, divided by the level."""
     motion: float
-    """Luma levels."""
+    """Grey levels."""
 
 
-def harvest(
+def select_frame_times(
     path: Path,
     count: int,
     *,
-    spans: Sequence[Span] = (),
-    note: Callable[[str], None] = lambda sentence: None,
-    tell: Callable[[int, int], None] = lambda done, of: None,
-    stop: Callable[[], bool] = lambda: False,
+    ranges: Sequence[TimeRange] = (),
+    on_warning: OnWarning = lambda sentence: None,
+    on_progress: OnProgress = lambda done, of: None,
+    should_stop: ShouldStop = lambda: False,
 ) -> list[float]:
-    """Up to so many moments of a recording, in seconds since its beginning, in order; only of the spans, if any.
+    """Up to `count` ascending times of selected frames, in seconds from the start; within `ranges`, if any.
 
-    Where a file does not say how long it is, they are of its beginning.
-    `note` gets what should be said, `tell` hears how many candidates of how many were looked at, and `stop` is asked
-    before each; the moments are then those of what was seen. Raises SourceError for what cannot be read,
-    TrainingError when the recording is too short or shows nothing.
+    In a file of unknown length they are near the start. `on_progress` receives candidates; `should_stop` is called
+    after each, and ends the search with the candidates so far. Raises SourceError for an unreadable file,
+    TrainingError for a recording that is too short or shows nothing.
     """
     if count < 1:
         raise ValueError(f"count must be 1 or more, not {count}")
-    times = _times(path, spans, count)
+    times = _candidate_times(path, ranges, count)
     usable = []
-    tell(0, len(times))
-    for number, glimpse in enumerate(frame_pairs(path, times, later_s=_LATER_S), 1):
-        if _fits(glimpse.now.time_s, spans) and _shows(glimpse.now.luma):
+    on_progress(0, len(times))
+    for number, glimpse in enumerate(frame_pairs(path, times, later_s=_MOTION_DELAY_S), 1):
+        if _is_in_ranges(glimpse.now.time_s, ranges) and _has_contrast(glimpse.now.luma):
             usable.append(_candidate(glimpse))
-        tell(number, len(times))
-        if stop():
-            return _moments(usable, count)
+        on_progress(number, len(times))
+        if should_stop():
+            return _start_times(usable, count)
     if not usable:
-        raise TrainingError(f"{path}: shows nothing to learn from: it is black, blown out, all alike or too short")
+        raise TrainingError(f"{path}: shows nothing to train on: it is black, blown out, flat or too short")
     if len(usable) < count:
-        note(f"{path}: gives {len(usable)} moments, not {count}")
-    if max(candidate.motion for candidate in usable) < _STILL:
-        note(f"{path}: nothing moves in it; its moments are the sharpest and most different")
-    return _moments(usable, count)
+        on_warning(f"{path}: gives {len(usable)} frames, not {count}")
+    if max(candidate.motion for candidate in usable) < _NOISE_LEVELS:
+        on_warning(f"{path}: nothing moves; the sharpest and most different frames are selected")
+    return _start_times(usable, count)
 
 
-def _times(path: Path, spans: Sequence[Span], count: int) -> list[float]:
-    """When candidates are looked for: evenly; from the beginning on where nothing says how long a recording is."""
-    most, seconds = min(_CANDIDATES * count, _MOST), probe(path).seconds
-    if not seconds and not spans:
-        return [_APART_S * number for number in range(most)]
-    known = spans or (Span(0.0, seconds),)
-    rooms = [span.seconds - _CLIP_S for span in known if span.seconds >= _CLIP_S]
-    if not rooms:
-        longest = max(span.seconds for span in known)
-        raise TrainingError(f"{path}: is too short: a clip takes {_CLIP_S:g} s, and there are {longest:.1f} s")
-    number = min(most, int(sum(rooms) / _APART_S) + 1)
-    places = (index / number for index in range(number))
-    return [clip_at(place, spans=known, moments=(), seconds=seconds, clip_s=_CLIP_S)[0] for place in places]
+def _candidate_times(path: Path, ranges: Sequence[TimeRange], count: int) -> list[float]:
+    """The evenly spaced times of the candidates; from the start on in a file of unknown length."""
+    limit, seconds = min(_CANDIDATES_PER_START * count, _MAX_CANDIDATES), probe(path).seconds
+    if not seconds and not ranges:
+        return [_MIN_DISTANCE_S * number for number in range(limit)]
+    known = ranges or (TimeRange(0.0, seconds),)
+    slacks = [time_range.seconds - _CLIP_S for time_range in known if time_range.seconds >= _CLIP_S]
+    if not slacks:
+        longest = max(time_range.seconds for time_range in known)
+        raise TrainingError(f"{path}: too short: {longest:.1f} s, and a clip takes {_CLIP_S:g} s")
+    number = min(limit, int(sum(slacks) / _MIN_DISTANCE_S) + 1)
+    positions = (index / number for index in range(number))
+    return [
+        clip_window(position, ranges=known, start_times=(), seconds=seconds, clip_s=_CLIP_S)[0]
+        for position in positions
+    ]
 
 
-def _fits(time_s: float, spans: Sequence[Span]) -> bool:
-    """Whether a clip from a time on is of one span: key frames may lie before the time that was asked for."""
-    return not spans or any(span.start_s <= time_s <= span.end_s - _CLIP_S for span in spans)
+def _is_in_ranges(time_s: float, ranges: Sequence[TimeRange]) -> bool:
+    """Whether a clip from this time lies in one range: seeking may return an earlier key frame."""
+    return not ranges or any(time_range.start_s <= time_s <= time_range.end_s - _CLIP_S for time_range in ranges)
 
 
-def _shows(small: Luma) -> bool:
-    return bool(small.std() >= _FLAT and max((small <= _DARK).mean(), (small >= _LIGHT).mean()) < _BEYOND)
+def _has_contrast(luma: Luma) -> bool:
+    clipped = max((luma <= _DARK).mean(), (luma >= _LIGHT).mean())
+    return bool(luma.std() >= _MIN_CONTRAST and clipped < _MAX_CLIPPED)
 
 
 def _candidate(glimpse: FramePair) -> _Candidate:
     change = glimpse.later.luma.astype(np.float64) - glimpse.now.luma
-    liveliest = np.sort(np.abs(change - np.median(change)), axis=None)[-change.size // _LIVELY :]
+    liveliest = np.sort(np.abs(change - np.median(change)), axis=None)[-change.size // _MOVING_PART :]
     level = float(glimpse.now.luma.mean())
+    detail = _detail(glimpse.luma[::_LINE_STEP]) + _detail(glimpse.luma.T[::_LINE_STEP])
     return _Candidate(
         time_s=glimpse.now.time_s,
-        small=glimpse.now.luma,
+        thumbnail=glimpse.now.luma,
         level=level,
-        detail=(_detail(glimpse.luma[::_LINES]) + _detail(glimpse.luma.T[::_LINES])) / (level + _FAINT) / 2,
+        detail=detail / (level + _BRIGHTNESS_FLOOR) / 2,
         motion=float(liveliest.mean()),
     )
 
@@ -136,48 +139,48 @@ def _detail(lines: Luma) -> float:
     return float(np.abs(2 * levels[:, 1:-1] - levels[:, :-2] - levels[:, 2:]).mean())
 
 
-def _moments(usable: Sequence[_Candidate], count: int) -> list[float]:
-    """When the best of them are, in order."""
-    return sorted(usable[number].time_s for number in _selected(usable, min(count, len(usable))))
+def _start_times(usable: Sequence[_Candidate], count: int) -> list[float]:
+    """The times of the selected candidates, ascending."""
+    return sorted(usable[number].time_s for number in _farthest_points(usable, min(count, len(usable))))
 
 
-def _selected(usable: Sequence[_Candidate], count: int) -> list[int]:
-    """The numbers of so many candidates, each far from those taken before it."""
+def _farthest_points(usable: Sequence[_Candidate], count: int) -> list[int]:
+    """The indices of `count` candidates by farthest-point sampling."""
     if not count:
         return []
     weights = _weights(usable)
-    views = np.array([candidate.small.ravel() for candidate in usable], np.float32)
-    levels = views.mean(axis=1, keepdims=True)
-    views = (views - (1 - _LIGHTING) * levels) / (levels + _FAINT)
+    features = np.array([candidate.thumbnail.ravel() for candidate in usable], np.float32)
+    levels = features.mean(axis=1, keepdims=True)
+    features = (features - (1 - _BRIGHTNESS_WEIGHT) * levels) / (levels + _BRIGHTNESS_FLOOR)
     times = np.array([candidate.time_s for candidate in usable])
-    usual_s = max(float(np.ptp(times)), _APART_S) / count
-    taken: list[int] = []
+    spacing_s = max(float(np.ptp(times)), _MIN_DISTANCE_S) / count
+    selected: list[int] = []
     nearest: Floats = np.ones(len(usable))
-    while len(taken) < count:
-        worth = weights * nearest
-        worth[taken] = -1
-        latest = int(worth.argmax())
-        taken.append(latest)
-        unlike = np.sqrt(np.square(views - views[latest]).mean(axis=1))
-        apart = unlike * np.minimum(np.abs(times - times[latest]) / usual_s, 1)
-        nearest = apart if len(taken) == 1 else np.minimum(nearest, apart)
-    return taken
+    while len(selected) < count:
+        score = weights * nearest
+        score[selected] = -1
+        latest = int(score.argmax())
+        selected.append(latest)
+        distance = np.sqrt(np.square(features - features[latest]).mean(axis=1))
+        distance_in_time = distance * np.minimum(np.abs(times - times[latest]) / spacing_s, 1)
+        nearest = distance_in_time if len(selected) == 1 else np.minimum(nearest, distance_in_time)
+    return selected
 
 
 def _weights(usable: Sequence[_Candidate]) -> Floats:
-    """What each candidate's difference from others counts, from 0 to 1."""
+    """The weight of each candidate, from 0 to 1."""
     motion = np.array([candidate.motion for candidate in usable])
-    moves = motion / (motion + _STILL) if motion.max() >= _STILL else np.ones(len(usable))
+    moves = motion / (motion + _NOISE_LEVELS) if motion.max() >= _NOISE_LEVELS else np.ones(len(usable))
     return np.minimum(_sharpness(usable), 1) ** 2 * moves
 
 
 def _sharpness(usable: Sequence[_Candidate]) -> Floats:
-    """Of each candidate, as a part of what is usual among those about as bright."""
+    """The sharpness of each candidate, relative to the median of those nearest in brightness."""
     order = np.argsort([candidate.level for candidate in usable], kind="stable")
     detail = np.array([usable[number].detail for number in order])
-    width = max(5, round(_ALIKE * len(usable)))
+    width = max(5, round(_NEIGHBOUR_SHARE * len(usable)))
     relative = np.empty(len(usable))
-    for place, number in enumerate(order):
-        first = max(0, min(place - width // 2, len(usable) - width))
-        relative[number] = detail[place] / max(float(np.median(detail[first : first + width])), 1e-6)
+    for rank, number in enumerate(order):
+        first = max(0, min(rank - width // 2, len(usable) - width))
+        relative[number] = detail[rank] / max(float(np.median(detail[first : first + width])), 1e-6)
     return relative

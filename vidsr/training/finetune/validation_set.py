@@ -1,12 +1,13 @@
-"""What a network is judged by: frames of what is held out, as a codec left them at several qualities."""
+"""The validation set of a fine-tuning: held-out frames, encoded at several qualities."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from vidsr.arrays import Luma
+from vidsr.callbacks import OnWarning
 from vidsr.errors import SourceError
 from vidsr.media.codec_roundtrip import roundtrip
 from vidsr.media.probe import probe
@@ -14,63 +15,63 @@ from vidsr.quality.imresize import imresize
 from vidsr.quality.results import Measured, means, score
 from vidsr.quality.upscalers import BASELINE, Enlarge, in_bytes, reducible
 from vidsr.settings import DegradeSettings, EncodeSettings
-from vidsr.training.data.clips import Shot, film_shot, whole_shot
+from vidsr.training.data.clips import Clip, full_frame_clip, video_clip
 from vidsr.training.data.patches import Pair
 from vidsr.training.data.sources import Footage
 
 CRFS = (18, 23, 28, 33)
-"""Of x264, medium: from hardly visible to plainly so."""
+"""Of x264 medium: artefacts from hardly visible to plain."""
 _COLLECTION = "held out"
-_PLACES = (0.25, 0.75)  # in a film, of the shots that judge
-_FRAMES = 40  # of each
-_TAKEN = (12, 36)  # frames of a shot that judge, away from its key frame
-_LARGEST = 512  # full-size pixels a side: as much of a picture as can be measured again and again
+_POSITIONS = (0.25, 0.75)  # of the clips in a video
+_CLIP_FRAMES = 40  # per clip
+_FRAME_NUMBERS = (12, 36)  # of a clip, away from its key frame
+_MAX_SIDE = 512  # full-size pixels per side, to keep the measurements fast
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trial:
-    """One frame of what is held out."""
+class ValidationSample:
+    """One frame of the validation set."""
 
     name: str
-    """Of the file; its whole path where several are called alike."""
+    """File stem; the full path if several files share it."""
     input: str
-    """What was done to it: "crf 23"."""
+    """The degradation: "crf 23"."""
     pair: Pair
 
 
-def trials_of(footage: Sequence[Footage], scale: int, *, note: Callable[[str], None]) -> list[Trial]:
-    """A few frames of each file, at each of CRFS; of a picture, a moving clip is made first.
+def validation_samples(footage: Sequence[Footage], scale: int, *, on_warning: OnWarning) -> list[ValidationSample]:
+    """A few frames of each file at each of CRFS; an image is made into a moving clip first.
 
-    What cannot be read is noted and passed over.
+    An unreadable file is skipped with a warning.
     """
-    trials: list[Trial] = []
+    samples: list[ValidationSample] = []
     stems = Counter(file.path.stem for file in footage)
     for number, file in enumerate(footage):
         name = file.path.stem if stems[file.path.stem] == 1 else str(file.path)
         try:
-            for shot in _shots(file, scale, np.random.default_rng(number)):
-                trials += _coded(shot, name, scale)
+            for clip in _clips(file, scale, np.random.default_rng(number)):
+                samples += _coded_samples(clip, name, scale)
         except SourceError as error:
-            note(str(error))
-    return trials
+            on_warning(str(error))
+    return samples
 
 
-def scored(trials: Iterable[Trial], methods: dict[str, Enlarge], scale: int) -> list[Measured]:
-    """The scores of every method on every file and input, means over their frames, `scale` pixels off each border."""
+def score_methods(samples: Iterable[ValidationSample], methods: dict[str, Enlarge], scale: int) -> list[Measured]:
+    """The scores of every method on every file and input, averaged over frames, `scale` border pixels cropped."""
     inner = (slice(scale, -scale),) * 2
     rows = []
-    for trial in trials:
-        small = in_bytes(255 * trial.pair.small.astype(np.float64))
-        scores = {name: score(trial.pair.large[inner], enlarge(small)[inner]) for name, enlarge in methods.items()}
+    for sample in samples:
+        lr = sample.pair.lr_luma
+        scores = {name: score(sample.pair.hr[inner], enlarge(lr)[inner]) for name, enlarge in methods.items()}
         for method, own in scores.items():
             gain = own.psnr - scores[BASELINE].psnr
             rows.append(
                 Measured(
                     **vars(own),
-                    collection=trial.name,  # over whose frames the mean is taken
-                    name=trial.name,
+                    collection=sample.name,  # the mean is taken per collection
+                    name=sample.name,
                     scale=scale,
-                    input=trial.input,
+                    input=sample.input,
                     method=method,
                     gain=gain,
                     worst=gain,
@@ -79,23 +80,26 @@ def scored(trials: Iterable[Trial], methods: dict[str, Enlarge], scale: int) -> 
     return [replace(row, collection=_COLLECTION, name=row.collection, worst=row.gain) for row in means(rows)]
 
 
-def _shots(file: Footage, scale: int, random: np.random.Generator) -> list[Shot]:
+def _clips(file: Footage, scale: int, random: np.random.Generator) -> list[Clip]:
     outline = probe(file.path)
     if outline.still:
-        return [whole_shot(file.path, _FRAMES, DegradeSettings(scale=scale), random)]
-    return [film_shot(file.path, outline, place=place, frames=_FRAMES, spans=file.spans) for place in _PLACES]
+        return [full_frame_clip(file.path, _CLIP_FRAMES, DegradeSettings(scale=scale), random)]
+    return [
+        video_clip(file.path, outline, position=position, frames=_CLIP_FRAMES, ranges=file.ranges)
+        for position in _POSITIONS
+    ]
 
 
-def _coded(shot: Shot, name: str, scale: int) -> Iterator[Trial]:
-    large = [_middle(plane, scale) for plane in shot.planes]
-    small = [in_bytes(imresize(plane, 1 / scale)) for plane in large]
+def _coded_samples(clip: Clip, name: str, scale: int) -> Iterator[ValidationSample]:
+    hr = [_center_crop(plane, scale) for plane in clip.planes]
+    lr = [in_bytes(imresize(plane, 1 / scale)) for plane in hr]
     for crf in CRFS:
-        decoded = list(roundtrip(small, EncodeSettings(crf=crf), shot.rate))
-        for number in dict.fromkeys(min(taken, len(large) - 1) for taken in _TAKEN):
-            pair = Pair(small=(decoded[number] / 255).astype(np.float32), large=large[number])
-            yield Trial(name=name, input=f"crf {crf}", pair=pair)
+        decoded = list(roundtrip(lr, EncodeSettings(crf=crf), clip.rate))
+        for number in dict.fromkeys(min(wanted, len(hr) - 1) for wanted in _FRAME_NUMBERS):
+            pair = Pair(lr=decoded[number], hr=hr[number])
+            yield ValidationSample(name=name, input=f"crf {crf}", pair=pair)
 
 
-def _middle(plane: Luma, scale: int) -> Luma:
-    top, left = (max(0, length - _LARGEST) // 2 for length in plane.shape)
-    return np.ascontiguousarray(reducible(plane[top : top + _LARGEST, left : left + _LARGEST], scale))
+def _center_crop(plane: Luma, scale: int) -> Luma:
+    top, left = (max(0, length - _MAX_SIDE) // 2 for length in plane.shape)
+    return np.ascontiguousarray(reducible(plane[top : top + _MAX_SIDE, left : left + _MAX_SIDE], scale))

@@ -1,1 +1,1 @@
-"""Two recordings of one view: matched in time, registered to each other."""
+"""Pairing of two recordings of one view: time sync, frame matching, image registration."""

@@ -1,118 +1,119 @@
-"""Two recordings of one camera, a large and a small one, laid on each other in time, place and levels."""
+"""Alignment of an LR and an HR recording of one camera, in time, position and levels."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from vidsr.arrays import Luma
+from vidsr.callbacks import OnWarning
 from vidsr.errors import TrainingError
 from vidsr.quality.upscalers import in_bytes
-from vidsr.training.pairing.frame_matching import Tie, meetings, retied, tie_of
-from vidsr.training.pairing.motion_signature import Glimpses, glimpses_of
-from vidsr.training.pairing.registration import Fit, Laying, fitted
-from vidsr.training.pairing.time_sync import LEAST_OVERLAP_S, agreement_of, is_moving
+from vidsr.training.pairing.frame_matching import TimeOffset, match_frames, refine_offset, time_offset_of
+from vidsr.training.pairing.motion_signature import MotionSignature, motion_signature
+from vidsr.training.pairing.registration import Fit, Registration, register
+from vidsr.training.pairing.time_sync import LEAST_OVERLAP_S, estimate_offset, has_motion
 
-_LEAST_ALIKE = 0.6
-"""Of what moves: pairs of real footage have 0.96 and more, two days of one street 0.3 at the most."""
-_LEAST_LIKENESS = 0.5
-"""Of edges: pairs of real footage have 0.95 and more, two scenes 0.25 at the most."""
-_LEAST_STILL = 0.8  # where nothing moves, and edges are all there is to tell by
-_MOST_BENT = 2.5  # grey levels
-_MOST_DOUBT = 0.05  # small pixels
-_LARGE_ENOUGH = 0.95  # of the scale: a few pixels may be cut off
-_GAINS = (0.5, 2.0)
-_LOOKED_AT = 8  # instants by which place and levels are told
-_TIMED = 32  # instants by which the times are
+_MIN_MOTION_SIMILARITY = 0.6
+"""Of the motion: real pairs have at least 0.96, two days of one street at most 0.3."""
+_MIN_EDGE_SIMILARITY = 0.5
+"""Of the edges: real pairs have at least 0.95, two scenes at most 0.25."""
+_MIN_EDGE_SIMILARITY_STILL = 0.8  # without motion, where edges are the only evidence
+_MAX_NONLINEARITY = 2.5  # grey levels
+_MAX_UNCERTAINTY = 0.05  # LR pixels
+_MIN_SCALE_SHARE = 0.95  # of the scale: a few pixels may be cropped
+_GAIN_RANGE = (0.5, 2.0)
+_REGISTRATION_PAIRS = 8  # pairs for the registration
+_OFFSET_PAIRS = 32  # pairs for the time offset
 
 
 @dataclass(frozen=True, kw_only=True)
 class Alignment:
-    """How two recordings are laid on each other."""
+    """The alignment of two recordings."""
 
-    large: Path
-    small: Path
+    hr: Path
+    lr: Path
     scale: int
-    tie: Tie
-    """The times."""
-    laying: Laying
-    """Places and levels."""
+    time_offset: TimeOffset
+    registration: Registration
     fit: Fit
-    likeness: float
-    """Of what moves in the two, from 0 to 1; 0 where nothing does."""
+    similarity: float
+    """Correlation of the motion, from 0 to 1; 0 without motion."""
     start_s: float
-    """Where in the small recording what both have begins."""
+    """Start of the overlap, in LR time."""
     end_s: float
-    """Where it ends."""
+    """End of the overlap, in LR time."""
 
     @property
     def offset_s(self) -> float:
-        """Seconds of the large recording, less those of the small one, at the same instant."""
-        return self.tie.offset_s
+        """HR time minus LR time of the same instant, in seconds."""
+        return self.time_offset.offset_s
 
     @property
     def shape(self) -> tuple[int, int]:
-        """(height, width) of what of the small pictures the large ones show, too."""
-        rows, columns = self.laying.covered
+        """(height, width) of the part of the LR frames that the HR frames cover."""
+        rows, columns = self.registration.covered
         return rows.stop - rows.start, columns.stop - columns.start
 
     def within(self, start_s: float | None, end_s: float | None) -> tuple[float, float]:
-        """The part of what both have that lies between these seconds of the small recording."""
+        """The overlap, limited to `start_s` to `end_s` in LR time."""
         first = self.start_s if start_s is None else max(self.start_s, start_s)
         return first, self.end_s if end_s is None else min(self.end_s, end_s)
 
 
-def align(large: Path, small: Path, scale: int, *, note: Callable[[str], None] = lambda sentence: None) -> Alignment:
-    """How the two go together; `note` hears what should be said of it.
+def align(hr_path: Path, lr_path: Path, scale: int, *, on_warning: OnWarning = lambda sentence: None) -> Alignment:
+    """Aligns two recordings.
 
-    Raises TrainingError, which says what does not fit and by how much, for recordings that do not: of different
-    scenes or times, with different views, with levels that no line relates, or when the large one is not `scale`
-    times as large. SourceError when one cannot be read.
+    Raises TrainingError, with the measured and the required value, for recordings of different scenes, times or views,
+    with levels that are not linearly related, or when HR is not `scale` times as large. SourceError when one is
+    unreadable.
     """
-    few, many = glimpses_of(small), glimpses_of(large)
-    _require_size(few, many, scale)
-    tie, likeness = _tie(few, many, note)
-    found = _laid(few, many, scale, tie, likeness)
-    if not likeness:
+    lr, hr = motion_signature(lr_path), motion_signature(hr_path)
+    _check_size(lr, hr, scale)
+    time_offset, similarity = _find_offset(lr, hr, on_warning)
+    found = _register_at(lr, hr, scale, time_offset, similarity)
+    if not similarity:
         return found
-    times, lasting_s = spread(found.start_s, _seen_s(few, many, tie), _TIMED)
-    better = retied(small, large, tie, times, lasting_s=lasting_s, laying=found.laying)
-    if abs(better.offset_s - tie.offset_s) < tie.interval_s / 2:
-        return replace(found, tie=better)
-    return _laid(few, many, scale, better, likeness)
+    times, window_s = evenly_spaced(found.start_s, _common_end_s(lr, hr, time_offset), _OFFSET_PAIRS)
+    refined = refine_offset(lr_path, hr_path, time_offset, times, window_s=window_s, registration=found.registration)
+    if abs(refined.offset_s - time_offset.offset_s) < time_offset.interval_s / 2:
+        return replace(found, time_offset=refined)
+    return _register_at(lr, hr, scale, refined, similarity)
 
 
-def _laid(small: Glimpses, large: Glimpses, scale: int, tie: Tie, likeness: float) -> Alignment:
-    """The alignment at these times. Raises TrainingError where the pictures do not fit."""
-    start_s = max(small.times[0], large.times[0] - tie.offset_s)
-    times, lasting_s = spread(start_s, _seen_s(small, large, tie), _LOOKED_AT)
-    met = meetings(small.path, large.path, tie, times, lasting_s=lasting_s, laying=None)
-    if not (pairs := [(one, other) for _, one, other in met]):
-        raise TrainingError(f"{small.path} and {large.path}: have no picture of the same instant")
-    laying, fit = fitted(pairs)
+def _register_at(
+    lr: MotionSignature, hr: MotionSignature, scale: int, time_offset: TimeOffset, similarity: float
+) -> Alignment:
+    """The alignment for a time offset. Raises TrainingError when the registration is not good enough."""
+    start_s = max(lr.times[0], hr.times[0] - time_offset.offset_s)
+    times, window_s = evenly_spaced(start_s, _common_end_s(lr, hr, time_offset), _REGISTRATION_PAIRS)
+    matches = match_frames(lr.path, hr.path, time_offset, times, window_s=window_s, registration=None)
+    if not (pairs := [(lr_frame, hr_frame) for _, lr_frame, hr_frame in matches]):
+        raise TrainingError(f"{lr.path} and {hr.path}: no frames of the same instant")
+    registration, fit = register(pairs)
     found = Alignment(
-        large=large.path,
-        small=small.path,
+        hr=hr.path,
+        lr=lr.path,
         scale=scale,
-        tie=tie,
-        laying=laying,
+        time_offset=time_offset,
+        registration=registration,
         fit=fit,
-        likeness=likeness,
+        similarity=similarity,
         start_s=float(start_s),
-        end_s=float(min(small.lasts_s, large.lasts_s - tie.offset_s)),
+        end_s=float(min(lr.duration_s, hr.duration_s - time_offset.offset_s)),
     )
-    _require_fit(found)
+    _check_fit(found)
     return found
 
 
-def _seen_s(small: Glimpses, large: Glimpses, tie: Tie) -> float:
-    """Where in the small one ends what was seen of both."""
-    return float(min(small.times[-1], large.times[-1] - tie.offset_s))
+def _common_end_s(lr: MotionSignature, hr: MotionSignature, time_offset: TimeOffset) -> float:
+    """The end of the overlap of the signatures, in LR time."""
+    return float(min(lr.times[-1], hr.times[-1] - time_offset.offset_s))
 
 
-def spread(start_s: float, end_s: float, count: int) -> tuple[list[float], float]:
-    """So many times spread evenly over a part, none where it is empty; and how far apart they are."""
+def evenly_spaced(start_s: float, end_s: float, count: int) -> tuple[list[float], float]:
+    """`count` evenly spaced times from `start_s` to `end_s`, none for an empty range; and their distance."""
     if end_s <= start_s:
         return [], 0.0
     return np.linspace(start_s, end_s, count, endpoint=False).tolist(), (end_s - start_s) / count
@@ -121,81 +122,82 @@ def spread(start_s: float, end_s: float, count: int) -> tuple[list[float], float
 def aligned_pairs(
     alignment: Alignment, count: int, *, start_s: float | None = None, end_s: float | None = None
 ) -> Iterator[tuple[Luma, Luma]]:
-    """Up to so many pairs, spread over what both have or over the part from `start_s` to `end_s` of the small one.
+    """Yields up to `count` (lr, hr) pairs, evenly spaced over the overlap or over `start_s` to `end_s` in LR time.
 
-    Each is a (height, width) part of a small picture as it was decoded, without edges that the large one does not
-    show, and the large one of the same instant on it, `scale` times as large and in its levels. Instants of which
-    there is none are passed over.
+    `lr` is the decoded frame, cropped to the area that the HR frame covers; `hr` is the registered HR frame, `scale`
+    times as large and in LR levels. Times without a match are skipped.
     """
-    times, lasting_s = spread(*alignment.within(start_s, end_s), count)
-    return ((small, large) for _, small, large in pairs_at(alignment, times, lasting_s))
+    times, window_s = evenly_spaced(*alignment.within(start_s, end_s), count)
+    return ((lr, hr) for _, lr, hr in pairs_at(alignment, times, window_s))
 
 
-def pairs_at(alignment: Alignment, times: Sequence[float], lasting_s: float) -> Iterator[tuple[int, Luma, Luma]]:
-    """The same for instants of the small recording, in order, with their numbers: the first pair within `lasting_s`.
+def pairs_at(alignment: Alignment, times: Sequence[float], window_s: float) -> Iterator[tuple[int, Luma, Luma]]:
+    """Yields (index, lr, hr) as `aligned_pairs`: for each ascending LR time, the first pair within `window_s`.
 
-    A number is left out where there is none before the next instant.
+    An index without a pair before the next time is skipped.
     """
-    scale, (rows, columns) = alignment.scale, alignment.laying.covered
-    enlarge = alignment.laying.reducing(scale)
+    scale, (rows, columns) = alignment.scale, alignment.registration.covered
+    resample = alignment.registration.resampler(scale)
     wide, high = slice(scale * columns.start, scale * columns.stop), slice(scale * rows.start, scale * rows.stop)
-    recordings, laying, error = (alignment.small, alignment.large), alignment.laying, alignment.fit.error
-    for number, small, large in meetings(
-        *recordings, alignment.tie, times, lasting_s=lasting_s, laying=laying, error=error
+    recordings, registration, error = (alignment.lr, alignment.hr), alignment.registration, alignment.fit.error
+    for number, lr, hr in match_frames(
+        *recordings, alignment.time_offset, times, window_s=window_s, registration=registration, error=error
     ):
         yield (
             number,
-            np.ascontiguousarray(small[rows, columns]),
-            in_bytes(enlarge(large)[high, wide].astype(np.float64)),
+            np.ascontiguousarray(lr[rows, columns]),
+            in_bytes(resample(hr)[high, wide].astype(np.float64)),
         )
 
 
-def _require_size(small: Glimpses, large: Glimpses, scale: int) -> None:
-    if min(many / few for few, many in zip(small.shape, large.shape, strict=True)) < scale * _LARGE_ENOUGH:
-        sizes = [f"{width}x{height}" for height, width in (large.shape, small.shape)]
+def _check_size(lr: MotionSignature, hr: MotionSignature, scale: int) -> None:
+    if min(hr / lr for lr, hr in zip(lr.shape, hr.shape, strict=True)) < scale * _MIN_SCALE_SHARE:
+        sizes = [f"{width}x{height}" for height, width in (hr.shape, lr.shape)]
         raise TrainingError(
-            f"{large.path}: its {sizes[0]} are not {scale} times the {sizes[1]} of {small.path}, so that there is "
-            f"nothing to learn for x{scale}"
+            f"{hr.path}: {sizes[0]} is not {scale} times the {sizes[1]} of {lr.path}; use a larger recording "
+            f"or another scale"
         )
 
 
-def _tie(small: Glimpses, large: Glimpses, note: Callable[[str], None]) -> tuple[Tie, float]:
-    """How the times go together, and how alike what moves then is."""
-    steps = [each for each in (small.interval_s, large.interval_s) if each > 0]
-    interval_s, moving = min(steps, default=LEAST_OVERLAP_S), [is_moving(small), is_moving(large)]
-    agreed = agreement_of(small, large)
-    if agreed and agreed.likeness >= _LEAST_ALIKE:
-        return tie_of(agreed.offset_s, agreed.jitter_s, interval_s), agreed.likeness
+def _find_offset(lr: MotionSignature, hr: MotionSignature, on_warning: OnWarning) -> tuple[TimeOffset, float]:
+    """The time offset, and the similarity of the motion at that offset."""
+    steps = [each for each in (lr.interval_s, hr.interval_s) if each > 0]
+    interval_s, moving = min(steps, default=LEAST_OVERLAP_S), [has_motion(lr), has_motion(hr)]
+    estimate = estimate_offset(lr, hr)
+    if estimate and estimate.similarity >= _MIN_MOTION_SIMILARITY:
+        return time_offset_of(estimate.offset_s, estimate.jitter_s, interval_s), estimate.similarity
     if not any(moving):
-        note(f"{small.path} and {large.path}: nothing moves, so that their times are taken to begin together")
-        return Tie(offset_s=0.0, slack_s=interval_s, interval_s=interval_s), 0.0
-    if not agreed:
-        raise TrainingError(f"{small.path} and {large.path}: one of them is shorter than {LEAST_OVERLAP_S:g} s")
+        on_warning(f"{lr.path} and {hr.path}: nothing moves; the recordings are assumed to start together")
+        return TimeOffset(offset_s=0.0, tolerance_s=interval_s, interval_s=interval_s), 0.0
+    if not estimate:
+        raise TrainingError(f"{lr.path} and {hr.path}: one recording is shorter than {LEAST_OVERLAP_S:g} s")
     raise TrainingError(
-        f"{small.path} and {large.path}: what moves in them is never the same (likeness {agreed.likeness:.2f} at the "
-        f"best offset, {_LEAST_ALIKE} needed); they show different scenes, or have no time in common"
+        f"{lr.path} and {hr.path}: their motion does not match (similarity {estimate.similarity:.2f} at the "
+        f"best offset, {_MIN_MOTION_SIMILARITY} needed); they show different scenes or times"
     )
 
 
-def _require_fit(alignment: Alignment) -> None:
-    both, fit, laying = f"{alignment.small} and {alignment.large}", alignment.fit, alignment.laying
-    least = _LEAST_LIKENESS if alignment.likeness else _LEAST_STILL
-    if fit.likeness < least:
-        raise TrainingError(f"{both}: their views do not fit (likeness of edges {fit.likeness:.2f}, {least} needed)")
-    if fit.doubt > _MOST_DOUBT:
+def _check_fit(alignment: Alignment) -> None:
+    both, fit, registration = f"{alignment.lr} and {alignment.hr}", alignment.fit, alignment.registration
+    least = _MIN_EDGE_SIMILARITY if alignment.similarity else _MIN_EDGE_SIMILARITY_STILL
+    if fit.similarity < least:
         raise TrainingError(
-            f"{both}: too little to see to lay them on each other (sure to {fit.doubt:.2f} pixels, "
-            f"{_MOST_DOUBT} needed)"
+            f"{both}: their views do not match (similarity of edges {fit.similarity:.2f}, {least} needed)"
         )
-    if not _GAINS[0] <= laying.gain <= _GAINS[1]:
-        raise TrainingError(f"{both}: their contrast is too different (x{laying.gain:.2f} in the small one)")
-    if fit.bent > _MOST_BENT:
+    if fit.uncertainty > _MAX_UNCERTAINTY:
         raise TrainingError(
-            f"{both}: no line relates their levels (off by {fit.bent:.1f} grey levels, {_MOST_BENT} at the most)"
+            f"{both}: too little detail for a registration (uncertain by {fit.uncertainty:.2f} pixels, "
+            f"{_MAX_UNCERTAINTY} needed)"
         )
-    shown = min(laying.rows.ratio, laying.columns.ratio)
-    if shown < alignment.scale * _LARGE_ENOUGH:
+    if not _GAIN_RANGE[0] <= registration.gain <= _GAIN_RANGE[1]:
+        raise TrainingError(f"{both}: their contrast differs too much (x{registration.gain:.2f} in the LR recording)")
+    if fit.nonlinearity > _MAX_NONLINEARITY:
         raise TrainingError(
-            f"{alignment.large}: shows the view {shown:.2f} times as large as {alignment.small}, not "
-            f"{alignment.scale} times"
+            f"{both}: their levels are not linearly related (off by {fit.nonlinearity:.1f} grey levels, "
+            f"at most {_MAX_NONLINEARITY} allowed)"
+        )
+    shown = min(registration.rows.ratio, registration.columns.ratio)
+    if shown < alignment.scale * _MIN_SCALE_SHARE:
+        raise TrainingError(
+            f"{alignment.hr}: shows the view {shown:.2f} times as large as {alignment.lr}, not {alignment.scale} times"
         )

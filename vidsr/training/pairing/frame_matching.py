@@ -1,4 +1,4 @@
-"""Pictures of one instant from two recordings whose times go together, a large one and a small one."""
+"""Frame matching: the frames of an LR and an HR recording that show the same instant."""
 
 from bisect import bisect_right
 from collections import deque
@@ -10,36 +10,36 @@ import numpy as np
 
 from vidsr.arrays import Floats, Luma
 from vidsr.training.pairing.motion_signature import timed_lumas
-from vidsr.training.pairing.registration import Laying, Singles
+from vidsr.training.pairing.registration import FloatPlane, Registration
 from vidsr.training.pairing.time_sync import weighted_median
 
-_EARLIER_S = 1e-3  # by which times may be rounded
-_AS_GOOD = 0.02  # of the mean square: what lies between is left to the times
-_BETWEEN = 0.3  # of the step from one picture to the next, by which an instant may be missed where something moves
-_ASTRAY, _FEWEST = 2, 3  # steps by which the offset may be wrong at first, and pictures that tell
-_WORST = 2.0  # times the usual difference: beyond, one of the two is damaged
+_ROUNDING_S = 1e-3  # tolerance for rounded timestamps
+_TIE_SHARE = 0.02  # of the mean square: within it, the timestamps decide
+_MAX_PHASE = 0.3  # of the frame interval between the instants of a pair, where something moves
+_SEARCH_STEPS, _MIN_CANDIDATES = 2, 3  # frame intervals searched around the first offset, and frames needed there
+_MAX_ERROR_RATIO = 2.0  # times the usual error: beyond, one of the frames is damaged
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tie:
-    """How the times of two recordings go together."""
+class TimeOffset:
+    """The time offset between two recordings."""
 
     offset_s: float
-    """Seconds of the large recording, less those of the small one, at the same instant."""
-    slack_s: float
-    """How far off a picture of the same instant may be."""
+    """HR time minus LR time of the same instant, in seconds."""
+    tolerance_s: float
+    """Largest deviation in time of a matching frame."""
     interval_s: float
-    """From one picture to the next, in the recording that has more."""
+    """Frame interval of the recording with the higher frame rate."""
 
     @property
-    def reach_s(self) -> float:
-        """How far off pictures are looked at."""
-        return self.slack_s + 1.5 * self.interval_s
+    def search_s(self) -> float:
+        """Largest deviation in time of a candidate frame."""
+        return self.tolerance_s + 1.5 * self.interval_s
 
 
-def tie_of(offset_s: float, jitter_s: float, interval_s: float) -> Tie:
-    """The tie with half a step to spare, and what the times are off from one picture to another."""
-    return Tie(offset_s=offset_s, slack_s=interval_s / 2 + 3 * jitter_s, interval_s=interval_s)
+def time_offset_of(offset_s: float, jitter_s: float, interval_s: float) -> TimeOffset:
+    """The time offset with a tolerance of half a frame interval plus three times the jitter."""
+    return TimeOffset(offset_s=offset_s, tolerance_s=interval_s / 2 + 3 * jitter_s, interval_s=interval_s)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,162 +48,175 @@ class _Candidate:
     luma: Luma
 
 
-def meetings(
-    small: Path,
-    large: Path,
-    tie: Tie,
+def match_frames(
+    lr_path: Path,
+    hr_path: Path,
+    time_offset: TimeOffset,
     times: Sequence[float],
     *,
-    lasting_s: float,
-    laying: Laying | None,
+    window_s: float,
+    registration: Registration | None,
     error: float = 0.0,
 ) -> Iterator[tuple[int, Luma, Luma]]:
-    """The number of each of the rising times, and the first small picture from it on that a large one belongs to.
+    """Yields (index, lr, hr): for each ascending time, the first LR frame at or after it that has an HR match.
 
-    A number is left out where there is none within `lasting_s`, or before the next time.
-    Which one, the pictures say, by how they differ once laid on each other, usually by `error` grey levels; or their
-    times alone, where no laying is known yet. Both recordings are read once, and a few pictures of them held.
-    Raises SourceError.
+    An index is skipped when no frame matches within `window_s`, or before the next time. With a registration, the
+    most similar HR frame matches (`error` is the usual difference in grey levels); without, the nearest in time.
+    Both recordings are read once, with a few frames in memory. Raises SourceError.
     """
-    choice = _Choice(laying, tie, error) if laying else None
-    taken = -1
-    for number, one, others, off_s in _gathered(small, large, tie, times, lasting_s):
-        if number == taken:
+    matcher = _Matcher(registration, time_offset, error) if registration else None
+    last = -1
+    for number, lr, hr_frames, off_s in _candidates(lr_path, hr_path, time_offset, times, window_s):
+        if number == last:
             continue
-        chosen = choice.of(one, others, off_s) if choice else _nearest(off_s, tie)
+        chosen = matcher.choose(lr, hr_frames, off_s) if matcher else _nearest(off_s, time_offset)
         if chosen is not None:
-            taken = number
-            yield number, one.copy(), others[chosen]
-        if taken + 1 == len(times):
+            last = number
+            yield number, lr.copy(), hr_frames[chosen]
+        if last + 1 == len(times):
             return
 
 
-def retied(small: Path, large: Path, tie: Tie, times: Sequence[float], *, lasting_s: float, laying: Laying) -> Tie:
-    """The tie as pictures at these times have it once they are laid on each other; a step or two from the one given.
+def refine_offset(
+    lr_path: Path,
+    hr_path: Path,
+    time_offset: TimeOffset,
+    times: Sequence[float],
+    *,
+    window_s: float,
+    registration: Registration,
+) -> TimeOffset:
+    """The time offset refined with registered frames at these times, by up to two frame intervals.
 
-    Tiny pictures take a view that is shifted against the other for one that is earlier or later. Raises SourceError.
+    Motion signatures alone confuse a shift in space with a shift in time. Raises SourceError.
     """
-    show, taken = _Show(laying), -1
-    wide = replace(tie, slack_s=tie.slack_s + _ASTRAY * tie.interval_s)
-    seen: list[tuple[Floats, Floats]] = []
-    for number, one, others, off_s in _gathered(small, large, wide, times, lasting_s):
-        if number != taken and len(others) >= _FEWEST:
-            taken = number
-            seen.append((off_s, show.squares(one, others)))
-    weights = np.array([float(np.median(squares) - squares.min()) for _, squares in seen])
+    comparator, last = _Comparator(registration), -1
+    wide = replace(time_offset, tolerance_s=time_offset.tolerance_s + _SEARCH_STEPS * time_offset.interval_s)
+    measured: list[tuple[Floats, Floats]] = []
+    for number, lr, hr_frames, off_s in _candidates(lr_path, hr_path, wide, times, window_s):
+        if number != last and len(hr_frames) >= _MIN_CANDIDATES:
+            last = number
+            measured.append((off_s, comparator.mean_squares(lr, hr_frames)))
+    weights = np.array([float(np.median(mean_squares) - mean_squares.min()) for _, mean_squares in measured])
     if weights.sum() <= 0:
-        return tie
-    delays = _delays(seen)
+        return time_offset
+    delays = _delays(measured)
     delay_s = weighted_median(delays, weights)
     jitter_s = weighted_median(np.abs(delays - delay_s), weights)
-    return tie_of(tie.offset_s + delay_s, jitter_s, tie.interval_s)
+    return time_offset_of(time_offset.offset_s + delay_s, jitter_s, time_offset.interval_s)
 
 
-def _delays(seen: Sequence[tuple[Floats, Floats]]) -> Floats:
-    """By how much each instant is off; where a picture was sent several times, as much as suits them all best."""
+def _delays(measured: Sequence[tuple[Floats, Floats]]) -> Floats:
+    """The delay of each time; among duplicated frames, the one nearest to the common delay."""
 
     def cost(delay_s: float) -> float:
-        return float(sum(squares[np.abs(off_s - delay_s).argmin()] for off_s, squares in seen))
+        return float(sum(mean_squares[np.abs(off_s - delay_s).argmin()] for off_s, mean_squares in measured))
 
-    common_s = min((float(each) for off_s, _ in seen for each in off_s), key=cost)
-    alike = [off_s[squares <= (1 + _AS_GOOD) * squares.min()] for off_s, squares in seen]
-    return np.array([off_s[np.abs(off_s - common_s).argmin()] for off_s in alike])
+    common_s = min((float(each) for off_s, _ in measured for each in off_s), key=cost)
+    best_offsets = [off_s[mean_squares <= (1 + _TIE_SHARE) * mean_squares.min()] for off_s, mean_squares in measured]
+    return np.array([off_s[np.abs(off_s - common_s).argmin()] for off_s in best_offsets])
 
 
-def _gathered(
-    small: Path, large: Path, tie: Tie, times: Sequence[float], lasting_s: float
+def _candidates(
+    lr_path: Path, hr_path: Path, time_offset: TimeOffset, times: Sequence[float], window_s: float
 ) -> Iterator[tuple[int, Luma, list[Luma], Floats]]:
-    """Every small picture for so long from each time on, with its number, the large ones near, and how far off."""
+    """Yields (index, LR frame, HR candidates, their deviations in seconds) within `window_s` from each time."""
     if not times:
         return
-    begin_s = max(0.0, times[0] - _EARLIER_S)
-    others = _Others(large, max(0.0, begin_s + tie.offset_s - tie.reach_s - tie.interval_s), tie)
-    for time_s, one in timed_lumas(small, begin_s):
-        number = bisect_right(times, time_s + _EARLIER_S) - 1
-        if number >= 0 and time_s + _EARLIER_S < times[number] + lasting_s:
-            near = others.around(time_s + tie.offset_s)
-            off_s = np.array([each.time_s - time_s - tie.offset_s for each in near])
-            yield number, one, [each.luma for each in near], off_s
+    begin_s = max(0.0, times[0] - _ROUNDING_S)
+    hr_frames = _FrameWindow(
+        hr_path, max(0.0, begin_s + time_offset.offset_s - time_offset.search_s - time_offset.interval_s), time_offset
+    )
+    for time_s, lr in timed_lumas(lr_path, begin_s):
+        number = bisect_right(times, time_s + _ROUNDING_S) - 1
+        if number >= 0 and time_s + _ROUNDING_S < times[number] + window_s:
+            near = hr_frames.around(time_s + time_offset.offset_s)
+            off_s = np.array([each.time_s - time_s - time_offset.offset_s for each in near])
+            yield number, lr, [each.luma for each in near], off_s
         elif number + 1 == len(times):
             return
 
 
-class _Others:
-    """The pictures of the large recording around a time that only rises."""
+class _FrameWindow:
+    """A sliding window over the HR frames, for ascending times."""
 
-    def __init__(self, path: Path, start_s: float, tie: Tie) -> None:
-        self._coming = timed_lumas(path, start_s)
-        self._near: deque[_Candidate] = deque()
-        self._reach_s = tie.reach_s
+    def __init__(self, path: Path, start_s: float, time_offset: TimeOffset) -> None:
+        self._source = timed_lumas(path, start_s)
+        self._frames: deque[_Candidate] = deque()
+        self._reach_s = time_offset.search_s
 
     def around(self, time_s: float) -> list[_Candidate]:
-        """Those within reach, in order."""
-        while not self._near or self._near[-1].time_s <= time_s + self._reach_s:
-            if (coming := next(self._coming, None)) is None:
+        """The frames within the search range, in order."""
+        while not self._frames or self._frames[-1].time_s <= time_s + self._reach_s:
+            if (following := next(self._source, None)) is None:
                 break
-            self._near.append(_Candidate(time_s=coming[0], luma=coming[1].copy()))
-        while self._near and self._near[0].time_s < time_s - self._reach_s:
-            self._near.popleft()
-        return [each for each in self._near if each.time_s <= time_s + self._reach_s]
+            self._frames.append(_Candidate(time_s=following[0], luma=following[1].copy()))
+        while self._frames and self._frames[0].time_s < time_s - self._reach_s:
+            self._frames.popleft()
+        return [each for each in self._frames if each.time_s <= time_s + self._reach_s]
 
 
-def _nearest(off_s: Floats, tie: Tie) -> int | None:
-    """By time alone."""
-    if not len(off_s) or np.abs(off_s).min() > tie.slack_s + _EARLIER_S:
+def _nearest(off_s: Floats, time_offset: TimeOffset) -> int | None:
+    """The index of the nearest frame in time, None if it exceeds the tolerance."""
+    if not len(off_s) or np.abs(off_s).min() > time_offset.tolerance_s + _ROUNDING_S:
         return None
     return int(np.abs(off_s).argmin())
 
 
-class _Show:
-    """Lays large pictures on small ones."""
+class _Comparator:
+    """Compares HR frames with LR frames, through a registration."""
 
-    def __init__(self, laying: Laying) -> None:
-        self._area, self._reduce = laying.covered, laying.reducing(1.0)
+    def __init__(self, registration: Registration) -> None:
+        self._area, self._resample = registration.covered, registration.resampler(1.0)
 
-    def laid(self, large: Luma) -> Singles:
-        """What both show, as the small one would."""
-        return self._reduce(large)[self._area]
+    def resampled(self, hr: Luma) -> FloatPlane:
+        """The HR frame resampled to LR, where both overlap."""
+        return self._resample(hr)[self._area]
 
-    def squares(self, small: Luma, others: Sequence[Luma]) -> Floats:
-        """The mean square of the difference of each."""
-        one = small[self._area].astype(np.float32)
-        return np.array([_square(self.laid(each), one) for each in others])
+    def mean_squares(self, lr: Luma, hr_frames: Sequence[Luma]) -> Floats:
+        """The mean square difference of each HR frame."""
+        covered = lr[self._area].astype(np.float32)
+        return np.array([_mean_square(self.resampled(each), covered) for each in hr_frames])
 
 
-class _Choice:
-    """Which of some large pictures shows the same instant as a small one."""
+class _Matcher:
+    """Selects the HR frame of the same instant as an LR frame."""
 
-    def __init__(self, laying: Laying, tie: Tie, error: float) -> None:
-        self._show, self._tie, self._worst = _Show(laying), tie, (_WORST * error) ** 2 + 1
+    def __init__(self, registration: Registration, time_offset: TimeOffset, error: float) -> None:
+        self._comparator, self._time_offset = _Comparator(registration), time_offset
+        self._max_square = (_MAX_ERROR_RATIO * error) ** 2 + 1
 
-    def of(self, one: Luma, others: Sequence[Luma], off_s: Floats) -> int | None:
-        """Its number; None where there is none, or the instant lies between two in which something moves."""
-        if _nearest(off_s, self._tie) is None:
+    def choose(self, lr: Luma, hr_frames: Sequence[Luma], off_s: Floats) -> int | None:
+        """The index of the match; None without one, or when motion shows that the instant lies between two frames."""
+        if _nearest(off_s, self._time_offset) is None:
             return None
-        squares = self._show.squares(one, others)
-        best = int((squares * (1 + _AS_GOOD * np.abs(off_s) / self._tie.interval_s)).argmin())
-        if abs(off_s[best]) > self._tie.slack_s + _EARLIER_S or squares[best] > self._worst:
+        mean_squares = self._comparator.mean_squares(lr, hr_frames)
+        best = int((mean_squares * (1 + _TIE_SHARE * np.abs(off_s) / self._time_offset.interval_s)).argmin())
+        if abs(off_s[best]) > self._time_offset.tolerance_s + _ROUNDING_S or mean_squares[best] > self._max_square:
             return None
-        if 0 < best < len(others) - 1:
-            beside = slice(best - 1, best + 2)
-            missed = _missed(off_s[beside] - off_s[best], squares[beside]) > _BETWEEN * self._tie.interval_s
-            twin = best + 1 if squares[best + 1] < squares[best - 1] else best - 1
-            if missed and not self._same(others[best], others[twin], _AS_GOOD * squares[best]):
+        if 0 < best < len(hr_frames) - 1:
+            around_best = slice(best - 1, best + 2)
+            missed_s = _distance_to_minimum(off_s[around_best] - off_s[best], mean_squares[around_best])
+            is_between = missed_s > _MAX_PHASE * self._time_offset.interval_s
+            runner_up = best + 1 if mean_squares[best + 1] < mean_squares[best - 1] else best - 1
+            if is_between and not self._is_duplicate(
+                hr_frames[best], hr_frames[runner_up], _TIE_SHARE * mean_squares[best]
+            ):
                 return None
         return best
 
-    def _same(self, one: Luma, other: Luma, square: float) -> bool:
-        """Whether two are one picture that was sent twice."""
-        return _square(self._show.laid(one), self._show.laid(other)) < square
+    def _is_duplicate(self, one: Luma, other: Luma, limit: float) -> bool:
+        """Whether two HR frames are duplicates."""
+        return _mean_square(self._comparator.resampled(one), self._comparator.resampled(other)) < limit
 
 
-def _square(one: Singles, other: Singles) -> float:
+def _mean_square(one: FloatPlane, other: FloatPlane) -> float:
     return float(((one - other) ** 2).mean())
 
 
-def _missed(off_s: Floats, squares: Floats) -> float:
-    """Seconds from the middle one of three to where the difference would be least; 0 where it is the same."""
-    if (squares[0] + squares[2]) / 2 < (1 + _AS_GOOD) * squares[1]:
+def _distance_to_minimum(off_s: Floats, mean_squares: Floats) -> float:
+    """Seconds from the middle of three frames to the minimum of the difference; 0 where it is flat."""
+    if (mean_squares[0] + mean_squares[2]) / 2 < (1 + _TIE_SHARE) * mean_squares[1]:
         return 0.0
-    bend, slope, _ = np.polyfit(off_s, squares, 2)
+    bend, slope, _ = np.polyfit(off_s, mean_squares, 2)
     return abs(float(slope / (2 * bend)))

@@ -1,4 +1,4 @@
-"""Recordings as rows of tiny pictures with their times: enough to see what changes, and when."""
+"""Motion signatures: the changes over time in a coarse grid of luma means."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,38 +12,38 @@ from vidsr.errors import TrainingError
 from vidsr.media.formats import luma_8bit
 from vidsr.media.probe import probe
 from vidsr.media.reader import Reader
-from vidsr.training.data.sources import SMALLEST
+from vidsr.training.data.sources import MIN_SIDE
 
 SEARCHED_S = 600.0
-"""Seconds from the beginning of a recording in which the other's are looked for."""
-_GRID = (18, 32)  # cells in a column and in a row
-_AROUND_S = 1.0  # what is slower than this is light and exposure, which say little of the instant
+"""Seconds from the start of a recording that a signature covers."""
+_GRID = (18, 32)  # (rows, columns) of cells
+_WINDOW_S = 1.0  # seconds; slower changes are light and exposure
 
 
 @dataclass(frozen=True, kw_only=True)
-class Glimpses:
-    """The beginning of a recording, as means of luma over the cells of a grid."""
+class MotionSignature:
+    """The motion signature of the start of a recording."""
 
     path: Path
     shape: tuple[int, int]
-    """(height, width) of its pictures."""
+    """(height, width) of the frames."""
     times: Floats
-    """(N,): seconds from the beginning of the recording, rising."""
+    """(N,): seconds from the start of the recording, ascending."""
     changes: NDArray[np.float32]
-    """(N, cells): grey levels by which a cell differs from its mean over the second before and after."""
-    lasts_s: float
-    """How long the whole recording is."""
+    """(N, cells): difference in grey levels of a cell from its mean over the second before and after."""
+    duration_s: float
+    """Seconds of the complete recording."""
 
     @property
     def interval_s(self) -> float:
-        """From one picture to the next, as a rule."""
+        """Median frame interval."""
         return float(np.median(np.diff(self.times))) if len(self.times) > 1 else 0.0
 
 
 def timed_lumas(path: Path, start_s: float = 0.0) -> Iterator[tuple[float, Luma]]:
-    """Seconds from the beginning of the recording and luma, which holds until the next is taken.
+    """Yields the time in seconds from the start, and luma that is valid until the next one is taken.
 
-    A picture of another shape ends it. Raises SourceError.
+    Ends at a frame of another shape. Raises SourceError.
     """
     with Reader(path, start_s=start_s) as reader:
         shape = reader.first.luma.shape
@@ -54,20 +54,22 @@ def timed_lumas(path: Path, start_s: float = 0.0) -> Iterator[tuple[float, Luma]
             yield float(ticks * reader.time_base) + start_s, luma_8bit(frame.av_frame)
 
 
-def glimpses_of(path: Path) -> Glimpses:
-    """The first SEARCHED_S seconds of a recording. Raises SourceError, and TrainingError for tiny pictures."""
+def motion_signature(path: Path) -> MotionSignature:
+    """The signature of the first SEARCHED_S seconds. Raises SourceError, and TrainingError for tiny frames."""
     times, cells = [], []
     for time_s, luma in timed_lumas(path):
         if time_s > SEARCHED_S:
             break
-        if min(shape := luma.shape) < SMALLEST:
-            raise TrainingError(f"{path}: smaller than {SMALLEST} pixels a side")
+        if min(shape := luma.shape) < MIN_SIDE:
+            raise TrainingError(f"{path}: smaller than {MIN_SIDE} pixels per side")
         times.append(time_s)
         cells.append(_cells(luma))
-    whole = times[-1] if time_s <= SEARCHED_S else max(times[-1], probe(path).seconds)
-    when = np.array(times)
-    changes = _changes(when, np.array(cells))
-    return Glimpses(path=path, shape=(shape[0], shape[1]), times=when, changes=changes, lasts_s=whole)
+    duration_s = times[-1] if time_s <= SEARCHED_S else max(times[-1], probe(path).seconds)
+    times_s = np.array(times)
+    changes = _changes(times_s, np.array(cells))
+    return MotionSignature(
+        path=path, shape=(shape[0], shape[1]), times=times_s, changes=changes, duration_s=duration_s
+    )
 
 
 def _cells(luma: Luma) -> NDArray[np.float32]:
@@ -80,7 +82,7 @@ def _cells(luma: Luma) -> NDArray[np.float32]:
 
 def _changes(times: Floats, cells: NDArray[np.float32]) -> NDArray[np.float32]:
     sums = np.concatenate([np.zeros_like(cells[:1], np.float64), cells.cumsum(axis=0, dtype=np.float64)])
-    first, last = np.searchsorted(times, times - _AROUND_S), np.searchsorted(times, times + _AROUND_S, "right")
+    first, last = np.searchsorted(times, times - _WINDOW_S), np.searchsorted(times, times + _WINDOW_S, "right")
     means = (sums[last] - sums[first]) / (last - first)[:, None]
     changes: NDArray[np.float32] = (cells - means).astype(np.float32)
     return changes

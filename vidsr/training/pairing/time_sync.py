@@ -1,4 +1,4 @@
-"""When two recordings show the same: found by what changes in them."""
+"""Time sync: the time offset of two recordings, by correlation of their motion signatures."""
 
 from dataclasses import dataclass
 
@@ -6,118 +6,118 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidsr.arrays import Floats
-from vidsr.training.pairing.motion_signature import Glimpses
+from vidsr.training.pairing.motion_signature import MotionSignature
 
 LEAST_OVERLAP_S = 1.0
-"""Seconds that two recordings must have in common for their instants to be told."""
-_STEP_S = 0.04  # of the offsets that are tried
-_APART_S = 0.5  # offsets nearer than this are one
-_TRIED = 6  # of the best offsets, all are looked at more closely
-_NEAR_S = 0.3
-_GAP_S = 0.5  # between pictures further apart nothing is known
-_FLOOR = 0.05  # of what moves in all: where less moves in the overlap, likeness is chance
-_CHANNELS = 64  # cells that are transformed at a time
-_MOVING = 1.0  # grey levels that a cell changes by at times where something moves; an encoder alone makes less
+"""Seconds of overlap that an estimate needs."""
+_STEP_S = 0.04  # seconds between candidate offsets
+_MIN_DISTANCE_S = 0.5  # seconds between distinct candidates
+_MAX_CANDIDATES = 6  # best candidates, which are refined
+_SEARCH_S = 0.3
+_MAX_GAP_S = 0.5  # seconds; no interpolation across longer gaps
+_ENERGY_FLOOR = 0.05  # of the total energy: with less motion in the overlap, similarity is chance
+_CELLS_PER_FFT = 64  # cells per FFT
+_MOTION_LEVELS = 1.0  # grey levels of change in a cell; an encoder alone causes less
 
 
 @dataclass(frozen=True, kw_only=True)
-class Agreement:
-    """How the times of two recordings belong together."""
+class OffsetEstimate:
+    """The estimated time offset of two recordings."""
 
     offset_s: float
-    """Seconds of the large recording, less those of the small one, at the same instant."""
+    """HR time minus LR time of the same instant, in seconds."""
     jitter_s: float
-    """How far that is off from one picture to another, by the median."""
-    likeness: float
-    """Of what moves in the two, matched picture by picture: 1 is the same, 0 has nothing in common."""
+    """Median deviation from the offset, per frame."""
+    similarity: float
+    """Correlation of the motion of matched frames: 1 for identical, 0 for unrelated."""
 
 
-def is_moving(glimpses: Glimpses) -> bool:
-    """Whether anything moves."""
-    return float(np.percentile(np.abs(glimpses.changes).max(axis=1), 90)) > _MOVING
+def has_motion(signature: MotionSignature) -> bool:
+    """Whether anything moves in the recording."""
+    return float(np.percentile(np.abs(signature.changes).max(axis=1), 90)) > _MOTION_LEVELS
 
 
-def agreement_of(small: Glimpses, large: Glimpses) -> Agreement | None:
-    """The best way to lay the times on each other, however good it is; None where they are too short for any."""
-    found = [_matched(small, large, offset_s) for offset_s in _likely(small, large)]
-    return max((each for each in found if each), key=lambda each: each.likeness, default=None)
+def estimate_offset(lr: MotionSignature, hr: MotionSignature) -> OffsetEstimate | None:
+    """The estimate with the highest similarity, however low; None if a recording is too short."""
+    found = [_estimate_near(lr, hr, offset_s) for offset_s in _candidate_offsets(lr, hr)]
+    return max((each for each in found if each), key=lambda each: each.similarity, default=None)
 
 
-def _likely(small: Glimpses, large: Glimpses) -> list[float]:
-    """Offsets at which what moves is most alike, best first."""
-    few, many = _even(small), _even(large)
-    lags = np.arange(1 - len(few), len(many))
-    together = np.minimum(len(few), len(many) - lags) - np.maximum(0, -lags)
-    alike = _correlation(few, many) / (_shared_energy(few, many, lags) + 1e-9)
-    alike[together * _STEP_S < LEAST_OVERLAP_S] = -np.inf
+def _candidate_offsets(lr: MotionSignature, hr: MotionSignature) -> list[float]:
+    """The candidate offsets with the highest motion correlation, best first."""
+    lr_changes, hr_changes = _resampled(lr), _resampled(hr)
+    lags = np.arange(1 - len(lr_changes), len(hr_changes))
+    overlap = np.minimum(len(lr_changes), len(hr_changes) - lags) - np.maximum(0, -lags)
+    correlation = _correlation(lr_changes, hr_changes) / (_shared_energy(lr_changes, hr_changes, lags) + 1e-9)
+    correlation[overlap * _STEP_S < LEAST_OVERLAP_S] = -np.inf
     found: list[float] = []
-    while len(found) < _TRIED and np.isfinite(best := alike.max()) and best > 0:
-        lag = lags[alike.argmax()]
-        found.append(float(lag * _STEP_S + large.times[0] - small.times[0]))
-        alike[np.abs(lags - lag) * _STEP_S <= _APART_S] = -np.inf
+    while len(found) < _MAX_CANDIDATES and np.isfinite(best := correlation.max()) and best > 0:
+        lag = lags[correlation.argmax()]
+        found.append(float(lag * _STEP_S + hr.times[0] - lr.times[0]))
+        correlation[np.abs(lags - lag) * _STEP_S <= _MIN_DISTANCE_S] = -np.inf
     return found
 
 
-def _even(glimpses: Glimpses) -> NDArray[np.float32]:
-    """(N, cells): the changes every _STEP_S from the first picture on; nothing where there are no pictures."""
-    times = glimpses.times
-    wanted = np.arange(times[0], times[-1], _STEP_S)
-    after = np.clip(np.searchsorted(times, wanted, "right"), 1, max(1, len(times) - 1))
-    span = times[after] - times[after - 1] if len(times) > 1 else np.ones(len(wanted))
-    part = ((wanted - times[after - 1]) / np.maximum(span, 1e-6))[:, None].astype(np.float32)
-    even = glimpses.changes[after - 1] * (1 - part) + glimpses.changes[after] * part
-    even[span > _GAP_S] = 0
-    return even
+def _resampled(signature: MotionSignature) -> NDArray[np.float32]:
+    """(N, cells): the changes resampled every _STEP_S from the first frame on; 0 in gaps."""
+    times = signature.times
+    grid = np.arange(times[0], times[-1], _STEP_S)
+    following = np.clip(np.searchsorted(times, grid, "right"), 1, max(1, len(times) - 1))
+    span = times[following] - times[following - 1] if len(times) > 1 else np.ones(len(grid))
+    fraction = ((grid - times[following - 1]) / np.maximum(span, 1e-6))[:, None].astype(np.float32)
+    resampled = signature.changes[following - 1] * (1 - fraction) + signature.changes[following] * fraction
+    resampled[span > _MAX_GAP_S] = 0
+    return resampled
 
 
-def _correlation(few: NDArray[np.float32], many: NDArray[np.float32]) -> Floats:
-    """The sum of few[t] * many[t + lag] for every lag at which they overlap."""
-    length = 1 << (len(few) + len(many) - 1).bit_length()
+def _correlation(lr: NDArray[np.float32], hr: NDArray[np.float32]) -> Floats:
+    """The sum of lr[t] * hr[t + lag] for every lag with an overlap."""
+    length = 1 << (len(lr) + len(hr) - 1).bit_length()
     total = np.zeros(length // 2 + 1, np.complex128)
-    for first in range(0, few.shape[1], _CHANNELS):
-        one, other = (np.fft.rfft(each[:, first : first + _CHANNELS], length, axis=0) for each in (few, many))
+    for first in range(0, lr.shape[1], _CELLS_PER_FFT):
+        one, other = (np.fft.rfft(each[:, first : first + _CELLS_PER_FFT], length, axis=0) for each in (lr, hr))
         total += (one.conj() * other).sum(axis=1)
     found = np.fft.irfft(total, length)
-    return np.concatenate([found[length - len(few) + 1 :], found[: len(many)]])
+    return np.concatenate([found[length - len(lr) + 1 :], found[: len(hr)]])
 
 
-def _shared_energy(few: NDArray[np.float32], many: NDArray[np.float32], lags: NDArray[np.int64]) -> Floats:
-    """What a correlation of the two can be at most, for every lag."""
-    shared = []
-    for each, other, shift in ((few, many, lags), (many, few, -lags)):
+def _shared_energy(lr: NDArray[np.float32], hr: NDArray[np.float32], lags: NDArray[np.int64]) -> Floats:
+    """The upper bound of the correlation, for every lag."""
+    energies = []
+    for each, other, shift in ((lr, hr, lags), (hr, lr, -lags)):
         sums = np.concatenate([[0], (each.astype(np.float64) ** 2).sum(axis=1).cumsum()])
-        part = sums[np.minimum(len(each), len(other) - shift)] - sums[np.maximum(0, -shift)]
-        shared.append(part + _FLOOR * sums[-1])
-    energy: Floats = np.sqrt(shared[0] * shared[1])
+        fraction = sums[np.minimum(len(each), len(other) - shift)] - sums[np.maximum(0, -shift)]
+        energies.append(fraction + _ENERGY_FLOOR * sums[-1])
+    energy: Floats = np.sqrt(energies[0] * energies[1])
     return energy
 
 
-def _matched(small: Glimpses, large: Glimpses, near_s: float) -> Agreement | None:
-    """Each picture laid on the one most like it around the offset; those count in which something moves."""
-    contrast = np.sqrt((small.changes**2).mean() / max(1e-9, (large.changes**2).mean()))
+def _estimate_near(lr: MotionSignature, hr: MotionSignature, near_s: float) -> OffsetEstimate | None:
+    """The estimate near an offset: each LR frame is matched to the most similar HR frame, weighted by motion."""
+    contrast = np.sqrt((lr.changes**2).mean() / max(1e-9, (hr.changes**2).mean()))
     pairs, delays, weights = [], [], []
-    for number, (time_s, change) in enumerate(zip(small.times, small.changes, strict=True)):
-        first, last = np.searchsorted(large.times, time_s + near_s + np.array([-_NEAR_S, _NEAR_S]))
+    for number, (time_s, change) in enumerate(zip(lr.times, lr.changes, strict=True)):
+        first, last = np.searchsorted(hr.times, time_s + near_s + np.array([-_SEARCH_S, _SEARCH_S]))
         if last - first < 2:
             continue
-        errors = ((change - contrast * large.changes[first:last]) ** 2).mean(axis=1)
+        errors = ((change - contrast * hr.changes[first:last]) ** 2).mean(axis=1)
         best = int(errors.argmin())
-        beside = errors[max(0, best - 1) : best + 2]
+        around_best = errors[max(0, best - 1) : best + 2]
         pairs.append((number, first + best))
-        delays.append(large.times[first + best] - time_s)
-        weights.append(float(beside.max() - errors[best]))
+        delays.append(hr.times[first + best] - time_s)
+        weights.append(float(around_best.max() - errors[best]))
     if not pairs or sum(weights) <= 0:
         return None
     offset_s = weighted_median(np.array(delays), np.array(weights))
     jitter_s = weighted_median(np.abs(np.array(delays) - offset_s), np.array(weights))
-    few, many = np.array(pairs).T
-    one, other = small.changes[few].astype(np.float64), large.changes[many].astype(np.float64)
-    likeness = (one * other).sum() / np.sqrt((one**2).sum() * (other**2).sum() + 1e-9)
-    return Agreement(offset_s=offset_s, jitter_s=jitter_s, likeness=float(likeness))
+    lr_index, hr_index = np.array(pairs).T
+    one, other = lr.changes[lr_index].astype(np.float64), hr.changes[hr_index].astype(np.float64)
+    similarity = (one * other).sum() / np.sqrt((one**2).sum() * (other**2).sum() + 1e-9)
+    return OffsetEstimate(offset_s=offset_s, jitter_s=jitter_s, similarity=float(similarity))
 
 
 def weighted_median(values: Floats, weights: Floats) -> float:
-    """The value with half of the weight on either side; both (N,)."""
+    """The weighted median of (N,) values."""
     order = values.argsort()
     sums = weights[order].cumsum()
     return float(values[order][np.searchsorted(sums, sums[-1] / 2)])
