@@ -1,4 +1,4 @@
-"""Addresses show no secret, and neither does what is written through the writer, whatever an address looks like."""
+"""Neither URLs nor the redacting stream show a secret, whatever the form of the URL."""
 
 import os
 import traceback
@@ -10,8 +10,8 @@ from urllib.parse import quote, unquote
 
 import pytest
 
-from vidsr.redaction import CleanWriter, Secrets
-from vidsr.stream_url import Address
+from vidsr.redaction import RedactingStream, Redactor
+from vidsr.stream_url import StreamUrl
 
 SPELT = {  # address: (what is shown, canaries that must be nowhere)
     "rtsp://us.er:canary7@cam:554/live": ("rtsp://cam:554", ["us.er", "canary7"]),
@@ -38,9 +38,9 @@ SPELT = {  # address: (what is shown, canaries that must be nowhere)
 @pytest.mark.parametrize("url", SPELT)
 def test_an_address_shows_scheme_host_and_port_alone(url: str) -> None:
     shown, canaries = SPELT[url]
-    address = Address(url)
-    assert str(address) == shown
-    for text in (str(address), repr(address), f"{address}", f"{[address]}"):
+    url = StreamUrl(url)
+    assert str(url) == shown
+    for text in (str(url), repr(url), f"{url}", f"{[url]}"):
         assert not [canary for canary in canaries if canary.lower() in text.lower()]
 
 
@@ -54,7 +54,7 @@ def test_no_spelling_of_a_secret_passes_the_writer(url: str) -> None:
         *(f"user {canary!r} password: {canary}, again={canary};{quote(canary, safe='')}" for canary in canaries),
         f"Authorization: Basic {b64encode(unquote(url.partition('://')[2].rpartition('@')[0]).encode()).decode()}",
     ]
-    written = through(Secrets([Address(url)]), lambda writer: print("\n".join(lines), file=writer))
+    written = through(Redactor([StreamUrl(url)]), lambda writer: print("\n".join(lines), file=writer))
     hidden = {spelling for canary in canaries for spelling in (canary, quote(canary, safe=""), unquote(canary))}
     assert not [spelling for spelling in hidden if spelling.lower() in written.lower()]
     assert lines[-1].rpartition(" ")[2] not in written or "@" not in url
@@ -72,7 +72,7 @@ def test_a_traceback_is_cleaned_though_it_is_written_in_pieces() -> None:
         for letter in "said canary7 slowly\n":
             writer.write(letter)
 
-    written = through(Secrets([Address(url)]), fail)
+    written = through(Redactor([StreamUrl(url)]), fail)
     assert "canary7" not in written
     assert "ValueError: cannot open rtsp://cam\n" in written
     assert "said *** slowly\n" in written
@@ -80,21 +80,21 @@ def test_a_traceback_is_cleaned_though_it_is_written_in_pieces() -> None:
 
 @pytest.mark.parametrize("password", ["a", "12", "cam", "é"])
 def test_the_shortest_passwords_are_hidden_where_addresses_have_them_and_no_word_is_hurt(password: str) -> None:
-    secrets = Secrets([Address(f"rtsp://u:{password}@host/")])
+    redactor = Redactor([StreamUrl(f"rtsp://u:{password}@host/")])
     said = f"a camera of 12 pictures (cam) said: password={password}; {password!r} rtsp://u:{password}@host/"
-    assert secrets.clean(said) == "a camera of 12 pictures (cam) said: password=***; '***' rtsp://host"
+    assert redactor.redact(said) == "a camera of 12 pictures (cam) said: password=***; '***' rtsp://host"
 
 
 def test_a_word_is_hidden_as_a_word_and_not_within_another() -> None:
-    secrets = Secrets([Address("rtsp://admin:pass@host/")])
-    assert secrets.clean("passed the admin, pass, user=admin_password=pass_x") == (
+    redactor = Redactor([StreamUrl("rtsp://admin:pass@host/")])
+    assert redactor.redact("passed the admin, pass, user=admin_password=pass_x") == (
         "passed the ***, ***, user=***_password=***_x"
     )
 
 
 def test_the_name_of_a_user_that_a_camera_or_its_host_bears_is_shown() -> None:
-    secrets = Secrets([Address("rtsp://garage:canary7@garage.lan/")], shown=["garage"])
-    assert secrets.clean("garage: rtsp://garage:canary7@garage.lan/ canary7") == "garage: rtsp://garage.lan ***"
+    redactor = Redactor([StreamUrl("rtsp://garage:canary7@garage.lan/")], shown=["garage"])
+    assert redactor.redact("garage: rtsp://garage:canary7@garage.lan/ canary7") == "garage: rtsp://garage.lan ***"
 
 
 @pytest.mark.parametrize(
@@ -107,23 +107,23 @@ def test_the_name_of_a_user_that_a_camera_or_its_host_bears_is_shown() -> None:
     ],
 )
 def test_an_address_that_nobody_registered_loses_its_user_its_password_and_its_query(said: str, written: str) -> None:
-    assert Secrets([]).clean(said) == written
+    assert Redactor([]).redact(said) == written
 
 
 def test_a_path_holds_no_secret() -> None:
-    assert Address("recordings/a:b@c").secrets() == frozenset()
-    assert str(Address("recordings/a:b@c")) == "recordings/a:b@c"
+    assert StreamUrl("recordings/a:b@c").secrets() == frozenset()
+    assert str(StreamUrl("recordings/a:b@c")) == "recordings/a:b@c"
 
 
 def test_overlapping_secrets_leave_nothing_of_either() -> None:
-    secrets = Secrets([Address("http://h/?a=canary77&b=nary77xyz")])
-    assert secrets.clean("canary77xyz") == "***"
+    redactor = Redactor([StreamUrl("http://h/?a=canary77&b=nary77xyz")])
+    assert redactor.redact("canary77xyz") == "***"
 
 
 def test_a_line_without_end_is_cut_where_no_secret_shows() -> None:
     secret = "canary" * 20
     written = through(
-        Secrets([Address(f"rtsp://u:{secret}@h/")]),
+        Redactor([StreamUrl(f"rtsp://u:{secret}@h/")]),
         lambda writer: [writer.write(piece) for piece in ("x" * 4000, secret, secret * 200, "tail\n", "next\n")],
     )
     assert "canary" not in written
@@ -134,22 +134,22 @@ def test_a_line_without_end_is_cut_where_no_secret_shows() -> None:
 def test_a_reader_that_is_gone_or_stands_still_holds_nobody_up(tmp_path: Path) -> None:
     reader, writer = os.pipe()
     with open(writer, "w") as stream:
-        clean = CleanWriter(stream, Secrets([]))
+        clean = RedactingStream(stream, Redactor([]))
         for number in range(2000):
             print("x" * 100, number, file=clean)  # a pipe holds 64 KiB of that
         read = os.read(reader, 1 << 20)
         print("again", file=clean)
         read = os.read(reader, 1 << 20)
-        assert b"lines were left out" in read
+        assert b"lines were dropped" in read
         assert read.endswith(b"again\n")
         os.close(reader)
         print("to nobody", file=clean)
 
 
-def through(secrets: Secrets, write: Callable[[TextIO], object]) -> str:
+def through(redactor: Redactor, write: Callable[[TextIO], object]) -> str:
     """What a writer let through."""
     reader, end = os.pipe()
     with open(reader) as result:
         with open(end, "w") as stream:
-            write(CleanWriter(stream, secrets))
+            write(RedactingStream(stream, redactor))
         return result.read()

@@ -22,8 +22,8 @@ ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests/live")]
 
 from kit.cameras import Camera, camera  # noqa: E402
-from kit.films import all_whole, in_order  # noqa: E402
-from kit.processes import Held, held  # noqa: E402
+from kit.processes import ResourceUsage, resource_usage  # noqa: E402
+from kit.recordings import decode_all, frame_numbers  # noqa: E402
 from kit.runs import Run, stream  # noqa: E402
 
 LIMITS = {"processes": 0.5, "memory_mb": 10.0, "threads": 2.0, "fds": 2.0, "shm_mb": 1.0}
@@ -44,20 +44,20 @@ def options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def soak(run: Run, source: Camera, asked: argparse.Namespace) -> list[tuple[float, Held]]:
+def soak(run: Run, source: Camera, asked: argparse.Namespace) -> list[tuple[float, ResourceUsage]]:
     """What was held, with the second that it was noted in."""
     began, notes = time.monotonic(), []
     while time.monotonic() < began + 60 * asked.minutes:
         time.sleep(asked.every)
-        notes.append((time.monotonic() - began, held(run.mark)))
+        notes.append((time.monotonic() - began, resource_usage(run.mark)))
         print(f"{notes[-1][0]:6.0f} s  {notes[-1][1]}  {run.written():.0f} pictures", flush=True)
         source.kill()
         source.start()
-        run.flows(within_s=_BACK_S)
+        run.wait_for_frames(within_s=_BACK_S)
     return notes
 
 
-def judged(notes: list[tuple[float, Held]]) -> bool:
+def judged(notes: list[tuple[float, ResourceUsage]]) -> bool:
     """Print the slopes; whether all are flat enough."""
     counted = notes[int(len(notes) * WARM_UP) :]
     hours = np.array([seconds / 3600 for seconds, _ in counted])
@@ -84,11 +84,11 @@ def main() -> int:
         limits = ["--keep-gb", "0.2", "--min-free-gb", "0", "--preset", "ultrafast"]
         hard_s = 60 * asked.minutes + 600
         with stream(source.url, folder / "x", options=[*quick, *limits], folder=folder, hard_s=hard_s) as run:
-            run.flows()
+            run.wait_for_frames()
             good = judged(soak(run, source, asked))
             print("reconnects", int(run.number("vidsr_reconnects_total")))
             assert run.end() == 0, "it did not stop in order"
-        print("pictures kept, in order", len(in_order(all_whole(folder / "x"))))
+        print("pictures kept, in order", len(frame_numbers(decode_all(folder / "x"))))
     return 0 if good else 1
 
 

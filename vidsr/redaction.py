@@ -1,4 +1,4 @@
-"""Nothing secret is written: a registry of what is known, and a writer that looks at every line."""
+"""The redaction of secrets from all output."""
 
 import io
 import os
@@ -8,111 +8,113 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import TextIO
 
-from vidsr.stream_url import HIDDEN, Address
+from vidsr.stream_url import MASK, StreamUrl
 
-_LONG, _WORD = 8, 4
+_MIN_ANYWHERE, _MIN_WORD = 8, 4
 _BEFORE, _AFTER = r"(?<=[:=/@?&'\"])", r"(?=[:=/@?&;'\"\s]|$)"
 _USERINFO = re.compile(r"://(?:(?!://)[^\s])*@")
 _QUERY = re.compile(r"(://[^\s?'\"<>]*\?)[^\s'\"<>]+")
-_LONGEST_LINE = 4 * 4096  # four times what is written: no secret ends behind it that begins within
-_PATIENCE_MS = 1000
-_WHOLE_WRITE = 4096  # a pipe that is ready takes as much at once
+_MAX_LINE = 4 * 4096  # four times what is written, so that no secret is cut
+_WAIT_MS = 1000
+_ATOMIC_WRITE = 4096  # a writable pipe takes as much at once
 
 
-class Secrets:
-    """What must not be shown: the secrets of addresses, but for the name of a user that is shown on purpose.
+class Redactor:
+    """Masks the secrets of URLs in texts, except user names that are part of a shown text.
 
-    `shown` is what is, beside the addresses themselves: the names of cameras.
+    `shown` holds the texts that are shown besides the URLs: the names of cameras.
     """
 
-    def __init__(self, addresses: Iterable[Address], shown: Iterable[str] = ()) -> None:
-        addresses = tuple(addresses)
-        self._urls = {address.text: str(address) for address in addresses if address.scheme}
-        open_ = "\n".join([*map(str, addresses), *shown])
-        known = {secret for address in addresses for secret in address.secrets(open_)} - self._urls.keys()
+    def __init__(self, urls: Iterable[StreamUrl], shown: Iterable[str] = ()) -> None:
+        urls = tuple(urls)
+        self._urls = {url.text: str(url) for url in urls if url.scheme}
+        shown_text = "\n".join([*map(str, urls), *shown])
+        known = {secret for url in urls for secret in url.secrets(shown_text)} - self._urls.keys()
         self._patterns = [re.compile(_pattern(secret), re.IGNORECASE) for secret in known]
 
-    def clean(self, text: str) -> str:
-        """The text with every known secret hidden, and the userinfo and query of every URL, known or not."""
+    def redact(self, text: str) -> str:
+        """The text with all known secrets masked, and the userinfo and query of every URL, known or not."""
         for url in sorted(self._urls, key=len, reverse=True):
             text = text.replace(url, self._urls[url])
         found = sorted(match.span() for pattern in self._patterns for match in pattern.finditer(text))
-        text = _without(text, found)
-        text = _USERINFO.sub(f"://{HIDDEN}@", text)
-        return _QUERY.sub(rf"\1{HIDDEN}", text)
+        text = _mask(text, found)
+        text = _USERINFO.sub(f"://{MASK}@", text)
+        return _QUERY.sub(rf"\1{MASK}", text)
 
 
-class CleanWriter(io.TextIOBase):
-    """A text stream of whole lines without secrets, in place of another, which stays open.
+class RedactingStream(io.TextIOBase):
+    """A text stream that writes whole, redacted lines to another stream, which stays open.
 
-    Of a line no more than 4095 bytes are written. Where nobody reads, lines are left out and counted: the writer waits
-    a second for the first of them, and for no other.
+    At most 4095 bytes of a line are written. If the reader stalls, lines are dropped and counted; only the first one
+    is waited for, for a second.
     """
 
-    def __init__(self, stream: TextIO, secrets: Secrets) -> None:
-        self._stream, self._secrets = stream, secrets
-        self._begun = ""
-        self._lost = 0
+    def __init__(self, stream: TextIO, redactor: Redactor) -> None:
+        self._stream, self._redactor = stream, redactor
+        self._partial_line = ""
+        self._dropped_lines = 0
 
     def writable(self) -> bool:
-        """Always."""
+        """True."""
         return True
 
     def fileno(self) -> int:
-        """That of the stream beneath."""
+        """The descriptor of the other stream."""
         return self._stream.fileno()
 
     def write(self, text: str) -> int:
-        """Write the lines that end in the text; what is behind them waits for its end."""
-        *lines, self._begun = (self._begun + text).split("\n")
+        """Write the lines that end in the text; the rest is kept until its line ends."""
+        *lines, self._partial_line = (self._partial_line + text).split("\n")
         for line in lines:
-            self._put(line)
-        self._begun = self._begun[:_LONGEST_LINE]
+            self._write_line(line)
+        self._partial_line = self._partial_line[:_MAX_LINE]
         return len(text)
 
     def close(self) -> None:
-        """Write the line that was begun."""
-        if not self.closed and self._begun:
+        """Write the incomplete line."""
+        if not self.closed and self._partial_line:
             self.write("\n")
         super().close()
 
-    def _put(self, line: str) -> None:
-        if self._lost and self._send(f"vidsr: {self._lost} lines were left out, for nobody read them"):
-            self._lost = 0
-        if not self._send(self._secrets.clean(line)):
-            self._lost += 1
+    def _write_line(self, line: str) -> None:
+        if self._dropped_lines and self._send(
+            f"vidsr: {self._dropped_lines} lines were dropped, as they were not read"
+        ):
+            self._dropped_lines = 0
+        if not self._send(self._redactor.redact(line)):
+            self._dropped_lines += 1
 
     def _send(self, line: str) -> bool:
-        """Whether the line could be written; a reader that is gone for good has read all it wanted."""
-        data = line.encode(errors="backslashreplace")[: _WHOLE_WRITE - 1] + b"\n"
+        """Whether the line was written; also True if the reader has closed the pipe."""
+        data = line.encode(errors="backslashreplace")[: _ATOMIC_WRITE - 1] + b"\n"
         with suppress(OSError):
-            if not _ready(self._stream.fileno(), 0 if self._lost else _PATIENCE_MS):
+            if not _is_writable(self._stream.fileno(), 0 if self._dropped_lines else _WAIT_MS):
                 return False
             os.write(self._stream.fileno(), data)
         return True
 
 
-def _ready(descriptor: int, patience_ms: int) -> bool:
-    waiting = select.poll()
-    waiting.register(descriptor, select.POLLOUT)
-    return bool(waiting.poll(patience_ms))
+def _is_writable(descriptor: int, timeout_ms: int) -> bool:
+    poll = select.poll()
+    poll.register(descriptor, select.POLLOUT)
+    return bool(poll.poll(timeout_ms))
 
 
 def _pattern(secret: str) -> str:
-    """Where a secret is one: a long one anywhere, a short one as a word, the shortest where addresses have it."""
+    """A pattern that finds long secrets anywhere, short ones as a word, the shortest only within a URL."""
     quoted = re.escape(secret)
-    if len(secret) >= _LONG:
+    if len(secret) >= _MIN_ANYWHERE:
         return quoted
-    if len(secret) >= _WORD:
+    if len(secret) >= _MIN_WORD:
         return rf"(?<![^\W_]){quoted}(?![^\W_])"
     return f"{_BEFORE}{quoted}{_AFTER}"
 
 
-def _without(text: str, spans: Iterable[tuple[int, int]]) -> str:
-    """The text with sorted spans, which may overlap, hidden."""
+def _mask(text: str, spans: Iterable[tuple[int, int]]) -> str:
+    """The text with the spans masked, which are sorted and may overlap."""
     kept, end = [], 0
     for first, last in spans:
         if first >= end:
-            kept += [text[end:first], HIDDEN]
+            kept += [text[end:first], MASK]
         end = max(end, last)
     return "".join([*kept, text[end:]])

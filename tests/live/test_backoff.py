@@ -27,13 +27,13 @@ def test_a_refused_password_is_tried_again_after_a_minute_at_the_earliest_from_t
     assert len(set(pauses)) == 50
 
 
-def test_half_a_minute_of_pictures_makes_the_next_pause_short_and_less_does_not() -> None:
+def test_half_a_minute_of_frames_makes_the_next_pause_short_and_less_does_not() -> None:
     backoff = Backoff(Random(1))
     for _ in range(8):
         backoff.next_s()
     for seconds in (0, 15, 29.9):
-        backoff.good(seconds)
+        backoff.on_success(seconds)
         assert backoff.next_s() >= 30
-    backoff.good(30)
+    backoff.on_success(30)
     assert backoff.next_s() <= 1
     assert 1 <= backoff.next_s() <= 2

@@ -1,4 +1,4 @@
-"""The file of cameras: what it sets, and what is wrong with it in one sentence."""
+"""The file of cameras: its settings, and the messages for its errors."""
 
 import re
 from pathlib import Path
@@ -63,23 +63,23 @@ A = '[cameras.a]\nsource = "rtsp://u:canary7@h/"\ntargets = ["x"]\n'
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "there is no [cameras.NAME]"),
+        ("", "has no [cameras.NAME]"),
         ("[cameras", "Expected ']' at the end of a table declaration (at end of document)"),
-        ("[camera.a]", "camera is neither [defaults] nor [cameras.NAME]"),
-        ('[cameras."a/b"]', "'a/b': a camera's name is of A-Z, a-z, 0-9, _ and - alone"),
+        ("[camera.a]", "camera is unknown; the tables are [defaults] and [cameras.NAME]"),
+        ('[cameras."a/b"]', "'a/b': the name of a camera may only hold A-Z, a-z, 0-9, _ and -"),
         ("cameras = 3", "cameras must be a table, [cameras]"),
         ("[cameras]\na = 3", "a must be a table, [a]"),
-        ("[cameras.a]", "a: takes one of source, source-env and source-file"),
-        (A + 'source-env = "B"', "a: takes one of source, source-env and source-file"),
+        ("[cameras.a]", "a: needs exactly one of source, source-env and source-file"),
+        (A + 'source-env = "B"', "a: needs exactly one of source, source-env and source-file"),
         ("[cameras.a]\nsource = 3", "a: source must be text"),
-        ('[cameras.a]\nsource-env = "NOT_SET_7"', "a: source-env: there is no variable NOT_SET_7 in the environment"),
+        ('[cameras.a]\nsource-env = "NOT_SET_7"', "a: source-env: the environment variable NOT_SET_7 is not set"),
         ('[cameras.a]\nsource-file = "/none"', "a: source-file: /none: No such file or directory"),
         ('[cameras.a]\nsource-file = "/dev/null"', "a: source-file: /dev/null is empty"),
-        ('[cameras.a]\nsource = "x"', "a: targets must be a list of text, one at the least"),
-        ('[cameras.a]\nsource = "x"\ntargets = "x"', "a: targets must be a list of text, one at the least"),
-        (A + "max_delay = 3", "a: there is no setting max_delay"),
-        (A + "ray-address = 'x'", "a: there is no setting ray-address"),
-        ('[defaults]\nsource = "x"\n' + A, "defaults: there is no setting source"),
+        ('[cameras.a]\nsource = "x"', "a: targets must be a list of at least one text"),
+        ('[cameras.a]\nsource = "x"\ntargets = "x"', "a: targets must be a list of at least one text"),
+        (A + "max_delay = 3", "a: unknown setting max_delay"),
+        (A + "ray-address = 'x'", "a: unknown setting ray-address"),
+        ('[defaults]\nsource = "x"\n' + A, "defaults: unknown setting source"),
         (A + 'max-delay = "1"', "a: max-delay must be a number"),
         (A + "crf = 1.5", "a: crf must be a whole number"),
         (A + "crf = true", "a: crf must be a whole number"),
@@ -89,7 +89,7 @@ A = '[cameras.a]\nsource = "rtsp://u:canary7@h/"\ntargets = ["x"]\n'
         ("[defaults]\nscale = 5\n" + A, "a: scale must be 2, 3 or 4, not 5"),
     ],
 )
-def test_what_is_wrong_is_said_in_one_sentence_without_a_secret(tmp_path: Path, text: str, words: str) -> None:
+def test_what_is_wrong_is_reported_in_one_sentence_without_a_secret(tmp_path: Path, text: str, words: str) -> None:
     path = written(tmp_path, text)
     with pytest.raises(ValueError, match=re.escape(words)) as caught:
         read_cameras(path)

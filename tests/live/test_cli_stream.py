@@ -1,4 +1,4 @@
-"""`vidsr stream`: what is refused before any work, and that no command line and no environment holds a secret."""
+"""`vidsr stream`: errors before any work, and no secret in a command line or environment."""
 
 import os
 import signal
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from commands import SOURCE, TARGET, USAGE, Command
-from live.processes import eventually
+from live.supervisor_process import eventually
 
 ROOT = Path(__file__).parents[2]
 CAMERA = "rtsp://admin:canary77@127.0.0.1:1/live"
@@ -20,34 +20,38 @@ CAMERA = "rtsp://admin:canary77@127.0.0.1:1/live"
     [
         (USAGE, [], "stream takes SOURCE TARGET; see vidsr stream --help"),
         (USAGE, [CAMERA], "stream takes SOURCE TARGET; see vidsr stream --help"),
-        (USAGE, ["--url-env", "NONE77", "out"], "there is no variable NONE77 in the environment"),
+        (USAGE, ["--url-env", "NONE77", "out"], "the environment variable NONE77 is not set"),
         (
             USAGE,
             ["--url-env", "A", "--url-file", "b", "out"],
-            "--url-env and --url-file name the same thing; take one",
+            "--url-env and --url-file exclude each other",
         ),
         (USAGE, ["--url-file", "none", "out"], "none: No such file or directory"),
         (USAGE, ["--config", "none.toml"], "none.toml: No such file or directory"),
-        (USAGE, ["--config", "x", "out"], "--config has the sources and targets; name none beside it"),
+        (USAGE, ["--config", "x", "out"], "--config holds the sources and targets; do not pass others"),
         (
             USAGE,
             ["ftp://cam/canary77", "out"],
-            "ftp://cam: is none of rtsp://, rtsps://, http://, https://, udp:// and no path",
+            "ftp://cam: must be a path or begin with one of rtsp://, rtsps://, http://, https://, udp://",
         ),
         (
             USAGE,
             [CAMERA, "http://cam/canary77"],
-            "http://cam: is none of rtmp://, rtmps://, rtsp://, rtsps:// and no path",
+            "http://cam: must be a path or begin with one of rtmp://, rtmps://, rtsp://, rtsps://",
         ),
-        (USAGE, ["clip.mp4", "out"], "clip.mp4: is no address of a camera; a file is played as one with --realtime"),
-        (SOURCE, ["--realtime", "clip.mp4", "out"], "clip.mp4: is no file that is there"),
-        (USAGE, [CAMERA, "out", "--also", "out"], "out: is a target of camera already"),
+        (
+            USAGE,
+            ["clip.mp4", "out"],
+            "clip.mp4: is not the URL of a camera; --realtime plays a file as if it were one",
+        ),
+        (SOURCE, ["--realtime", "clip.mp4", "out"], "clip.mp4: no such file"),
+        (USAGE, [CAMERA, "out", "--also", "out"], "out: is already a target of camera"),
         (USAGE, [CAMERA, "out", "--max-delay", "0"], "--max-delay must be 0.1 or more, not 0"),
         (USAGE, [CAMERA, "out", "--workers", "-1"], "--workers must be 0 or more, not -1"),
         (USAGE, [CAMERA, "out", "--http", "x:y"], "--http must be a port, or HOST:PORT, not 'x:y'"),
-        (TARGET, [CAMERA, "file"], "file: is a file already"),
-        (TARGET, [CAMERA, "file/below"], "file/below: {here}/file is no folder"),
-        (TARGET, [CAMERA, "folder.mp4"], "folder.mp4: is a folder already"),
+        (TARGET, [CAMERA, "file"], "file: is already a file"),
+        (TARGET, [CAMERA, "file/below"], "file/below: {here}/file is not a folder"),
+        (TARGET, [CAMERA, "folder.mp4"], "folder.mp4: is already a folder"),
         (
             TARGET,
             [CAMERA, "out.avi"],
@@ -63,26 +67,26 @@ def test_what_cannot_work_is_refused_in_one_sentence_without_a_secret(
     monkeypatch.chdir(tmp_path)
     Path("file").touch()
     Path("folder.mp4").mkdir()
-    ended = vidsr("stream", *arguments)
-    assert (ended.code, ended.out) == (code, "")
-    assert ended.err == f"vidsr: {words.format(here=tmp_path)}\n"
+    result = vidsr("stream", *arguments)
+    assert (result.code, result.out) == (code, "")
+    assert result.err == f"vidsr: {words.format(here=tmp_path)}\n"
     assert not Path("out").exists()
 
 
 def test_a_password_with_a_raw_slash_is_refused_with_the_way_to_write_it(vidsr: Command) -> None:
-    ended = vidsr("stream", "rtsp://admin:cana/ry77@cam/", "out")
-    assert (ended.code, ended.out) == (USAGE, "")
-    assert ended.err.startswith("vidsr: rtsp://***: cannot be read; write / as %2F")
-    assert "cana" not in ended.err
+    result = vidsr("stream", "rtsp://admin:cana/ry77@cam/", "out")
+    assert (result.code, result.out) == (USAGE, "")
+    assert result.err.startswith("vidsr: rtsp://***: is not a valid URL; in the user name")
+    assert "cana" not in result.err
 
 
 @pytest.mark.parametrize("url", [CAMERA, "rtsp://cam/user=admin_password=canary77", "rtsp://u:canary77/x@cam"])
 @pytest.mark.parametrize("option", ["--max-delay", "--crf", "--http"])
 def test_an_address_in_the_wrong_place_is_refused_without_its_secret(vidsr: Command, option: str, url: str) -> None:
-    ended = vidsr("stream", option, url, "clip.mp4", "out")
-    assert (ended.code, ended.out) == (USAGE, "")
-    assert option in ended.err
-    assert "canary77" not in ended.err
+    result = vidsr("stream", option, url, "clip.mp4", "out")
+    assert (result.code, result.out) == (USAGE, "")
+    assert option in result.err
+    assert "canary77" not in result.err
 
 
 @pytest.mark.parametrize(
@@ -122,7 +126,7 @@ def test_a_port_that_is_taken_is_one_sentence(tmp_path: Path) -> None:
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == USAGE
-    assert done.stderr == f"vidsr: 127.0.0.1:{port}: cannot be listened at: Address already in use\n"
+    assert done.stderr == f"vidsr: cannot listen on 127.0.0.1:{port}: Address already in use\n"
 
 
 def family(pid: int) -> list[int]:

@@ -1,4 +1,4 @@
-"""Cores dealt to cameras: whole ones, even, each its own where there are enough."""
+"""The allocation of cores to cameras: whole, even, and disjoint where there are enough."""
 
 import pytest
 

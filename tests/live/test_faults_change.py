@@ -1,4 +1,4 @@
-"""The camera becomes another: of another size, codec or pixel format, or with other time stamps."""
+"""The camera changes its size, codec, pixel format or timestamps."""
 
 import time
 from collections.abc import Iterator
@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from kit.cameras import Camera, camera
-from kit.films import all_whole, in_order, recorded, whole
-from kit.runs import BUSY_S, Figure, flowing
+from kit.recordings import decode_all, decode_file, frame_numbers, recordings
+from kit.runs import BUSY_S, RecordFigure, running_stream
 from kit.servers import http
 from kit.transport import Kind, Times, changing, mpeg_ts, right
 
@@ -32,19 +32,19 @@ CHANGES = {
 @pytest.mark.slow
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_camera_that_becomes_another_begins_a_segment(
-    quick: list[str], place: Path, figure: Figure, change: str
+    quick: list[str], place: Path, figure: RecordFigure, change: str
 ) -> None:
     arguments, size = CHANGES[change]
-    with camera() as source, flowing(source.url, place, quick) as run:
+    with camera() as source, running_stream(source.url, place, quick) as run:
         another(source, *arguments)
-        figure("back after s", run.flows(within_s=10 + BUSY_S))
-        run.flows(more=10)
+        figure("back after s", run.wait_for_frames(within_s=10 + BUSY_S))
+        run.wait_for_frames(more=10)
         assert run.end() == 0
-    films = all_whole(place)
-    figure("sizes", " ".join(sorted({"{}x{}".format(*film.size) for film in films})))
-    assert films[0].size == (640, 480)
-    assert films[-1].size == size
-    in_order(films)
+    files = decode_all(place)
+    figure("sizes", " ".join(sorted({"{}x{}".format(*file.size) for file in files})))
+    assert files[0].size == (640, 480)
+    assert files[-1].size == size
+    frame_numbers(files)
 
 
 FIRST = Kind(fps=20)
@@ -57,8 +57,8 @@ WITHIN = {
 
 
 @pytest.mark.parametrize("change", ["size", *(pytest.param(name, marks=pytest.mark.slow) for name in [*WITHIN][1:])])
-def test_a_change_within_a_connection_begins_a_segment_and_costs_no_picture(
-    quick: list[str], place: Path, figure: Figure, change: str
+def test_a_change_within_a_connection_begins_a_segment_and_costs_no_frame(
+    quick: list[str], place: Path, figure: RecordFigure, change: str
 ) -> None:
     first, then = WITHIN[change]
     options = [
@@ -69,23 +69,23 @@ def test_a_change_within_a_connection_begins_a_segment_and_costs_no_picture(
         "--max-delay",
         "20",
     ]  # however slow the machine: none is dropped
-    with http(lambda: changing(first, then, after=50)) as url, flowing(url, place, options) as run:
-        run.flows(more=80)
+    with http(lambda: changing(first, then, after=50)) as url, running_stream(url, place, options) as run:
+        run.wait_for_frames(more=80)
         assert run.number("vidsr_reconnects_total") == run.number("vidsr_frames_missed_total") == 0
         assert run.end() == 0
-    originals = {path for path in recorded(place) if ".original." in path.name}
-    films = [whole(path) for path in recorded(place) if path not in originals]
-    figure("segments", len(films))
-    assert [film.size for film in films] == [(2 * kind.size[0], 2 * kind.size[1]) for kind in (first, then)]
-    assert [whole(path).size for path in sorted(originals)] == [first.size, then.size]
-    numbers = in_order(films)
+    originals = {path for path in recordings(place) if ".original." in path.name}
+    files = [decode_file(path) for path in recordings(place) if path not in originals]
+    figure("segments", len(files))
+    assert [file.size for file in files] == [(2 * kind.size[0], 2 * kind.size[1]) for kind in (first, then)]
+    assert [decode_file(path).size for path in sorted(originals)] == [first.size, then.size]
+    numbers = frame_numbers(files)
     assert numbers == list(range(numbers[0], numbers[-1] + 1))
-    assert in_order([whole(path) for path in sorted(originals)]) == numbers
+    assert frame_numbers([decode_file(path) for path in sorted(originals)]) == numbers
 
 
 @pytest.mark.slow
 def test_another_codec_within_a_connection_is_noticed_and_followed(
-    quick: list[str], place: Path, figure: Figure
+    quick: list[str], place: Path, figure: RecordFigure
 ) -> None:
     calls: list[float] = []
 
@@ -93,21 +93,21 @@ def test_another_codec_within_a_connection_is_noticed_and_followed(
         calls.append(time.monotonic())
         return changing(FIRST, H265, after=50) if len(calls) == 1 else changing(H265, after=50)
 
-    with http(body) as url, flowing(url, place, quick) as run:
-        run.says("sends pictures that cannot be decoded any more", within_s=15)
-        figure("back after s", run.flows(within_s=10))
+    with http(body) as url, running_stream(url, place, quick) as run:
+        run.wait_for_text("sends frames that can no longer be decoded", within_s=15)
+        figure("back after s", run.wait_for_frames(within_s=10))
         assert run.number("vidsr_process_restarts_total") == 0
         assert run.end() == 0
-    in_order(all_whole(place), unread=1)  # of what the old decoder made one picture, perhaps
+    frame_numbers(decode_all(place), unread=1)  # of what the old decoder made one frame, perhaps
 
 
 FPS, WRAP, TICKS = 20, 1 << 33, 90_000
 _LATER = 30
-"""The picture at which time goes wrong."""
+"""The frame at which time goes wrong."""
 
 
 def _leap(index: int, last: int) -> int:
-    """From the picture after `last` on 26.5 h: two seconds less than brings the clock of 33 bits round."""
+    """From the frame after `last` on 26.5 h: two seconds less than brings the clock of 33 bits round."""
     return WRAP - 2 * TICKS if index > last else 0
 
 
@@ -122,24 +122,26 @@ TIMES: dict[str, tuple[Times, str]] = {
 
 
 @pytest.mark.parametrize("case", [pytest.param(n, marks=pytest.mark.slow) for n in TIMES])
-def test_time_goes_forward_whatever_the_camera_says(quick: list[str], place: Path, figure: Figure, case: str) -> None:
+def test_time_goes_forward_whatever_the_camera_says(
+    quick: list[str], place: Path, figure: RecordFigure, case: str
+) -> None:
     times, fault = TIMES[case]
-    with http(lambda: mpeg_ts(Kind(fps=FPS), times)) as url, flowing(url, place, quick) as run:
-        run.flows(more=90)
+    with http(lambda: mpeg_ts(Kind(fps=FPS), times)) as url, running_stream(url, place, quick) as run:
+        run.wait_for_frames(more=90)
         repaired = run.number("vidsr_timestamps_repaired_total", f'fault="{fault}"')
         figure(f"{fault} repaired", int(repaired))
         assert repaired >= (2 if case == "two wraps" else 1)
         assert run.number("vidsr_reconnects_total") == 0
         assert run.end() == 0
-    numbers = in_order(all_whole(place))
-    figure("pictures", len(numbers))
+    numbers = frame_numbers(decode_all(place))
+    figure("frames", len(numbers))
     assert numbers == list(range(numbers[0], numbers[-1] + 1))
 
 
 @pytest.mark.slow
 def test_right_times_are_left_alone(quick: list[str], place: Path) -> None:
-    with http(lambda: mpeg_ts(Kind(fps=FPS), right)) as url, flowing(url, place, quick) as run:
-        run.flows(more=20)
+    with http(lambda: mpeg_ts(Kind(fps=FPS), right)) as url, running_stream(url, place, quick) as run:
+        run.wait_for_frames(more=20)
         assert run.number("vidsr_timestamps_repaired_total") == 0
         assert run.end() == 0
-    assert all(len(film.times) == len(film.marks) for film in all_whole(place))
+    assert all(len(file.times) == len(file.marks) for file in decode_all(place))

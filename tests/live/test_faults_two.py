@@ -1,4 +1,4 @@
-"""Two cameras in one file: whatever becomes of one, the other's frame rate is what it was."""
+"""Two cameras in one configuration: the failure of one does not affect the frame rate of the other."""
 
 import signal
 from collections.abc import Callable
@@ -7,9 +7,9 @@ from pathlib import Path
 import psutil
 import pytest
 from kit.cameras import Camera, camera
-from kit.films import all_whole, in_order
 from kit.processes import running
-from kit.runs import Figure, Run, stream
+from kit.recordings import decode_all, frame_numbers
+from kit.runs import RecordFigure, Run, stream
 
 pytestmark = [pytest.mark.fault, pytest.mark.slow]
 WATCHED_S = 15.0
@@ -44,20 +44,20 @@ FAULTS: dict[str, Callable[[Run, Camera], None]] = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_the_other_camera_does_not_notice(tiny_model: str, tmp_path: Path, figure: Figure, fault: str) -> None:
+def test_the_other_camera_does_not_notice(tiny_model: str, tmp_path: Path, figure: RecordFigure, fault: str) -> None:
     config = tmp_path / "cameras.toml"
     with camera("--number", str(GOOD)) as good, camera("--number", str(BAD)) as bad:
         write_config(config, {"good": good.url, "bad": bad.url}, tiny_model)
         with stream(options=["--config", str(config)], folder=tmp_path) as run:
-            run.flows(camera='camera="good"')
-            run.flows(camera='camera="bad"')
+            run.wait_for_frames(camera='camera="good"')
+            run.wait_for_frames(camera='camera="bad"')
             before = run.rate(WATCHED_S, 'camera="good"')
             FAULTS[fault](run, bad)
             during = run.rate(WATCHED_S, 'camera="good"')
-            figure("pictures a second before", before)
+            figure("frames per second before", before)
             figure("and during", during)
             assert during > 0.95 * before
             assert run.end() == 0
-    numbers = in_order(all_whole(tmp_path / "good"), camera=GOOD)
-    in_order(all_whole(tmp_path / "bad"), camera=BAD)
+    numbers = frame_numbers(decode_all(tmp_path / "good"), camera=GOOD)
+    frame_numbers(decode_all(tmp_path / "bad"), camera=BAD)
     assert numbers == list(range(numbers[0], numbers[-1] + 1))

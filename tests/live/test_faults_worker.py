@@ -1,13 +1,13 @@
-"""What enlarges is killed, hangs or loses its Ray: pictures are back within seconds, and none is mixed or repeated."""
+"""A worker is killed, hangs or loses Ray: frames are back within seconds, none mixed or repeated."""
 
 import signal
 from pathlib import Path
 
 import pytest
 from kit.cameras import camera
-from kit.films import all_whole, in_order
 from kit.processes import running
-from kit.runs import BUSY_S, Figure, flowing
+from kit.recordings import decode_all, frame_numbers
+from kit.runs import BUSY_S, RecordFigure, running_stream
 
 pytestmark = [pytest.mark.fault, pytest.mark.slow]
 FAULTS = {
@@ -22,19 +22,21 @@ SLOWLY_SEEN_S = {"camera's process stopped": 10.0}
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_pictures_are_back_and_none_is_mixed(quick: list[str], place: Path, figure: Figure, fault: str) -> None:
+def test_frames_are_back_and_none_is_mixed(quick: list[str], place: Path, figure: RecordFigure, fault: str) -> None:
     words, number = FAULTS[fault]
-    with camera() as source, flowing(source.url, place, [*quick, "--workers", "1"]) as run:
-        run.flows(more=10)
+    with camera() as source, running_stream(source.url, place, [*quick, "--workers", "1"]) as run:
+        run.wait_for_frames(more=10)
         victims = running(run.mark, words)
         assert victims, f"no process {words}"
         for victim in victims:
             victim.send_signal(number)
         before = run.written()
-        gap_s = run.until(lambda: run.written() < before + 1, within_s=1, what="") if number == signal.SIGSTOP else 0
-        figure("back after s", gap_s + run.flows(within_s=10 + SLOWLY_SEEN_S.get(fault, 0) + BUSY_S, more=5))
+        gap_s = (
+            run.wait_until(lambda: run.written() < before + 1, within_s=1, what="") if number == signal.SIGSTOP else 0
+        )
+        figure("back after s", gap_s + run.wait_for_frames(within_s=10 + SLOWLY_SEEN_S.get(fault, 0) + BUSY_S, more=5))
         figure("workers replaced", int(run.number("vidsr_worker_restarts_total")))
         figure("processes replaced", int(run.number("vidsr_process_restarts_total")))
-        run.flows(more=10)
+        run.wait_for_frames(more=10)
         assert run.end() == 0
-    figure("pictures", len(in_order(all_whole(place))))
+    figure("frames", len(frame_numbers(decode_all(place))))

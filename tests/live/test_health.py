@@ -1,4 +1,4 @@
-"""How the cameras are, over HTTP: when it is well, what is counted, and whom it does not answer."""
+"""The HTTP server: health, metrics, and who is refused."""
 
 import socket
 import threading
@@ -11,20 +11,20 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from vidsr.live.camera_watchdog import View
+from vidsr.live.camera_watchdog import CameraStatus
 from vidsr.live.health import HealthServer
 from vidsr.live.status import State, Status
 
 
-def view(name: str = "front", *, grew_s: float | None = 0.5, **counted: object) -> View:
-    """A camera whose last picture was written so many seconds ago."""
+def status(name: str = "front", *, grew_s: float | None = 0.5, **counted: object) -> CameraStatus:
+    """A camera whose last frame was written so many seconds ago."""
     now = time.monotonic()
     total = Status(**{"state": State.RUNNING, "rung": "net", **counted})
-    return View(
+    return CameraStatus(
         name=name,
         source="rtsp://cam",
         total=total,
-        grew_at=None if grew_s is None else now - grew_s,
+        last_frame_at=None if grew_s is None else now - grew_s,
         stall_s=10,
         restarts=2,
         history=((now - 10, Status()), (now, total)),
@@ -32,11 +32,11 @@ def view(name: str = "front", *, grew_s: float | None = 0.5, **counted: object) 
 
 
 @contextmanager
-def serving(folder: Path, *views: View, host: str = "127.0.0.1") -> Iterator[int]:
+def serving(preview_dir: Path, *statuses: CameraStatus, host: str = "127.0.0.1") -> Iterator[int]:
     """The port of a server that knows these cameras."""
     before = threading.active_count()
-    with HealthServer((host, 0), views=lambda: list(views), folder=folder) as server:
-        server.patience_s = 1.0
+    with HealthServer((host, 0), statuses=lambda: list(statuses), preview_dir=preview_dir) as server:
+        server.timeout_s = 1.0
         yield server.server_address[1]
     assert threading.active_count() == before
 
@@ -51,20 +51,20 @@ def get(port: int, path: str, *, method: str = "GET", host: str = "") -> tuple[H
     return response, text
 
 
-def test_it_is_well_only_while_the_pictures_of_every_camera_flow(tmp_path: Path) -> None:
-    lost = view("back", grew_s=11, state=State.WAITING, reason="the camera refuses the password")
-    with serving(tmp_path, view(), view("yard", grew_s=None)) as port:
+def test_it_is_well_only_while_the_frames_of_every_camera_flow(tmp_path: Path) -> None:
+    lost = status("back", grew_s=11, state=State.WAITING, reason="the camera refuses the password")
+    with serving(tmp_path, status(), status("yard", grew_s=None)) as port:
         assert get(port, "/healthz")[0].status == 503
-    with serving(tmp_path, view(), lost) as port:
+    with serving(tmp_path, status(), lost) as port:
         response, text = get(port, "/healthz")
         assert (response.status, text) == (503, "front: ok\nback: waiting, the camera refuses the password\n")
         page = get(port, "/")[1]
-        assert "1 of 2 cameras are enlarged" in page
+        assert "1 of 2 cameras are upscaled" in page
         assert "the camera refuses the password" in page
-    with serving(tmp_path, view()) as port:
+    with serving(tmp_path, status()) as port:
         response, text = get(port, "/healthz")
         assert (response.status, text) == (200, "front: ok\n")
-        assert "All cameras are enlarged" in get(port, "/")[1]
+        assert "All cameras are upscaled" in get(port, "/")[1]
 
 
 COUNTED = {
@@ -96,9 +96,9 @@ COUNTED = {
 
 
 def test_prometheus_reads_every_count(tmp_path: Path) -> None:
-    front = view(
+    front = status(
         frames_in=9,
-        enlarged={"net": 5, "swscale": 1},
+        upscaled={"net": 5, "swscale": 1},
         written=6,
         dropped={"late": 3},
         repaired={"wrap": 1},
@@ -110,8 +110,8 @@ def test_prometheus_reads_every_count(tmp_path: Path) -> None:
         disk_free={"rec": 5000},
     )
     for delay_s in (0.01, 0.2, 0.2, 20):
-        front.total.delayed(delay_s)
-    with serving(tmp_path, front, view("back")) as port:
+        front.total.add_delay(delay_s)
+    with serving(tmp_path, front, status("back")) as port:
         text = get(port, "/metrics")[1]
     values = {
         (sample.name, *(value for name, value in sorted(sample.labels.items()) if name != "camera")): sample.value
@@ -122,13 +122,13 @@ def test_prometheus_reads_every_count(tmp_path: Path) -> None:
     assert {key: values.get(key) for key in COUNTED} == COUNTED
 
 
-def test_the_newest_pictures_are_served_and_nothing_else_is(tmp_path: Path) -> None:
+def test_the_newest_frames_are_served_and_nothing_else_is(tmp_path: Path) -> None:
     (tmp_path / "secret.jpg").write_bytes(b"secret")
     (tmp_path / "front").mkdir()
-    (tmp_path / "front/after.jpg").write_bytes(b"picture")
-    with serving(tmp_path, view()) as port:
+    (tmp_path / "front/after.jpg").write_bytes(b"frame")
+    with serving(tmp_path, status()) as port:
         response, text = get(port, "/camera/front/after.jpg")
-        assert (response.status, response.getheader("Content-Type"), text) == (200, "image/jpeg", "picture")
+        assert (response.status, response.getheader("Content-Type"), text) == (200, "image/jpeg", "frame")
         for path in (
             "/camera/front/before.jpg",
             "/camera/../secret.jpg",
@@ -142,7 +142,7 @@ def test_the_newest_pictures_are_served_and_nothing_else_is(tmp_path: Path) -> N
 
 
 def test_the_page_needs_nothing_from_elsewhere_and_escapes_what_it_is_told(tmp_path: Path) -> None:
-    bad = view(grew_s=None, reason="<script>alert(1)</script>", targets={"<b>": "no <i>"})
+    bad = status(grew_s=None, reason="<script>alert(1)</script>", targets={"<b>": "no <i>"})
     with serving(tmp_path, bad) as port:
         response, page = get(port, "/")
     assert "<script" not in page
@@ -154,22 +154,22 @@ def test_the_page_needs_nothing_from_elsewhere_and_escapes_what_it_is_told(tmp_p
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "HEAD", "OPTIONS"])
 def test_only_get_is_answered(tmp_path: Path, method: str) -> None:
-    with serving(tmp_path, view()) as port:
+    with serving(tmp_path, status()) as port:
         assert get(port, "/", method=method)[0].status == 501
 
 
 def test_a_page_elsewhere_whose_name_means_this_machine_reads_nothing(tmp_path: Path) -> None:
-    with serving(tmp_path, view()) as port:
+    with serving(tmp_path, status()) as port:
         assert get(port, "/", host="evil.example:9090")[0].status == 403
         assert [get(port, "/", host=host)[0].status for host in ("localhost:1", "127.0.0.1", "[::1]:9090")] == [
             200
         ] * 3
-    with serving(tmp_path, view(), host="0.0.0.0") as port:
+    with serving(tmp_path, status(), host="0.0.0.0") as port:
         assert get(port, "/", host="recorder.lan")[0].status == 200
 
 
 def test_slow_clients_and_many_of_them_do_not_keep_others_from_an_answer(tmp_path: Path) -> None:
-    with serving(tmp_path, view()) as port:
+    with serving(tmp_path, status()) as port:
         slow = [socket.create_connection(("127.0.0.1", port), timeout=10) for _ in range(3)]
         for client in slow:
             client.sendall(b"GET / HT")
@@ -186,7 +186,7 @@ def test_slow_clients_and_many_of_them_do_not_keep_others_from_an_answer(tmp_pat
 
 
 def test_a_client_that_says_nothing_does_not_hold_up_the_end(tmp_path: Path) -> None:
-    with serving(tmp_path, view()) as port:
+    with serving(tmp_path, status()) as port:
         client = socket.create_connection(("127.0.0.1", port), timeout=10)
         client.sendall(b"GET")
         time.sleep(0.3)
@@ -196,7 +196,7 @@ def test_a_client_that_says_nothing_does_not_hold_up_the_end(tmp_path: Path) -> 
 
 
 def test_rubbish_is_refused(tmp_path: Path) -> None:
-    with serving(tmp_path, view()) as port:
+    with serving(tmp_path, status()) as port:
         for rubbish in (b"\r\n\r\n", b"\x00\xff\r\n\r\n", b"GET\r\n\r\n", b"GET / HTTP/9\r\n\r\n", b"x" * 20_000):
             with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
                 client.sendall(rubbish)
@@ -205,5 +205,5 @@ def test_rubbish_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_place_that_is_taken_raises_the_fault_of_the_system(tmp_path: Path) -> None:
-    with serving(tmp_path, view()) as port, pytest.raises(OSError, match="in use"):
-        HealthServer(("127.0.0.1", port), views=list, folder=tmp_path)
+    with serving(tmp_path, status()) as port, pytest.raises(OSError, match="in use"):
+        HealthServer(("127.0.0.1", port), statuses=list, preview_dir=tmp_path)

@@ -1,4 +1,4 @@
-"""The kit itself: marks survive what a picture goes through, and cameras do what the tests rely on."""
+"""The test kit: marks survive encoding and scaling, and cameras behave as the tests need."""
 
 from fractions import Fraction
 
@@ -6,7 +6,7 @@ import av
 import numpy as np
 import pytest
 from kit.cameras import camera
-from kit.counter import Mark, read_mark
+from kit.frame_mark import Mark, read_mark
 from kit.pattern import luma
 from numpy.typing import NDArray
 
@@ -28,8 +28,8 @@ def through_x264(planes: list[NDArray[np.uint8]], crf: int) -> list[NDArray[np.u
         frame.pts = number
         packets += encoder.encode(frame)
     packets += encoder.encode(None)
-    pictures = [picture for packet in [*packets, None] for picture in decoder.decode(packet)]
-    return [picture.reformat(format="gray").to_ndarray() for picture in pictures]
+    frames = [frame for packet in [*packets, None] for frame in decoder.decode(packet)]
+    return [frame.reformat(format="gray").to_ndarray() for frame in frames]
 
 
 @pytest.mark.parametrize("size", [(96, 64), (320, 240), (642, 362)])
@@ -38,7 +38,7 @@ def test_a_mark_is_read_as_it_was_drawn(size: tuple[int, int]) -> None:
         assert read_mark(plane(size, camera=number % 251, number=number)) == Mark(number % 251, number)
 
 
-def test_marks_survive_x264_at_crf_28_and_enlarging_and_halving() -> None:
+def test_marks_survive_x264_at_crf_28_and_upscaling_and_halving() -> None:
     drawn = [plane((320, 240), camera=7, number=900 + index) for index in range(12)]
     larger = [np.repeat(np.repeat(values, 2, 0), 2, 1) for values in drawn]
     smaller = [values.reshape(120, 2, 160, 2).mean((1, 3)).astype(np.uint8) for values in drawn]
@@ -47,14 +47,14 @@ def test_marks_survive_x264_at_crf_28_and_enlarging_and_halving() -> None:
         assert marks == [Mark(7, 900 + index) for index in range(12)]
 
 
-def test_a_picture_of_two_pictures_has_no_mark() -> None:
+def test_a_frame_of_two_frames_has_no_mark() -> None:
     above, below = plane((320, 240), number=5), plane((320, 240), number=6)
     assert read_mark(np.concatenate([above[:120], below[120:]])) is None
 
 
 def test_noise_has_no_mark() -> None:
     noise = np.random.default_rng(0).integers(0, 256, (200, 240, 320), dtype=np.uint8)
-    assert [read_mark(picture) for picture in noise] == [None] * 200
+    assert [read_mark(frame) for frame in noise] == [None] * 200
 
 
 @pytest.mark.fault
@@ -82,8 +82,8 @@ def test_a_camera_of_every_kind_shows_its_numbers(options: tuple[str, ...]) -> N
     assert numbers == list(range(numbers[0], numbers[0] + 8))
 
 
-def watch(url: str, pictures: int) -> list[Mark | None]:
-    """The marks of so many pictures, as plain PyAV reads them."""
+def watch(url: str, frames: int) -> list[Mark | None]:
+    """The marks of so many frames, as plain PyAV reads them."""
     with av.open(url, timeout=10, options={"rtsp_transport": "tcp", "analyzeduration": "300000"}) as source:
-        frames = zip(source.decode(video=0), range(pictures), strict=False)
+        frames = zip(source.decode(video=0), range(frames), strict=False)
         return [read_mark(frame.reformat(format="gray").to_ndarray()) for frame, _ in frames]

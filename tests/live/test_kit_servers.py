@@ -1,4 +1,4 @@
-"""The kit itself: servers, networks and disks do to a plain reader what they promise."""
+"""The test kit: servers, networks and disks behave as the tests need."""
 
 import socket
 import time
@@ -9,8 +9,8 @@ import av
 import pytest
 from kit import transport
 from kit.cameras import camera
-from kit.films import in_order, mark_of, whole
 from kit.networks import network, small_disk
+from kit.recordings import decode_file, frame_mark, frame_numbers
 from kit.servers import http, silent, udp
 from kit.sinks import sink
 from kit.transport import Kind, mjpeg, mpeg_ts
@@ -19,15 +19,15 @@ FAST = Kind(fps=50)
 TICKS = 90_000
 
 
-def numbers_and_times(url: str, pictures: int) -> tuple[list[int], list[int | None]]:
+def numbers_and_times(url: str, frames: int) -> tuple[list[int], list[int | None]]:
     """As plain PyAV reads them."""
     with av.open(url, timeout=10) as source:
-        frames = list(islice(source.decode(video=0), pictures))
-    marks = [mark_of(frame) for frame in frames]
+        frames = list(islice(source.decode(video=0), frames))
+    marks = [frame_mark(frame) for frame in frames]
     return [mark.number for mark in marks if mark], [frame.pts for frame in frames]
 
 
-def test_a_transport_stream_over_http_brings_every_picture_at_its_time() -> None:
+def test_a_transport_stream_over_http_brings_every_frame_at_its_time() -> None:
     with http(lambda: mpeg_ts(FAST)) as url:
         numbers, times = numbers_and_times(url, 20)
     assert numbers == list(range(numbers[0], numbers[0] + 20))
@@ -46,7 +46,7 @@ def test_a_transport_stream_bears_the_time_stamps_that_were_asked_for() -> None:
     assert stamps == [expected[0], None, expected[1], None]
 
 
-def test_pictures_over_http_come_as_parts() -> None:
+def test_frames_over_http_come_as_parts() -> None:
     boundary = f"multipart/x-mixed-replace;boundary={transport.BOUNDARY.decode()}"
     with http(lambda: mjpeg(FAST), kind=boundary) as url:
         numbers, _ = numbers_and_times(url, 20)
@@ -71,11 +71,11 @@ def test_a_silent_server_counts_its_callers_and_says_nothing() -> None:
 def test_a_sink_keeps_what_it_is_sent(tmp_path: Path, scheme: str) -> None:
     with sink(scheme, tmp_path) as server:
         push(server.url)
-        assert len(in_order([whole(server.received[0])])) > 80
+        assert len(frame_numbers([decode_file(server.received[0])])) > 80
 
 
 def push(url: str) -> None:
-    """Send three seconds of pictures."""
+    """Send three seconds of frames."""
     rtmp = url.startswith("rtmp")
     with av.open(url, "w", format="flv" if rtmp else "rtsp", options={} if rtmp else {"rtsp_transport": "tcp"}) as out:
         with http(lambda: mpeg_ts(FAST)) as source_url, av.open(source_url) as source:
@@ -91,12 +91,12 @@ def push(url: str) -> None:
 def test_a_cable_is_cut_and_mended_and_loses_and_starves() -> None:
     with network() as net, camera(host=net.host, inside=net.inside) as source:
         with av.open(source.url, timeout=(5, 2), options={"rtsp_transport": "tcp"}) as stream:
-            pictures = stream.decode(video=0)
-            next(pictures)
+            frames = stream.decode(video=0)
+            next(frames)
             net.cut()
             with pytest.raises(av.FFmpegError):
-                list(pictures)
-        net.mend()
+                list(frames)
+        net.restore()
         with av.open(source.url, timeout=10, options={"rtsp_transport": "tcp"}) as stream:
             net.starve(24)
             began = time.monotonic()

@@ -1,4 +1,4 @@
-"""Which networks a camera's pictures may come from."""
+"""The networks of a camera."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 from made import tiny_weights
 
 from vidsr.errors import ModelError
-from vidsr.live.model_ladder import Rungs
+from vidsr.live.quality_ladder import ModelLadder
 from vidsr.media.compression_probe import Compression
 from vidsr.model.weights import save_weights
 from vidsr.settings import StreamSettings
@@ -16,19 +16,19 @@ USUAL = Compression(codec="h264", lossless=False, quantiser=28.0, bits_per_pixel
 FINE = replace(USUAL, quantiser=12.0)
 
 
-def rungs(**settings: object) -> Rungs:
-    return Rungs(StreamSettings(**settings))  # type: ignore[arg-type]
+def models(**settings: object) -> ModelLadder:
+    return ModelLadder(StreamSettings(**settings))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
 def test_the_default_has_a_cheaper_one_below_it_and_both_know_video(scale: int) -> None:
-    found = rungs(scale=scale).networks(USUAL)
+    found = models(scale=scale).networks(USUAL)
     assert list(found) == [f"fsrcnn-narrow-x{scale}-video", f"fsrcnn-fast-x{scale}-video"]
     assert all(weights.architecture.scale == scale for weights in found.values())
 
 
 def test_a_camera_that_hardly_compresses_gets_clean_weights_and_the_same_objects_each_time() -> None:
-    own = rungs()
+    own = models()
     found = own.networks(FINE)
     assert list(found) == ["fsrcnn-narrow-x2", "fsrcnn-fast-x2"]
     own.networks(USUAL)
@@ -36,18 +36,18 @@ def test_a_camera_that_hardly_compresses_gets_clean_weights_and_the_same_objects
 
 
 def test_a_network_that_was_named_is_the_best_and_a_cheap_one_is_alone() -> None:
-    assert list(rungs(model="fsrcnn-x2").networks(USUAL)) == ["fsrcnn-x2", "fsrcnn-fast-x2-video"]
-    assert list(rungs(model="fsrcnn-fast").networks(USUAL)) == ["fsrcnn-fast"]
+    assert list(models(model="fsrcnn-x2").networks(USUAL)) == ["fsrcnn-x2", "fsrcnn-fast-x2-video"]
+    assert list(models(model="fsrcnn-fast").networks(USUAL)) == ["fsrcnn-fast"]
 
 
 def test_somebodys_own_file_decides_the_scale(tmp_path: Path) -> None:
     with (tmp_path / "own.npz").open("wb") as file:
         save_weights(file, tiny_weights(3))
-    own = rungs(model=str(tmp_path / "own.npz"))
+    own = models(model=str(tmp_path / "own.npz"))
     assert own.scale == 3
     assert list(own.networks(USUAL)) == [str(tmp_path / "own.npz")]
 
 
 def test_a_network_that_is_not_there_is_refused() -> None:
     with pytest.raises(ModelError, match="nonsense"):
-        rungs(model="nonsense")
+        models(model="nonsense")

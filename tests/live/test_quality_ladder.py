@@ -1,4 +1,4 @@
-"""Who enlarges the next picture: a camera and a machine, simulated picture by picture."""
+"""The ladder with a simulated camera and machine, frame by frame."""
 
 from collections import Counter, deque
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from vidsr.live.quality_ladder import Ladder
+from vidsr.live.quality_ladder import QualityLadder
 
 BUSY = dict[str, float]
 GOP = 50
@@ -44,9 +44,9 @@ def stream(
     max_delay_s: float = 1.0,
     seed: int = 1,
 ) -> Run:
-    """A camera, and a machine that enlarges one picture after the other; `load` is by how much it takes longer."""
+    """A camera, and a machine that upscales one frame after the other; `load` is by how much it takes longer."""
     run, chance = Run(), Random(seed)
-    ladder = Ladder(list(costs_s), max_delay_s, say=run.said.append)
+    ladder = QualityLadder(list(costs_s), max_delay_s, on_warning=run.said.append)
     sent = deque((arrivals(index / rate), index) for index in range(int(seconds * rate)))
     waiting: deque[tuple[float, int]] = deque()
     now_s, skipping = 0.0, False
@@ -54,7 +54,7 @@ def stream(
     while sent or waiting:
         while sent and sent[0][0] <= now_s:
             waiting.append(sent.popleft())
-        if waiting and ladder.late(now_s=now_s, backlog_s=now_s - waiting[0][0]):
+        if waiting and ladder.should_drop(now_s=now_s, queue_age_s=now_s - waiting[0][0]):
             keys = [place for place, (_, index) in enumerate(waiting) if index % GOP == 0 and place]
             skipping = not keys
             run.dropped += [now_s] * (keys[-1] if keys else len(waiting))
@@ -71,7 +71,7 @@ def stream(
         cost_s = costs_s[rung] * load(now_s) * chance.uniform(0.9, 1.1)
         now_s += cost_s
         run.written.append((now_s, rung, now_s - arrived_s))
-        ladder.note(now_s=now_s, rung=rung, time_s=index / rate, delay_s=now_s - arrived_s, cost_s=cost_s)
+        ladder.record(now_s=now_s, rung=rung, time_s=index / rate, delay_s=now_s - arrived_s, cost_s=cost_s)
     return run
 
 
@@ -94,7 +94,7 @@ def test_where_only_the_cheapest_network_fits_real_time_is_kept_without_a_drop_a
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_load_that_comes_and_goes_costs_quality_while_it_lasts_and_no_picture(seed: int) -> None:
+def test_load_that_comes_and_goes_costs_quality_while_it_lasts_and_no_frame(seed: int) -> None:
     run = stream(THREE, 300, load=lambda now_s: 2.0 if 100 <= now_s < 160 else 1.0, seed=seed)
     assert run.dropped == []
     assert run.late(1.0) == []
@@ -139,7 +139,7 @@ def test_a_machine_too_slow_for_everything_drops_whole_runs_and_is_never_late_fo
     assert len([said for said in run.said if said.startswith("dropping")]) <= 10
 
 
-def test_a_camera_of_sixty_pictures_a_second_gets_what_fits_them() -> None:
+def test_a_camera_of_sixty_frames_a_second_gets_what_fits_them() -> None:
     run = stream(THREE, 300, rate=60)
     assert run.share(5, 40)["cheap"] < run.share(5, 40)["swscale"] + 35 * 60
     assert run.dropped == []
@@ -156,7 +156,7 @@ def test_what_a_camera_had_kept_is_caught_up_with_undropped_and_the_best_is_back
     assert run.share(15, 60).keys() == {"best"}
 
 
-def test_a_network_that_brings_pictures_in_bursts_is_no_reason_to_change() -> None:
+def test_a_network_that_brings_frames_in_bursts_is_no_reason_to_change() -> None:
     run = stream(THREE, 300, arrivals=lambda taken_s: 0.4 * (taken_s // 0.4 + 1))
     assert run.changes() == []
 
@@ -171,24 +171,24 @@ def test_shorter_and_longer_delays_are_kept_the_same_way(max_delay_s: float) -> 
 
 def test_when_nothing_is_written_any_more_it_goes_down_and_drops_and_comes_back() -> None:
     said: list[str] = []
-    ladder = Ladder(list(THREE), 1.0, say=said.append)
+    ladder = QualityLadder(list(THREE), 1.0, on_warning=said.append)
     now_s, drops = 100.0, []
     for index in range(100):
         now_s += 0.04
-        ladder.note(now_s=now_s, rung="best", time_s=index * 0.04, delay_s=0.1, cost_s=0.03)
+        ladder.record(now_s=now_s, rung="best", time_s=index * 0.04, delay_s=0.1, cost_s=0.03)
     stalled_s = now_s
     while now_s < stalled_s + 5:
         now_s += 0.05
-        if ladder.late(now_s=now_s, backlog_s=now_s - (drops or [stalled_s])[-1]):
+        if ladder.should_drop(now_s=now_s, queue_age_s=now_s - (drops or [stalled_s])[-1]):
             drops.append(now_s)
     assert ladder.rung == "swscale"
     assert [said.split(":")[0] for said in said[:2]] == ["cheap instead of best", "swscale instead of cheap"]
     assert 1.0 < drops[0] - stalled_s < 2.5
-    assert ladder.dropping(now_s)
+    assert ladder.is_dropping(now_s)
     for index in range(800):
         now_s += 0.04
-        assert not ladder.late(now_s=now_s, backlog_s=0.0)
+        assert not ladder.should_drop(now_s=now_s, queue_age_s=0.0)
         rung = ladder.rung
-        ladder.note(now_s=now_s, rung=rung, time_s=9 + index * 0.04, delay_s=0.1, cost_s=THREE[rung])
+        ladder.record(now_s=now_s, rung=rung, time_s=9 + index * 0.04, delay_s=0.1, cost_s=THREE[rung])
     assert ladder.rung == "best"
-    assert not ladder.dropping(now_s)
+    assert not ladder.is_dropping(now_s)

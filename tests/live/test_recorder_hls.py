@@ -1,11 +1,11 @@
-"""A folder that players follow as HLS."""
+"""HLS playlists."""
 
 import re
 from pathlib import Path
 
 import av
 import pytest
-from taping import RATE, SECOND, camera_clip, play, recorder
+from recorder_feed import RATE, SECOND, camera_clip, play, recorder
 
 
 @pytest.fixture(scope="module")
@@ -20,16 +20,16 @@ def ended(playlist: Path) -> Path:
     return copy
 
 
-def test_a_player_finds_the_pictures_and_the_sound(clip: Path, tmp_path: Path) -> None:
+def test_a_player_finds_the_frames_and_the_audio(clip: Path, tmp_path: Path) -> None:
     playlist = tmp_path / "live.m3u8"
     with recorder(playlist) as made:
-        taken = play(made, clip)
-        assert made.states == {str(playlist): "ok"}
+        fed = play(made, clip)
+        assert made.target_states == {str(playlist): "ok"}
     counts = {"video": 0, "audio": 0}
     with av.open(ended(playlist)) as container:
         for packet in container.demux():
             counts[packet.stream.type] += len(packet.decode())
-    assert counts["video"] == taken.pictures
+    assert counts["video"] == fed.frames
     assert counts["audio"] > 200
 
 
@@ -50,9 +50,9 @@ def test_another_size_has_a_playlist_of_its_own_with_higher_numbers(clip: Path, 
     numbers = [int(number) for number in re.findall(r"live-(\d+)\.m4s", playlist.read_text())]
     assert numbers == sorted(numbers)
     with av.open(ended(playlist)) as container:
-        pictures = list(container.decode(video=0))
-    assert len(pictures) == 5 * RATE
-    assert (pictures[0].width, pictures[0].height) == (96, 80)
+        frames = list(container.decode(video=0))
+    assert len(frames) == 5 * RATE
+    assert (frames[0].width, frames[0].height) == (96, 80)
     assert "#EXT-X-DISCONTINUITY" in playlist.read_text()
 
 

@@ -1,4 +1,4 @@
-"""Targets that can never work are refused before a camera is asked for anything."""
+"""Targets that can never work are rejected before any camera is opened."""
 
 import subprocess
 import sys
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from commands import few_rights
-from taping import camera_clip, film, play, recorder
+from recorder_feed import camera_clip, play, read_recording, recorder
 
 from vidsr.errors import TargetError
 
@@ -20,7 +20,7 @@ def refusal(*targets: Path | str, codec: str = "libx264") -> str:
 def test_a_file_that_is_there_is_refused_and_stays(tmp_path: Path) -> None:
     path = tmp_path / "one.mp4"
     path.write_text("mine")
-    assert refusal(path) == f"{path}: exists already"
+    assert refusal(path) == f"{path}: already exists"
     assert path.read_text() == "mine"
 
 
@@ -29,16 +29,16 @@ def test_after_a_restart_what_follows_goes_beside_a_file_that_is_there(tmp_path:
     for restarted in (False, True):
         with recorder(tmp_path / "one.mp4", restarted=restarted) as made:
             play(made, clip)
-    assert [len(film(tmp_path / name).pts) for name in ("one.mp4", "one_2.mp4")] == [15, 15]
+    assert [len(read_recording(tmp_path / name).pts) for name in ("one.mp4", "one_2.mp4")] == [15, 15]
 
 
 def test_schemes_codecs_and_containers_that_cannot_be_are_named_without_secrets(tmp_path: Path) -> None:
     words = refusal("http://user:geheim@host/live?token=geheim")
-    assert words == "http://host: nothing can be sent by http, but by rtmp, rtmps, rtsp, rtsps"
+    assert words == "http://host: cannot push to http://; supported are rtmp, rtmps, rtsp, rtsps"
     assert "no encoder named 'x264'" in refusal(tmp_path / "cam", codec="x264")
     assert refusal(tmp_path / "one.webm") == f"{tmp_path / 'one.webm'}: webm cannot hold libx264"
     assert "mpeg4 refuses a live stream" in refusal(tmp_path / "cam", codec="mpeg4")
-    assert "a % in the path" in refusal(tmp_path / "50%" / "live.m3u8")
+    assert "must not contain %" in refusal(tmp_path / "50%" / "live.m3u8")
 
 
 def test_a_folder_that_cannot_be_written_is_refused(open_folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Sending by RTMP over TLS: to a server whose certificate is believed, and to no other."""
+"""A push by RTMP over TLS goes only to a server with a valid certificate."""
 
 import socket
 import threading
@@ -7,9 +7,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from answers import self_signed, served
+from camera_servers import self_signed, served
 from kit.sinks import Sink, sink
-from taping import camera_clip, film, play, recorder
+from recorder_feed import camera_clip, play, read_recording, recorder
 
 
 @contextmanager
@@ -42,11 +42,11 @@ def test_a_server_gets_the_stream_by_tls_if_its_certificate_is_believed(
     with sink("rtmp", tmp_path) as there, by_tls(there, certificate) as address:
         with recorder(address) as made:
             play(made, clip, live=True)
-            (state,) = made.states.values()
+            (state,) = made.target_states.values()
         assert (state == "ok") == trusted
         if not trusted:
-            assert state == "the server does not take the stream, or its certificate cannot be verified"
+            assert state == "the server rejects the stream, or its certificate cannot be verified"
             assert not there.bytes_received
         elif there.process:
             there.process.wait(10)
-            assert len(film(there.received[0]).pts) > 30
+            assert len(read_recording(there.received[0]).pts) > 30

@@ -1,4 +1,4 @@
-"""What a crash leaves of a file that is being recorded: everything but its last fragment."""
+"""The recovery of a file after a crash: all but its last fragment."""
 
 import signal
 import subprocess
@@ -7,18 +7,18 @@ from pathlib import Path
 from shutil import copyfile
 
 import pytest
-from taping import RATE, camera_clip, film, play, recorder, segments
+from recorder_feed import RATE, camera_clip, play, read_recording, recorder, segments
 
-from vidsr.media.sink.recovery import salvage
+from vidsr.media.sink.recovery import recover_part
 
 _RECORD = """
 import sys, time
 sys.path[:0] = sys.argv[3:]
 from pathlib import Path
-from taping import play, recorder
+from recorder_feed import play, recorder
 with recorder(sys.argv[2], segment_s=60, original=True) as made:
     play(made, Path(sys.argv[1]))
-    print(made.written, flush=True)
+    print(made.frames_written, flush=True)
     time.sleep(60)
 """
 
@@ -34,7 +34,7 @@ def parts(folder: Path) -> list[Path]:
 
 @pytest.fixture(scope="module")
 def crashed(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder whose recorder was killed when it had been given 6 s of pictures."""
+    """A folder whose recorder was killed when it had been given 6 s of frames."""
     folder = tmp_path_factory.mktemp("crashed")
     here = [str(Path(__file__).parent), str(Path(__file__).parent.parent)]
     with subprocess.Popen([sys.executable, "-c", _RECORD, clip, folder, *here], stdout=subprocess.PIPE) as process:
@@ -46,7 +46,7 @@ def crashed(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def copies(crashed: Path, folder: Path, *, upto: int | None = None) -> Path:
-    """The part of the enlarged segment again, its first bytes at least."""
+    """The part of the upscaled segment again, its first bytes at least."""
     part = next(part for part in parts(crashed) if ".original." not in part.name)
     copy = folder / part.relative_to(crashed)
     copy.parent.mkdir(parents=True, exist_ok=True)
@@ -68,11 +68,11 @@ def test_after_a_kill_all_but_the_last_fragment_has_its_name_at_the_next_start(
         assert not parts(tmp_path)
         play(made, clip)
     first = segments(tmp_path)[0]
-    whole, original = film(first), film(first.with_name(f"{first.stem}.original.mp4"))
+    whole, original = read_recording(first), read_recording(first.with_name(f"{first.stem}.original.mp4"))
     assert len(whole.pts) >= 4.5 * RATE  # a fragment is a second, and what is not in one yet is lost
     assert len(original.pts) >= 4.5 * RATE
     assert whole.pts[0] == original.pts[0] == 0
-    assert len(whole.sounds) > 0
+    assert len(whole.audio) > 0
 
 
 def test_wherever_a_file_is_cut_off_what_is_kept_decodes_whole(crashed: Path, tmp_path: Path) -> None:
@@ -81,8 +81,8 @@ def test_wherever_a_file_is_cut_off_what_is_kept_decodes_whole(crashed: Path, tm
     for upto in range(0, size, max(1, size // 40)):
         part = copies(crashed, tmp_path, upto=upto)
         target = part.with_suffix("")
-        if salvage(part):
-            kept.add(len(film(target).pts))
+        if recover_part(part):
+            kept.add(len(read_recording(target).pts))
             target.unlink()
         assert not part.exists()
         assert not target.exists()
@@ -94,14 +94,14 @@ def test_a_file_that_was_only_begun_is_deleted(tmp_path: Path) -> None:
     for content in (b"", b"\0\0\0\x08free", bytes(1000)):
         part = tmp_path / "10-00-00.mp4.part"
         part.write_bytes(content)
-        assert not salvage(part)
+        assert not recover_part(part)
         assert list(tmp_path.iterdir()) == []
 
 
 def test_a_name_that_is_taken_is_given_to_nobody_else(crashed: Path, tmp_path: Path) -> None:
     part = copies(crashed, tmp_path)
     part.with_suffix("").write_text("there already")
-    assert salvage(part)
+    assert recover_part(part)
     assert part.with_suffix("").read_text() == "there already"
     second = part.with_suffix("").with_stem(part.with_suffix("").stem + "_2")
-    assert len(film(second).pts) > 0
+    assert len(read_recording(second).pts) > 0

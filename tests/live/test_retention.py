@@ -1,50 +1,52 @@
-"""What goes and what stays in a folder of segments."""
+"""The retention of segments."""
 
 import os
 from pathlib import Path
 
 import pytest
 
-from vidsr.media.sink.retention import Kept, doomed, segments, sweep
+from vidsr.media.sink.retention import Segment, delete_expired, expired, finished_segments
 from vidsr.settings import RecordSettings
 
 GB = 1_000_000_000
 DAY_S = 86_400
 
 
-def kept(*ended_days: float) -> list[Kept]:
+def segments_of(*ended_days: float) -> list[Segment]:
     """Segments of 1 GB that ended on those days."""
-    return [Kept(paths=(Path(f"{day}"),), size=GB, ended_s=day * DAY_S) for day in ended_days]
+    return [Segment(paths=(Path(f"{day}"),), size=GB, ended_s=day * DAY_S) for day in ended_days]
 
 
-def gone(*ended_days: float, growing: float = 0, free: float = 100, now: float = 10, **record: float) -> list[str]:
+def expired_days(
+    *ended_days: float, growing: float = 0, free: float = 100, now: float = 10, **record: float
+) -> list[str]:
     settings = RecordSettings(**{"min_free_gb": 0, **record})
-    sizes = {"growing": round(growing * GB), "free": round(free * GB)}
-    chosen = doomed(kept(*ended_days), **sizes, now_s=now * DAY_S, record=settings)
+    sizes = {"open_bytes": round(growing * GB), "free": round(free * GB)}
+    chosen = expired(segments_of(*ended_days), **sizes, now_s=now * DAY_S, record=settings)
     return [str(segment.paths[0]) for segment in chosen]
 
 
 def test_without_a_limit_nothing_goes() -> None:
-    assert gone(1, 2, 3) == []
+    assert expired_days(1, 2, 3) == []
 
 
 def test_what_is_older_than_the_days_goes() -> None:
-    assert gone(1, 5, 9, keep_days=4.5) == ["1", "5"]
+    assert expired_days(1, 5, 9, keep_days=4.5) == ["1", "5"]
 
 
 def test_the_oldest_go_until_the_rest_is_small_enough() -> None:
-    assert gone(3, 1, 2, 4, keep_gb=2.5) == ["1", "2"]
-    assert gone(3, 1, 2, 4, keep_gb=2.5, growing=0.6) == ["1", "2", "3"]
+    assert expired_days(3, 1, 2, 4, keep_gb=2.5) == ["1", "2"]
+    assert expired_days(3, 1, 2, 4, keep_gb=2.5, growing=0.6) == ["1", "2", "3"]
 
 
 def test_the_oldest_go_until_so_much_is_free() -> None:
-    assert gone(3, 1, 2, free=0.5, min_free_gb=2) == ["1", "2"]
+    assert expired_days(3, 1, 2, free=0.5, min_free_gb=2) == ["1", "2"]
 
 
 def test_the_limit_that_is_hit_first_decides() -> None:
-    assert gone(1, 2, 3, keep_gb=2, keep_days=8.5) == ["1"]
-    assert gone(1, 2, 3, keep_gb=2, keep_days=7.5) == ["1", "2"]
-    assert gone(1, 2, 3, keep_gb=2, keep_days=8.5, free=0, min_free_gb=2.5) == ["1", "2", "3"]
+    assert expired_days(1, 2, 3, keep_gb=2, keep_days=8.5) == ["1"]
+    assert expired_days(1, 2, 3, keep_gb=2, keep_days=7.5) == ["1", "2"]
+    assert expired_days(1, 2, 3, keep_gb=2, keep_days=8.5, free=0, min_free_gb=2.5) == ["1", "2", "3"]
 
 
 @pytest.fixture
@@ -71,11 +73,15 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_a_segment_and_its_original_are_one(folder: Path) -> None:
-    assert [len(segment.paths) for segment in sorted(segments(folder), key=lambda one: one.ended_s)] == [2, 1, 1]
+    assert [len(segment.paths) for segment in sorted(finished_segments(folder), key=lambda one: one.ended_s)] == [
+        2,
+        1,
+        1,
+    ]
 
 
 def test_only_what_was_recorded_goes_and_empty_days_with_it(folder: Path) -> None:
-    assert sweep(folder, now_s=1000 * DAY_S, record=RecordSettings(keep_days=1, min_free_gb=0)) == 3
+    assert delete_expired(folder, now_s=1000 * DAY_S, record=RecordSettings(keep_days=1, min_free_gb=0)) == 3
     left = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_symlink() or path.is_file())
     assert left == [
         "10-00-00.mp4",
@@ -91,11 +97,13 @@ def test_only_what_was_recorded_goes_and_empty_days_with_it(folder: Path) -> Non
 def test_a_disk_that_is_short_of_room_costs_the_oldest_first(folder: Path) -> None:
     free = os.statvfs(folder)
     wanted = (free.f_bavail * free.f_frsize + GB) / GB  # a little more than there is, whatever others write meanwhile
-    sweep(folder, now_s=0, record=RecordSettings(min_free_gb=wanted))
-    assert list(segments(folder)) == []
+    delete_expired(folder, now_s=0, record=RecordSettings(min_free_gb=wanted))
+    assert list(finished_segments(folder)) == []
 
 
 def test_what_is_being_written_counts_too(folder: Path) -> None:
     one = (folder / "10-00-00.mp4").stat().st_blocks * 512
-    assert sweep(folder, now_s=0, record=RecordSettings(keep_gb=4.5 * one / GB, min_free_gb=0)) == 1  # of 4 and 1
-    assert [len(segment.paths) for segment in segments(folder)] == [1, 1]
+    assert (
+        delete_expired(folder, now_s=0, record=RecordSettings(keep_gb=4.5 * one / GB, min_free_gb=0)) == 1
+    )  # of 4 and 1
+    assert [len(segment.paths) for segment in finished_segments(folder)] == [1, 1]

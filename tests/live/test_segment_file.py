@@ -1,4 +1,4 @@
-"""A file that is recorded to."""
+"""A file that is being recorded."""
 
 import subprocess
 import sys
@@ -9,27 +9,27 @@ import av
 import numpy as np
 import pytest
 
-from vidsr.media.sink.live_encoder import Encoder
-from vidsr.media.sink.segment_file import Recording
+from vidsr.media.sink.live_encoder import LiveEncoder
+from vidsr.media.sink.segment_file import SegmentFile
 from vidsr.media.source.live_timestamps import TIME_BASE
-from vidsr.media.stream_template import Stencil, Unit
+from vidsr.media.stream_template import StreamTemplate, TimedPacket
 from vidsr.settings import EncodeSettings
 
 SECOND = 90_000
 UNEVEN = list(islice(accumulate(cycle([3600, 9000, 3000, 12_000, 3600, 40_000]), initial=0), 90))
 
 
-def units_of_pictures(encoder: Encoder) -> list[Unit]:
-    """One at each uneven time, a key picture each thirty."""
+def video_packets(encoder: LiveEncoder) -> list[TimedPacket]:
+    """One at each uneven time, a key frame each thirty."""
     found, noise = [], np.random.default_rng(0).integers(0, 256, (2, 48, 64), np.uint8)
     for number, pts in enumerate(UNEVEN):
-        picture = av.VideoFrame.from_ndarray(noise[number % 2], format="gray").reformat(format="yuv420p")
-        picture.pts, picture.time_base = pts, TIME_BASE
-        found += encoder.encode(picture, key=number % 30 == 0)
-    return found + encoder.finish()
+        frame = av.VideoFrame.from_ndarray(noise[number % 2], format="gray").reformat(format="yuv420p")
+        frame.pts, frame.time_base = pts, TIME_BASE
+        found += encoder.encode(frame, key=number % 30 == 0)
+    return found + encoder.flush()
 
 
-def units_of_sound(container: av.container.OutputContainer) -> tuple[Stencil, list[Unit]]:
+def audio_packets(container: av.container.OutputContainer) -> tuple[StreamTemplate, list[TimedPacket]]:
     stream, packets = container.add_stream("aac", rate=8000, layout="mono"), []
     for start in range(0, 8000 * UNEVEN[-1] // SECOND, 1024):
         frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
@@ -37,20 +37,22 @@ def units_of_sound(container: av.container.OutputContainer) -> tuple[Stencil, li
         packets += stream.encode(frame)
     times = [round(packet.pts * packet.time_base / TIME_BASE) for packet in packets]
     pairs = zip(packets, times, strict=True)
-    return Stencil(stream), [Unit(packet=each, pts=pts, dts=pts, duration=11_520) for each, pts in pairs if pts >= 0]
+    return StreamTemplate(stream), [
+        TimedPacket(av_packet=each, pts=pts, dts=pts, duration=11_520) for each, pts in pairs if pts >= 0
+    ]
 
 
 @pytest.mark.parametrize("name", ["out.mp4", "out.mov"])
 @pytest.mark.parametrize("ahead_s", [0.0, 0.2, 0.7])
-def test_pictures_keep_uneven_times_however_early_the_sound_comes(name: str, ahead_s: float, tmp_path: Path) -> None:
-    encoder = Encoder(av.VideoFrame(64, 48, "yuv420p"), EncodeSettings(preset="ultrafast"), source=None)
+def test_frames_keep_uneven_times_however_early_the_audio_comes(name: str, ahead_s: float, tmp_path: Path) -> None:
+    encoder = LiveEncoder(av.VideoFrame(64, 48, "yuv420p"), EncodeSettings(preset="ultrafast"), source=None)
     with av.open("-", "w", format="null") as container:
-        sound, heard = units_of_sound(container)
-        file = Recording(tmp_path / name, video=encoder.stream, audio=sound, begin=0)
-        seen = [(unit.pts, file.video, unit) for unit in units_of_pictures(encoder)]
-        order = [*seen, *((unit.pts - ahead_s * SECOND, file.sound, unit) for unit in heard)]
-        for _, write, unit in sorted(order, key=lambda each: each[0]):
-            write(unit)
+        sound, audio_timed = audio_packets(container)
+        file = SegmentFile(tmp_path / name, video=encoder.stream, audio=sound, start_pts=0)
+        video_timed = [(packet.pts, file.write_video, packet) for packet in video_packets(encoder)]
+        order = [*video_timed, *((packet.pts - ahead_s * SECOND, file.write_audio, packet) for packet in audio_timed)]
+        for _, write, packet in sorted(order, key=lambda each: each[0]):
+            write(packet)
         assert file.finish()
     with av.open(tmp_path / name) as written:
         found = [float(packet.pts * packet.time_base) for packet in written.demux(video=0) if packet.size]
@@ -62,27 +64,28 @@ import resource, signal, sys
 from pathlib import Path
 sys.path[:0] = {paths!r}
 import av
-from test_segment_file import UNEVEN, units_of_pictures, units_of_sound
-from vidsr.media.sink.live_encoder import Encoder
-from vidsr.media.sink.segment_file import Recording
+from test_segment_file import UNEVEN, video_packets, audio_packets
+from vidsr.media.sink.live_encoder import LiveEncoder
+from vidsr.media.sink.segment_file import SegmentFile
 from vidsr.settings import EncodeSettings
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-encoder = Encoder(av.VideoFrame(64, 48, "yuv420p"), EncodeSettings(preset="ultrafast"), source=None)
+encoder = LiveEncoder(av.VideoFrame(64, 48, "yuv420p"), EncodeSettings(preset="ultrafast"), source=None)
 with av.open("-", "w", format="null") as container:
-    sound, heard = units_of_sound(container)
-    seen = units_of_pictures(encoder)
+    sound, audio_timed = audio_packets(container)
+    video_timed = video_packets(encoder)
     for room in range(0, 100_000, 5_000):
         resource.setrlimit(resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY))
         audio = sound if room % 2000 else None
-        file = Recording(Path({folder!r}) / f"{{room}}.mp4", video=encoder.stream, audio=audio, begin=0)
-        order = [*((unit.pts, file.video, unit) for unit in seen), *((unit.pts, file.sound, unit) for unit in heard)]
+        file = SegmentFile(Path({folder!r}) / f"{{room}}.mp4", video=encoder.stream, audio=audio, start_pts=0)
+        order = [(packet.pts, file.write_video, packet) for packet in video_timed]
+        order += [(packet.pts, file.write_audio, packet) for packet in audio_timed]
         try:
-            for _, write, unit in sorted(order, key=lambda each: each[0]):
-                write(unit)
+            for _, write, packet in sorted(order, key=lambda each: each[0]):
+                write(packet)
             raise SystemExit(f"{{room}} bytes were enough")
         except (av.FFmpegError, OSError):
-            file.rescue()
+            file.recover()
 """
 
 

@@ -1,4 +1,4 @@
-"""The supervisor: what is stuck is killed, what ended is started again, nothing is left behind."""
+"""The supervisor: hung processes are killed, ended ones restarted, none left behind."""
 
 import os
 import subprocess
@@ -7,10 +7,9 @@ import time
 from pathlib import Path
 
 import pytest
-from live.processes import alive, eventually, supervised
+from live.supervisor_process import alive, eventually, supervised
 
 from vidsr.live.status import Status
-from vidsr.live.totals import added
 
 SIGINT, SIGKILL, SIGTERM = 2, 9, 15
 
@@ -27,7 +26,7 @@ def test_a_signal_ends_every_process_in_order_and_the_exit_code_is_0(tmp_path: P
     with supervised(tmp_path, "good", "good-2") as running:
         eventually(lambda: running.starts("good") and running.starts("good-2"))
         running.process.send_signal(number)
-        assert running.ended() == 0
+        assert running.exit_code() == 0
         assert (tmp_path / "good/ended").exists()
         assert (tmp_path / "good-2/ended").exists()
         assert running.process.stdout
@@ -35,16 +34,16 @@ def test_a_signal_ends_every_process_in_order_and_the_exit_code_is_0(tmp_path: P
 
 
 @pytest.mark.parametrize("name", ["stalls", "hangs"])
-def test_what_writes_no_picture_or_says_nothing_is_killed_and_started_again(tmp_path: Path, name: str) -> None:
+def test_what_writes_no_frame_or_says_nothing_is_killed_and_started_again(tmp_path: Path, name: str) -> None:
     with supervised(tmp_path, name, "good") as running:
         eventually(lambda: len(running.starts(name)) == 2)
         first = running.starts(name)[0]
         assert not alive(int(first["pid"]))
         assert len(running.starts("good")) == 1
         running.process.send_signal(SIGTERM)
-        assert running.ended() == 0
-        words = {"stalls": "no picture came out", "hangs": "nothing heard of it"}[name]
-        assert f"vidsr: {name}: {words}" in running.said()
+        assert running.exit_code() == 0
+        words = {"stalls": "no frame was written", "hangs": "no status"}[name]
+        assert f"vidsr: {name}: {words}" in running.stderr_text()
 
 
 def test_a_process_that_always_fails_is_started_ever_more_slowly(tmp_path: Path) -> None:
@@ -54,7 +53,7 @@ def test_a_process_that_always_fails_is_started_ever_more_slowly(tmp_path: Path)
         assert times[1] - times[0] > 0.5
         assert times[2] - times[1] > 1.0
         running.process.send_signal(SIGTERM)
-        assert running.ended() == 0
+        assert running.exit_code() == 0
 
 
 @pytest.mark.parametrize(("name", "code"), [("exits-2", 2), ("exits-4", 4), ("exits-5", 5), ("exits-3-fast", 3)])
@@ -62,7 +61,7 @@ def test_what_can_never_work_is_not_tried_again_and_its_exit_code_is_handed_on(
     tmp_path: Path, name: str, code: int
 ) -> None:
     with supervised(tmp_path, name) as running:
-        assert running.ended() == code
+        assert running.exit_code() == code
         assert len(running.starts(name)) == 1
 
 
@@ -73,9 +72,9 @@ def test_a_source_that_is_not_there_is_tried_again(tmp_path: Path) -> None:
 
 def test_one_that_can_never_work_leaves_the_others_alone(tmp_path: Path) -> None:
     with supervised(tmp_path, "exits-4", "good") as running:
-        eventually(lambda: "is not started again" in running.said() and running.starts("good"))
+        eventually(lambda: "is not restarted" in running.stderr_text() and running.starts("good"))
         running.process.send_signal(SIGTERM)
-        assert running.ended() == 0
+        assert running.exit_code() == 0
         assert (tmp_path / "good/ended").exists()
 
 
@@ -83,20 +82,20 @@ def test_a_process_that_does_not_stop_is_killed(tmp_path: Path) -> None:
     with supervised(tmp_path, "deaf", "good") as running:
         eventually(lambda: running.starts("deaf") and running.starts("good"))
         running.process.send_signal(SIGTERM)
-        assert running.ended() == 0
+        assert running.exit_code() == 0
         assert (tmp_path / "good/ended").exists()
         assert not alive(int(running.starts("deaf")[0]["pid"]))
-        assert "killed, for it did not stop within 1 s: deaf" in running.said()
+        assert "killed after 1 s without stopping: deaf" in running.stderr_text()
 
 
 def test_a_second_signal_kills_at_once(tmp_path: Path) -> None:
     with supervised(tmp_path, "deaf") as running:
         eventually(lambda: running.starts("deaf"))
         running.process.send_signal(SIGINT)
-        eventually(lambda: "stopping" in running.said())
+        eventually(lambda: "stopping" in running.stderr_text())
         time.sleep(0.6)
         running.process.send_signal(SIGTERM)
-        assert running.ended() == 128 + SIGTERM
+        assert running.exit_code() == 128 + SIGTERM
         assert not alive(int(running.starts("deaf")[0]["pid"]))
 
 
@@ -105,10 +104,10 @@ def test_two_signals_at_once_are_one(tmp_path: Path) -> None:
         eventually(lambda: running.starts("good"))
         running.process.send_signal(SIGTERM)
         running.process.send_signal(SIGTERM)
-        assert running.ended() == 0
+        assert running.exit_code() == 0
         assert (tmp_path / "good/ended").exists()
-        assert "SIGKILL" not in running.said()
-        assert "starts in" not in running.said()
+        assert "SIGKILL" not in running.stderr_text()
+        assert "starts in" not in running.stderr_text()
 
 
 def test_grandchildren_in_sessions_of_their_own_end_with_a_killed_process(tmp_path: Path) -> None:
@@ -121,7 +120,7 @@ def test_grandchildren_in_sessions_of_their_own_end_with_a_killed_process(tmp_pa
         eventually(lambda: not any(map(alive, family)))
         eventually(lambda: len(running.starts("family")) == 2)
         running.process.send_signal(SIGTERM)
-        assert running.ended() == 0
+        assert running.exit_code() == 0
 
 
 def test_the_processes_of_a_killed_supervisor_end_in_order(tmp_path: Path) -> None:
@@ -133,18 +132,18 @@ def test_the_processes_of_a_killed_supervisor_end_in_order(tmp_path: Path) -> No
 
 def test_what_a_process_says_bears_its_name_and_no_password(tmp_path: Path) -> None:
     with supervised(tmp_path, "good") as running:
-        eventually(lambda: "I am good" in running.said())
-        assert "vidsr: good: I am good at rtsp://camera.lan\n" in running.said()
-        assert "hunter22" not in running.said()
+        eventually(lambda: "I am good" in running.stderr_text())
+        assert "vidsr: good: I am good at rtsp://camera.lan\n" in running.stderr_text()
+        assert "hunter22" not in running.stderr_text()
 
 
 def test_counts_of_earlier_processes_are_added() -> None:
-    earlier = Status(frames_in=5, enlarged={"a": 2}, delay_sum_s=0.5, targets={"old": "ok"})
-    earlier.delayed(0.1)
-    newest = Status(frames_in=1, enlarged={"a": 1, "b": 4}, targets={"new": "ok"}, rung="b")
-    newest.delayed(0.1)
-    total = added(earlier, newest)
-    assert (total.frames_in, total.enlarged, total.rung, total.targets) == (6, {"a": 3, "b": 4}, "b", {"new": "ok"})
+    earlier = Status(frames_in=5, upscaled={"a": 2}, delay_sum_s=0.5, targets={"old": "ok"})
+    earlier.add_delay(0.1)
+    newest = Status(frames_in=1, upscaled={"a": 1, "b": 4}, targets={"new": "ok"}, rung="b")
+    newest.add_delay(0.1)
+    total = earlier + newest
+    assert (total.frames_in, total.upscaled, total.rung, total.targets) == (6, {"a": 3, "b": 4}, "b", {"new": "ok"})
     assert total.delays[1] == 2
     assert total.delay_sum_s == pytest.approx(0.7)
 

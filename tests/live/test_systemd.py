@@ -1,4 +1,4 @@
-"""What systemd hears of a service of Type=notify, and the example of a unit: the test plays systemd's part."""
+"""The notifications of a service of Type=notify, and the example unit; the test acts as systemd."""
 
 import configparser
 import os

@@ -13,8 +13,8 @@ import vidsr
 from vidsr.cli.messages import UsageError, print_message
 from vidsr.cli.options import Parser
 from vidsr.errors import STOPPED, USAGE, VidsrError, exit_code
-from vidsr.redaction import Secrets
-from vidsr.stream_url import Address
+from vidsr.redaction import Redactor
+from vidsr.stream_url import StreamUrl
 
 _COMMANDS = {
     "upscale": "upscale",
@@ -46,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
         _set_up_output(args)
         return int(args.run(args))
     except UsageError as error:  # whose words may be argparse's, which quote what they do not understand
-        print_message(Secrets(map(Address, words)).clean(str(error)))
+        print_message(Redactor(map(StreamUrl, words)).redact(str(error)))
         return USAGE
     except VidsrError as error:
         print_message(error, because=error.__cause__ if args.verbose else None)

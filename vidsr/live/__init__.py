@@ -1,1 +1,1 @@
-"""Sources that never end: followed, enlarged, kept, watched."""
+"""Live cameras: the supervisor, its HTTP server, and the process of each camera."""

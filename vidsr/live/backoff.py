@@ -1,31 +1,31 @@
-"""How long to wait before asking again."""
+"""The pauses between attempts."""
 
 from random import Random
 
-SHORTEST_S, LONGEST_S = 1.0, 60.0
-GOOD_S = 30.0
-"""Seconds of frames after which a loss is a new one: a camera lost every minute should not be waited for as long."""
+MIN_S, MAX_S = 1.0, 60.0
+RESET_S = 30.0
+"""Seconds of continuous frames after which the pauses start from the shortest again."""
 
 
 class Backoff:
-    """The pauses between attempts: twice as long each time, from 1 to 60 s, until things went well for half a minute.
+    """Pauses that double from 1 to 60 s with each attempt, until `on_success` resets them.
 
-    Each is drawn from the upper half of its step: cameras that were lost together do not all come back at once.
+    Each pause is drawn from the upper half of its step, so that cameras lost together do not reconnect together.
     """
 
     def __init__(self, chance: Random | None = None) -> None:
         self._chance = chance or Random()
-        self._step_s = SHORTEST_S
+        self._step_s = MIN_S
 
     def next_s(self, *, slow: bool = False) -> float:
-        """Seconds to wait now, at most 60; `slow`: 60 to 90, for asking often locks the account."""
+        """Seconds to wait now, at most 60; with `slow` 60 to 90, as frequent attempts may lock an account."""
         step_s = self._step_s
-        self._step_s = min(2 * step_s, LONGEST_S)
+        self._step_s = min(2 * step_s, MAX_S)
         if slow:
-            return LONGEST_S * self._chance.uniform(1, 1.5)
+            return MAX_S * self._chance.uniform(1, 1.5)
         return step_s * self._chance.uniform(0.5, 1)
 
-    def good(self, seconds: float) -> None:
-        """Frames have been flowing for so long without a break: after half a minute the next pause is a short one."""
-        if seconds >= GOOD_S:
-            self._step_s = SHORTEST_S
+    def on_success(self, seconds: float) -> None:
+        """Frames have flowed for `seconds` without a break; 30 s reset the pauses."""
+        if seconds >= RESET_S:
+            self._step_s = MIN_S

@@ -1,55 +1,56 @@
-"""One process of a camera: started on its cores, told its order, listened to."""
+"""A handle on the process of a camera: configured through stdin, read through stdout and stderr."""
 
 import os
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from io import BufferedReader
+from typing import BinaryIO
 
-from vidsr.live.camera_config import Order
-from vidsr.live.line_reader import Lines
-from vidsr.live.status import State, Status, parse
+from vidsr.live.config import CameraConfig, to_json
+from vidsr.live.status import State, Status, parse_status
 from vidsr.live.subreaper import kill
 
 _MEMORY = {"MALLOC_ARENA_MAX": "2"}
-"""Every connection has threads of its own, and glibc would keep what each has freed for another: 10 MB each time."""
-_LAST_READS = 64  # of what an ended process left in a pipe: all that a pipe holds
+"""Each connection has threads of its own, and with more arenas glibc keeps 10 MB for the freed memory of each."""
+_MAX_READ = _MAX_LINE = 1 << 16
+_MAX_LAST_READS = 64  # reads of 64 KiB after the end of a process: more than a pipe holds
 
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """How long a process may be silent or stand still, in seconds."""
+    """The seconds after which a process without progress counts as hung."""
 
     first_s: float = 30.0
-    """Until its first status: several start at once, and load much."""
+    """Until the first status; several processes may start at once."""
     heartbeat_s: float = 6.0
-    """From one status to the next."""
+    """Between two statuses."""
     stall_s: float = 10.0
-    """Without a picture written where some are expected; thrice the timeout of the source, where that is more."""
+    """Without a written frame while connected; at least three times the timeout of the source."""
     state_s: float = 120.0
-    """In any other state: the longest pause between two attempts takes 90 s."""
+    """In any other state; the longest pause between two attempts takes 90 s."""
     stop_s: float = 10.0
     """From SIGTERM to SIGKILL."""
 
 
-class Child:
-    """A running process. Whoever reaps it calls `ended`, which closes its pipes."""
+class CameraHandle:
+    """A running process. The caller that reaps it calls `close`."""
 
-    def __init__(self, order: Order, *, command: Sequence[str], cpus: frozenset[int], limits: Limits) -> None:
-        """Raises OSError when there can be no process."""
+    def __init__(self, config: CameraConfig, *, command: Sequence[str], cpus: frozenset[int], limits: Limits) -> None:
+        """Raises OSError if no process can be started."""
         self._limits = limits
-        self._stall_s = max(limits.stall_s, 3 * order.stream.timeout_s)
+        self._stall_s = max(limits.stall_s, 3 * config.stream.timeout_s)
         self.status = Status()
-        self._heard_at: float | None = None
+        self._status_at: float | None = None
         self._killed = False
-        self._process = _started(command, cpus)
+        self._process = _start(command, cpus)
         assert self._process.stdin
         assert isinstance(self._process.stdout, BufferedReader)
         assert isinstance(self._process.stderr, BufferedReader)
-        self.out, self.err = Lines(self._process.stdout), Lines(self._process.stderr)
-        with suppress(BrokenPipeError):  # it has ended already, which will be seen
-            self._process.stdin.write(order.line().encode() + b"\n")
+        self.out, self.err = LineReader(self._process.stdout), LineReader(self._process.stderr)
+        with suppress(BrokenPipeError):  # it has ended already, and will be reaped
+            self._process.stdin.write(to_json(config).encode() + b"\n")
             self._process.stdin.flush()
 
     @property
@@ -57,56 +58,56 @@ class Child:
         """Its process id."""
         return self._process.pid
 
-    def begin(self, now: float) -> None:
-        """It was started now, by the monotonic clock."""
-        self._moved_at = self._began_at = now
+    def mark_started(self, now: float) -> None:
+        """Set the time of the start, by the monotonic clock."""
+        self._progress_at = self._started_at = now
 
-    def hear(self, line: str, now: float) -> bool:
-        """Take a line of its stdout; whether pictures were written since the last. Raises ValueError: no status."""
-        status = parse(line)
-        grew = status.written > self.status.written
-        if grew or status.state is not self.status.state:
-            self._moved_at = now
-        self.status, self._heard_at = status, now
-        return grew
+    def on_line(self, line: str, now: float) -> bool:
+        """Process a line of its stdout; returns whether it reports new frames. Raises ValueError for no status."""
+        status = parse_status(line)
+        has_new_frames = status.written > self.status.written
+        if has_new_frames or status.state is not self.status.state:
+            self._progress_at = now
+        self.status, self._status_at = status, now
+        return has_new_frames
 
-    def stuck(self, now: float) -> str:
-        """Why it should be killed, in words; "" when it should not."""
-        if self._heard_at is None:
-            return "it does not start" if now - self._began_at > self._limits.first_s else ""
-        if now - self._heard_at > self._limits.heartbeat_s:
-            return f"nothing heard of it for {now - self._heard_at:.0f} s"
-        still_s = now - self._moved_at
+    def hang_reason(self, now: float) -> str:
+        """Why it must be killed; "" when it runs as it should."""
+        if self._status_at is None:
+            return "it does not start" if now - self._started_at > self._limits.first_s else ""
+        if now - self._status_at > self._limits.heartbeat_s:
+            return f"no status for {now - self._status_at:.0f} s"
+        stalled_s = now - self._progress_at
         if self.status.state is State.RUNNING:
-            return f"no picture came out for {still_s:.0f} s" if still_s > self._stall_s else ""
-        return f"{self.status.state} for {still_s:.0f} s" if still_s > self._limits.state_s else ""
+            return f"no frame was written for {stalled_s:.0f} s" if stalled_s > self._stall_s else ""
+        return f"{self.status.state} for {stalled_s:.0f} s" if stalled_s > self._limits.state_s else ""
 
-    def signal(self, number: int) -> None:
+    def send_signal(self, number: int) -> None:
         """Send it a signal."""
         kill(self.pid, number)
 
     def kill(self) -> bool:
-        """Whether this was the first SIGKILL: a process that the disk holds up takes its time."""
+        """Send SIGKILL once; returns whether this was the first call. A process in disk I/O takes a while to end."""
         first, self._killed = not self._killed, True
         if first:
             kill(self.pid)
         return first
 
-    def ended(self, code: int) -> Iterable[str]:
-        """The last lines of its stderr; its pipes are closed."""
-        self._process.returncode = code  # or it would be waited for, in vain
-        last = [line for _ in range(_LAST_READS) if not self.err.ended for line in self.err.read()]
+    def close(self, code: int) -> Iterable[str]:
+        """Close the pipes of the ended process; returns the last lines of its stderr."""
+        self._process.returncode = code  # already reaped: Popen must not wait for it
+        last_lines = [line for _ in range(_MAX_LAST_READS) if not self.err.ended for line in self.err.read()]
         for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
-            with suppress(OSError):  # stdin may hold what nobody reads any more
+            with suppress(OSError):  # stdin may hold unread data
                 assert pipe
                 pipe.close()
-        return last
+        return last_lines
 
 
-def _started(command: Sequence[str], cpus: frozenset[int]) -> "subprocess.Popen[bytes]":
-    """The process, in a session of its own, with `cpus` from its first moment on, as its threads inherit them."""
+def _start(command: Sequence[str], cpus: frozenset[int]) -> "subprocess.Popen[bytes]":
+    """The process, in a session of its own; its threads inherit its CPUs."""
     before = os.sched_getaffinity(0)
-    with suppress(OSError):  # none of them is there any more: it takes those that are
+    with suppress(OSError):  # none of these CPUs is online: keep the present ones
         os.sched_setaffinity(0, cpus)
     pipe = subprocess.PIPE
     try:
@@ -115,3 +116,24 @@ def _started(command: Sequence[str], cpus: frozenset[int]) -> "subprocess.Popen[
         )
     finally:
         os.sched_setaffinity(0, before)
+
+
+class LineReader:
+    """The lines that come through a pipe, read without waiting. Of a line above 64 KiB the first 64 KiB are kept."""
+
+    def __init__(self, pipe: BinaryIO) -> None:
+        os.set_blocking(pipe.fileno(), False)
+        self.pipe = pipe
+        self.ended = False
+        self._partial_line = b""
+
+    def read(self) -> Iterator[str]:
+        """The lines that were completed since the last call, by one read; at the end of the pipe also the last one."""
+        with suppress(BlockingIOError):
+            data = os.read(self.pipe.fileno(), _MAX_READ)
+            self.ended = not data
+            *lines, partial_line = (self._partial_line + data).split(b"\n")
+            self._partial_line = partial_line[:_MAX_LINE]
+            if self.ended and partial_line:
+                lines.append(partial_line)
+            yield from (line.decode(errors="replace") for line in lines)

@@ -1,4 +1,4 @@
-"""`python -m vidsr.live.camera_process`: one camera, followed as the order on stdin says, its status on stdout."""
+"""`python -m vidsr.live.camera_process`: the process of one camera; reads its config from stdin, reports on stdout."""
 
 import faulthandler
 import logging
@@ -13,116 +13,116 @@ from functools import partial
 from types import FrameType
 
 from vidsr.errors import BUG, VidsrError, exit_code
-from vidsr.live.camera_config import Order, parse
-from vidsr.live.connection import Equipment
-from vidsr.live.model_ladder import Rungs
-from vidsr.live.reconnect import follow
+from vidsr.live.config import CameraConfig, from_json
+from vidsr.live.connection import CameraContext
+from vidsr.live.quality_ladder import ModelLadder
+from vidsr.live.reconnect import run_reconnect_loop
 from vidsr.live.status import State, Status
 from vidsr.media.scale import upscale_bicubic
 from vidsr.media.sink.recorder import Recorder
-from vidsr.media.source.live_timestamps import Clock
+from vidsr.media.source.live_timestamps import LiveTimeline
 from vidsr.pool import Pool, open_pool
 
 log = logging.getLogger("vidsr.live.camera")
 
-_BEAT_S = 1.0
-_END_S = 8.0  # of the ten in which it has to be done
+_STATUS_S = 1.0
+_JOIN_S = 8.0  # of the 10 s to SIGKILL
 
 
 def main() -> int:
-    """The exit code: 0 stopped in order, else that of the fault that ended it."""
+    """The exit code: 0 after a signal, else that of the error that ended the process."""
     faulthandler.enable()
-    order = parse(sys.stdin.readline())
-    logging.basicConfig(level=order.level, format="%(message)s")
-    process = _Process(order)
+    config = from_json(CameraConfig, sys.stdin.readline())
+    logging.basicConfig(level=config.log_level, format="%(message)s")
+    camera = _CameraMain(config)
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, process.stopped)
-    threading.Thread(target=process.watch_owner, name="owner", daemon=True).start()
+        signal.signal(number, camera.on_signal)
+    threading.Thread(target=camera.watch_owner, name="owner", daemon=True).start()
     try:
-        process.run()
+        camera.run()
     except VidsrError as error:
         log.error("%s", error)
         return exit_code(error)
     return 0
 
 
-class _Process:
-    """The camera's process: other threads work and tell how it is while the first one waits for the end."""
+class _CameraMain:
+    """The main thread waits for the end; others work and report the status."""
 
-    def __init__(self, order: Order) -> None:
-        self._order, self._status = order, Status()
+    def __init__(self, config: CameraConfig) -> None:
+        self._config, self._status = config, Status()
         self._stop = threading.Event()
-        self._fault: Exception | None = None
+        self._error: Exception | None = None
         self._recorder: Recorder | None = None
 
-    def stopped(self, number: int, frame: FrameType | None) -> None:
-        """A signal came."""
+    def on_signal(self, number: int, frame: FrameType | None) -> None:
+        """Stop."""
         self._stop.set()
 
     def watch_owner(self) -> None:
-        """Stop when the supervisor is gone: nothing more is ever written to stdin."""
+        """Stop when stdin ends, with the supervisor: nothing more is ever written to it."""
         sys.stdin.read()
         self._stop.set()
 
     def run(self) -> None:
-        """Follow the camera. Raises VidsrError for what ended it, if it was not asked to."""
-        order = self._order
-        threading.Thread(target=self._beat, name="beat", daemon=True).start()
-        rungs = Rungs(order.stream)
+        """Run until a stop is requested. Raises the error that ended the work before."""
+        config = self._config
+        threading.Thread(target=self._report_status, name="status", daemon=True).start()
+        models = ModelLadder(config.stream)
         with ExitStack() as stack:
-            fallback = partial(upscale_bicubic, scale=rungs.scale)
+            fallback = partial(upscale_bicubic, scale=models.scale)
             self._recorder = recorder = stack.enter_context(
                 Recorder(
-                    order.targets,
-                    record=order.record,
-                    encode=order.encode,
-                    note=log.warning,
-                    restarted=order.restarted,
+                    config.targets,
+                    record=config.record,
+                    encode=config.encode,
+                    on_warning=log.warning,
+                    restarted=config.restarted,
                 )
             )
-            pool = stack.enter_context(open_pool(rungs.usual, order.pool, fallback=fallback))
-            self._follow(rungs, recorder, pool)
-        if self._fault:
-            raise self._fault
+            pool = stack.enter_context(open_pool(models.default, config.pool, fallback=fallback))
+            self._follow(models, recorder, pool)
+        if self._error:
+            raise self._error
 
-    def _follow(self, rungs: Rungs, recorder: Recorder, pool: Pool) -> None:
-        equipment = Equipment(
-            order=self._order,
+    def _follow(self, models: ModelLadder, recorder: Recorder, pool: Pool) -> None:
+        context = CameraContext(
+            config=self._config,
             pool=pool,
-            rungs=rungs,
+            models=models,
             recorder=recorder,
             status=self._status,
-            clock=Clock(),
+            timeline=LiveTimeline(),
             stop=self._stop,
-            say=log.warning,
+            on_warning=log.warning,
         )
-        thread = threading.Thread(target=self._work, args=(equipment,), name="following", daemon=True)
+        thread = threading.Thread(target=self._run_loop, args=(context,), name="reconnect", daemon=True)
         thread.start()
         self._stop.wait()
         self._status.state = State.STOPPING
-        thread.join(_END_S)
+        thread.join(_JOIN_S)
 
-    def _work(self, equipment: Equipment) -> None:
+    def _run_loop(self, context: CameraContext) -> None:
         try:
-            follow(equipment)
+            run_reconnect_loop(context)
         except Exception as error:
-            self._fault = error
+            self._error = error
         finally:
             self._stop.set()
 
-    def _beat(self) -> None:
-        """Tell how it is, from the first moment on: Ray may take long to start, and a silent process is killed."""
+    def _report_status(self) -> None:
+        """Print the status, from the first moment on: Ray may start slowly, and a silent process is killed."""
         while True:
             status, recorder = self._status, self._recorder
             if recorder:
                 status.bytes_written, status.segments = recorder.bytes_written, recorder.segments
-                status.targets, status.disk_free = recorder.states, recorder.disk_free
+                status.targets, status.disk_free = recorder.target_states, recorder.disk_free
             try:
-                print(status.line(), flush=True)
+                print(status.to_json(), flush=True)
             except BrokenPipeError:
                 self._stop.set()
                 return
-            time.sleep(_BEAT_S)
+            time.sleep(_STATUS_S)
 
 
 if __name__ == "__main__":
@@ -132,5 +132,5 @@ if __name__ == "__main__":
         traceback.print_exc()
         code = BUG
     sys.stderr.flush()
-    # A thread may still be in a read of FFmpeg, which nobody can end, and which must not be freed under it.
+    # Exit at once: a thread may still be in a read of FFmpeg, which cannot be interrupted.
     os._exit(code)

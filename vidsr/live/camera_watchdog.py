@@ -1,4 +1,4 @@
-"""One camera over all of its processes: started, watched, killed when stuck, started again after a pause."""
+"""The watchdog of a camera: starts its process, kills it when it hangs, and restarts it after a pause."""
 
 import logging
 import signal
@@ -8,157 +8,156 @@ from dataclasses import dataclass, replace
 
 from vidsr.errors import MODEL, SOURCE, TARGET, USAGE
 from vidsr.live.backoff import Backoff
-from vidsr.live.camera_config import Order
-from vidsr.live.camera_handle import Child, Limits
+from vidsr.live.camera_handle import CameraHandle, Limits
+from vidsr.live.config import CameraConfig
 from vidsr.live.status import State, Status
-from vidsr.live.totals import added
-from vidsr.redaction import Secrets
+from vidsr.redaction import Redactor
 
 log = logging.getLogger(__name__)
-voice = logging.getLogger(f"{__name__}.voice")
-"""What the processes say, each at a level that it chose itself: to be shown whatever the level here."""
+output_log = logging.getLogger(f"{__name__}.output")
+"""The output of the processes, each at a log level of its own: always passed on, independent of the level here."""
 
-_IN_VAIN = (USAGE, TARGET, MODEL)
-"""Exit codes of what no new attempt makes better."""
+_FATAL_CODES = (USAGE, TARGET, MODEL)
+"""Exit codes after which a restart cannot help."""
 HISTORY = 61
-"""Statuses that are kept, one a second."""
+"""Number of statuses that are kept, one per second."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class View:
-    """What is known of a camera now; times by the monotonic clock."""
+class CameraStatus:
+    """The current status of a camera; times are of the monotonic clock."""
 
     name: str
     source: str
     total: Status
-    """The newest status, with what earlier processes counted."""
-    grew_at: float | None
-    """When pictures last were written."""
+    """The newest status, with the counts of earlier processes added."""
+    last_frame_at: float | None
+    """When frames were last written."""
     stall_s: float
     restarts: int
     history: tuple[tuple[float, Status], ...]
-    """When what was counted, over the last minute."""
+    """The statuses of the last minute, with their times."""
 
-    def flows(self, now: float) -> bool:
-        """Whether enlarged pictures come out."""
-        return self.grew_at is not None and now - self.grew_at <= self.stall_s
+    def is_flowing(self, now: float) -> bool:
+        """Whether upscaled frames are being written."""
+        return self.last_frame_at is not None and now - self.last_frame_at <= self.stall_s
 
 
-class Keeper:
-    """Keeps a camera's process running; `view` is what is known of it, `code` its exit code once it ended for good."""
+class CameraWatchdog:
+    """Keeps the process of a camera running. `code` is its exit code once it is not restarted any more."""
 
     def __init__(
-        self, order: Order, *, command: Sequence[str], cpus: frozenset[int], limits: Limits, secrets: Secrets
+        self, config: CameraConfig, *, command: Sequence[str], cpus: frozenset[int], limits: Limits, redactor: Redactor
     ) -> None:
-        self.order = order
+        self.config = config
         self.code: int | None = None
-        self._command, self._cpus, self._limits, self._secrets = command, cpus, limits, secrets
-        self.child: Child | None = None
+        self._command, self._cpus, self._limits, self._redactor = command, cpus, limits, redactor
+        self.process: CameraHandle | None = None
         self._earlier = Status()
         self._backoff = Backoff()
-        self._due_at = 0.0
+        self._start_at = 0.0
         self._stopping = False
         self._flowing_since: float | None = None
         self._history: deque[tuple[float, Status]] = deque(maxlen=HISTORY)
-        self.view = View(
-            name=order.name,
-            source=str(order.source),
+        self.status = CameraStatus(
+            name=config.name,
+            source=str(config.source),
             total=Status(),
-            grew_at=None,
-            stall_s=max(limits.stall_s, 3 * order.stream.timeout_s),
+            last_frame_at=None,
+            stall_s=max(limits.stall_s, 3 * config.stream.timeout_s),
             restarts=0,
             history=(),
         )
 
-    def tend(self, now: float) -> Child | None:
-        """Start the process when it is time, which is what comes back then; kill it when it is stuck."""
-        if self.child:
-            if (words := self.child.stuck(now)) and self.child.kill():
-                log.warning("%s: %s; its process is killed", self.order.name, words)
+    def poll(self, now: float) -> CameraHandle | None:
+        """Start the process when it is due, and return it; kill it when it hangs."""
+        if self.process:
+            if (reason := self.process.hang_reason(now)) and self.process.kill():
+                log.warning("%s: %s; its process is killed", self.config.name, reason)
             return None
-        if self.code is not None or now < self._due_at:
+        if self.code is not None or now < self._start_at:
             return None
         try:
-            self.child = Child(self.order, command=self._command, cpus=self._cpus, limits=self._limits)
-            self.order = replace(self.order, restarted=True)
-        except OSError as error:  # no memory or no process number left
-            self._pause(f"no process can be started: {error.strerror}", now)
+            self.process = CameraHandle(self.config, command=self._command, cpus=self._cpus, limits=self._limits)
+            self.config = replace(self.config, restarted=True)
+        except OSError as error:  # out of memory or of process ids
+            self._schedule_restart(f"no process can be started: {error.strerror}", now)
             return None
-        self.child.begin(now)
-        return self.child
+        self.process.mark_started(now)
+        return self.process
 
-    def hear(self, line: str, now: float) -> None:
-        """Take a line of the child's stdout."""
-        assert self.child
+    def on_line(self, line: str, now: float) -> None:
+        """Process a line of the stdout of the process."""
+        assert self.process
         try:
-            grew = self.child.hear(line, now)
-            total = added(self._earlier, self._cleaned(self.child.status))
+            has_new_frames = self.process.on_line(line, now)
+            total = self._earlier + self._redacted(self.process.status)
         except ValueError:
-            self.relay(line)  # of a library that knows no better
+            self.relay(line)  # a library printed to stdout
             return
-        if grew:
-            self._flow(now)
+        if has_new_frames:
+            self._mark_flowing(now)
         self._history.append((now, total))
-        self.view = replace(self.view, total=total, history=tuple(self._history))
+        self.status = replace(self.status, total=total, history=tuple(self._history))
 
     def relay(self, line: str) -> None:
-        """Say a line of the child's stderr, under the camera's name."""
-        voice.info("%s: %s", self.order.name, line.removeprefix("vidsr: "))
+        """Log a line of the stderr of the process, after the name of the camera."""
+        output_log.info("%s: %s", self.config.name, line.removeprefix("vidsr: "))
 
-    def ended(self, code: int, now: float) -> None:
-        """The child was reaped."""
-        assert self.child
-        for line in self.child.ended(code):
+    def on_exit(self, code: int, now: float) -> None:
+        """Handle the end of the process, which was reaped."""
+        assert self.process
+        for line in self.process.close(code):
             self.relay(line)
-        self._earlier, self.child = added(self._earlier, self.child.status), None
-        words = _how(code)
+        self._earlier, self.process = self._earlier + self.process.status, None
+        reason = _exit_text(code)
         if self._stopping:
             return
-        if code in _IN_VAIN or (code == SOURCE and self.order.stream.fail_fast):
+        if code in _FATAL_CODES or (code == SOURCE and self.config.stream.fail_fast):
             self.code = code
-            log.warning("%s: its process %s, and is not started again", self.order.name, words)
-            self._wait(f"its process {words}")
+            log.warning("%s: its process %s, and is not restarted", self.config.name, reason)
+            self._set_waiting(f"its process {reason}")
         else:
-            self._pause(f"its process {words}", now)
+            self._schedule_restart(f"its process {reason}", now)
 
     def stop(self) -> None:
-        """Let the child end in order."""
+        """Ask the process to end."""
         self._stopping = True
-        if self.child:
-            self.child.signal(signal.SIGTERM)
-        self._wait("", State.STOPPING)
+        if self.process:
+            self.process.send_signal(signal.SIGTERM)
+        self._set_waiting("", State.STOPPING)
 
-    def _flow(self, now: float) -> None:
-        if self._flowing_since is None or not self.view.flows(now):
+    def _mark_flowing(self, now: float) -> None:
+        if self._flowing_since is None or not self.status.is_flowing(now):
             self._flowing_since = now
-        self.view = replace(self.view, grew_at=now)
-        self._backoff.good(now - self._flowing_since)
+        self.status = replace(self.status, last_frame_at=now)
+        self._backoff.on_success(now - self._flowing_since)
 
-    def _pause(self, why: str, now: float) -> None:
+    def _schedule_restart(self, reason: str, now: float) -> None:
         pause_s = self._backoff.next_s()
-        self._due_at = now + pause_s
+        self._start_at = now + pause_s
         self._flowing_since = None
-        self.view = replace(self.view, restarts=self.view.restarts + 1)
-        log.warning("%s: %s; the next starts in %.1f s", self.order.name, why, pause_s)
-        self._wait(why)
+        self.status = replace(self.status, restarts=self.status.restarts + 1)
+        log.warning("%s: %s; the next starts in %.1f s", self.config.name, reason, pause_s)
+        self._set_waiting(reason)
 
-    def _wait(self, why: str, state: State = State.WAITING) -> None:
-        self.view = replace(self.view, total=replace(self.view.total, state=state, reason=why))
+    def _set_waiting(self, reason: str, state: State = State.WAITING) -> None:
+        self.status = replace(self.status, total=replace(self.status.total, state=state, reason=reason))
 
-    def _cleaned(self, status: Status) -> Status:
-        """The status, whose words may be those of a library that saw an address."""
-        clean = self._secrets.clean
+    def _redacted(self, status: Status) -> Status:
+        """The status without secrets: its texts may come from a library that saw a URL."""
+        redact = self._redactor.redact
         return replace(
             status,
-            reason=clean(status.reason),
-            source=clean(status.source),
-            targets={clean(target): clean(words) for target, words in status.targets.items()},
-            disk_free={clean(target): free for target, free in status.disk_free.items()},
+            reason=redact(status.reason),
+            source=redact(status.source),
+            targets={redact(target): redact(reason) for target, reason in status.targets.items()},
+            disk_free={redact(target): free for target, free in status.disk_free.items()},
         )
 
 
-def _how(code: int) -> str:
-    """How a process ended, in words."""
+def _exit_text(code: int) -> str:
+    """How a process ended."""
     if code >= 0:
         return f"ended with exit code {code}"
     try:

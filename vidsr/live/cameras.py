@@ -1,4 +1,4 @@
-"""A file of cameras (TOML): what each of their processes is told."""
+"""The TOML file of cameras: a configuration for each of their processes."""
 
 import os
 import re
@@ -8,10 +8,10 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, get_args, get_type_hints
 
-from vidsr.live.camera_config import Order
+from vidsr.live.config import CameraConfig
 from vidsr.settings import EncodeSettings, PoolSettings, RecordSettings, StreamSettings
 from vidsr.settings.options import option_name
-from vidsr.stream_url import Address
+from vidsr.stream_url import StreamUrl
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -21,58 +21,58 @@ if TYPE_CHECKING:
 Values = Mapping[str, object]
 
 POOL_TIMEOUT_S = 3.0
-"""Seconds a megapixel after which a worker counts as hung: a file can wait for longer than a camera."""
+"""Seconds per megapixel before a worker counts as hung: shorter than for files, as a camera does not wait."""
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 _SOURCES = ("source", "source-env", "source-file")
-_WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
-_KINDS = (StreamSettings, RecordSettings, EncodeSettings, PoolSettings)
-_NOT_SET: dict[type, tuple[str, ...]] = {PoolSettings: ("ray_address", "timeout_s")}
+_TYPE_NAMES = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
+_SETTINGS = (StreamSettings, RecordSettings, EncodeSettings, PoolSettings)
+_EXCLUDED: dict[type, tuple[str, ...]] = {PoolSettings: ("ray_address", "timeout_s")}
 
 
-def read_cameras(path: Path) -> tuple[Order, ...]:
-    """An order for each table [cameras.NAME], with the settings of [defaults] where it has none of its own.
+def read_cameras(path: Path) -> tuple[CameraConfig, ...]:
+    """A configuration for each table [cameras.NAME]; [defaults] holds the settings that it does not have itself.
 
-    Their folders are still to be made. Raises ValueError with one sentence that names the file, the camera, the key.
+    They have no `preview_dir`. Raises ValueError with one sentence that names the file, the camera and the key.
     """
     try:
-        return _orders(tomllib.loads(path.read_text(encoding="utf-8")))
+        return _configs(tomllib.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise ValueError(f"{path}: {error.strerror}") from error
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
 
 
-def find_address(kind: str, where: str) -> Address:
-    """An address: `where` itself ("source"), in the environment ("source-env"), or in a file ("source-file").
+def read_url(kind: str, where: str) -> StreamUrl:
+    """A URL: `where` itself ("source"), an environment variable ("source-env"), or a file ("source-file").
 
     Raises ValueError when there is none.
     """
     if kind == "source":
-        return Address(where)
-    text, words = os.environ.get(where, ""), f"there is no variable {where} in the environment"
+        return StreamUrl(where)
+    text, message = os.environ.get(where, ""), f"the environment variable {where} is not set"
     if kind == "source-file":
         try:
-            text, words = Path(where).read_text(encoding="utf-8"), f"{where} is empty"
+            text, message = Path(where).read_text(encoding="utf-8"), f"{where} is empty"
         except OSError as error:
             raise ValueError(f"{where}: {error.strerror}") from error
     if not text.strip():
-        raise ValueError(words)
-    return Address(text.strip())
+        raise ValueError(message)
+    return StreamUrl(text.strip())
 
 
-def for_cameras(order: Order) -> Order:
-    """The order with what differs from files: little patience with a worker."""
-    return replace(order, pool=replace(order.pool, timeout_s=POOL_TIMEOUT_S))
+def with_camera_defaults(config: CameraConfig) -> CameraConfig:
+    """The configuration with the defaults that differ from those for files: a shorter timeout of workers."""
+    return replace(config, pool=replace(config.pool, timeout_s=POOL_TIMEOUT_S))
 
 
-def _orders(told: Values) -> tuple[Order, ...]:
-    if strange := sorted(told.keys() - {"cameras", "defaults"}):
-        raise ValueError(f"{strange[0]} is neither [defaults] nor [cameras.NAME]")
-    defaults, cameras = _table(told, "defaults"), _table(told, "cameras")
+def _configs(values: Values) -> tuple[CameraConfig, ...]:
+    if unknown := sorted(values.keys() - {"cameras", "defaults"}):
+        raise ValueError(f"{unknown[0]} is unknown; the tables are [defaults] and [cameras.NAME]")
+    defaults, cameras = _table(values, "defaults"), _table(values, "cameras")
     if not cameras:
-        raise ValueError("there is no [cameras.NAME]")
+        raise ValueError("has no [cameras.NAME]")
     _refuse_unknown("defaults", defaults)
-    return tuple(_order(name, defaults, _table(cameras, name)) for name in cameras)
+    return tuple(_config(name, defaults, _table(cameras, name)) for name in cameras)
 
 
 def _table(values: Values, name: str) -> dict[str, object]:
@@ -82,12 +82,12 @@ def _table(values: Values, name: str) -> dict[str, object]:
     return table
 
 
-def _order(name: str, defaults: Values, own: Values) -> Order:
+def _config(name: str, defaults: Values, own: Values) -> CameraConfig:
     if not _NAME.fullmatch(name):
-        raise ValueError(f"{name!r}: a camera's name is of A-Z, a-z, 0-9, _ and - alone")
+        raise ValueError(f"{name!r}: the name of a camera may only hold A-Z, a-z, 0-9, _ and -")
     _refuse_unknown(name, {key: value for key, value in own.items() if key not in (*_SOURCES, "targets")})
     values = {**defaults, **own}
-    order = Order(
+    config = CameraConfig(
         name=name,
         source=_source(name, own),
         targets=_targets(name, own),
@@ -96,60 +96,60 @@ def _order(name: str, defaults: Values, own: Values) -> Order:
         encode=_settings(EncodeSettings, name, values),
         pool=_settings(PoolSettings, name, values),
     )
-    return for_cameras(order)
+    return with_camera_defaults(config)
 
 
-def _source(name: str, own: Values) -> Address:
-    given = [(kind, own[kind]) for kind in _SOURCES if kind in own]
-    if len(given) != 1:
-        raise ValueError(f"{name}: takes one of source, source-env and source-file")
-    (kind, where), *_ = given
+def _source(name: str, own: Values) -> StreamUrl:
+    found = [(kind, own[kind]) for kind in _SOURCES if kind in own]
+    if len(found) != 1:
+        raise ValueError(f"{name}: needs exactly one of source, source-env and source-file")
+    (kind, where), *_ = found
     if not isinstance(where, str):
         raise ValueError(f"{name}: {kind} must be text")
     try:
-        return find_address(kind, where)
+        return read_url(kind, where)
     except ValueError as error:
         raise ValueError(f"{name}: {kind}: {error}") from error
 
 
-def _targets(name: str, own: Values) -> tuple[Address, ...]:
+def _targets(name: str, own: Values) -> tuple[StreamUrl, ...]:
     targets = own.get("targets")
     if not isinstance(targets, list) or not targets or not all(isinstance(target, str) for target in targets):
-        raise ValueError(f"{name}: targets must be a list of text, one at the least")
-    return tuple(map(Address, targets))
+        raise ValueError(f"{name}: targets must be a list of at least one text")
+    return tuple(map(StreamUrl, targets))
 
 
 def _fields(kind: "type[DataclassInstance]") -> dict[str, str]:
-    """The fields of settings that may be set, by the names of their options."""
-    not_set = _NOT_SET.get(kind, ())
-    return {option_name(field.name): field.name for field in fields(kind) if field.name not in not_set}
+    """The fields of a settings class that may be set, by option name."""
+    excluded = _EXCLUDED.get(kind, ())
+    return {option_name(field.name): field.name for field in fields(kind) if field.name not in excluded}
 
 
 def _refuse_unknown(name: str, values: Values) -> None:
-    known = {key for kind in _KINDS for key in _fields(kind)}
-    if strange := sorted(values.keys() - known):
-        raise ValueError(f"{name}: there is no setting {strange[0]}")
+    known = {key for kind in _SETTINGS for key in _fields(kind)}
+    if unknown := sorted(values.keys() - known):
+        raise ValueError(f"{name}: unknown setting {unknown[0]}")
 
 
 def _settings(kind: "type[Settings]", name: str, values: Values) -> "Settings":
-    """Settings of one kind, from all values."""
+    """Settings of one class, from all values."""
     hints = get_type_hints(kind)
     chosen = {}
     for key, field in _fields(kind).items():
         if key in values:
-            type_ = next(iter(get_args(hints[field])), hints[field])  # float of float | None
+            type_ = next(iter(get_args(hints[field])), hints[field])  # float for float | None
             chosen[field] = _value(f"{name}: {key}", values[key], type_)
     try:
         return kind(**chosen)
-    except ValueError as error:  # it begins with the name of the field
+    except ValueError as error:  # the message begins with the name of the field
         field, _, fault = str(error).partition(" ")
         raise ValueError(f"{name}: {option_name(field)} {fault}") from error
 
 
 def _value(what: str, value: object, kind: type[int | float | str]) -> object:
-    """The value, when it is of its kind; a whole number is a number, too."""
+    """The value, if it has the type `kind`; an int is converted to float. Raises ValueError."""
     if type(value) is int and kind is float:
         return float(value)
     if type(value) is not kind:
-        raise ValueError(f"{what} must be {_WORDS[kind]}")
+        raise ValueError(f"{what} must be {_TYPE_NAMES[kind]}")
     return value

@@ -1,4 +1,4 @@
-"""One connection to a camera: its packets decoded, timed, enlarged as the ladder says, and handed on in order."""
+"""One connection to a camera: packets are decoded, timed, upscaled by the rung of the ladder, and written in order."""
 
 import threading
 import time
@@ -10,196 +10,202 @@ from types import TracebackType
 from typing import Self
 
 from vidsr.errors import SourceLost
-from vidsr.live.camera_config import Order
-from vidsr.live.model_ladder import Rungs
-from vidsr.live.packet_queue import Backlog, Waiting
-from vidsr.live.quality_ladder import Ladder
-from vidsr.live.reorder_buffer import PLAIN, Copied, Flight, Shot
+from vidsr.live.config import CameraConfig
+from vidsr.live.packet_queue import DroppingQueue, QueuedPacket
+from vidsr.live.quality_ladder import ModelLadder, QualityLadder
+from vidsr.live.reorder_buffer import NO_NETWORK, PassthroughPacket, ReorderBuffer, TimedFrame
 from vidsr.live.status import State, Status
-from vidsr.live.writer_thread import Writing
+from vidsr.live.writer_thread import WriterThread
 from vidsr.media.formats import depth_of, luma_of
 from vidsr.media.frame import Frame, VideoFrame
 from vidsr.media.pixel_format_converter import PixelFormatConverter
 from vidsr.media.sink.recorder import Recorder
-from vidsr.media.source.live_source import Camera
-from vidsr.media.source.live_timestamps import TIME_BASE, Clock, Moment
+from vidsr.media.source.live_source import LiveSource
+from vidsr.media.source.live_timestamps import TIME_BASE, FrameTime, LiveTimeline
 from vidsr.media.source.pacing import LivePacket
 from vidsr.pool import Pool
 
 
 @dataclass(frozen=True, kw_only=True)
-class Equipment:
-    """What outlives the connections of a camera."""
+class CameraContext:
+    """The parts of a camera that outlive its connections."""
 
-    order: Order
+    config: CameraConfig
     pool: Pool
-    rungs: Rungs
+    models: ModelLadder
     recorder: Recorder
     status: Status
-    clock: Clock
+    timeline: LiveTimeline
     stop: threading.Event
-    say: Callable[[str], None]
+    on_warning: Callable[[str], None]
 
 
 class Connection:
-    """A connection that brings packets; closed by `with`, which writes what came."""
+    """An open connection; closed by `with`, which writes the frames and packets that are still in work."""
 
-    def __init__(self, equipment: Equipment, camera: Camera, backlog: Backlog[LivePacket]) -> None:
-        self._own, self._camera, self._backlog = equipment, camera, backlog
-        self._status, self._clock = equipment.status, equipment.clock
-        self._before = (Counter(self._status.dropped), self._status.corrupt)
-        self._unheard = 0
-        self._last: int | None = None  # when the picture before was shown, if none was left out since
-        self._form: PixelFormatConverter | None = None
-        self._shape: tuple[int, int, str] | None = None
-        self._begun: tuple[Ladder, Flight, Writing] | None = None
+    def __init__(self, context: CameraContext, source: LiveSource, queue: DroppingQueue[LivePacket]) -> None:
+        self._context, self._source, self._queue = context, source, queue
+        self._status, self._timeline = context.status, context.timeline
+        self._counts_before = (Counter(self._status.dropped), self._status.corrupt)
+        self._dropped_audio = 0
+        self._last_pts: int | None = None  # of the previous frame; None after a drop
+        self._converter: PixelFormatConverter | None = None
+        self._format: tuple[int, int, str] | None = None
+        self._stages: tuple[QualityLadder, ReorderBuffer, WriterThread] | None = None
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
-        self._clock.reconnected()
-        self._status.source = str(self._camera.info)
+        self._timeline.on_reconnect()
+        self._status.source = str(self._source.info)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> None:
         with self._stack:
-            if self._begun and (error is None or isinstance(error, SourceLost)):
-                self._hand_on(everything=True)
-        self._own.recorder.pause()
+            if self._stages and (error is None or isinstance(error, SourceLost)):
+                self._write_ready(drain=True)
+        self._context.recorder.end_segment()
 
-    def take(self, waiting: "Waiting[LivePacket] | None") -> None:
-        """Take a packet, or the time in which none came."""
+    def process(self, queued: "QueuedPacket[LivePacket] | None") -> None:
+        """Process a packet; None stands for a wait in which no packet came."""
         self._drop_if_late()
-        if waiting:
-            if waiting.packet.stream is self._camera.audio:
-                self._sound(waiting)
+        if queued:
+            if queued.packet.stream is self._source.audio:
+                self._process_audio(queued)
             else:
-                self._video(waiting)
+                self._process_video(queued)
             self._count()
-        if self._begun:
-            self._hand_on(everything=False)
+        if self._stages:
+            self._write_ready(drain=False)
 
     @property
-    def busy(self) -> bool:
-        """Whether something is being enlarged, and will be ready soon."""
-        return bool(self._begun and self._begun[1])
+    def is_busy(self) -> bool:
+        """Whether frames are being upscaled."""
+        return bool(self._stages and self._stages[1])
 
-    def _video(self, waiting: Waiting[LivePacket]) -> None:
-        packet = waiting.packet
-        times = packet.pts, packet.dts  # decoding may leave its marks on the packet
-        pictures = [] if waiting.dropped else self._camera.pictures(packet)
-        self._last = None if waiting.dropped else self._last
-        shots = [self._shot(picture, waiting.arrived_s) for picture in pictures]
-        if self._own.order.record.original:  # after its pictures were timed: they may have begun anew
+    def _process_video(self, queued: QueuedPacket[LivePacket]) -> None:
+        packet = queued.packet
+        times = packet.pts, packet.dts  # before decoding, which may change them
+        decoded = [] if queued.dropped else self._source.decode(packet)
+        self._last_pts = None if queued.dropped else self._last_pts
+        frames = [self._timed_frame(video_frame, queued.arrived_s) for video_frame in decoded]
+        if self._context.config.record.original:  # after the times of its frames, which may begin a new timeline
             pts, dts = (
-                self._clock.source(each, time_base=packet.time_base, arrived_s=waiting.arrived_s) for each in times
+                self._timeline.source_pts(each, time_base=packet.time_base, arrived_s=queued.arrived_s)
+                for each in times
             )
-            self._lay(Copied(packet=packet, pts=pts, dts=dts, original=True))
-        for shot in shots:
-            self._send(shot)
+            self._queue_packet(PassthroughPacket(packet=packet, pts=pts, dts=dts, is_source=True))
+        for frame in frames:
+            self._submit(frame)
 
-    def _shot(self, picture: VideoFrame, arrived_s: float) -> Shot:
-        """The picture in its working form, timed."""
-        if self._begun is None:
+    def _timed_frame(self, video_frame: VideoFrame, arrived_s: float) -> TimedFrame:
+        """The frame in the pixel format to upscale in, with its time."""
+        if self._stages is None:
             self._begin()
-        base = picture.time_base or TIME_BASE
-        moment = self._clock.picture(picture.pts, time_base=base, arrived_s=arrived_s)
-        self._notice_gap(moment)
-        shape = (picture.width, picture.height, picture.format.name)
-        anew = self._form is None or shape != self._shape
-        if anew:
-            self._form = self._become(picture, shape)
-        assert self._form
-        assert self._begun
-        worked, (ladder, flight, _) = self._form(picture), self._begun
-        frame, depth = Frame(av_frame=worked, luma=luma_of(worked)), depth_of(worked.format.name)
-        if anew:
-            flight.prepare(frame.luma, depth)
-        return Shot(frame=frame, moment=moment, depth=depth, arrived_s=arrived_s, rung=flight.able(ladder.rung))
+        time_base = video_frame.time_base or TIME_BASE
+        frame_time = self._timeline.frame_time(video_frame.pts, time_base=time_base, arrived_s=arrived_s)
+        self._count_missed(frame_time)
+        format_ = (video_frame.width, video_frame.height, video_frame.format.name)
+        is_new_format = self._converter is None or format_ != self._format
+        if is_new_format:
+            self._converter = self._reconfigure(video_frame, format_)
+        assert self._converter
+        assert self._stages
+        converted, (ladder, reorder, _) = self._converter(video_frame), self._stages
+        frame, depth = Frame(av_frame=converted, luma=luma_of(converted)), depth_of(converted.format.name)
+        if is_new_format:
+            reorder.prepare(frame.luma, depth)
+        return TimedFrame(
+            decoded=frame, time=frame_time, depth=depth, arrived_s=arrived_s, rung=reorder.available_rung(ladder.rung)
+        )
 
-    def _notice_gap(self, moment: Moment) -> None:
-        """Count the pictures that should have come before this one: what UDP loses shows in nothing else."""
-        rate, last, self._last = self._camera.info.rate, self._last, moment.pts
-        if rate and last is not None and not moment.anew:
-            self._status.missed += max(0, round((moment.pts - last) * TIME_BASE * rate) - 1)
+    def _count_missed(self, frame_time: FrameTime) -> None:
+        """Count the frames that should have come before this one: no other count shows what UDP loses."""
+        rate, last, self._last_pts = self._source.info.rate, self._last_pts, frame_time.pts
+        if rate and last is not None and not frame_time.discontinuity:
+            self._status.missed += max(0, round((frame_time.pts - last) * TIME_BASE * rate) - 1)
 
-    def _become(self, picture: VideoFrame, shape: tuple[int, int, str]) -> PixelFormatConverter:
-        """The form for pictures of another size or format than before, and for the first ones."""
-        self._shape = shape
-        info = replace(self._camera.info, width=picture.width, height=picture.height)
+    def _reconfigure(self, video_frame: VideoFrame, format_: tuple[int, int, str]) -> PixelFormatConverter:
+        """A converter for the first frame, or for frames of another size or format."""
+        self._format = format_
+        info = replace(self._source.info, width=video_frame.width, height=video_frame.height)
         self._status.source = str(info)
-        assert self._begun
-        self._begun[0].begin(time.monotonic())  # networks are compiled for it, which takes a moment
-        return self._working_form(picture)
+        assert self._stages
+        self._stages[0].begin(time.monotonic())  # compiling the networks for a new size takes time
+        return self._new_converter(video_frame)
 
-    def _working_form(self, picture: VideoFrame) -> PixelFormatConverter:
+    def _new_converter(self, video_frame: VideoFrame) -> PixelFormatConverter:
         try:
-            return PixelFormatConverter(picture, still=False)
+            return PixelFormatConverter(video_frame, still=False)
         except ValueError as error:
-            raise SourceLost(f"{self._own.order.source}: sends {picture.format.name}, which has no luma") from error
+            raise SourceLost(
+                f"{self._context.config.source}: sends {video_frame.format.name}, which has no luma"
+            ) from error
 
     def _begin(self) -> None:
-        """The first picture is there: what it is like chooses the networks."""
-        own, camera = self._own, self._camera
-        networks = own.rungs.networks(camera.compression())
-        ladder = Ladder([*networks, PLAIN], own.order.stream.max_delay_s, say=own.say)
-        writing = Writing(
-            own.recorder,
-            camera,
-            scale=own.rungs.scale,
-            workers=own.pool.workers,
-            ladder=ladder,
-            status=own.status,
-            folder=own.order.folder,
+        """Start the stages with the first frame, whose compression selects the networks."""
+        context, source = self._context, self._source
+        networks = context.models.networks(source.compression())
+        ladder = QualityLadder(
+            [*networks, NO_NETWORK], context.config.stream.max_delay_s, on_warning=context.on_warning
         )
-        self._begun = ladder, Flight(own.pool, networks), self._stack.enter_context(writing)
-        own.status.state, own.status.reason = State.RUNNING, ""
-        own.status.connects += 1
+        writer = WriterThread(
+            context.recorder,
+            source,
+            scale=context.models.scale,
+            workers=context.pool.workers,
+            ladder=ladder,
+            status=context.status,
+            preview_dir=context.config.preview_dir,
+        )
+        self._stages = ladder, ReorderBuffer(context.pool, networks), self._stack.enter_context(writer)
+        context.status.state, context.status.reason = State.RUNNING, ""
+        context.status.connects += 1
 
-    def _sound(self, waiting: Waiting[LivePacket]) -> None:
-        packet = waiting.packet
-        pts = self._clock.sound(packet.pts, time_base=packet.time_base, arrived_s=waiting.arrived_s)
+    def _process_audio(self, queued: QueuedPacket[LivePacket]) -> None:
+        packet = queued.packet
+        pts = self._timeline.audio_pts(packet.pts, time_base=packet.time_base, arrived_s=queued.arrived_s)
         if pts is None:
-            self._unheard += self._begun is not None
+            self._dropped_audio += self._stages is not None
         else:
-            self._lay(Copied(packet=packet, pts=pts, dts=pts, original=False))
+            self._queue_packet(PassthroughPacket(packet=packet, pts=pts, dts=pts, is_source=False))
 
-    def _lay(self, copied: Copied) -> None:
-        if self._begun:
-            self._begun[1].lay(copied)
+    def _queue_packet(self, packet: PassthroughPacket) -> None:
+        if self._stages:
+            self._stages[1].queue_packet(packet)
 
-    def _send(self, shot: Shot) -> None:
-        assert self._begun
-        _, flight, writing = self._begun
-        while flight.full:
-            writing.put(flight.first())
-        flight.send(shot)
+    def _submit(self, frame: TimedFrame) -> None:
+        assert self._stages
+        _, reorder, writer = self._stages
+        while reorder.is_full:
+            writer.put(reorder.pop())
+        reorder.submit(frame)
         self._status.frames_in += 1
 
-    def _hand_on(self, *, everything: bool) -> None:
-        assert self._begun
-        _, flight, writing = self._begun
-        while everything and flight:
-            writing.put(flight.first())
-        for item in flight.done():
-            writing.put(item)
+    def _write_ready(self, *, drain: bool) -> None:
+        assert self._stages
+        _, reorder, writer = self._stages
+        while drain and reorder:
+            writer.put(reorder.pop())
+        for item in reorder.ready_items():
+            writer.put(item)
 
     def _drop_if_late(self) -> None:
-        if self._begun is None:
+        if self._stages is None:
             return
-        ladder, now = self._begun[0], time.monotonic()
-        if ladder.late(now_s=now, backlog_s=self._backlog.age_s(now)):
-            self._backlog.drop("late")
+        ladder, now = self._stages[0], time.monotonic()
+        if ladder.should_drop(now_s=now, queue_age_s=self._queue.age_s(now)):
+            self._queue.drop("late")
 
     def _count(self) -> None:
         status, now = self._status, time.monotonic()
-        dropped, corrupt = self._before
-        unheard = Counter({"sound out of place": self._unheard})
-        status.dropped = dict(dropped + self._backlog.dropped + unheard)
-        status.corrupt = corrupt + self._camera.corrupt
-        status.repaired = dict(self._clock.repaired)
-        status.worker_restarts = self._own.pool.restarts
-        if self._begun:
-            ladder, flight, _ = self._begun
-            status.rung = "dropping" if ladder.dropping(now) else flight.able(ladder.rung)
+        dropped, corrupt = self._counts_before
+        dropped_audio = Counter({"sound out of place": self._dropped_audio})
+        status.dropped = dict(dropped + self._queue.dropped + dropped_audio)
+        status.corrupt = corrupt + self._source.corrupt
+        status.repaired = dict(self._timeline.repaired)
+        status.worker_restarts = self._context.pool.restarts
+        if self._stages:
+            ladder, reorder, _ = self._stages
+            status.rung = "dropping" if ladder.is_dropping(now) else reorder.available_rung(ladder.rung)

@@ -1,4 +1,4 @@
-"""Which cores each camera gets: its own where there are enough, else the same for all, which the kernel shares out."""
+"""The allocation of CPU cores to cameras: disjoint where there are enough, else shared by all."""
 
 from collections.abc import Sequence
 from itertools import islice
@@ -7,11 +7,11 @@ from vidsr.cpu_affinity import Machine
 
 
 def share_cores(machine: Machine, cameras: int) -> tuple[frozenset[int], ...]:
-    """The CPUs of each camera, whole physical cores, siblings included, in runs as even as can be.
+    """The CPUs of each camera: whole physical cores with their siblings, in even runs.
 
-    Runs go from node to node, the CPUs of one node side by side, so that few cameras lie on two. With fewer cores than
-    cameras, or under a quota that leaves less than the cores, each has all of them: where some had a core alone and
-    others shared one, some would get twice as much.
+    Runs follow the NUMA nodes, so that few cameras span two. With fewer cores than cameras, or under a CPU quota below
+    the number of cores, every camera gets all CPUs: otherwise cameras with a core of their own would get more than
+    those that share one.
     """
     cores = _cores(machine)
     scarce = machine.quota is not None and machine.quota < len(cores)

@@ -1,4 +1,4 @@
-"""How the cameras are, over HTTP: /healthz, /metrics, and a page to look at."""
+"""The HTTP server of the supervisor: /healthz, /metrics and a web page."""
 
 import ipaddress
 import re
@@ -16,39 +16,41 @@ from threading import BoundedSemaphore, Thread
 from types import TracebackType
 from typing import Self
 
-from vidsr.live.camera_watchdog import View
-from vidsr.live.dashboard import html_of, told
-from vidsr.live.metrics import exposition
+from vidsr.live.camera_watchdog import CameraStatus
+from vidsr.live.dashboard import dashboard_html, health_text
+from vidsr.live.metrics import metrics_text
 
 _Client = tuple[str, int]
-_THREADS, _WAITING = 4, 16
-_TURN_S = 0.1
-_LONGEST_HEAD = 16 << 10
-_PICTURE = re.compile(r"/camera/([A-Za-z0-9_-]+)/(before|after)\.jpg")
-_ONLY_FROM_HERE = "default-src 'none'; img-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'none'"
+_THREADS, _MAX_REQUESTS = 4, 16
+_POLL_S = 0.1
+_MAX_HEAD = 16 << 10
+_PREVIEW_PATH = re.compile(r"/camera/([A-Za-z0-9_-]+)/(before|after)\.jpg")
+_SECURITY_POLICY = "default-src 'none'; img-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'none'"
 
 
 class HealthServer(TCPServer):
-    """Answers while `with` is open. At most 4 requests are answered at once and 12 wait; more are hung up on."""
+    """Serves within `with`. At most 4 requests are answered at once and 12 wait; further connections are closed."""
 
-    patience_s = 5.0
-    """Seconds that a question may take, and its answer; whoever is slower is hung up on."""
+    timeout_s = 5.0
+    """Seconds for a request, and for its response; slower connections are closed."""
     allow_reuse_address = True
-    request_queue_size = _WAITING
+    request_queue_size = _MAX_REQUESTS
 
-    def __init__(self, place: tuple[str, int], *, views: Callable[[], list[View]], folder: Path) -> None:
-        """`views` is called from several threads; `folder` has a folder with pictures for each camera.
+    def __init__(
+        self, host_port: tuple[str, int], *, statuses: Callable[[], list[CameraStatus]], preview_dir: Path
+    ) -> None:
+        """`statuses` is called from several threads; `preview_dir` has a directory with previews for each camera.
 
-        Raises OSError when the place is taken or is none of this machine's.
+        Raises OSError when the port is taken or the host is not an address of this machine.
         """
-        self.address_family = socket.getaddrinfo(*place, type=socket.SOCK_STREAM)[0][0]
-        super().__init__(place, _Handler)
-        self.views, self.folder = views, folder
-        self.only_here = ipaddress.ip_address(str(self.server_address[0])).is_loopback
-        self._free = BoundedSemaphore(_WAITING)
+        self.address_family = socket.getaddrinfo(*host_port, type=socket.SOCK_STREAM)[0][0]
+        super().__init__(host_port, _Handler)
+        self.statuses, self.preview_dir = statuses, preview_dir
+        self.local_only = ipaddress.ip_address(str(self.server_address[0])).is_loopback
+        self._free = BoundedSemaphore(_MAX_REQUESTS)
         self._pool = ThreadPoolExecutor(_THREADS)
-        self._asking: set[socket.socket] = set()
-        self._thread = Thread(target=self.serve_forever, args=[_TURN_S])
+        self._open_requests: set[socket.socket] = set()
+        self._thread = Thread(target=self.serve_forever, args=[_POLL_S])
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -59,27 +61,27 @@ class HealthServer(TCPServer):
     ) -> None:
         self.shutdown()
         self._thread.join()
-        for request in [*self._asking]:
-            with suppress(OSError):  # it has gone by itself
-                request.shutdown(socket.SHUT_RDWR)  # nobody waits for a slow one
+        for request in [*self._open_requests]:
+            with suppress(OSError):  # already closed
+                request.shutdown(socket.SHUT_RDWR)  # do not wait for slow clients
         self._pool.shutdown()
         self.server_close()
 
     def process_request(self, request: socket.socket, client_address: _Client) -> None:  # type: ignore[override]
-        """Have it answered by another thread, where one will be free."""
+        """Have another thread answer the request, if one will be free."""
         if not self._free.acquire(blocking=False):
             self.shutdown_request(request)
             return
-        self._asking.add(request)
+        self._open_requests.add(request)
         self._pool.submit(self._answer, request, client_address)
 
     def _answer(self, request: socket.socket, client_address: _Client) -> None:
         try:
             self.finish_request(request, client_address)
         except OSError:
-            pass  # whoever asked is gone, or was too slow
+            pass  # the client is gone, or was too slow
         finally:
-            self._asking.discard(request)
+            self._open_requests.discard(request)
             self.shutdown_request(request)
             self._free.release()
 
@@ -89,48 +91,50 @@ class _Handler(BaseHTTPRequestHandler):
     server_version, sys_version = "vidsr", ""
 
     def setup(self) -> None:
-        """Read the whole head first, by one deadline: a client that sends a byte a second has no thread for long."""
+        """Read the whole head within one deadline, so that a slow client does not occupy a thread."""
         super().setup()
-        self.rfile = BytesIO(_head(self.connection, time.monotonic() + self.server.patience_s))
+        self.rfile = BytesIO(_read_head(self.connection, time.monotonic() + self.server.timeout_s))
 
     def do_GET(self) -> None:
-        """Answer."""
+        """Answer a request."""
         host = self.headers.get("Host", "")
-        if self.server.only_here and not _local(host):  # a page elsewhere whose name was made to mean this machine
-            self._send(HTTPStatus.FORBIDDEN, "text/plain", b"this answers to this machine alone\n")
+        if self.server.local_only and not _is_local(host):  # DNS rebinding
+            self._send(HTTPStatus.FORBIDDEN, "text/plain", b"only requests from this machine are answered\n")
             return
-        views = self.server.views()
+        statuses = self.server.statuses()
         match self.path.partition("?")[0]:
             case "/healthz":
-                good, words = told(views, time.monotonic())
-                status = HTTPStatus.OK if good else HTTPStatus.SERVICE_UNAVAILABLE
-                self._send(status, "text/plain", words.encode(errors="replace"))
+                good, words = health_text(statuses, time.monotonic())
+                code = HTTPStatus.OK if good else HTTPStatus.SERVICE_UNAVAILABLE
+                self._send(code, "text/plain", words.encode(errors="replace"))
             case "/metrics":
-                self._send(HTTPStatus.OK, "text/plain; version=0.0.4", exposition(lambda: views))
+                self._send(HTTPStatus.OK, "text/plain; version=0.0.4", metrics_text(lambda: statuses))
             case "/":
-                self._send(HTTPStatus.OK, "text/html", html_of(views, time.monotonic()).encode(errors="replace"))
+                self._send(
+                    HTTPStatus.OK, "text/html", dashboard_html(statuses, time.monotonic()).encode(errors="replace")
+                )
             case path:
-                self._send_picture(path, {view.name for view in views})
+                self._send_preview(path, {status.name for status in statuses})
 
-    def _send_picture(self, path: str, cameras: set[str]) -> None:
-        found = _PICTURE.fullmatch(path)
+    def _send_preview(self, path: str, cameras: set[str]) -> None:
+        found = _PREVIEW_PATH.fullmatch(path)
         try:
             if found and found[1] in cameras:
-                data = (self.server.folder / found[1] / f"{found[2]}.jpg").read_bytes()
+                data = (self.server.preview_dir / found[1] / f"{found[2]}.jpg").read_bytes()
                 self._send(HTTPStatus.OK, "image/jpeg", data)
                 return
         except OSError:
-            pass  # there was none yet
-        self._send(HTTPStatus.NOT_FOUND, "text/plain", b"nothing is here\n")
+            pass  # no preview yet
+        self._send(HTTPStatus.NOT_FOUND, "text/plain", b"not found\n")
 
-    def _send(self, status: HTTPStatus, kind: str, body: bytes) -> None:
-        self.connection.settimeout(self.server.patience_s)
-        self.send_response(status)
+    def _send(self, code: HTTPStatus, content_type: str, body: bytes) -> None:
+        self.connection.settimeout(self.server.timeout_s)
+        self.send_response(code)
         for name, value in (
-            ("Content-Type", f"{kind}; charset=utf-8" if kind.startswith("text/") else kind),
+            ("Content-Type", f"{content_type}; charset=utf-8" if content_type.startswith("text/") else content_type),
             ("Content-Length", str(len(body))),
             ("Cache-Control", "no-store"),
-            ("Content-Security-Policy", _ONLY_FROM_HERE),
+            ("Content-Security-Policy", _SECURITY_POLICY),
             ("Cross-Origin-Resource-Policy", "same-origin"),
             ("X-Content-Type-Options", "nosniff"),
         ):
@@ -139,13 +143,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Nothing: Prometheus asks every few seconds."""
+        """Log nothing: Prometheus scrapes every few seconds."""
 
 
-def _head(connection: socket.socket, until: float) -> bytes:
-    """What was asked, as far as the empty line behind it. Raises OSError when it takes too long."""
+def _read_head(connection: socket.socket, until: float) -> bytes:
+    """The head of the request, to its empty line. Raises OSError after the deadline."""
     head = b""
-    while b"\r\n\r\n" not in head and b"\n\n" not in head and len(head) < _LONGEST_HEAD:
+    while b"\r\n\r\n" not in head and b"\n\n" not in head and len(head) < _MAX_HEAD:
         connection.settimeout(max(0.001, until - time.monotonic()))
         data = connection.recv(4096)
         if not data:
@@ -154,8 +158,8 @@ def _head(connection: socket.socket, until: float) -> bytes:
     return head
 
 
-def _local(host: str) -> bool:
-    """Whether a request's Host is this machine itself."""
+def _is_local(host: str) -> bool:
+    """Whether the Host header names this machine."""
     name = re.sub(r":\d+$", "", host).strip("[]")
     try:
         return name in ("", "localhost") or ipaddress.ip_address(name).is_loopback

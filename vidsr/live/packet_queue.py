@@ -1,4 +1,4 @@
-"""What a camera sent and nobody has decoded yet."""
+"""The queue of packets between the reader and the decoder of a camera."""
 
 import math
 import threading
@@ -8,19 +8,19 @@ from typing import Generic, TypeVar
 
 Packet = TypeVar("Packet")
 
-MOST_S = 10.0  # a pipeline that takes nothing for so long is ended by its supervisor
-MOST_BYTES = 64 << 20  # 10 s of 50 Mbit/s, which no camera reaches
-MOST_PACKETS = 4096  # 10 s of 60 pictures and 340 packets of sound a second
+MAX_AGE_S = 10.0  # the supervisor kills a process that stalls for as long
+MAX_BYTES = 64 << 20  # 10 s at 50 Mbit/s, more than cameras send
+MAX_PACKETS = 4096  # 10 s of 60 frames and 340 packets of audio per second
 
 
 @dataclass(frozen=True, kw_only=True)
-class Waiting(Generic[Packet]):
-    """A packet as it is taken."""
+class QueuedPacket(Generic[Packet]):
+    """A packet that was taken from the queue."""
 
     packet: Packet
     arrived_s: float
     dropped: bool
-    """It is not to be decoded: there was no time for it, or what it builds on is missing. Its bytes are still good."""
+    """Whether it must not be decoded: it is late, or a packet that it depends on was dropped. Its data are valid."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,98 +33,100 @@ class _Entry(Generic[Packet]):
     key: bool
 
 
-class Backlog(Generic[Packet]):
-    """The packets of one connection between the thread that reads it, which never waits, and the one that decodes.
+class DroppingQueue(Generic[Packet]):
+    """The packets of one connection, between the thread that reads, which never waits, and the one that decodes.
 
-    What is dropped are whole runs of video that end at a key frame, so that what is decoded next needs nothing that
-    was left out; sound is kept. Dropped packets are still handed out, marked, for a recording of the source itself;
-    only where a bound is hit the oldest of all are gone. `dropped` counts packets by reason: those that `drop` was
-    given, and "full".
+    Video is dropped in whole runs that end at a key frame, so that the next decoded packet depends on no dropped one;
+    audio is kept. Dropped packets are still returned, marked as such, for a recording of the source itself. Only at a
+    bound are the oldest packets discarded. `dropped` counts packets by reason: the reasons given to `drop`, and
+    "full".
     """
 
     def __init__(
-        self, *, most_s: float = MOST_S, most_bytes: int = MOST_BYTES, most_packets: int = MOST_PACKETS
+        self, *, max_age_s: float = MAX_AGE_S, max_bytes: int = MAX_BYTES, max_packets: int = MAX_PACKETS
     ) -> None:
         self.dropped: Counter[str] = Counter()
-        self._most_s, self._most_bytes, self._most_packets = most_s, most_bytes, most_packets
+        self._max_age_s, self._max_bytes, self._max_packets = max_age_s, max_bytes, max_packets
         self._entries: deque[_Entry[Packet]] = deque()
-        self._bytes = self._numbers = 0
-        self._from: float = 0  # the number of the first video packet to decode; infinite until a key frame comes
+        self._bytes = self._count = 0
+        self._decode_from: float = (
+            0  # the number of the first video packet to decode; infinite until a key frame comes
+        )
         self._reason = ""
         self._error: Exception | None = None
         self._changed = threading.Condition()
 
     def put(self, packet: Packet, *, arrived_s: float, size: int, video: bool, key: bool) -> None:
-        """Takes a packet of `size` bytes; `key` is a video packet that can be decoded without those before it."""
+        """Append a packet of `size` bytes; `key` is a video packet that starts with a key frame."""
         with self._changed:
-            number, self._numbers = self._numbers, self._numbers + 1
-            if video and key and self._from == math.inf:
-                self._from = number
+            number, self._count = self._count, self._count + 1
+            if video and key and self._decode_from == math.inf:
+                self._decode_from = number
             self._entries.append(
                 _Entry(number=number, packet=packet, arrived_s=arrived_s, size=size, video=video, key=key)
             )
             self._bytes += size
-            while self._full(arrived_s):
-                self._lose()
+            while self._is_full(arrived_s):
+                self._evict()
             self._changed.notify()
 
-    def end(self, error: Exception) -> None:
-        """There will be no more: `get` raises the error once what came before it is taken."""
+    def close(self, error: Exception) -> None:
+        """Mark the end: `get` raises the error after the packets that were put before."""
         with self._changed:
             self._error = error
             self._changed.notify()
 
-    def get(self, timeout_s: float) -> Waiting[Packet] | None:
-        """The oldest packet, or None when there was none for so long. Raises what the backlog was ended with."""
+    def get(self, timeout_s: float) -> QueuedPacket[Packet] | None:
+        """The oldest packet, or None after `timeout_s` without one. Raises the error given to `close`."""
         with self._changed:
             self._changed.wait_for(lambda: self._entries or self._error, timeout_s)
             if not self._entries:
                 if self._error:
                     raise self._error
                 return None
-            entry, dropped = self._take()
-        return Waiting(packet=entry.packet, arrived_s=entry.arrived_s, dropped=dropped)
+            entry, dropped = self._pop()
+        return QueuedPacket(packet=entry.packet, arrived_s=entry.arrived_s, dropped=dropped)
 
     def drop(self, reason: str) -> None:
-        """Video before the newest key frame that waits is not to be decoded.
+        """Drop the video before the newest key frame in the queue.
 
-        Without such a key frame, or where nothing waits before it: all video until the next one comes.
+        Without such a key frame, or with nothing queued before it, all video up to the next key frame is dropped.
         """
         with self._changed:
-            self._cut(reason)
+            self._drop_to_key(reason)
 
     def age_s(self, now_s: float) -> float:
-        """How long the oldest packet has waited that is to be decoded; 0 when there is none."""
+        """Seconds that the oldest packet to be decoded has waited; 0 without one."""
         with self._changed:
             oldest = next((entry for entry in self._entries if self._decodes(entry)), None)
             return now_s - oldest.arrived_s if oldest else 0.0
 
     def _decodes(self, entry: _Entry[Packet]) -> bool:
-        return entry.video and entry.number >= self._from
+        return entry.video and entry.number >= self._decode_from
 
-    def _full(self, now_s: float) -> bool:
+    def _is_full(self, now_s: float) -> bool:
         return bool(self._entries) and (
-            len(self._entries) > self._most_packets
-            or self._bytes > self._most_bytes
-            or now_s - self._entries[0].arrived_s > self._most_s
+            len(self._entries) > self._max_packets
+            or self._bytes > self._max_bytes
+            or now_s - self._entries[0].arrived_s > self._max_age_s
         )
 
-    def _cut(self, reason: str) -> None:
+    def _drop_to_key(self, reason: str) -> None:
         waiting = [entry for entry in self._entries if self._decodes(entry)]
         if waiting:
             keys = [entry.number for entry in waiting[1:] if entry.key]
-            self._from, self._reason = keys[-1] if keys else math.inf, reason
+            self._decode_from, self._reason = keys[-1] if keys else math.inf, reason
 
-    def _take(self) -> tuple[_Entry[Packet], bool]:
+    def _pop(self) -> tuple[_Entry[Packet], bool]:
         entry = self._entries.popleft()
         self._bytes -= entry.size
-        dropped = entry.video and entry.number < self._from
+        dropped = entry.video and entry.number < self._decode_from
         self.dropped[self._reason] += dropped
         return entry, dropped
 
-    def _lose(self) -> None:
-        """The oldest packet is gone, and with one that was to be decoded the run that builds on it."""
+    def _evict(self) -> None:
+        """Discard the oldest packet, and drop the run that depends on it if it was to be decoded."""
         if self._decodes(self._entries[0]):
-            self._cut("full")
-        _, dropped = self._take()
+            self._drop_to_key("full")
+        _, dropped = self._pop()
         self.dropped["full"] += not dropped

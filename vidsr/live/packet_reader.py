@@ -1,28 +1,28 @@
-"""The thread that opens a source and reads it, and never waits for those who take what it brings."""
+"""The thread that opens a source and reads its packets into a queue, without waiting for the decoder."""
 
 import threading
 import time
 from types import TracebackType
 from typing import Self
 
-from vidsr.live.packet_queue import Backlog
-from vidsr.media.source.live_source import Camera
+from vidsr.live.packet_queue import DroppingQueue
+from vidsr.media.source.live_source import LiveSource
 from vidsr.media.source.pacing import LivePacket
 from vidsr.settings import StreamSettings
-from vidsr.stream_url import Address
+from vidsr.stream_url import StreamUrl
 
-_PATIENCE_S = 0.5  # a read that FFmpeg is in cannot be ended; a process that stops leaves it behind
+_JOIN_S = 0.5  # a read within FFmpeg cannot be interrupted; the thread is abandoned after this time
 
 
-class Intake:
-    """A source being opened, then read into `backlog`; closed by `with`. Its faults come out of `backlog.get`."""
+class PacketReader:
+    """A thread that opens a source and fills `queue`; closed by `with`. Its errors are raised by `queue.get`."""
 
-    def __init__(self, address: Address, settings: StreamSettings) -> None:
-        self.backlog: Backlog[LivePacket] = Backlog()
-        self.camera: Camera | None = None
-        """There before the first packet is."""
-        self._address, self._settings = address, settings
-        self._thread = threading.Thread(target=self._read, name="intake", daemon=True)
+    def __init__(self, url: StreamUrl, settings: StreamSettings) -> None:
+        self.queue: DroppingQueue[LivePacket] = DroppingQueue()
+        self.source: LiveSource | None = None
+        """Set before the first packet is queued."""
+        self._url, self._settings = url, settings
+        self._thread = threading.Thread(target=self._read, name="packet-reader", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -31,23 +31,23 @@ class Intake:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> None:
-        if self.camera:
-            self.camera.halt()
-        self._thread.join(_PATIENCE_S)
-        if self.camera and not self._thread.is_alive():
-            self.camera.close()
+        if self.source:
+            self.source.stop()
+        self._thread.join(_JOIN_S)
+        if self.source and not self._thread.is_alive():
+            self.source.close()
 
     def _read(self) -> None:
         try:
-            self.camera = camera = Camera(self._address, self._settings)
-            for packet in camera.packets():
-                video = packet.stream is camera.video
-                self.backlog.put(
+            self.source = source = LiveSource(self._url, self._settings)
+            for packet in source.packets():
+                video = packet.stream is source.video
+                self.queue.put(
                     packet,
                     arrived_s=time.monotonic(),
                     size=packet.size,
                     video=video,
                     key=video and packet.is_keyframe,
                 )
-        except Exception as error:  # handed to whoever takes the packets, a bug as well
-            self.backlog.end(error)
+        except Exception as error:  # bugs, too, are raised where the packets are taken
+            self.queue.close(error)

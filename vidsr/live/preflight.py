@@ -1,71 +1,71 @@
-"""What can be known to be wrong before any work."""
+"""The checks of camera configurations before any work."""
 
 import os
 from collections.abc import Iterable
 
 from vidsr.errors import SourceError, TargetError
-from vidsr.live.camera_config import Order
+from vidsr.live.config import CameraConfig
 from vidsr.media.containers import container_for
 from vidsr.media.encoders import encoder_options
 from vidsr.media.sink.sink_factory import is_playlist, is_video
 from vidsr.model.zoo import load_model
 from vidsr.model_selection import AUTO
-from vidsr.stream_url import SOURCES, TARGETS, Address
+from vidsr.stream_url import SOURCE_SCHEMES, TARGET_SCHEMES, StreamUrl
 
 
-def check_orders(orders: Iterable[Order]) -> None:
-    """Raises ValueError for what makes no sense, and SourceError, TargetError or ModelError for what is not there."""
-    taken: dict[str, str] = {}
-    for order in orders:
-        _check_source(order)
-        for target in order.targets:
+def check_cameras(configs: Iterable[CameraConfig]) -> None:
+    """Raises ValueError for senseless configurations, and SourceError, TargetError or ModelError for missing files."""
+    owner_of: dict[str, str] = {}
+    for config in configs:
+        _check_source(config)
+        for target in config.targets:
             _check_target(target)
-            place = os.path.realpath(target.text) if target.path else target.text
-            if place in taken:
-                raise ValueError(f"{target}: is a target of {taken[place]} already")
-            taken[place] = order.name
-        encoder_options(order.encode, {})
-        if order.stream.model != AUTO:
-            load_model(order.stream.model, order.stream.scale)
+            resolved = os.path.realpath(target.text) if target.path else target.text
+            if resolved in owner_of:
+                raise ValueError(f"{target}: is already a target of {owner_of[resolved]}")
+            owner_of[resolved] = config.name
+        encoder_options(config.encode, {})
+        if config.stream.model != AUTO:
+            load_model(config.stream.model, config.stream.scale)
 
 
-def _check_source(order: Order) -> None:
-    source = order.source
-    _check_spelling(source, SOURCES)
+def _check_source(config: CameraConfig) -> None:
+    source = config.source
+    _check_url(source, SOURCE_SCHEMES)
     if not source.path:
         return
-    if not order.stream.realtime:
-        raise ValueError(f"{source}: is no address of a camera; a file is played as one with --realtime")
+    if not config.stream.realtime:
+        raise ValueError(f"{source}: is not the URL of a camera; --realtime plays a file as if it were one")
     if not source.path.is_file():
-        raise SourceError(f"{source}: is no file that is there")
+        raise SourceError(f"{source}: no such file")
 
 
-def _check_target(target: Address) -> None:
-    _check_spelling(target, TARGETS)
+def _check_target(target: StreamUrl) -> None:
+    _check_url(target, TARGET_SCHEMES)
     if not (path := target.path):
         return
     one_file = is_video(path) or is_playlist(path)
     if is_video(path):
         container_for(path)
     if path.exists() and path.is_dir() == one_file:
-        raise TargetError(f"{target}: is a {'folder' if one_file else 'file'} already")
-    whole = path.absolute()
-    folder = next(above for above in (whole.parent if one_file else whole, *whole.parents) if above.exists())
+        raise TargetError(f"{target}: is already a {'folder' if one_file else 'file'}")
+    absolute = path.absolute()
+    folder = next(above for above in (absolute.parent if one_file else absolute, *absolute.parents) if above.exists())
     if not folder.is_dir():
-        raise TargetError(f"{target}: {folder} is no folder")
+        raise TargetError(f"{target}: {folder} is not a folder")
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise TargetError(f"{target}: nothing may be written in {folder}")
+        raise TargetError(f"{target}: {folder} is not writable")
 
 
-def _check_spelling(address: Address, schemes: tuple[str, ...]) -> None:
-    if not address.text:
-        raise ValueError("an address is empty")
-    if not address.scheme:
+def _check_url(url: StreamUrl, schemes: tuple[str, ...]) -> None:
+    if not url.text:
+        raise ValueError("a source or target is empty")
+    if not url.scheme:
         return
-    if address.scheme not in schemes:
-        raise ValueError(f"{address}: is none of {', '.join(f'{scheme}://' for scheme in schemes)} and no path")
-    if not address.sound:
+    if url.scheme not in schemes:
+        raise ValueError(f"{url}: must be a path or begin with one of {', '.join(f'{each}://' for each in schemes)}")
+    if not url.is_wellformed:
         raise ValueError(
-            f"{address}: cannot be read; write / as %2F, ? as %3F, # as %23 and @ as %40 in a user's name, a password "
-            "and behind the host"
+            f"{url}: is not a valid URL; in the user name, the password and after the host write / as %2F, "
+            "? as %3F, # as %23 and @ as %40"
         )

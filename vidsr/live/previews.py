@@ -1,4 +1,4 @@
-"""The newest picture before and after, for people to look at."""
+"""The newest frame before and after upscaling, as JPEG for the web page."""
 
 import os
 from contextlib import suppress
@@ -8,30 +8,30 @@ from vidsr.media.frame import VideoFrame
 from vidsr.media.image_writer import encode_image
 from vidsr.media.scale import LumaMerger
 
-_EVERY_S = 2.0
-_WIDEST = 1280
+_INTERVAL_S = 2.0
+_MAX_WIDTH = 1280
 
 
-class Snapshots:
-    """`before.jpg` and `after.jpg` in a folder, each there whole, about every two seconds."""
+class PreviewWriter:
+    """Writes `before.jpg` and `after.jpg` into a directory, atomically, about every two seconds."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, preview_dir: Path) -> None:
+        self._preview_dir = preview_dir
         self._merger = LumaMerger()
         self._next_s = 0.0
 
-    def take(self, before: VideoFrame, after: VideoFrame, *, now_s: float) -> None:
-        """Keep the two, if it is time to. Where they cannot be kept, the newest ones are old."""
+    def write(self, decoded: VideoFrame, upscaled: VideoFrame, *, now_s: float) -> None:
+        """Write both frames if it is time. Failed writes are ignored: the previous files stay."""
         if now_s < self._next_s:
             return
-        self._next_s = now_s + _EVERY_S
+        self._next_s = now_s + _INTERVAL_S
         with suppress(OSError):
-            for name, picture in (("before.jpg", before), ("after.jpg", after)):
-                part = self._folder / f"{name}.part"
-                part.write_bytes(encode_image(self._shown(picture), "mjpeg"))
-                os.replace(part, self._folder / name)
+            for name, frame in (("before.jpg", decoded), ("after.jpg", upscaled)):
+                part = self._preview_dir / f"{name}.part"
+                part.write_bytes(encode_image(self._shrunk(frame), "mjpeg"))
+                os.replace(part, self._preview_dir / name)
 
-    def _shown(self, picture: VideoFrame) -> VideoFrame:
-        if picture.width <= _WIDEST:
-            return picture
-        return self._merger.resize(picture, (_WIDEST, max(2, picture.height * _WIDEST // picture.width // 2 * 2)))
+    def _shrunk(self, frame: VideoFrame) -> VideoFrame:
+        if frame.width <= _MAX_WIDTH:
+            return frame
+        return self._merger.resize(frame, (_MAX_WIDTH, max(2, frame.height * _MAX_WIDTH // frame.width // 2 * 2)))

@@ -1,175 +1,222 @@
-"""What enlarges the next picture, so that it is written in time."""
+"""The ladder of networks: which rung upscales the next frame, so that frames stay within the delay limit."""
 
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-_EASY, _HARD = 0.8, 0.98  # of the time; between them a rung is neither taken up nor given up for its cost
-_CALM, _SLIPPING, _LATE, _LAST = 0.3, 0.35, 0.7, 0.9  # of the longest delay
+from vidsr.media.compression_probe import Compression
+from vidsr.model.weights import Weights
+from vidsr.model.zoo import load_model, model_names
+from vidsr.model_selection import AUTO, DEFAULT_FAMILY, select_model
+from vidsr.settings import StreamSettings
+
+_FITS, _TOO_COSTLY = 0.8, 0.98  # cost per frame interval to step up below, and down above
+_CALM, _DELAYED, _LATE, _DROP = 0.3, 0.35, 0.7, 0.9  # shares of the delay limit
 _CALM_S = 2.0
 _CATCH_UP_S = 2.0
-_SETTLE_S = 0.4  # until a change shows: what is on its way was begun before
-_START_S = 3.0  # in which a camera sends what it had kept and networks are compiled: nothing is dropped for that
+_SETTLE_S = 0.4  # until a change takes effect on the frames in work
+_GRACE_S = 3.0  # a camera sends buffered frames and networks are compiled: neither counts as load
 _DROPPING_S = 5.0
 _LASTING_S = 30.0
-_SHORTEST_HOLD_S, _LONGEST_HOLD_S, _HOLD_GROWS = 10.0, 300.0, 3.0
-_LEARNT = 5  # pictures after which a rung's cost is known
+_MIN_HOLD_S, _MAX_HOLD_S, _HOLD_FACTOR = 10.0, 300.0, 3.0
+_CHEAP_FAMILY, _MAX_COST_SHARE = "fsrcnn-fast", 0.7
+"""The family of the cheaper rung, and its highest cost, relative to the best network, that is worth a rung."""
+_MIN_FRAMES = 5  # after which the cost of a rung is known
 
 
 @dataclass(kw_only=True)
 class _Rung:
+    """A rung and its measured cost."""
+
     name: str
     cost_s: float = 0.0
-    """Of a picture, lately."""
-    pictures: int = 0
-    """Since the rung was taken."""
-    dearer: float = 1.0
-    """How many times the cost of the rung below it takes, as they were seen last."""
+    """Seconds per frame, as a moving average."""
+    frames: int = 0
+    """Frames since the last step to this rung."""
+    cost_ratio: float = 1.0
+    """Cost relative to the rung below, as last measured."""
 
     def learn(self, cost_s: float) -> None:
-        if self.pictures:  # for the first one the network may have been compiled
-            self.cost_s += (cost_s - self.cost_s) * max(1 / self.pictures, 1 / 16)
-        self.pictures += 1
+        if self.frames:  # the first one may include the compilation of the network
+            self.cost_s += (cost_s - self.cost_s) * max(1 / self.frames, 1 / 16)
+        self.frames += 1
 
 
-class Ladder:
-    """Which of the rungs, best first, enlarges the next picture, by what became of those before.
+class QualityLadder:
+    """Selects the rung for the next frame; `rungs` come best first.
 
-    It steps down, one rung at a time, when pictures come late or soon will; on the last rung `late` says when what
-    waits undecoded is to be dropped. It steps up when there is room: when the cost of the rung above, as it compared
-    with this one's when both ran, fits. Where it does not, the rung is tried now and then, after 10 s at first and
-    5 minutes at last, for what was learnt may not hold any more. `say` is told of each change and its reason, in
-    words. Any thread may call.
+    It steps down by one rung when frames are late or soon will be; on the last rung `should_drop` says when to drop
+    undecoded packets. It steps up when the estimated cost of the rung above fits into the frame interval. A rung that
+    does not fit is retried after 10 s at first and after at most 5 minutes, as its cost may have changed. `on_warning`
+    receives each change with its reason. Thread-safe.
     """
 
-    def __init__(self, rungs: Sequence[str], max_delay_s: float, *, say: Callable[[str], None]) -> None:
+    def __init__(self, rungs: Sequence[str], max_delay_s: float, *, on_warning: Callable[[str], None]) -> None:
         self._rungs = [_Rung(name=name) for name in rungs]
-        self._max_delay_s, self._say = max_delay_s, say
-        self._at = 0
-        self._step_s = 0.0  # of the source, from picture to picture
+        self._max_delay_s, self._on_warning = max_delay_s, on_warning
+        self._index = 0
+        self._frame_interval_s = 0.0  # of the source
         self._time_s: float | None = None
         self._delay_s = 0.0
-        self._hold_s = _SHORTEST_HOLD_S
-        self._expected: bool | None = None  # of a step up that has yet to prove itself: whether it was to fit
-        self._measures: _Rung | None = None  # what was left for the rung below, until that one's cost is known
-        self._begun_s = self._changed_s = self._dropped_s = -_LONGEST_HOLD_S
-        self._calm_s = self._distrust_s = -_LONGEST_HOLD_S
-        self._mark = (0.0, 0.0)  # when it was last looked whether the delay falls, and the delay then
-        self._stuck = False
+        self._hold_s = _MIN_HOLD_S
+        self._expected_fit: bool | None = None  # whether the last step up was expected to fit; None once it has held
+        self._upper_rung: _Rung | None = None  # the rung before a step down, until the cost of the lower one is known
+        self._begun_s = self._changed_s = self._dropped_s = -_MAX_HOLD_S
+        self._delayed_at_s = self._no_fit_until_s = -_MAX_HOLD_S
+        self._delay_mark = (0.0, 0.0)  # the time and the delay of the last check
+        self._is_late = False
         self._lock = threading.Lock()
 
     @property
     def rung(self) -> str:
-        """Who enlarges the next picture."""
-        return self._rungs[self._at].name
+        """The rung for the next frame."""
+        return self._rungs[self._index].name
 
-    def dropping(self, now_s: float) -> bool:
-        """Whether work was dropped in the last seconds: even the last rung is not cheap enough."""
+    def is_dropping(self, now_s: float) -> bool:
+        """Whether packets were dropped in the last seconds, because even the last rung is too slow."""
         return now_s - self._dropped_s < _DROPPING_S
 
     def begin(self, now_s: float) -> None:
-        """A connection begins: for a few seconds lateness has other reasons than load."""
+        """A connection or a new format begins: delays in the next few seconds are not caused by load."""
         with self._lock:
             self._begun_s, self._time_s, self._delay_s = now_s, None, 0.0
 
-    def note(self, *, now_s: float, rung: str, time_s: float, delay_s: float, cost_s: float) -> None:
-        """A picture was written: whose time in the source was `time_s`, `delay_s` after it had arrived.
+    def record(self, *, now_s: float, rung: str, time_s: float, delay_s: float, cost_s: float) -> None:
+        """Record a written frame: its source time `time_s`, and `delay_s` from its arrival to now.
 
-        `cost_s` is how long the busiest stage took for it; where several workers enlarge, a worker's seconds divided
-        by their number: what would be from picture to picture if they came as fast as they can be enlarged.
+        `cost_s` is the time of the busiest stage; with several workers, the seconds of a worker divided by their
+        number. It is the shortest frame interval that the rung can sustain.
         """
         with self._lock:
             if self._time_s is not None and time_s > self._time_s:
-                step_s = time_s - self._time_s
-                usual_s = self._step_s or step_s
-                self._step_s = usual_s + (min(step_s, 3 * usual_s) - usual_s) / 32
+                interval_s = time_s - self._time_s
+                usual_s = self._frame_interval_s or interval_s
+                self._frame_interval_s = usual_s + (min(interval_s, 3 * usual_s) - usual_s) / 32
             self._time_s, self._delay_s = time_s, delay_s
             self._learn(rung, cost_s)
-            self._judge(now_s, delay_s)
+            self._update(now_s, delay_s)
 
-    def late(self, *, now_s: float, backlog_s: float) -> bool:
-        """Whether what waits undecoded is to be dropped now; `backlog_s` is how long the oldest of it has waited.
+    def should_drop(self, *, now_s: float, queue_age_s: float) -> bool:
+        """Whether to drop the undecoded packets, the oldest of which has waited for `queue_age_s`.
 
-        To be asked before each packet, and while none is written: it is how the ladder learns that nothing goes on.
+        To be called before each packet, and also while no frame is written, so that the ladder detects a stall.
         """
         with self._lock:
-            behind_s = max(backlog_s, self._delay_s)
-            self._judge(now_s, behind_s)
-            longest_s = self._max_delay_s + (_START_S if self._starting(now_s) else 0)
-            # The delay counts for what is on its way, too; but that of a picture from before a drop says nothing.
-            if not self._lowest() or behind_s <= _LAST * longest_s or backlog_s <= longest_s / 2:
+            behind_s = max(queue_age_s, self._delay_s)
+            self._update(now_s, behind_s)
+            longest_s = self._max_delay_s + (_GRACE_S if self._is_starting(now_s) else 0)
+            # The last delay covers the frames in work, but after a drop it is out of date: the queue must be old, too.
+            if not self._is_lowest() or behind_s <= _DROP * longest_s or queue_age_s <= longest_s / 2:
                 return False
-            if not self.dropping(now_s):
-                self._say(f"dropping what waits to be decoded: {backlog_s:.1f} s behind, and nothing is cheaper")
+            if not self.is_dropping(now_s):
+                self._on_warning(
+                    f"dropping what waits to be decoded: {queue_age_s:.1f} s behind, and nothing is cheaper"
+                )
             self._dropped_s = now_s
             return True
 
-    def _lowest(self) -> bool:
-        return self._at == len(self._rungs) - 1
+    def _is_lowest(self) -> bool:
+        return self._index == len(self._rungs) - 1
 
-    def _starting(self, now_s: float) -> bool:
-        return now_s - self._begun_s < _START_S
+    def _is_starting(self, now_s: float) -> bool:
+        return now_s - self._begun_s < _GRACE_S
 
     def _learn(self, name: str, cost_s: float) -> None:
         rung = next(rung for rung in self._rungs if rung.name == name)
         rung.learn(cost_s)
-        if rung is not self._rungs[self._at] or rung.pictures != _LEARNT or not rung.cost_s:
+        if rung is not self._rungs[self._index] or rung.frames != _MIN_FRAMES or not rung.cost_s:
             return
-        if self._measures:
-            self._measures.dearer = self._measures.cost_s / rung.cost_s
-        elif self._expected is not None and (below := self._rungs[self._at + 1]).cost_s:
-            rung.dearer = rung.cost_s / below.cost_s
-        self._measures = None
+        if self._upper_rung:
+            self._upper_rung.cost_ratio = self._upper_rung.cost_s / rung.cost_s
+        elif self._expected_fit is not None and (below := self._rungs[self._index + 1]).cost_s:
+            rung.cost_ratio = rung.cost_s / below.cost_s
+        self._upper_rung = None
 
-    def _judge(self, now_s: float, behind_s: float) -> None:
-        """Steps down or up where that is due."""
-        rung, longest_s = self._rungs[self._at], self._max_delay_s
-        # A pipeline has some pictures on their way even at its ease.
-        if behind_s > max(_CALM * longest_s, min(5 * self._step_s, _LATE * longest_s)):
-            self._calm_s = now_s
-        self._look(now_s, behind_s)
-        hard = rung.pictures >= _LEARNT and rung.cost_s > _HARD * self._step_s > 0
-        warm = rung.pictures >= _LEARNT or not self._starting(now_s)
-        if not self._lowest() and ((hard and behind_s > _SLIPPING * longest_s) or (self._stuck and warm)):
-            self._down(now_s, behind_s)
-        elif self._at and min(now_s - self._calm_s, now_s - self._changed_s) > _CALM_S:
-            self._consider(now_s, rung)
-        if self._expected is not None and now_s - self._changed_s > _LASTING_S:
-            self._expected, self._hold_s = None, _SHORTEST_HOLD_S
+    def _update(self, now_s: float, behind_s: float) -> None:
+        """Step down or up where needed."""
+        rung, longest_s = self._rungs[self._index], self._max_delay_s
+        # Some frames are in work even without load.
+        if behind_s > max(_CALM * longest_s, min(5 * self._frame_interval_s, _LATE * longest_s)):
+            self._delayed_at_s = now_s
+        self._check_lateness(now_s, behind_s)
+        is_slow = rung.frames >= _MIN_FRAMES and rung.cost_s > _TOO_COSTLY * self._frame_interval_s > 0
+        is_warm = rung.frames >= _MIN_FRAMES or not self._is_starting(now_s)
+        if not self._is_lowest() and ((is_slow and behind_s > _DELAYED * longest_s) or (self._is_late and is_warm)):
+            self._step_down(now_s, behind_s)
+        elif self._index and min(now_s - self._delayed_at_s, now_s - self._changed_s) > _CALM_S:
+            self._maybe_step_up(now_s, rung)
+        if self._expected_fit is not None and now_s - self._changed_s > _LASTING_S:
+            self._expected_fit, self._hold_s = None, _MIN_HOLD_S
 
-    def _look(self, now_s: float, behind_s: float) -> None:
-        """Sees whether it is late, and will be for more than a moment."""
-        marked_s, then_s = self._mark
+    def _check_lateness(self, now_s: float, behind_s: float) -> None:
+        """Detect a delay that is too long and will not recover within 2 s."""
+        marked_s, then_s = self._delay_mark
         over_s = behind_s - _LATE * self._max_delay_s
         if over_s <= 0:
-            self._mark, self._stuck = (marked_s, 0.0), False
+            self._delay_mark, self._is_late = (marked_s, 0.0), False
         elif now_s - marked_s >= _SETTLE_S:
-            self._mark = (now_s, behind_s)
-            self._stuck = over_s > (then_s - behind_s) / (now_s - marked_s) * _CATCH_UP_S
+            self._delay_mark = (now_s, behind_s)
+            self._is_late = over_s > (then_s - behind_s) / (now_s - marked_s) * _CATCH_UP_S
 
-    def _consider(self, now_s: float, rung: _Rung) -> None:
-        """A step up, where it fits or is worth a try."""
-        if self.dropping(now_s) or rung.pictures < _LEARNT:
+    def _maybe_step_up(self, now_s: float, rung: _Rung) -> None:
+        """Step up if the rung above fits, or to retry it."""
+        if self.is_dropping(now_s) or rung.frames < _MIN_FRAMES:
             return
-        fits = rung.cost_s * self._rungs[self._at - 1].dearer < _EASY * self._step_s
-        if (fits and now_s > self._distrust_s) or now_s - self._changed_s > self._hold_s:
-            self._expected = fits
-            self._change(self._at - 1, now_s, "there is room" if fits else "to see whether there is room")
+        fits = rung.cost_s * self._rungs[self._index - 1].cost_ratio < _FITS * self._frame_interval_s
+        if (fits and now_s > self._no_fit_until_s) or now_s - self._changed_s > self._hold_s:
+            self._expected_fit = fits
+            self._change(self._index - 1, now_s, "there is room" if fits else "to see whether there is room")
 
-    def _down(self, now_s: float, behind_s: float) -> None:
-        rung = self._rungs[self._at]
-        self._mark, self._stuck = (now_s, behind_s), False
-        self._measures = rung if rung.pictures >= _LEARNT else None
-        if self._expected is not None:
-            if self._expected:
-                self._distrust_s = now_s + self._hold_s
-            self._hold_s = min(self._hold_s * _HOLD_GROWS, _LONGEST_HOLD_S)
-            if below_s := self._rungs[self._at + 1].cost_s:  # it did not fit, whatever was measured
-                rung.dearer, self._measures = max(rung.cost_s, self._step_s) / below_s, None
-        self._expected = None
-        self._change(self._at + 1, now_s, f"{behind_s:.2f} s behind")
+    def _step_down(self, now_s: float, behind_s: float) -> None:
+        rung = self._rungs[self._index]
+        self._delay_mark, self._is_late = (now_s, behind_s), False
+        self._upper_rung = rung if rung.frames >= _MIN_FRAMES else None
+        if self._expected_fit is not None:
+            if self._expected_fit:
+                self._no_fit_until_s = now_s + self._hold_s
+            self._hold_s = min(self._hold_s * _HOLD_FACTOR, _MAX_HOLD_S)
+            if below_s := self._rungs[self._index + 1].cost_s:  # it did not fit, against the measured cost
+                rung.cost_ratio, self._upper_rung = max(rung.cost_s, self._frame_interval_s) / below_s, None
+        self._expected_fit = None
+        self._change(self._index + 1, now_s, f"{behind_s:.2f} s behind")
 
-    def _change(self, at: int, now_s: float, reason: str) -> None:
-        self._say(f"{self._rungs[at].name} instead of {self._rungs[self._at].name}: {reason}")
-        self._at, self._changed_s = at, now_s
-        self._rungs[at].pictures = 0
+    def _change(self, index: int, now_s: float, reason: str) -> None:
+        self._on_warning(f"{self._rungs[index].name} instead of {self._rungs[self._index].name}: {reason}")
+        self._index, self._changed_s = index, now_s
+        self._rungs[index].frames = 0
+
+
+class ModelLadder:
+    """The networks of a camera, from which each connection selects. Raises ModelError for a missing one."""
+
+    def __init__(self, settings: StreamSettings) -> None:
+        self._named = None if settings.model == AUTO else settings.model
+        self._loaded: dict[str, Weights] = {}  # cached: a pool compares networks by identity
+        if self._named:
+            self._loaded[self._named] = load_model(self._named, settings.scale)
+            self.scale = self._loaded[self._named].architecture.scale
+        else:
+            self.scale = settings.scale or 2
+            self._load(f"{DEFAULT_FAMILY}-x{self.scale}")
+
+    @property
+    def default(self) -> Weights:
+        """The network to open a pool with, before the first frame."""
+        return next(iter(self._loaded.values()))
+
+    def networks(self, compression: Compression) -> dict[str, Weights]:
+        """The networks by name, best first, that suit the compression of a stream."""
+        best_name = self._named or self._select(compression, DEFAULT_FAMILY)
+        cheaper_name = self._select(compression, _CHEAP_FAMILY)
+        best, cheaper = self._load(best_name), self._load(cheaper_name)
+        if cheaper.architecture.multiplies > _MAX_COST_SHARE * best.architecture.multiplies:
+            return {best_name: best}
+        return {best_name: best, cheaper_name: cheaper}
+
+    def _select(self, compression: Compression, family: str) -> str:
+        return select_model(compression, still=False, scale=self.scale, names=model_names(), family=family).model
+
+    def _load(self, name: str) -> Weights:
+        if name not in self._loaded:
+            self._loaded[name] = load_model(name)
+        return self._loaded[name]

@@ -1,52 +1,52 @@
-"""Following a camera: connected to it, or about to be, until it is time to stop."""
+"""The reconnect loop of a camera."""
 
 import time
 from contextlib import ExitStack
 
 from vidsr.errors import SourceLost
 from vidsr.live.backoff import Backoff
-from vidsr.live.connection import Connection, Equipment
-from vidsr.live.packet_reader import Intake
+from vidsr.live.connection import CameraContext, Connection
+from vidsr.live.packet_reader import PacketReader
 from vidsr.live.status import State
 
 _BUSY_S, _IDLE_S = 0.004, 0.1
-"""How long to wait for a packet: while pictures are in work, and else."""
+"""The wait for a packet: while frames are being upscaled, and otherwise."""
 
 
-def follow(equipment: Equipment) -> None:
-    """Connect for ever, with pauses, until `equipment.stop` is set.
+def run_reconnect_loop(context: CameraContext) -> None:
+    """Connect, and reconnect after pauses, until `context.stop` is set.
 
-    Raises SourceError for a source that will never do, and, where it is to fail fast, at the first loss; WorkerError
+    Raises SourceError for a source that can never work; SourceLost at the first loss with `fail_fast`; WorkerError
     when the pool cannot go on.
     """
-    backoff, stop, status = Backoff(), equipment.stop, equipment.status
+    backoff, stop, status = Backoff(), context.stop, context.status
     while not stop.is_set():
         status.state, before = State.CONNECTING, status.connects
         began = time.monotonic()
         try:
-            _connect(equipment)
+            _connect(context)
             return
         except SourceLost as error:
-            if equipment.order.stream.fail_fast:
+            if context.config.stream.fail_fast:
                 raise
             if status.connects > before:
-                backoff.good(time.monotonic() - began)
+                backoff.on_success(time.monotonic() - began)
             pause_s = backoff.next_s(slow=error.slow)
             status.state, status.reason = State.WAITING, f"{error}; the next attempt is in {pause_s:.0f} s"
-            equipment.say(status.reason)
-            error.__traceback__ = None  # the connection, its decoder and threads, which would hold the error in turn
+            context.on_warning(status.reason)
+            error.__traceback__ = None  # it refers to the connection, its decoder and its threads, in a cycle
         stop.wait(pause_s)
 
 
-def _connect(equipment: Equipment) -> None:
-    """One connection, from asking for it to its loss, which is raised, or to the time to stop."""
-    order, stop = equipment.order, equipment.stop
-    with Intake(order.source, order.stream) as intake, ExitStack() as stack:
+def _connect(context: CameraContext) -> None:
+    """One connection, until the source is lost, which raises SourceLost, or until the stop event."""
+    config, stop = context.config, context.stop
+    with PacketReader(config.source, config.stream) as reader, ExitStack() as stack:
         connection: Connection | None = None
         while not stop.is_set():
-            waiting = intake.backlog.get(_BUSY_S if connection and connection.busy else _IDLE_S)
-            if waiting and connection is None:
-                assert intake.camera
-                connection = stack.enter_context(Connection(equipment, intake.camera, intake.backlog))
+            queued = reader.queue.get(_BUSY_S if connection and connection.is_busy else _IDLE_S)
+            if queued and connection is None:
+                assert reader.source
+                connection = stack.enter_context(Connection(context, reader.source, reader.queue))
             if connection:
-                connection.take(waiting)
+                connection.process(queued)

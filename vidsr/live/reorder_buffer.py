@@ -1,4 +1,4 @@
-"""What is being enlarged, and what waits behind it: handed out in order, each as soon as it is done."""
+"""The frames that are being upscaled and the packets between them, returned in order and as soon as they are ready."""
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
@@ -7,108 +7,108 @@ from typing import TypeAlias
 
 from vidsr.arrays import Plane
 from vidsr.media.frame import Frame, SidePacket
-from vidsr.media.source.live_timestamps import Moment
+from vidsr.media.source.live_timestamps import FrameTime
 from vidsr.model.weights import Weights
 from vidsr.pool import QUEUE_DEPTH, Pool, Ticket
 
-PLAIN = "swscale"
+NO_NETWORK = "swscale"
 """The rung without a network."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Shot:
-    """A picture on its way."""
+class TimedFrame:
+    """A decoded frame with its time and the rung that upscales it."""
 
-    frame: Frame
-    """Its `pts` is that of the moment, in 1/90000 s."""
-    moment: Moment
+    decoded: Frame
+    """The frame from the decoder, in the pixel format to upscale in."""
+    time: FrameTime
     depth: int
-    """Bits of a luma sample."""
+    """Bits per luma sample."""
     arrived_s: float
     rung: str
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Enlarged:
-    """A picture with its luma from the network, None where none enlarged it, and a worker's seconds for that."""
+class UpscaledFrame:
+    """A frame, its upscaled luma (None on the rung without a network), and the seconds a worker took."""
 
-    shot: Shot
+    frame: TimedFrame
     luma: Plane | None
     engine_s: float
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Copied:
-    """A packet that is copied, with its times in 1/90000 s; `original` is one of the source's own video."""
+class PassthroughPacket:
+    """A packet to be copied, with its times in 1/90000 s: audio, or with `is_source` the source's own video."""
 
     packet: SidePacket
     pts: int | None
     dts: int | None
-    original: bool
+    is_source: bool
 
 
-Item: TypeAlias = Enlarged | Copied
+Item: TypeAlias = UpscaledFrame | PassthroughPacket
 
 
-class Flight:
-    """Pictures in a pool, and the packets between them; `networks` are the weights of each rung that has some."""
+class ReorderBuffer:
+    """Frames in a pool, and the packets between them. `networks` holds the weights by rung."""
 
     def __init__(self, pool: Pool, networks: Mapping[str, Weights]) -> None:
         self._pool, self._networks = pool, networks
-        self._prepared: Callable[[], bool] = lambda: False
-        self._able = False
-        self._items: deque[tuple[Shot, Ticket | None] | Copied] = deque()
-        self._at_work = 0
+        self._poll_prepared: Callable[[], bool] = lambda: False
+        self._is_prepared = False
+        self._items: deque[tuple[TimedFrame, Ticket | None] | PassthroughPacket] = deque()
+        self._in_work = 0
 
     def __bool__(self) -> bool:
         return bool(self._items)
 
     @property
-    def full(self) -> bool:
-        """Whether every worker has enough to do."""
-        return self._at_work >= self._pool.workers * QUEUE_DEPTH
+    def is_full(self) -> bool:
+        """Whether every worker has enough frames."""
+        return self._in_work >= self._pool.workers * QUEUE_DEPTH
 
     def prepare(self, plane: Plane, depth: int) -> None:
-        """Have all networks compiled for planes like this one: `able` says when they are."""
-        self._prepared, self._able = self._pool.prepare([*self._networks.values()], plane, depth), False
+        """Start to compile all networks for planes like this one; `available_rung` polls for the result."""
+        self._poll_prepared, self._is_prepared = self._pool.prepare([*self._networks.values()], plane, depth), False
 
-    def able(self, rung: str) -> str:
-        """The rung that is asked for, or `PLAIN` while the networks are compiled: no picture waits for that."""
-        self._able = self._able or self._prepared()
-        return rung if self._able else PLAIN
+    def available_rung(self, rung: str) -> str:
+        """`rung`, or `NO_NETWORK` while the networks are being compiled: no frame waits for them."""
+        self._is_prepared = self._is_prepared or self._poll_prepared()
+        return rung if self._is_prepared else NO_NETWORK
 
-    def send(self, shot: Shot) -> None:
-        """Have a picture enlarged as its rung says."""
-        network = self._networks.get(shot.rung)
+    def submit(self, frame: TimedFrame) -> None:
+        """Have a frame upscaled by its rung."""
+        network = self._networks.get(frame.rung)
         if network is None:
-            self._items.append((shot, None))
+            self._items.append((frame, None))
             return
         self._pool.swap(network)
-        self._items.append((shot, self._pool.send(shot.frame.luma, shot.depth)))
-        self._at_work += 1
+        self._items.append((frame, self._pool.send(frame.decoded.luma, frame.depth)))
+        self._in_work += 1
 
-    def lay(self, copied: Copied) -> None:
-        """Let a packet wait for the pictures before it."""
-        self._items.append(copied)
+    def queue_packet(self, packet: PassthroughPacket) -> None:
+        """Append a packet, behind the frames before it."""
+        self._items.append(packet)
 
-    def done(self) -> Iterator[Item]:
-        """What can be handed out without waiting."""
+    def ready_items(self) -> Iterator[Item]:
+        """The oldest items, as long as they are ready."""
         while self._items and self._is_ready():
-            yield self.first()
+            yield self.pop()
 
-    def first(self) -> Item:
-        """The oldest of all, whatever it takes. Raises WorkerError."""
+    def pop(self) -> Item:
+        """The oldest item, for which it waits. Raises WorkerError."""
         item = self._items.popleft()
-        if isinstance(item, Copied):
+        if isinstance(item, PassthroughPacket):
             return item
-        shot, ticket = item
+        frame, ticket = item
         if ticket is None:
-            return Enlarged(shot=shot, luma=None, engine_s=0.0)
+            return UpscaledFrame(frame=frame, luma=None, engine_s=0.0)
         before_s = self._pool.engine_s
         luma = ticket.result()
-        self._at_work -= 1
-        return Enlarged(shot=shot, luma=luma, engine_s=self._pool.engine_s - before_s)
+        self._in_work -= 1
+        return UpscaledFrame(frame=frame, luma=luma, engine_s=self._pool.engine_s - before_s)
 
     def _is_ready(self) -> bool:
         item = self._items[0]
-        return isinstance(item, Copied) or item[1] is None or item[1].ready()
+        return isinstance(item, PassthroughPacket) or item[1] is None or item[1].ready()

@@ -1,4 +1,4 @@
-"""Signals, to be waited for together with pipes."""
+"""Signals as a readable socket, to wait for together with pipes."""
 
 import signal
 import socket
@@ -6,16 +6,16 @@ import time
 from types import FrameType, TracebackType
 from typing import Self
 
-_STOPS = (signal.SIGINT, signal.SIGTERM)
-_ONE_S = 0.5
-"""Two signals so close are one: who signals a process and then its group, as timeout(1) does, reaches it twice."""
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SAME_SIGNAL_S = 0.5
+"""Two signals within this time count as one: timeout(1) signals a process and then its group, and reaches it twice."""
 
 
-class Wakeups:
-    """While `with` is open, a signal makes `socket` readable; `stops` are the numbers of those that ask to stop."""
+class SignalPipe:
+    """Within `with`, a signal makes `socket` readable; `stop_signals` holds the last SIGINT and SIGTERM received."""
 
     def __init__(self) -> None:
-        self.stops: list[int] = []
+        self.stop_signals: list[int] = []
         self._stopped_at = 0.0
         self.socket, self._sender = socket.socketpair()
 
@@ -23,7 +23,7 @@ class Wakeups:
         for end in (self.socket, self._sender):
             end.setblocking(False)
         self._wakeup_before = signal.set_wakeup_fd(self._sender.fileno(), warn_on_full_buffer=False)
-        self._before = {number: signal.signal(number, self._stop) for number in _STOPS}
+        self._before = {number: signal.signal(number, self._stop) for number in _STOP_SIGNALS}
         self._before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, _wake)
         return self
 
@@ -37,7 +37,7 @@ class Wakeups:
         self._sender.close()
 
     def drain(self) -> None:
-        """Make it unreadable again."""
+        """Empty the socket."""
         try:
             while self.socket.recv(4096):
                 pass
@@ -47,9 +47,9 @@ class Wakeups:
     def _stop(self, number: int, frame: FrameType | None) -> None:
         now, before = time.monotonic(), self._stopped_at
         self._stopped_at = now
-        if not self.stops or now - before > _ONE_S:
-            self.stops = [*self.stops[-1:], number]  # more than two say no more than two
+        if not self.stop_signals or now - before > _SAME_SIGNAL_S:
+            self.stop_signals = [*self.stop_signals[-1:], number]  # the last two suffice
 
 
 def _wake(number: int, frame: FrameType | None) -> None:
-    """A child ended: the wait for pipes ends, too."""
+    """Ignore SIGCHLD here: its arrival alone wakes the wait for pipes."""

@@ -1,4 +1,4 @@
-"""What a camera's process tells its supervisor, once a second, as one line of JSON."""
+"""The status that the process of a camera reports to its supervisor, once per second, as one line of JSON."""
 
 import dataclasses
 import json
@@ -7,73 +7,99 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 DELAYS_S = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
-"""The upper bounds of the histogram of delays; one more count holds what is above the last."""
+"""Upper bounds of the delay histogram; one more count holds the delays above the last bound."""
 
 
 class State(StrEnum):
-    """What a camera's process is about."""
+    """The state of the process of a camera."""
 
     STARTING = "starting"
     CONNECTING = "connecting"
     RUNNING = "running"
-    """Frames are expected: from the first decoded one to the loss of the connection."""
+    """Connected: from the first decoded frame to the loss of the connection."""
     WAITING = "waiting"
-    """Before the next attempt to connect."""
+    """In the pause before the next attempt to connect."""
     STOPPING = "stopping"
 
 
 @dataclass(kw_only=True)
 class Status:
-    """The state, and what was counted since the process began. No field ever holds a secret."""
+    """The state of a process, and its counts since it began. No field holds a secret."""
 
     state: State = State.STARTING
     reason: str = ""
-    """Why it waits, in words."""
+    """Why it waits."""
     source: str = ""
-    """Codec, size and rate of the source, in words."""
+    """Codec, size and rate of the source."""
     rung: str = ""
-    """What enlarges now: the name of a network, "swscale", or "dropping"."""
+    """The current rung: the name of a network, "swscale", or "dropping"."""
     frames_in: int = 0
-    """Pictures that were decoded."""
+    """Decoded frames."""
     corrupt: int = 0
-    """Pictures or packets that the decoder had to guess or refuse."""
-    enlarged: dict[str, int] = field(default_factory=dict)
-    """Pictures by the rung that enlarged them."""
+    """Frames or packets that the decoder concealed or rejected."""
+    upscaled: dict[str, int] = field(default_factory=dict)
+    """Frames by the rung that upscaled them."""
     written: int = 0
-    """Enlarged pictures that reached the targets."""
+    """Upscaled frames that were handed to the targets."""
     dropped: dict[str, int] = field(default_factory=dict)
-    """Packets and pictures that were left out, by reason."""
+    """Dropped packets by reason."""
     missed: int = 0
-    """Pictures that never came, by the rate and the times of the source."""
+    """Frames that never came, by the frame rate and the times of the source."""
     repaired: dict[str, int] = field(default_factory=dict)
-    """Time stamps that were repaired, by fault."""
+    """Repaired timestamps by fault."""
     connects: int = 0
-    """Connections that brought a picture."""
+    """Connections that brought a frame."""
     worker_restarts: int = 0
     bytes_written: int = 0
     segments: int = 0
     targets: dict[str, str] = field(default_factory=dict)
-    """Each target by its shown name: "ok", or what is wrong, in words."""
+    """Each target by its label: "ok", or an error."""
     disk_free: dict[str, int] = field(default_factory=dict)
-    """Free bytes at each target that is on a disk."""
+    """Free bytes by target that is a directory of segments."""
     delays: list[int] = field(default_factory=lambda: [0] * (len(DELAYS_S) + 1))
-    """Pictures by their delay from arrival to writing, not cumulated."""
+    """Frames by delay from arrival to writing, not cumulative."""
     delay_sum_s: float = 0.0
 
-    def delayed(self, seconds: float) -> None:
-        """Count a picture that was written so long after it arrived."""
+    def add_delay(self, seconds: float) -> None:
+        """Count a frame that was written `seconds` after its arrival."""
         self.delays[bisect_left(DELAYS_S, seconds)] += 1
         self.delay_sum_s += seconds
 
-    def line(self) -> str:
-        """One line of JSON, without its end."""
+    def __add__(self, newest: "Status") -> "Status":
+        """`newest` with the counts of this one, an earlier process, added: no count goes back at a restart.
+
+        Raises ValueError for histograms of different lengths.
+        """
+        return dataclasses.replace(
+            newest,
+            frames_in=self.frames_in + newest.frames_in,
+            corrupt=self.corrupt + newest.corrupt,
+            upscaled=_sum(self.upscaled, newest.upscaled),
+            written=self.written + newest.written,
+            dropped=_sum(self.dropped, newest.dropped),
+            missed=self.missed + newest.missed,
+            repaired=_sum(self.repaired, newest.repaired),
+            connects=self.connects + newest.connects,
+            worker_restarts=self.worker_restarts + newest.worker_restarts,
+            bytes_written=self.bytes_written + newest.bytes_written,
+            segments=self.segments + newest.segments,
+            delays=[old + new for old, new in zip(self.delays, newest.delays, strict=True)],
+            delay_sum_s=self.delay_sum_s + newest.delay_sum_s,
+        )
+
+    def to_json(self) -> str:
+        """One line of JSON, without a line end."""
         return json.dumps(dataclasses.asdict(self))
 
 
-def parse(line: str) -> Status:
-    """The status of a line. Raises ValueError when it is none."""
+def parse_status(line: str) -> Status:
+    """The status of a line that `Status.to_json` made. Raises ValueError for any other line."""
     try:
         values = json.loads(line)
         return Status(**{**values, "state": State(values["state"])})
     except (TypeError, KeyError) as error:
         raise ValueError(f"not a status: {line[:80]!r}") from error
+
+
+def _sum(earlier: dict[str, int], newest: dict[str, int]) -> dict[str, int]:
+    return {name: earlier.get(name, 0) + newest.get(name, 0) for name in {**earlier, **newest}}

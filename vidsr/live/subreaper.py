@@ -1,4 +1,4 @@
-"""Children, grandchildren, and those whose parents died: none outlives its camera unseen."""
+"""The children of the supervisor and, as it is a child subreaper, all orphans below it."""
 
 import ctypes
 import os
@@ -11,23 +11,23 @@ _PR_SET_CHILD_SUBREAPER = 36
 
 
 def adopt_orphans() -> None:
-    """From now on a process below this one whose parent dies becomes a child of this one, and not of init."""
+    """Make this process a child subreaper: orphans below it become its children, and not those of init."""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
         raise OSError(ctypes.get_errno(), "prctl")
 
 
-def reaped() -> Iterator[tuple[int, int]]:
-    """The process ids and exit codes (-n: killed by signal n) of the children that have ended."""
-    with suppress(ChildProcessError):  # there is none at all
+def reap() -> Iterator[tuple[int, int]]:
+    """The process ids and exit codes (-n: killed by signal n) of ended children."""
+    with suppress(ChildProcessError):  # no children at all
         while (ended := os.waitpid(-1, os.WNOHANG))[0]:
             yield ended[0], os.waitstatus_to_exitcode(ended[1])
 
 
 def kill_orphans(known: Container[int]) -> None:
-    """SIGKILL to every child that is not known: the parent that it was adopted from is dead.
+    """Send SIGKILL to all children that are not in `known`: they were adopted from a dead parent.
 
-    The children of those are adopted in turn: call it again after each that ended.
+    Their own children are adopted in turn: call it again after each child that ended.
     """
     for pid in own_children():
         if pid not in known:
@@ -35,15 +35,15 @@ def kill_orphans(known: Container[int]) -> None:
 
 
 def own_children() -> list[int]:
-    """The process ids of the children of this process, adopted ones and dead ones that were not reaped among them."""
+    """The process ids of the children of this process, including adopted ones and zombies."""
     found: list[int] = []
     for task in Path("/proc/self/task").glob("*/children"):
-        with suppress(OSError):  # that thread has ended
+        with suppress(OSError):  # the thread has ended
             found += map(int, task.read_text().split())
     return found
 
 
 def kill(pid: int, number: int = signal.SIGKILL) -> None:
-    """Send a child a signal; it may have ended."""
+    """Send a signal to a child, which may have ended."""
     with suppress(ProcessLookupError):
         os.kill(pid, number)

@@ -1,4 +1,4 @@
-"""Watches over the processes of cameras, each by itself, until it is told to stop."""
+"""The supervisor: runs the processes of all cameras, each by its own watchdog, until it is stopped."""
 
 import dataclasses
 import logging
@@ -9,140 +9,141 @@ from pathlib import Path
 
 from vidsr.cpu_affinity import describe_machine
 from vidsr.errors import STOPPED
-from vidsr.live.camera_config import Order
-from vidsr.live.camera_handle import Child, Limits
-from vidsr.live.camera_watchdog import Keeper, View
+from vidsr.live.camera_handle import CameraHandle, Limits
+from vidsr.live.camera_watchdog import CameraStatus, CameraWatchdog
+from vidsr.live.config import CameraConfig
 from vidsr.live.core_allocation import share_cores
-from vidsr.live.signal_pipe import Wakeups
-from vidsr.live.subreaper import adopt_orphans, kill_orphans, own_children, reaped
+from vidsr.live.signal_pipe import SignalPipe
+from vidsr.live.subreaper import adopt_orphans, kill_orphans, own_children, reap
 from vidsr.live.systemd import notify
 from vidsr.private_tempdir import remove_stale
-from vidsr.redaction import Secrets
+from vidsr.redaction import Redactor
 
 log = logging.getLogger(__name__)
 
 _TURN_S = 0.5
 _KILLED_S = 3.0
-"""How long dead processes are waited for: one that the disk holds up may take for ever."""
+"""The longest wait for killed processes: one in disk I/O may never end."""
 
 
 class Supervisor:
-    """The cameras and their processes. `run` ends with none of these left."""
+    """The cameras and their processes. When `run` returns, no process is left."""
 
     def __init__(
-        self, orders: Sequence[Order], *, command: Sequence[str], secrets: Secrets, limits: Limits = Limits()
+        self, configs: Sequence[CameraConfig], *, command: Sequence[str], redactor: Redactor, limits: Limits = Limits()
     ) -> None:
-        """`orders` have their folders; `command` is what starts the process of a camera."""
+        """`configs` have their `preview_dir` if previews are wanted; `command` starts the process of a camera."""
         self._limits = limits
-        cores = share_cores(describe_machine(), len(orders))
-        self._keepers = [
-            Keeper(order, command=command, cpus=cpus, limits=limits, secrets=secrets)
-            for order, cpus in zip(orders, cores, strict=True)
+        cores = share_cores(describe_machine(), len(configs))
+        self._watchdogs = [
+            CameraWatchdog(config, command=command, cpus=cpus, limits=limits, redactor=redactor)
+            for config, cpus in zip(configs, cores, strict=True)
         ]
         self._selector = selectors.DefaultSelector()
 
-    def views(self) -> list[View]:
-        """What is known of each camera, from any thread."""
-        return [keeper.view for keeper in self._keepers]
+    def statuses(self) -> list[CameraStatus]:
+        """The status of each camera. Thread-safe."""
+        return [watchdog.status for watchdog in self._watchdogs]
 
-    def run(self, *, each_turn: Callable[[], None]) -> int:
-        """The exit code: 0 when it was told to stop; that of the first camera when all have ended for good.
+    def run(self, *, on_turn: Callable[[], None]) -> int:
+        """The exit code: 0 after SIGINT or SIGTERM; that of the first camera when all have ended for good.
 
-        A second signal kills at once; the code is then 128 and its number. `each_turn` is called twice a second.
+        A second signal kills at once; the code is then 128 plus its number. `on_turn` is called at least twice a
+        second.
         """
         adopt_orphans()
-        with self._selector, Wakeups() as wakeups:
-            self._selector.register(wakeups.socket, selectors.EVENT_READ)
+        with self._selector, SignalPipe() as signals:
+            self._selector.register(signals.socket, selectors.EVENT_READ)
             try:
-                while not wakeups.stops:
-                    each_turn()
-                    self._tend()
-                    self._turn(wakeups)
-                    if all(keeper.code is not None for keeper in self._keepers):
-                        return next(keeper.code for keeper in self._keepers if keeper.code is not None)
-                return self._stop(wakeups)
+                while not signals.stop_signals:
+                    on_turn()
+                    self._poll()
+                    self._wait_events(signals)
+                    if all(watchdog.code is not None for watchdog in self._watchdogs):
+                        return next(watchdog.code for watchdog in self._watchdogs if watchdog.code is not None)
+                return self._stop(signals)
             finally:
-                self._kill_all(wakeups)
+                self._kill_all(signals)
 
-    def _tend(self) -> None:
-        for keeper in self._keepers:
-            if child := keeper.tend(time.monotonic()):
+    def _poll(self) -> None:
+        for watchdog in self._watchdogs:
+            if process := watchdog.poll(time.monotonic()):
                 remove_stale()
-                self._listen(keeper, child)
+                self._register(watchdog, process)
 
-    def _listen(self, keeper: Keeper, child: Child) -> None:
-        def hear(line: str) -> None:
-            keeper.hear(line, time.monotonic())
+    def _register(self, watchdog: CameraWatchdog, process: CameraHandle) -> None:
+        def on_line(line: str) -> None:
+            watchdog.on_line(line, time.monotonic())
 
-        for lines, take in ((child.out, hear), (child.err, keeper.relay)):
-            self._selector.register(lines.pipe, selectors.EVENT_READ, (lines, take))
+        for lines, handle in ((process.out, on_line), (process.err, watchdog.relay)):
+            self._selector.register(lines.pipe, selectors.EVENT_READ, (lines, handle))
 
-    def _turn(self, wakeups: Wakeups) -> None:
-        """Wait for what comes, half a second at the most, and take it: lines, and the ends of processes."""
+    def _wait_events(self, signals: SignalPipe) -> None:
+        """Wait for output, signals and ended processes, at most half a second, and handle them."""
         for key, _ in self._selector.select(_TURN_S):
             if key.data is None:
-                wakeups.drain()
+                signals.drain()
                 continue
-            lines, take = key.data
+            lines, handle = key.data
             for line in lines.read():
-                take(line)
+                handle(line)
             if lines.ended:
                 self._selector.unregister(lines.pipe)
-        self._bury()
+        self._reap()
 
-    def _bury(self) -> None:
-        """Reap what has ended, and end what it left behind."""
-        by_pid = {keeper.child.pid: keeper for keeper in self._keepers if keeper.child}
-        some = False
-        for pid, code in reaped():
-            some = True
-            if keeper := by_pid.pop(pid, None):
-                self._forget(keeper)
-                keeper.ended(code, time.monotonic())
-        if some:
+    def _reap(self) -> None:
+        """Reap the ended processes, and kill their orphans."""
+        by_pid = {watchdog.process.pid: watchdog for watchdog in self._watchdogs if watchdog.process}
+        any_ended = False
+        for pid, code in reap():
+            any_ended = True
+            if watchdog := by_pid.pop(pid, None):
+                self._unregister(watchdog)
+                watchdog.on_exit(code, time.monotonic())
+        if any_ended:
             kill_orphans(by_pid)
 
-    def _forget(self, keeper: Keeper) -> None:
-        """Its pipes are about to be closed."""
-        assert keeper.child
+    def _unregister(self, watchdog: CameraWatchdog) -> None:
+        """Stop reading the pipes of a process, which are about to be closed."""
+        assert watchdog.process
         mapping = self._selector.get_map()
-        for lines in (keeper.child.out, keeper.child.err):
+        for lines in (watchdog.process.out, watchdog.process.err):
             if lines.pipe in mapping:
                 self._selector.unregister(lines.pipe)
 
-    def _stop(self, wakeups: Wakeups) -> int:
-        """End in order: SIGTERM, and SIGKILL for what is left after a while or a second signal."""
+    def _stop(self, signals: SignalPipe) -> int:
+        """Stop all processes: SIGTERM, then SIGKILL after the limit or a second signal."""
         notify("STOPPING=1")
-        log.info("stopping; open files are being finished (once more to give them up)")
-        for keeper in self._keepers:
-            keeper.stop()
+        log.info("stopping; open files are being finished (signal again to abandon them)")
+        for watchdog in self._watchdogs:
+            watchdog.stop()
         until = time.monotonic() + self._limits.stop_s
-        while any(keeper.child for keeper in self._keepers):
-            if len(wakeups.stops) > 1:
-                return STOPPED + wakeups.stops[-1]
+        while any(watchdog.process for watchdog in self._watchdogs):
+            if len(signals.stop_signals) > 1:
+                return STOPPED + signals.stop_signals[-1]
             if time.monotonic() > until:
-                late = ", ".join(keeper.order.name for keeper in self._keepers if keeper.child)
-                log.warning("killed, for it did not stop within %g s: %s", self._limits.stop_s, late)
+                late = ", ".join(watchdog.config.name for watchdog in self._watchdogs if watchdog.process)
+                log.warning("killed after %g s without stopping: %s", self._limits.stop_s, late)
                 break
-            self._turn(wakeups)
+            self._wait_events(signals)
         return 0
 
-    def _kill_all(self, wakeups: Wakeups) -> None:
-        """No process is left, nor any below it."""
-        for keeper in self._keepers:
-            if keeper.child:
-                keeper.child.kill()
+    def _kill_all(self, signals: SignalPipe) -> None:
+        """Kill all processes that are left, and their children."""
+        for watchdog in self._watchdogs:
+            if watchdog.process:
+                watchdog.process.kill()
         until = time.monotonic() + _KILLED_S
         while own_children() and time.monotonic() < until:
-            kill_orphans([keeper.child.pid for keeper in self._keepers if keeper.child])
-            self._turn(wakeups)
+            kill_orphans([watchdog.process.pid for watchdog in self._watchdogs if watchdog.process])
+            self._wait_events(signals)
 
 
-def with_folders(orders: Sequence[Order], run_folder: Path) -> list[Order]:
-    """The orders, each with a new folder of its own in that of the run."""
-    placed = []
-    for order in orders:
-        folder = run_folder / order.name
-        folder.mkdir(mode=0o700)
-        placed.append(dataclasses.replace(order, folder=folder))
-    return placed
+def with_preview_dirs(configs: Sequence[CameraConfig], run_dir: Path) -> list[CameraConfig]:
+    """The configurations, each with a new preview directory in `run_dir`."""
+    result = []
+    for config in configs:
+        preview_dir = run_dir / config.name
+        preview_dir.mkdir(mode=0o700)
+        result.append(dataclasses.replace(config, preview_dir=preview_dir))
+    return result

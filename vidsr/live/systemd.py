@@ -1,4 +1,4 @@
-"""What systemd is told by a service of Type=notify."""
+"""Notifications to systemd from a service of Type=notify."""
 
 import os
 import socket
@@ -6,7 +6,7 @@ from contextlib import suppress
 
 
 def notify(state: str) -> None:
-    """Tell systemd "READY=1", "WATCHDOG=1" or the like; without a systemd that wants to know, nothing happens."""
+    """Send "READY=1", "WATCHDOG=1" or another state to systemd; does nothing without NOTIFY_SOCKET."""
     if not (path := os.environ.get("NOTIFY_SOCKET")):
         return
     with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:

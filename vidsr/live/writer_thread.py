@@ -1,4 +1,4 @@
-"""The thread that makes whole pictures of enlarged lumas, and has them encoded and written."""
+"""The thread that merges upscaled lumas into frames and hands frames and packets to the recorder."""
 
 import threading
 import time
@@ -8,47 +8,47 @@ from queue import Empty, Full, Queue
 from types import TracebackType
 from typing import Self
 
-from vidsr.live.previews import Snapshots
-from vidsr.live.quality_ladder import Ladder
-from vidsr.live.reorder_buffer import PLAIN, Enlarged, Item
+from vidsr.live.previews import PreviewWriter
+from vidsr.live.quality_ladder import QualityLadder
+from vidsr.live.reorder_buffer import NO_NETWORK, Item, UpscaledFrame
 from vidsr.live.status import Status
 from vidsr.media.scale import LumaMerger
-from vidsr.media.sink.live_encoder import kind
+from vidsr.media.sink.live_encoder import format_key
 from vidsr.media.sink.recorder import Recorder
-from vidsr.media.source.live_source import Camera
+from vidsr.media.source.live_source import LiveSource
 from vidsr.media.source.live_timestamps import TIME_BASE
 
-_WAITING = 8  # pictures that are enlarged and not written: each is held whole
-_LOOK_S = 0.1
+_MAX_ITEMS = 8  # upscaled frames in memory, not yet written
+_POLL_S = 0.1
 
 
-class Writing:
-    """What one connection brought, on its way to the targets; closed by `with`, which writes what was put.
+class WriterThread:
+    """The writer of one connection; closed by `with`, which writes all items that were put.
 
-    `camera` must stay open until then. What goes wrong with a target is the recorder's affair; anything else comes
-    out of `put` or of the end of `with`.
+    `source` must stay open until then. The recorder handles the errors of its targets; all other errors are raised by
+    `put` or at the end of `with`.
     """
 
     def __init__(
         self,
         recorder: Recorder,
-        camera: Camera,
+        source: LiveSource,
         *,
         scale: int,
         workers: int,
-        ladder: Ladder,
+        ladder: QualityLadder,
         status: Status,
-        folder: Path | None,
+        preview_dir: Path | None,
     ) -> None:
-        self._recorder, self._camera, self._scale, self._workers = recorder, camera, scale, workers
+        self._recorder, self._source, self._scale, self._workers = recorder, source, scale, workers
         self._ladder, self._status = ladder, status
-        self._snapshots = Snapshots(folder) if folder else None
+        self._previews = PreviewWriter(preview_dir) if preview_dir else None
         self._merger = LumaMerger()
-        self._form: tuple[int, int, str, int] | None = None
-        self._queue: Queue[Item] = Queue(_WAITING)
+        self._format: tuple[int, int, str, int] | None = None
+        self._queue: Queue[Item] = Queue(_MAX_ITEMS)
         self._closing = threading.Event()
         self._error: Exception | None = None
-        self._thread = threading.Thread(target=self._work, name="writing", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -63,63 +63,63 @@ class Writing:
             raise self._error
 
     def put(self, item: Item) -> None:
-        """Have the item written, after those before it; it waits for room."""
+        """Queue an item to be written; waits for room in the queue."""
         while True:
             if self._error:
                 raise self._error
             with suppress(Full):
-                self._queue.put(item, timeout=_LOOK_S)
+                self._queue.put(item, timeout=_POLL_S)
                 return
 
-    def _work(self) -> None:
+    def _run(self) -> None:
         while True:
             try:
-                item = self._queue.get(timeout=_LOOK_S)
+                item = self._queue.get(timeout=_POLL_S)
             except Empty:
                 if self._closing.is_set():
                     return
                 continue
             try:
                 self._write(item)
-            except Exception as error:  # raised where the items come from
+            except Exception as error:  # raised by `put` or __exit__
                 self._error = error
                 return
 
     def _write(self, item: Item) -> None:
-        if isinstance(item, Enlarged):
-            self._picture(item)
-        elif item.original:
-            self._recorder.original(item.packet, item.pts, item.dts)
+        if isinstance(item, UpscaledFrame):
+            self._write_frame(item)
+        elif item.is_source:
+            self._recorder.write_source(item.packet, item.pts, item.dts)
         elif item.pts is not None:
-            self._recorder.sound(item.packet, item.pts)
+            self._recorder.write_audio(item.packet, item.pts)
 
-    def _picture(self, item: Enlarged) -> None:
-        shot, began = item.shot, time.monotonic()
-        picture = shot.frame.av_frame
-        large = (
-            self._merger.upscale(picture, self._scale) if item.luma is None else self._merger.merge(picture, item.luma)
+    def _write_frame(self, item: UpscaledFrame) -> None:
+        frame, began = item.frame, time.monotonic()
+        decoded = frame.decoded.av_frame
+        upscaled = (
+            self._merger.upscale(decoded, self._scale) if item.luma is None else self._merger.merge(decoded, item.luma)
         )
-        large.pts, large.time_base = shot.moment.pts, TIME_BASE
-        form = kind(picture)
-        if shot.moment.anew or form != self._form:
-            self._recorder.begin(large, video=self._camera.video, audio=self._camera.audio)
-            self._form = form
-        self._recorder.picture(large)
+        upscaled.pts, upscaled.time_base = frame.time.pts, TIME_BASE
+        format_ = format_key(decoded)
+        if frame.time.discontinuity or format_ != self._format:
+            self._recorder.begin(upscaled, video=self._source.video, audio=self._source.audio)
+            self._format = format_
+        self._recorder.write_frame(upscaled)
         now = time.monotonic()
         self._count(item, now)
-        self._ladder.note(
+        self._ladder.record(
             now_s=now,
-            rung=shot.rung,
-            time_s=float(shot.moment.pts * TIME_BASE),
-            delay_s=now - shot.arrived_s,
+            rung=frame.rung,
+            time_s=float(frame.time.pts * TIME_BASE),
+            delay_s=now - frame.arrived_s,
             cost_s=max(item.engine_s / self._workers, now - began),
         )
-        if self._snapshots:
-            self._snapshots.take(picture, large, now_s=now)
+        if self._previews:
+            self._previews.write(decoded, upscaled, now_s=now)
 
-    def _count(self, item: Enlarged, now: float) -> None:
+    def _count(self, item: UpscaledFrame, now: float) -> None:
         status, recorder = self._status, self._recorder
-        rung = PLAIN if item.luma is None else item.shot.rung
-        status.enlarged[rung] = status.enlarged.get(rung, 0) + 1
-        status.delayed(now - item.shot.arrived_s)
-        status.written = recorder.written
+        rung = NO_NETWORK if item.luma is None else item.frame.rung
+        status.upscaled[rung] = status.upscaled.get(rung, 0) + 1
+        status.add_delay(now - item.frame.arrived_s)
+        status.written = recorder.frames_written

@@ -1,4 +1,4 @@
-"""What a recorder's targets are fed with: streams to declare, packets with their times."""
+"""Stream parameters and timed packets, the input of all sinks."""
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -16,94 +16,94 @@ from av.video.stream import VideoStream
 from vidsr.media.frame import SidePacket
 
 
-class Stencil:
-    """A copy of what a stream is, to declare others by: the stream itself ends with the connection it came from.
+class StreamTemplate:
+    """A copy of the parameters of a stream, to declare others by; it outlives the connection of the stream.
 
-    A video's has the size that its decoder saw last, and the headers that the packet `first` bears, if any: a camera
-    may become another on the way, of which FFmpeg's stream says nothing.
+    A video template has the size that the decoder saw last, and the headers in the packet `first` if it has any: a
+    camera may change its format, which the stream itself does not show.
     """
 
     def __init__(self, stream: Stream, *, first: "AnyPacket | None" = None) -> None:
-        holder = nowhere()  # the copy lives in it
-        self.stream = holder.add_stream_from_template(stream, opaque=True)
+        container = null_container()  # it owns the copy
+        self.stream = container.add_stream_from_template(stream, opaque=True)
         if isinstance(stream, VideoStream):
-            seen, copy = stream.codec_context, self.stream.codec_context
+            decoder, copy = stream.codec_context, self.stream.codec_context
             assert isinstance(copy, VideoCodecContext)
-            copy.width, copy.height, copy.sample_aspect_ratio = seen.width, seen.height, aspect(stream)
+            copy.width, copy.height, copy.sample_aspect_ratio = decoder.width, decoder.height, pixel_aspect(stream)
             copy.extradata = (_headers(first, stream) if first else None) or copy.extradata
-            holder.start_encoding()
-        holder.close()
+            container.start_encoding()
+        container.close()
 
-    def like(self, other: "Stencil") -> bool:
-        """Whether packets of the one can follow those of the other in a file."""
-        return self._nature() == other._nature()
+    def is_compatible(self, other: "StreamTemplate") -> bool:
+        """Whether packets of both streams can share one stream of a file."""
+        return self._signature() == other._signature()
 
-    def _nature(self) -> tuple[object, ...]:
+    def _signature(self) -> tuple[object, ...]:
         stream = self.stream
-        sound = (stream.rate, stream.layout.name) if isinstance(stream, AudioStream) else ()
-        return (stream.codec_context.name, stream.codec_context.extradata, *sound)
+        audio_params = (stream.rate, stream.layout.name) if isinstance(stream, AudioStream) else ()
+        return (stream.codec_context.name, stream.codec_context.extradata, *audio_params)
 
 
-def nowhere() -> OutputContainer:
-    """A container for the sake of a stream in it; it writes nothing.
+def null_container() -> OutputContainer:
+    """A container that writes nothing, to create a stream in.
 
-    Once closed it holds its streams no more, but they go on to hold it, and live as long as somebody uses them.
+    Once closed it no longer refers to its streams; they keep it alive as long as they are in use.
     """
     return av.open("-", "w", format="null")
 
 
-def aspect(stream: VideoStream) -> Fraction:
-    """The shape of its pixels: as its decoder saw it last, else as its container says."""
+def pixel_aspect(stream: VideoStream) -> Fraction:
+    """The sample aspect ratio: of the decoder, else of the container."""
     return stream.codec_context.sample_aspect_ratio or stream.sample_aspect_ratio or Fraction(1)
 
 
 def _headers(packet: "AnyPacket", stream: VideoStream) -> bytes | None:
-    """The headers of the codec in a packet; None where it has none, or they are the container's, as in MP4."""
+    """The codec headers in a packet; None without any, or where the container holds them, as in MP4."""
     if not (stream.codec_context.extradata or b"\0").startswith(b"\0"):
         return None
     try:
-        found = BitStreamFilterContext("extract_extradata", stream).filter(Packet(bytes(packet)))
-    except av.FFmpegError:  # no codec with headers, or bits that make no sense
+        filtered = BitStreamFilterContext("extract_extradata", stream).filter(Packet(bytes(packet)))
+    except av.FFmpegError:  # a codec without headers, or corrupt data
         return None
-    headers = [each.get_sidedata("new_extradata") for each in found if each.has_sidedata("new_extradata")]
+    headers = [each.get_sidedata("new_extradata") for each in filtered if each.has_sidedata("new_extradata")]
     return bytes(headers[0]) if headers else None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Feed:
-    """The streams of one part of what is recorded; another size, format or sound is another feed."""
+class OutputStreams:
+    """The streams of one part of a recording. A new size, format or audio begins another part."""
 
     video: VideoStream
-    """The encoder's."""
-    source: Stencil
-    audio: Stencil | None
-    begin: int
-    """The time of its first picture in 1/90000 s."""
+    """The stream of the encoder."""
+    source: StreamTemplate
+    audio: StreamTemplate | None
+    start_pts: int
+    """The time of the first frame, in 1/90000 s."""
 
-    def goes_on_as(self, other: "Feed") -> bool:
-        """Whether a container that was begun for this one can take the packets of the other."""
+    def can_continue_with(self, other: "OutputStreams") -> bool:
+        """Whether a container that was opened for these streams can hold the packets of `other`."""
         if self.video is not other.video or (self.audio is None) != (other.audio is None):
             return False
-        return self.audio is None or other.audio is None or self.audio.like(other.audio)
+        return self.audio is None or other.audio is None or self.audio.is_compatible(other.audio)
 
 
 AnyPacket: TypeAlias = "SidePacket | Packet[AudioStream] | Packet[VideoStream]"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Unit:
-    """A packet and its times in 1/90000 s, which its own stop saying with the first container it is written to."""
+class TimedPacket:
+    """A packet with its times in 1/90000 s; those of `av_packet` change with each container it is written to."""
 
-    packet: AnyPacket
+    av_packet: AnyPacket
     pts: int
     dts: int
     key: bool = False
     source_key: bool = False
-    """Whether the source has a key picture at the same time: where the original can be cut, too."""
+    """Whether the source has a key frame at the same time, so that the passthrough can be cut there, too."""
     duration: int = 0
 
-    def apart(self) -> "Unit":
-        """The same with a packet of its own, for a thread of its own: other targets are given this one's."""
-        packet: SidePacket = Packet(bytes(self.packet))
-        packet.is_keyframe = self.packet.is_keyframe
-        return replace(self, packet=packet)
+    def detach(self) -> "TimedPacket":
+        """The same with a copy of the packet, for use in another thread."""
+        av_packet: SidePacket = Packet(bytes(self.av_packet))
+        av_packet.is_keyframe = self.av_packet.is_keyframe
+        return replace(self, av_packet=av_packet)

@@ -1,1 +1,1 @@
-"""Cameras, servers, networks and oracles that the tests of live sources share."""
+"""Cameras, servers, networks and file checks for the tests of live sources."""

@@ -1,4 +1,4 @@
-"""The RTSP camera as a process: started, killed, stopped and started again at the same port."""
+"""An RTSP camera as a process that can be killed and restarted at the same port."""
 
 import signal
 import subprocess
@@ -39,13 +39,13 @@ def _succeeds(script: str) -> bool:
 
 
 def need_camera() -> None:
-    """Skip the test where GStreamer's RTSP server is missing, and say which packages bring it."""
+    """Skip the test without the RTSP server of GStreamer, and name its packages."""
     if not _succeeds(_NEEDED):
         pytest.skip(f"needs the Debian packages {PACKAGES}")
 
 
 def need_tls() -> None:
-    """Skip the test where a camera cannot answer by TLS."""
+    """Skip the test if the camera cannot use TLS."""
     need_camera()
     if not _succeeds(_TLS):
         pytest.skip("needs the Debian package glib-networking")
@@ -53,14 +53,14 @@ def need_tls() -> None:
 
 @dataclass
 class Camera:
-    """A camera that listens at `port`, from its first `start` on always the same."""
+    """A camera at `port`, which stays the same after the first `start`."""
 
     arguments: tuple[str, ...] = ()
     """Options of rtsp_camera.py."""
     fps: int = 10
     host: str = "127.0.0.1"
     inside: tuple[str, ...] = ()
-    """A command that runs the camera elsewhere: `ip netns exec NAME`."""
+    """A command prefix that runs the camera elsewhere: `ip netns exec NAME`."""
     port: int = 0
     process: subprocess.Popen[str] | None = field(default=None, repr=False)
     began_s: float = field(default_factory=time.monotonic)
@@ -71,7 +71,7 @@ class Camera:
         return f"{scheme}://{self.host}:{self.port}/cam"
 
     def start(self, *arguments: str) -> None:
-        """Listen, with these options behind those it has; the numbers go on by the clock, through every pause."""
+        """Listen, with further options; the frame numbers follow the clock, through every pause."""
         first = int((time.monotonic() - self.began_s) * self.fps)
         numbers = ["--port", str(self.port), "--fps", str(self.fps), "--first", str(first)]
         command = [*self.inside, PYTHON, str(SCRIPT), *numbers, *self.arguments, *arguments]
@@ -82,7 +82,7 @@ class Camera:
         self.port = int(port)
 
     def kill(self) -> None:
-        """End it as a power cut would, but for what the kernel tells the other side."""
+        """End it like a power cut, except that the kernel closes its connections."""
         if self.process:
             self.process.kill()
             self.process.wait(_LONGEST_S)
@@ -94,14 +94,14 @@ class Camera:
         assert self.process
         self.process.send_signal(signal.SIGSTOP)
 
-    def thaw(self) -> None:
+    def resume(self) -> None:
         assert self.process
         self.process.send_signal(signal.SIGCONT)
 
 
 @contextmanager
 def camera(*arguments: str, fps: int = 10, host: str = "127.0.0.1", inside: tuple[str, ...] = ()) -> Iterator[Camera]:
-    """A running camera, killed at the end whatever became of it."""
+    """A running camera, killed at the end."""
     need_camera()
     result = Camera(arguments, fps=fps, host=host, inside=inside)
     result.start()

@@ -1,4 +1,4 @@
-"""Bad networks and small disks: a camera behind a cable of its own, which root can cut, make lossy or starve."""
+"""Bad networks and small disks: a camera behind a virtual cable that can be cut, made lossy or slow. Needs root."""
 
 import itertools
 import os
@@ -15,7 +15,7 @@ _numbers = itertools.count()
 
 
 def need_root(*commands: str) -> None:
-    """Skip the test where we are not root, or a command is missing."""
+    """Skip the test without root or a command."""
     if os.geteuid() != 0:
         pytest.skip("needs root")
     if missing := [command for command in commands if not shutil.which(command)]:
@@ -29,37 +29,37 @@ def _do(command: str) -> None:
 
 @dataclass(frozen=True)
 class Network:
-    """A network of two: this machine, and a namespace at the other end of the cable."""
+    """A network of this machine and a namespace."""
 
     name: str
     host: str
-    """The address at the other end."""
+    """The address in the namespace."""
 
     @property
     def inside(self) -> tuple[str, ...]:
-        """The command that runs another at the other end."""
+        """The command prefix that runs another command in the namespace."""
         return ("ip", "netns", "exec", self.name)
 
     def cut(self) -> None:
-        """Nothing passes any more, and nobody is told."""
+        """Drop all packets silently."""
         _do(f"ip -n {self.name} link set eth0 down")
 
-    def mend(self) -> None:
+    def restore(self) -> None:
         _do(f"ip -n {self.name} link set eth0 up")
 
     def lose(self, percent: float) -> None:
-        """Of the UDP packets that come from there, as many are lost from now on."""
+        """Lose this share of the UDP packets from the camera."""
         chance = f"-m statistic --mode random --probability {percent / 100}"
         _do(f"ip netns exec {self.name} iptables -A OUTPUT -p udp {chance} -j DROP")
 
     def starve(self, kbit: int) -> None:
-        """No more than so many kilobits a second come from there from now on."""
+        """Limit the rate of packets from the camera."""
         _do(f"ip netns exec {self.name} tc qdisc add dev eth0 root tbf rate {kbit}kbit burst 4kb latency 200ms")
 
 
 @contextmanager
 def network() -> Iterator[Network]:
-    """A new one, gone at the end, with whatever runs in it."""
+    """A new network, removed at the end with all that runs in it."""
     need_root("ip", "iptables", "tc")
     number = next(_numbers)
     name = f"vk{os.getpid()}-{number}"
@@ -82,7 +82,7 @@ def network() -> Iterator[Network]:
 
 @contextmanager
 def small_disk(folder: Path, megabytes: int) -> Iterator[Path]:
-    """`folder` as a disk of its own that holds no more."""
+    """`folder` as a disk of its own, of this size."""
     need_root("mount")
     folder.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)]

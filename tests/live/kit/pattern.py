@@ -1,4 +1,4 @@
-"""Pictures with a number in them, without numpy, so that the system's Python can draw them too.
+"""Frames with a number in them, drawn without numpy, so that the Python of the system can do it, too.
 
 A strip at the top and the same one at the bottom hold 32 bits as 2 rows of 16 grey cells: 16 bits of the number, 8 of
 the camera and 8 of a checksum, the highest first. Between them a texture moves, so that an encoder has work to do.
@@ -6,18 +6,18 @@ the camera and 8 of a checksum, the highest first. Between them a texture moves,
 
 COLUMNS, ROWS = 16, 2
 STRIP = 8
-"""A strip takes the height of the picture divided by this."""
+"""The height of a strip is the height of the frame divided by this."""
 DARK, LIGHT = 48, 208
 NUMBERS = 1 << 16
 
 
 def checksum(camera: int, number: int) -> int:
-    """8 bits that most wrong readings do not match, 32 equal cells among them."""
+    """8 bits that most wrong readings do not match, such as 32 equal cells."""
     return (camera * 31 + (number >> 8) * 37 + (number & 255) * 73 + 90) & 255
 
 
 def luma(size: tuple[int, int], *, camera: int, number: int) -> bytes:
-    """The (width, height) picture's luma, row by row."""
+    """The luma of the (width, height) frame, row by row."""
     width, height = size
     word = (number % NUMBERS) << 16 | camera << 8 | checksum(camera, number % NUMBERS)
     bits = [word >> (31 - place) & 1 for place in range(COLUMNS * ROWS)]

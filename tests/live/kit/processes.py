@@ -1,4 +1,4 @@
-"""The processes of a run: what they hold, and what is left when they should be gone."""
+"""The processes of a run: their resources, and their leftovers."""
 
 import fcntl
 from collections.abc import Iterator
@@ -8,11 +8,11 @@ from pathlib import Path
 import psutil
 
 MARK = "VIDSR_TEST_RUN"
-"""The environment variable that every process of a run inherits, with the run's own value."""
+"""An environment variable that all processes of a run inherit; its value identifies the run."""
 
 
-def of_run(value: str) -> Iterator[psutil.Process]:
-    """Every living process of a run, orphans too, whoever is their parent now."""
+def run_processes(value: str) -> Iterator[psutil.Process]:
+    """All living processes of a run, including orphans."""
     for process in psutil.process_iter():
         try:
             if process.status() != psutil.STATUS_ZOMBIE and process.environ().get(MARK) == value:
@@ -22,9 +22,9 @@ def of_run(value: str) -> Iterator[psutil.Process]:
 
 
 def running(value: str, words: str) -> list[psutil.Process]:
-    """Those of a run with these words in their command line or title."""
+    """The processes of a run with `words` in their command line or title."""
     found = []
-    for process in of_run(value):
+    for process in run_processes(value):
         try:
             if words in " ".join(process.cmdline()):
                 found.append(process)
@@ -34,22 +34,22 @@ def running(value: str, words: str) -> list[psutil.Process]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Held:
-    """What the processes of a run hold at one moment."""
+class ResourceUsage:
+    """The resources of all processes of a run at one moment."""
 
     processes: int
     memory_mb: float
-    """What they allocated; not pages of files, which others may share from one moment to the next."""
+    """Anonymous memory; file pages are not counted, as other processes may share them."""
     shm_mb: float
-    """Shared memory, which is not in `memory_mb`."""
+    """Shared memory, not included in `memory_mb`."""
     threads: int
     fds: int
 
 
-def held(value: str) -> Held:
-    """What the processes of a run hold now."""
+def resource_usage(value: str) -> ResourceUsage:
+    """The current resources of the processes of a run."""
     count, anonymous, shm, threads, fds = 0, 0, 0, 0, 0
-    for process in of_run(value):
+    for process in run_processes(value):
         try:
             kilobytes = _rolled_up(process.pid)
             threads += process.num_threads()
@@ -59,28 +59,28 @@ def held(value: str) -> Held:
         count += 1
         anonymous += kilobytes["Pss_Anon"]
         shm += kilobytes["Pss_Shmem"]
-    return Held(processes=count, memory_mb=anonymous / 1e3, shm_mb=shm / 1e3, threads=threads, fds=fds)
+    return ResourceUsage(processes=count, memory_mb=anonymous / 1e3, shm_mb=shm / 1e3, threads=threads, fds=fds)
 
 
 def _rolled_up(pid: int) -> dict[str, int]:
-    """Kilobytes by kind, from the kernel's summary of all that is mapped."""
+    """Kilobytes by kind, from /proc/PID/smaps_rollup."""
     lines = (line.split() for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:])
     return {name.rstrip(":"): int(number) for name, number, *_ in lines}
 
 
-def entries() -> set[Path]:
-    """What lies in /tmp and /dev/shm under our name, or Ray's."""
+def temp_entries() -> set[Path]:
+    """The files of vidsr and Ray in /tmp and /dev/shm."""
     names = [*Path("/tmp").glob("vidsr-*"), *Path("/tmp").glob("ray*"), *Path("/dev/shm").iterdir()]
     return {path for path in names if not path.name.startswith("sem.")}
 
 
 def leftovers(value: str, before: set[Path]) -> list[str]:
-    """What a run that has ended left behind: its processes, and what was not there `before` and nobody else uses.
+    """What an ended run has left: its processes, and temporary files that were not there `before` and are not in use.
 
-    Other runs may begin and end meanwhile; their folders are locked as long as they live, and then gone.
+    Other runs may begin and end meanwhile; their folders are locked while they live.
     """
-    left = [f"process {process.pid} {' '.join(process.cmdline())[:80]}" for process in of_run(value)]
-    return left + [str(path) for path in sorted(entries() - before) if not _in_use(path)]
+    left = [f"process {process.pid} {' '.join(process.cmdline())[:80]}" for process in run_processes(value)]
+    return left + [str(path) for path in sorted(temp_entries() - before) if not _in_use(path)]
 
 
 def _locked(path: Path) -> bool:

@@ -26,7 +26,7 @@ def main(url: str, target: str) -> None:
         (video,) = source.streams.video
         copy = output.add_stream_from_template(video)
         for packet in source.demux(video):
-            if packet.size and packet.pts is not None:  # an RTSP sender's first picture comes without
+            if packet.size and packet.pts is not None:  # an RTSP sender's first frame comes without
                 packet.stream = copy
                 output.mux(packet)
 

@@ -1,4 +1,4 @@
-"""An RTSP camera for trials, run by the system's Python: every picture bears its number (pattern.py).
+"""An RTSP camera for trials, run by the system's Python: every frame bears its number (pattern.py).
 
   /usr/bin/python3 rtsp_camera.py --port 8554 --size 320x240 --fps 10
 
@@ -32,31 +32,31 @@ SOUNDS = {
 _DIE_WITH_PARENT = 1
 
 
-class Pictures:
-    """The pictures of one camera, pushed to whatever pipeline is there now, and numbered over all of them."""
+class FrameSource:
+    """The frames of one camera, pushed to whatever pipeline is there now, and numbered over all of them."""
 
-    def __init__(self, asked: argparse.Namespace) -> None:
-        self.asked = asked
+    def __init__(self, args: argparse.Namespace) -> None:
+        self.args = args
         self.began_s = time.monotonic()
-        self.next = asked.first
+        self.next = args.first
         self.source = None
 
     def begin(self, _factory: GstRtspServer.RTSPMediaFactory, media: GstRtspServer.RTSPMedia) -> None:
-        """Feed this pipeline from now on; the numbers go on by the clock, as if pictures had been taken all along."""
-        passed = int((time.monotonic() - self.began_s) * self.asked.fps)
-        self.next = max(self.next, self.asked.first + passed)
-        self.source = media.get_element().get_child_by_name("pictures")
-        # The sound's source can seek, so that the server seeks where there is sound: all must say that they can.
+        """Feed this pipeline from now on; the numbers go on by the clock, as if frames had been taken all along."""
+        passed = int((time.monotonic() - self.began_s) * self.args.fps)
+        self.next = max(self.next, self.args.first + passed)
+        self.source = media.get_element().get_child_by_name("frames")
+        # The audio's source can seek, so that the server seeks where there is audio: all must say that they can.
         self.source.connect("seek-data", lambda _source, _offset: True)
-        GLib.timeout_add(max(1, round(1000 / self.asked.fps)), self.push, self.source)
+        GLib.timeout_add(max(1, round(1000 / self.args.fps)), self.push, self.source)
 
     def push(self, source: Gst.Element) -> bool:
-        """Push one picture; False, which ends the timer, when the pipeline is gone or another took its place."""
+        """Push one frame; False, which ends the timer, when the pipeline is gone or another took its place."""
         if source is not self.source:
             return False
-        width, height = self.asked.size
+        width, height = self.args.size
         gray = bytes([128]) * (2 * ((width + 1) // 2) * ((height + 1) // 2))
-        data = luma(self.asked.size, camera=self.asked.number, number=self.next) + gray
+        data = luma(self.args.size, camera=self.args.number, number=self.next) + gray
         if source.emit("push-buffer", Gst.Buffer.new_wrapped(data)) != Gst.FlowReturn.OK:
             return False
         self.next += 1
@@ -86,40 +86,38 @@ def options() -> argparse.Namespace:
     parser.add_argument("--auth", metavar="USER:PASSWORD")
     parser.add_argument("--tls", metavar="PEM", help="certificate and key: it answers to rtsps:// alone")
     parser.add_argument("--number", type=int, default=0, help="of the camera, 0 to 255")
-    parser.add_argument("--first", type=int, default=0, help="the first picture's number")
+    parser.add_argument("--first", type=int, default=0, help="the first frame's number")
     return parser.parse_args()
 
 
-def launch(asked: argparse.Namespace) -> str:
+def launch(args: argparse.Namespace) -> str:
     """The pipeline in gst-launch's words."""
-    sound = SOUNDS.get(asked.audio, "")
-    if asked.audio_only:
+    sound = SOUNDS.get(args.audio, "")
+    if args.audio_only:
         return f"( {(sound or SOUNDS['alaw']).format(pay='pay0')} )"
-    width, height = asked.size
-    caps = f"video/x-raw,format=I420,width={width},height={height},framerate={asked.fps}/1"
-    tune = f"bframes={asked.bframes} rc-lookahead=0" if asked.bframes else "tune=zerolatency"
-    encoder = ENCODERS[asked.codec].format(tune=tune, key_int=asked.key_int)
-    pictures = (
-        "appsrc name=pictures is-live=true format=time stream-type=seekable do-timestamp=true max-buffers=4 "
-        f"leaky-type=downstream caps={caps} ! videoconvert ! video/x-raw,format={asked.pixels} ! {encoder}"
+    width, height = args.size
+    caps = f"video/x-raw,format=I420,width={width},height={height},framerate={args.fps}/1"
+    tune = f"bframes={args.bframes} rc-lookahead=0" if args.bframes else "tune=zerolatency"
+    encoder = ENCODERS[args.codec].format(tune=tune, key_int=args.key_int)
+    frames = (
+        "appsrc name=frames is-live=true format=time stream-type=seekable do-timestamp=true max-buffers=4 "
+        f"leaky-type=downstream caps={caps} ! videoconvert ! video/x-raw,format={args.pixels} ! {encoder}"
     )
-    return f"( {pictures} {sound.format(pay='pay1')} )"
+    return f"( {frames} {sound.format(pay='pay1')} )"
 
 
-def guard(
-    server: GstRtspServer.RTSPServer, factory: GstRtspServer.RTSPMediaFactory, asked: argparse.Namespace
-) -> None:
+def guard(server: GstRtspServer.RTSPServer, factory: GstRtspServer.RTSPMediaFactory, args: argparse.Namespace) -> None:
     """Let nobody in without the name and password that were asked for, nor without TLS where that was."""
     token = GstRtspServer.RTSPToken()
     token.set_string("media.factory.role", "viewer")
     auth = GstRtspServer.RTSPAuth()
-    if asked.auth:
-        user, _, password = asked.auth.partition(":")
+    if args.auth:
+        user, _, password = args.auth.partition(":")
         auth.add_basic(GstRtspServer.RTSPAuth.make_basic(user, password), token)
     else:
         auth.set_default_token(token)
-    if asked.tls:
-        auth.set_tls_certificate(Gio.TlsCertificate.new_from_file(asked.tls))
+    if args.tls:
+        auth.set_tls_certificate(Gio.TlsCertificate.new_from_file(args.tls))
     server.set_auth(auth)
     permissions = GstRtspServer.RTSPPermissions()
     permissions.add_permission_for_role("viewer", "media.factory.access", True)
@@ -128,22 +126,22 @@ def guard(
 
 
 def main() -> None:
-    asked = options()
+    args = options()
     ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
     Gst.init(None)
     server = GstRtspServer.RTSPServer()
-    server.set_service(asked.port)
+    server.set_service(args.port)
     factory = GstRtspServer.RTSPMediaFactory()
     factory.set_shared(True)
-    factory.set_launch(launch(asked))
+    factory.set_launch(launch(args))
     factory.set_protocols(GstRtsp.RTSPLowerTrans.UDP | GstRtsp.RTSPLowerTrans.TCP)
-    if not asked.audio_only:
-        factory.connect("media-configure", Pictures(asked).begin)
-    if asked.auth or asked.tls:
-        guard(server, factory, asked)
-    server.get_mount_points().add_factory(asked.mount, factory)
+    if not args.audio_only:
+        factory.connect("media-configure", FrameSource(args).begin)
+    if args.auth or args.tls:
+        guard(server, factory, args)
+    server.get_mount_points().add_factory(args.mount, factory)
     if not server.attach(None):
-        raise SystemExit(f"port {asked.port} is taken")
+        raise SystemExit(f"port {args.port} is taken")
     print("ready", server.get_bound_port(), flush=True)
     GLib.MainLoop().run()
 

@@ -1,4 +1,4 @@
-"""Servers that misbehave: one that never says a word, and one that answers HTTP with what it is told to."""
+"""Servers that misbehave: one that never answers, and one that answers HTTP with given data."""
 
 import socket
 import threading
@@ -10,15 +10,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 def free_port() -> int:
-    """A port of this machine that nobody listens at."""
+    """A free port of this machine."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
         return port
 
 
 @dataclass
-class Silent:
-    """A server that takes every connection and never says a word."""
+class SilentServer:
+    """A server that accepts every connection and never answers."""
 
     port: int
     calls: list[float] = field(default_factory=list)
@@ -26,10 +26,10 @@ class Silent:
 
 
 @contextmanager
-def silent(port: int = 0) -> Iterator[Silent]:
-    """It, until the end of the block, which ends its connections too."""
+def silent(port: int = 0) -> Iterator[SilentServer]:
+    """The server, and its connections, until the end of the block."""
     listener = socket.create_server(("127.0.0.1", port), backlog=64)
-    server = Silent(listener.getsockname()[1])
+    server = SilentServer(listener.getsockname()[1])
     callers: list[socket.socket] = []
 
     def listen() -> None:
@@ -59,7 +59,7 @@ class _Server(ThreadingHTTPServer):
 
 @contextmanager
 def http(body: Body, *, kind: str = "video/mp2t", status: int = 200) -> Iterator[str]:
-    """The URL at which every GET is answered by a new `body`, piece by piece, until either side has had enough."""
+    """The URL at which every GET is answered by a new `body`, piece by piece, until either side ends."""
 
     class Answer(BaseHTTPRequestHandler):
         timeout = 5
@@ -94,7 +94,7 @@ _DATAGRAM = 7 * 188
 
 @contextmanager
 def udp(body: Body) -> Iterator[str]:
-    """The URL to listen at for a `body` of MPEG-TS, sent as datagrams from now on, whether anybody listens or not."""
+    """The URL to receive a `body` of MPEG-TS from, sent as datagrams from now on."""
     port, ended = free_port(), threading.Event()
 
     def send() -> None:

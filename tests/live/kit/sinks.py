@@ -1,4 +1,4 @@
-"""Servers that take what is pushed to them: started, stopped, killed and started again at the same port."""
+"""Servers that receive pushed streams, and can be killed and restarted at the same port."""
 
 import signal
 import subprocess
@@ -19,7 +19,7 @@ _LONGEST_S = 10.0
 
 @dataclass
 class Sink:
-    """A server at `url` for one sender; what each start received is a file in `folder`."""
+    """A server at `url` for one sender; each start receives into a new file in `folder`."""
 
     url: str
     folder: Path
@@ -27,7 +27,7 @@ class Sink:
     received: list[Path] = field(default_factory=list)
 
     def start(self) -> None:
-        """Returns when it listens. Whoever connects is its one sender, so that nobody may knock to find out."""
+        """Start; returns when it listens. It cannot be probed by a connection, as it accepts only one."""
         self.received.append(self.folder / f"received-{len(self.received)}.mkv")
         self.process = subprocess.Popen([sys.executable, str(SCRIPT), self.url, str(self.received[-1])])
         until = time.monotonic() + _LONGEST_S
@@ -36,7 +36,7 @@ class Sink:
             time.sleep(0.05)
 
     def _is_there(self) -> bool:
-        """Whether it listens, or did: a sender that waited for it has it to itself at once."""
+        """Whether it listens, or already has its sender."""
         assert self.process
         return bool(psutil.Process(self.process.pid).net_connections("tcp"))
 
@@ -52,13 +52,13 @@ class Sink:
 
     @property
     def bytes_received(self) -> int:
-        """Since its last start."""
+        """Bytes since the last start."""
         return self.received[-1].stat().st_size if self.received[-1].exists() else 0
 
 
 @contextmanager
 def sink(scheme: str, folder: Path) -> Iterator[Sink]:
-    """A server for rtmp or rtsp that listens; killed at the end whatever became of it."""
+    """A server for rtmp or rtsp that listens; killed at the end."""
     result = Sink(f"{scheme}://127.0.0.1:{free_port()}/live/x", folder)
     result.start()
     try:

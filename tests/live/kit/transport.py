@@ -1,4 +1,4 @@
-"""Live MPEG-TS and MJPEG of numbered pictures, made here, with any time stamps that a test asks for."""
+"""Live MPEG-TS and MJPEG of numbered frames, with any timestamps that a test needs."""
 
 import io
 import time
@@ -16,7 +16,7 @@ from kit.pattern import luma
 _PACKET = 188
 _TICKS = 90_000
 _WRAP = 1 << 33
-BOUNDARY = b"picture"
+BOUNDARY = b"frame"
 _TUNED = {
     "libx264": {"preset": "ultrafast", "tune": "zerolatency", "threads": "1"},
     "libx265": {"preset": "ultrafast", "tune": "zerolatency", "x265-params": "log-level=error:bframes=0"},
@@ -25,7 +25,7 @@ _TUNED = {
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """What the pictures are like."""
+    """The properties of the frames."""
 
     size: tuple[int, int] = (160, 120)
     fps: int = 10
@@ -35,18 +35,18 @@ class Kind:
 
 
 Times = Callable[[int, int], int | None]
-"""From a picture's index and its right time in 1/90000 s the time stamp it shall bear; None: none at all."""
+"""Returns the timestamp of a frame from its index and its right time in 1/90000 s; None: without a timestamp."""
 
 
 def right(_index: int, ticks: int) -> int:
-    """The time as it is."""
+    """The right time."""
     return ticks
 
 
 def mpeg_ts(kind: Kind, times: Times = right, *, first: int | None = None) -> Iterator[bytes]:
-    """Without end and in real time: the transport stream of each picture, the first of a key frame every second.
+    """An endless transport stream in real time, one piece per frame; a key frame begins every second.
 
-    `first` is the number of the first one; by itself it is the clock's.
+    `first` is the number of the first frame, by default from the clock.
     """
     pipe = io.BytesIO()
     options = {"flush_packets": "1", "pat_period": "0.5"}
@@ -57,10 +57,10 @@ def mpeg_ts(kind: Kind, times: Times = right, *, first: int | None = None) -> It
         stream.codec_context.color_range = ColorRange.JPEG if kind.pixels.startswith("yuvj") else ColorRange.MPEG
         stream.codec_context.gop_size = kind.fps
         stream.codec_context.max_b_frames = 0
-        for index, picture in enumerate(_pictures(kind, first)):
-            picture = picture.reformat(format=kind.pixels)
-            picture.pts, picture.time_base = index, Fraction(1, kind.fps)
-            output.mux(stream.encode(picture))
+        for index, frame in enumerate(_frames(kind, first)):
+            frame = frame.reformat(format=kind.pixels)
+            frame.pts, frame.time_base = index, Fraction(1, kind.fps)
+            output.mux(stream.encode(frame))
             piece = pipe.getvalue()
             pipe.seek(0)
             pipe.truncate()
@@ -68,9 +68,9 @@ def mpeg_ts(kind: Kind, times: Times = right, *, first: int | None = None) -> It
 
 
 def changing(*kinds: Kind, after: int) -> Iterator[bytes]:
-    """Without end and in real time: a transport stream that becomes another after so many pictures; the last lasts.
+    """An endless transport stream in real time that switches to the next kind every `after` frames.
 
-    All have one frame rate; time and numbers go on.
+    All kinds have one frame rate; times and numbers continue.
     """
     begin = int(time.monotonic() * kinds[0].fps)
     for place, kind in enumerate(kinds):
@@ -80,20 +80,20 @@ def changing(*kinds: Kind, after: int) -> Iterator[bytes]:
 
 
 def mjpeg(kind: Kind) -> Iterator[bytes]:
-    """Without end and in real time: the parts of a multipart answer, a JPEG each."""
+    """An endless multipart body in real time, with one JPEG per part."""
     encoder = av.CodecContext.create("mjpeg", "w")
     encoder.width, encoder.height = kind.size
     encoder.pix_fmt, encoder.time_base = "yuvj420p", Fraction(1, kind.fps)
-    for index, picture in enumerate(_pictures(kind)):
-        full = picture.reformat(format="yuvj420p")
+    for index, frame in enumerate(_frames(kind)):
+        full = frame.reformat(format="yuvj420p")
         full.pts = index
         for packet in encoder.encode(full):
             head = b"--%s\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % (BOUNDARY, packet.size)
             yield head + bytes(packet) + b"\r\n"
 
 
-def _pictures(kind: Kind, first: int | None = None) -> Iterator[av.VideoFrame]:
-    """Paced; the numbers are those of the machine's clock, so that they go on from one connection to the next."""
+def _frames(kind: Kind, first: int | None = None) -> Iterator[av.VideoFrame]:
+    """Paced frames; numbers follow the clock of the machine, and so continue in the next connection."""
     width, height = kind.size
     gray = bytes([128]) * (width * height // 2)
     number = int(time.monotonic() * kind.fps) if first is None else first
@@ -105,13 +105,13 @@ def _pictures(kind: Kind, first: int | None = None) -> Iterator[av.VideoFrame]:
 
 
 def retimed(stream: bytes, ticks: int | None) -> bytes:
-    """The same transport stream with this time stamp (modulo 2**33, as it comes) at the picture in it."""
+    """The transport stream with this timestamp (modulo 2**33) at its frame."""
     changed = bytearray(stream)
     for start in range(0, len(changed), _PACKET):
         begins, adapted = changed[start + 1] & 0x40, changed[start + 3] & 0x20
         header = start + 4 + (1 + changed[start + 4] if adapted else 0)
         if begins and changed[header : header + 3] == b"\0\0\1" and 0xE0 <= changed[header + 3] <= 0xEF:
-            assert changed[header + 7] & 0xC0 == 0x80, "a picture whose two time stamps differ"
+            assert changed[header + 7] & 0xC0 == 0x80, "a frame whose pts and dts differ"
             changed[header + 9 : header + 14] = _stamp(ticks)
             if ticks is None:
                 changed[header + 7] &= 0x3F

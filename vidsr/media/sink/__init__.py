@@ -1,1 +1,1 @@
-"""Where a live stream goes: segments, playlists, single files and pushes."""
+"""The sinks of a live stream: segments, single files, HLS playlists and pushes to a server."""

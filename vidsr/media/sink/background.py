@@ -1,34 +1,34 @@
-"""A thread that does what the pictures must not wait for: closing files, bringing them to the disk, tidying up."""
+"""A thread for work that frames must not wait for: closing files, syncing them to disk, applying retention."""
 
 from collections.abc import Callable
 from queue import Empty, Full, Queue
 from threading import Thread
 from time import monotonic
 
-_WAITING = 16  # files that were closed and are not on the disk yet: a minute of the shortest segments
+_MAX_JOBS = 16  # files being closed and synced: a minute of the shortest segments
 
 
-class Finisher:
-    """Jobs done in order, and `tidy` between them every `every_s` seconds, in one thread; closed by `close`.
+class BackgroundWorker:
+    """A thread that runs jobs in order, and `periodic_job` every `every_s` seconds in between; closed by `close`.
 
-    Neither may raise. When too many jobs wait, the next is done by who brings it.
+    Neither may raise. With a full queue, `submit` runs the job itself.
     """
 
-    def __init__(self, tidy: Callable[[], None], *, every_s: float) -> None:
-        self._tidy, self._every_s = tidy, every_s
-        self._jobs: Queue[Callable[[], None] | None] = Queue(_WAITING)
-        self._thread = Thread(target=self._run, name="finisher", daemon=True)  # daemon: a disk may hang for ever
+    def __init__(self, periodic_job: Callable[[], None], *, every_s: float) -> None:
+        self._periodic_job, self._every_s = periodic_job, every_s
+        self._jobs: Queue[Callable[[], None] | None] = Queue(_MAX_JOBS)
+        self._thread = Thread(target=self._run, name="background", daemon=True)  # daemon: a disk may hang forever
         self._thread.start()
 
-    def do(self, job: Callable[[], None]) -> None:
-        """Have a job done soon."""
+    def submit(self, job: Callable[[], None]) -> None:
+        """Queue a job."""
         try:
             self._jobs.put_nowait(job)
         except Full:
             job()
 
     def close(self, timeout_s: float) -> bool:
-        """Whether all jobs are done, waiting so long at the most."""
+        """Wait for all jobs, at most `timeout_s`; returns whether they are done."""
         until = monotonic() + timeout_s
         try:
             self._jobs.put(None, timeout=timeout_s)
@@ -38,13 +38,13 @@ class Finisher:
         return not self._thread.is_alive()
 
     def _run(self) -> None:
-        next_tidy = monotonic()
+        next_run_s = monotonic()
         while True:
-            if (now := monotonic()) >= next_tidy:
-                self._tidy()
-                next_tidy = now + self._every_s
+            if (now := monotonic()) >= next_run_s:
+                self._periodic_job()
+                next_run_s = now + self._every_s
             try:
-                job = self._jobs.get(timeout=max(0.0, next_tidy - monotonic()))
+                job = self._jobs.get(timeout=max(0.0, next_run_s - monotonic()))
             except Empty:
                 continue
             if job is None:

@@ -1,4 +1,4 @@
-"""What FFmpeg's fifo muxer says of the server it sends to, which it tells nobody but the log."""
+"""The state of FFmpeg's fifo muxer, which it reports only through its log."""
 
 import logging
 from collections.abc import Iterator
@@ -10,111 +10,114 @@ from time import monotonic, sleep
 import av
 
 _LOGGER = "libav.fifo"
-_TASKS = Path("/proc/self/task")
-_CONSUMER = "fifo-consumer"
-_FRESH_S = 15.0  # a server that is not there is dialled every few seconds, and each time it is said
-_FIRST_LOOK_S = 0.2
-_LINE_S = 0.05  # more than a line takes
+_THREADS = Path("/proc/self/task")
+_THREAD_NAME = "fifo-consumer"
+_MAX_AGE_S = 15.0  # without a server, FFmpeg logs an error at each attempt, every few seconds
+_THREAD_WAIT_S = 0.2
+_LOG_WAIT_S = 0.05  # longer than a line takes
 
 
 class FifoLog:
-    """The log of one fifo muxer: `trouble` is what is wrong, in words without an address, or "".
+    """The log of one fifo muxer; `problem` is what is wrong with its server, without the URL.
 
-    Each muxer has a thread, by which its lines are told from others'. Packets are written within `writing`, and the
-    muxer is closed within `closing`, after which nothing is heard.
+    The lines of a muxer are recognised by the thread that it logs from. Packets are written within `during_write`, and
+    the muxer is closed within `during_close`, after which no line is processed.
     """
 
     def __init__(self) -> None:
-        self._others = _consumers()
+        self._other_threads = _fifo_threads()
         self._thread = 0
-        self._writes = False
-        self._words, self._said_s = "", 0.0
-        self._board = _switchboard()
-        self._board.logs.append(self)
+        self._is_writing = False
+        self._problem, self._problem_s = "", 0.0
+        self._router = _log_router()
+        self._router.logs.append(self)
         av.logging.set_skip_repeated(False)
         av.logging.set_level(av.logging.INFO)
 
     @property
-    def trouble(self) -> str:
-        """What is wrong with the server."""
-        return self._words if monotonic() - self._said_s < _FRESH_S else ""
+    def problem(self) -> str:
+        """What is wrong with the server; "" for nothing."""
+        return self._problem if monotonic() - self._problem_s < _MAX_AGE_S else ""
 
     @contextmanager
-    def writing(self) -> Iterator[None]:
-        """Write a packet, the first of which has the muxer make its thread."""
-        self._writes = True
+    def during_write(self) -> Iterator[None]:
+        """To be entered for each packet; the muxer starts its thread with the first one."""
+        self._is_writing = True
         try:
             yield
         finally:
-            self._writes = False
-            self._thread = self._thread or self._found()
+            self._is_writing = False
+            self._thread = self._thread or self._find_thread()
 
     @contextmanager
-    def closing(self) -> Iterator[None]:
-        """Close the muxer. PyAV waits for its thread with the interpreter locked: a line of it would never get in."""
+    def during_close(self) -> Iterator[None]:
+        """To be entered to close the muxer.
+
+        PyAV joins the thread of the muxer while it holds the GIL, so a line logged meanwhile would deadlock.
+        """
         av.logging.set_level(None)
-        sleep(_LINE_S)
+        sleep(_LOG_WAIT_S)
         try:
             yield
         finally:
-            self._board.logs.remove(self)
-            if self._board.logs:
+            self._router.logs.remove(self)
+            if self._router.logs:
                 av.logging.set_level(av.logging.INFO)
 
-    def hear(self, line: str) -> None:
-        """Take a line of some fifo muxer, in the thread that said it."""
+    def on_line(self, line: str) -> None:
+        """Process a line of any fifo muxer, in the thread that logged it."""
         if get_native_id() == self._thread:
             if line.startswith(("Error opening", "Recovery failed")):
-                self._say(f"the server does not take the stream ({line.rpartition(': ')[2]})")
+                self._set_problem(f"the server rejects the stream ({line.rpartition(': ')[2]})")
             elif line.startswith("Recovery successful"):
-                self._say("")
-        elif self._writes and line.startswith("FIFO queue full"):
-            self._say(self._words or "the server does not keep up, and pictures are left out")
+                self._set_problem("")
+        elif self._is_writing and line.startswith("FIFO queue full"):
+            self._set_problem(self._problem or "the server is too slow; frames are dropped")
 
-    def _say(self, words: str) -> None:
-        self._words, self._said_s = words, monotonic()
+    def _set_problem(self, problem: str) -> None:
+        self._problem, self._problem_s = problem, monotonic()
 
-    def _found(self) -> int:
-        until = monotonic() + _FIRST_LOOK_S
-        while not (new := _consumers() - self._others) and monotonic() < until:
+    def _find_thread(self) -> int:
+        until = monotonic() + _THREAD_WAIT_S
+        while not (new := _fifo_threads() - self._other_threads) and monotonic() < until:
             sleep(0.002)
         return max(new, default=0)
 
 
-class _Switchboard(logging.Filter):
-    """Hands on to `logs` what FFmpeg says, and lets none of it through: the lines hold addresses with passwords."""
+class _LogRouter(logging.Filter):
+    """Passes the log lines of FFmpeg to `logs`, and suppresses their output: they hold URLs with passwords."""
 
     def __init__(self) -> None:
         super().__init__()
         self.logs: list[FifoLog] = []
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """False, when all have heard it."""
+        """Pass on the line, and return False."""
         line = record.getMessage()
         for log in tuple(self.logs):
-            log.hear(line)
+            log.on_line(line)
         return False
 
 
-def _switchboard() -> _Switchboard:
-    """The one there is; the other lines of FFmpeg, of rtmp and tcp among them, are not to be had by anybody."""
+def _log_router() -> _LogRouter:
+    """The single router. All other log lines of FFmpeg, such as those of rtmp and tcp, are suppressed."""
     logging.getLogger("libav").setLevel(logging.CRITICAL + 1)
     logger = logging.getLogger(_LOGGER)
     logger.setLevel(logging.INFO)
     for present in logger.filters:
-        if isinstance(present, _Switchboard):
+        if isinstance(present, _LogRouter):
             return present
-    board = _Switchboard()
-    logger.addFilter(board)
-    return board
+    router = _LogRouter()
+    logger.addFilter(router)
+    return router
 
 
-def _consumers() -> set[int]:
-    """The threads of all fifo muxers; none where the system does not tell."""
+def _fifo_threads() -> set[int]:
+    """The threads of all fifo muxers; empty where /proc is missing."""
     found = set()
     with suppress(OSError):
-        for task in _TASKS.iterdir():
-            with suppress(OSError):  # a thread that has ended by now
-                if (task / "comm").read_text().strip() == _CONSUMER:
+        for task in _THREADS.iterdir():
+            with suppress(OSError):  # the thread has ended
+                if (task / "comm").read_text().strip() == _THREAD_NAME:
                     found.add(int(task.name))
     return found

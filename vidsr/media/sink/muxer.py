@@ -1,4 +1,4 @@
-"""A container that is being written: packets that were encoded elsewhere, put on its own time line."""
+"""A container that is being written from packets that were encoded elsewhere."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -9,18 +9,18 @@ from av.stream import Stream
 
 from vidsr.media.source.live_timestamps import TIME_BASE
 from vidsr.media.stream_copy import copy_stream
-from vidsr.media.stream_template import Stencil, Unit
+from vidsr.media.stream_template import StreamTemplate, TimedPacket
 
-# Packets come in the order of their time; waiting for those of a sound that has gone quiet would hold pictures back.
-_AT_ONCE = {"max_interleave_delta": "1", "flush_packets": "1"}
+# Packets come in order of time: the muxer must not hold video back to wait for audio that has stopped.
+_LOW_LATENCY = {"max_interleave_delta": "1", "flush_packets": "1"}
 
 
-class Outlet:
+class Muxer:
     """An open container with a video stream like `video` and, unless None, one like `audio`; the caller closes it.
 
-    Its time begins at `begin`, in 1/90000 s. A `patient` one writes a picture once the next tells how long it lasts:
-    MP4 in fragments guesses that of the last one in each, and the next is shown at the wrong time. Everything raises
-    FFmpegError or OSError for what the target refuses.
+    Its time begins at `start_pts`, in 1/90000 s. With `delay_one`, a video packet is written when the next one sets
+    its duration: the muxer of fragmented MP4 guesses the last duration of each fragment, and so shifts the next frame.
+    All methods raise FFmpegError or OSError.
     """
 
     def __init__(
@@ -30,43 +30,46 @@ class Outlet:
         format: str,  # noqa: A002 - PyAV's word
         options: dict[str, str],
         video: Stream,
-        audio: Stencil | None,
-        begin: int,
-        patient: bool = True,
+        audio: StreamTemplate | None,
+        start_pts: int,
+        delay_one: bool = True,
     ) -> None:
-        self._begin, self._patient = begin, patient
-        self._held: Unit | None = None
-        self._container = av.open(target, "w", format=format, container_options=_AT_ONCE | options)
+        self._start_pts, self._delay_one = start_pts, delay_one
+        self._pending: TimedPacket | None = None
+        self._container = av.open(target, "w", format=format, container_options=_LOW_LATENCY | options)
         self._video = self._container.add_stream_from_template(video, opaque=True)
         self._audio = copy_stream(audio.stream, self._container) if audio else None
 
-    def video(self, unit: Unit) -> int:
-        """The bytes that are written of a packet of the video, or of the one before it."""
-        if not self._patient:
-            return self._mux(unit, self._video)
-        held, self._held = self._held, unit.apart()  # the last one is written by whoever closes: in another thread
-        return self._mux(replace(held, duration=unit.dts - held.dts), self._video) if held else 0
+    def write_video(self, packet: TimedPacket) -> int:
+        """Write a packet of video, or with `delay_one` the one before; returns the bytes written."""
+        if not self._delay_one:
+            return self._mux(packet, self._video)
+        pending, self._pending = (
+            self._pending,
+            packet.detach(),
+        )  # detached: `close` may run in another thread
+        return self._mux(replace(pending, duration=packet.dts - pending.dts), self._video) if pending else 0
 
-    def sound(self, unit: Unit) -> int:
-        """The bytes of a packet of the sound, which is written if there is room for sound and it is not too early."""
-        return self._mux(unit, self._audio) if self._audio and unit.pts >= self._begin else 0
+    def write_audio(self, packet: TimedPacket) -> int:
+        """Write a packet of audio, unless there is no audio stream or it is too early; returns the bytes."""
+        return self._mux(packet, self._audio) if self._audio and packet.pts >= self._start_pts else 0
 
     def close(self) -> None:
-        """Write what is owed, and the index."""
-        held, self._held = self._held, None
+        """Write the pending packet and the index."""
+        pending, self._pending = self._pending, None
         try:
-            if held:
-                self._mux(held, self._video)
+            if pending:
+                self._mux(pending, self._video)
         finally:
             self._container.close()
 
-    def _mux(self, unit: Unit, stream: Stream) -> int:
-        packet = unit.packet
-        packet.stream, packet.time_base = stream, TIME_BASE
-        packet.pts, packet.dts, packet.duration = unit.pts - self._begin, unit.dts - self._begin, unit.duration
+    def _mux(self, packet: TimedPacket, stream: Stream) -> int:
+        av_packet, start = packet.av_packet, self._start_pts
+        av_packet.stream, av_packet.time_base = stream, TIME_BASE
+        av_packet.pts, av_packet.dts, av_packet.duration = packet.pts - start, packet.dts - start, packet.duration
         try:
-            self._container.mux_one(packet)
+            self._container.mux_one(av_packet)
         except BaseException:
-            self._held = None  # after a write that failed FFmpeg's muxer of MP4 crashes at the next one
+            self._pending = None  # after a failed write the MP4 muxer of FFmpeg crashes at the next one
             raise
-        return packet.size
+        return av_packet.size

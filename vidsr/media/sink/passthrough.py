@@ -1,4 +1,4 @@
-"""The source's own packets in files beside the enlarged ones, cut at the same pictures."""
+"""The source's own packets, in files beside the upscaled ones and cut at the same frames."""
 
 from collections import deque
 from contextlib import suppress
@@ -8,75 +8,75 @@ from pathlib import Path
 import av
 
 from vidsr.media.containers import container_for
-from vidsr.media.sink.segment_file import Recording
+from vidsr.media.sink.segment_file import SegmentFile
 from vidsr.media.stream_copy import can_hold
-from vidsr.media.stream_template import Stencil, Unit
+from vidsr.media.stream_template import StreamTemplate, TimedPacket
 
-_MOST_WAITING = 3000  # a minute of pictures: far more than it takes to enlarge one
-_MOST_APART = 900  # 10 ms between a source's key picture and the enlarged one, whose time may have been repaired
-_EARLIEST = 1 << 40  # no packet is decoded so long before it is shown
-
-
-def same_moment(source_pts: int, pts: int) -> bool:
-    """Whether a picture of the source and an enlarged one are the same."""
-    return abs(source_pts - pts) <= _MOST_APART
+_MAX_PENDING = 3000  # a minute of frames: far more than are in work
+_MAX_OFFSET = 900  # 10 ms between the times of a source frame and its upscaled frame, which may be repaired
+_MAX_LEAD = 1 << 40  # longer than from decoding to presentation
 
 
-class Original:
-    """Packets of the source that wait until it is known in which file they belong, and the file that is open."""
+def is_same_frame(source_pts: int, pts: int) -> bool:
+    """Whether the times of a source frame and of an upscaled frame belong to the same frame."""
+    return abs(source_pts - pts) <= _MAX_OFFSET
+
+
+class SourcePassthrough:
+    """The packets of the source whose file is not known yet, and the open file."""
 
     def __init__(self) -> None:
-        self._waiting: deque[Unit] = deque()
-        self._file: Recording | None = None
+        self._pending: deque[TimedPacket] = deque()
+        self._file: SegmentFile | None = None
         self._last_dts = 0
 
-    def put(self, unit: Unit) -> int:
-        """Take a packet, in the order of decoding; the bytes that were written to make room for it."""
-        self._waiting.append(unit)
-        return self._write(self._waiting.popleft()) if len(self._waiting) > _MOST_WAITING else 0
+    def put(self, packet: TimedPacket) -> int:
+        """Append a packet, in decoding order; returns the bytes written to make room for it."""
+        self._pending.append(packet)
+        return self._write(self._pending.popleft()) if len(self._pending) > _MAX_PENDING else 0
 
     def write_until(self, pts: int) -> int:
-        """The bytes of what belongs in the open file for certain when the enlarged picture at `pts` does."""
+        """Write the packets that belong to the open file, given the upscaled frame at `pts`; returns the bytes."""
         written = 0
-        while self._waiting and not (self._waiting[0].key and self._waiting[0].pts > pts + _MOST_APART):
-            written += self._write(self._waiting.popleft())
+        while self._pending and not (self._pending[0].key and self._pending[0].pts > pts + _MAX_OFFSET):
+            written += self._write(self._pending.popleft())
         return written
 
-    def cut(self, pts: int | None) -> Recording | None:
-        """The file that was open, to be finished, with all that comes before the key picture at `pts`, or all."""
-        while self._waiting and not (
-            pts is not None and same_moment(self._waiting[0].pts, pts) and self._waiting[0].key
+    def cut(self, pts: int | None) -> SegmentFile | None:
+        """Write the packets before the key frame at `pts`, or all, and return the open file to be finished."""
+        while self._pending and not (
+            pts is not None and is_same_frame(self._pending[0].pts, pts) and self._pending[0].key
         ):
-            self._write(self._waiting.popleft())
-        return self.taken()
+            self._write(self._pending.popleft())
+        return self.take_file()
 
-    def taken(self) -> Recording | None:
-        """The file that was open as it is."""
+    def take_file(self) -> SegmentFile | None:
+        """Return the open file as it is, and keep none."""
         file, self._file = self._file, None
         return file
 
-    def open(self, enlarged: Path, source: Stencil, audio: Stencil | None, *, begin: int) -> None:
-        """Begin a file beside an enlarged one, at the same moment, for packets of `source` and sound where it fits.
+    def open(self, upscaled: Path, source: StreamTemplate, audio: StreamTemplate | None, *, start_pts: int) -> None:
+        """Open a file beside the upscaled one, with the same start, for `source` and, where it fits, `audio`.
 
-        The first packet that waits is its first: what that says of the stream counts.
+        The headers of the stream are taken from the first pending packet.
         """
-        source = Stencil(source.stream, first=self._waiting[0].packet) if self._waiting else source
-        path = enlarged.with_name(f"{enlarged.stem}.original.mp4")
+        source = StreamTemplate(source.stream, first=self._pending[0].av_packet) if self._pending else source
+        path = upscaled.with_name(f"{upscaled.stem}.original.mp4")
         if not can_hold(container_for(path), source.stream):
             path = path.with_suffix(".mkv")
-        fits = audio and can_hold(container_for(path), audio.stream)
-        self._file = Recording(path, video=source.stream, audio=audio if fits else None, begin=begin)
-        self._last_dts = begin - _EARLIEST
+        audio_fits = audio and can_hold(container_for(path), audio.stream)
+        self._file = SegmentFile(path, video=source.stream, audio=audio if audio_fits else None, start_pts=start_pts)
+        self._last_dts = start_pts - _MAX_LEAD
 
-    def sound(self, unit: Unit) -> int:
-        """The bytes of a packet of the sound."""
-        return self._file.sound(unit) if self._file else 0
+    def write_audio(self, packet: TimedPacket) -> int:
+        """Write a packet of audio; returns the bytes."""
+        return self._file.write_audio(packet) if self._file else 0
 
-    def _write(self, unit: Unit) -> int:
+    def _write(self, packet: TimedPacket) -> int:
         if self._file is None:
             return 0
-        dts = max(unit.dts, self._last_dts + 1)
+        dts = max(packet.dts, self._last_dts + 1)
         self._last_dts = dts
-        with suppress(av.ArgumentError):  # bits that make no sense, from a lossy network: that packet and no more
-            return self._file.video(replace(unit, dts=dts, pts=max(unit.pts, dts)))
+        with suppress(av.ArgumentError):  # corrupt data: skip this packet only
+            return self._file.write_video(replace(packet, dts=dts, pts=max(packet.pts, dts)))
         return 0

@@ -1,17 +1,17 @@
-"""Sending to a server, by RTMP or RTSP, that may be slow, silent or not there."""
+"""The sink that pushes to a server by RTMP or RTSP."""
 
 import ssl
 from collections.abc import Callable
 
 from vidsr.media.containers import Container
 from vidsr.media.sink.fifo_log import FifoLog
-from vidsr.media.sink.muxer import Outlet
-from vidsr.media.sink.sink import Target
-from vidsr.media.stream_template import Feed, Unit
-from vidsr.stream_url import Address
+from vidsr.media.sink.muxer import Muxer
+from vidsr.media.sink.sink import Sink
+from vidsr.media.stream_template import OutputStreams, TimedPacket
+from vidsr.stream_url import StreamUrl
 
-_TIMEOUT_US = "3000000"  # closing may take as long, and nothing else of this process runs meanwhile
-# FFmpeg sends from a thread of its own: in ours, a server that does not answer would stop all of this process.
+_TIMEOUT_US = "3000000"  # closing may take as long, and blocks this process
+# The fifo muxer of FFmpeg sends from its own thread: in ours, a silent server would block the process.
 _FIFO = {
     "attempt_recovery": "1",
     "drop_pkts_on_overflow": "1",
@@ -21,8 +21,8 @@ _FIFO = {
     "queue_size": "60",
     "max_interleave_delta": "1000000",
 }
-_UNSAID = "(Input/output error)"  # all that FFmpeg says of a certificate that it does not believe
-_LATEST = 81_000  # sound that is later than the pictures is put in order for a second; FLV hangs up at what is not
+_IO_ERROR = "(Input/output error)"  # the message of FFmpeg for an invalid certificate, too
+_MAX_AUDIO_LAG = 81_000  # the interleaver sorts audio up to a second behind; FLV servers disconnect at later packets
 _RTMP = Container(format="flv", codecs=frozenset(["h264", "hevc", "av1", "vp9", "aac", "mp3"]))
 _RTSP = Container(
     format="rtp",
@@ -30,86 +30,86 @@ _RTSP = Container(
 )
 
 
-class Push(Target):
-    """A server, dialled again for as long as it takes: `trouble` says what it does not do."""
+class PushSink(Sink):
+    """A push to a server, reconnected for as long as it takes; `problem` says what is wrong with the server."""
 
-    key_s = 2.0  # whoever looks in waits for one
+    key_interval_s = 2.0  # viewers wait for one
 
-    def __init__(self, address: Address, say: Callable[[str], None]) -> None:
-        super().__init__(_RTSP if address.scheme.startswith("rtsp") else _RTMP, say)
-        self._address = address
-        self._outlet: Outlet | None = None
+    def __init__(self, url: StreamUrl, on_warning: Callable[[str], None]) -> None:
+        super().__init__(_RTSP if url.scheme.startswith("rtsp") else _RTMP, on_warning)
+        self._url = url
+        self._muxer: Muxer | None = None
         self._log: FifoLog | None = None
-        self._last = 0
+        self._last_pts = 0
 
     @property
-    def trouble(self) -> str:
-        """What is wrong with the server, in words."""
-        words = self._log.trouble if self._log else ""
-        if words.endswith(_UNSAID) and self._address.scheme.endswith("s"):
-            return "the server does not take the stream, or its certificate cannot be verified"
+    def problem(self) -> str:
+        """What is wrong with the server; "" for nothing."""
+        words = self._log.problem if self._log else ""
+        if words.endswith(_IO_ERROR) and self._url.scheme.endswith("s"):
+            return "the server rejects the stream, or its certificate cannot be verified"
         return words
 
-    def begin(self, feed: Feed) -> None:
-        """Go on with the feed where the server can, or greet it anew."""
-        goes_on = self._feed is not None and self._feed.goes_on_as(feed)
-        super().begin(feed)
-        if not goes_on:
+    def begin(self, streams: OutputStreams) -> None:
+        """Continue with the streams if the connection can, else reconnect."""
+        continues = self._streams is not None and self._streams.can_continue_with(streams)
+        super().begin(streams)
+        if not continues:
             self.close()
 
     def wants_key(self, pts: int, *, source_key: bool) -> bool:
-        """Whether the stream begins with the picture."""
-        return self._outlet is None
+        """Whether the stream begins with the frame."""
+        return self._muxer is None
 
-    def video(self, unit: Unit) -> int:
-        """The bytes handed to the sending thread."""
-        if self._outlet is None and unit.key:
-            self._open(unit.pts)
-        if self._outlet is None:
+    def write_video(self, packet: TimedPacket) -> int:
+        """Queue a packet to be sent; returns its bytes."""
+        if self._muxer is None and packet.key:
+            self._open(packet.pts)
+        if self._muxer is None:
             return 0
-        self._last = unit.pts
-        return self._written(self._outlet.video, unit)
+        self._last_pts = packet.pts
+        return self._write(self._muxer.write_video, packet)
 
-    def sound(self, unit: Unit) -> int:
-        """The bytes handed to the sending thread."""
-        if self._outlet is None or unit.pts < self._last - _LATEST:
+    def write_audio(self, packet: TimedPacket) -> int:
+        """Queue a packet to be sent; returns its bytes."""
+        if self._muxer is None or packet.pts < self._last_pts - _MAX_AUDIO_LAG:
             return 0
-        return self._written(self._outlet.sound, unit)
+        return self._write(self._muxer.write_audio, packet)
 
-    def fail(self) -> None:
-        """Hang up."""
+    def abort(self) -> None:
+        """Disconnect."""
         self.close()
 
     def close(self) -> None:
-        """Hang up, which takes as long as the timeout where the server is silent."""
-        outlet, log, self._outlet, self._log = self._outlet, self._log, None, None
+        """Disconnect; waits up to the timeout if the server does not answer."""
+        muxer, log, self._muxer, self._log = self._muxer, self._log, None, None
         if log:
-            with log.closing():
-                if outlet:
-                    outlet.close()
+            with log.during_close():
+                if muxer:
+                    muxer.close()
 
     def _open(self, pts: int) -> None:
-        assert self._feed
-        rtsp = self.kind is _RTSP
+        assert self._streams
+        rtsp = self.container is _RTSP
         options = {"timeout": _TIMEOUT_US, "rtsp_transport": "tcp"} if rtsp else {"rw_timeout": _TIMEOUT_US}
-        if self._address.scheme.endswith("s"):
+        if self._url.scheme.endswith("s"):
             options["tls_verify"] = "1"
             if trusted := ssl.get_default_verify_paths().cafile:
                 options["ca_file"] = trusted
         fifo = {"fifo_format": "rtsp" if rtsp else "flv", "format_opts": ":".join(map("=".join, options.items()))}
-        url = f"{self._address.scheme}://{self._address.text.partition('://')[2]}"
+        target = f"{self._url.scheme}://{self._url.text.partition('://')[2]}"
         self._log = FifoLog()
-        self._outlet = Outlet(
-            url,
+        self._muxer = Muxer(
+            target,
             format="fifo",
             options=_FIFO | fifo,
-            video=self._feed.video,
+            video=self._streams.video,
             audio=self._audio,
-            begin=pts,
-            patient=False,
+            start_pts=pts,
+            delay_one=False,
         )
 
-    def _written(self, write: Callable[[Unit], int], unit: Unit) -> int:
+    def _write(self, write: Callable[[TimedPacket], int], packet: TimedPacket) -> int:
         assert self._log
-        with self._log.writing():
-            return write(unit)
+        with self._log.during_write():
+            return write(packet)

@@ -1,4 +1,4 @@
-"""Recording a live stream: encoded once, written to many targets, none of which can hold up the others."""
+"""The recorder of a live stream: one encoder, and many targets that cannot block each other."""
 
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -11,62 +11,67 @@ from av.audio.stream import AudioStream
 from av.video.stream import VideoStream
 
 from vidsr.errors import TargetError
-from vidsr.media.sink.background import Finisher
-from vidsr.media.sink.live_encoder import Encoder, kind, trial
-from vidsr.media.sink.passthrough import same_moment
-from vidsr.media.sink.recording_dir import Folder
-from vidsr.media.sink.sink_factory import Targets
-from vidsr.media.sink.sink_guard import Lane
+from vidsr.media.sink.background import BackgroundWorker
+from vidsr.media.sink.live_encoder import LiveEncoder, format_key, probe_encoder
+from vidsr.media.sink.passthrough import is_same_frame
+from vidsr.media.sink.recording_dir import RecordingDir
+from vidsr.media.sink.sink_factory import SinkFactory
+from vidsr.media.sink.sink_guard import RetryingSink
 from vidsr.media.source.live_timestamps import SECOND, TIME_BASE
 from vidsr.media.stream_copy import can_hold
-from vidsr.media.stream_template import AnyPacket, Feed, Stencil, Unit
+from vidsr.media.stream_template import AnyPacket, OutputStreams, StreamTemplate, TimedPacket
 from vidsr.settings import EncodeSettings, RecordSettings
-from vidsr.stream_url import Address
+from vidsr.stream_url import StreamUrl
 
-_TIDY_S = 5.0
-_CLOSING_S = 8.0  # of the 10 in which a stream ends when it is told to
-_PASSED = SECOND  # a source's key picture whose enlarged one is that far back needs no looking for
-_MOST_WAITING = 3000  # packets of sound: a minute, far more than it takes to enlarge a picture
+_RETENTION_S = 5.0
+_CLOSE_S = 8.0  # of the 10 s to SIGKILL
+_MAX_KEY_AGE = SECOND  # key frames of the source are forgotten once frames this much later are written
+_MAX_PENDING = 3000  # packets of audio: a minute, far longer than a frame is in work
 
 
 class Recorder:
-    """One encoder, many targets: enlarged pictures, sound, the source's own packets. Closed by `with`, which ends all.
+    """Encodes upscaled frames once, and writes them with the audio and packets of the source to all targets.
 
-    What goes wrong with a target is noted once and kept to it: `states` says it, and it is begun again after 5, 10, …
-    60 s. Only what can never work is raised, as a TargetError: here, or by `begin` for pictures no encoder takes.
-    Packets and pictures come from one thread; `note` is called from others, too. Sound, and with `record.original` the
-    source's packets, come before the pictures of their time, and wait here for them.
+    Closed by `with`. The errors of a target affect no other: `on_warning` receives them once, `target_states` shows
+    them, and the target is restarted after 5, 10, ... 60 s. Only errors that no retry can fix are raised, as
+    TargetError: at construction, or by `begin` for frames that the encoder does not accept. Frames and packets come
+    from one thread; `on_warning` is also called from others. Audio, and with `record.original` the packets of the
+    source, come before the frames of the same time and are queued here.
     """
 
     def __init__(
         self,
-        targets: Sequence[Address],
+        targets: Sequence[StreamUrl],
         *,
         record: RecordSettings,
         encode: EncodeSettings,
-        note: Callable[[str], None],
+        on_warning: Callable[[str], None],
         restarted: bool = False,
     ) -> None:
-        """`restarted`: a file target that is there is of a run before, and what follows goes beside it."""
-        tried = trial(encode).stream
-        self.written = self.segments = 0
-        self._encode, self._note = encode, note
-        self._encoder: Encoder | None = None
-        self._sounds: deque[Unit] = deque(maxlen=_MOST_WAITING)
-        self._source_keys: deque[int] = deque(maxlen=_MOST_WAITING)
+        """`restarted`: an existing target file is of an earlier process; the recording goes on in a file beside it."""
+        probe_stream = probe_encoder(encode).stream
+        self.frames_written = self.segments = 0
+        self._encode, self._on_warning = encode, on_warning
+        self._encoder: LiveEncoder | None = None
+        self._audio: deque[TimedPacket] = deque(maxlen=_MAX_PENDING)
+        self._source_keys: deque[int] = deque(maxlen=_MAX_PENDING)
         self._last_key = 0
-        self._lanes: list[Lane] = []
-        self._folders: dict[str, Folder] = {}
-        self._finisher = Finisher(self._tidy, every_s=_TIDY_S)
-        self._targets = Targets(
-            record, folders=self._folders, finisher=self._finisher, ended=self._ended, restarted=restarted
+        self._sinks: list[RetryingSink] = []
+        self._recording_dirs: dict[str, RecordingDir] = {}
+        self._background = BackgroundWorker(self._apply_retention, every_s=_RETENTION_S)
+        self._factory = SinkFactory(
+            record,
+            recording_dirs=self._recording_dirs,
+            background=self._background,
+            on_segment=self._on_segment,
+            restarted=restarted,
         )
         try:
-            for address in targets:
-                self._lanes.append(self._lane(address, tried))
+            for url in targets:
+                self._sinks.append(self._sink(url, probe_stream))
         except BaseException:
-            self._finisher.close(_CLOSING_S)
-            self._targets.close()
+            self._background.close(_CLOSE_S)
+            self._factory.close()
             raise
 
     def __enter__(self) -> Self:
@@ -75,126 +80,126 @@ class Recorder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> None:
-        self._drain()
-        for lane in self._lanes:
-            lane.close()
-        if not self._finisher.close(_CLOSING_S):
-            self._note(f"files are still being written to the disk after {_CLOSING_S:g} s")
-        self._targets.close()
+        self._flush_encoder()
+        for sink in self._sinks:
+            sink.close()
+        if not self._background.close(_CLOSE_S):
+            self._on_warning(f"files are still not on the disk after {_CLOSE_S:g} s")
+        self._factory.close()
 
     @property
     def bytes_written(self) -> int:
         """Bytes of packets, over all targets."""
-        return sum(lane.written for lane in self._lanes)
+        return sum(sink.bytes_written for sink in self._sinks)
 
     @property
-    def states(self) -> dict[str, str]:
-        """Each target by its shown address: "ok", or what is wrong."""
-        return {lane.shown: lane.fault or lane.target.trouble or "ok" for lane in self._lanes}
+    def target_states(self) -> dict[str, str]:
+        """Each target by its label: "ok", or what is wrong."""
+        return {sink.label: sink.error or sink.inner.problem or "ok" for sink in self._sinks}
 
     @property
     def disk_free(self) -> dict[str, int]:
-        """Free bytes of each folder of segments, a few seconds old at the most."""
-        return {shown: folder.free for shown, folder in self._folders.items()}
+        """Free bytes by directory of segments, at most a few seconds old."""
+        return {label: folder.free for label, folder in self._recording_dirs.items()}
 
-    def begin(self, picture: VideoFrame, *, video: VideoStream, audio: AudioStream | None) -> None:
-        """Begin a part: its first picture, which `picture` is given next, and streams of a source still open.
+    def begin(self, frame: VideoFrame, *, video: VideoStream, audio: AudioStream | None) -> None:
+        """Begin a part with its first frame, which must then be passed to `write_frame`, from an open source.
 
-        To be called for the first picture of a connection, of another size or format, or after a jump in time: folders
-        then get a new segment. Raises TargetError when the encoder takes no such pictures.
+        To be called for the first frame of a connection, of another size or format, or after a discontinuity:
+        directories begin a new segment. Raises TargetError if the encoder does not accept such frames.
         """
-        assert picture.pts is not None
-        if self._encoder is None or self._encoder.kind != kind(picture):
-            self._drain()
-            self._encoder = Encoder(picture, self._encode, source=video)
-        self._write_sounds(picture.pts)
-        feed = Feed(
+        assert frame.pts is not None
+        if self._encoder is None or self._encoder.format_key != format_key(frame):
+            self._flush_encoder()
+            self._encoder = LiveEncoder(frame, self._encode, source=video)
+        self._write_audio_until(frame.pts)
+        streams = OutputStreams(
             video=self._encoder.stream,
-            source=Stencil(video),
-            audio=Stencil(audio) if audio else None,
-            begin=picture.pts,
+            source=StreamTemplate(video),
+            audio=StreamTemplate(audio) if audio else None,
+            start_pts=frame.pts,
         )
-        for lane in self._lanes:
-            lane.begin(feed)
+        for sink in self._sinks:
+            sink.begin(streams)
 
-    def pause(self) -> None:
-        """The source is lost: folders end their segments, so that what there is stands under its name."""
-        for lane in self._lanes:
-            lane.pause()
+    def end_segment(self) -> None:
+        """Finish the open segments, because the source is lost."""
+        for sink in self._sinks:
+            sink.end_segment()
 
-    def picture(self, picture: VideoFrame) -> None:
-        """Write an enlarged picture, of the size and format of the last one that began a part."""
+    def write_frame(self, frame: VideoFrame) -> None:
+        """Write an upscaled frame, of the size and format of the current part."""
         assert self._encoder
-        if picture.pts is None or picture.time_base != TIME_BASE or kind(picture) != self._encoder.kind:
-            raise ValueError(f"{picture} is not what was begun, or not timed in 1/90000 s")
-        source_key = self._is_source_key(picture.pts)
-        every = min(lane.target.key_s for lane in self._lanes) / TIME_BASE
-        key = picture.pts - self._last_key >= every or any(
-            lane.wants_key(picture.pts, source_key=source_key) for lane in self._lanes
+        if frame.pts is None or frame.time_base != TIME_BASE or format_key(frame) != self._encoder.format_key:
+            raise ValueError(f"{frame} differs from the first frame of its part, or is not timed in 1/90000 s")
+        source_key = self._is_source_key(frame.pts)
+        interval = min(sink.inner.key_interval_s for sink in self._sinks) / TIME_BASE
+        key = frame.pts - self._last_key >= interval or any(
+            sink.wants_key(frame.pts, source_key=source_key) for sink in self._sinks
         )
-        self._write(self._encoder.encode(picture, key=key))
+        self._write_packets(self._encoder.encode(frame, key=key))
 
-    def sound(self, packet: "AnyPacket", pts: int) -> None:
-        """Take a packet of the sound, which is changed; it is written before the first picture after it."""
-        self._sounds.append(Unit(packet=packet, pts=pts, dts=pts, duration=_ticks(packet)))
+    def write_audio(self, packet: "AnyPacket", pts: int) -> None:
+        """Queue a packet of audio, which is modified; it is written before the first frame after it."""
+        self._audio.append(TimedPacket(av_packet=packet, pts=pts, dts=pts, duration=_ticks(packet)))
 
-    def original(self, packet: "AnyPacket", pts: int | None, dts: int | None) -> None:
-        """Take a packet of the source's video, in the order of decoding and with its own times on our line."""
+    def write_source(self, packet: "AnyPacket", pts: int | None, dts: int | None) -> None:
+        """Queue a packet of the source's video, in decoding order, with times on the output timeline."""
         shown = dts if pts is None else pts
         if shown is None:
             return
         decoded = shown if dts is None else dts
         key = packet.is_keyframe
-        unit = Unit(packet=packet, pts=shown, dts=decoded, key=key, duration=_ticks(packet))
+        timed = TimedPacket(av_packet=packet, pts=shown, dts=decoded, key=key, duration=_ticks(packet))
         if key:
             self._source_keys.append(shown)
-        for lane in self._lanes:
-            lane.original(unit)
+        for sink in self._sinks:
+            sink.write_source(timed)
 
     def _is_source_key(self, pts: int) -> bool:
-        return any(same_moment(key, pts) for key in self._source_keys)
+        return any(is_same_frame(key, pts) for key in self._source_keys)
 
-    def _write(self, units: Sequence[Unit]) -> None:
-        for unit in units:
-            unit = replace(unit, source_key=self._is_source_key(unit.pts))
-            self._write_sounds(unit.pts)
-            for lane in self._lanes:
-                lane.video(unit)
-            self.written += 1
-            self._last_key = unit.pts if unit.key else self._last_key
-            while self._source_keys and self._source_keys[0] < unit.pts - _PASSED:
+    def _write_packets(self, packets: Sequence[TimedPacket]) -> None:
+        for packet in packets:
+            packet = replace(packet, source_key=self._is_source_key(packet.pts))
+            self._write_audio_until(packet.pts)
+            for sink in self._sinks:
+                sink.write_video(packet)
+            self.frames_written += 1
+            self._last_key = packet.pts if packet.key else self._last_key
+            while self._source_keys and self._source_keys[0] < packet.pts - _MAX_KEY_AGE:
                 self._source_keys.popleft()
 
-    def _write_sounds(self, until: int) -> None:
-        while self._sounds and self._sounds[0].pts < until:
-            unit = self._sounds.popleft()
-            for lane in self._lanes:
-                lane.sound(unit)
+    def _write_audio_until(self, until: int) -> None:
+        while self._audio and self._audio[0].pts < until:
+            packet = self._audio.popleft()
+            for sink in self._sinks:
+                sink.write_audio(packet)
 
-    def _drain(self) -> None:
-        """Write what is still in the encoder, and end it."""
+    def _flush_encoder(self) -> None:
+        """Write the last packets of the encoder, and close it."""
         if self._encoder:
-            self._write(self._encoder.finish())
+            self._write_packets(self._encoder.flush())
             self._encoder = None
 
-    def _lane(self, address: Address, tried: VideoStream) -> Lane:
-        namesakes = sum(lane.shown.split(" #")[0] == str(address) for lane in self._lanes)
-        shown = f"{address} #{namesakes + 1}" if namesakes else str(address)
+    def _sink(self, url: StreamUrl, probe_stream: VideoStream) -> RetryingSink:
+        same_label = sum(sink.label.split(" #")[0] == str(url) for sink in self._sinks)
+        label = f"{url} #{same_label + 1}" if same_label else str(url)
 
-        def say(words: str) -> None:
-            self._note(f"{shown}: {words}")
+        def on_warning(words: str) -> None:
+            self._on_warning(f"{label}: {words}")
 
-        target = self._targets.make(address, say)
-        if not can_hold(target.kind, tried):
-            raise TargetError(f"{shown}: {target.kind.format} cannot hold {self._encode.codec}")
-        return Lane(shown, target, self._note)
+        target = self._factory.create(url, on_warning)
+        if not can_hold(target.container, probe_stream):
+            raise TargetError(f"{label}: {target.container.format} cannot hold {self._encode.codec}")
+        return RetryingSink(label, target, self._on_warning)
 
-    def _ended(self) -> None:
+    def _on_segment(self) -> None:
         self.segments += 1
 
-    def _tidy(self) -> None:
-        for folder in list(self._folders.values()):
-            folder.tidy()
+    def _apply_retention(self) -> None:
+        for folder in list(self._recording_dirs.values()):
+            folder.apply_retention()
 
 
 def _ticks(packet: "AnyPacket") -> int:

@@ -1,4 +1,4 @@
-"""A folder of segments: whose it is, what the next one is called, what is kept of it."""
+"""A directory of segments: its lock, the names of its files, and its retention."""
 
 import errno
 import fcntl
@@ -11,76 +11,76 @@ from tempfile import TemporaryFile
 from time import monotonic, time
 
 from vidsr.errors import TargetError
-from vidsr.media.sink.recovery import salvage, unused
-from vidsr.media.sink.retention import DAY, TIME, free_bytes, left_parts, sweep
+from vidsr.media.sink.recovery import recover_part, unused_path
+from vidsr.media.sink.retention import DAY, TIME, delete_expired, free_bytes, unfinished_parts
 from vidsr.settings import RecordSettings
 
-_SWEEP_S = 60.0
-_FULL = {errno.ENOSPC, errno.EDQUOT}
+_CHECK_S = 60.0
+_DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
-class Folder:
-    """A folder that this process alone records to; what a crash left in it is finished. Closed by `close`.
+class RecordingDir:
+    """A directory that only this process records to; leftovers of a crash are recovered. Closed by `close`.
 
-    Raises TargetError when it cannot be made or written, or another process records to it.
+    Raises TargetError when it cannot be created or written, or another process records to it.
     """
 
-    def __init__(self, path: Path, record: RecordSettings, *, say: Callable[[str], None]) -> None:
+    def __init__(self, path: Path, record: RecordSettings, *, on_warning: Callable[[str], None]) -> None:
         self.free = 0
-        self._path, self._record, self._say = path, record, say
-        self._changed, self._short = True, False
-        self._swept_s = monotonic()
+        self._path, self._record, self._on_warning = path, record, on_warning
+        self._is_changed, self._is_short = True, False
+        self._checked_s = monotonic()
         try:
             path.mkdir(parents=True, exist_ok=True)
             require_writable(path)
-            self._lock = _locked(path)
+            self._lock = _lock_dir(path)
             self.free = free_bytes(path)
-            for part in left_parts(path):
-                with suppress(OSError):  # one that cannot be read stays where it is
-                    salvage(part)
+            for part in unfinished_parts(path):
+                with suppress(OSError):  # an unreadable file stays as it is
+                    recover_part(part)
         except OSError as error:
             raise TargetError(f"{path}: {error.strerror}") from error
 
-    def next_name(self) -> Path:
-        """Where a segment goes that begins now; its day's folder is there. Raises OSError when this folder is gone."""
+    def next_path(self) -> Path:
+        """The path of a segment that begins now, in the directory of its day. Raises OSError if the disk is gone."""
         now = datetime.now()
         day = self._path / now.strftime(DAY)
-        day.mkdir(exist_ok=True)  # not its parents: a disk that was taken out would be recorded beside
-        return unused(day / now.strftime(f"{TIME}.mp4"))
+        day.mkdir(exist_ok=True)  # no parents: without its disk, the mount point must not be recorded to
+        return unused_path(day / now.strftime(f"{TIME}.mp4"))
 
-    def changed(self) -> None:
-        """A segment has been added."""
-        self._changed = True
+    def segment_added(self) -> None:
+        """Mark that a segment was added."""
+        self._is_changed = True
 
-    def tidy(self) -> None:
-        """Delete what is no longer to be kept: after each segment, each minute, and when the disk is short of room."""
-        with suppress(OSError):  # it may be gone, and come back
+    def apply_retention(self) -> None:
+        """Delete expired segments: after each new segment, every minute, and with little free space."""
+        with suppress(OSError):  # the disk may be gone for a while
             self.free = free_bytes(self._path)
-            least = self._record.min_free_gb * 1e9
-            if self._changed or self.free < least or monotonic() - self._swept_s > _SWEEP_S:
-                self._changed, self._swept_s = False, monotonic()
-                sweep(self._path, now_s=time(), record=self._record)
+            min_free = self._record.min_free_gb * 1e9
+            if self._is_changed or self.free < min_free or monotonic() - self._checked_s > _CHECK_S:
+                self._is_changed, self._checked_s = False, monotonic()
+                delete_expired(self._path, now_s=time(), record=self._record)
                 self.free = free_bytes(self._path)
-            if self.free < least and not self._short:
-                self._say(f"only {self.free / 1e9:.2f} GB are free, and no segment is left to delete")
-            self._short = self.free < least
+            if self.free < min_free and not self._is_short:
+                self._on_warning(f"only {self.free / 1e9:.2f} GB free, and no segment left to delete")
+            self._is_short = self.free < min_free
 
     def close(self) -> None:
-        """Let others record to it."""
+        """Release the lock."""
         os.close(self._lock)
 
 
 def require_writable(path: Path) -> None:
-    """Raises OSError for a folder in which no file can be made, and not only because the disk is full."""
+    """Raises OSError for a directory in which no file can be created; a full disk is accepted."""
     try:
         with TemporaryFile(dir=path):
             pass
     except OSError as error:
-        if error.errno not in _FULL:  # which passes
+        if error.errno not in _DISK_FULL:  # temporary
             raise
 
 
-def _locked(path: Path) -> int:
+def _lock_dir(path: Path) -> int:
     handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,4 +1,4 @@
-"""Files that were cut off while they were written: what can be kept of them, under their names."""
+"""The recovery of .part files that a crash or a full disk cut off."""
 
 import os
 from itertools import chain, count
@@ -15,8 +15,8 @@ from vidsr.media.open_input import open_source
 _FRAGMENTED = {".mp4", ".m4v", ".mov"}
 
 
-def is_whole(path: Path) -> bool:
-    """Whether the file opens and its first picture is one from which decoding can begin."""
+def is_playable(path: Path) -> bool:
+    """Whether the file opens and begins with a key frame."""
     try:
         with open_source(path) as container:
             first = next((packet for packet in container.demux(video=0) if packet.size), None)
@@ -25,40 +25,42 @@ def is_whole(path: Path) -> bool:
         return False
 
 
-def salvage(part: Path) -> bool:
-    """Whether there was something in a `.part` file; then it has its name, without what was only half written.
+def recover_part(part: Path) -> bool:
+    """Truncate a .part file to its last complete fragment and give it its final name; returns whether that succeeded.
 
-    Otherwise it is deleted. Raises OSError.
+    A file without a complete fragment is deleted. Raises OSError.
     """
     if part.with_suffix("").suffix in _FRAGMENTED:
         with part.open("r+b") as file:
-            file.truncate(_end_of_fragments(file))
+            file.truncate(_end_of_last_fragment(file))
             os.fsync(file.fileno())
-    if not is_whole(part):
+    if not is_playable(part):
         part.unlink()
         return False
-    part.rename(unused(part.with_suffix(""), own=part))
+    part.rename(unused_path(part.with_suffix(""), own=part))
     fsync_dir(part.parent)
     return True
 
 
-def unused(path: Path, *, own: Path | None = None) -> Path:
-    """The path, with _2 and so on where there is such a file, done or not; `own` part is in nobody's way.
+def unused_path(path: Path, *, own: Path | None = None) -> Path:
+    """The path, or the first of path_2, path_3 and so on for which no file and no other .part file exists than `own`.
 
-    Names then sort as the files were begun: an underscore comes behind a dot, a hyphen before it.
+    Names sort by time: "_" sorts behind ".", while "-" would sort before it.
     """
     names = chain([path], (path.with_stem(f"{path.stem}_{number}") for number in count(2)))
-    # The part first: another thread may give it its name in between.
-    return next(name for name in names if (part_of(name) == own or not part_of(name).exists()) and not name.exists())
+    # Test the .part file first: another thread may rename it in between.
+    return next(
+        name for name in names if (part_path(name) == own or not part_path(name).exists()) and not name.exists()
+    )
 
 
-def part_of(path: Path) -> Path:
-    """Where a file is written until it is done."""
+def part_path(path: Path) -> Path:
+    """The path of a file while it is being written."""
     return path.with_name(path.name + ".part")
 
 
-def _end_of_fragments(file: BinaryIO) -> int:
-    """Where the last whole fragment ends: a `moof` counts only with its `mdat`."""
+def _end_of_last_fragment(file: BinaryIO) -> int:
+    """The end of the last complete fragment: a `moof` counts only with its `mdat`."""
     size = file.seek(0, os.SEEK_END)
     at = end = file.seek(0)
     while len(head := file.read(16)) >= 8:

@@ -1,4 +1,4 @@
-"""What of a folder of segments must go, by age, by size, and for room on the disk."""
+"""The retention of segments: by age, by size, and by free space on the disk."""
 
 import os
 import re
@@ -19,64 +19,68 @@ _DAY_S, _GB = 86_400, 1_000_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kept:
-    """A segment that is done, with its original if it has one."""
+class Segment:
+    """A finished segment, with its passthrough file if it has one."""
 
     paths: tuple[Path, ...]
     size: int
-    """Bytes of all."""
+    """Bytes on disk, of all files."""
     ended_s: float
-    """When it was written last, by the clock of the file system."""
+    """The time of the last write, by the clock of the file system."""
 
 
-def doomed(kept: Iterable[Kept], *, growing: int, free: int, now_s: float, record: RecordSettings) -> Iterator[Kept]:
-    """The segments that must go, oldest first, where so many bytes are `free`, and those that are open have others."""
-    oldest_first = sorted(kept, key=lambda segment: segment.ended_s)
-    total = growing + sum(segment.size for segment in oldest_first)
+def expired(
+    segments: Iterable[Segment], *, open_bytes: int, free: int, now_s: float, record: RecordSettings
+) -> Iterator[Segment]:
+    """The segments to delete, oldest first, given `free` bytes on the disk and `open_bytes` in unfinished files."""
+    oldest_first = sorted(segments, key=lambda segment: segment.ended_s)
+    total = open_bytes + sum(segment.size for segment in oldest_first)
     for segment in oldest_first:
-        aged = record.keep_days is not None and now_s - segment.ended_s > record.keep_days * _DAY_S
-        many = record.keep_gb is not None and total > record.keep_gb * _GB
-        if not (aged or many or free < record.min_free_gb * _GB):
+        too_old = record.keep_days is not None and now_s - segment.ended_s > record.keep_days * _DAY_S
+        too_large = record.keep_gb is not None and total > record.keep_gb * _GB
+        if not (too_old or too_large or free < record.min_free_gb * _GB):
             return
         yield segment
         total -= segment.size
         free += segment.size
 
 
-def sweep(folder: Path, *, now_s: float, record: RecordSettings) -> int:
-    """How many segments were deleted. Only what is named as segments are is looked at; empty days go, too."""
-    gone, growing = 0, sum(_bytes(path) for path in left_parts(folder))
-    for segment in doomed(segments(folder), growing=growing, free=free_bytes(folder), now_s=now_s, record=record):
+def delete_expired(folder: Path, *, now_s: float, record: RecordSettings) -> int:
+    """Delete expired segments and empty days; returns the number of segments. Other files are never touched."""
+    n_deleted, open_bytes = 0, sum(_disk_bytes(path) for path in unfinished_parts(folder))
+    for segment in expired(
+        finished_segments(folder), open_bytes=open_bytes, free=free_bytes(folder), now_s=now_s, record=record
+    ):
         for path in segment.paths:
             path.unlink(missing_ok=True)
-        with suppress(OSError):  # as long as the day has others
+        with suppress(OSError):  # the day has other files
             segment.paths[0].parent.rmdir()
-        gone += 1
-    return gone
+        n_deleted += 1
+    return n_deleted
 
 
-def segments(folder: Path) -> Iterator[Kept]:
-    """The segments in a folder that are done."""
-    for day in _days(folder):
+def finished_segments(folder: Path) -> Iterator[Segment]:
+    """The finished segments in a directory."""
+    for day in _day_dirs(folder):
         names = sorted(name for name in os.listdir(day) if _SEGMENT.fullmatch(name))
         for _, group in groupby(names, key=lambda name: name.partition(".")[0]):
             paths = tuple(day / name for name in group)
             with suppress(FileNotFoundError):
                 stats = [path.lstat() for path in paths]
-                yield Kept(
+                yield Segment(
                     paths=paths,
                     size=sum(stat.st_blocks * 512 for stat in stats),
                     ended_s=max(stat.st_mtime for stat in stats),
                 )
 
 
-def left_parts(folder: Path) -> list[Path]:
-    """The files that are unfinished: by a crash, as long as nothing is recorded here."""
-    return sorted(day / name for day in _days(folder) for name in os.listdir(day) if _PART.fullmatch(name))
+def unfinished_parts(folder: Path) -> list[Path]:
+    """The .part files in a directory; left by a crash, unless a recording is running."""
+    return sorted(day / name for day in _day_dirs(folder) for name in os.listdir(day) if _PART.fullmatch(name))
 
 
-def _bytes(path: Path) -> int:
-    """What a file takes of the disk; nothing where it has its name by now."""
+def _disk_bytes(path: Path) -> int:
+    """Bytes on disk; 0 for a file that was renamed meanwhile."""
     try:
         return path.lstat().st_blocks * 512
     except FileNotFoundError:
@@ -84,10 +88,10 @@ def _bytes(path: Path) -> int:
 
 
 def free_bytes(folder: Path) -> int:
-    """What is free on the disk of a folder, for those who are not root."""
+    """Free bytes on the disk of a directory, for users other than root."""
     return shutil.disk_usage(folder).free
 
 
-def _days(folder: Path) -> list[Path]:
+def _day_dirs(folder: Path) -> list[Path]:
     with os.scandir(folder) as entries:
         return [Path(entry) for entry in entries if _DAY.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False)]

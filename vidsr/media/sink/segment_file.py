@@ -1,4 +1,4 @@
-"""A file that is recorded to: part of a name until it is done, whole or cut short, and on the disk."""
+"""A file that is being recorded: a .part file until it is complete and synced to disk."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -8,54 +8,59 @@ from av.stream import Stream
 
 from vidsr.media.atomic_file import AtomicFile
 from vidsr.media.containers import container_for, muxer_options
-from vidsr.media.sink.muxer import Outlet
-from vidsr.media.sink.recovery import is_whole, salvage
+from vidsr.media.sink.muxer import Muxer
+from vidsr.media.sink.recovery import is_playable, recover_part
 from vidsr.media.source.live_timestamps import TIME_BASE
-from vidsr.media.stream_template import Stencil
+from vidsr.media.stream_template import StreamTemplate
 
 
-class Recording:
-    """A file with a video stream like `video` and, unless None, one like `audio`, its time beginning at `begin`.
+class SegmentFile:
+    """A file with a video stream like `video` and, unless None, an audio stream like `audio`, from `start_pts`.
 
-    It has its name after `finish` or `rescue`, one of which must be called, and may be in another thread.
+    It gets its final name by `finish` or `recover`. One of them must be called, in any thread.
     """
 
-    def __init__(self, path: Path, *, video: Stream, audio: Stencil | None, begin: int) -> None:
-        self.begin, self.has_sound = begin, audio is not None
+    def __init__(self, path: Path, *, video: Stream, audio: StreamTemplate | None, start_pts: int) -> None:
+        self.start_pts, self.has_audio = start_pts, audio is not None
         kind = container_for(path)
         self._atomic_file = AtomicFile(path, source=None, overwrite=False)
         options = muxer_options(kind, TIME_BASE, covers=False, tags=())
         if kind.has_display_matrix:
-            # The index waits for the first packet of each stream: an edit list made before that hides the first
-            # second of a file that is never closed, and without one sound that begins late is out of step.
+            # Write the index after the first packet of each stream: an earlier edit list hides the first second of a
+            # file that is never closed, and without an edit list audio that begins late is out of sync.
             options["movflags"] += "+delay_moov"
         try:
-            self._outlet = Outlet(
-                self._atomic_file.file, format=kind.format, options=options, video=video, audio=audio, begin=begin
+            self._muxer = Muxer(
+                self._atomic_file.file,
+                format=kind.format,
+                options=options,
+                video=video,
+                audio=audio,
+                start_pts=start_pts,
             )
         except BaseException:
             self._atomic_file.discard()
             raise
-        self.video, self.sound = self._outlet.video, self._outlet.sound
+        self.write_video, self.write_audio = self._muxer.write_video, self._muxer.write_audio
 
     def finish(self) -> bool:
-        """Whether there was a picture to keep; then the file is closed and validated, and has its name.
+        """Close, validate and rename the file; returns whether it holds any frame.
 
-        Raises TargetError, FFmpegError and OSError, when it is rescued as well as can be.
+        After a TargetError, FFmpegError or OSError the file has been recovered as far as possible.
         """
         try:
-            self._outlet.close()
+            self._muxer.close()
         except (av.FFmpegError, OSError):
-            self.rescue()
+            self.recover()
             raise
-        if not is_whole(self._atomic_file.part):
-            return self.rescue()
+        if not is_playable(self._atomic_file.part):
+            return self.recover()
         self._atomic_file.commit()
         return True
 
-    def rescue(self) -> bool:
-        """The same for a file that could not be written to its end, as far as it goes. Raises OSError."""
-        self._atomic_file.file.close()  # first: PyAV then writes no index
+    def recover(self) -> bool:
+        """Like `finish`, for a file that could not be written completely. Raises OSError."""
+        self._atomic_file.file.close()  # first, so that PyAV writes no index
         with suppress(av.FFmpegError, OSError, ValueError):
-            self._outlet.close()
-        return salvage(self._atomic_file.part)
+            self._muxer.close()
+        return recover_part(self._atomic_file.part)

@@ -1,4 +1,4 @@
-"""Targets that are files: a folder of segments, or one file."""
+"""The sink for files: a directory of segments, or a single file."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,128 +7,134 @@ import av
 
 from vidsr.errors import TargetError, VidsrError
 from vidsr.media.containers import Container
-from vidsr.media.sink.background import Finisher
-from vidsr.media.sink.passthrough import Original
-from vidsr.media.sink.segment_file import Recording
-from vidsr.media.sink.sink import Target, words_of
+from vidsr.media.sink.background import BackgroundWorker
+from vidsr.media.sink.passthrough import SourcePassthrough
+from vidsr.media.sink.segment_file import SegmentFile
+from vidsr.media.sink.sink import Sink, error_message
 from vidsr.media.source.live_timestamps import SECOND
-from vidsr.media.stream_template import Feed, Unit
+from vidsr.media.stream_template import OutputStreams, TimedPacket
 
-_LONGEST_GAP = 1800 * SECOND  # FFmpeg's MP4 writer aborts at longer ones
+_MAX_GAP = 1800 * SECOND  # FFmpeg's MP4 muxer aborts at longer gaps
 
 
-class Files(Target):
-    """Files one after the other: a new one each `segment_s` seconds and with each part of the stream.
+class SegmentSink(Sink):
+    """Writes a new file every `segment_s` seconds and for each part of the stream.
 
-    None: a new one only where the stream cannot go on in the same. `name` says where the next one goes, `ended` hears
-    of each that is done. `original`: each has the source's packets beside it.
+    With `segment_s` None, a new file begins only where the stream cannot continue in the open one. `next_path` returns
+    the path of the next file; `on_segment` is called after each finished file. With `passthrough`, each file has the
+    packets of the source in a second one beside it.
     """
 
     def __init__(
         self,
-        name: Callable[[], Path],
+        next_path: Callable[[], Path],
         *,
-        kind: Container,
+        container: Container,
         segment_s: float | None,
-        original: bool,
-        finisher: Finisher,
-        ended: Callable[[], None],
-        say: Callable[[str], None],
+        passthrough: bool,
+        background: BackgroundWorker,
+        on_segment: Callable[[], None],
+        on_warning: Callable[[str], None],
     ) -> None:
-        super().__init__(kind, say)
-        self._name, self._ended, self._finisher = name, ended, finisher
-        self._longest = None if segment_s is None else round(segment_s * SECOND)
-        self._original = Original() if original else None
-        self._file: Recording | None = None
-        self._last = 0
-        self._late = ""  # what went wrong with a file after it was handed to the finisher
-        self._failures = 0
+        super().__init__(container, on_warning)
+        self._next_path, self._on_segment, self._background = next_path, on_segment, background
+        self._max_ticks = None if segment_s is None else round(segment_s * SECOND)
+        self._passthrough = SourcePassthrough() if passthrough else None
+        self._file: SegmentFile | None = None
+        self._last_pts = 0
+        self._background_error = ""  # of a job in the background, raised by the next write
+        self._aborts = 0
 
-    def begin(self, feed: Feed) -> None:
-        """End what cannot go on with the feed; a folder of segments always begins another."""
-        if self._longest is not None or self._feed is None or not self._feed.goes_on_as(feed):
-            self._end(feed.begin)
-        super().begin(feed)
+    def begin(self, streams: OutputStreams) -> None:
+        """Finish the open file if it cannot continue; segments always begin a new one."""
+        if self._max_ticks is not None or self._streams is None or not self._streams.can_continue_with(streams):
+            self._end(streams.start_pts)
+        super().begin(streams)
 
     def wants_key(self, pts: int, *, source_key: bool) -> bool:
-        """Whether a file begins with the picture; with an original only where the source has a key picture."""
-        return (source_key or self._original is None) and (self._file is None or self._is_over(pts))
+        """Whether a file begins with the frame; with passthrough only where the source has a key frame."""
+        return (source_key or self._passthrough is None) and (self._file is None or self._is_segment_over(pts))
 
-    def video(self, unit: Unit) -> int:
-        """The bytes written, those of the original among them; a new file begins first if it is time."""
-        if self._late:
-            late, self._late = self._late, ""
-            raise TargetError(late)
-        if unit.key and self.wants_key(unit.pts, source_key=unit.source_key):
-            self._quiet = self._quiet or self._waits_for_sound(unit.pts)
-            self._end(unit.pts)
-            self._start(unit.pts)
+    def write_video(self, packet: TimedPacket) -> int:
+        """Write a packet, in a new file if it is due; returns the bytes written, with those of the passthrough."""
+        if self._background_error:
+            message, self._background_error = self._background_error, ""
+            raise TargetError(message)
+        if packet.key and self.wants_key(packet.pts, source_key=packet.source_key):
+            self._audio_silent = self._audio_silent or self._lacks_audio(packet.pts)
+            self._end(packet.pts)
+            self._start(packet.pts)
         if self._file is None:
             return 0
-        self._last = unit.pts
-        written = self._original.write_until(unit.pts) if self._original else 0
-        return written + self._file.video(unit)
+        self._last_pts = packet.pts
+        written = self._passthrough.write_until(packet.pts) if self._passthrough else 0
+        return written + self._file.write_video(packet)
 
-    def sound(self, unit: Unit) -> int:
-        """The bytes written to the file and its original."""
-        self._hear(unit)
-        written = self._original.sound(unit) if self._original else 0
-        return written + (self._file.sound(unit) if self._file else 0)
+    def write_audio(self, packet: TimedPacket) -> int:
+        """Write a packet to the file and its passthrough; returns the bytes written."""
+        self._mark_audio(packet)
+        written = self._passthrough.write_audio(packet) if self._passthrough else 0
+        return written + (self._file.write_audio(packet) if self._file else 0)
 
-    def original(self, unit: Unit) -> None:
-        """Keep a packet of the source until it is known which file it belongs in."""
-        if self._original:
-            self._original.put(unit)
+    def write_source(self, packet: TimedPacket) -> None:
+        """Keep a packet of the source until its file is known."""
+        if self._passthrough:
+            self._passthrough.put(packet)
 
-    def pause(self) -> None:
-        """End the open segment."""
-        if self._longest is not None:
+    def end_segment(self) -> None:
+        """Finish the open segment."""
+        if self._max_ticks is not None:
             self._end(None)
 
-    def fail(self) -> None:
-        """Have what is open rescued as far as it goes."""
-        files = [self._file, self._original.taken() if self._original else None]
+    def abort(self) -> None:
+        """Have the open files recovered."""
+        files = [self._file, self._passthrough.take_file() if self._passthrough else None]
         self._file = None
         for file in filter(None, files):
-            self._hand_over(file.rescue)
-        self._failures, self._late = self._failures + 1, ""
+            self._submit(file.recover)
+        self._aborts, self._background_error = self._aborts + 1, ""
 
     def close(self) -> None:
-        """Have what is open finished."""
+        """Have the open files finished."""
         self._end(None)
 
-    def _is_over(self, pts: int) -> bool:
-        begun = self._file.begin if self._file else pts
-        whole = self._longest is not None and pts - begun >= self._longest
-        return whole or pts - self._last > _LONGEST_GAP or self._waits_for_sound(pts)
+    def _is_segment_over(self, pts: int) -> bool:
+        start_pts = self._file.start_pts if self._file else pts
+        is_full = self._max_ticks is not None and pts - start_pts >= self._max_ticks
+        return is_full or pts - self._last_pts > _MAX_GAP or self._lacks_audio(pts)
 
-    def _waits_for_sound(self, pts: int) -> bool:
+    def _lacks_audio(self, pts: int) -> bool:
         file = self._file
-        return file is not None and file.has_sound and self.kind.has_display_matrix and self._is_mute(file.begin, pts)
+        return (
+            file is not None
+            and file.has_audio
+            and self.container.has_display_matrix
+            and self._is_silent_since(file.start_pts, pts)
+        )
 
     def _start(self, pts: int) -> None:
-        assert self._feed
-        path = self._name()
-        self._file = Recording(path, video=self._feed.video, audio=self._audio, begin=pts)
-        self._last = pts
-        if self._original:
-            self._original.open(path, self._feed.source, self._audio, begin=pts)
+        assert self._streams
+        path = self._next_path()
+        self._file = SegmentFile(path, video=self._streams.video, audio=self._audio, start_pts=pts)
+        self._last_pts = pts
+        if self._passthrough:
+            self._passthrough.open(path, self._streams.source, self._audio, start_pts=pts)
 
     def _end(self, pts: int | None) -> None:
-        """Have what is open finished; the original goes up to the key picture at `pts`, or as far as there is any."""
-        files = [self._file, self._original.cut(pts) if self._original else None]
+        """Have the open files finished; the passthrough is cut at the key frame at `pts`, or after its last packet."""
+        files = [self._file, self._passthrough.cut(pts) if self._passthrough else None]
         self._file = None
         for file in filter(None, files):
-            self._hand_over(file.finish)
+            self._submit(file.finish)
 
-    def _hand_over(self, end: Callable[[], bool]) -> None:
-        failures = self._failures
-        self._finisher.do(lambda: self._done(end, failures))
+    def _submit(self, job: Callable[[], bool]) -> None:
+        aborts = self._aborts
+        self._background.submit(lambda: self._run_job(job, aborts))
 
-    def _done(self, end: Callable[[], bool], failures: int) -> None:
+    def _run_job(self, job: Callable[[], bool], aborts: int) -> None:
         try:
-            if end():
-                self._ended()
+            if job():
+                self._on_segment()
         except (VidsrError, av.FFmpegError, OSError) as error:
-            if failures == self._failures:  # else it is known
-                self._late = words_of(error)
+            if aborts == self._aborts:  # else the sink was aborted since, for an error already reported
+                self._background_error = error_message(error)

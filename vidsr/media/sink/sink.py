@@ -1,4 +1,4 @@
-"""What every target of a recorder is asked to do."""
+"""The interface of all sinks."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -6,80 +6,80 @@ from collections.abc import Callable
 from vidsr.media.containers import Container
 from vidsr.media.source.live_timestamps import SECOND
 from vidsr.media.stream_copy import can_hold
-from vidsr.media.stream_template import Feed, Stencil, Unit
+from vidsr.media.stream_template import OutputStreams, StreamTemplate, TimedPacket
 
-_QUIET = 5 * SECOND
+_SILENCE = 5 * SECOND
 
 
-class Target(ABC):
-    """A place that packets are written to. What goes wrong is a VidsrError, FFmpegError or OSError.
+class Sink(ABC):
+    """A target for packets. Its errors are VidsrError, FFmpegError or OSError.
 
-    `say` takes what the user should hear of once; `kind` is what its files are.
+    `on_warning` receives what the user should read once; `container` is the format that it writes.
     """
 
-    key_s = 10.0
-    """Seconds from one key frame to the next at the most."""
+    key_interval_s = 10.0
+    """The most seconds between two key frames."""
 
-    def __init__(self, kind: Container, say: Callable[[str], None]) -> None:
-        self.kind, self._say = kind, say
-        self._feed: Feed | None = None
-        self._fits = True
-        self._heard: int | None = None  # when there was sound last
-        self._quiet = False
+    def __init__(self, container: Container, on_warning: Callable[[str], None]) -> None:
+        self.container, self._on_warning = container, on_warning
+        self._streams: OutputStreams | None = None
+        self._audio_fits = True
+        self._last_audio_pts: int | None = None
+        self._audio_silent = False
 
-    def begin(self, feed: Feed) -> None:
-        """Take what follows for the packets of `feed`."""
-        self._feed, self._quiet = feed, False
-        fits = feed.audio is None or can_hold(self.kind, feed.audio.stream)
-        if not fits and self._fits and feed.audio:
-            name = feed.audio.stream.codec_context.name
-            self._say(f"{self.kind.format} cannot hold {name}, so the sound is left out")
-        self._fits = fits
+    def begin(self, streams: OutputStreams) -> None:
+        """Begin a part of the stream: the packets that follow belong to `streams`."""
+        self._streams, self._audio_silent = streams, False
+        audio_fits = streams.audio is None or can_hold(self.container, streams.audio.stream)
+        if not audio_fits and self._audio_fits and streams.audio:
+            name = streams.audio.stream.codec_context.name
+            self._on_warning(f"{self.container.format} cannot hold {name}; the audio is dropped")
+        self._audio_fits = audio_fits
 
     @property
-    def trouble(self) -> str:
-        """What is wrong although nothing was raised, in words."""
+    def problem(self) -> str:
+        """A problem that raised no error; "" without one."""
         return ""
 
     @property
-    def _audio(self) -> Stencil | None:
-        """The sound to make room for: that of the feed, where it can be held and is there."""
-        return self._feed.audio if self._feed and self._fits and not self._quiet else None
+    def _audio(self) -> StreamTemplate | None:
+        """The audio to declare: that of the streams, if the container can hold it and it is not silent."""
+        return self._streams.audio if self._streams and self._audio_fits and not self._audio_silent else None
 
-    def _hear(self, unit: Unit) -> None:
-        self._heard, self._quiet = unit.pts, False
+    def _mark_audio(self, packet: TimedPacket) -> None:
+        self._last_audio_pts, self._audio_silent = packet.pts, False
 
-    def _is_mute(self, begin: int, pts: int) -> bool:
-        """Whether there was no sound since `begin`: MP4 with room for it writes nothing until it comes."""
-        return pts - begin > _QUIET and (self._heard is None or self._heard < begin)
+    def _is_silent_since(self, start_pts: int, pts: int) -> bool:
+        """Whether no audio came since `start_pts`: the MP4 muxer writes nothing while it waits for declared audio."""
+        return pts - start_pts > _SILENCE and (self._last_audio_pts is None or self._last_audio_pts < start_pts)
 
     @abstractmethod
     def wants_key(self, pts: int, *, source_key: bool) -> bool:
-        """Whether the picture at `pts` should be a key frame, because something begins with it."""
+        """Whether the frame at `pts` should be a key frame, because a file or stream begins with it."""
 
     @abstractmethod
-    def video(self, unit: Unit) -> int:
-        """The bytes that were written; nothing is before the first key frame."""
+    def write_video(self, packet: TimedPacket) -> int:
+        """Write a packet of video; returns the bytes written. Nothing is written before the first key frame."""
 
     @abstractmethod
-    def sound(self, unit: Unit) -> int:
-        """The same of a packet of the sound, which comes in the order of its time among those of the video."""
+    def write_audio(self, packet: TimedPacket) -> int:
+        """Write a packet of audio, in order of time among those of video; returns the bytes written."""
 
-    def original(self, unit: Unit) -> None:  # noqa: B027 - most keep none
-        """Take a packet of the source's video, where the target keeps them."""
+    def write_source(self, packet: TimedPacket) -> None:  # noqa: B027 - most keep none
+        """Write a packet of the source's own video, if the sink keeps them."""
 
-    def pause(self) -> None:  # noqa: B027 - most wait for the next part
-        """End what is whole with what it has: nothing may come for long."""
+    def end_segment(self) -> None:  # noqa: B027 - most wait for the next part
+        """Finish the open segment: the source is lost, perhaps for long."""
 
     @abstractmethod
-    def fail(self) -> None:
-        """End what is open as well as can be after something was raised."""
+    def abort(self) -> None:
+        """Finish open files as far as possible, after an error."""
 
     @abstractmethod
     def close(self) -> None:
-        """End what is open; what goes wrong is raised or said."""
+        """Finish open files."""
 
 
-def words_of(error: Exception) -> str:
-    """What went wrong; FFmpeg's own text would hold the address with its password."""
+def error_message(error: Exception) -> str:
+    """The message of an error, without FFmpeg's own text, which holds the URL and its password."""
     return str(getattr(error, "strerror", None) or error)

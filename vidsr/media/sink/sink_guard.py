@@ -1,4 +1,4 @@
-"""One target among others: what goes wrong with it is kept to it."""
+"""A sink whose errors do not affect the others."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -7,91 +7,91 @@ from time import monotonic
 import av
 
 from vidsr.errors import VidsrError
-from vidsr.media.sink.sink import Target, words_of
-from vidsr.media.stream_template import Feed, Unit
+from vidsr.media.sink.sink import Sink, error_message
+from vidsr.media.stream_template import OutputStreams, TimedPacket
 
-_FAULTS = (VidsrError, av.FFmpegError, OSError)
-_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 5.0, 60.0
-_WELL_S = 3.0  # of writing without a fault, before it counts as over: a full disk refuses only what is flushed
-_GOOD_S = 60.0  # after which the next fault is a new one
+_ERRORS = (VidsrError, av.FFmpegError, OSError)
+_FIRST_RETRY_S, _MAX_RETRY_S = 5.0, 60.0
+_STABLE_S = 3.0  # without an error, before it counts as up again: a full disk fails only at a flush
+_RESET_S = 60.0  # without an error, before the pauses start from the shortest again
 
 
-class Lane:
-    """A target whose faults are noted once, and which is begun again after a pause, at a key frame.
+class RetryingSink:
+    """A sink that is restarted after errors: at a key frame, after a pause of 5 to 60 s.
 
-    `note` takes a line for the user; `fault` is "" while all is well.
+    `on_warning` receives each outage and its end; `error` is "" while the sink is up. `inner` is the sink itself.
     """
 
-    def __init__(self, shown: str, target: Target, note: Callable[[str], None]) -> None:
-        self.shown, self.target, self.written = shown, target, 0
-        self.fault = self._trouble = ""
-        self._note = note
-        self._pause_s = _FIRST_PAUSE_S
+    def __init__(self, label: str, inner: Sink, on_warning: Callable[[str], None]) -> None:
+        self.label, self.inner, self.bytes_written = label, inner, 0
+        self.error = self._problem = ""
+        self._on_warning = on_warning
+        self._retry_s = _FIRST_RETRY_S
         self._down = False
-        self._since_s = 0.0  # when it was begun again, or, while it is down, when it will be
+        self._since_s = 0.0  # time of the restart; while it is down, of the next one
 
-    def begin(self, feed: Feed) -> None:
-        """Hand a part of the stream on to the target; one that is down is told, too, and stays down."""
-        self._try(lambda: self.target.begin(feed))
+    def begin(self, streams: OutputStreams) -> None:
+        """Begin a part of the stream, also while the sink is down."""
+        self._guard(lambda: self.inner.begin(streams))
 
     def wants_key(self, pts: int, *, source_key: bool) -> bool:
-        """Whether the target begins something with the picture at `pts`."""
-        return not self._waits() and self.target.wants_key(pts, source_key=source_key)
+        """Whether the sink is up, or due for a restart, and begins a file or stream with the frame at `pts`."""
+        return not self._is_waiting() and self.inner.wants_key(pts, source_key=source_key)
 
-    def video(self, unit: Unit) -> None:
-        """Hand on an encoded picture."""
-        if self._down and unit.key and not self._waits():
+    def write_video(self, packet: TimedPacket) -> None:
+        """Write a packet of video; restart the sink if it is due."""
+        if self._down and packet.key and not self._is_waiting():
             self._down, self._since_s = False, monotonic()
         if not self._down:
-            self._try(lambda: self._count(self.target.video(unit)))
+            self._guard(lambda: self._count(self.inner.write_video(packet)))
         if not self._down:
-            self._settle()
+            self._check_recovery()
 
-    def sound(self, unit: Unit) -> None:
-        """Hand on a packet of the sound."""
+    def write_audio(self, packet: TimedPacket) -> None:
+        """Write a packet of audio, unless the sink is down."""
         if not self._down:
-            self._try(lambda: self._count(self.target.sound(unit)))
+            self._guard(lambda: self._count(self.inner.write_audio(packet)))
 
-    def original(self, unit: Unit) -> None:
-        """Hand on a packet of the source."""
-        self._try(lambda: self.target.original(unit))
+    def write_source(self, packet: TimedPacket) -> None:
+        """Pass on a packet of the source's own video."""
+        self._guard(lambda: self.inner.write_source(packet))
 
-    def pause(self) -> None:
-        """Let the target end what is whole."""
-        self._try(self.target.pause)
+    def end_segment(self) -> None:
+        """Finish the open segment."""
+        self._guard(self.inner.end_segment)
 
     def close(self) -> None:
-        """End what is open."""
-        self._try(self.target.close)
+        """Finish open files."""
+        self._guard(self.inner.close)
 
-    def _count(self, written: int) -> None:
-        self.written += written
+    def _count(self, n_bytes: int) -> None:
+        self.bytes_written += n_bytes
 
-    def _waits(self) -> bool:
+    def _is_waiting(self) -> bool:
         return self._down and monotonic() < self._since_s
 
-    def _try(self, step: Callable[[], None]) -> None:
+    def _guard(self, step: Callable[[], None]) -> None:
         try:
             step()
-        except _FAULTS as error:
-            self._fall(words_of(error))
+        except _ERRORS as error:
+            self._fail(error_message(error))
 
-    def _fall(self, words: str) -> None:
-        if not self.fault:
-            self._note(f"{self.shown}: {words}; it is tried again until it works")
-        self.fault = words
-        self._down, self._since_s = True, monotonic() + self._pause_s
-        self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
-        with suppress(*_FAULTS):  # it is at fault already
-            self.target.fail()
+    def _fail(self, message: str) -> None:
+        if not self.error:
+            self._on_warning(f"{self.label}: {message}; retrying until it works")
+        self.error = message
+        self._down, self._since_s = True, monotonic() + self._retry_s
+        self._retry_s = min(2 * self._retry_s, _MAX_RETRY_S)
+        with suppress(*_ERRORS):  # it has failed already
+            self.inner.abort()
 
-    def _settle(self) -> None:
+    def _check_recovery(self) -> None:
         up_s = monotonic() - self._since_s
-        if self.fault and up_s > _WELL_S:
-            self.fault = ""
-            self._note(f"{self.shown}: is written again")
-        if not self.fault and up_s > _GOOD_S:
-            self._pause_s = _FIRST_PAUSE_S
-        if (trouble := self.target.trouble) != self._trouble:
-            self._note(f"{self.shown}: {trouble or 'is written again'}")
-            self._trouble = trouble
+        if self.error and up_s > _STABLE_S:
+            self.error = ""
+            self._on_warning(f"{self.label}: is written again")
+        if not self.error and up_s > _RESET_S:
+            self._retry_s = _FIRST_RETRY_S
+        if (problem := self.inner.problem) != self._problem:
+            self._on_warning(f"{self.label}: {problem or 'is written again'}")
+            self._problem = problem

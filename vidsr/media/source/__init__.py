@@ -1,1 +1,1 @@
-"""Live sources: cameras and files in real time."""
+"""Live sources: the connection, its timestamps, and the pacing of files."""

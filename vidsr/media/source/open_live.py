@@ -1,4 +1,4 @@
-"""Opening a live source: no protocol but that of its address, no format but those that cameras send."""
+"""Opening a live source, limited to the protocol of its URL and the formats that cameras send."""
 
 import ssl
 import time
@@ -8,75 +8,75 @@ import av
 from av.container import InputContainer
 
 from vidsr.errors import SourceError
-from vidsr.media.error_text import not_opened, starved
+from vidsr.media.error_text import open_error, starvation_error
 from vidsr.media.open_input import open_source
 from vidsr.settings.stream import StreamSettings
-from vidsr.stream_url import Address
+from vidsr.stream_url import StreamUrl
 
-_LOOK_S = 10.0
-"""So much of a stream is read at most until all is known about it; one joined between key frames tells at the next."""
-_LOOK_BYTES = 32_000_000  # that is 10 s of 25 Mbit/s, and what a connection may take of memory meanwhile
+_PROBE_S = 10.0
+"""The most seconds of a stream to analyse; a stream joined between key frames is known only at the next one."""
+_PROBE_BYTES = 32_000_000  # 10 s at 25 Mbit/s; also the memory of a connection while it is probed
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Kind:
-    """What FFmpeg may use for addresses of a scheme, and what it calls its timeout there."""
+class _Protocol:
+    """The protocols and formats that FFmpeg may use for a scheme, and the name of its timeout option."""
 
     protocols: str
     formats: str
-    timeout: str
+    timeout_option: str
 
 
 _HTTP = "mpegts,mpjpeg,mjpeg,flv"
-_KINDS = {
-    "rtsp": _Kind(protocols="tcp,rtp,udp", formats="rtsp", timeout="timeout"),
-    "rtsps": _Kind(protocols="tls,tcp,rtp,udp", formats="rtsp", timeout="timeout"),
-    "http": _Kind(protocols="http,tcp", formats=_HTTP, timeout="rw_timeout"),
-    "https": _Kind(protocols="https,tls,tcp", formats=_HTTP, timeout="rw_timeout"),
-    "udp": _Kind(protocols="udp", formats="mpegts", timeout="timeout"),
+_PROTOCOLS = {
+    "rtsp": _Protocol(protocols="tcp,rtp,udp", formats="rtsp", timeout_option="timeout"),
+    "rtsps": _Protocol(protocols="tls,tcp,rtp,udp", formats="rtsp", timeout_option="timeout"),
+    "http": _Protocol(protocols="http,tcp", formats=_HTTP, timeout_option="rw_timeout"),
+    "https": _Protocol(protocols="https,tls,tcp", formats=_HTTP, timeout_option="rw_timeout"),
+    "udp": _Protocol(protocols="udp", formats="mpegts", timeout_option="timeout"),
 }
 
 
-def open_live(address: Address, settings: StreamSettings) -> InputContainer:
-    """The source, opened for reading; the caller closes it. It takes at most 4 x `timeout_s`, and the name's look-up.
+def open_live(url: StreamUrl, settings: StreamSettings) -> InputContainer:
+    """The opened source; the caller closes it. Takes at most 4 x `timeout_s`, plus the DNS look-up.
 
-    Raises SourceLost for what may be there another time, SourceError for what is no live source at all.
+    Raises SourceLost for a source that may be available later, SourceError for one that can never be.
     """
-    if address.path is not None:
+    if url.path is not None:
         if not settings.realtime:
-            raise SourceError(f"{address}: a file is played as a live source only with --realtime")
-        return open_source(address.path)
-    if address.scheme not in _KINDS:
-        raise SourceError(f"{address}: no live source is read by {address.scheme}, but by {', '.join(_KINDS)}")
-    began = time.monotonic()
+            raise SourceError(f"{url}: a file is played as a live source only with --realtime")
+        return open_source(url.path)
+    if url.scheme not in _PROTOCOLS:
+        raise SourceError(f"{url}: cannot read {url.scheme}://; supported are {', '.join(_PROTOCOLS)}")
+    began_s = time.monotonic()
     try:
         container = av.open(
-            f"{address.scheme}://{address.text.partition('://')[2]}",  # FFmpeg knows schemes in lower case only
-            container_options=_options(address.scheme, settings),
+            f"{url.scheme}://{url.text.partition('://')[2]}",  # FFmpeg only knows lower-case schemes
+            container_options=_options(url.scheme, settings),
             timeout=(2 * settings.timeout_s, settings.timeout_s),
             metadata_errors="replace",
         )
     except av.FFmpegError as error:
-        fault = not_opened(address, error, seconds=time.monotonic() - began, settings=settings)
+        lost = open_error(url, error, seconds=time.monotonic() - began_s, settings=settings)
     else:
-        if time.monotonic() - began < 2 * settings.timeout_s:
+        if time.monotonic() - began_s < 2 * settings.timeout_s:
             return container
-        container.close()  # FFmpeg gave up looking, perhaps amid a packet, and says nothing of it
-        fault = starved(address, settings)
-    raise fault  # out here it has no context: the text of FFmpeg's error holds the whole address
+        container.close()  # FFmpeg silently stopped probing, perhaps within a packet
+        lost = starvation_error(url, settings)
+    raise lost  # outside `except`: the context, an error of FFmpeg, would hold the whole URL
 
 
 def _options(scheme: str, settings: StreamSettings) -> dict[str, str]:
-    kind, timeout_us = _KINDS[scheme], f"{settings.timeout_s * 1e6:.0f}"
-    look_s = min(1.5 * settings.timeout_s, _LOOK_S)  # within the 2 x timeout_s that opening has for it
+    protocol, timeout_us = _PROTOCOLS[scheme], f"{settings.timeout_s * 1e6:.0f}"
+    probe_s = min(1.5 * settings.timeout_s, _PROBE_S)  # within the 2 x timeout_s of av.open
     options = {
-        "protocol_whitelist": kind.protocols,
-        "format_whitelist": kind.formats,
-        kind.timeout: timeout_us,
-        "analyzeduration": f"{look_s * 1e6:.0f}",
-        "probesize": str(_LOOK_BYTES),
-        "fflags": "-genpts",  # for times that are missing PyAV has it read ahead, without a limit
-        "fpsprobesize": "0",  # else 20 more frames are waited for, only to estimate a rate that nobody relies on
+        "protocol_whitelist": protocol.protocols,
+        "format_whitelist": protocol.formats,
+        protocol.timeout_option: timeout_us,
+        "analyzeduration": f"{probe_s * 1e6:.0f}",
+        "probesize": str(_PROBE_BYTES),
+        "fflags": "-genpts",  # PyAV sets +genpts, which reads ahead without a limit if times are missing
+        "fpsprobesize": "0",  # else it waits for 20 more frames to estimate a rate that is not used
     }
     if scheme in ("rtsp", "rtsps"):
         options["rtsp_transport"] = settings.transport
@@ -86,6 +86,6 @@ def _options(scheme: str, settings: StreamSettings) -> dict[str, str]:
         options["seekable"] = "0"
     if scheme in ("https", "rtsps"):
         options["tls_verify"] = "0" if settings.insecure else "1"
-        if trusted := ssl.get_default_verify_paths().cafile:  # SSL_CERT_FILE, or the system's
+        if trusted := ssl.get_default_verify_paths().cafile:  # SSL_CERT_FILE, or that of the system
             options["ca_file"] = trusted
     return options

@@ -1,4 +1,4 @@
-"""A file played at its own speed, as a camera would send it."""
+"""The pacing of a file that is played as if it were a camera."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -8,24 +8,25 @@ from av.packet import Packet
 from av.stream import Stream
 from av.video.stream import VideoStream
 
-LivePacket: TypeAlias = "Packet[Stream]"  # quoted: PyAV's packets take a parameter in its stubs alone
+LivePacket: TypeAlias = "Packet[Stream]"  # quoted: Packet is generic only in the stubs of PyAV
 
-_BEHIND_S = 1.0  # a reader that is later than that goes on from where it is, and does not hurry
-_GAP_S = 10.0  # times that jump further are not waited for
+_MAX_LAG_S = 1.0  # a reader further behind continues from there, without catching up
+_MAX_WAIT_S = 10.0  # larger jumps are not waited for
 
 
-def paced(packets: Iterable[LivePacket], *, video: VideoStream, wait: Callable[[float], bool]) -> Iterator[LivePacket]:
-    """The packets, those of the video when their time to be decoded has come: that of showing runs ahead and back.
+def paced_packets(
+    packets: Iterable[LivePacket], *, video: VideoStream, wait: Callable[[float], bool]
+) -> Iterator[LivePacket]:
+    """The packets; those of video not before their decoding time has come, as presentation times are not monotonic.
 
-    Others come in between as the file has them, which may be a second before or behind. `wait(seconds)` says whether
-    to end.
+    Other packets come in between in file order, up to a second early or late. `wait(seconds)` returns whether to end.
     """
-    zero: float | None = None
+    start_s: float | None = None
     for packet in packets:
         if packet.stream is video and packet.dts is not None:
-            at, now = float(packet.dts * packet.time_base), time.monotonic()
-            if zero is None or not -_BEHIND_S <= zero + at - now <= _GAP_S:
-                zero = now - at
-            if wait(max(0.0, zero + at - now)):
+            at_s, now_s = float(packet.dts * packet.time_base), time.monotonic()
+            if start_s is None or not -_MAX_LAG_S <= start_s + at_s - now_s <= _MAX_WAIT_S:
+                start_s = now_s - at_s
+            if wait(max(0.0, start_s + at_s - now_s)):
                 return
         yield packet

@@ -1,4 +1,4 @@
-"""A supervisor over processes that speak its protocol and misbehave: small real scripts, no camera."""
+"""A supervisor of small scripts that speak its protocol and misbehave, without cameras."""
 
 import json
 import os
@@ -44,28 +44,28 @@ open(os.path.join(folder, "ended"), "w").close()
 SUPERVISOR = """
 import logging, sys, time
 from pathlib import Path
-from vidsr.stream_url import Address
+from vidsr.stream_url import StreamUrl
 from vidsr.private_tempdir import private_tempdir
 from vidsr.live.camera_handle import Limits
-from vidsr.live.camera_config import Order
-from vidsr.live.supervisor import Supervisor, with_folders
-from vidsr.redaction import CleanWriter, Secrets
+from vidsr.live.config import CameraConfig
+from vidsr.live.supervisor import Supervisor, with_preview_dirs
+from vidsr.redaction import RedactingStream, Redactor
 from vidsr.settings import StreamSettings
 child, out, *names = sys.argv[1:]
-orders = []
+configs = []
 for name in names:
     (Path(out) / name).mkdir(exist_ok=True)
     stream = StreamSettings(timeout_s=0.5, fail_fast=name.endswith("fast"))
-    source, target = Address("rtsp://admin:hunter22@camera.lan/x"), Address(str(Path(out) / name))
-    orders.append(Order(name=name, source=source, targets=(target,), folder=Path(), stream=stream))
-secrets = Secrets([order.source for order in orders])
-sys.stderr = CleanWriter(sys.stderr, secrets)
+    source, target = StreamUrl("rtsp://admin:hunter22@camera.lan/x"), StreamUrl(str(Path(out) / name))
+    configs.append(CameraConfig(name=name, source=source, targets=(target,), preview_dir=Path(), stream=stream))
+redactor = Redactor([config.source for config in configs])
+sys.stderr = RedactingStream(sys.stderr, redactor)
 logging.basicConfig(level="INFO", format="vidsr: %(message)s")
 limits = Limits(first_s=5, heartbeat_s=1, stall_s=1, state_s=3, stop_s=1)
 with private_tempdir() as folder:
-    orders = with_folders(orders, folder)
-    supervisor = Supervisor(orders, command=[sys.executable, child], secrets=secrets, limits=limits)
-    code = supervisor.run(each_turn=lambda: None)
+    configs = with_preview_dirs(configs, folder)
+    supervisor = Supervisor(configs, command=[sys.executable, child], redactor=redactor, limits=limits)
+    code = supervisor.run(on_turn=lambda: None)
 loaded = {name.partition(".")[0] for name in sys.modules} & {"av", "ray", "openvino", "numpy", "torch"}
 print("loaded:", sorted(loaded))
 sys.exit(code)
@@ -73,7 +73,7 @@ sys.exit(code)
 
 
 class Supervised:
-    """A running supervisor of processes whose names say how they behave; closed by `supervised`."""
+    """A running supervisor of processes whose names select their behaviour; closed by `supervised`."""
 
     def __init__(self, folder: Path, names: tuple[str, ...]) -> None:
         self.folder = folder
@@ -91,22 +91,22 @@ class Supervised:
         )
 
     def starts(self, name: str) -> list[dict[str, float]]:
-        """What each process of a camera wrote down when it began."""
+        """What each process of a camera recorded at its start."""
         path = self.folder / name / "starts"
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
-    def said(self) -> str:
+    def stderr_text(self) -> str:
         """The whole stderr."""
         return Path(self.err.name).read_text()
 
-    def ended(self) -> int:
+    def exit_code(self) -> int:
         """The exit code, once it has ended."""
         return self.process.wait(20)
 
 
 @contextmanager
 def supervised(folder: Path, *names: str) -> Iterator[Supervised]:
-    """A supervisor, killed at the end if it has not ended."""
+    """A supervisor, killed at the end if it still runs."""
     running = Supervised(folder, names)
     try:
         yield running
@@ -117,15 +117,15 @@ def supervised(folder: Path, *names: str) -> Iterator[Supervised]:
 
 
 def eventually(true: Callable[[], object], *, within_s: float = 10.0) -> None:
-    """Waits until it is true. Raises AssertionError when it does not become so."""
+    """Wait until the function returns a true value. Raises AssertionError after `within_s`."""
     until = time.monotonic() + within_s
     while not true():
-        assert time.monotonic() < until, "in vain"
+        assert time.monotonic() < until, "condition not met in time"
         time.sleep(0.05)
 
 
 def alive(pid: int) -> bool:
-    """Whether a process is there and no zombie."""
+    """Whether a process exists and is no zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""What a picture says of itself: the reader of what pattern.py draws."""
+"""The reader of the numbers that pattern.py draws into frames."""
 
 from dataclasses import dataclass
 
@@ -10,21 +10,21 @@ from kit.pattern import COLUMNS, DARK, LIGHT, ROWS, STRIP, checksum
 
 @dataclass(frozen=True)
 class Mark:
-    """Which picture of which camera this is."""
+    """The camera and the number of a frame."""
 
     camera: int
     number: int
 
 
 def read_mark(plane: NDArray[np.uint8]) -> Mark | None:
-    """The mark of an (H, W) luma plane of any size; None where none can be read, or top and bottom do not agree."""
+    """The mark of an (H, W) luma plane of any size; None if unreadable, or if top and bottom differ."""
     height = len(plane) // STRIP
     top, bottom = _strip(plane[:height]), _strip(plane[len(plane) - height :])
     return top if top == bottom else None
 
 
 def _strip(strip: NDArray[np.uint8]) -> Mark | None:
-    """Each cell by the mean of its middle, where neither blocks nor enlarging have mixed it with its neighbours."""
+    """The mark in a strip, read from the middle of each cell, which blocks and upscaling leave unblended."""
     height, width = strip.shape
     word = 0
     for place in range(COLUMNS * ROWS):

@@ -1,4 +1,4 @@
-"""Small servers that answer as cameras do, well or badly, and a reader that stays until there is no more."""
+"""Small servers that answer as good or bad cameras do, and a reader that reads until the source is lost."""
 
 import socket
 import ssl
@@ -14,16 +14,16 @@ from socketserver import BaseRequestHandler, ThreadingTCPServer
 import pytest
 
 from vidsr.errors import SourceLost
-from vidsr.media.source.live_source import Camera
+from vidsr.media.source.live_source import LiveSource
 from vidsr.media.source.pacing import LivePacket
 
 Answer = Callable[[socket.socket, threading.Event], None]
-"""What a server does with a connection, until the event says that the test is over."""
+"""Serves a connection, until the event at the end of the test."""
 
 
 @contextmanager
 def served(answer: Answer, certificate: Path | None = None) -> Iterator[str]:
-    """The "127.0.0.1:PORT" of a server, by TLS where there is a certificate."""
+    """The "127.0.0.1:PORT" of a server; with a certificate it speaks TLS."""
     over = threading.Event()
 
     class Handler(BaseRequestHandler):
@@ -49,7 +49,7 @@ def by_tls(connection: socket.socket, certificate: Path) -> socket.socket:
 
 
 def self_signed(folder: Path) -> Path:
-    """A certificate of 127.0.0.1 with its key, signed by nobody else."""
+    """A self-signed certificate of 127.0.0.1 with its key."""
     if not which("openssl"):
         pytest.skip("needs the Debian package openssl")
     pem = folder / "own.pem"
@@ -70,7 +70,7 @@ def hangs_up(connection: socket.socket, _over: threading.Event) -> None:
 
 
 def rtsp(status: str, *more: str) -> Answer:
-    """The status for whatever is asked, but OPTIONS."""
+    """The status for all requests except OPTIONS."""
 
     def answer(connection: socket.socket, _over: threading.Event) -> None:
         while asked := connection.recv(4096).decode():
@@ -82,7 +82,7 @@ def rtsp(status: str, *more: str) -> Answer:
 
 
 def http(status: str, *more: str, body: bytes = b"", stays: bool = False) -> Answer:
-    """The status and what follows; then the connection ends, or stays as it is."""
+    """The status, headers and body; then the connection is closed, or stays open."""
 
     def answer(connection: socket.socket, over: threading.Event) -> None:
         connection.recv(4096)
@@ -99,7 +99,7 @@ def transport_stream(path: Path, *, stays: bool = False) -> Answer:
 
 
 def slowly(path: Path, seconds: float) -> Answer:
-    """A transport stream that takes so long to send."""
+    """A transport stream that takes `seconds` to send."""
     packets = [path.read_bytes()[at : at + 188] for at in range(0, path.stat().st_size, 188)]
 
     def answer(connection: socket.socket, over: threading.Event) -> None:
@@ -113,9 +113,9 @@ def slowly(path: Path, seconds: float) -> Answer:
     return answer
 
 
-def multipart(picture: bytes, fps: float) -> Answer:
-    """A JPEG again and again, as MJPEG cameras send it, until nobody reads any more."""
-    part = b"--edge\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n%b\r\n" % (len(picture), picture)
+def multipart(frame: bytes, fps: float) -> Answer:
+    """The same JPEG again and again, as MJPEG cameras send it."""
+    part = b"--edge\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n%b\r\n" % (len(frame), frame)
 
     def answer(connection: socket.socket, over: threading.Event) -> None:
         connection.recv(4096)
@@ -127,7 +127,7 @@ def multipart(picture: bytes, fps: float) -> Answer:
 
 
 def dripping(connection: socket.socket, over: threading.Event) -> None:
-    """A video by the name, of which hardly anything ever comes."""
+    """A body of MPEG-TS of which hardly anything comes."""
     connection.recv(4096)
     connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: video/mp2t\r\n\r\n")
     while not over.wait(0.1):
@@ -135,7 +135,7 @@ def dripping(connection: socket.socket, over: threading.Event) -> None:
 
 
 def over_udp(path: Path, port: int) -> Callable[[], None]:
-    """Sends a transport stream over and over in datagrams, at about its own speed, until the result is called."""
+    """Send a transport stream repeatedly as datagrams, roughly in real time, until the returned function is called."""
     data, over = path.read_bytes(), threading.Event()
 
     def send() -> None:
@@ -161,11 +161,11 @@ def free_udp_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def to_its_loss(source: Camera, see: Callable[[LivePacket], object]) -> SourceLost:
-    """How the source is lost, once each packet until then was seen."""
+def to_its_loss(source: LiveSource, see: Callable[[LivePacket], object]) -> SourceLost:
+    """The error by which the source is lost, after each packet was passed to `see`."""
     try:
         for packet in source.packets():
             see(packet)
     except SourceLost as error:
         return error
-    raise AssertionError("it ended without a word")
+    raise AssertionError("it ended without an error")
