@@ -215,7 +215,7 @@ def test_a_package_that_is_missing_is_named_with_what_to_install(
     extra: str,
 ) -> None:
     missing(package, module, monkeypatch)
-    sentence = f"vidsr: this takes the package {package}: pip install 'vidsr[{extra}]'\n"
+    sentence = f"vidsr: this needs the package {package}: pip install 'vidsr[{extra}]'\n"
     assert vidsr(*arguments) == Ended(USAGE, "", sentence)
     assert os.listdir(here) == []
 
