@@ -7,7 +7,6 @@ import logging
 import os
 from pathlib import Path
 
-from vidsr.cli.degrade import CAMERA, CODEC
 from vidsr.cli.messages import UsageError, print_message
 from vidsr.cli.options import Commands, Help, add_options, add_output, settings
 from vidsr.cli.progress_bars import training_bars
@@ -27,19 +26,6 @@ _EXAMPLE = """Degrade clips of videos and images like cameras and codecs do, for
 The same command resumes an interrupted build. `vidsr degrade` writes a single clip to look at.
 """
 _LARGEST = 4.0  # an upscaled image is as soft as much footage
-_DATASET = {
-    "clips": ("N", "degraded clips; each gives one training frame"),
-    "crop": ("N", "low-resolution pixels per side of a clip"),
-    "footage_share": ("PART", "share of clips from videos when there are images as well"),
-    "max_gb": ("N", "limit of the dataset on disk, in GB"),
-}
-_CLIP = {
-    "scale": ("N", "downscaling factor: 2, 3 or 4"),
-    "frames": ("N-N", "frames per clip"),
-    "still_share": ("PART", "share of still clips among those made of images"),
-    "first_share": ("PART", "share of clips whose training frame is the first, a key frame"),
-    "seed": ("N", "seed of every draw"),
-}
 
 
 def add(commands: Commands) -> None:
@@ -59,9 +45,9 @@ def add(commands: Commands) -> None:
         help="size factors of the sources (default: 1,0.7)",
     )
     group.add_argument("--processes", type=int, metavar="N", help="worker processes (default: one per core)")
-    add_options(group, DatasetSettings, fields=_DATASET)
-    for title, fields in (("clip", _CLIP), ("camera", CAMERA), ("codec", CODEC)):
-        add_options(parser.add_argument_group(title), DegradeSettings, fields=fields)
+    add_options(group, DatasetSettings)
+    for title in ("clip", "camera", "codec"):
+        add_options(parser.add_argument_group(title), DegradeSettings, part=title)
     add_output(parser)
     parser.set_defaults(run=run)
 

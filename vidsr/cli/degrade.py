@@ -21,34 +21,6 @@ _EXAMPLE = """Write a degraded, downscaled clip of a video or an image, as in `v
 Each seed draws another position of the video and another degradation, which is printed. A range of one number and a
 share of 0 or 1 leave nothing to chance.
 """
-_CLIP = {
-    "scale": ("N", "downscaling factor: 2, 3 or 4"),
-    "frames": ("N-N", "frames of the clip"),
-    "still_share": ("PART", "share of still clips among those made of images"),
-    "first_share": ("PART", "share of clips that give their first frame to a training; no effect here"),
-    "seed": ("N", "seed of every draw"),
-}
-CAMERA = {
-    "blur_share": ("PART", "share of clips that are blurred"),
-    "blur": ("S-S", "sigma of the blur in full-size pixels"),
-    "kernels": ("NAME:N,...", "downscaling kernels"),
-    "noise_share": ("PART", "share of clips with noise"),
-    "noise": ("S-S", "sigma of the noise in grey levels at white"),
-    "denoise_share": ("PART", "share of clips that are denoised"),
-    "denoise": ("S-S", "sigma of the denoising in grey levels"),
-    "sharpen_share": ("PART", "share of clips that are sharpened"),
-    "sharpen": ("A-A", "amount of the unsharp mask"),
-}
-CODEC = {
-    "codec_share": ("PART", "share of clips that are encoded"),
-    "codecs": ("NAME:N,...", "codecs"),
-    "x264_crf": ("N-N", "CRF of x264"),
-    "x265_crf": ("N-N", "CRF of x265"),
-    "mjpeg_quality": ("N-N", "JPEG quality"),
-    "rate_mbps": ("R-R", "megabits per second at 640x360; proportional to the area at other sizes"),
-    "gop": ("N-N", "frames between key frames"),
-    "second_share": ("PART", "share of the encoded clips that are encoded twice"),
-}
 
 
 def add(commands: Commands) -> None:
@@ -57,8 +29,8 @@ def add(commands: Commands) -> None:
     parser = commands.add_parser("degrade", help=text, description=_EXAMPLE, formatter_class=Help)
     parser.add_argument("source", metavar="SOURCE", type=Path, help="a video or an image")
     parser.add_argument("target", metavar="TARGET", type=Path, help="the degraded clip, an .mkv (lossless FFV1)")
-    for title, fields in (("clip", _CLIP), ("camera", CAMERA), ("codec", CODEC)):
-        add_options(parser.add_argument_group(title), DegradeSettings, fields=fields)
+    for title in ("clip", "camera", "codec"):
+        add_options(parser.add_argument_group(title), DegradeSettings, part=title)
     parser.add_argument("--overwrite", action="store_true", help="replace an existing target")
     add_output(parser)
     parser.set_defaults(run=run)

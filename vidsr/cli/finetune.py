@@ -33,29 +33,6 @@ The footage is full-size: it is downscaled and encoded like the footage to be up
 undo that. Whole clips, or scenes of a single clip, are held out for validation; a network that is no better than its
 start is not written. `report.html` shows the gains. The same command resumes an interrupted fine-tuning.
 """
-_NETWORK = {
-    "start": ("MODEL", "the network to fine-tune: zoo model or .npz file"),
-    "scale": ("N", "2, 3 or 4"),
-    "layers": ("PART", "trainable part: mapping, tail or all"),
-    "mapping_layers": ("N", "mapping layers to expand the network to; new ones begin as identity"),
-}
-_FOOTAGE = {
-    "frames": ("N", "frames selected from each recording of --from"),
-    "crf": ("N-N", "expected CRF of the low-resolution footage"),
-    "clips": ("N", "short degraded clips to train on"),
-    "clean_share": ("PART", "share of clean patches"),
-    "held_out_share": ("PART", "share of the clips, or of a single clip, held out for validation"),
-    "max_gb": ("N", "limit of the degraded clips on disk, in GB"),
-}
-_TRAINING = {
-    "steps": ("N", "maximum number of steps"),
-    "rate": ("R", "peak learning rate"),
-    "every": ("N", "steps between measurements"),
-    "patience": ("N", "end after N measurements without improvement"),
-    "seed": ("N", "seed of every draw, and of the validation split"),
-    "threads": ("N", "threads (default: one per core)"),
-    "fast": ("", "compile, and use bfloat16 where it is fast and harmless; needs a C++ compiler"),
-}
 
 
 def add(commands: Commands) -> None:
@@ -78,9 +55,9 @@ def add(commands: Commands) -> None:
     group.add_argument("--hr", metavar="FILE", type=Path, help="the high-resolution recording of a camera; needs --lr")
     group.add_argument("--lr", metavar="FILE", type=Path, help="its low-resolution recording, which overlaps in time")
     group.add_argument("--images", nargs="+", default=[], metavar="DIR", type=Path, help="images to train on, too")
-    for title, fields in (("footage", _FOOTAGE), ("network", _NETWORK), ("training", _TRAINING)):
+    for title in ("footage", "network", "training"):
         own = group if title == "footage" else parser.add_argument_group(title)
-        add_options(own, FinetuneSettings, fields=fields)
+        add_options(own, FinetuneSettings, part=title)
     group.add_argument("--force", action="store_true", help="write the network even if it is no better")
     add_output(parser)
     parser.set_defaults(run=run)

@@ -2,7 +2,7 @@
 
 import argparse
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, NoReturn, TypeAlias, TypeVar, get_args, get_type_hints
 
 from vidsr.cli.messages import UsageError
@@ -46,18 +46,24 @@ class Help(argparse.RawDescriptionHelpFormatter):
 
 
 def add_options(
-    group: Group, cls: "type[DataclassInstance]", *, fields: dict[str, tuple[str, str]] | None = None
+    group: Group,
+    cls: "type[DataclassInstance]",
+    *,
+    part: str = "",
+    omit: Collection[str] = (),
+    fields: dict[str, tuple[str, str]] | None = None,
 ) -> None:
-    """Add an option for each field of a settings class, by its metadata, or by {name: (placeholder, help)} of some.
+    """Add an option for each field of a settings class, or of a `part` of it, as its metadata says.
 
-    A field that is False becomes a flag; one in seconds loses its `_s` and may be written as a time.
+    A field that is False becomes a flag; one in seconds loses its `_s` and may be written as a time. A command that
+    uses some fields in another sense names them as {name: (placeholder, help)}.
     """
-    defaults = {field.name: field.default for field in dataclasses.fields(cls)}
     documented = {
         field.name: (field.metadata["placeholder"], field.metadata["help"])
         for field in dataclasses.fields(cls)
-        if "help" in field.metadata
+        if "help" in field.metadata and field.metadata["group"].startswith(part) and field.name not in omit
     }
+    defaults = {field.name: field.default for field in dataclasses.fields(cls)}
     for name, (placeholder, text) in (fields or documented).items():
         flag, default = _flag(name), defaults[name]
         if default is False:

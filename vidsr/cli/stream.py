@@ -26,44 +26,8 @@ _EXAMPLE = """Upscale live cameras until stopped; lost sources and failed target
 
 A target is a folder of segments, an HLS playlist (.m3u8), a single file (.mp4, .mkv), or an rtmp:// or rtsp:// server.
 """
-_SOURCE = {
-    "transport": ("KIND", "transport of RTSP: tcp or udp"),
-    "timeout_s": ("S", "seconds of silence after which a connection is lost"),
-    "realtime": ("", "play a file at its own speed, as if it were a camera"),
-    "insecure": ("", "do not verify certificates"),
-    "fail_fast": ("", "exit at the first error of the source"),
-    "max_megapixels": ("N", "reject larger frames"),
-}
-_QUALITY = {
-    "model": (
-        "NAME",
-        "a model of the zoo (see `vidsr models`), an .npz file, or auto: by the compression of the source",
-    ),
-    "scale": ("N", "2, 3 or 4 (default: that of the model)"),
-    "max_delay_s": ("S", "longest delay in seconds; under load cheaper networks are used, then frames dropped"),
-}
-_RECORDING = {
-    "segment_s": ("S", "seconds per segment"),
-    "keep_days": ("N", "days after which a segment is deleted"),
-    "keep_gb": ("N", "gigabytes per folder; the oldest segments are deleted"),
-    "min_free_gb": ("N", "gigabytes to keep free on the disk"),
-    "original": ("", "also record the packets of the source, unchanged, beside each segment"),
-}
-_ENCODING = {
-    "codec": ("NAME", "libx264, libx265, libsvtav1 or another encoder"),
-    "crf": ("N", "quality, lower is better (default: by codec)"),
-    "preset": ("NAME", "speed against size (default: veryfast for x264 and x265)"),
-}
-_SPEED = {
-    "workers": (
-        "N",
-        "worker processes per camera; 0 = threads only, without Ray (default: one per core, 0 on up to 4 cores)",
-    ),
-    "threads": ("N", "threads per worker, or with 0 workers of the camera process"),
-    "precision": ("NAME", "f32, bf16 or int8; auto: the fastest that loses at most 0.05 dB"),
-    "reuse": ("N", "reuse output where luma changed by at most N levels (0 = bit-identical only)"),
-}
 _NAME = "camera"
+_NOT_OF_CAMERAS = ("ray_address", "timeout_s")  # each has a Ray of its own; the time limit is the source's
 
 
 def add(commands: Commands) -> None:
@@ -88,13 +52,13 @@ def add(commands: Commands) -> None:
     source.add_argument(
         "--config", metavar="FILE", type=Path, help="TOML file of cameras, instead of SOURCE and TARGET"
     )
-    add_options(source, StreamSettings, fields=_SOURCE)
-    add_options(parser.add_argument_group("quality"), StreamSettings, fields=_QUALITY)
+    add_options(source, StreamSettings, part="source")
+    add_options(parser.add_argument_group("quality"), StreamSettings, part="quality")
     recording = parser.add_argument_group("recording")
     recording.add_argument("--also", metavar="TARGET", action="append", default=[], help="another target; repeatable")
-    add_options(recording, RecordSettings, fields=_RECORDING)
-    add_options(parser.add_argument_group("encoding"), EncodeSettings, fields=_ENCODING)
-    add_options(parser.add_argument_group("speed"), PoolSettings, fields=_SPEED)
+    add_options(recording, RecordSettings)
+    add_options(parser.add_argument_group("encoding"), EncodeSettings)
+    add_options(parser.add_argument_group("speed"), PoolSettings, omit=_NOT_OF_CAMERAS)
     output = parser.add_argument_group("output")
     output.add_argument(
         "--http", metavar="HOST:PORT", help="serve /healthz, /metrics and a web page (default host: 127.0.0.1)"
@@ -126,7 +90,8 @@ def _file_configs(args: argparse.Namespace) -> tuple[CameraConfig, ...]:
 
 def _config(args: argparse.Namespace) -> CameraConfig:
     source, target = _source_and_target(args)
-    pool = argparse.Namespace(**{**vars(PoolSettings()), **{name: getattr(args, name) for name in _SPEED}})
+    chosen = {name: value for name, value in vars(args).items() if name not in _NOT_OF_CAMERAS}
+    pool = argparse.Namespace(**{**vars(PoolSettings()), **chosen})
     config = CameraConfig(
         name=_NAME,
         source=source,

@@ -31,40 +31,6 @@ _EXAMPLE = """Train a network on images and videos, from random weights or a sta
 
 The same command resumes an interrupted training.
 """
-_NETWORK = {
-    "family": ("NAME", "fsrcnn, or srcnn, which refines the bicubic upscaling"),
-    "d": ("N", "channels of FSRCNN's feature layer (default: 56)"),
-    "s": ("N", "channels of FSRCNN's mapping layers (default: 12)"),
-    "m": ("N", "mapping layers of FSRCNN (default: 4)"),
-    "kernel": ("N", "taps per side of FSRCNN's deconvolution (default: 9)"),
-    "kernels": ("K-K-K", "kernels of SRCNN (default: 9-1-5)"),
-    "widths": ("N-N", "channels of SRCNN (default: 64-32)"),
-    "activation": ("NAME", "prelu, prelu-shared, leaky-relu or relu (default: prelu for fsrcnn, relu for srcnn)"),
-}
-_TRAINING = {
-    "scale": ("N", "2, 3 or 4"),
-    "start": ("MODEL", "zoo model or .npz file to start from, also of another scale"),
-    "mapping_layers": ("N", "mapping layers to expand the start to; new ones begin as identity"),
-    "tail_kernel": ("N", "taps per side to expand the start's deconvolution to; new ones begin at zero"),
-    "train": ("PART", "trainable part: all, tail (the deconvolution) or mapping (layers)"),
-    "steps": ("N", "steps with the main loss"),
-    "loss": ("NAME", "the main loss: l1, the absolute difference, or mse, the squared one"),
-    "rate": ("R", "peak learning rate of these steps"),
-    "finish_steps": ("N", "final steps with the squared difference"),
-    "finish_rate": ("R", "peak learning rate of the final steps"),
-    "patch": ("N", "low-resolution pixels per side of a patch"),
-    "batch": ("N", "patches per step"),
-    "still_camera": ("", "no rotation and flips of patches"),
-    "held_out_share": ("PART", "share of the files held out for validation, without --held-out"),
-    "frames": ("N", "frames per video"),
-    "patience": ("N", "end with the best weights after N measurements without improvement"),
-    "clean_share": ("PART", "share of clean patches with --dataset"),
-    "every": ("N", "steps between measurements, each with a checkpoint"),
-    "seed": ("N", "seed of initial weights, patches and validation split"),
-    "threads": ("N", "threads (default: one per core)"),
-    "device": ("NAME", "cpu or cuda"),
-    "fast": ("", "compile, and use bfloat16 where it is fast and harmless; needs a C++ compiler"),
-}
 
 
 def add(commands: Commands) -> None:
@@ -100,8 +66,8 @@ def add(commands: Commands) -> None:
         type=Path,
         help="degraded clips to train on, too, made by `vidsr dataset`; repeatable",
     )
-    add_options(parser.add_argument_group("network"), NetworkSettings, fields=_NETWORK)
-    add_options(parser.add_argument_group("training"), TrainSettings, fields=_TRAINING)
+    add_options(parser.add_argument_group("network"), NetworkSettings)
+    add_options(parser.add_argument_group("training"), TrainSettings)
     add_output(parser)
     parser.set_defaults(run=run)
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, fields
 
+from vidsr.settings.options import option
 from vidsr.settings.range_syntax import check_range, check_shares
 
 
@@ -13,50 +14,34 @@ class DegradeSettings:
     default shares did best on film (`fsrcnn-narrow-video.md`): a network trained on much noise removes texture.
     """
 
-    scale: int = 2
-    """Downscaling factor."""
-    frames: str = "8-12"
-    """Frames per clip."""
-    still_share: float = 0.5
-    """Share of still clips among the clips made of images; the others have a moving view."""
-    blur_share: float = 0.05
-    """Share of clips that are blurred first."""
-    blur: str = "0.2-0.8"
-    """Sigma of the blur, in full-size pixels."""
-    kernels: str = "bicubic:85,area:5,bilinear:2,lanczos:6,plain:2"
-    """Downscaling kernels; all are antialiased, except "plain", a bicubic without."""
-    noise_share: float = 0.05
-    """Share of clips with sensor noise, new in each frame."""
-    noise: str = "0.5-2"
-    """Sigma of the noise in grey levels at white; less in darker parts."""
-    denoise_share: float = 0.05
-    """Share of clips that are denoised by an edge-preserving filter, as in cameras."""
-    denoise: str = "3-12"
-    """Sigma of the filter in grey levels."""
-    sharpen_share: float = 0.05
-    """Share of clips that are sharpened."""
-    sharpen: str = "0.2-0.5"
-    """Amount of the unsharp mask."""
-    codec_share: float = 0.95
-    """Share of clips that are encoded and decoded."""
-    codecs: str = "x264:80,x265:15,mjpeg:2,rate:3"
-    """Codecs; "rate" is x264 at a fixed bit rate."""
-    x264_crf: str = "15-38"
-    """CRF of x264."""
-    x265_crf: str = "22-36"
-    """CRF of x265."""
-    mjpeg_quality: str = "40-90"
-    """JPEG quality on the scale of libjpeg."""
-    rate_mbps: str = "0.3-3"
-    """Megabits per second at 640x360; proportional to the area at other sizes."""
-    gop: str = "25-100"
-    """Frames between key frames."""
-    second_share: float = 0.03
-    """Share of the encoded clips that are encoded twice."""
-    first_share: float = 0.1
-    """Share of clips whose training frame is the first, a key frame; otherwise a random other frame."""
-    seed: int = 0
-    """Seed of every draw, together with the clip number."""
+    scale: int = option(2, "downscaling factor: 2, 3 or 4", "N", group="clip")
+    frames: str = option("8-12", "frames per clip", "N-N", group="clip")
+    still_share: float = option(0.5, "share of still clips among those made of images", "PART", group="clip")
+    blur_share: float = option(0.05, "share of clips that are blurred", "PART", group="camera")
+    blur: str = option("0.2-0.8", "sigma of the blur in full-size pixels", "S-S", group="camera")
+    kernels: str = option(
+        "bicubic:85,area:5,bilinear:2,lanczos:6,plain:2", "downscaling kernels", "NAME:N,...", group="camera"
+    )
+    noise_share: float = option(0.05, "share of clips with noise", "PART", group="camera")
+    noise: str = option("0.5-2", "sigma of the noise in grey levels at white", "S-S", group="camera")
+    denoise_share: float = option(0.05, "share of clips that are denoised", "PART", group="camera")
+    denoise: str = option("3-12", "sigma of the denoising in grey levels", "S-S", group="camera")
+    sharpen_share: float = option(0.05, "share of clips that are sharpened", "PART", group="camera")
+    sharpen: str = option("0.2-0.5", "amount of the unsharp mask", "A-A", group="camera")
+    codec_share: float = option(0.95, "share of clips that are encoded", "PART", group="codec")
+    codecs: str = option("x264:80,x265:15,mjpeg:2,rate:3", "codecs", "NAME:N,...", group="codec")
+    x264_crf: str = option("15-38", "CRF of x264", "N-N", group="codec")
+    x265_crf: str = option("22-36", "CRF of x265", "N-N", group="codec")
+    mjpeg_quality: str = option("40-90", "JPEG quality", "N-N", group="codec")
+    rate_mbps: str = option(
+        "0.3-3", "megabits per second at 640x360; proportional to the area at other sizes", "R-R", group="codec"
+    )
+    gop: str = option("25-100", "frames between key frames", "N-N", group="codec")
+    second_share: float = option(0.03, "share of the encoded clips that are encoded twice", "PART", group="codec")
+    first_share: float = option(
+        0.1, "share of clips whose training frame is the first, a key frame", "PART", group="clip"
+    )
+    seed: int = option(0, "seed of every draw", "N", group="clip")
 
     def __post_init__(self) -> None:
         if self.scale not in (2, 3, 4):
@@ -94,14 +79,10 @@ _WHOLE = {"frames", "x264_crf", "x265_crf", "mjpeg_quality", "gop"}
 class DatasetSettings:
     """The size of a dataset of degraded clips."""
 
-    clips: int = 13_000
-    """Number of degraded clips; each gives one training frame."""
-    crop: int = 96
-    """Low-resolution pixels per side of a clip."""
-    footage_share: float = 0.5
-    """Share of clips from videos when there are images as well."""
-    max_gb: float = 2.0
-    """Limit of the dataset on disk, in gigabytes of 1e9 bytes; it may reduce the number of clips."""
+    clips: int = option(13_000, "degraded clips; each gives one training frame", "N")
+    crop: int = option(96, "low-resolution pixels per side of a clip", "N")
+    footage_share: float = option(0.5, "share of clips from videos when there are images as well", "PART")
+    max_gb: float = option(2.0, "limit of the dataset on disk, in GB", "N")
 
     def __post_init__(self) -> None:
         if self.clips < 1:

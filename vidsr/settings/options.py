@@ -4,9 +4,12 @@ from dataclasses import field
 from typing import Any
 
 
-def option(default: Any, help_: str, placeholder: str = "") -> Any:
-    """A field with a default, a sentence for `--help`, and the placeholder of its value; none makes a flag."""
-    return field(default=default, metadata={"help": help_, "placeholder": placeholder})
+def option(default: Any, help_: str, placeholder: str = "", *, group: str = "") -> Any:
+    """A field with a default, a sentence for `--help`, and the placeholder of its value; none makes a flag.
+
+    `group` is a part of the class, where `--help` shows several.
+    """
+    return field(default=default, metadata={"help": help_, "placeholder": placeholder, "group": group})
 
 
 def option_name(field_name: str) -> str:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from vidsr.settings.options import option
+
 TRANSPORTS = ("tcp", "udp")
 _LONGEST_S = 86_400.0
 
@@ -10,25 +12,25 @@ _LONGEST_S = 86_400.0
 class StreamSettings:
     """How a live source is read and kept up with."""
 
-    model: str = "auto"
-    """A name of the zoo, with or without its scale, or the path of a weight file; "auto" chooses by the source."""
-    scale: int | None = None
-    """2, 3 or 4; None takes the model's own, or 2 where it has several."""
-    transport: str = "tcp"
-    """How RTSP brings its packets: "tcp" or "udp"."""
-    timeout_s: float = 5.0
-    """Seconds of silence after which a connection counts as lost."""
-    max_delay_s: float = 1.0
-    """Seconds from a packet's arrival to its enlarged picture's writing that are kept, by cheaper networks, by none,
-    and then by leaving pictures out."""
-    realtime: bool = False
-    """Play a file at its own speed, as if it were a camera."""
-    insecure: bool = False
-    """Do not verify the certificates of rtsps and https."""
-    fail_fast: bool = False
-    """End with the first fault of the source instead of connecting for ever."""
-    max_megapixels: float = 64.0
-    """The largest picture that is read."""
+    model: str = option(
+        "auto",
+        "a model of the zoo (see `vidsr models`), an .npz file, or auto: by the compression of the source",
+        "NAME",
+        group="quality",
+    )
+    scale: int | None = option(None, "2, 3 or 4 (default: that of the model)", "N", group="quality")
+    transport: str = option("tcp", "transport of RTSP: tcp or udp", "KIND", group="source")
+    timeout_s: float = option(5.0, "seconds of silence after which a connection is lost", "S", group="source")
+    max_delay_s: float = option(
+        1.0,
+        "longest delay in seconds; under load cheaper networks are used, then frames dropped",
+        "S",
+        group="quality",
+    )
+    realtime: bool = option(False, "play a file at its own speed, as if it were a camera", group="source")
+    insecure: bool = option(False, "do not verify certificates", group="source")
+    fail_fast: bool = option(False, "exit at the first error of the source", group="source")
+    max_megapixels: float = option(64.0, "reject larger frames", "N", group="source")
 
     def __post_init__(self) -> None:
         if self.scale not in (None, 2, 3, 4):
@@ -47,16 +49,11 @@ class StreamSettings:
 class RecordSettings:
     """What is kept of a live source, and for how long."""
 
-    segment_s: float = 60.0
-    """Seconds of a segment; it ends at the next key frame behind them."""
-    keep_days: float | None = None
-    """Days after which a segment is deleted; None keeps it."""
-    keep_gb: float | None = None
-    """Gigabytes (1e9 bytes) that a folder of segments may take, the oldest going first; None: any number."""
-    min_free_gb: float = 1.0
-    """Gigabytes that stay free on the disk of a folder of segments, its oldest going first."""
-    original: bool = False
-    """Keep the source's own packets, untouched, beside each enlarged segment."""
+    segment_s: float = option(60.0, "seconds per segment", "S")
+    keep_days: float | None = option(None, "days after which a segment is deleted", "N")
+    keep_gb: float | None = option(None, "gigabytes per folder; the oldest segments are deleted", "N")
+    min_free_gb: float = option(1.0, "gigabytes to keep free on the disk", "N")
+    original: bool = option(False, "also record the packets of the source, unchanged, beside each segment")
 
     def __post_init__(self) -> None:
         if not 1 <= self.segment_s <= _LONGEST_S:

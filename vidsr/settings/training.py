@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 
 from vidsr.settings.degradation import DatasetSettings, DegradeSettings
+from vidsr.settings.options import option
 from vidsr.settings.range_syntax import check_range
 
 _MOST_HELD_OUT = 0.9
@@ -15,22 +16,16 @@ LARGEST_CROP = 144
 class NetworkSettings:
     """The network that is trained from random weights."""
 
-    family: str = "fsrcnn"
-    """The kind of network: "fsrcnn" or "srcnn"."""
-    d: int | None = None
-    """Channels of FSRCNN's feature layer; None: 56."""
-    s: int | None = None
-    """Channels of FSRCNN's mapping layers; None: 12. If equal to `d`, there are no shrinking and expanding layers."""
-    m: int | None = None
-    """Mapping layers of FSRCNN; None: 4."""
-    kernel: int | None = None
-    """Taps per side of FSRCNN's deconvolution; None: 9."""
-    kernels: str | None = None
-    """Kernels of SRCNN's three layers; None: 9-1-5."""
-    widths: str | None = None
-    """Channels of SRCNN's first two layers; None: 64-32."""
-    activation: str | None = None
-    """"prelu", "prelu-shared", "leaky-relu" or "relu"; None: the family's own, PReLU or ReLU."""
+    family: str = option("fsrcnn", "fsrcnn, or srcnn, which refines the bicubic upscaling", "NAME")
+    d: int | None = option(None, "channels of FSRCNN's feature layer (default: 56)", "N")
+    s: int | None = option(None, "channels of FSRCNN's mapping layers (default: 12)", "N")
+    m: int | None = option(None, "mapping layers of FSRCNN (default: 4)", "N")
+    kernel: int | None = option(None, "taps per side of FSRCNN's deconvolution (default: 9)", "N")
+    kernels: str | None = option(None, "kernels of SRCNN (default: 9-1-5)", "K-K-K")
+    widths: str | None = option(None, "channels of SRCNN (default: 64-32)", "N-N")
+    activation: str | None = option(
+        None, "prelu, prelu-shared, leaky-relu or relu (default: prelu for fsrcnn, relu for srcnn)", "NAME"
+    )
 
     def __post_init__(self) -> None:
         _choose("family", self.family, ("fsrcnn", "srcnn"))
@@ -49,50 +44,30 @@ class NetworkSettings:
 class TrainSettings:
     """The training of a network."""
 
-    scale: int = 2
-    """Upscaling factor."""
-    start: str | None = None
-    """Name of a zoo model, or weight file, to start from; None: random weights."""
-    mapping_layers: int | None = None
-    """Mapping layers to expand the start to; new ones begin as identity. None: unchanged."""
-    tail_kernel: int | None = None
-    """Taps per side to expand the start's deconvolution to; new ones begin at zero. None: unchanged."""
-    train: str = "all"
-    """Trainable part: "all", the "tail" (the deconvolution) or the "mapping" layers."""
-    steps: int = 20_000
-    """Steps with the main loss."""
-    loss: str = "l1"
-    """The main loss: "l1", the absolute difference, or "mse", the squared one."""
-    rate: float = 7e-4
-    """Peak learning rate of these steps."""
-    finish_steps: int = 4_000
-    """Final steps with the squared difference as the loss."""
-    finish_rate: float = 2e-4
-    """Peak learning rate of the final steps."""
-    patch: int = 48
-    """Low-resolution pixels per side of a patch; the halo is added."""
-    batch: int = 16
-    """Patches per step."""
-    still_camera: bool = False
-    """Use patches without rotation and flips."""
-    held_out_share: float = 0.05
-    """Share of the files held out for validation, unless a validation set is given."""
-    frames: int = 50
-    """Evenly spaced frames per video."""
-    clean_share: float = 0.2
-    """Share of clean patches when a dataset of degraded clips is given."""
-    every: int = 1000
-    """Steps between two measurements, each with a checkpoint."""
-    patience: int | None = None
-    """Measurements without improvement after which training ends with its best weights; None: never."""
-    seed: int = 0
-    """Seed of the initial weights, the patches and the validation split."""
-    threads: int | None = None
-    """Threads of PyTorch; None: one per allowed core."""
-    device: str = "cpu"
-    """Device of the training: "cpu" or "cuda"."""
-    fast: bool = False
-    """Compile the network, and use bfloat16 where it is fast and harmless; takes a C++ compiler."""
+    scale: int = option(2, "2, 3 or 4", "N")
+    start: str | None = option(None, "zoo model or .npz file to start from, also of another scale", "MODEL")
+    mapping_layers: int | None = option(None, "mapping layers to expand the start to; new ones begin as identity", "N")
+    tail_kernel: int | None = option(
+        None, "taps per side to expand the start's deconvolution to; new ones begin at zero", "N"
+    )
+    train: str = option("all", "trainable part: all, tail (the deconvolution) or mapping (layers)", "PART")
+    steps: int = option(20_000, "steps with the main loss", "N")
+    loss: str = option("l1", "the main loss: l1, the absolute difference, or mse, the squared one", "NAME")
+    rate: float = option(7e-4, "peak learning rate of these steps", "R")
+    finish_steps: int = option(4_000, "final steps with the squared difference", "N")
+    finish_rate: float = option(2e-4, "peak learning rate of the final steps", "R")
+    patch: int = option(48, "low-resolution pixels per side of a patch", "N")
+    batch: int = option(16, "patches per step", "N")
+    still_camera: bool = option(False, "no rotation and flips of patches")
+    held_out_share: float = option(0.05, "share of the files held out for validation, without --held-out", "PART")
+    frames: int = option(50, "frames per video", "N")
+    clean_share: float = option(0.2, "share of clean patches with --dataset", "PART")
+    every: int = option(1000, "steps between measurements, each with a checkpoint", "N")
+    patience: int | None = option(None, "end with the best weights after N measurements without improvement", "N")
+    seed: int = option(0, "seed of initial weights, patches and validation split", "N")
+    threads: int | None = option(None, "threads (default: one per core)", "N")
+    device: str = option("cpu", "cpu or cuda", "NAME")
+    fast: bool = option(False, "compile, and use bfloat16 where it is fast and harmless; needs a C++ compiler")
 
     def __post_init__(self) -> None:
         _choose("train", self.train, ("all", "tail", "mapping"))
@@ -119,40 +94,31 @@ class TrainSettings:
 class FinetuneSettings:
     """The fine-tuning of a network on a user's own footage."""
 
-    scale: int = 2
-    """Upscaling factor."""
-    start: str = "fsrcnn-narrow-video"
-    """The network to fine-tune: name of a zoo model, or weight file."""
-    layers: str = "mapping"
-    """Trainable part: the "mapping" layers, the "tail" (the deconvolution) or "all"."""
-    mapping_layers: int | None = None
-    """Mapping layers to expand the network to; new ones begin as identity. None: unchanged."""
-    crf: str = "16-35"
-    """Range of CRF of the low-resolution footage to expect."""
-    clips: int = 2_000
-    """Number of short degraded clips; each gives one training frame."""
-    frames: int = 200
-    """Frames selected from each long recording."""
-    clean_share: float = 0.1
-    """Share of clean patches."""
-    held_out_share: float = 0.2
-    """Share of the clips, or of a single clip, held out for validation."""
-    steps: int = 4_000
-    """Maximum number of steps."""
-    rate: float = 2e-3
-    """Peak learning rate."""
-    every: int = 250
-    """Steps between two measurements on the validation set."""
-    patience: int = 6
-    """Measurements without improvement after which training ends with its best weights."""
-    max_gb: float = 1.0
-    """Limit of the degraded clips on disk, in gigabytes of 1e9 bytes."""
-    seed: int = 0
-    """Seed of every draw, and of the validation split."""
-    threads: int | None = None
-    """Threads, and degradation processes; None: one per allowed core."""
-    fast: bool = False
-    """Compile the network, and use bfloat16 where it is fast and harmless; takes a C++ compiler."""
+    scale: int = option(2, "2, 3 or 4", "N", group="network")
+    start: str = option(
+        "fsrcnn-narrow-video", "the network to fine-tune: zoo model or .npz file", "MODEL", group="network"
+    )
+    layers: str = option("mapping", "trainable part: mapping, tail or all", "PART", group="network")
+    mapping_layers: int | None = option(
+        None, "mapping layers to expand the network to; new ones begin as identity", "N", group="network"
+    )
+    crf: str = option("16-35", "expected CRF of the low-resolution footage", "N-N", group="footage")
+    clips: int = option(2_000, "short degraded clips to train on", "N", group="footage")
+    frames: int = option(200, "frames selected from each recording of --from", "N", group="footage")
+    clean_share: float = option(0.1, "share of clean patches", "PART", group="footage")
+    held_out_share: float = option(
+        0.2, "share of the clips, or of a single clip, held out for validation", "PART", group="footage"
+    )
+    steps: int = option(4_000, "maximum number of steps", "N", group="training")
+    rate: float = option(2e-3, "peak learning rate", "R", group="training")
+    every: int = option(250, "steps between measurements", "N", group="training")
+    patience: int = option(6, "end after N measurements without improvement", "N", group="training")
+    max_gb: float = option(1.0, "limit of the degraded clips on disk, in GB", "N", group="footage")
+    seed: int = option(0, "seed of every draw, and of the validation split", "N", group="training")
+    threads: int | None = option(None, "threads (default: one per core)", "N", group="training")
+    fast: bool = option(
+        False, "compile, and use bfloat16 where it is fast and harmless; needs a C++ compiler", group="training"
+    )
 
     def __post_init__(self) -> None:
         _choose("layers", self.layers, ("mapping", "tail", "all"))
