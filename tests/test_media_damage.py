@@ -80,6 +80,11 @@ def test_a_truncated_matroska_file_is_read_to_its_end(tiny_model: str, tmp_path:
     ]
 
 
+def test_a_slow_matroska_file_with_reordered_frames_is_complete(tiny_model: str, tmp_path: Path) -> None:
+    whole = make_clip(tmp_path / "slow.mkv", size=(32, 24), pts=[15360 * i for i in range(20)])  # one per second
+    assert upscale(whole, tmp_path / "out.mkv", tiny_model).damage == []
+
+
 @pytest.mark.parametrize("suffix", ["ts", "mkv"])
 def test_missing_and_duplicate_times_are_repaired(suffix: str, tiny_model: str, tmp_path: Path) -> None:
     plain = make_video(tmp_path / "plain.mkv", scene_frames(20), codec="mpeg4", time_base=Fraction(1, 30))
@@ -96,7 +101,7 @@ def test_missing_and_duplicate_times_are_repaired(suffix: str, tiny_model: str, 
         assert (len(times), reader.retimed) == (20, 3)
     assert (np.diff(times) > 0).all()
     report = upscale(bad, tmp_path / f"out.{suffix}", tiny_model)
-    assert "3 frames had no usable time and were given one" in report.warnings
+    assert "3 frames had no usable time stamp and received one" in report.warnings
     assert report.frames_written == 20
     assert report.damage == []
 

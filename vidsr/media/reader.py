@@ -212,7 +212,7 @@ class Reader:
 
     def _check_end(self) -> None:
         """Sets `truncation` of a Matroska file that is shorter than its header says: FFmpeg reports no error."""
-        stated, end = (self._container.duration or 0) / av.time_base, float(self._repair.end)
+        stated, end = (self._container.duration or 0) / av.time_base, float(self._repair.presented_end)
         if self._container.format.name.startswith("matroska") and end < stated - _END_TOLERANCE_S:
             self.truncation = f"reading ended early: the file should last {stated:.1f} s, not {end:.1f}"
 

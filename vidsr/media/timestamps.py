@@ -29,6 +29,8 @@ class TimestampRepair:
         self._suspects: dict[int, Fraction] = {}  # by stream: a time out of sequence, until the next one confirms it
         self._begins: dict[int, Fraction] = {}  # by stream: of the last packet
         self._ends: dict[int, Fraction] = {}
+        self.presented_end = Fraction(0)
+        """The end in seconds of the packet that is presented last; later than `end`, where frames are reordered."""
         self._last_pts: int | None = None
 
     @property
@@ -53,6 +55,8 @@ class TimestampRepair:
         if not 0 < step < self._gap:
             step = max(Fraction(0), begin - self._begins.get(index, begin))
         self._begins[index], self._ends[index] = begin, begin + step
+        presented = begin if packet.pts is None else packet.pts * base
+        self.presented_end = max(self.presented_end, presented + step)
 
     def fix_frame(self, frame: VideoFrame, step: int) -> int:
         """Sets the frame's pts, later than that of the frame before; returns it.
