@@ -13,7 +13,6 @@ from io import BytesIO
 from pathlib import Path
 from socketserver import TCPServer
 from threading import BoundedSemaphore, Thread
-from types import TracebackType
 from typing import Self
 
 from vidsr.live.camera_watchdog import CameraStatus
@@ -56,9 +55,7 @@ class HealthServer(TCPServer):
         self._thread.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.shutdown()
         self._thread.join()
         for request in [*self._open_requests]:

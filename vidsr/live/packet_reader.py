@@ -2,7 +2,6 @@
 
 import threading
 import time
-from types import TracebackType
 from typing import Self
 
 from vidsr.live.packet_queue import DroppingQueue
@@ -28,9 +27,7 @@ class PacketReader:
         self._thread.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         if self.source:
             self.source.stop()
         self._thread.join(_JOIN_S)

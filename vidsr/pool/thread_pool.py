@@ -6,7 +6,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from queue import SimpleQueue
 from threading import Lock
-from types import TracebackType
 from typing import Self
 
 import numpy as np
@@ -58,9 +57,7 @@ class InProcessPool(BasePool[_FuturePlane]):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self._executor.shutdown(cancel_futures=True)
 
     @property
