@@ -259,7 +259,7 @@ def test_a_network_that_changes_the_brightness_is_warned_of(
     assert caplog.messages == []
     assert vidsr("import", port, "four.npz", "--scale", "4").code == 0
     (warning,) = caplog.messages
-    assert warning.endswith("of a plane of 128: is it for luma in 0..1, and for scale 4?")
+    assert warning.endswith("for a plane of 128; check that it takes luma in 0..1 and has scale 4")
 
 
 def test_a_file_that_is_refused_leaves_nothing(vidsr: Command, here: Path) -> None:

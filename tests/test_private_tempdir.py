@@ -1,4 +1,4 @@
-"""Folders of runs in /tmp: private, gone at the end, and swept when their owner was killed; never a living run's."""
+"""Directories of runs in /tmp are private, removed at the end, and cleaned up after a kill; never a live run's."""
 
 import os
 import signal
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from vidsr.private_tempdir import TEMPORARY, private_tempdir, remove_stale
+from vidsr.private_tempdir import TEMP_ROOT, private_tempdir, remove_stale
 
 OWNER = """
 import sys, time
@@ -38,7 +38,7 @@ with open_pool(tiny_weights(), PoolSettings(workers=1)) as pool:
 
 @contextmanager
 def owner(parent: Path, code: str = OWNER) -> Iterator[tuple["subprocess.Popen[str]", Path]]:
-    """A process that has a folder, and the folder."""
+    """A process that owns a directory, and the directory."""
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
     environment = {name: value for name, value in environment.items() if not name.startswith("RAY_")}
     process = subprocess.Popen(
@@ -90,44 +90,44 @@ def test_what_is_no_folder_of_ours_is_left_alone(tmp_path: Path) -> None:
 def test_a_process_that_works_in_the_folder_of_a_killed_run_is_ended_and_no_other(tmp_path: Path) -> None:
     with owner(tmp_path) as (killed, left):
         with (left / "log").open("w") as log:
-            tenant = subprocess.Popen(["sleep", "600"], stderr=log)
-        visitor = subprocess.Popen(["tail", "-f", left / "log"], cwd=left)
+            lingering = subprocess.Popen(["sleep", "600"], stderr=log)
+        reader = subprocess.Popen(["tail", "-f", left / "log"], cwd=left)
         try:
             remove_stale(tmp_path)
             time.sleep(0.1)
-            assert tenant.poll() is None
+            assert lingering.poll() is None
             kill(killed)
             assert remove_stale(tmp_path) == [left]
-            assert tenant.wait(10) == -signal.SIGKILL
-            assert visitor.poll() is None
+            assert lingering.wait(10) == -signal.SIGKILL
+            assert reader.poll() is None
         finally:
-            for process in (tenant, visitor):
+            for process in (lingering, reader):
                 process.kill()
                 process.wait()
 
 
 def test_nothing_is_left_of_a_killed_run_with_a_ray_of_its_own_after_the_next_start() -> None:
     shared = {*os.listdir("/dev/shm")}
-    with owner(TEMPORARY, RAY.format(tests=str(Path(__file__).parent))) as (killed, left):
-        assert living_in(left)
+    with owner(TEMP_ROOT, RAY.format(tests=str(Path(__file__).parent))) as (killed, left):
+        assert processes_of(left)
         kill(killed)
-        for _ in range(20):  # another run that begins now may be sweeping it
+        for _ in range(20):  # another run may be removing it now
             remove_stale()
             if not left.exists():
                 break
             time.sleep(0.1)
         assert not left.exists()
-        assert not living_in(left)
+        assert not processes_of(left)
     assert {*os.listdir("/dev/shm")} <= shared
 
 
-def living_in(folder: Path) -> list[str]:
-    """The processes that have anything to do with the folder."""
+def processes_of(folder: Path) -> list[str]:
+    """The processes that name the directory in their environment, command, memory maps or open files."""
     found = []
     for pid in filter(str.isdecimal, os.listdir("/proc")):
         with suppress(OSError):
-            told = b"".join(Path(f"/proc/{pid}/{kind}").read_bytes() for kind in ("environ", "cmdline", "maps"))
+            text = b"".join(Path(f"/proc/{pid}/{kind}").read_bytes() for kind in ("environ", "cmdline", "maps"))
             files = "".join(os.readlink(entry.path) for entry in os.scandir(f"/proc/{pid}/fd"))
-            if (os.fsencode(folder) in told or str(folder) in files) and int(pid) != os.getpid():
+            if (os.fsencode(folder) in text or str(folder) in files) and int(pid) != os.getpid():
                 found.append(pid)
     return found

@@ -32,10 +32,8 @@ from vidsr.stage_timer import OnSpan, StageTimer
 
 log = logging.getLogger(__name__)
 
-FRAMES_AHEAD = 4  # decoded while others are enlarged; each is a whole picture in memory
-FRAMES_BEHIND = (
-    3  # enlarged, and in the encoder's thread or before it, which takes some pictures far longer than others
-)
+FRAMES_AHEAD = 4  # decoded ahead of the network, each a whole frame in memory
+FRAMES_BEHIND = 3  # upscaled, for the encoder, which needs far longer for some frames than for others
 STAGES = ("read", "enlarge", "merge", "write")
 
 

@@ -1,4 +1,4 @@
-"""Private folders of a run in /tmp, and what is left of runs that were killed."""
+"""Private temporary directories of runs, and the cleanup after runs that were killed."""
 
 import fcntl
 import os
@@ -11,76 +11,76 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-TEMPORARY = Path("/tmp")  # short: the paths of sockets below it end at 107 bytes
+TEMP_ROOT = Path("/tmp")  # short, since the path of a socket holds 107 bytes at most
 _PREFIX = "vidsr-"
-_OWNER = "owner"
-_ROUNDS, _ROUND_S = 50, 0.02
+_LOCK_NAME = "owner"
+_KILL_ROUNDS, _KILL_ROUND_S = 50, 0.02
 
 
 @contextmanager
-def private_tempdir(parent: Path = TEMPORARY) -> Iterator[Path]:
-    """A new folder that nobody else may enter, gone at the end. What killed runs left behind goes first."""
+def private_tempdir(parent: Path = TEMP_ROOT) -> Iterator[Path]:
+    """A new directory of mode 0700, removed at the end; the directories of killed runs are removed first."""
     remove_stale(parent)
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
     try:
         lock = os.open(folder / ".new", os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            os.rename(folder / ".new", folder / _OWNER)  # locked before it can be found
+            os.rename(folder / ".new", folder / _LOCK_NAME)  # locked before remove_stale can find it
             yield folder
         finally:
             os.close(lock)
     finally:
-        _end_tenants(folder)  # who would make the folder once more
+        _kill_lingering_processes(folder)  # they would create the directory again
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def remove_stale(parent: Path = TEMPORARY) -> list[Path]:
-    """The folders of ours whose owners are dead: removed, and the processes that lived in them, too.
+def remove_stale(parent: Path = TEMP_ROOT) -> list[Path]:
+    """Remove the directories whose owners are dead, kill the processes that write in them, and return the paths.
 
-    An owner holds a lock, which no kill leaves behind. A folder that no owner has locked yet is left alone.
+    An owner holds a lock, which the kernel releases when the owner is killed. A directory without a lock file is kept.
     """
-    swept = []
+    removed = []
     for folder in parent.glob(f"{_PREFIX}*"):
         with suppress(OSError):
-            found = folder.lstat()
-            if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+            status = folder.lstat()
+            if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
                 continue
-            lock = os.open(folder / _OWNER, os.O_RDWR | os.O_NOFOLLOW)
+            lock = os.open(folder / _LOCK_NAME, os.O_RDWR | os.O_NOFOLLOW)
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                _end_tenants(folder)
+                _kill_lingering_processes(folder)
                 shutil.rmtree(folder, ignore_errors=True)
-                swept.append(folder)
+                removed.append(folder)
             finally:
                 os.close(lock)
-    return swept
+    return removed
 
 
-def _end_tenants(folder: Path) -> None:
-    """Kill who still writes in the folder: Ray's processes do not always notice that their owner died."""
-    for _ in range(_ROUNDS):  # again: one of them may have started another
-        tenants = [pid for pid in map(int, filter(str.isdecimal, os.listdir("/proc"))) if _writes_in(pid, folder)]
-        if not tenants:
+def _kill_lingering_processes(folder: Path) -> None:
+    """Kill the processes that write in the directory: Ray's do not always notice that their owner died."""
+    for _ in range(_KILL_ROUNDS):  # a killed process may have started another
+        lingering = [pid for pid in map(int, filter(str.isdecimal, os.listdir("/proc"))) if _writes_in(pid, folder)]
+        if not lingering:
             return
-        for pid in tenants:
+        for pid in lingering:
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
-        time.sleep(_ROUND_S)
+        time.sleep(_KILL_ROUND_S)
 
 
 def _writes_in(pid: int, folder: Path) -> bool:
-    """Whether a process has a file open there for writing, as a log is: over its environment Ray writes titles."""
-    if pid == os.getpid():  # which holds the lock
+    """Whether a process has a file in the directory open for writing, as a log; Ray overwrites its environment."""
+    if pid == os.getpid():  # the holder of the lock
         return False
     files = Path(f"/proc/{pid}/fd")
-    with suppress(OSError):  # it is another user's, or has ended
+    with suppress(OSError):  # another user's process, or one that has ended
         return any(_writes(file, folder) for file in files.iterdir())
     return False
 
 
 def _writes(file: Path, folder: Path) -> bool:
-    """Whether an open file, as /proc links to it, is in the folder and open for writing."""
-    with suppress(OSError):  # it was closed
+    """Whether an open file, a link in /proc, is in the directory and open for writing."""
+    with suppress(OSError):  # the file was closed
         return bool(file.lstat().st_mode & stat.S_IWUSR) and os.readlink(file).startswith(f"{folder}/")
     return False

@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
                 dataset_settings,
                 processes=args.processes or len(os.sched_getaffinity(0)),
                 on_warning=log.warning,
-                on_progress=bars.degrading,
+                on_progress=bars.on_progress,
                 should_stop=stop,
             )
         except ValueError as error:  # settings that exclude each other

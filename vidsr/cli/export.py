@@ -1,4 +1,4 @@
-"""`vidsr export`: a network as a file for other tools."""
+"""`vidsr export`: write a network for other tools."""
 
 import argparse
 import json
@@ -20,37 +20,37 @@ from vidsr.media.atomic_file import atomic_write
 from vidsr.model.weights import Weights
 from vidsr.model.zoo import load_model, model_path
 
-_EXAMPLE = """Write a network as a file that other tools read.
+_EXAMPLE = """Write a network for other tools.
 
   vidsr export fsrcnn-x2 --to onnx
   vidsr export mine.npz --to torch mine.pt2
 
-What is written takes float32 luma (batch, 1, height, width), code values over the largest (255 of 8 bits), of
-any size, and gives (batch, 1, scale*height, scale*width) on the same scale, neither clipped nor rounded. Edges are
-repeated inside. Before the file gets its name it is run, and must be within a grey level of what vidsr computes.
+The exported network takes float32 luma (batch, 1, height, width) of any size, code values divided by the largest
+(255 for 8 bits), and returns (batch, 1, scale*height, scale*width) on the same scale, neither clipped nor rounded.
+Edge replication is part of the graph. The file is run first, and refused when it is more than a grey level from vidsr.
 """
 
 
 @dataclass(frozen=True, kw_only=True)
-class Exported:
-    """What is to be written, file by file, and how to run it."""
+class ExportedNetwork:
+    """The contents of the files, and a function that runs the network in them."""
 
     contents: list[bytes]
     run: Run
 
 
 @dataclass(frozen=True, kw_only=True)
-class Form:
-    """A kind of file: its suffix, those of what stands beside it, and what makes their contents."""
+class ExportFormat:
+    """A file format: its suffix, the suffixes of its companion files, and the export function."""
 
     suffix: str
-    beside: tuple[str, ...] = ()
-    build: Callable[[Weights, dict[str, str]], Exported]
+    companions: tuple[str, ...] = ()
+    build: Callable[[Weights, dict[str, str]], ExportedNetwork]
 
 
 def add(commands: Commands) -> None:
     """Declare the command."""
-    text = "a network as a file for other tools: ONNX, OpenVINO, PyTorch"
+    text = "write a network for other tools: ONNX, OpenVINO, PyTorch"
     parser = commands.add_parser("export", help=text, description=_EXAMPLE, formatter_class=Help)
     parser.intermixed = True
     parser.add_argument("model", metavar="MODEL", help="a name of the zoo (see `vidsr models`) or an .npz file")
@@ -59,27 +59,27 @@ def add(commands: Commands) -> None:
         nargs="?",
         metavar="TARGET",
         type=Path,
-        help="the file to write (default: named as the model, in this folder); of OpenVINO the .xml, beside its .bin",
+        help="the file to write (default: the name of the model, here); for OpenVINO the .xml, next to its .bin",
     )
-    parser.add_argument("--to", required=True, choices=FORMS, help="what it should be")
-    parser.add_argument("--overwrite", action="store_true", help="replace a target that exists")
+    parser.add_argument("--to", required=True, choices=FORMATS, help="the file format")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing target")
     add_output(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write the file, or both."""
-    weights, form = load_model(args.model), FORMS[args.to]
+    """Write the files."""
+    weights, file_format = load_model(args.model), FORMATS[args.to]
     name = model_path(args.model, weights.architecture.scale).stem
-    target = args.target or Path(name + form.suffix)
-    if target.suffix != form.suffix:
-        raise UsageError(f"{target}: the name of what --to {args.to} writes ends in {form.suffix}")
+    target = args.target or Path(name + file_format.suffix)
+    if target.suffix != file_format.suffix:
+        raise UsageError(f"{target}: with --to {args.to} the name must end in {file_format.suffix}")
     licence = weights.facts.get("licence", "not stated" if args.model.endswith(".npz") else "Apache-2.0")
     about = notes(weights, name=name, licence=str(licence), version=vidsr.__version__)
-    with ExitStack() as stack:  # the last to open lands first: the .bin before the .xml
-        paths = [target, *(target.with_suffix(suffix) for suffix in form.beside)]
+    with ExitStack() as stack:  # the last one opened is committed first: the .bin before the .xml
+        paths = [target, *(target.with_suffix(suffix) for suffix in file_format.companions)]
         files = [stack.enter_context(atomic_write(path, overwrite=args.overwrite)) for path in paths]
-        exported = form.build(weights, about)
+        exported = file_format.build(weights, about)
         distance = check_same(weights, exported.run, name=str(target))
         for file, content in zip(files, exported.contents, strict=True):
             file.write(content)
@@ -92,27 +92,27 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _onnx(weights: Weights, about: dict[str, str]) -> Exported:
+def _onnx(weights: Weights, about: dict[str, str]) -> ExportedNetwork:
     with require_extra("onnx", "export"):
         from vidsr.interop.onnx_export import network_bytes
     network = network_bytes(weights, about)
-    return Exported(contents=[network], run=partial(run_network, network))
+    return ExportedNetwork(contents=[network], run=partial(run_network, network))
 
 
-def _openvino(weights: Weights, about: dict[str, str]) -> Exported:
+def _openvino(weights: Weights, about: dict[str, str]) -> ExportedNetwork:
     xml, content = ir_files(_onnx(weights, about).contents[0])
-    return Exported(contents=[xml, content], run=partial(run_network, xml, weights=content))
+    return ExportedNetwork(contents=[xml, content], run=partial(run_network, xml, weights=content))
 
 
-def _torch(weights: Weights, about: dict[str, str]) -> Exported:
+def _torch(weights: Weights, about: dict[str, str]) -> ExportedNetwork:
     with require_extra("torch", "train"):
         from vidsr.training.export import export_program, run_program
     program = export_program(weights, about)
-    return Exported(contents=[program], run=partial(run_program, program))
+    return ExportedNetwork(contents=[program], run=partial(run_program, program))
 
 
-FORMS = {
-    "onnx": Form(suffix=".onnx", build=_onnx),
-    "openvino": Form(suffix=".xml", beside=(".bin",), build=_openvino),
-    "torch": Form(suffix=".pt2", build=_torch),
+FORMATS = {
+    "onnx": ExportFormat(suffix=".onnx", build=_onnx),
+    "openvino": ExportFormat(suffix=".xml", companions=(".bin",), build=_openvino),
+    "torch": ExportFormat(suffix=".pt2", build=_torch),
 }

@@ -78,8 +78,8 @@ def run(args: argparse.Namespace) -> int:
                 finetune_settings,
                 force=args.force,
                 on_warning=log.warning,
-                on_step=bars.watch,
-                on_progress=bars.degrading,
+                on_step=bars.on_step,
+                on_progress=bars.on_progress,
                 should_stop=stop,
             )
         except Stopped as stopped:

@@ -1,4 +1,4 @@
-"""`vidsr import`: a network that PyTorch saved as a weight file of vidsr."""
+"""`vidsr import`: convert a PyTorch state dict to a weight file."""
 
 import argparse
 import json
@@ -17,33 +17,33 @@ from vidsr.model.weights import save_weights
 
 log = logging.getLogger(__name__)
 
-_EXAMPLE = """Make a weight file of a state dict of PyTorch: FSRCNN with PReLU, or SRCNN with ReLU, for luma in 0..1.
+_EXAMPLE = """Convert a PyTorch state dict to a weight file: FSRCNN with PReLU, or SRCNN with ReLU, for luma in 0..1.
 
   vidsr import fsrcnn_x2.pth mine.npz --scale 2
   vidsr upscale --model mine.npz old.mp4 new.mp4
 
-Nothing in the file is run: one that holds more than tensors is refused.
+No code in the file is run; a file that holds anything but tensors is refused.
 """
 _GREY, _FAR = 128, 16
 
 
 def add(commands: Commands) -> None:
     """Declare the command."""
-    text = "a network that PyTorch saved as a weight file of vidsr"
+    text = "convert a PyTorch state dict to a weight file"
     parser = commands.add_parser("import", help=text, description=_EXAMPLE, formatter_class=Help)
-    parser.add_argument("source", metavar="STATE_DICT", type=Path, help="what torch.save wrote of model.state_dict()")
+    parser.add_argument("source", metavar="STATE_DICT", type=Path, help="a model.state_dict() written by torch.save")
     parser.add_argument("target", metavar="TARGET", type=Path, help="the .npz file to write")
     parser.add_argument(
-        "--scale", required=True, type=int, choices=SCALES, metavar="N", help="2, 3 or 4, which no such file tells"
+        "--scale", required=True, type=int, choices=SCALES, metavar="N", help="2, 3 or 4; the file does not hold it"
     )
     parser.add_argument(
         "--padding",
         type=int,
         default=PADDING,
         metavar="N",
-        help=f"of the ConvTranspose2d of an FSRCNN, which no such file tells either (default: {PADDING})",
+        help=f"padding of the ConvTranspose2d of an FSRCNN; the file does not hold it (default: {PADDING})",
     )
-    parser.add_argument("--overwrite", action="store_true", help="replace a target that exists")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing target")
     add_output(parser)
     parser.set_defaults(run=run)
 
@@ -64,12 +64,13 @@ def run(args: argparse.Namespace) -> int:
         recognised = f"recognised {architecture} with {architecture.activation}, {architecture.weights:,} weights"
         print(f"{args.source}: {recognised}; written to {args.target}", file=sys.stderr)
         print(
-            f"it is computed in f32 until `vidsr calibrate {args.target} PICTURES` has made it faster", file=sys.stderr
+            f"it runs in f32; `vidsr calibrate {args.target} PICTURES` prepares it for int8, which is faster",
+            file=sys.stderr,
         )
     level = flat_level(weights)
     if abs(level - _GREY) > _FAR:
         log.warning(
-            "%s: makes a level of %.0f of a plane of %d: is it for luma in 0..1, and for scale %d?",
+            "%s: returns level %.0f for a plane of %d; check that it takes luma in 0..1 and has scale %d",
             args.source,
             level,
             _GREY,

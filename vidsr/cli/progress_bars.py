@@ -1,4 +1,4 @@
-"""Bars of a training, where somebody is watching: one for the clips that are degraded, one for the steps."""
+"""Progress bars of a training on a terminal: one for the degraded shards, one for the steps."""
 
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
@@ -16,33 +16,33 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingBars:
-    """What is to be told how far the work is."""
+    """The callbacks that move the bars."""
 
-    degrading: OnProgress
-    watch: "Callable[[TrainProgress], None]"
+    on_progress: OnProgress
+    on_step: "Callable[[TrainProgress], None]"
 
 
 @contextmanager
 def training_bars(*, quiet: bool) -> Generator[TrainingBars]:
-    """Bars that appear when there is something to show."""
+    """The callbacks of two bars, each shown at its first progress."""
     with ExitStack() as shown, logging_redirect_tqdm():
         bars: dict[str, tqdm[None]] = {}
 
-        def bar(name: str, unit: str, *, begin: int, of: int | None) -> "tqdm[None]":
+        def bar(name: str, unit: str, *, begin: int, total: int | None) -> "tqdm[None]":
             if name not in bars:
                 hidden = True if quiet else None
-                made = tqdm(desc=name, unit=unit, initial=begin, total=of, disable=hidden, dynamic_ncols=True)
+                made = tqdm(desc=name, unit=unit, initial=begin, total=total, disable=hidden, dynamic_ncols=True)
                 bars[name] = shown.enter_context(made)
             return bars[name]
 
-        def degrading(done: int, of: int | None) -> None:
-            own = bar("degrading", " shards", begin=done, of=of)
+        def on_progress(done: int, total: int | None) -> None:
+            own = bar("degrading", " shards", begin=done, total=total)
             own.update(done - own.n)
 
-        def watch(progress: "TrainProgress") -> None:  # what an earlier run did says nothing of the time that is left
-            own = bar("training", " steps", begin=progress.step - 1, of=progress.steps)
+        def on_step(progress: "TrainProgress") -> None:  # steps of an earlier run do not count for the time left
+            own = bar("training", " steps", begin=progress.step - 1, total=progress.steps)
             score = {} if progress.psnr is None else {"psnr": f"{progress.psnr:.3f} dB"}
             own.set_postfix({"loss": f"{progress.loss:.5f}", **score}, refresh=False)
             own.update(progress.step - own.n)
 
-        yield TrainingBars(degrading=degrading, watch=watch)
+        yield TrainingBars(on_progress=on_progress, on_step=on_step)

@@ -88,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
     )
     with GracefulStop("a checkpoint is being written") as stop, training_bars(quiet=args.quiet) as bars:
         try:
-            result = train_model(train_run, on_warning=log.warning, on_step=bars.watch, should_stop=stop)
+            result = train_model(train_run, on_warning=log.warning, on_step=bars.on_step, should_stop=stop)
         except ValueError as error:  # settings that exclude each other
             raise UsageError(str(error)) from error
     return _report(result, args, stop)
