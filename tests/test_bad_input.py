@@ -24,12 +24,12 @@ def test_a_missing_source(refused: Refused, tmp_path: Path) -> None:
 
 def test_a_folder_needs_a_folder_for_a_target(refused: Refused, tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
-    assert "is not a folder" in refused(USAGE, tmp_path / "folder", tmp_path / "out.mp4")
+    assert "is no folder" in refused(USAGE, tmp_path / "folder", tmp_path / "out.mp4")
 
 
 def test_a_folder_without_media(refused: Refused, tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
-    assert "no video and no picture" in refused(USAGE, tmp_path / "folder", tmp_path)
+    assert "no video and no image" in refused(USAGE, tmp_path / "folder", tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -120,6 +120,15 @@ def test_imports_point_one_way() -> None:
     assert upwards == []
 
 
+def test_no_two_public_classes_share_a_name() -> None:
+    homes: dict[str, list[str]] = {}
+    for path in FILES:
+        for node in tree(path).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                homes.setdefault(node.name, []).append(module_of(path))
+    assert {name: modules for name, modules in homes.items() if len(modules) > 1} == {}
+
+
 def test_every_part_has_a_level() -> None:
     assert {part_of(module_of(path)) for path in FILES} == LEVEL.keys()
 

@@ -26,7 +26,7 @@ _LARGEST = 1 << 14
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class ModelRow:
     """What is known about one network."""
 
     name: str
@@ -75,11 +75,11 @@ def frame_size(text: str) -> tuple[int, int]:
     return width, height
 
 
-def _row(model: str, size: tuple[int, int] | None) -> Row:
+def _row(model: str, size: tuple[int, int] | None) -> ModelRow:
     weights, path = load_model(model), model_path(model)
     architecture = weights.architecture
     numbers = ",".join(map(str, architecture.dimensions))
-    return Row(
+    return ModelRow(
         name=str(path) if model.endswith(".npz") else path.stem,
         network=f"{architecture.family}({numbers})",
         scale=architecture.scale,
@@ -102,7 +102,7 @@ def _older(facts: Facts) -> list[tuple[str, object]]:
     return [(name.removesuffix("_psnr"), value) for name, value in facts.items() if name.endswith("_psnr")]
 
 
-def _table(rows: list[Row]) -> str:
+def _table(rows: list[ModelRow]) -> str:
     """Lines of columns as wide as they must be; numbers to the right."""
     sets = sorted({name for row in rows for name in row.scores}, key=_by_number)
     timed = ["ms"] if any(row.ms is not None for row in rows) else []

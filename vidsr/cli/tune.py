@@ -34,7 +34,7 @@ _PRECISIONS = ("auto", "f32", "bf16", "int8")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class TuningRow:
     """The measurement of one network on a number of threads."""
 
     name: str
@@ -107,7 +107,7 @@ def _require_cache() -> None:
         raise TargetError(f"{folder}: cannot be made ({error.strerror}); set XDG_CACHE_HOME to a folder") from error
 
 
-def _tuned(name: str, weights: Weights, *, size: tuple[int, int], threads: int, precision: str) -> Row:
+def _tuned(name: str, weights: Weights, *, size: tuple[int, int], threads: int, precision: str) -> TuningRow:
     """Measure one network and keep the result."""
     tuning = tune(weights, size=size, threads=threads, precision=precision, limit_s=_LIMIT_S)
     try:
@@ -117,12 +117,12 @@ def _tuned(name: str, weights: Weights, *, size: tuple[int, int], threads: int, 
     return _row(name, weights, tuning, precision)
 
 
-def _row(name: str, weights: Weights, tuning: Tuning, precision: str) -> Row:
+def _row(name: str, weights: Weights, tuning: Tuning, precision: str) -> TuningRow:
     times = {each: tuning.best_ms(each) for each in tuning.ms}
     usual = _first_measured(weights, tuning, precision)
     best = _first_measured(weights, tuning, "auto", times) if precision == "auto" else usual
     gflops = tuning.gflop / times[best] * 1000
-    return Row(
+    return TuningRow(
         name=name,
         threads=tuning.threads,
         default=f"{usual} {next(iter(tuning.ms[usual]))}",
@@ -142,7 +142,7 @@ def _first_measured(weights: Weights, tuning: Tuning, precision: str, times: dic
     return next((choice.precision for choice in order if choice.precision in tuning.ms), next(iter(tuning.ms)))
 
 
-def _table(rows: list[Row]) -> str:
+def _table(rows: list[TuningRow]) -> str:
     lines = [["name", "threads", "built in", "ms", "best", "ms", "gain", "GFLOP/s", "of product"]]
     for row in rows:
         cells = [row.name, str(row.threads), row.default, f"{row.default_ms:.1f}", row.best, f"{row.best_ms:.1f}"]
