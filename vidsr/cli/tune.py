@@ -130,8 +130,8 @@ def _row(name: str, weights: Weights, tuning: Tuning, precision: str) -> TuningR
         best=f"{best} {tuning.blocking(best)}",
         best_ms=round(times[best], 1),
         gain=round(tuning.default_ms(usual) / times[best], 2),
-        gflops=round(gflops, 1),
-        product_share=round(gflops / tuning.product_gflops, 2),
+        gflops=float(f"{gflops:.3g}"),
+        product_share=float(f"{gflops / tuning.product_gflops:.3g}"),
         rejected=tuning.rejected,
     )
 
