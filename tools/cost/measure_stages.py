@@ -128,20 +128,20 @@ def _serial(speed_up: float) -> float:
 
 
 def _merger(frames: Sequence[Frame], upscaled: Sequence[Plane]) -> tuple[float, list[VideoFrame]]:
-    merger, pictures, worked = LumaMerger(), [], []
+    merger, merged, cpu_s = LumaMerger(), [], []
     for frame, plane in zip(frames, upscaled, strict=True):
         with _timed() as spent:
             height, width = plane.shape
-            pictures.append(merger.resize(merger.merge(frame.av_frame, plane), (width, height)))
-        worked.append(spent["own"])
-    return statistics.median(worked), pictures
+            merged.append(merger.resize(merger.merge(frame.av_frame, plane), (width, height)))
+        cpu_s.append(spent["own"])
+    return statistics.median(cpu_s), merged
 
 
-def _encoder(pictures: Sequence[VideoFrame], time_base: Fraction) -> Figures:
+def _encoder(frames: Sequence[VideoFrame], time_base: Fraction) -> Figures:
     """x264's parts: the calling thread, the lookahead, and the rest."""
-    alone = _encode(pictures, time_base, threads=1)
-    beside = _encode(pictures, time_base, threads=_CODERS)
-    ahead = _encode(pictures, time_base, threads=_CODERS, params=_LOOKAHEAD_IN_CALLER)
+    alone = _encode(frames, time_base, threads=1)
+    beside = _encode(frames, time_base, threads=_CODERS)
+    ahead = _encode(frames, time_base, threads=_CODERS, params=_LOOKAHEAD_IN_CALLER)
     lookahead = max(0.0, ahead["own"] - beside["own"])
     return {
         "encode_call": beside["own"],
@@ -149,24 +149,24 @@ def _encoder(pictures: Sequence[VideoFrame], time_base: Fraction) -> Figures:
         "encode_threads": max(0.0, beside["all"] - beside["own"] - lookahead),
         "coder_one_thread": alone["all"],
         "coder_clock_1": alone["wall"],
-        "coder_clock_2": _encode(pictures, time_base, threads=2)["wall"],
+        "coder_clock_2": _encode(frames, time_base, threads=2)["wall"],
     }
 
 
-def _encode(pictures: Sequence[VideoFrame], time_base: Fraction, *, threads: int, params: str = "") -> Figures:
+def _encode(frames: Sequence[VideoFrame], time_base: Fraction, *, threads: int, params: str = "") -> Figures:
     """Seconds per frame: CPU time of the calling thread, CPU time of all threads, and wall-clock time."""
     context = av.CodecContext.create("libx264", "w")
-    first = pictures[0]
+    first = frames[0]
     context.width, context.height, context.pix_fmt = first.width, first.height, first.format.name
     context.time_base, context.framerate, context.thread_count = time_base, Fraction(25), threads
     context.thread_type = "FRAME"
     options = encoder_options(EncodeSettings(preset="veryfast"), {})
     context.options = {**options, "x264-params": params} if params else options
     with _timed() as spent:
-        for picture in pictures:
-            context.encode(picture)
+        for frame in frames:
+            context.encode(frame)
         context.encode(None)
-    return {name: value / len(pictures) for name, value in spent.items()}
+    return {name: value / len(frames) for name, value in spent.items()}
 
 
 def _transfers(weights: Weights, planes: Iterable[Plane], depth: int) -> Figures:
