@@ -1,4 +1,4 @@
-"""`vidsr bench`: what it says of a run is what happened, and nothing of the run is kept."""
+"""`vidsr bench`: its figures are those of the run, and the run leaves no files."""
 
 import json
 import os
@@ -13,9 +13,9 @@ from commands import SOURCE, TARGET, USAGE, Command
 from made import make_sound
 from PIL import Image
 
-from vidsr.bench.bench_run import trial
-from vidsr.bench.cpu_time import OWN, age_s, core_times
-from vidsr.bench.worker_plans import sensible_plans
+from vidsr.bench.bench_run import run_bench
+from vidsr.bench.cpu_time import OWN, cpu_times, process_age_s
+from vidsr.bench.worker_plans import candidate_plans
 from vidsr.settings import EncodeSettings, PoolSettings, UpscaleSettings
 
 HERE = ("--workers", "0", "--threads", "1", "--preset", "ultrafast")
@@ -23,7 +23,7 @@ HERE = ("--workers", "0", "--threads", "1", "--preset", "ultrafast")
 
 @pytest.fixture
 def kept() -> set[str]:
-    """What lies in the folder for temporary files before."""
+    """The benchmark folders that exist before the test."""
     return benched()
 
 
@@ -40,7 +40,7 @@ def test_a_table_has_every_stage_and_this_process(clip: Path, tiny_model: str, v
     assert benched() == kept
 
 
-def test_json_tells_as_many_frames_as_were_asked_for(clip: Path, tiny_model: str, vidsr: Command) -> None:
+def test_json_has_the_requested_number_of_frames(clip: Path, tiny_model: str, vidsr: Command) -> None:
     facts = json.loads(vidsr("bench", *HERE, "--model", tiny_model, "--frames", "7", "--json", clip).out)
     assert facts["report"]["frames_written"] == 7
     assert facts["start_s"] > 0
@@ -60,13 +60,13 @@ def test_the_picture_has_a_row_of_bars_for_each_stage(
 
 
 def test_work_of_one_thread_does_not_overlap(clip: Path, tiny_model: str) -> None:
-    done = trial(
+    done = run_bench(
         clip,
         settings=UpscaleSettings(model=tiny_model),
         encode=EncodeSettings(preset="ultrafast"),
         pool=PoolSettings(workers=0, threads=1),
         frames=12,
-        shown=8,
+        traced_frames=8,
     )
     for stages in (("read",), ("enlarge",), ("merge", "write")):
         spans = [span for span in done.spans if span.stage in stages]
@@ -74,19 +74,19 @@ def test_work_of_one_thread_does_not_overlap(clip: Path, tiny_model: str) -> Non
         assert all(one.ended_s <= other.began_s for one, other in pairwise(spans))
 
 
-def test_core_times_are_those_of_work(kept: set[str]) -> None:
-    before, began = core_times()[OWN], time.process_time()
+def test_cpu_times_are_those_of_work(kept: set[str]) -> None:
+    before, began = cpu_times()[OWN], time.process_time()
     while time.process_time() < began + 0.2:
         sum(range(10_000))
-    after = core_times()[OWN]
+    after = cpu_times()[OWN]
     assert after.ran_s - before.ran_s == pytest.approx(0.2, abs=0.1)
     assert after.waited_s >= before.waited_s
-    assert 0 < age_s() < 3600 * 24
+    assert 0 < process_age_s() < 3600 * 24
 
 
 @pytest.mark.parametrize("cores", [1, 2, 3, 8, 64])
-def test_no_plan_takes_more_cores_than_there_are(cores: int) -> None:
-    plans = [(plan.workers, plan.threads) for plan in sensible_plans(cores, PoolSettings())]
+def test_no_plan_uses_more_cores_than_exist(cores: int) -> None:
+    plans = [(plan.workers, plan.threads) for plan in candidate_plans(cores, PoolSettings())]
     assert len(plans) == len(set(plans))
     assert all(max(1, workers or 0) * (threads or 0) <= cores for workers, threads in plans)
     assert {(0, cores), (1, cores), (min(cores, 16), 1)} <= set(plans)
@@ -95,7 +95,7 @@ def test_no_plan_takes_more_cores_than_there_are(cores: int) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code"), [(["--frames", "0"], USAGE), (["--plan", "--picture", "a.png"], USAGE), ([], SOURCE)]
 )
-def test_what_cannot_be_measured_is_said_in_a_line(
+def test_invalid_options_and_sources_are_refused_in_one_line(
     arguments: list[str], code: int, vidsr: Command, tmp_path: Path
 ) -> None:
     ended = vidsr("bench", *arguments, make_sound(tmp_path / "sound.mp4"))

@@ -15,7 +15,7 @@ from vidsr.engine.tiles import CELL, SIDES, batch_size, batches, covering_tiles,
 from vidsr.model.weights import Weights
 from vidsr.model.zoo import load_model, model_names
 from vidsr.pool import open_pool
-from vidsr.quality.upscalers import reusing
+from vidsr.quality.upscalers import reusing_engines
 from vidsr.settings import PoolSettings
 
 AT_ONCE = TilingCost(min_saved_pixels=0, max_share=0.8)
@@ -168,7 +168,7 @@ def test_networks_for_tiles_are_compiled_once_they_would_have_paid(weights: Weig
 
 
 def test_what_is_measured_of_reuse_begins_with_the_second_plane() -> None:
-    (engine,) = reusing({"net": Engine("fsrcnn-fast-x2", threads=1)}, 2, 1).values()
+    (engine,) = reusing_engines({"net": Engine("fsrcnn-fast-x2", threads=1)}, 2, 1).values()
     plane = noise((200, 300))
     engine(plane)
     plane[100, 100] ^= 255

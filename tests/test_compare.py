@@ -1,4 +1,4 @@
-"""`vidsr compare`: two files of one size in numbers, or parts of one frame side by side."""
+"""`vidsr compare`: scores of two files of one size, or crops of one frame side by side."""
 
 import json
 from pathlib import Path
@@ -14,19 +14,19 @@ from vidsr.engine import Engine
 from vidsr.media.image_reader import read_image
 from vidsr.metrics import psnr, ssim
 from vidsr.model.weights import Weights
-from vidsr.quality.crops import Crop, parse_crop, richest, side_by_side
+from vidsr.quality.crops import Crop, most_detailed, parse_crop, side_by_side
 from vidsr.quality.ycbcr import studio_chroma, studio_luma, studio_rgb
 
-# Numbers
+# Scores
 
 
 @pytest.fixture(scope="module")
 def coarse(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The clip again, coarsely encoded and at other times."""
+    """The clip, coarsely encoded and with other timestamps."""
     return make_clip(tmp_path_factory.mktemp("coarse") / "coarse.mkv", options={"crf": "40"})
 
 
-def test_a_clip_is_as_its_copy(vidsr: Command, clip: Path) -> None:
+def test_a_clip_equals_its_copy(vidsr: Command, clip: Path) -> None:
     line = "PSNR-Y 100.00 dB, SSIM 1.0000 of 24 frames; worst 100.00 dB, 1.0000: frame 0 at 0.000 s\n"
     start = read_with_av(clip).pts[0]
     assert vidsr("compare", clip, clip) == Ended(0, line.replace("0.000 s", f"{start:.3f} s"), "")
@@ -63,7 +63,7 @@ def test_deep_luma_is_not_rounded(vidsr: Command, tmp_path: Path) -> None:
     assert found["psnr"] < 100
 
 
-def test_frames_without_a_partner_are_told_after_the_others_are_compared(
+def test_frames_without_a_counterpart_are_reported_after_the_scores(
     vidsr: Command, clip: Path, tmp_path: Path
 ) -> None:
     short = make_clip(tmp_path / "short.mp4", pts=[512 * i for i in range(20)])
@@ -82,7 +82,7 @@ def test_a_mean_below_the_gate_ends_with_7(vidsr: Command, clip: Path, coarse: P
     assert vidsr("compare", "--min-psnr", "5", clip, coarse).code == 0
 
 
-def test_what_cannot_be_compared_is_said_in_one_sentence(vidsr: Command, clip: Path, tmp_path: Path) -> None:
+def test_files_that_cannot_be_compared_are_refused_in_one_sentence(vidsr: Command, clip: Path, tmp_path: Path) -> None:
     small = make_clip(tmp_path / "small.mp4", size=(48, 32), pts=[0])
     full = make_clip(tmp_path / "full.mkv", pixel_format="yuvj420p", pts=[0])
     tiny = make_clip(tmp_path / "tiny.mkv", size=(10, 10), codec="ffv1", pts=[0])
@@ -90,24 +90,24 @@ def test_what_cannot_be_compared_is_said_in_one_sentence(vidsr: Command, clip: P
     Image.fromarray(scene(0)).save(still)
     for candidate, sentence in {
         small: f"is 48x32, the reference {clip} is 96x64",
-        full: "its luma has full range, that of the reference limited",
-        still: "is a picture, the reference is a video",
+        full: "its luma has full range, the reference limited",
+        still: "is an image, the reference is a video",
         tmp_path / "none.mp4": "No such file or directory",
     }.items():
         assert vidsr("compare", clip, candidate) == Ended(SOURCE, "", f"vidsr: {candidate}: {sentence}\n")
-    sentence = "is smaller than the 11 pixels a side that SSIM needs"
+    sentence = "SSIM needs at least 11 pixels per side"
     assert vidsr("compare", tiny, tiny) == Ended(SOURCE, "", f"vidsr: {tiny}: {sentence}\n")
 
 
 @pytest.mark.parametrize(
     "arguments", [["a.mp4"], ["a.mp4", "b.mp4", "c.mp4"], ["--picture", "p.png", "a.mp4", "b.mp4"]]
 )
-def test_files_that_are_too_few_or_too_many_are_refused(vidsr: Command, arguments: list[str]) -> None:
+def test_too_few_or_too_many_files_are_refused(vidsr: Command, arguments: list[str]) -> None:
     ended = vidsr("compare", *arguments)
     assert (ended.code, ended.out, ended.err.count("\n")) == (USAGE, "", 1)
 
 
-# Parts of a frame
+# Crops of a frame
 
 
 def test_colours_go_to_luma_and_chroma_and_back() -> None:
@@ -115,12 +115,12 @@ def test_colours_go_to_luma_and_chroma_and_back() -> None:
     assert np.abs(studio_rgb(studio_luma(picture), studio_chroma(picture)).astype(int) - picture).max() <= 1
 
 
-def test_the_parts_with_the_most_detail_are_found_and_do_not_overlap() -> None:
+def test_the_most_detailed_crops_are_found_and_do_not_overlap() -> None:
     luma = np.full((120, 180), 90, np.uint8)
     random = np.random.default_rng(0)
     luma[10:40, 100:150] = random.integers(0, 256, (30, 50))
     luma[70:110, 5:60] = random.integers(60, 120, (40, 55))
-    first, second = richest(luma, 2)
+    first, second = most_detailed(luma, 2)
     assert (first.width, first.height) == (60, 40)
     assert 90 <= first.left <= 100
     assert 0 <= first.top <= 10
@@ -128,13 +128,14 @@ def test_the_parts_with_the_most_detail_are_found_and_do_not_overlap() -> None:
     assert second.left <= 5
 
 
-def test_a_picture_too_small_for_more_has_fewer_parts() -> None:
+def test_a_small_image_has_fewer_crops() -> None:
     assert all(
-        crop.left + crop.width <= 5 and crop.top + crop.height <= 4 for crop in richest(np.eye(4, 5, dtype=np.uint8))
+        crop.left + crop.width <= 5 and crop.top + crop.height <= 4
+        for crop in most_detailed(np.eye(4, 5, dtype=np.uint8))
     )
 
 
-def test_columns_show_what_was_given_what_was_made_of_it_and_what_it_was(clip: Path, weights: Weights) -> None:
+def test_columns_show_input_methods_and_original(clip: Path, weights: Weights) -> None:
     crop = Crop(width=24, height=16, left=10, top=6)
     (row,) = side_by_side(clip, Engine(weights, threads=1), label="tiny", at_s=0.5, crops=(crop,))
     assert [part.label for part in row] == ["input", "Lanczos", "tiny", "original"]
@@ -191,5 +192,5 @@ def test_a_part_that_lies_outside_is_an_error_and_leaves_no_file(
 ) -> None:
     pytest.importorskip("matplotlib")
     ended = vidsr("compare", "--picture", tmp_path / "p.png", "--model", tiny_model, "--crop", "20x20+80+0", clip)
-    assert ended == Ended(SOURCE, "", f"vidsr: {clip}: 20x20+80+0 does not lie within its 96x64\n")
+    assert ended == Ended(SOURCE, "", f"vidsr: {clip}: the crop 20x20+80+0 exceeds the frame of 96x64\n")
     assert list(tmp_path.iterdir()) == []

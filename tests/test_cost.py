@@ -1,4 +1,4 @@
-"""The tools that measure and simulate what enlarging costs."""
+"""The tools that measure and simulate the cost of upscaling."""
 
 import json
 import sys
@@ -9,16 +9,16 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent.parent / "tools"))
 
 import scaling
-import simulate as asking
-from cost.model import Line, Node, Route, Step, Window
-from cost.pipeline_model import Costs, Network, Setup, pipeline
-from cost.process_monitor import watched
+import simulate as simulate_tool
+from cost.model import Node, Pipeline, Route, Step, Window
+from cost.pipeline_model import NetworkLink, Setup, StageCosts, build_pipeline
+from cost.process_monitor import run_monitored
 from cost.simulator import simulate
 from readme_tables import growth_table
 
 ONE = {"here": Node(cores=8)}
 FEW = Window(first="read", last="write", size=4)
-COSTS = Costs(
+COSTS = StageCosts(
     decode_call=0.0005,
     decode_threads=0.001,
     engine=0.08,
@@ -41,136 +41,138 @@ def step(name: str, seconds: float, lane: str = "", **more: float) -> Step:
     return Step(name=name, lane=lane or name, seconds=seconds, node="here", **more)
 
 
-def fps(line: Line) -> float:
-    return simulate(line, 101, edge=20).fps  # 60 are counted: whole rounds of 1 to 6 that go side by side
+def fps(pipeline: Pipeline) -> float:
+    return simulate(pipeline, 101, edge=20).fps  # 60 are measured: whole rounds of 1 to 6 in parallel
 
 
-def test_the_slowest_of_three_stages_alone_says_how_fast_it_goes() -> None:
-    line = Line(
+def test_the_slowest_of_three_stages_sets_the_speed() -> None:
+    pipeline = Pipeline(
         before=(step("read", 0.01), step("enlarge", 0.05)), after=(step("write", 0.02),), nodes=ONE, windows=(FEW,)
     )
-    outcome = simulate(line, 101, edge=20)
+    outcome = simulate(pipeline, 101, edge=20)
     assert outcome.fps == pytest.approx(1 / 0.05)
     assert outcome.lanes == pytest.approx({"read": 0.2, "enlarge": 1.0, "write": 0.4})
 
 
-def test_what_one_thread_does_adds_up() -> None:
-    line = Line(before=(step("read", 0.03, "main"),), after=(step("write", 0.02, "main"),), nodes=ONE)
-    assert fps(line) == pytest.approx(1 / 0.05)
+def test_steps_of_one_lane_add_up() -> None:
+    pipeline = Pipeline(before=(step("read", 0.03, "main"),), after=(step("write", 0.02, "main"),), nodes=ONE)
+    assert fps(pipeline) == pytest.approx(1 / 0.05)
 
 
-def test_two_stages_as_long_as_each_other_go_on_side_by_side() -> None:
-    line = Line(before=(step("read", 0.02),), after=(step("write", 0.02),), nodes=ONE)
-    assert fps(line) == pytest.approx(1 / 0.02)
+def test_two_equal_stages_run_in_parallel() -> None:
+    pipeline = Pipeline(before=(step("read", 0.02),), after=(step("write", 0.02),), nodes=ONE)
+    assert fps(pipeline) == pytest.approx(1 / 0.02)
 
 
 def test_with_a_window_of_one_frame_nothing_overlaps() -> None:
     one = Window(first="read", last="write", size=1)
-    line = Line(before=(step("read", 0.01),), after=(step("write", 0.03),), nodes=ONE, windows=(one,))
-    assert fps(line) == pytest.approx(1 / 0.04)
+    pipeline = Pipeline(before=(step("read", 0.01),), after=(step("write", 0.03),), nodes=ONE, windows=(one,))
+    assert fps(pipeline) == pytest.approx(1 / 0.04)
 
 
-def test_a_wider_window_holds_as_much_as_it_says() -> None:
+def test_a_window_of_two_frames_holds_two() -> None:
     two = Window(first="read", last="write", size=2)
     stages = (step("read", 0.01), step("enlarge", 0.06))
-    line = Line(before=stages, after=(step("write", 0.01),), nodes=ONE, servers={"enlarge": 4}, windows=(two,))
-    assert fps(line) == pytest.approx(2 / 0.08)  # two frames in 80 ms, whoever else were free
+    pipeline = Pipeline(before=stages, after=(step("write", 0.01),), nodes=ONE, servers={"enlarge": 4}, windows=(two,))
+    assert fps(pipeline) == pytest.approx(2 / 0.08)  # two frames in 80 ms, although servers are free
 
 
 def test_several_servers_of_a_lane_share_the_frames() -> None:
-    line = Line(before=(step("enlarge", 0.06),), after=(step("write", 0.001),), nodes=ONE, servers={"enlarge": 3})
-    assert fps(line) == pytest.approx(3 / 0.06)
+    pipeline = Pipeline(
+        before=(step("enlarge", 0.06),), after=(step("write", 0.001),), nodes=ONE, servers={"enlarge": 3}
+    )
+    assert fps(pipeline) == pytest.approx(3 / 0.06)
 
 
-def test_frames_leave_in_their_order_also_from_workers_of_different_speed() -> None:
+def test_frames_leave_in_order_from_workers_of_different_speed() -> None:
     quick, slow = (Route(steps=(step("enlarge", s, lane),)) for lane, s in (("quick", 0.01), ("slow", 0.07)))
-    line = Line(before=(step("read", 0.005),), routes=(quick, slow), after=(step("write", 0.001),), nodes=ONE)
-    assert simulate(line, 60, edge=5).finished == tuple(range(60))
+    pipeline = Pipeline(before=(step("read", 0.005),), routes=(quick, slow), after=(step("write", 0.001),), nodes=ONE)
+    assert simulate(pipeline, 60, edge=5).finished == tuple(range(60))
 
 
-def test_steps_that_want_more_cores_than_there_are_take_longer() -> None:
-    line = Line(
+def test_steps_take_longer_where_cores_are_too_few() -> None:
+    pipeline = Pipeline(
         before=(step("read", 0.02),), after=(step("write", 0.03),), nodes={"here": Node(cores=1)}, windows=(FEW,)
     )
-    assert fps(line) == pytest.approx(1 / 0.05)
-    assert simulate(line, 101, edge=20).cores["here"] == pytest.approx(1)
+    assert fps(pipeline) == pytest.approx(1 / 0.05)
+    assert simulate(pipeline, 101, edge=20).cores["here"] == pytest.approx(1)
 
 
-def test_the_memory_of_a_node_bounds_it() -> None:
+def test_memory_bandwidth_limits_a_node() -> None:
     node = Node(cores=8, bandwidth_gb_s=10)
-    line = Line(
+    pipeline = Pipeline(
         before=(step("enlarge", 0.01, traffic_gb=0.5),),
         after=(step("write", 0.001),),
         nodes={"here": node},
         servers={"enlarge": 4},
     )
-    assert fps(line) == pytest.approx(10 / 0.5)
+    assert fps(pipeline) == pytest.approx(10 / 0.5)
 
 
-def test_a_network_that_is_too_narrow_bounds_the_workers_behind_it() -> None:
+def test_a_slow_network_limits_the_workers_behind_it() -> None:
     away = Step(name="away", lane="network", seconds=0.1)
-    line = Line(
+    pipeline = Pipeline(
         before=(step("send", 0.001),),
         routes=(Route(steps=(away, step("enlarge", 0.02, "workers"))),),
         after=(step("write", 0.001),),
         nodes=ONE,
         servers={"workers": 4},
     )
-    assert fps(line) == pytest.approx(10)
+    assert fps(pipeline) == pytest.approx(10)
 
 
-def test_a_run_of_which_nothing_is_left_to_count_is_refused() -> None:
+def test_a_run_without_frames_to_measure_is_refused() -> None:
     with pytest.raises(ValueError, match="nothing"):
-        simulate(Line(before=(step("read", 1),), after=(), nodes=ONE), 10, edge=5)
+        simulate(Pipeline(before=(step("read", 1),), after=(), nodes=ONE), 10, edge=5)
 
 
-def test_without_workers_all_but_the_engine_goes_on_beside_it() -> None:
-    many, name = asking.run(COSTS, Setup(cores=64, planned_cores=2, workers=0, threads=3))
-    one, cores = asking.run(COSTS, Setup(cores=1, workers=0, threads=1))
+def test_without_workers_all_other_stages_run_beside_the_engine() -> None:
+    many, name = simulate_tool.simulate_setup(COSTS, Setup(cores=64, planned_cores=2, workers=0, threads=3))
+    one, cores = simulate_tool.simulate_setup(COSTS, Setup(cores=1, workers=0, threads=1))
     assert many.fps == pytest.approx(3 / COSTS.engine, rel=0.02)
     assert name == "workers"
     assert one.fps == pytest.approx(1 / (0.0005 + 0.001 + 0.08 + 0.003 + 0.032), rel=0.01)
     assert cores == "cores of node 0"
 
 
-def test_many_cores_leave_what_is_done_one_picture_after_the_other() -> None:
-    few, _ = asking.run(COSTS, Setup(cores=2, workers=2, threads=1))
-    many, name = asking.run(COSTS, Setup(cores=128, workers=16, threads=8))
-    assert few.fps == pytest.approx(2 / 0.12, rel=0.01)  # all that is done to a frame takes 120 ms of a core
+def test_with_many_cores_the_serial_stage_is_the_bottleneck() -> None:
+    few, _ = simulate_tool.simulate_setup(COSTS, Setup(cores=2, workers=2, threads=1))
+    many, name = simulate_tool.simulate_setup(COSTS, Setup(cores=128, workers=16, threads=8))
+    assert few.fps == pytest.approx(2 / 0.12, rel=0.01)  # a frame costs 120 ms of core time
     assert many.fps == pytest.approx(1 / (COSTS.merge + COSTS.encode_call), rel=0.02)
     assert name.startswith("writer")
 
 
-def test_workers_behind_a_slow_network_are_waited_for_by_the_main_thread() -> None:
-    setup = Setup(cores=16, workers=32, threads=1, nodes=2, network=Network(gb_s=0.01, latency_s=0))
-    outcome, name = asking.run(COSTS, setup)
+def test_behind_a_slow_network_the_main_thread_is_the_bottleneck() -> None:
+    setup = Setup(cores=16, workers=32, threads=1, nodes=2, network=NetworkLink(gb_s=0.01, latency_s=0))
+    outcome, name = simulate_tool.simulate_setup(COSTS, setup)
     assert name.startswith("main thread: from a node")
     assert outcome.fps < 2 / (COSTS.out_gb / 0.01) * 1.2
 
 
-def test_workers_that_cannot_be_dealt_out_are_refused() -> None:
-    with pytest.raises(ValueError, match="3 workers"):
-        pipeline(COSTS, Setup(cores=16, workers=3, threads=1, nodes=2))
+def test_workers_not_divisible_by_the_nodes_are_refused() -> None:
+    with pytest.raises(ValueError, match="3 workers are not divisible"):
+        build_pipeline(COSTS, Setup(cores=16, workers=3, threads=1, nodes=2))
 
 
-def test_a_command_is_watched_with_what_it_starts() -> None:
+def test_a_command_is_monitored_with_its_children() -> None:
     code = "import subprocess, sys, time; held = bytearray(60 << 20); subprocess.run(['sleep', '0.6']); print('done')"
-    seen = watched([sys.executable, "-c", code], pause_s=0.05)
-    assert seen.output == "done\n"
-    assert seen.processes == 2
-    assert 60 < seen.peak_mb < 200
+    usage = run_monitored([sys.executable, "-c", code], pause_s=0.05)
+    assert usage.output == "done\n"
+    assert usage.processes == 2
+    assert 60 < usage.peak_mb < 200
 
 
 def test_the_smallest_run_of_the_tools_measures_checks_and_predicts(clip: Path, tmp_path: Path) -> None:
     measured, predicted = tmp_path / "growth.json", tmp_path / "predicted.json"
     table, plot = tmp_path / "predicted.md", tmp_path / "predicted.png"
-    asked = ["--clip", str(clip), "--output", str(measured), "--sizes", "270p", "--models", "fsrcnn-s-x2"]
-    scaling.main(["stages", "resolution", *asked, "--workers", "0", "--effort", "0.02"])
+    options = ["--clip", str(clip), "--output", str(measured), "--sizes", "270p", "--models", "fsrcnn-s-x2"]
+    scaling.main(["stages", "resolution", *options, "--workers", "0", "--effort", "0.02"])
     kept = json.loads(measured.read_text())
     assert all(value >= 0 for value in kept["stages"][0]["costs"].values())
     assert kept["resolution"][0]["frames"] == 8
     drawn = ["--output", str(predicted), "--table", str(table), "--plot", str(plot)]
-    asking.main([str(measured), "--machines", "2", "16x2", *drawn])
+    simulate_tool.main([str(measured), "--machines", "2", "16x2", *drawn])
     assert "Mean error" in table.read_text()
     head, _, line = growth_table(json.loads(predicted.read_text())).splitlines()
     assert head.split(" | ")[3:] == ["2 cores", "16 cores x 2 computers |"]

@@ -1,4 +1,4 @@
-"""`vidsr evaluate`: what it prints, what it leaves out, and how it ends."""
+"""`vidsr evaluate`: its output, the files it skips, and its exit codes."""
 
 import json
 import shutil
@@ -17,13 +17,13 @@ pytest.importorskip("matplotlib")
 
 @pytest.fixture
 def evaluate(vidsr: Command, tiny_model: str) -> Command:
-    """`vidsr evaluate` of the small network."""
+    """`vidsr evaluate` with the small network."""
     return partial(vidsr, "evaluate", "--model", tiny_model)
 
 
 @pytest.fixture
 def pictures(tmp_path: Path) -> Path:
-    """A folder of two."""
+    """A folder of two images."""
     folder = tmp_path / "two"
     folder.mkdir()
     for index in (0, 1):
@@ -33,11 +33,11 @@ def pictures(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def short(tmp_path: Path) -> Path:
-    """Four frames."""
+    """A clip of four frames."""
     return make_clip(tmp_path / "short.mp4", pts=[0, 512, 1024, 1536])
 
 
-def test_pictures_are_a_line_for_each_method_and_protocol(evaluate: Command, pictures: Path, tiny_model: str) -> None:
+def test_images_have_a_line_per_method_and_protocol(evaluate: Command, pictures: Path, tiny_model: str) -> None:
     ended = evaluate(pictures)
     lines = [line.split() for line in ended.out.splitlines()]
     assert (ended.code, ended.err) == (0, "")
@@ -49,7 +49,7 @@ def test_pictures_are_a_line_for_each_method_and_protocol(evaluate: Command, pic
     assert {line[9] for line in lines if "lanczos" in line} == {"+0.00"}
 
 
-def test_each_picture_has_its_own_line_when_asked_for(evaluate: Command, pictures: Path) -> None:
+def test_each_prints_a_line_per_image(evaluate: Command, pictures: Path) -> None:
     names = [line.split()[1] for line in evaluate("--each", pictures).out.splitlines()[1:]]
     assert names == ["a"] * 6 + ["b"] * 6 + ["mean"] * 6
 
@@ -69,7 +69,7 @@ def test_clips_show_flicker(evaluate: Command, short: Path) -> None:
     assert len(lines) == 3
 
 
-def test_what_reuse_costs_is_a_line_of_its_own_for_clips(
+def test_the_loss_by_reuse_is_a_line_of_its_own_for_clips(
     evaluate: Command, tmp_path: Path, pictures: Path, tiny_model: str
 ) -> None:
     still = still_clip(tmp_path, noise=2)
@@ -85,14 +85,14 @@ def test_what_reuse_costs_is_a_line_of_its_own_for_clips(
     assert reused[0].split()[-4:-2] == [f"{whole['psnr'] - lossy['psnr']:.3f}", f"{lossy['reused']:.0%}"]
 
 
-def test_without_a_model_every_network_of_the_zoo_at_that_scale_is_measured(vidsr: Command, pictures: Path) -> None:
+def test_without_a_model_every_network_of_the_zoo_at_that_scale_is_evaluated(vidsr: Command, pictures: Path) -> None:
     found = json.loads(vidsr("evaluate", "--json", "--scale", "3", pictures).out)
     networks = {row["method"] for row in found["means"]} - {"bicubic", "lanczos"}
     assert "fsrcnn-x3" in networks
     assert {row["scale"] for row in found["means"]} == {3}
 
 
-def test_models_of_two_scales_are_measured_each_at_its_own(vidsr: Command, pictures: Path) -> None:
+def test_models_of_two_scales_are_each_evaluated_at_their_own(vidsr: Command, pictures: Path) -> None:
     found = json.loads(vidsr("evaluate", "--json", "--model", "fsrcnn-x2", "--model", "fsrcnn-x4", pictures).out)
     assert [(row["scale"], row["method"]) for row in found["means"] if row["input"] == "P1"] == [
         (scale, method) for scale in (2, 4) for method in ("bicubic", "lanczos", f"fsrcnn-x{scale}")
@@ -109,7 +109,7 @@ def test_folders_of_one_name_are_kept_apart(evaluate: Command, pictures: Path, t
 # What cannot be measured
 
 
-def test_an_unreadable_picture_and_one_too_small_are_named_and_left_out(
+def test_an_unreadable_image_and_one_too_small_are_reported_and_skipped(
     evaluate: Command, pictures: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (pictures / "broken.png").write_text("text")
@@ -117,20 +117,20 @@ def test_an_unreadable_picture_and_one_too_small_are_named_and_left_out(
     ended = evaluate("--each", pictures)
     assert (ended.code, len(ended.out.splitlines())) == (0, 1 + 18)
     assert caplog.messages == [
-        f"{pictures / 'broken.png'}: no frame can be decoded: it is damaged, or far too large; left out",
-        f"{pictures / 'narrow.png'}: 14x40 is too small to be measured; left out",
+        f"{pictures / 'broken.png'}: no frame can be decoded: it is damaged, or far too large; skipped",
+        f"{pictures / 'narrow.png'}: 14x40 is too small to be evaluated; skipped",
     ]
 
 
 @pytest.mark.parametrize(
     ("names", "sentence"),
     [
-        ([], "no picture and no clip in this folder"),
-        (["notes.txt"], "no picture and no clip in this folder"),
-        (["broken.png"], "nothing in this folder can be measured"),
+        ([], "the folder has no image and no clip"),
+        (["notes.txt"], "the folder has no image and no clip"),
+        (["broken.png"], "the folder has no usable image or clip"),
     ],
 )
-def test_a_folder_with_nothing_to_measure_is_an_error(
+def test_a_folder_without_usable_files_is_an_error(
     evaluate: Command, tmp_path: Path, names: list[str], sentence: str
 ) -> None:
     folder = tmp_path / "empty"
@@ -142,7 +142,7 @@ def test_a_folder_with_nothing_to_measure_is_an_error(
     assert ended.err.splitlines()[-1] == f"vidsr: {folder}: {sentence}"
 
 
-def test_a_file_that_is_named_must_be_readable(evaluate: Command, tmp_path: Path, short: Path) -> None:
+def test_a_single_file_must_be_readable(evaluate: Command, tmp_path: Path, short: Path) -> None:
     ended = evaluate(short, tmp_path / "none.mp4")
     assert (ended.code, ended.out, ended.err) == (
         SOURCE,
@@ -161,7 +161,7 @@ def test_a_file_that_is_named_must_be_readable(evaluate: Command, tmp_path: Path
         (["--plot", "plot.jpg"], USAGE, "plot.jpg: the name of a drawing ends in .png"),
     ],
 )
-def test_what_makes_no_sense_is_said_before_any_work(
+def test_invalid_options_are_refused_before_any_work(
     evaluate: Command, pictures: Path, options: list[str], code: int, sentence: str
 ) -> None:
     ended = evaluate(*options, pictures)
@@ -171,7 +171,9 @@ def test_what_makes_no_sense_is_said_before_any_work(
 # The gate and the plot
 
 
-def test_a_gain_below_the_gate_is_named_and_ends_with_7(evaluate: Command, pictures: Path, tiny_model: str) -> None:
+def test_a_gain_below_the_gate_is_reported_and_exits_with_7(
+    evaluate: Command, pictures: Path, tiny_model: str
+) -> None:
     ended = evaluate("--min-gain", "9", pictures)
     assert ended.code == DAMAGED
     assert [line.partition(" dB ")[2] for line in ended.err.splitlines()] == [
@@ -181,7 +183,9 @@ def test_a_gain_below_the_gate_is_named_and_ends_with_7(evaluate: Command, pictu
     assert evaluate("--min-gain", "-99", pictures).code == 0
 
 
-def test_the_plot_is_a_png_and_is_not_replaced_unasked(evaluate: Command, pictures: Path, tmp_path: Path) -> None:
+def test_the_plot_is_a_png_and_is_replaced_only_with_overwrite(
+    evaluate: Command, pictures: Path, tmp_path: Path
+) -> None:
     plot = tmp_path / "plot.png"
     assert evaluate("--plot", plot, pictures).code == 0
     assert read_image(plot).std() > 5

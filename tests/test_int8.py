@@ -22,7 +22,7 @@ from vidsr.model.architecture import ACTIVATIONS, fsrcnn, srcnn
 from vidsr.model.calibration import Calibration, Ranges, input_widths
 from vidsr.model.weights import Weights, load_weights, save_weights
 from vidsr.pool import open_pool
-from vidsr.quality.int8_calibration import calibrated, judge_of
+from vidsr.quality.int8_calibration import calibrate, validation_pair
 from vidsr.settings import PoolSettings
 
 HERE = Path(__file__).parent
@@ -188,7 +188,7 @@ def test_integers_without_ranges_are_refused(weights: Weights) -> None:
 
 def test_calibrating_finds_ranges_and_losses() -> None:
     weights = tiny_weights(dimensions=(16, 8, 2))
-    found = calibrated(weights, [PLANE, scene(1)[..., 1]], [judge_of(scene(2)[..., 0], 2)]).calibration
+    found = calibrate(weights, [PLANE, scene(1)[..., 1]], [validation_pair(scene(2)[..., 0], 2)]).calibration
     assert found
     assert found.ranges.keys() == input_widths(weights.architecture).keys()
     assert {"int8", "int7"} <= found.losses.keys()
@@ -211,7 +211,7 @@ def test_layers_that_nothing_reaches_can_be_calibrated() -> None:
     weights = tiny_weights()
     weights.tensors["feature.weight"][:] = 0
     weights.tensors["feature.bias"][:] = 0
-    found = calibrated(weights, [PLANE], [judge_of(PLANE, 2)]).calibration
+    found = calibrate(weights, [PLANE], [validation_pair(PLANE, 2)]).calibration
     assert found
     assert found.ranges["shrink"].tolist() == [[0] * 8, [1] * 8]
 

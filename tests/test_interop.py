@@ -1,4 +1,4 @@
-"""What goes out in the formats of others computes what the engine computes."""
+"""Exported networks compute the same as the engine."""
 
 import numpy as np
 import pytest
@@ -8,8 +8,8 @@ from oracles import network
 
 from vidsr.engine.openvino_export import ir_files, run_network
 from vidsr.errors import ModelError
-from vidsr.interop.metadata import notes
-from vidsr.interop.verify import check_same, flat_level
+from vidsr.interop.metadata import model_metadata
+from vidsr.interop.verify import flat_response, verify_output
 from vidsr.model.architecture import ACTIVATIONS, Architecture, fsrcnn, srcnn
 from vidsr.model.weights import Weights
 
@@ -36,7 +36,7 @@ NUMBER = len(families(2))
 
 
 def made(architecture: Architecture, seed: int = 0) -> Weights:
-    """Random weights; the slopes that an activation fixes are as it fixes them."""
+    """Random weights, with the fixed slopes of the activation."""
     weights = random_weights(architecture, seed)
     activation = ACTIVATIONS[architecture.activation]
     for name, tensor in weights.tensors.items():
@@ -46,9 +46,9 @@ def made(architecture: Architecture, seed: int = 0) -> Weights:
 
 
 def exported(weights: Weights) -> bytes:
-    from vidsr.interop.onnx_export import network_bytes
+    from vidsr.interop.onnx_export import onnx_bytes
 
-    return network_bytes(weights, notes(weights, name="mine", licence="CC0", version="1"))
+    return onnx_bytes(weights, model_metadata(weights, name="mine", licence="CC0", version="1"))
 
 
 def noise(shape: tuple[int, int]) -> NDArray[np.uint8]:
@@ -59,8 +59,8 @@ def luma(plane: NDArray[np.uint8]) -> NDArray[np.float32]:
     return plane[None, None].astype(np.float32) / np.float32(255)
 
 
-def furthest(result: NDArray[np.float32], weights: Weights, plane: NDArray[np.uint8]) -> float:
-    """The largest distance to the network as it is defined, in grey levels."""
+def max_difference(result: NDArray[np.float32], weights: Weights, plane: NDArray[np.uint8]) -> float:
+    """The largest difference from the reference network, in grey levels."""
     expected = network(weights, plane)
     assert result.shape == (1, 1, *expected.shape)
     return float(np.abs(255.0 * result[0, 0] - expected).max())
@@ -68,46 +68,46 @@ def furthest(result: NDArray[np.float32], weights: Weights, plane: NDArray[np.ui
 
 @pytest.mark.parametrize("number", range(NUMBER))
 @pytest.mark.parametrize("scale", [2, 3, 4])
-def test_onnx_and_openvino_compute_the_network_as_it_is_defined(scale: int, number: int) -> None:
+def test_onnx_and_openvino_agree_with_the_reference(scale: int, number: int) -> None:
     weights, plane = made(families(scale)[number]), noise((13, 18))
     file = exported(weights)
-    assert furthest(run_network(file, luma(plane)), weights, plane) < 0.02
+    assert max_difference(run_network(file, luma(plane)), weights, plane) < 0.02
     xml, content = ir_files(file)
-    assert furthest(run_network(xml, luma(plane), weights=content), weights, plane) < 0.02
-    assert check_same(weights, lambda plane: run_network(file, plane), name="mine") <= 0.52
+    assert max_difference(run_network(xml, luma(plane), weights=content), weights, plane) < 0.02
+    assert verify_output(weights, lambda plane: run_network(file, plane), name="mine") <= 0.52
 
 
 @pytest.mark.parametrize("architecture", [fsrcnn(8, 4, 1, 2), srcnn(5, 1, 3, 6, 4, 3)], ids=str)
-def test_another_runtime_computes_the_same(architecture: Architecture) -> None:
+def test_another_runtime_agrees(architecture: Architecture) -> None:
     from onnx.reference import ReferenceEvaluator
 
     weights, plane = made(architecture), noise((7, 9))
     (result,) = ReferenceEvaluator(onnx.load_from_string(exported(weights))).run(None, {"luma": luma(plane)})
-    assert furthest(result, weights, plane) < 0.02
+    assert max_difference(result, weights, plane) < 0.02
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 7), (5, 4), (23, 41)])
 @pytest.mark.parametrize("architecture", [fsrcnn(8, 4, 1, 3), srcnn(9, 1, 5, 8, 4, 2)], ids=str)
-def test_any_size_goes_in(architecture: Architecture, shape: tuple[int, int]) -> None:
+def test_any_input_size_works(architecture: Architecture, shape: tuple[int, int]) -> None:
     weights, plane = made(architecture), noise(shape)
-    assert furthest(run_network(exported(weights), luma(plane)), weights, plane) < 0.02
+    assert max_difference(run_network(exported(weights), luma(plane)), weights, plane) < 0.02
 
 
-def test_several_planes_go_in_at_once() -> None:
+def test_batches_work() -> None:
     weights, planes = tiny_weights(), [noise((6, 8)), noise((6, 8))[::-1]]
     result = run_network(exported(weights), np.concatenate([luma(plane) for plane in planes]))
     assert result.shape == (2, 1, 12, 16)
     for number, plane in enumerate(planes):
-        assert furthest(result[number : number + 1], weights, plane) < 0.02
+        assert max_difference(result[number : number + 1], weights, plane) < 0.02
 
 
-def test_what_is_beyond_black_and_white_is_not_clipped() -> None:
+def test_the_output_is_not_clipped() -> None:
     weights = tiny_weights()
     weights.tensors["deconvolution.bias"][:] = 2
     assert run_network(exported(weights), luma(noise((6, 8)))).min() > 1
 
 
-def test_the_file_says_what_it_is() -> None:
+def test_the_file_has_metadata() -> None:
     model = onnx.load_from_string(exported(tiny_weights(3)))
     said = {entry.key: entry.value for entry in model.metadata_props}
     assert {name: said[name] for name in ("name", "family", "dimensions", "scale", "licence", "vidsr")} == {
@@ -125,26 +125,26 @@ def test_the_file_says_what_it_is() -> None:
     assert b'<licence value="CC0" />' in xml
 
 
-def test_openvino_keeps_all_of_the_precision() -> None:
+def test_openvino_files_keep_float32() -> None:
     _, content = ir_files(exported(tiny_weights()))
     stored = np.frombuffer(content[: len(content) // 4 * 4], np.float32)
     assert np.isin(tiny_weights().tensors["feature.weight"], stored).all()
 
 
-def test_a_file_that_computes_something_else_is_refused_by_its_name() -> None:
+def test_a_network_with_another_output_is_refused_by_its_name() -> None:
     other = exported(tiny_weights(seed=1))
     with pytest.raises(ModelError, match=r"^mine: the network is \d+\.\d grey levels from the engine"):
-        check_same(tiny_weights(), lambda plane: run_network(other, plane), name="mine")
+        verify_output(tiny_weights(), lambda plane: run_network(other, plane), name="mine")
     with pytest.raises(ModelError, match="nan grey levels"):
-        check_same(tiny_weights(), lambda plane: np.full((1, 1, 74, 90), np.nan, np.float32), name="mine")
+        verify_output(tiny_weights(), lambda plane: np.full((1, 1, 74, 90), np.nan, np.float32), name="mine")
     with pytest.raises(ModelError, match=r"gives \[1, 1, 37, 45\]"):
-        check_same(tiny_weights(), lambda plane: plane, name="mine")
+        verify_output(tiny_weights(), lambda plane: plane, name="mine")
 
 
-def test_a_network_that_ships_keeps_a_flat_plane_as_it_is() -> None:
+def test_the_flat_response_is_the_mean_output() -> None:
     weights = tiny_weights()
     for tensor in weights.tensors.values():
         tensor[:] = 0
-    assert flat_level(weights) == 128
+    assert flat_response(weights) == 128
     weights.tensors["deconvolution.bias"][:] = 0.25
-    assert flat_level(weights) == 192
+    assert flat_response(weights) == 192

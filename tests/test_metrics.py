@@ -1,4 +1,4 @@
-"""PSNR and SSIM, against numbers worked out by hand."""
+"""PSNR and SSIM, against values computed by hand."""
 
 import math
 
@@ -13,7 +13,7 @@ def noise(shape: tuple[int, int] = (24, 30), seed: int = 0) -> NDArray[np.uint8]
     return np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
 
 
-def test_equal_planes_have_no_noise_and_are_wholly_similar() -> None:
+def test_equal_planes_have_infinite_psnr_and_ssim_1() -> None:
     assert psnr(noise(), noise()) == math.inf
     assert ssim(noise(), noise()) == pytest.approx(1)
 
@@ -68,7 +68,7 @@ def test_ssim_is_the_mean_over_every_whole_window() -> None:
     assert ssim(x, y) == pytest.approx(np.mean([ssim(x[window], y[window]) for window in windows]))
 
 
-def test_planes_of_two_shapes_are_not_compared_even_where_numpy_would() -> None:
+def test_planes_of_two_shapes_are_refused_even_where_numpy_broadcasts() -> None:
     for measure in (psnr, ssim):
         with pytest.raises(ValueError, match="cannot be compared"):
             measure(noise((16, 16)), noise((16, 1)))

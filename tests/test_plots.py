@@ -1,4 +1,4 @@
-"""Drawings: what must be seen in them is looked for in the figure, or in the pixels."""
+"""Plots, checked in the figure or in the pixels."""
 
 from collections.abc import Callable
 from io import BytesIO
@@ -13,7 +13,7 @@ pytest.importorskip("matplotlib")
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from vidsr.plots import Dot, Tile, before_after, learning_curve, quality_against_time
+from vidsr.plots import GridCell, NetworkPoint, draw_image_grid, learning_curve, quality_against_time
 
 
 @pytest.fixture
@@ -30,19 +30,19 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
     return figures
 
 
-def test_names_of_networks_that_lie_close_do_not_touch(drawn: list[Figure]) -> None:
-    dots = [Dot(name=f"network-{n}", ms=30 + n / 3, gain=1 + n / 100) for n in range(12)] + [
-        Dot(name="far", ms=180.0, gain=-0.4)
+def test_labels_of_close_points_do_not_overlap(drawn: list[Figure]) -> None:
+    points = [NetworkPoint(name=f"network-{n}", ms=30 + n / 3, gain=1 + n / 100) for n in range(12)] + [
+        NetworkPoint(name="far", ms=180.0, gain=-0.4)
     ]
-    quality_against_time(dots, BytesIO(), title="t", ms_label="ms", gain_label="dB")
+    quality_against_time(points, BytesIO(), title="t", ms_label="ms", gain_label="dB")
     (axes,) = drawn[0].axes
     boxes = [Text.get_window_extent(text) for text in axes.texts]
-    assert sorted(text.get_text() for text in axes.texts) == sorted(dot.name for dot in dots)
+    assert sorted(text.get_text() for text in axes.texts) == sorted(point.name for point in points)
     assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
     assert all(axes.bbox.x0 <= box.x0 and box.x1 <= axes.bbox.x1 for box in boxes)
 
 
-def test_stages_of_a_training_follow_one_another(drawn: list[Figure], tmp_path: Path) -> None:
+def test_training_stages_follow_each_other(drawn: list[Figure], tmp_path: Path) -> None:
     stages = {"l1": [(100, 30.0, 0.1), (200, 31.0, 0.05)], "mse": [(100, None, 0.02), (200, 32.0, 0.01)]}
     learning_curve(stages, tmp_path / "curve.png")
     above, below = drawn[0].axes
@@ -52,14 +52,16 @@ def test_stages_of_a_training_follow_one_another(drawn: list[Figure], tmp_path: 
         assert picture.format == "PNG"
 
 
-def test_tiles_are_shown_pixel_by_pixel_under_their_titles(drawn: list[Figure]) -> None:
+def test_grid_cells_are_magnified_exactly_under_their_titles(drawn: list[Figure]) -> None:
     random = np.random.default_rng(0)
-    tiles = [Tile(image=random.integers(0, 256, (20, 40, 3), np.uint8), title=str(n), caption="c") for n in range(3)]
+    cells = [
+        GridCell(image=random.integers(0, 256, (20, 40, 3), np.uint8), title=str(n), caption="c") for n in range(3)
+    ]
     file = BytesIO()
-    before_after([tiles, tiles[:2]], file)
+    draw_image_grid([cells, cells[:2]], file)
     shown = np.asarray(Image.open(file).convert("RGB"))
-    for tile in tiles:
-        large = tile.image.repeat(8, axis=0).repeat(8, axis=1)
+    for cell in cells:
+        large = cell.image.repeat(8, axis=0).repeat(8, axis=1)
         rows, columns = np.nonzero((shown == large[0, 0]).all(axis=2))
         places = zip(rows.tolist(), columns.tolist(), strict=True)
         assert any(np.array_equal(shown[y : y + 160, x : x + 320], large) for y, x in places)

@@ -1,4 +1,4 @@
-"""Pictures are measured as the papers measure them."""
+"""Images are scored by the protocol of the papers."""
 
 from pathlib import Path
 
@@ -10,11 +10,11 @@ from PIL import Image
 from vidsr.engine import Engine
 from vidsr.metrics import psnr
 from vidsr.model.weights import Weights
-from vidsr.quality.evaluation import collect, evaluate_picture
-from vidsr.quality.image_protocol import score_picture
+from vidsr.quality.evaluation import collect, evaluate_image
+from vidsr.quality.image_protocol import score_image
 from vidsr.quality.imresize import CUBIC, LANCZOS3, Kernel, imresize
-from vidsr.quality.results import PERFECT_DB, Measured, means
-from vidsr.quality.upscalers import by_network, in_bytes, methods
+from vidsr.quality.results import PERFECT_DB, ResultRow, means
+from vidsr.quality.upscalers import make_upscalers, network_upscaler, to_uint8
 from vidsr.quality.ycbcr import studio_luma
 
 IMAGES = Path(__file__).resolve().parents[2] / "shared" / "data" / "images" / "test"
@@ -22,23 +22,23 @@ ANCHORS = {("set5", 2): 33.66, ("set5", 3): 30.39, ("set5", 4): 28.42}
 ANCHORS |= {("set14", 2): 30.23, ("set14", 3): 27.54, ("set14", 4): 26.00}
 
 
-def no_note(sentence: str) -> None:
+def fail_on_warning(sentence: str) -> None:
     pytest.fail(sentence)
 
 
 @pytest.mark.skipif(not IMAGES.exists(), reason="the public test sets are not beside the project")
 @pytest.mark.parametrize(("name", "scale"), ANCHORS)
-def test_bicubic_reads_what_the_papers_say_and_lanczos_a_little_more(name: str, scale: int) -> None:
-    (pictures,) = collect([IMAGES / name], scale, no_note)
-    ways = methods({}, scale)
-    rows = means(row for path in pictures.pictures for row in evaluate_picture(path, pictures, scale, ways))
+def test_bicubic_has_the_psnr_of_the_papers_and_lanczos_a_little_more(name: str, scale: int) -> None:
+    (image_set,) = collect([IMAGES / name], scale, fail_on_warning)
+    upscalers = make_upscalers({}, scale)
+    rows = means(row for path in image_set.images for row in evaluate_image(path, image_set, scale, upscalers))
     found = {(row.input, row.method): row.psnr for row in rows}
     assert found["P1", "bicubic"] == pytest.approx(ANCHORS[name, scale], abs=0.01)
     assert 0.2 < found["P1", "lanczos"] - found["P1", "bicubic"] < 0.7
     assert found["P2", "bicubic"] == pytest.approx(found["P1", "bicubic"], abs=0.02)
 
 
-def test_luma_spans_16_to_235_and_grey_is_taken_as_it_is() -> None:
+def test_luma_spans_16_to_235_and_a_grey_image_is_unchanged() -> None:
     colours = np.array([[[0, 0, 0], [255, 255, 255], [255, 0, 0]]], np.uint8)
     assert studio_luma(colours).tolist() == [[16, 235, 81]]
     grey = np.arange(6, dtype=np.uint8).reshape(2, 3)
@@ -58,40 +58,40 @@ def test_resizing_keeps_a_constant_and_a_ramp(scale: int, kernel: Kernel) -> Non
     inner = slice(3, -3)
     large = imresize(ramp, scale, kernel)
     expected = (np.arange(24 * scale) + 0.5) / scale - 0.5
-    exact = {CUBIC: 1e-9, LANCZOS3: 0.03}[kernel]  # Lanczos is none of the filters that keep a ramp
+    exact = {CUBIC: 1e-9, LANCZOS3: 0.03}[kernel]  # Lanczos does not keep a ramp exactly
     assert np.allclose(imresize(np.full((9, 7), 77), scale, kernel), 77)
     assert np.allclose(large[:, inner][:, 3 * scale : -3 * scale], expected[inner][3 * scale : -3 * scale], atol=exact)
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
-def test_lanczos_is_what_pillow_makes_of_the_same_pixels(scale: int) -> None:
+def test_lanczos_agrees_with_pillow(scale: int) -> None:
     plane = scene(0)[..., 0]
-    inner = slice(4 * scale, -4 * scale)  # Pillow leaves out what lies beyond the edge, where imresize mirrors
+    inner = slice(4 * scale, -4 * scale)  # Pillow ignores pixels beyond the edge, where imresize mirrors
     expected = np.asarray(Image.fromarray(plane).resize((96 * scale, 64 * scale), Image.Resampling.LANCZOS), int)
-    assert np.abs(in_bytes(imresize(plane, scale, LANCZOS3)) - expected)[inner, inner].max() <= 1
+    assert np.abs(to_uint8(imresize(plane, scale, LANCZOS3)) - expected)[inner, inner].max() <= 1
 
 
-def test_the_fine_and_the_coarse_way_agree_but_for_rounding(weights: Weights) -> None:
-    enlarge = by_network(Engine(weights, threads=1))
+def test_rounded_and_not_rounded_input_agree_up_to_rounding(weights: Weights) -> None:
+    upscale = network_upscaler(Engine(weights, threads=1))
     small = np.random.default_rng(0).uniform(20, 230, (40, 30))
-    assert psnr(enlarge(small), enlarge(in_bytes(small))) > 45
-    assert np.abs(enlarge(in_bytes(small).astype(float)).astype(int) - enlarge(in_bytes(small))).max() <= 1
+    assert psnr(upscale(small), upscale(to_uint8(small))) > 45
+    assert np.abs(upscale(to_uint8(small).astype(float)).astype(int) - upscale(to_uint8(small))).max() <= 1
 
 
-def test_a_network_that_knows_the_picture_is_perfect_and_one_that_is_a_level_off_is_not() -> None:
+def test_the_original_scores_perfect_and_a_level_of_error_does_not() -> None:
     luma = scene(0, (61, 47))[..., 0]
     whole = luma[:46, :60]
-    ways = {"lanczos": lambda small: whole, "off": lambda small: whole + np.uint8(1)}
-    scores = score_picture(luma, 2, ways)
+    upscalers = {"lanczos": lambda small: whole, "off": lambda small: whole + np.uint8(1)}
+    scores = score_image(luma, 2, upscalers)
     assert {name: each["lanczos"].psnr for name, each in scores.items()} == {"P1": PERFECT_DB, "P2": PERFECT_DB}
     assert scores["P1"]["off"].psnr == pytest.approx(20 * np.log10(255))
     assert scores["P1"]["lanczos"].ssim == pytest.approx(1)
 
 
-def test_a_mean_keeps_sets_scales_inputs_and_methods_apart_and_remembers_the_worst() -> None:
-    def row(name: str, input_: str, gain: float) -> Measured:
+def test_means_are_per_set_scale_input_and_method_and_keep_the_worst() -> None:
+    def row(name: str, input_: str, gain: float) -> ResultRow:
         scores = {"psnr": 30 + gain, "ssim": 0.5, "gain": gain, "worst": gain}
-        return Measured(collection="set", name=name, scale=2, input=input_, method="m", **scores)
+        return ResultRow(collection="set", name=name, scale=2, input=input_, method="m", **scores)
 
     first, second = means([row("a", "P1", 1.0), row("a", "P2", 5.0), row("b", "P1", -3.0)])
     assert (first.input, first.name, first.psnr, first.gain, first.worst) == ("P1", "mean of 2", 29.0, -1.0, -3.0)

@@ -1,4 +1,4 @@
-"""The report of a fine-tuning: whole in itself, right in its numbers, and not to be fooled by names."""
+"""The HTML report of a fine-tuning: self-contained, correct numbers, names escaped."""
 
 from base64 import b64decode
 from html.parser import HTMLParser
@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vidsr.quality.report_html import Page, html_of
-from vidsr.quality.results import Measured
+from vidsr.quality.report_html import HtmlReport, render_html
+from vidsr.quality.results import ResultRow
 
 GAINS = {  # of the start and of the tuned network
     ("a", "none"): (1.0, 1.5),
@@ -23,7 +23,7 @@ VOID = {"meta", "img"}
 
 
 class Parsed(HTMLParser):
-    """The elements of a page; an element that is closed where it was not opened is a failure."""
+    """The elements of a page; a closing tag without its opening tag fails the test."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -70,23 +70,23 @@ def png(level: int) -> bytes:
     return file.getvalue()
 
 
-def rows(*, collection: str = "set", prefix: str = "") -> list[Measured]:
+def rows(*, collection: str = "set", prefix: str = "") -> list[ResultRow]:
     found = []
     for (clip, given), (start, tuned) in GAINS.items():
         for method, gain in {"bicubic": -0.5, "lanczos": 0.0, "start": start, "tuned": tuned}.items():
             scores = {"psnr": 30 + gain, "ssim": 0.9, "gain": gain, "worst": gain}
-            row = Measured(collection=collection, name=prefix + clip, scale=2, input=given, method=method, **scores)
+            row = ResultRow(collection=collection, name=prefix + clip, scale=2, input=given, method=method, **scores)
             found.append(row)
     return found
 
 
-def page(measured: list[Measured], *, text: str = "as it should be", good: bool = True) -> Page:
-    return Page(
+def report(scores: list[ResultRow], *, text: str = "as it should be", good: bool = True) -> HtmlReport:
+    return HtmlReport(
         title=f"title {text}",
         verdict=f"verdict {text}",
         good=good,
         facts={f"fact {text}": f"value {text}"},
-        rows=measured,
+        rows=scores,
         start="start",
         tuned="tuned",
         curve=png(1),
@@ -95,8 +95,8 @@ def page(measured: list[Measured], *, text: str = "as it should be", good: bool 
     )
 
 
-def test_the_page_is_whole_in_itself_and_asks_for_nothing() -> None:
-    text = html_of(page(rows()))
+def test_the_report_loads_nothing_from_outside() -> None:
+    text = render_html(report(rows()))
     parsed = Parsed(text)
     assert "://" not in text
     assert "url(" not in text
@@ -106,8 +106,8 @@ def test_the_page_is_whole_in_itself_and_asks_for_nothing() -> None:
     assert pictures == [png(1), png(2), png(3)]
 
 
-def test_the_verdict_comes_first_and_everything_else_is_there() -> None:
-    parsed = Parsed(html_of(page(rows())))
+def test_the_verdict_comes_first_and_all_sections_follow() -> None:
+    parsed = Parsed(render_html(report(rows())))
     window, first, *_ = [line for line in parsed.text.splitlines() if line]
     assert (window, first) == ("title as it should be", "verdict as it should be")
     for part in ("fact", "value", "crop", "note"):
@@ -115,7 +115,7 @@ def test_the_verdict_comes_first_and_everything_else_is_there() -> None:
 
 
 def test_the_first_table_has_the_mean_gain_by_input() -> None:
-    by_input, _ = Parsed(html_of(page(rows()))).tables
+    by_input, _ = Parsed(render_html(report(rows()))).tables
     assert by_input == [
         ["input", "Lanczos, PSNR-Y", "start", "tuned", "difference"],
         ["none", "30.00", "+0.92", "+0.79", "−0.12"],
@@ -123,8 +123,8 @@ def test_the_first_table_has_the_mean_gain_by_input() -> None:
     ]
 
 
-def test_the_second_table_has_every_clip_the_worst_first_and_marks_what_is_below() -> None:
-    parsed = Parsed(html_of(page(rows())))
+def test_the_second_table_lists_clips_from_the_worst_and_marks_losses() -> None:
+    parsed = Parsed(render_html(report(rows())))
     assert parsed.tables[1] == [
         ["clip", "none", "crf 28", "mean difference"],
         ["b", "+1.00 +2.00 below start", "−0.50 +0.25 below Lanczos", "−0.88"],
@@ -136,40 +136,43 @@ def test_the_second_table_has_every_clip_the_worst_first_and_marks_what_is_below
 
 
 def test_clips_of_one_name_in_two_collections_are_kept_apart() -> None:
-    parsed = Parsed(html_of(page(rows(collection="north") + rows(collection="south"))))
+    parsed = Parsed(render_html(report(rows(collection="north") + rows(collection="south"))))
     heads = [line[0] for line in parsed.tables[1][1:]]
     assert heads == ["north/b", "south/b", "north/a", "south/a", "north/c", "south/c"]
 
 
 @pytest.mark.parametrize("good", [True, False])
 def test_the_colour_of_the_verdict_is_that_of_its_kind(good: bool) -> None:
-    assert f'<header class="{"good" if good else "bad"}">' in html_of(page(rows(), good=good))
+    assert f'<header class="{"good" if good else "bad"}">' in render_html(report(rows(), good=good))
 
 
-def test_names_do_not_become_elements_or_attributes() -> None:
+def test_names_are_escaped_in_elements_and_attributes() -> None:
     hostile = """</td></title><script>alert(1)</script><img src="https://x.y/z" onerror='f()'>&amp;" onload="f()"""
-    clean, parsed = Parsed(html_of(page(rows()))), Parsed(html_of(page(rows(prefix=hostile), text=hostile)))
+    clean, parsed = (
+        Parsed(render_html(report(rows()))),
+        Parsed(render_html(report(rows(prefix=hostile), text=hostile))),
+    )
     assert parsed.tags == clean.tags
     assert parsed.names == clean.names
     assert [line[0] for line in parsed.tables[1][1:]] == [hostile + clip for clip in "bac"]
     assert parsed.text.count(hostile) == 7 + 3  # title twice, verdict, fact and its value, caption, note; three clips
 
 
-def test_a_file_name_that_is_no_text_does_not_stop_the_page() -> None:
+def test_a_file_name_that_is_not_text_is_shown_with_question_marks() -> None:
     name = b"caf\xe9-".decode(errors="surrogateescape")
-    parsed = Parsed(html_of(page(rows(prefix=name), text=name)).encode().decode())
+    parsed = Parsed(render_html(report(rows(prefix=name), text=name)).encode().decode())
     assert [line[0] for line in parsed.tables[1][1:]] == ["caf?-b", "caf?-a", "caf?-c"]
 
 
-def test_what_has_nothing_to_show_has_no_heading() -> None:
-    bare = Page(
+def test_empty_sections_are_omitted() -> None:
+    bare = HtmlReport(
         title="t", verdict="v", good=True, facts={}, rows=rows(), start="start", tuned="tuned",
         curve=png(1), crops=[], notes=[],
     )  # fmt: skip
-    assert Parsed(html_of(bare)).tags.count("h2") == 3
+    assert Parsed(render_html(bare)).tags.count("h2") == 3
 
 
-def test_a_clip_that_was_not_measured_in_every_way_is_an_error() -> None:
-    measured = [row for row in rows() if (row.name, row.input, row.method) != ("b", "none", "tuned")]
+def test_a_missing_score_is_an_error() -> None:
+    scores = [row for row in rows() if (row.name, row.input, row.method) != ("b", "none", "tuned")]
     with pytest.raises(ValueError, match="at least one"):
-        html_of(page(measured))
+        render_html(report(scores))

@@ -1,11 +1,11 @@
 """Measure speed and memory on this machine, as ratios within one run.
 
-  python tools/benchmark.py engine --model fsrcnn-x2       the engine beside a plain conversion and PyTorch
-  python tools/benchmark.py command --clip CLIP            the whole command beside what its parts allow
-  python tools/benchmark.py memory                         peaks of the engine and of the whole command
+  python tools/benchmark.py engine --model fsrcnn-x2       the engine, OpenVINO's conversion, and PyTorch
+  python tools/benchmark.py command --clip CLIP            the whole command, and the limit set by its parts
+  python tools/benchmark.py memory                         peak memory of the engine and of the whole command
 
-Each prints one line of JSON, and with --output FILE puts it under its name there; tools/readme_tables.py makes the
-README's tables of that file. Run on a quiet machine; the pairs alternate, so a drift of the machine touches both.
+Each prints one line of JSON, and with --output FILE adds it to the file, which tools/readme_tables.py turns into a
+table. Run on an idle machine; calls alternate, so that a drift of the machine affects all of them.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from cost.process_monitor import watched
+from cost.process_monitor import run_monitored
 
 from vidsr import EncodeSettings, Engine, PoolSettings, Reader, UpscaleSettings, Writer, upscale
 from vidsr.arrays import Plane
@@ -36,11 +36,11 @@ ROUNDS = 9
 
 
 def medians(*calls: Callable[[], object], rounds: int = ROUNDS) -> list[float]:
-    """Median seconds of each call, taken in turn, after one round that does not count."""
+    """Median seconds of each call; the calls alternate, after a warm-up round."""
     seconds: list[list[float]] = [[] for _ in calls]
     for round_ in range(rounds + 1):
         for call, spent in zip(calls, seconds, strict=True):
-            time.sleep(0.1)  # threads of the call before still spin, PyTorch's above all
+            time.sleep(0.1)  # threads of the previous call still spin, PyTorch's above all
             began = time.perf_counter()
             call()
             if round_:
@@ -49,11 +49,11 @@ def medians(*calls: Callable[[], object], rounds: int = ROUNDS) -> list[float]:
 
 
 def bench_engine(args: argparse.Namespace) -> Figures:
-    """Milliseconds a frame of the engine, of the same layers converted plainly, and of PyTorch."""
+    """Milliseconds per frame of the engine, of the same layers by OpenVINO's conversion, and of PyTorch."""
     width, height = map(int, args.size.split("x"))
     plane = np.random.default_rng(0).integers(16, 236, (height, width), dtype=np.uint8)
     weights = load_model(args.model)
-    ms = _ways(weights, plane, args.threads)
+    ms = _frame_times_ms(weights, plane, args.threads)
     a, b = np.random.default_rng(1).random((2, 2048, 2048), dtype=np.float32)
     (product,) = medians(lambda: a @ b, rounds=3)
     gflop = 2 * weights.architecture.multiplies * plane.size / 1e9
@@ -72,29 +72,34 @@ def bench_engine(args: argparse.Namespace) -> Figures:
     }
 
 
-def _ways(weights: Weights, plane: Plane, threads: int) -> dict[str, float]:
-    """Milliseconds a frame of each way, alone with all threads, and of engines side by side, as a pool has them: as
-    many as there are threads, each with one and a frame of its own.
+def _frame_times_ms(weights: Weights, plane: Plane, threads: int) -> dict[str, float]:
+    """Milliseconds per frame of each upscaler with all threads, and of engines in parallel, as in a pool.
+
+    There are as many parallel engines as threads; each has one thread and a frame of its own.
     """
     import reference_model
 
-    ours, theirs = partial(Engine, weights, precision="f32"), partial(reference_model.converted, weights)
-    alone = ours(threads=threads), theirs(threads), reference_model.eager(weights, threads)
-    several = [ours(threads=1) for _ in range(threads)]
+    engine = partial(Engine, weights, precision="f32")
+    upscalers = (
+        engine(threads=threads),
+        reference_model.openvino_upscaler(weights, threads),
+        reference_model.pytorch_upscaler(weights, threads),
+    )
+    one_thread_engines = [engine(threads=1) for _ in range(threads)]
     with ThreadPoolExecutor(threads) as executor:
-        beside = partial(_beside, executor, several, plane)
-        seconds = medians(*(partial(way, plane) for way in alone), beside)
+        parallel = partial(_run_parallel, executor, one_thread_engines, plane)
+        seconds = medians(*(partial(upscale, plane) for upscale in upscalers), parallel)
     names, frames = ("engine", "plain_openvino", "pytorch", "engines_beside"), (1, 1, 1, threads)
     return {name: 1e3 * one / count for name, one, count in zip(names, seconds, frames, strict=True)}
 
 
-def _beside(executor: Executor, ways: Sequence[Callable[[Plane], Plane]], plane: Plane) -> None:
-    """Each way enlarges the plane, all at a time."""
-    list(executor.map(lambda way: way(plane), ways))
+def _run_parallel(executor: Executor, engines: Sequence[Callable[[Plane], Plane]], plane: Plane) -> None:
+    """Upscale the plane with every engine at the same time."""
+    list(executor.map(lambda engine: engine(plane), engines))
 
 
 def bench_command(args: argparse.Namespace) -> Figures:
-    """Frames a second of the whole command, and of its engine and its encoder alone with all cores."""
+    """Frames per second of the whole command, and of its engine and its encoder alone with all cores."""
     encode = EncodeSettings(preset=args.preset)
     with tempfile.TemporaryDirectory() as folder:
         engine_fps, encoder_fps = _parts(args.clip, Path(folder) / "alone.mp4", args.model, encode)
@@ -107,7 +112,7 @@ def bench_command(args: argparse.Namespace) -> Figures:
             pool=PoolSettings(workers=args.workers),
             on_progress=lambda done, total: times.append(time.perf_counter()),
         )
-    window = 2 * (args.workers + 2)  # while the pipe fills, and while it drains, it is not what it is
+    window = 2 * (args.workers + 2)  # frames that fill and drain the pipeline, not measured
     steady = times[window:-window]
     fps = (len(steady) - 1) / (steady[-1] - steady[0])
     allowed = 1 / (1 / engine_fps + 1 / encoder_fps)
@@ -126,7 +131,7 @@ def bench_command(args: argparse.Namespace) -> Figures:
 
 
 def _parts(clip: Path, target: Path, model: str, encode: EncodeSettings) -> tuple[float, float]:
-    """Frames a second of engine and encoder, each alone, over the first frames of the clip."""
+    """Frames per second of engine and encoder, each alone, over the first frames of the clip."""
     engine, merger = Engine(model, threads=len(os.sched_getaffinity(0))), LumaMerger()
     with Reader(clip) as reader:
         frames = [frame for frame, _ in zip(reader, range(100), strict=False)]
@@ -134,24 +139,24 @@ def _parts(clip: Path, target: Path, model: str, encode: EncodeSettings) -> tupl
         began = time.perf_counter()
         planes = [engine(frame.luma, reader.info.depth) for frame in frames]
         engine_s = time.perf_counter() - began
-        pictures = [merger.merge(frame.av_frame, plane) for frame, plane in zip(frames, planes, strict=True)]
+        upscaled = [merger.merge(frame.av_frame, plane) for frame, plane in zip(frames, planes, strict=True)]
         began = time.perf_counter()
-        size = (pictures[0].width, pictures[0].height)
+        size = (upscaled[0].width, upscaled[0].height)
         with Writer(target, reader.template, size=size, encode=encode) as writer:
-            for picture in pictures:
-                writer.write(picture)
+            for frame in upscaled:
+                writer.write(frame)
             writer.finish(())
         return len(frames) / engine_s, len(frames) / (time.perf_counter() - began)
 
 
 def bench_memory(args: argparse.Namespace) -> Figures:
-    """Peaks in MB: the engine on a 4K plane; the whole command, all processes, 1080p to 2160p; its growth."""
+    """Peak MB of the engine on a 4K plane, and of all processes of the command, 1080p to 2160p; growth with length."""
     with tempfile.TemporaryDirectory() as folder:
         large, small = Path(folder) / "large.mp4", Path(folder) / "small.mp4"
         _noise_clip(large, (1920, 1080), args.frames)
         _noise_clip(small, (160, 90), 2000)
         options = ["--model", args.model, "--preset", "veryfast", "--overwrite", "-q"]
-        whole = watched([*_vidsr(large, folder), *options]).peak_mb
+        whole = run_monitored([*_vidsr(large, folder), *options]).peak_mb
         short = _peak_of_one([*_vidsr(small, folder), *options, "--workers", "0", "--end", "6.66"])
         long = _peak_of_one([*_vidsr(small, folder), *options, "--workers", "0"])
     code = f"import numpy, vidsr; vidsr.Engine({args.model!r})(numpy.zeros((2160, 3840), numpy.uint8))"
@@ -184,7 +189,7 @@ def _noise_clip(path: Path, size: tuple[int, int], frames: int) -> None:
 
 
 def _peak_of_one(command: list[str]) -> float:
-    """Peak resident MB of a process that starts no others."""
+    """Peak resident MB of a process without children."""
     code = "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True); "
     code += "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
     done = subprocess.run([sys.executable, "-c", code, *command], check=True, capture_output=True, text=True)
@@ -192,7 +197,7 @@ def _peak_of_one(command: list[str]) -> float:
 
 
 def main() -> None:
-    """Run one benchmark, print its figures, and keep them where --output says."""
+    """Run one benchmark, print its figures, and add them to --output."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("engine", "command", "memory"))
     parser.add_argument("--model", default="fsrcnn-x2")
@@ -209,8 +214,8 @@ def main() -> None:
     figures = {"engine": bench_engine, "command": bench_command, "memory": bench_memory}[args.what](args)
     print(json.dumps(figures))
     if args.output:
-        kept = json.loads(args.output.read_text()) if args.output.exists() else {}
-        args.output.write_text(json.dumps({**kept, args.what: figures}, indent=2) + "\n")
+        content = json.loads(args.output.read_text()) if args.output.exists() else {}
+        args.output.write_text(json.dumps({**content, args.what: figures}, indent=2) + "\n")
 
 
 if __name__ == "__main__":

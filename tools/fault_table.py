@@ -1,4 +1,4 @@
-"""Print a table of the fault tests from pytest's JUnit file; exit code 1 when one of them failed.
+"""Print a table of the fault tests from pytest's JUnit file; exit code 1 where one of them failed.
 
 python tools/fault_table.py results.xml
 """
@@ -9,7 +9,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 
-def words(name: str) -> str:
+def sentence_of(name: str) -> str:
     """test_a_camera_is_back[5] as "a camera is back: 5"."""
     found = re.fullmatch(r"test_(?P<sentence>\w+)(\[(?P<case>.*)\])?", name)
     if not found:
@@ -19,18 +19,18 @@ def words(name: str) -> str:
 
 
 def row(case: ElementTree.Element) -> tuple[str, str, str]:
-    """What was done, what was measured, and the verdict."""
+    """The fault, the figures, and the verdict."""
     figures = [f"{p.get('name')} {p.get('value')}" for p in case.iter("property")]
     bad = next((child for child in case if child.tag in ("failure", "error", "skipped")), None)
     if bad is not None:
         reason = (bad.get("message") or "").splitlines() or [""]
         figures.append(reason[0][:120])
     verdict = "holds" if bad is None else bad.tag
-    return words(case.get("name", "")), ", ".join(figures).replace("|", "/"), verdict
+    return sentence_of(case.get("name", "")), ", ".join(figures).replace("|", "/"), verdict
 
 
 def main(path: Path) -> int:
-    """Print it; the exit code."""
+    """Print the table; the exit code."""
     rows = [row(case) for case in ElementTree.parse(path).iter("testcase")]
     print("| fault | figures | verdict |", "|---|---|---|", sep="\n")
     for cells in rows:

@@ -1,4 +1,4 @@
-"""Put measured tables into the README.
+"""Write measured tables into the READMEs: quality into vidsr/model/zoo, speed, peers and growth into tools.
 
 python tools/score_zoo.py IMAGES > quality.md
 python tools/benchmark.py engine --output speed.json     (and command, and memory)
@@ -12,27 +12,33 @@ python tools/readme_tables.py --quality quality.md --speed speed.json --peers pe
 import argparse
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-README = Path(__file__).resolve().parent.parent / "README.md"
+ROOT = Path(__file__).resolve().parent.parent
+ZOO_README = ROOT / "vidsr/model/zoo/README.md"
+TOOLS_README = ROOT / "tools/README.md"
 
 
 def speed_table(figures: dict[str, dict[str, float]]) -> str:
-    """What tools/benchmark.py measured, as Markdown."""
+    """The figures of tools/benchmark.py as Markdown."""
     engine, command, memory = figures["engine"], figures["command"], figures["memory"]
     rows = [
-        ("engine", f"{engine['engine_ms']} ms a frame, {engine['gflops']} GFLOP/s (sgemm: {engine['sgemm_gflops']})"),
         (
-            "engines of one thread side by side, as the command has them",
-            f"{engine['engines_beside_ms']} ms a frame, {engine['gflops_beside']} GFLOP/s",
+            "engine",
+            f"{engine['engine_ms']} ms per frame, {engine['gflops']} GFLOP/s (sgemm: {engine['sgemm_gflops']})",
+        ),
+        (
+            "engines of one thread in parallel, as in the command",
+            f"{engine['engines_beside_ms']} ms per frame, {engine['gflops_beside']} GFLOP/s",
         ),
         ("the same layers, `openvino.convert_model`", _times(engine, "plain_openvino")),
         ("the same layers, PyTorch eager", _times(engine, "pytorch")),
         ("engine alone / encoder alone", f"{command['engine_fps']} / {command['encoder_fps']} fps"),
         (
             f"`vidsr upscale --workers {command['workers']}`",
-            f"{command['command_fps']} fps, {command['share_of_allowed']:.2f} of what the two allow together",
+            f"{command['command_fps']} fps, {command['share_of_allowed']:.2f} of the limit that the two set together",
         ),
         ("peak memory, engine, 3840×2160 in", f"{memory['engine_2160p_mb']} MB"),
         ("peak memory, all processes, 1080p to 2160p", f"{memory['command_1080p_to_2160p_mb']} MB"),
@@ -47,28 +53,30 @@ def _times(engine: dict[str, float], name: str) -> str:
 
 
 def peers_table(figures: dict[str, Any]) -> str:
-    """What tools/compare_peers.py measured, as Markdown, the best picture first."""
-    ways = figures["ways"].values()
+    """The figures of tools/compare_peers.py as Markdown, by descending PSNR."""
+    backends = figures["backends"].values()
     quality = "set" if figures["set"] else "clip"
     head = [
         f"x2, {figures['size']}, {figures['threads']} threads, {figures['cpu']}",
-        "ms a frame",
-        "times vidsr's",
+        "ms per frame",
+        "relative to vidsr",
         *(f"PSNR (SSIM), {figures[of].partition('.')[0].capitalize()}" for of in ("set", "clip") if figures[of]),
-        "fps of the command",
+        "fps end to end",
         "steady",
     ]
     lines = [head, ["---"] * len(head)]
-    for way in sorted(ways, key=lambda way: -way[f"{quality}_psnr"]):
-        name = f"**{way['name']}**" if way["ours"] else way["name"]
-        scores = [f"{way[f'{of}_psnr']:.2f} ({way[f'{of}_ssim']:.4f})" for of in ("set", "clip") if figures[of]]
-        whole = [str(way.get(of, "")) for of in ("command_fps", "steady_fps")]
-        lines.append([name, f"{way['ms']:.1f}", f"{way['times']:.2f}", *scores, *whole])
+    for backend in sorted(backends, key=lambda backend: -backend[f"{quality}_psnr"]):
+        name = f"**{backend['name']}**" if backend["ours"] else backend["name"]
+        scores = [
+            f"{backend[f'{of}_psnr']:.2f} ({backend[f'{of}_ssim']:.4f})" for of in ("set", "clip") if figures[of]
+        ]
+        whole = [str(backend.get(of, "")) for of in ("command_fps", "steady_fps")]
+        lines.append([name, f"{backend['ms']:.1f}", f"{backend['times']:.2f}", *scores, *whole])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def growth_table(figures: dict[str, Any]) -> str:
-    """What tools/simulate.py says, beside what was measured, as Markdown: a line for each size and network."""
+    """Measured and simulated speed, by tools/simulate.py, as Markdown: a line per size and network."""
     check, predicted = figures["check"], figures["predicted"]
     workers = sorted({row["workers"] for row in check})
     machines = list(dict.fromkeys((row["cores"], row["nodes"]) for row in predicted))
@@ -80,43 +88,45 @@ def growth_table(figures: dict[str, Any]) -> str:
     ]
     lines = [head, ["---"] * len(head)]
     for size, network in dict.fromkeys((row["size"], row["network"]) for row in check):
-        here = [row for row in check if (row["size"], row["network"]) == (size, network)]
-        beyond = [row for row in predicted if (row["size"], row["network"]) == (size, network)]
+        checked = [row for row in check if (row["size"], row["network"]) == (size, network)]
+        simulated = [row for row in predicted if (row["size"], row["network"]) == (size, network)]
         measured = {
-            row["workers"]: f"{row['measured_fps']} ({row['simulated_fps']}), {row['peak_mb']} MB" for row in here
+            row["workers"]: f"{row['measured_fps']} ({row['simulated_fps']}), {row['peak_mb']} MB" for row in checked
         }
-        modelled = [f"{row['fps']:.3g}: {_waited_for(row['bottleneck'])}" for row in beyond]
-        lines.append([size, network, *(measured.get(count, "") for count in workers), *modelled])
+        cells = [f"{row['fps']:.3g}: {_first_bottleneck(row['bottleneck'])}" for row in simulated]
+        lines.append([size, network, *(measured.get(count, "") for count in workers), *cells])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _waited_for(bottleneck: str) -> str:
-    """The first that is named; where it is the cores or the memory of a node, that alone."""
+def _first_bottleneck(bottleneck: str) -> str:
+    """The first bottleneck of the list, without the name of its node."""
     return bottleneck.partition(",")[0].partition(" of node")[0]
 
 
-def inserted(text: str, name: str, table: str) -> str:
-    """The text with the table between its two marks."""
-    mark = f"<!-- {name} -->"
-    return re.sub(f"{mark}.*?<!-- end -->", lambda _: f"{mark}\n{table.strip()}\n<!-- end -->", text, flags=re.DOTALL)
+def insert_table(readme: Path, name: str, table: str) -> None:
+    """Replace the table between the marks `<!-- name -->` and `<!-- end -->`. Raises SystemExit without the marks."""
+    start, end = f"<!-- {name} -->", "<!-- end -->"
+    text = readme.read_text(encoding="utf-8")
+    new, count = re.subn(f"{start}.*?{end}", lambda _: f"{start}\n{table.strip()}\n{end}", text, flags=re.DOTALL)
+    if not count:
+        raise SystemExit(f"{readme}: no {start} ... {end}")
+    readme.write_text(new, encoding="utf-8")
 
 
-def main() -> None:
-    """Rewrite the README."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Write the tables whose files are given."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name in ("quality", "speed", "peers", "growth"):
         parser.add_argument(f"--{name}", type=Path)
-    args = parser.parse_args()
-    text = README.read_text()
+    args = parser.parse_args(arguments)
     if args.quality:
-        text = inserted(text, "quality", args.quality.read_text())
+        insert_table(ZOO_README, "quality", args.quality.read_text(encoding="utf-8"))
     if args.speed:
-        text = inserted(text, "speed", speed_table(json.loads(args.speed.read_text())))
+        insert_table(TOOLS_README, "speed", speed_table(json.loads(args.speed.read_text())))
     if args.peers:
-        text = inserted(text, "peers", peers_table(json.loads(args.peers.read_text())))
+        insert_table(TOOLS_README, "peers", peers_table(json.loads(args.peers.read_text())))
     if args.growth:
-        text = inserted(text, "growth", growth_table(json.loads(args.growth.read_text())))
-    README.write_text(text)
+        insert_table(TOOLS_README, "growth", growth_table(json.loads(args.growth.read_text())))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""A network of the zoo as an ordinary PyTorch module, run as most people would run it: what the engine is beside.
+"""A network of the zoo as an ordinary PyTorch module, the reference of the engine's speed.
 
-Both ways do the engine's whole job, bytes in and bytes out, and give its result to within a grey level.
+Run by PyTorch or by OpenVINO, bytes in and bytes out, it agrees with the engine to within a grey level.
 """
 
 from collections.abc import Callable
@@ -15,10 +15,10 @@ from vidsr.model.weights import Weights
 from vidsr.training.export import ReferenceNetwork
 
 Plane = NDArray[np.uint8]
-Enlarge = Callable[[Plane], Plane]
+Upscaler = Callable[[Plane], Plane]
 
 
-class InBytes(nn.Module):
+class Uint8Network(nn.Module):
     """(1, 1, H, W) bytes in, (1, 1, scale*H, scale*W) bytes out."""
 
     def __init__(self, weights: Weights) -> None:
@@ -26,36 +26,36 @@ class InBytes(nn.Module):
         self.network = ReferenceNetwork(weights)
 
     def forward(self, luma: Tensor) -> Tensor:
-        """The enlarged plane."""
+        """The upscaled plane."""
         return (self.network(luma.float() / 255) * 255).round().clamp(0, 255).to(torch.uint8)
 
 
-def eager(weights: Weights, threads: int) -> Enlarge:
-    """The network in PyTorch, layer after layer; sets the threads of the whole process."""
+def pytorch_upscaler(weights: Weights, threads: int) -> Upscaler:
+    """The network in eager PyTorch; sets the threads of the whole process."""
     torch.set_num_threads(threads)
-    network = InBytes(weights).eval()
+    network = Uint8Network(weights).eval()
 
-    def enlarge(plane: Plane) -> Plane:
+    def upscale(plane: Plane) -> Plane:
         with torch.inference_mode():
             return network(_batch(plane))[0, 0].numpy()
 
-    return enlarge
+    return upscale
 
 
-def converted(weights: Weights, threads: int) -> Enlarge:
-    """The same through openvino.convert_model, compiled for each size that comes."""
-    network = InBytes(weights).eval()
+def openvino_upscaler(weights: Weights, threads: int) -> Upscaler:
+    """The network by openvino.convert_model, compiled once per plane size."""
+    network = Uint8Network(weights).eval()
     config = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32"}
     requests: dict[tuple[int, ...], ov.InferRequest] = {}
 
-    def enlarge(plane: Plane) -> Plane:
-        small = _batch(plane)
+    def upscale(plane: Plane) -> Plane:
+        batch = _batch(plane)
         if plane.shape not in requests:
-            model = ov.convert_model(network, example_input=small, input=list(small.shape))
+            model = ov.convert_model(network, example_input=batch, input=list(batch.shape))
             requests[plane.shape] = ov.Core().compile_model(model, "CPU", config).create_infer_request()
-        return requests[plane.shape].infer([small.numpy()])[0][0, 0]
+        return requests[plane.shape].infer([batch.numpy()])[0][0, 0]
 
-    return enlarge
+    return upscale
 
 
 def _batch(plane: Plane) -> Tensor:

@@ -1,7 +1,7 @@
-"""Render examples/street.mp4, the clip that the README enlarges: a street corner drawn here, free to share.
+"""Render examples/street.mp4, the example clip of the README: a drawn street corner, free to share.
 
-Everything is painted at 8 times the size of the clip and reduced twice, so that edges look as a camera sees them.
-A drawing is text, see `paint`: shapes, divided by semicolons or line ends, of `kind[:extra] colour x y x y ...`.
+Everything is painted at 8 times the size of the clip and reduced twice, which gives edges the blur of a camera.
+A drawing is text, see `paint`: shapes `kind[:extra] colour x y x y ...`, separated by semicolons or line ends.
 """
 
 import argparse
@@ -24,7 +24,7 @@ FACADES_M, KERB_M, BIKE_M, CAR_STOPS_M, CORNERS_M, LANE_M = 16.7, 11.6, 8.4, 6.7
 X264 = {"crf": "20", "preset": "slow", "mbtree": "0"}  # with mbtree the file differs a little from run to run
 PAINTS = ("#d8433b", "#f0c243", "#3f7fb5", "#f6f1e4", "#4f9a5c", "#5d3a66")
 Point = tuple[float, float]
-Place = Callable[[float, float], Point]
+Projection = Callable[[float, float], Point]
 Box = tuple[float, float, float, float]
 
 CHURCH = """fade:#a98 #dca 184 42 208 106; box #4445 200 42 208 106; poly #789 182 42 210 42 196 8
@@ -74,25 +74,25 @@ HOUSES = """-1 46 60 7.5 #887; -1 35 46 9 #865; -1 26 35 8 #a98; -1 16.7 26 11 #
 
 
 def project(x_m: float, y_m: float, z_m: float) -> Point:
-    """Place in the clip of a point right of the lane's middle, above the ground, away from the camera."""
+    """The position in the clip of a point x right of the lane's middle, y above the ground, z from the camera."""
     return VANISHING[0] + x_m * FOCAL / z_m, VANISHING[1] + (EYE_M - y_m) * FOCAL / z_m
 
 
-def lay(
-    draw: Draw, place: Place, box: Box, colour: str, pitch: Point = (99, 99), part: Point = (1, 1), spread: float = 0
+def lay_bricks(
+    draw: Draw, at: Projection, box: Box, colour: str, pitch: Point = (99, 99), part: Point = (1, 1), spread: float = 0
 ) -> None:
-    """Fill a box with staggered rows of bricks, each a part of its pitch, in colours that vary by `spread`."""
+    """Fill a box with staggered rows of bricks; `part` is brick size over pitch, `spread` the variation of colour."""
     rng, base = np.random.default_rng(SEED), np.array(ImageColor.getrgb(colour))
     for row, y in enumerate(np.arange(box[1], box[3], pitch[1])):
         for x in np.arange(box[0] - row % 2 * pitch[0] / 2, box[2], pitch[0]):
             x0, x1, y1 = max(x, box[0]), min(x + pitch[0] * part[0], box[2]), min(y + pitch[1] * part[1], box[3])
-            corners = [place(*corner) for corner in ((x0, y), (max(x0, x1), y), (max(x0, x1), y1), (x0, y1))]
+            corners = [at(*corner) for corner in ((x0, y), (max(x0, x1), y), (max(x0, x1), y1), (x0, y1))]
             shade = tuple(map(int, (base * rng.normal(1, spread)).clip(0, 255)))
             draw.polygon([(px * FINE, py * FINE) for px, py in corners], shade)
 
 
 def paint(draw: Draw, drawing: str, size: float = 1.0, origin: Point = (0.0, 0.0)) -> None:
-    """Paint a drawing whose unit is `size` pixels of the clip; `extra` is a radius, width, height or lower colour."""
+    """Paint a drawing in units of `size` pixels; `extra` is a radius, line width, text height or lower colour."""
     for shape in filter(str.strip, re.split("[;\n]", drawing)):
         head, colour, *rest = shape.split()
         kind, _, extra = head.partition(":")
@@ -117,7 +117,7 @@ def paint(draw: Draw, drawing: str, size: float = 1.0, origin: Point = (0.0, 0.0
 
 
 def noise(size: tuple[int, int], amounts: dict[float, float]) -> np.ndarray:
-    """Smooth noise of (height, width, 1), the sum of some amounts by the size of their lumps."""
+    """Smooth (height, width, 1) noise; `amounts` maps grain size in pixels to amplitude."""
     rng, total = np.random.default_rng(SEED), np.zeros((size[1], size[0], 1), np.float32)
     for grain, amount in amounts.items():
         small = rng.normal(0, amount / 2, [math.ceil(edge / grain) + 1 for edge in size[::-1]]).astype(np.float32)
@@ -126,7 +126,7 @@ def noise(size: tuple[int, int], amounts: dict[float, float]) -> np.ndarray:
 
 
 def foliage(draw: Draw, centre: Point, radii: Point, leaves: int) -> None:
-    """Paint leaves in an ellipse, dark ones first, light where the sun comes from: above left."""
+    """Paint leaves in an ellipse, from dark to light, lighter towards the sun at the upper left."""
     rng = np.random.default_rng(SEED)
     for share in np.linspace(0.35, 1.25, leaves):
         angle, away, r = rng.uniform(0, math.tau), math.sqrt(rng.uniform()), rng.uniform(0.5, 1.5)
@@ -139,7 +139,7 @@ def foliage(draw: Draw, centre: Point, radii: Point, leaves: int) -> None:
 
 def paint_lane(draw: Draw) -> None:
     """Paint the paving, the setts of the lane, the markings of the road, and the houses along the lane."""
-    ground = partial(lay, draw, lambda x, z: project(x, 0, z))
+    ground = partial(lay_bricks, draw, lambda x, z: project(x, 0, z))
     ground((-16, KERB_M, 16, 62), "#7a746b")
     for z0, z1 in ((KERB_M, FACADES_M), (3.5, CORNERS_M)):
         for x0, x1 in ((-16.0, -LANE_M), (LANE_M, 16.0)):
@@ -150,7 +150,7 @@ def paint_lane(draw: Draw) -> None:
     ground((-9, 8.9, 9, 9.05), "#e4e1d8", (1.9, 9), (0.6, 1))
     for house in re.split("[;\n]", HOUSES):
         (side, near, far, top), colour = map(float, house.split()[:4]), house.split()[4]
-        wall = partial(lay, draw, lambda z, y, x=side * LANE_M: project(x, y, z))
+        wall = partial(lay_bricks, draw, lambda z, y, x=side * LANE_M: project(x, y, z))
         wall((near, 0, far, top), colour)
         if top == 11:
             wall((near, 0, far, top), "#8a4536", (0.46, 0.2), (0.93, 0.86), 0.09)
@@ -162,7 +162,7 @@ def paint_lane(draw: Draw) -> None:
 
 def paint_shops(draw: Draw) -> None:
     """Paint the three houses that face the camera."""
-    rng, front = np.random.default_rng(SEED), partial(lay, draw, lambda x, y: (x, y))
+    rng, front = np.random.default_rng(SEED), partial(lay_bricks, draw, lambda x, y: (x, y))
     for box, colour in (((0, 0, 147, 121), "#a54"), ((296, 17, 310, 40), "#954"), ((330, 0, 376, 121), "#c79b5c")):
         front(box, "#b9a893")
         front(box, colour, (6.6, 2.9), (0.92, 0.83), 0.09)
@@ -188,7 +188,7 @@ def paint_shops(draw: Draw) -> None:
 
 
 def paint_street() -> Image.Image:
-    """The whole street without what moves, (STREET, HEIGHT) times FINE."""
+    """The street without moving objects, (STREET, HEIGHT) times FINE."""
     image = Image.new("RGB", (STREET * FINE, HEIGHT * FINE))
     draw = ImageDraw.Draw(image, "RGBA")
     paint(draw, f"fade:#f3efe4 #3f84cc 0 0 {STREET} 121; fade:#77787b #66686d 0 121 {STREET} {HEIGHT}")
@@ -210,7 +210,7 @@ def paint_street() -> Image.Image:
 
 
 def limb(a: Point, b: Point, length: float, look: str) -> str:
-    """The drawing of a leg or arm of two parts of that length, bent to the left of the way from a to b."""
+    """The drawing of a leg or arm from a to b, of two parts of that length, bent to the left."""
     out = math.sqrt(max(0.0, (length / math.dist(a, b)) ** 2 - 0.25))
     x, y = (a[0] + b[0]) / 2 + (b[1] - a[1]) * out, (a[1] + b[1]) / 2 - (b[0] - a[0]) * out
     return f"line:{look} {a[0]} {a[1]} {x} {y} {b[0]} {b[1]}\n"
@@ -228,27 +228,27 @@ def cyclist(travelled_m: float) -> str:
 
 
 def traffic_m(time_s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """How far away the car is, which stops before the crossing, and how far right of the lane's middle the cyclist."""
+    """The car's distance from the camera, and the cyclist's position right of the lane's middle."""
     return CAR_STOPS_M + 33 * np.clip(1 - time_s / 5.3, 0, 1) ** 1.6, 3.3 * time_s - 5.9
 
 
 def render_frames() -> Iterator[np.ndarray]:
-    """The pictures of the clip in order, (720, 1280, 3) uint8 RGB, before they are reduced."""
+    """The frames of the clip in order, (720, 1280, 3) uint8 RGB, before the last reduction."""
     street, times_s = paint_street(), np.arange(FPS * SECONDS) / FPS
     for time_s, car, bike in zip(times_s, *traffic_m(times_s), strict=True):
-        picture = street.copy()
-        draw = ImageDraw.Draw(picture, "RGBA")
+        frame = street.copy()
+        draw = ImageDraw.Draw(frame, "RGBA")
         paint(draw, CAR, FOCAL / car / 100, project(-2.15, 0, car))
         paint(draw, cyclist(bike), FOCAL / BIKE_M / 100, project(bike, 0, BIKE_M))
         for x in (*range(-7, 58, 7), *range(326, 376, 7)):
             paint(draw, RAILING, 1, (x, 121))
         left = FINE * (6 + 22 * (1 - math.cos(math.pi * time_s / SECONDS)))
         box = (left, 0, left + WIDTH * FINE, HEIGHT * FINE)
-        yield np.asarray(picture.resize((WIDTH * 4, HEIGHT * 4), Image.Resampling.BICUBIC, box))
+        yield np.asarray(frame.resize((WIDTH * 4, HEIGHT * 4), Image.Resampling.BICUBIC, box))
 
 
-def render_sound() -> np.ndarray:
-    """The sound of the clip, (2, samples) float32: town hum, church bell, the car, the bicycle from left to right."""
+def render_audio() -> np.ndarray:
+    """The audio of the clip, (2, samples) float32: town hum, church bell, the car, the bicycle from left to right."""
     time_s = np.arange(SECONDS * RATE) / RATE
     (car, bike), struck = traffic_m(time_s), ((0.5, 0.6), (1, 1), (1.19, 0.6), (2, 0.5), (2.76, 0.25), (4.1, 0.1))
 
@@ -269,7 +269,7 @@ def render_sound() -> np.ndarray:
 
 
 def write(target: Path, frames: Iterable[np.ndarray], size: tuple[int, int]) -> None:
-    """Write the pictures, reduced to a size, and their sound; the file appears when it is whole."""
+    """Write the frames, reduced to a size, and the audio; the file appears under its name when it is complete."""
     part = target.with_name(target.name + ".part")
     with av.open(str(part), "w", format="mp4", options={"movflags": "+faststart"}) as output:
         video = output.add_stream("libx264", rate=FPS, options=X264)
@@ -281,8 +281,8 @@ def write(target: Path, frames: Iterable[np.ndarray], size: tuple[int, int]) -> 
         for frame in frames:
             small = Image.fromarray(frame).resize(size, Image.Resampling.BICUBIC)
             output.mux(video.encode(av.VideoFrame.from_image(small).reformat(**bt709)))
-        sound = av.AudioFrame.from_ndarray(render_sound(), "fltp", "stereo")
-        sound.sample_rate, sound.pts = RATE, 0  # without pts the delay of the encoder is not cut off
+        sound = av.AudioFrame.from_ndarray(render_audio(), "fltp", "stereo")
+        sound.sample_rate, sound.pts = RATE, 0  # without pts the encoder delay is not trimmed
         output.mux([*video.encode(None), *audio.encode(sound), *audio.encode(None)])
     part.replace(target)
 
@@ -291,7 +291,7 @@ def main() -> None:
     """Render the clip."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("target", nargs="?", type=Path, default=Path("examples/street.mp4"), help="%(default)s")
-    parser.add_argument("--large", action="store_true", help="write it at 640x360, to compare with")
+    parser.add_argument("--large", action="store_true", help="write the 640x360 reference instead")
     args = parser.parse_args()
     write(args.target, render_frames(), (WIDTH * 2, HEIGHT * 2) if args.large else (WIDTH, HEIGHT))
 

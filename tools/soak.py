@@ -1,12 +1,12 @@
-"""An hour of a camera that is lost again and again: what the processes of the stream hold must not grow.
+"""Soak test: a camera connection is lost again and again, and the resources of the stream must not grow.
 
-  tools/soak                           an hour, the camera lost every minute
+  tools/soak                           an hour, one loss per minute
   tools/soak --minutes 20 --every 10
 
-Half a minute of pictures makes the next pause a short one: from `--every 40` on each loss is answered within seconds.
+After half a minute of frames the reconnect delay is reset: from `--every 40` on the stream reconnects within seconds.
 
-Just before each loss, when all is quiet, memory, threads, files and shared memory of the whole tree are noted. The
-slopes over the time behind a warm-up are printed; exit code 1 when one is too steep.
+Memory, threads, open files and shared memory of all processes are sampled just before each loss. The slopes after a
+warm-up are printed; exit code 1 where one exceeds its limit.
 """
 
 import argparse
@@ -27,39 +27,39 @@ from kit.recordings import decode_all, frame_numbers  # noqa: E402
 from kit.runs import Run, stream  # noqa: E402
 
 LIMITS = {"processes": 0.5, "memory_mb": 10.0, "threads": 2.0, "fds": 2.0, "shm_mb": 1.0}
-"""The growth that is let pass in an hour, and in a shorter run as a whole."""
+"""The growth allowed per hour, or in the whole of a shorter run."""
 WARM_UP = 0.5
-"""The part of the run whose notes do not count: each of the first 15 or so connections takes a heap of its own."""
-_BACK_S = 100.0
-"""The longest pause between two attempts, and what a busy machine adds."""
+"""The share of the run whose samples are ignored: each of the first 15 or so connections takes a heap of its own."""
+_RECONNECT_S = 100.0
+"""The longest reconnect delay, plus the time that a busy machine adds."""
 
 
-def options() -> argparse.Namespace:
-    """The command line."""
+def parse_args() -> argparse.Namespace:
+    """The parsed command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=60.0)
-    parser.add_argument("--every", type=float, default=60.0, metavar="S", help="from one loss to the next")
+    parser.add_argument("--every", type=float, default=60.0, metavar="S", help="between two losses")
     parser.add_argument("--workers", default="1", help="0: no Ray")
     parser.add_argument("--model", default="auto")
     return parser.parse_args()
 
 
-def soak(run: Run, source: Camera, asked: argparse.Namespace) -> list[tuple[float, ResourceUsage]]:
-    """What was held, with the second that it was noted in."""
-    began, notes = time.monotonic(), []
-    while time.monotonic() < began + 60 * asked.minutes:
-        time.sleep(asked.every)
-        notes.append((time.monotonic() - began, resource_usage(run.mark)))
-        print(f"{notes[-1][0]:6.0f} s  {notes[-1][1]}  {run.written():.0f} pictures", flush=True)
+def soak(run: Run, source: Camera, args: argparse.Namespace) -> list[tuple[float, ResourceUsage]]:
+    """(seconds, resources) just before each loss."""
+    began, samples = time.monotonic(), []
+    while time.monotonic() < began + 60 * args.minutes:
+        time.sleep(args.every)
+        samples.append((time.monotonic() - began, resource_usage(run.mark)))
+        print(f"{samples[-1][0]:6.0f} s  {samples[-1][1]}  {run.written():.0f} frames", flush=True)
         source.kill()
         source.start()
-        run.wait_for_frames(within_s=_BACK_S)
-    return notes
+        run.wait_for_frames(within_s=_RECONNECT_S)
+    return samples
 
 
-def judged(notes: list[tuple[float, ResourceUsage]]) -> bool:
-    """Print the slopes; whether all are flat enough."""
-    counted = notes[int(len(notes) * WARM_UP) :]
+def all_flat(samples: list[tuple[float, ResourceUsage]]) -> bool:
+    """Print the slopes; True where all are within their limits."""
+    counted = samples[int(len(samples) * WARM_UP) :]
     hours = np.array([seconds / 3600 for seconds, _ in counted])
     good = True
     for name, limit in LIMITS.items():
@@ -68,27 +68,27 @@ def judged(notes: list[tuple[float, ResourceUsage]]) -> bool:
         growth = slope * min(1.0, float(hours[-1] - hours[0]))
         good &= growth <= limit
         verdict = "flat" if growth <= limit else "grows"
-        print(f"{name:10} {values[0]:8.1f} → {values[-1]:8.1f}  slope {slope:+8.2f} an hour  {verdict}")
+        print(f"{name:10} {values[0]:8.1f} → {values[-1]:8.1f}  slope {slope:+8.2f} per hour  {verdict}")
     return good
 
 
 def main() -> int:
     """The exit code."""
-    asked = options()
-    if 60 * asked.minutes < 5 * asked.every:
-        print("soak: a slope needs five losses at the least: --minutes, --every", file=sys.stderr)
+    args = parse_args()
+    if 60 * args.minutes < 5 * args.every:
+        print("soak: a slope needs five losses or more; raise --minutes or lower --every", file=sys.stderr)
         return 2
     with tempfile.TemporaryDirectory() as name, camera("--size", "320x240") as source:
         folder = Path(name)
-        quick = ["--model", asked.model, "--workers", asked.workers, "--segment", "10", "--timeout", "2"]
+        quick = ["--model", args.model, "--workers", args.workers, "--segment", "10", "--timeout", "2"]
         limits = ["--keep-gb", "0.2", "--min-free-gb", "0", "--preset", "ultrafast"]
-        hard_s = 60 * asked.minutes + 600
+        hard_s = 60 * args.minutes + 600
         with stream(source.url, folder / "x", options=[*quick, *limits], folder=folder, hard_s=hard_s) as run:
             run.wait_for_frames()
-            good = judged(soak(run, source, asked))
+            good = all_flat(soak(run, source, args))
             print("reconnects", int(run.number("vidsr_reconnects_total")))
-            assert run.end() == 0, "it did not stop in order"
-        print("pictures kept, in order", len(frame_numbers(decode_all(folder / "x"))))
+            assert run.end() == 0, "the stream did not exit with code 0"
+        print("frames recorded, in order", len(frame_numbers(decode_all(folder / "x"))))
     return 0 if good else 1
 
 

@@ -1,11 +1,11 @@
-"""Train the weights that ship, by the recipes below.
+"""Train the weights of the zoo by the recipes below.
 
   python tools/train_zoo.py --data DIR --work DIR [NAME ...]
 
-DIR holds `train/`, with a folder for each set that `sources` names, `val/`, and for the scores `test/`. Each part of a
-recipe is a training of `vidsr train` in a folder of its own in --work, and goes on there when it was stopped; the
-weights of a name come into vidsr/model/zoo when its last part is done. Names that start from another name's weights
-take those of the zoo: without names, all are trained, in an order in which that works.
+DIR holds `train/`, with a folder per set that `sources` names, `val/`, and `test/` for the scores. Each stage of a
+recipe is a run of `vidsr train` in its own folder in --work, and is resumed there after an interruption. The weights
+of a name go into vidsr/model/zoo after its last stage. Names that start from the weights of another name read them
+from the zoo; the default is all names, in an order that respects this.
 """
 
 import argparse
@@ -15,14 +15,14 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from calibrate import complete
+from calibrate import calibrate_for_zoo
 
 from vidsr.engine import Engine
 from vidsr.media.atomic_file import atomic_write
 from vidsr.model.weights import Facts, Weights, load_weights, save_weights
-from vidsr.quality.evaluation import collect, evaluate_picture
+from vidsr.quality.evaluation import collect, evaluate_image
 from vidsr.quality.results import means
-from vidsr.quality.upscalers import methods
+from vidsr.quality.upscalers import make_upscalers
 from vidsr.settings import DatasetSettings, DegradeSettings, NetworkSettings, TrainSettings
 from vidsr.training.data.dataset_builder import build_dataset
 from vidsr.training.data.sources import Source, find_footage
@@ -32,10 +32,10 @@ from vidsr.training.run import TrainRun, train_model
 ZOO = Path(__file__).resolve().parent.parent / "vidsr" / "model" / "zoo"
 VIDEO = "-video"
 BEFORE = "before"
-"""As the start of a part: the weights of the part before it."""
+"""As the start of a stage: the weights of the previous stage."""
 
 Recipe = tuple[NetworkSettings | None, list[TrainSettings]]
-"""The network, or None where the start brings it, and the trainings, one after the other."""
+"""The network, or None where it comes from the start weights, and the settings of the training stages in order."""
 
 EVERY = 2000
 _LONG = TrainSettings(finish_steps=0, every=EVERY, seed=1, threads=1, fast=True)
@@ -44,7 +44,7 @@ _X3, _X4 = replace(_LONG, scale=3), replace(_LONG, scale=4)
 
 
 def recipes() -> dict[str, Recipe]:
-    """How each name is trained; those that others start from come first."""
+    """The recipe of each name; names that others start from come first."""
     return {**reference(), **narrow(), **small(), **fast(), **srcnn(), **video()}
 
 
@@ -68,7 +68,7 @@ def reference() -> dict[str, Recipe]:
 
 
 def narrow() -> dict[str, Recipe]:
-    """FSRCNN(16, 16, 9), the last of whose layers comes later."""
+    """FSRCNN(16, 16, 9); its last mapping layer is added in the second stage."""
     name = "fsrcnn-narrow-x2"
     x2 = [
         replace(_X2, steps=50_000, rate=8e-4),
@@ -102,7 +102,7 @@ def small() -> dict[str, Recipe]:
 
 
 def fast() -> dict[str, Recipe]:
-    """FSRCNN(8, 8, 5), a vector of AVX2 wide."""
+    """FSRCNN(8, 8, 5), as wide as an AVX2 vector."""
     name = "fsrcnn-fast-x2"
     return {
         name: (NetworkSettings(d=8, s=8, m=5, kernel=6), [replace(_X2, steps=36_000, rate=1e-3, patch=40)]),
@@ -112,7 +112,7 @@ def fast() -> dict[str, Recipe]:
 
 
 def srcnn() -> dict[str, Recipe]:
-    """SRCNN 9-1-5 (64, 32), whose patches are as large at every scale where it works."""
+    """SRCNN 9-1-5 (64, 32); smaller patches at larger scales, as it works on upscaled patches."""
     name, x3, x4 = "srcnn-x2", replace(_X3, patch=24), replace(_X4, patch=20)
     return {
         name: (NetworkSettings(family="srcnn"), [replace(_X2, steps=7_000, rate=5e-4, patch=32)]),
@@ -134,7 +134,7 @@ def srcnn() -> dict[str, Recipe]:
 
 
 def video() -> dict[str, Recipe]:
-    """The default network, FSRCNN(56, 12, 4) and the fast one for video, each from its clean weights."""
+    """The default, the FSRCNN(56, 12, 4) and the fast network for video, from their weights for clean images."""
     settings = {
         scale: TrainSettings(scale=scale, steps=steps) for scale, steps in ((2, 10_000), (3, 8_000), (4, 8_000))
     }
@@ -147,7 +147,7 @@ def video() -> dict[str, Recipe]:
 
 
 def sources(data: Path) -> tuple[Source, ...]:
-    """The training sets: JPEG pictures only reduced, where their block artefacts are gone."""
+    """The training sets; JPEG images are used reduced only, which removes their block artefacts."""
     clean = [Source(path=data / "train" / name) for name in ("t91", "general100", "gray181", "mcmaster18", "photos")]
     return (*clean, Source(path=data / "train" / "bsds500-train", sizes=(0.8, 0.6)))
 
@@ -170,15 +170,15 @@ def datasets(data: Path, work: Path, scale: int, clips: int) -> tuple[Path, ...]
 
 
 def clips_for(name: str) -> int:
-    """How many clips teach a network for video: fewer, where a quarter of the weights is to learn from them."""
+    """The number of training clips of a network for video; fewer for the fast one, with its quarter of the weights."""
     return 4_000 if name.startswith("fsrcnn-fast") else 16_000
 
 
 def train_name(name: str, recipe: Recipe, data: Path, work: Path) -> None:
-    """Train one name to the end and put its weights into the zoo."""
-    network, parts = recipe
+    """Train all stages of one name and put its weights into the zoo."""
+    network, stages = recipe
     before: Path | None = None
-    for number, settings in enumerate(parts, 1):
+    for number, settings in enumerate(stages, 1):
         output = work / f"{name}-{number}"
         start = str(before) if settings.start == BEFORE else settings.start
         run = TrainRun(
@@ -198,16 +198,18 @@ def train_name(name: str, recipe: Recipe, data: Path, work: Path) -> None:
 
 
 def publish(name: str, weights: Weights, data: Path) -> None:
-    """Put weights into the zoo, with their scores by P1 in the header, ready for int8."""
+    """Put weights into the zoo, calibrated for int8, with their P1 scores among the facts."""
     engine = Engine(weights, threads=1, precision="f32")
     folders = [data / "val" / "kodak24", data / "test" / "set5", data / "test" / "set14"]
     sets = collect([folder for folder in folders if folder.is_dir()], engine.scale, logging.warning)
-    ways = methods({name: engine}, engine.scale)
-    rows = [row for each in sets for path in each.pictures for row in evaluate_picture(path, each, engine.scale, ways)]
+    upscalers = make_upscalers({name: engine}, engine.scale)
+    rows = [
+        row for each in sets for path in each.images for row in evaluate_image(path, each, engine.scale, upscalers)
+    ]
     own = [row for row in means(rows) if (row.method, row.input) == (name, "P1")]
     facts: Facts = {**weights.facts, "scores": {row.collection: round(row.psnr, 2) for row in own}}
     with atomic_write(ZOO / f"{name}.npz", overwrite=True) as file:
-        save_weights(file, replace(complete(weights, data), facts=facts))
+        save_weights(file, replace(calibrate_for_zoo(weights, data), facts=facts))
     logging.info("%s: %s", name, facts["scores"])
 
 
@@ -218,7 +220,7 @@ def _log_progress(name: str, progress: TrainProgress) -> None:
 
 
 def main() -> None:
-    """Train the names that are asked for, one after the other."""
+    """Train the requested names in turn."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", choices=[[], *recipes()], metavar="NAME")
     parser.add_argument("--data", type=Path, required=True)

@@ -13,7 +13,7 @@ from recordings import RATE, SIZE, record, record_both, scene, smaller
 from vidsr.errors import TrainingError
 from vidsr.metrics import psnr
 from vidsr.quality.imresize import imresize
-from vidsr.quality.upscalers import in_bytes
+from vidsr.quality.upscalers import to_uint8
 from vidsr.settings import DatasetSettings
 from vidsr.training.data.dataset import read_degraded_pairs
 from vidsr.training.data.paired_dataset import build_paired_dataset
@@ -35,7 +35,7 @@ def refused(hr: Path, lr: Path, scale: int = 2) -> str:
 
 def gain_db(pairs: list[tuple[Luma, Luma]], change: Callable[[Luma], Luma] = lambda hr: hr) -> float:
     inner = slice(12, -12)
-    return float(np.mean([psnr(in_bytes(imresize(a, 2))[inner, inner], change(b)[inner, inner]) for a, b in pairs]))
+    return float(np.mean([psnr(to_uint8(imresize(a, 2))[inner, inner], change(b)[inner, inner]) for a, b in pairs]))
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_time_is_found_to_half_a_frame_and_place_to_a_tenth_of_a_pixel(
 def numbers_of(found: Alignment, lr: list[Luma], times: list[float]) -> list[tuple[int, int]]:
     """Of every pair, which frame of the scene the small picture shows, and which the large one."""
     rows, columns = found.registration.covered
-    laid = [in_bytes(found.registration.resampler(2)(frame).astype(float)) for frame in FRAMES]
+    laid = [to_uint8(found.registration.resampler(2)(frame).astype(float)) for frame in FRAMES]
 
     def nearest(plane: Luma, planes: list[Luma]) -> int:
         return int(np.argmin([((plane - each.astype(float)) ** 2).mean() for each in planes]))
@@ -181,7 +181,7 @@ def test_two_days_of_one_camera_are_refused_and_one_day_is_not(tmp_path: Path) -
     read = read_with_av(first)
     planes = [imresize(samples(picture)[0], 0.5) for picture in read.pictures[20::2]]
     times = [time - read.pts[20] for time in read.pts[20::2]]
-    lr = record(tmp_path / "sub.mp4", [in_bytes(plane) for plane in planes], times, 28)
+    lr = record(tmp_path / "sub.mp4", [to_uint8(plane) for plane in planes], times, 28)
     assert align(first, lr, 2, on_warning=pytest.fail).offset_s == pytest.approx(read.pts[20] - read.pts[0], abs=0.02)
     assert "their motion does not match" in refused(second, lr)
 

@@ -11,7 +11,7 @@ import torch
 from made import random_weights
 from oracles import network
 
-from vidsr.interop.verify import check_same
+from vidsr.interop.verify import verify_output
 from vidsr.model.architecture import Architecture, fsrcnn, srcnn
 from vidsr.training.export import ReferenceNetwork, export_program, run_program
 
@@ -44,7 +44,7 @@ def test_plain_layers_compute_the_network_as_it_is_defined(scale: int, number: i
 def test_the_program_agrees_with_the_engine(architecture: Architecture) -> None:
     weights = random_weights(architecture)
     program = export_program(weights, {})
-    assert check_same(weights, lambda plane: run_program(program, plane), name="mine") <= 0.52
+    assert verify_output(weights, lambda plane: run_program(program, plane), name="mine") <= 0.52
     random = np.random.default_rng(0)
     for shape in ((1, 1, 1, 1), (3, 1, 5, 1), (1, 1, 40, 23)):
         planes = random.random(shape, dtype=np.float32)

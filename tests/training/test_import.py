@@ -126,7 +126,7 @@ def changed(**changes: Tensor | None) -> dict[str, Tensor]:
 
 BAD: dict[str, tuple[Callable[[], object], str]] = {
     "a list": (lambda: [torch.ones(1)], "holds a list, not a state dict"),
-    "nothing": (dict, "holds no tensors"),
+    "nothing": (dict, "the state dict has no tensors"),
     "other things": (lambda: {"epoch": 3}, "no state dict: 'epoch' is a int"),
     "whole numbers": (
         lambda: changed(**{"last_part.bias": torch.ones(1, dtype=torch.int64)}),
@@ -154,11 +154,14 @@ BAD: dict[str, tuple[Callable[[], object], str]] = {
         r"tensor mapping0\.slope is float32\[3\]",
     ),
     "a slope missing": (lambda: changed(**{"mid_part.3.weight": None}), "neither an FSRCNN nor an SRCNN: first_part"),
-    "as narrow as deep": (lambda: fsrcnn_parts(2, 8, 8, 3).state_dict(), r"an FSRCNN\(8,8,3\) that shrinks 8"),
-    "another network": (lambda: nn.Linear(3, 4).state_dict(), r"tensor weight \[4, 3\] is none"),
+    "as narrow as deep": (
+        lambda: fsrcnn_parts(2, 8, 8, 3).state_dict(),
+        r"an FSRCNN\(8,8,3\) with a shrinking and an expanding layer",
+    ),
+    "another network": (lambda: nn.Linear(3, 4).state_dict(), r"tensor weight \[4, 3\] does not fit"),
     "batch norm": (
         lambda: nn.Sequential(nn.Conv2d(1, 4, 5), nn.BatchNorm2d(4, track_running_stats=False)).state_dict(),
-        r"tensor 1\.bias \[4\] is none",
+        r"tensor 1\.bias \[4\] does not fit",
     ),
     "sub-pixel convolution": (
         lambda: nn.Sequential(nn.Conv2d(1, 8, 5), nn.Conv2d(8, 4, 3), nn.Conv2d(4, 4, 3)).state_dict(),
@@ -166,7 +169,7 @@ BAD: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "an even kernel": (
         lambda: nn.Sequential(nn.Conv2d(1, 8, 4), nn.Conv2d(8, 4, 1), nn.Conv2d(4, 1, 5)).state_dict(),
-        "no SRCNN: SRCNN needs odd kernels",
+        "not a valid SRCNN: SRCNN needs odd kernels",
     ),
     "a terabyte of the same": (
         lambda: changed(**{"last_part.weight": torch.ones(1).expand(1 << 38)}),

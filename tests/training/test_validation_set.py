@@ -10,7 +10,7 @@ from made import make_clip
 
 from vidsr.metrics import psnr
 from vidsr.quality.imresize import imresize
-from vidsr.quality.upscalers import in_bytes, methods
+from vidsr.quality.upscalers import make_upscalers, to_uint8
 from vidsr.training.data.scenes import TimeRange
 from vidsr.training.data.sources import Footage
 from vidsr.training.finetune.acceptance import assess
@@ -30,7 +30,7 @@ def whole(path: Path, *ranges: TimeRange) -> Footage:
 def fit_db(samples: list[ValidationSample], shift: int) -> float:
     """How well the small pictures, enlarged, fit the large ones when these are shifted."""
     inner = slice(4, -4)
-    guesses = [in_bytes(imresize(255.0 * sample.pair.lr_floats, 2))[inner, inner] for sample in samples]
+    guesses = [to_uint8(imresize(255.0 * sample.pair.lr_floats, 2))[inner, inner] for sample in samples]
     hr = [np.roll(sample.pair.hr, shift, axis=1)[inner, inner] for sample in samples]
     return float(np.mean([psnr(*both) for both in zip(hr, guesses, strict=True)]))
 
@@ -43,7 +43,7 @@ def test_frames_of_two_positions_come_back_at_every_quality_and_lie_on_what_they
 
 
 def test_the_worse_the_quality_the_lower_the_score_and_lanczos_is_the_measure(clip: Path) -> None:
-    rows = score_methods(validation_samples([whole(clip)], 2, on_warning=pytest.fail), methods({}, 2), 2)
+    rows = score_methods(validation_samples([whole(clip)], 2, on_warning=pytest.fail), make_upscalers({}, 2), 2)
     lanczos = [row for row in rows if row.method == "lanczos"]
     assert [row.input for row in lanczos] == [f"crf {crf}" for crf in CRFS]
     assert sorted((row.psnr for row in lanczos), reverse=True) == [row.psnr for row in lanczos]

@@ -1,1 +1,1 @@
-"""What enlarging costs: measured by tools/scaling.py, simulated beyond this machine by tools/simulate.py."""
+"""The cost of upscaling: measured by tools/scaling.py, simulated for other machines by tools/simulate.py."""

@@ -1,4 +1,4 @@
-"""Clips of any size and length, made of a real one."""
+"""Clips of any size and length, made from one real clip."""
 
 from collections.abc import Iterator
 from fractions import Fraction
@@ -14,14 +14,14 @@ _CODING = {"preset": "veryfast", "crf": "23"}
 
 
 def scaled_clip(clip: Path, target: Path, *, size: tuple[int, int], frames: int) -> Path:
-    """The target, with so many frames of (width, height) by x264: the clip, again and again."""
+    """Write `frames` frames of (width, height) by x264 to the target: the clip, scaled and looped."""
     scaler = VideoReformatter()
     with av.open(target, "w") as output:
         stream = output.add_stream("libx264", rate=25, options=_CODING)
         stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
-        for number, picture in enumerate(islice(_again_and_again(clip), frames)):
+        for number, frame in enumerate(islice(_looped_frames(clip), frames)):
             scaled = scaler.reformat(
-                picture, width=size[0], height=size[1], format="yuv420p", interpolation=Interpolation.BICUBIC
+                frame, width=size[0], height=size[1], format="yuv420p", interpolation=Interpolation.BICUBIC
             )
             scaled.pts, scaled.time_base, scaled.pict_type = number, Fraction(1, 25), 0
             output.mux(stream.encode(scaled))
@@ -29,7 +29,7 @@ def scaled_clip(clip: Path, target: Path, *, size: tuple[int, int], frames: int)
     return target
 
 
-def _again_and_again(clip: Path) -> Iterator[VideoFrame]:
+def _looped_frames(clip: Path) -> Iterator[VideoFrame]:
     while True:
         with av.open(clip) as source:
             yield from source.decode(video=0)

@@ -1,4 +1,4 @@
-"""Live sources side by side, as `vidsr stream` keeps them: files that are played at their own speed."""
+"""Several cameras in one `vidsr stream`: files that are read in real time."""
 
 import http.client
 import re
@@ -12,18 +12,18 @@ from pathlib import Path
 
 import psutil
 
-from cost.process_monitor import Tree, machine_s
+from cost.process_monitor import ProcessTree, machine_cpu_s
 
 _SAMPLE = re.compile(r"(\w+?)(?:_total)?(?:\{(.*)\})? (\S+)")
 _START_S, _STOP_S = 60.0, 30.0
 _WARM_S = 10.0
-"""Until the ladder has found its rung."""
+"""For the quality ladder to settle on a rung."""
 
 
-def cameras(clip: Path, count: int, *, seconds: float, folder: Path) -> dict[str, object]:
-    """What so many cameras cost, watched for `seconds` once all flow; a camera's frames by what enlarged them.
+def measure_cameras(clip: Path, count: int, *, seconds: float, folder: Path) -> dict[str, object]:
+    """The usage of `count` cameras over `seconds` after start-up, with frames per rung.
 
-    The clip must last for as long as that and half a minute more. Raises SystemExit when they do not flow.
+    The clip must be at least half a minute longer than `seconds`. Raises SystemExit where a camera does not start.
     """
     config, port = folder / "cameras.toml", _free_port()
     config.write_text(
@@ -32,33 +32,31 @@ def cameras(clip: Path, count: int, *, seconds: float, folder: Path) -> dict[str
     command = [sys.executable, "-m", "vidsr", "stream", "-q", "--config", str(config), "--http", f"127.0.0.1:{port}"]
     with subprocess.Popen(command) as process:
         try:
-            _until_all_flow(port, count, process)
+            _wait_for_frames(port, count, process)
             time.sleep(min(_WARM_S, seconds))
-            tree, before, began, machine = Tree(process.pid), _metrics(port), time.perf_counter(), machine_s()
-            tree.look()
-            tree.forget_work()
+            tree, before = ProcessTree(process.pid), _metrics(port)
+            began, machine = time.perf_counter(), machine_cpu_s()
+            tree.sample()
+            tree.reset_cpu()
             while time.perf_counter() < began + seconds:
                 time.sleep(0.5)
-                tree.look()
+                tree.sample()
             after, passed = _metrics(port), time.perf_counter() - began
-            seen = tree.seen("", passed, machine_s() - machine)
+            usage = tree.usage("", passed, machine_cpu_s() - machine)
         finally:
             process.send_signal(signal.SIGTERM)
             with suppress(subprocess.TimeoutExpired):
                 process.wait(_STOP_S)
-            _end(process)
-    gained = {name: value - before.get(name, 0.0) for name, value in after.items()}
+            _kill(process)
+    delta = {name: value - before.get(name, 0.0) for name, value in after.items()}
     return {
         "cameras": count,
         "seconds": round(passed, 1),
-        "fps_in_each": round(_sum(gained, "vidsr_frames_in") / passed / count, 1),
-        "fps_out_each": round(_sum(gained, "vidsr_frames_written") / passed / count, 1),
-        "enlarged": _by(gained, "vidsr_frames_enlarged", "rung"),
-        "dropped": _by(gained, "vidsr_frames_dropped", "reason"),
-        "peak_mb": seen.peak_mb,
-        "cores": seen.cores,
-        "others": seen.others,
-        "processes": seen.processes,
+        "fps_in_each": round(_sum(delta, "vidsr_frames_in") / passed / count, 1),
+        "fps_out_each": round(_sum(delta, "vidsr_frames_written") / passed / count, 1),
+        "enlarged": _sums_by_label(delta, "vidsr_frames_enlarged", "rung"),
+        "dropped": _sums_by_label(delta, "vidsr_frames_dropped", "reason"),
+        **{name: getattr(usage, name) for name in ("peak_mb", "cores", "others", "processes")},
     }
 
 
@@ -66,16 +64,16 @@ def _table(clip: Path, number: int, folder: Path) -> str:
     return f'[cameras.c{number}]\nsource = "{clip}"\ntargets = ["{folder}/camera{number}"]\n'
 
 
-def _until_all_flow(port: int, count: int, process: "subprocess.Popen[bytes]") -> None:
+def _wait_for_frames(port: int, count: int, process: "subprocess.Popen[bytes]") -> None:
     until = time.monotonic() + _START_S
     while sum(value > 0 for name, value in _metrics(port).items() if name.startswith("vidsr_frames_written")) < count:
         if process.poll() is not None or time.monotonic() > until:
-            raise SystemExit("vidsr stream: the cameras do not flow")
+            raise SystemExit("vidsr stream: not all cameras deliver frames")
         time.sleep(0.2)
 
 
 def _metrics(port: int) -> dict[str, float]:
-    """Every sample by its name and labels; none while nobody answers."""
+    """Samples by name and labels; empty while the server does not answer."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     try:
         connection.request("GET", "/metrics")
@@ -92,8 +90,8 @@ def _sum(samples: dict[str, float], name: str) -> float:
     return sum(value for key, value in samples.items() if key.split()[0] == name)
 
 
-def _by(samples: dict[str, float], name: str, label: str) -> dict[str, int]:
-    """The sums over all cameras, by a label's values; those that are not 0."""
+def _sums_by_label(samples: dict[str, float], name: str, label: str) -> dict[str, int]:
+    """The sums over all cameras by the values of a label, without zeros."""
     sums: dict[str, int] = {}
     for key, value in samples.items():
         if key.split()[0] == name and value and (found := re.search(rf'{label}="([^"]*)"', key)):
@@ -101,8 +99,8 @@ def _by(samples: dict[str, float], name: str, label: str) -> dict[str, int]:
     return sums
 
 
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    """Nothing of it is left, whatever state it was in."""
+def _kill(process: "subprocess.Popen[bytes]") -> None:
+    """Kill the process and its descendants where it still runs."""
     if process.poll() is None:
         for one in [*psutil.Process(process.pid).children(recursive=True), process]:
             with suppress(psutil.Error):

@@ -1,4 +1,4 @@
-"""A line of stages as data: who does what to each frame, where, and how much may be under way."""
+"""A pipeline as data: the steps of each frame, their lanes and nodes, and limits on frames in flight."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,32 +7,32 @@ from math import inf
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One thing that is done to each frame."""
+    """One operation on each frame."""
 
     name: str
     lane: str
-    """Who does it: steps of one lane wait for each other."""
+    """The thread or workers that execute it; steps of one lane wait for each other."""
     seconds: float
-    """How long it takes where nothing else is going on."""
+    """The duration on an idle machine."""
     node: str = ""
-    """Whose cores and memory it takes; "": nobody's, as a wire or a wait."""
+    """The node whose cores and memory it uses; "": none, as for a network transfer."""
     cores: float = 1.0
-    """Kept busy meanwhile."""
+    """Busy during the step."""
     traffic_gb: float = 0.0
-    """What it moves through the memory of its node."""
+    """Memory traffic on its node."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Route:
-    """One of several ways to go, and for how many frames at a time it is made."""
+    """One of several alternative sequences of steps, and how many frames it takes at a time."""
 
     steps: tuple[Step, ...]
-    places: int = 1
+    capacity: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
 class Window:
-    """At most `size` frames have begun the step `first` and not ended the step `last`."""
+    """At most `size` frames are between the start of step `first` and the end of step `last`."""
 
     first: str
     last: str
@@ -41,37 +41,37 @@ class Window:
 
 @dataclass(frozen=True, kw_only=True)
 class Node:
-    """What the steps of one computer share."""
+    """The resources that all steps on one computer share."""
 
     cores: float
     bandwidth_gb_s: float = inf
 
 
 @dataclass(frozen=True, kw_only=True)
-class Line:
-    """Every frame takes the steps `before` in order, the route with the most room, and the steps `after` in order."""
+class Pipeline:
+    """Each frame takes the steps `before`, the route with the most free capacity, and the steps `after`, in order."""
 
     before: tuple[Step, ...]
     after: tuple[Step, ...]
     nodes: Mapping[str, Node]
     routes: tuple[Route, ...] = (Route(steps=()),)
     servers: Mapping[str, int] = field(default_factory=dict)
-    """How many frames a lane serves at a time, where that is not one."""
+    """Frames that a lane serves at a time, by lane; the default is 1."""
     windows: tuple[Window, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """What came of a simulation, over its steady middle."""
+class SimulationResult:
+    """The result of a simulation without its edges."""
 
     fps: float
     finished: tuple[int, ...]
-    """The frames in the order in which they were done."""
+    """The frames in order of completion."""
     lanes: Mapping[str, float]
-    """The share of its time that a lane was busy, of all its servers."""
+    """Utilisation of each lane, over all its servers."""
     steps: Mapping[str, float]
-    """The seconds a frame that a step took, waits for cores and memory included."""
+    """Seconds per frame of each step, including slowdown by busy cores and memory."""
     cores: Mapping[str, float]
-    """The share of a node's cores that was busy."""
+    """Utilisation of each node's cores."""
     memory: Mapping[str, float]
-    """The share of a node's memory bandwidth that was taken."""
+    """Utilisation of each node's memory bandwidth."""

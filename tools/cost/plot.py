@@ -1,4 +1,4 @@
-"""Frames a second against cores, with the bottleneck beside each point; needs matplotlib."""
+"""A chart of frames per second against cores, with the bottleneck of each point; needs matplotlib."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,7 +18,7 @@ _REALTIME = 25
 
 
 def fps_against_cores(rows: Rows, file: Path) -> None:
-    """Draw a panel for each network, a line for each size on one node, marks that say what all wait for."""
+    """Draw a panel per network and a line per size, on one node; markers show the bottleneck."""
     rows = [{**row, "bottleneck": str(row["bottleneck"]).partition(",")[0]} for row in rows]
     panels = list(dict.fromkeys(str(row["network"]) for row in rows))
     sizes = list(dict.fromkeys(str(row["size"]) for row in rows))
@@ -32,7 +32,7 @@ def fps_against_cores(rows: Rows, file: Path) -> None:
     handles = [Line2D([], [], color=colour, label=f"{size} in") for size, colour in zip(sizes, _COLOURS, strict=False)]
     used = {str(row["bottleneck"]) for row in rows if row["nodes"] == 1}
     handles += [Line2D([], [], color="0.2", marker=marks[n], ls="", label=n) for n in marks if n in used]
-    handles.append(Line2D([], [], color="0.6", ls="--", label=f"{_REALTIME} frames a second"))
+    handles.append(Line2D([], [], color="0.6", ls="--", label=f"{_REALTIME} frames per second"))
     figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize="small")
     figure.savefig(file, format="png")
 
@@ -44,7 +44,7 @@ def _panel(axes: Axes, rows: Rows, sizes: Sequence[str], marks: Mapping[str, str
         for cores, fps, name in points:
             axes.plot(cores, fps, color=colour, marker=marks[name], ms=7, mec="white", mew=0.6)
     axes.axhline(_REALTIME, color="0.6", lw=1, ls="--")
-    axes.set(xscale="log", yscale="log", xlabel="cores", ylabel="frames a second")
+    axes.set(xscale="log", yscale="log", xlabel="cores", ylabel="frames per second")
     ticks = sorted({int(str(row["cores"])) for row in rows})
     axes.set_xticks(ticks, list(map(str, ticks)))
     axes.set_xticks([], minor=True)

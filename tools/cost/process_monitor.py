@@ -1,4 +1,4 @@
-"""A command and all processes below it, watched from outside: memory, work, and what else the machine did."""
+"""Memory and CPU time of a command with its descendants, and of the rest of the machine, from outside."""
 
 import subprocess
 import time
@@ -9,88 +9,88 @@ import psutil
 
 
 @dataclass(frozen=True, kw_only=True)
-class Watched:
-    """What was seen of a command."""
+class ProcessUsage:
+    """The resource usage of a command."""
 
     output: str
-    """What it wrote to stdout."""
+    """Its stdout."""
     seconds: float
     peak_mb: float
-    """Of all its processes together, shared memory counted once (the sum of their PSS)."""
+    """The sum of the PSS of all its processes, which counts shared memory once."""
     early_mb: float
     late_mb: float
-    """The means of the second and the last quarter of its time."""
+    """`early_mb` and `late_mb` are means over the second and the last quarter of the run."""
     cores: float
-    """That it kept busy on average."""
+    """Mean number of busy cores."""
     others: float
-    """Cores that others kept busy meanwhile."""
+    """Mean number of cores that other processes kept busy."""
     processes: int
 
 
-def watched(command: Sequence[str], *, pause_s: float = 0.2) -> Watched:
-    """What a command came to. Raises SystemExit with what it says when it fails."""
-    began, machine = time.perf_counter(), machine_s()
+def run_monitored(command: Sequence[str], *, pause_s: float = 0.2) -> ProcessUsage:
+    """Run a command and monitor it. Raises SystemExit with its stderr where it fails."""
+    began, machine = time.perf_counter(), machine_cpu_s()
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        tree = Tree(process.pid)
+        tree = ProcessTree(process.pid)
         while process.poll() is None:
-            tree.look()
+            tree.sample()
             time.sleep(pause_s)
         output, errors = process.communicate()
     if process.returncode:
         raise SystemExit(f"{' '.join(command)} ended with {process.returncode}\n{errors}")
-    return tree.seen(output, time.perf_counter() - began, machine_s() - machine)
+    return tree.usage(output, time.perf_counter() - began, machine_cpu_s() - machine)
 
 
-class Tree:
-    """A process and all below it."""
+class ProcessTree:
+    """A process and its descendants."""
 
     def __init__(self, pid: int) -> None:
         self._root = psutil.Process(pid)
         self._mb: list[float] = []
-        self._work_s: dict[int, float] = {}
-        self._before_s = 0.0
-        self._most = 0
+        self._cpu_s: dict[int, float] = {}
+        self._offset_s = 0.0
+        self._max_processes = 0
 
-    def look(self) -> None:
-        """Note what they hold now, and what each has worked so far."""
-        held = count = 0
-        for one in self._all():
+    def sample(self) -> None:
+        """Record their memory and their CPU time so far."""
+        pss = count = 0
+        for process in self._processes():
             try:
-                held += one.memory_full_info().pss
-                self._work_s[one.pid] = sum(one.cpu_times()[:2])
+                pss += process.memory_full_info().pss
+                self._cpu_s[process.pid] = sum(process.cpu_times()[:2])
                 count += 1
             except psutil.Error:
-                continue  # it ended meanwhile
-        self._most = max(self._most, count)
-        self._mb.append(held / 2**20)
+                continue  # the process has ended
+        self._max_processes = max(self._max_processes, count)
+        self._mb.append(pss / 2**20)
 
-    def forget_work(self) -> None:
-        """Count their work from what they have done by now."""
-        self._before_s = sum(self._work_s.values())
+    def reset_cpu(self) -> None:
+        """Start counting CPU time from the last sample."""
+        self._offset_s = sum(self._cpu_s.values())
 
-    def seen(self, output: str, seconds: float, machine_s: float) -> Watched:
-        """What was noted, of `seconds` in which all that ran on the machine worked for `machine_s`."""
-        work_s, quarter = sum(self._work_s.values()) - self._before_s, max(1, len(self._mb) // 4)
+    def usage(self, output: str, seconds: float, machine_cpu_s: float) -> ProcessUsage:
+        """The usage over `seconds`, in which the whole machine used `machine_cpu_s` of CPU time."""
+        cpu_s, quarter = sum(self._cpu_s.values()) - self._offset_s, max(1, len(self._mb) // 4)
         second = self._mb[quarter : 2 * quarter] or self._mb
-        return Watched(
+        return ProcessUsage(
             output=output,
             seconds=round(seconds, 2),
             peak_mb=round(max(self._mb)),
             early_mb=round(sum(second) / len(second), 1),
             late_mb=round(sum(self._mb[-quarter:]) / quarter, 1),
-            cores=round(work_s / seconds, 2),
-            others=round(max(0.0, machine_s - work_s) / seconds, 2),
-            processes=self._most,
+            cores=round(cpu_s / seconds, 2),
+            others=round(max(0.0, machine_cpu_s - cpu_s) / seconds, 2),
+            processes=self._max_processes,
         )
 
-    def _all(self) -> list[psutil.Process]:
+    def _processes(self) -> list[psutil.Process]:
         try:
             return [self._root, *self._root.children(recursive=True)]
         except psutil.Error:
             return []
 
 
-def machine_s() -> float:
-    """The seconds that all cores together have worked since the machine began."""
+def machine_cpu_s() -> float:
+    """CPU seconds of all cores since boot."""
     times = psutil.cpu_times()
     return times.user + times.nice + times.system

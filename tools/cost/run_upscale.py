@@ -1,4 +1,4 @@
-"""One file enlarged by `vidsr.upscale`, as the command does it, and how fast it was once it flowed.
+"""Upscale one file by `vidsr.upscale`, as the command does, and measure the steady frames per second.
 
 python tools/cost/run_upscale.py SOURCE TARGET '{"model": "auto", "workers": 2, "threads": null, "edge": 24}'
 """
@@ -11,18 +11,18 @@ from vidsr import EncodeSettings, PoolSettings, UpscaleSettings, upscale
 
 
 def main() -> None:
-    """Print what it came to as JSON."""
-    source, target, asked = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
+    """Print the figures as JSON."""
+    source, target, options = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
     times: list[float] = []
     report = upscale(
         source,
         target,
-        settings=UpscaleSettings(model=asked["model"], overwrite=True),
+        settings=UpscaleSettings(model=options["model"], overwrite=True),
         encode=EncodeSettings(preset="veryfast"),
-        pool=PoolSettings(workers=asked["workers"], threads=asked["threads"]),
+        pool=PoolSettings(workers=options["workers"], threads=options["threads"]),
         on_progress=lambda done, total: times.append(time.perf_counter()),
     )
-    edge = asked["edge"]
+    edge = options["edge"]
     steady = times[edge : -max(1, edge // 4)]
     figures = {
         "model": report.weights,

@@ -1,190 +1,190 @@
-"""The simulation: from event to event, every step under way gets on as fast as the cores and the memory let it."""
+"""Discrete-event simulation of a pipeline: running steps share the cores and the memory bandwidth of their node."""
 
 from collections import Counter
 from collections.abc import Mapping
 from heapq import heappop, heappush
 
-from cost.model import Line, Outcome, Step
+from cost.model import Pipeline, SimulationResult, Step
 
 
-def simulate(line: Line, frames: int, *, edge: int = 0) -> Outcome:
-    """What comes of so many frames; the first and last `edge` of them fill and drain the line and do not count.
+def simulate(pipeline: Pipeline, frames: int, *, edge: int = 0) -> SimulationResult:
+    """Simulate `frames` frames; the first and last `edge`, which fill and drain the pipeline, are not measured.
 
-    Raises ValueError where too few are left to count.
+    Raises ValueError where fewer than two frames are left to measure.
     """
     if frames - 2 * edge < 2:
-        raise ValueError(f"{frames = } leaves nothing between two edges of {edge}")
-    run = _Run(line, frames)
+        raise ValueError(f"{frames = } leaves nothing to measure between edges of {edge}")
+    run = _Run(pipeline, frames)
     while len(run.finished) <= edge:
-        run.to_next_event()
+        run.advance()
     began = run.now
-    run.counted()  # what was until here
+    run.take_busy_times()  # discards the first edge
     while len(run.finished) < frames - edge:
-        run.to_next_event()
+        run.advance()
     seconds, count = run.now - began, frames - 2 * edge - 1
-    busy = run.counted()
+    busy = run.take_busy_times()
     while len(run.finished) < frames:
-        run.to_next_event()
-    return _outcome(line, busy, seconds=seconds, count=count, finished=tuple(run.finished))
+        run.advance()
+    return _result(pipeline, busy, seconds=seconds, count=count, finished=tuple(run.finished))
 
 
 class _Run:
-    """Frames on their way.
+    """The state of a simulation.
 
-    What a node has too little of slows all of its steps alike. So each node has a clock of its own, which then goes
-    more slowly, and by which it is known from the beginning when a step ends.
+    An overloaded node slows all of its steps by the same factor. So each node has a virtual clock that runs slower
+    under overload, and the virtual end time of a step is known when it starts.
     """
 
-    def __init__(self, line: Line, frames: int) -> None:
+    def __init__(self, pipeline: Pipeline, frames: int) -> None:
         self.now = 0.0
         self.finished: list[int] = []
-        self._line, self._frames = line, frames
-        self._clocks = dict.fromkeys(("", *line.nodes), 0.0)
+        self._pipeline, self._frames = pipeline, frames
+        self._clocks = dict.fromkeys(("", *pipeline.nodes), 0.0)
         self._due: dict[str, list[tuple[float, int, int]]] = {node: [] for node in self._clocks}
-        self._asked: Counter[str] = Counter()  # cores, by node
-        self._moved: Counter[str] = Counter()  # GB a second, by node
+        self._core_demand: Counter[str] = Counter()  # cores, by node
+        self._traffic: Counter[str] = Counter()  # GB per second, by node
         self._busy: Counter[tuple[str, str]] = Counter()  # seconds, by kind and name
-        self._active: Counter[tuple[str, str]] = Counter()  # how many frames, by kind and name
+        self._active: Counter[tuple[str, str]] = Counter()  # frames, by kind and name
         self._since: dict[tuple[str, str], float] = {}
-        self._ways: dict[int, tuple[Step, ...]] = {}
+        self._steps: dict[int, tuple[Step, ...]] = {}
         self._routes: dict[int, int] = {}
         self._ready: dict[str, dict[str, list[tuple[int, int]]]] = {}  # heaps by lane and step
-        self._inside: Counter[int] = Counter()  # by window
+        self._in_window: Counter[int] = Counter()  # by window
         self._on_route: Counter[int] = Counter()
-        self._turn: Counter[str] = Counter()  # the frame whose turn it is, by step off the routes
+        self._next_frame: Counter[str] = Counter()  # the next frame in order, by step outside the routes
         self._enter(0)
 
-    def counted(self) -> dict[tuple[str, str], float]:
-        """How long each lane, step, node and memory was busy since this was last asked."""
+    def take_busy_times(self) -> dict[tuple[str, str], float]:
+        """Busy seconds of each lane, step, node and memory since the last call."""
         for one in self._active:
-            self._change(one, 0)
+            self._add_active(one, 0)
         busy, self._busy = dict(self._busy), Counter()
         return busy
 
-    def to_next_event(self) -> None:
-        """Begin what can begin, and go on to where the next step ends."""
-        self._begin()
-        slow = {node: self._slow(node) for node, due in self._due.items() if due}
-        seconds, at = min(((self._due[node][0][0] - self._clocks[node]) * slow[node], node) for node in slow)
+    def advance(self) -> None:
+        """Start all steps that can start, and advance to the next end of a step."""
+        self._start_all()
+        slowdown = {node: self._slowdown(node) for node, due in self._due.items() if due}
+        seconds, at = min(((self._due[node][0][0] - self._clocks[node]) * slowdown[node], node) for node in slowdown)
         seconds = max(0.0, seconds)
         self.now += seconds
-        self._note(seconds, slow)
-        for node, by in slow.items():
+        self._add_usage(seconds, slowdown)
+        for node, by in slowdown.items():
             self._clocks[node] += seconds / by
-        due, frame, place = heappop(self._due[at])
+        due, frame, index = heappop(self._due[at])
         self._clocks[at] = due
-        self._end((frame, place))
+        self._finish((frame, index))
 
-    def _slow(self, node: str) -> float:
-        """How many times as long a step takes, for what is asked of the node in all."""
+    def _slowdown(self, node: str) -> float:
+        """The factor by which the total demand on a node lengthens its steps."""
         if not node:
             return 1.0
-        has = self._line.nodes[node]
-        return max(1.0, self._asked[node] / has.cores, self._moved[node] / has.bandwidth_gb_s)
+        capacity = self._pipeline.nodes[node]
+        return max(1.0, self._core_demand[node] / capacity.cores, self._traffic[node] / capacity.bandwidth_gb_s)
 
     def _step(self, key: tuple[int, int]) -> Step:
-        return self._ways[key[0]][key[1]]
+        return self._steps[key[0]][key[1]]
 
     def _enter(self, frame: int) -> None:
-        """The frame at the beginning of the line; its route is chosen when it comes to it."""
+        """Put a frame at the start of the pipeline; its route is chosen on arrival there."""
         if frame < self._frames:
-            self._ways[frame] = self._line.before
-            self._arrive((frame, 0))
+            self._steps[frame] = self._pipeline.before
+            self._enqueue((frame, 0))
 
-    def _arrive(self, key: tuple[int, int]) -> None:
+    def _enqueue(self, key: tuple[int, int]) -> None:
         step = self._step(key)
         heappush(self._ready.setdefault(step.lane, {}).setdefault(step.name, []), key)
 
-    def _begin(self) -> None:
-        """Let every lane begin what it may; what begins may let another begin."""
-        begun = True
-        while begun:
-            begun = any(self._begin_in(lane) for lane in self._ready)
+    def _start_all(self) -> None:
+        """Start steps in every lane until none can start; one start may enable another."""
+        started = True
+        while started:
+            started = any(self._start_in_lane(lane) for lane in self._ready)
 
-    def _begin_in(self, lane: str) -> bool:
-        """Let the lane begin with the oldest frame that may; whether there was one."""
-        if self._active["lane", lane] >= self._line.servers.get(lane, 1):
+    def _start_in_lane(self, lane: str) -> bool:
+        """Start the oldest frame of the lane that can start; False where there is none."""
+        if self._active["lane", lane] >= self._pipeline.servers.get(lane, 1):
             return False
-        waiting = self._ready[lane].values()  # of a step the oldest may, or none may
-        may = min((heap for heap in waiting if heap and self._may(heap[0])), default=None)
-        if may:
-            self._serve(heappop(may))
-        return may is not None
+        waiting = self._ready[lane].values()  # if the oldest frame of a step cannot start, none can
+        startable = min((heap for heap in waiting if heap and self._may_start(heap[0])), default=None)
+        if startable:
+            self._start(heappop(startable))
+        return startable is not None
 
-    def _may(self, key: tuple[int, int]) -> bool:
+    def _may_start(self, key: tuple[int, int]) -> bool:
         name = self._step(key).name
-        in_turn = self._routed(key) or self._turn[name] == key[0]
-        full = (self._inside[i] >= w.size for i, w in enumerate(self._line.windows) if w.first == name)
+        in_turn = self._is_on_route(key) or self._next_frame[name] == key[0]
+        full = (self._in_window[i] >= w.size for i, w in enumerate(self._pipeline.windows) if w.first == name)
         return in_turn and not any(full)
 
-    def _routed(self, key: tuple[int, int]) -> bool:
-        after = len(self._ways[key[0]]) - len(self._line.after)
-        return len(self._line.before) <= key[1] < after
+    def _is_on_route(self, key: tuple[int, int]) -> bool:
+        after = len(self._steps[key[0]]) - len(self._pipeline.after)
+        return len(self._pipeline.before) <= key[1] < after
 
-    def _serve(self, key: tuple[int, int]) -> None:
+    def _start(self, key: tuple[int, int]) -> None:
         step = self._step(key)
         name = step.name
-        self._take(key, 1)
+        self._allocate(key, 1)
         heappush(self._due[step.node], (self._clocks[step.node] + step.seconds, *key))
-        if not self._routed(key):
-            self._turn[name] += 1
-        for number, window in enumerate(self._line.windows):
-            self._inside[number] += window.first == name
+        if not self._is_on_route(key):
+            self._next_frame[name] += 1
+        for number, window in enumerate(self._pipeline.windows):
+            self._in_window[number] += window.first == name
         if key[1] == 0:
             self._enter(key[0] + 1)
 
-    def _take(self, key: tuple[int, int], sign: int) -> None:
-        """What a step asks of its node, or with -1 gives back."""
+    def _allocate(self, key: tuple[int, int], sign: int) -> None:
+        """Add a step's demand to its node, or with -1 remove it."""
         step = self._step(key)
-        self._asked[step.node] += sign * step.cores
-        self._moved[step.node] += sign * step.traffic_gb / step.seconds if step.seconds else 0.0
-        self._change(("lane", step.lane), sign)
-        self._change(("step", step.name), sign)
+        self._core_demand[step.node] += sign * step.cores
+        self._traffic[step.node] += sign * step.traffic_gb / step.seconds if step.seconds else 0.0
+        self._add_active(("lane", step.lane), sign)
+        self._add_active(("step", step.name), sign)
 
-    def _change(self, one: tuple[str, str], by: int) -> None:
+    def _add_active(self, one: tuple[str, str], by: int) -> None:
         self._busy[one] += self._active[one] * (self.now - self._since.get(one, 0.0))
         self._since[one] = self.now
         self._active[one] += by
 
-    def _note(self, seconds: float, slow: dict[str, float]) -> None:
-        for node, by in slow.items():
-            self._busy["cores", node] += self._asked[node] / by * seconds
-            self._busy["memory", node] += self._moved[node] / by * seconds
+    def _add_usage(self, seconds: float, slowdown: dict[str, float]) -> None:
+        for node, by in slowdown.items():
+            self._busy["cores", node] += self._core_demand[node] / by * seconds
+            self._busy["memory", node] += self._traffic[node] / by * seconds
 
-    def _end(self, key: tuple[int, int]) -> None:
-        self._take(key, -1)
-        frame, place = key
+    def _finish(self, key: tuple[int, int]) -> None:
+        self._allocate(key, -1)
+        frame, index = key
         step = self._step(key)
-        for number, window in enumerate(self._line.windows):
-            self._inside[number] -= window.last == step.name
-        if place + 1 == len(self._line.before):
-            self._choose(frame)
-        if frame in self._routes and place + 1 == len(self._ways[frame]) - len(self._line.after):
+        for number, window in enumerate(self._pipeline.windows):
+            self._in_window[number] -= window.last == step.name
+        if index + 1 == len(self._pipeline.before):
+            self._choose_route(frame)
+        if frame in self._routes and index + 1 == len(self._steps[frame]) - len(self._pipeline.after):
             self._on_route[self._routes[frame]] -= 1
-        if place + 1 < len(self._ways[frame]):
-            self._arrive((frame, place + 1))
+        if index + 1 < len(self._steps[frame]):
+            self._enqueue((frame, index + 1))
         else:
             self.finished.append(frame)
 
-    def _choose(self, frame: int) -> None:
-        routes = self._line.routes
-        number = min(range(len(routes)), key=lambda i: (self._on_route[i] + 1) / routes[i].places)
+    def _choose_route(self, frame: int) -> None:
+        routes = self._pipeline.routes
+        number = min(range(len(routes)), key=lambda i: (self._on_route[i] + 1) / routes[i].capacity)
         self._routes[frame] = number
         self._on_route[number] += 1
-        self._ways[frame] = (*self._line.before, *routes[number].steps, *self._line.after)
+        self._steps[frame] = (*self._pipeline.before, *routes[number].steps, *self._pipeline.after)
 
 
-def _outcome(
-    line: Line, busy: Mapping[tuple[str, str], float], *, seconds: float, count: int, finished: tuple[int, ...]
-) -> Outcome:
+def _result(
+    pipeline: Pipeline, busy: Mapping[tuple[str, str], float], *, seconds: float, count: int, finished: tuple[int, ...]
+) -> SimulationResult:
     def of(kind: str) -> dict[str, float]:
         return {name: spent for (what, name), spent in busy.items() if what == kind and name}
 
-    return Outcome(
+    return SimulationResult(
         fps=count / seconds,
         finished=finished,
-        lanes={name: spent / seconds / line.servers.get(name, 1) for name, spent in of("lane").items()},
+        lanes={name: spent / seconds / pipeline.servers.get(name, 1) for name, spent in of("lane").items()},
         steps={name: spent / count for name, spent in of("step").items()},
-        cores={name: spent / seconds / line.nodes[name].cores for name, spent in of("cores").items()},
-        memory={name: spent / seconds / line.nodes[name].bandwidth_gb_s for name, spent in of("memory").items()},
+        cores={name: spent / seconds / pipeline.nodes[name].cores for name, spent in of("cores").items()},
+        memory={name: spent / seconds / pipeline.nodes[name].bandwidth_gb_s for name, spent in of("memory").items()},
     )

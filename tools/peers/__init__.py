@@ -1,1 +1,1 @@
-"""What users would pick instead of vidsr, and how it is measured beside it."""
+"""Other upscaling tools, and their speed and quality compared with vidsr's."""

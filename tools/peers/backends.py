@@ -1,6 +1,6 @@
-"""The ways to make a picture twice as large: vidsr's networks, and what users would pick instead.
+"""Backends that upscale a frame by 2: vidsr's networks, and the tools that users would pick instead.
 
-Each is given a number of threads; what sets it for the whole process does so when the way is opened.
+Each is opened with a number of threads; some backends set it for the whole process.
 """
 
 from collections.abc import Callable
@@ -23,113 +23,116 @@ PREFIX = "vidsr:"
 Image = NDArray[np.uint8]
 
 
-class MissingPeerError(Exception):
-    """A peer is not there; says in one sentence what would bring it."""
+class MissingBackendError(Exception):
+    """A backend is not installed; the message says how to install it."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Way:
-    """One way, ready to work."""
+class Backend:
+    """An opened backend."""
 
     name: str
-    enlarge: Callable[[Image], Image]
-    """From an (H, W) plane of luma or, where `colour`, an (H, W, 3) BGR picture, to the one twice as large."""
+    upscale: Callable[[Image], Image]
+    """From (H, W) luma or, with `colour`, an (H, W, 3) BGR image, to twice the width and height."""
     ours: bool = False
     colour: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
-class Setting:
-    """What the ways are opened with."""
+class BackendOptions:
+    """The options that backends are opened with."""
 
     model: str
-    """The network of vidsr that the plain ways compute, too."""
+    """The network of vidsr that PyTorch and OpenVINO compute, too."""
     threads: int
     weights: Path
     """The folder of OpenCV's networks."""
 
 
-def open_way(key: str, setting: Setting) -> Way:
-    """The way of that name, "vidsr:MODEL", "vidsr:MODEL:PRECISION" or one of PEERS.
+def open_backend(key: str, options: BackendOptions) -> Backend:
+    """The backend of a key: "vidsr:MODEL", "vidsr:MODEL:PRECISION" or one of PEERS.
 
-    Raises MissingPeerError, and ModelError for a network of vidsr that is not there.
+    Raises MissingBackendError, and ModelError for an unknown model.
     """
     try:
-        return _vidsr(key, setting) if key.startswith(PREFIX) else PEERS[key](setting)
+        return _vidsr(key, options) if key.startswith(PREFIX) else PEERS[key](options)
     except ImportError as error:
-        raise MissingPeerError(f"{key}: there is no {error.name}; {INSTALL}") from error
-    except MissingPeerError as error:
-        raise MissingPeerError(f"{key}: {error}") from error
+        raise MissingBackendError(f"{key}: {error.name} is not installed: {INSTALL}") from error
+    except MissingBackendError as error:
+        raise MissingBackendError(f"{key}: {error}") from error
 
 
-def network(key: str) -> tuple[str, str]:
-    """The model and the precision of a way of vidsr's."""
+def model_and_precision(key: str) -> tuple[str, str]:
+    """The model and the precision in the key of a vidsr backend."""
     model, _, precision = key.removeprefix(PREFIX).partition(":")
     return model, precision or "auto"
 
 
-def _vidsr(key: str, setting: Setting) -> Way:
-    model, precision = network(key)
-    engine = Engine(model, threads=setting.threads, precision=precision)
+def _vidsr(key: str, options: BackendOptions) -> Backend:
+    model, precision = model_and_precision(key)
+    engine = Engine(model, threads=options.threads, precision=precision)
     if engine.scale != SCALE:
-        raise MissingPeerError(f"enlarges {engine.scale} times, not {SCALE}")
-    return Way(name=f"vidsr {model} {engine.precision}", enlarge=engine, ours=True)
+        raise MissingBackendError(f"the scale of the model is {engine.scale}, not {SCALE}")
+    return Backend(name=f"vidsr {model} {engine.precision}", upscale=engine, ours=True)
 
 
-def _opencv(setting: Setting, *, network: str) -> Way:
+def _opencv(options: BackendOptions, *, network: str) -> Backend:
     import cv2
 
-    path = setting.weights / f"{network}_x{SCALE}.pb"
+    path = options.weights / f"{network}_x{SCALE}.pb"
     if not path.exists():
-        raise MissingPeerError(f"there is no {path}; Saafke/FSRCNN_Tensorflow has it, --weights says where it lies")
-    cv2.setNumThreads(setting.threads)
-    enlarger = cv2.dnn_superres.DnnSuperResImpl_create()
+        raise MissingBackendError(f"{path}: no such file; see Saafke/FSRCNN_Tensorflow, and --weights")
+    cv2.setNumThreads(options.threads)
+    upscaler = cv2.dnn_superres.DnnSuperResImpl_create()
     try:
-        enlarger.readModel(str(path))
+        upscaler.readModel(str(path))
     except cv2.error as error:
-        raise MissingPeerError(f"OpenCV cannot read {path} ({error.err})") from error
-    enlarger.setModel("fsrcnn", SCALE)
-    return Way(name=f"OpenCV dnn_superres {network}", enlarge=enlarger.upsample, colour=True)
+        raise MissingBackendError(f"{path}: OpenCV cannot read it ({error.err})") from error
+    upscaler.setModel("fsrcnn", SCALE)
+    return Backend(name=f"OpenCV dnn_superres {network}", upscale=upscaler.upsample, colour=True)
 
 
-def _pytorch(setting: Setting) -> Way:
+def _pytorch(options: BackendOptions) -> Backend:
     import reference_model
 
-    return Way(
-        name="PyTorch eager, our layers", enlarge=reference_model.eager(load_model(setting.model), setting.threads)
+    return Backend(
+        name="PyTorch eager, our layers",
+        upscale=reference_model.pytorch_upscaler(load_model(options.model), options.threads),
     )
 
 
-def _openvino(setting: Setting) -> Way:
+def _openvino(options: BackendOptions) -> Backend:
     import reference_model
 
-    enlarge = reference_model.converted(load_model(setting.model), setting.threads)
-    return Way(name="OpenVINO convert_model, our layers", enlarge=enlarge)
+    upscale = reference_model.openvino_upscaler(load_model(options.model), options.threads)
+    return Backend(name="OpenVINO convert_model, our layers", upscale=upscale)
 
 
-def _pyanime4k(setting: Setting) -> Way:
-    """Its own default network; OpenMP takes as many threads as the process has CPUs."""
+def _pyanime4k(options: BackendOptions) -> Backend:
+    """The default network of pyanime4k; OpenMP starts a thread per CPU of the process."""
     import pyanime4k
 
     processor = pyanime4k.Processor("cpu", 0, "acnet-gan")
     if not processor.ok():
-        raise MissingPeerError(processor.error())
-    return Way(name="pyanime4k acnet-gan", enlarge=lambda plane: processor(np.ascontiguousarray(plane), float(SCALE)))
+        raise MissingBackendError(processor.error())
+    return Backend(
+        name="pyanime4k acnet-gan", upscale=lambda plane: processor(np.ascontiguousarray(plane), float(SCALE))
+    )
 
 
-def _lanczos(setting: Setting) -> Way:
+def _lanczos(options: BackendOptions) -> Backend:
     scaler = VideoReformatter()
 
-    def enlarge(plane: Image) -> Image:
-        small = VideoFrame.from_ndarray(np.ascontiguousarray(plane), format="gray")
+    def upscale(plane: Image) -> Image:
+        frame = VideoFrame.from_ndarray(np.ascontiguousarray(plane), format="gray")
         size = {"width": plane.shape[1] * SCALE, "height": plane.shape[0] * SCALE}
-        large = scaler.reformat(small, **size, interpolation=Interpolation.LANCZOS, threads=setting.threads)
-        return luma_of(large).astype(np.uint8)
+        upscaled = scaler.reformat(frame, **size, interpolation=Interpolation.LANCZOS, threads=options.threads)
+        return luma_of(upscaled).astype(np.uint8)
 
-    return Way(name="FFmpeg lanczos", enlarge=enlarge)
+    return Backend(name="FFmpeg lanczos", upscale=upscale)
 
 
-PEERS: dict[str, Callable[[Setting], Way]] = {
+PEERS: dict[str, Callable[[BackendOptions], Backend]] = {
     "opencv": partial(_opencv, network="FSRCNN"),
     "opencv-small": partial(_opencv, network="FSRCNN-small"),
     "pytorch": _pytorch,
@@ -142,11 +145,11 @@ INSTALL = "pip install -c tools/constraints.txt -r tools/peers.txt"
 
 
 def versions() -> dict[str, str]:
-    """The version of each package that is there."""
-    found = {}
+    """The version of each installed package."""
+    installed = {}
     for package in PACKAGES:
         try:
-            found[package] = version(package)
+            installed[package] = version(package)
         except ImportError:
             continue
-    return found
+    return installed

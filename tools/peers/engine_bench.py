@@ -1,4 +1,4 @@
-"""Each way alone, without decoder and encoder: how fast it is, and how near it comes to the original."""
+"""Speed and quality of each backend, without decoder and encoder."""
 
 import statistics
 import time
@@ -8,86 +8,89 @@ from pathlib import Path
 
 import numpy as np
 
-from peers.backends import SCALE, Image, Way
+from peers.backends import SCALE, Backend, Image
 from vidsr.media.formats import luma_8bit
 from vidsr.media.image_reader import read_image, rgb_of
 from vidsr.media.reader import Reader
 from vidsr.quality.imresize import imresize
 from vidsr.quality.results import Score, score
-from vidsr.quality.upscalers import in_bytes, reducible
+from vidsr.quality.upscalers import crop_to_multiple, to_uint8
 from vidsr.quality.video_protocol import ClipProtocol, score_clip
 from vidsr.quality.ycbcr import studio_luma
 
-_PAUSE_S = 0.1  # threads of the way before still spin, PyTorch's above all
+_PAUSE_S = 0.1  # threads of the previous backend still spin, PyTorch's above all
 
 
-def speeds(ways: dict[str, Way], clip: Path, frames: int) -> dict[str, dict[str, float]]:
-    """{way: ms a frame, how many times as long as the first way}: every frame by all ways in turn, medians.
+def measure_speed(backends: dict[str, Backend], clip: Path, frames: int) -> dict[str, dict[str, float]]:
+    """{backend: ms per frame, and time relative to the first backend}; medians over frames.
 
-    A frame before those that count is enlarged by each way first. The times are compared frame by frame.
+    Every frame is upscaled by all backends in turn, and times are compared frame by frame. A first frame warms up.
     """
-    seconds: dict[str, list[float]] = {key: [] for key in ways}
+    seconds: dict[str, list[float]] = {key: [] for key in backends}
     for number, (luma, colour) in enumerate(_frames(clip, frames + 1)):
-        for key, way in ways.items():
+        for key, backend in backends.items():
             time.sleep(_PAUSE_S)
             began = time.perf_counter()
-            way.enlarge(colour if way.colour else luma)
+            backend.upscale(colour if backend.colour else luma)
             if number:
                 seconds[key].append(time.perf_counter() - began)
     first = next(iter(seconds.values()))
     return {
         key: {
-            "ms": round(1e3 * statistics.median(own), 2),
-            "times": round(statistics.median(s / f for s, f in zip(own, first, strict=True)), 2),
+            "ms": round(1e3 * statistics.median(values), 2),
+            "times": round(statistics.median(s / f for s, f in zip(values, first, strict=True)), 2),
         }
-        for key, own in seconds.items()
+        for key, values in seconds.items()
     }
 
 
 def _frames(clip: Path, count: int) -> Iterator[tuple[Image, Image]]:
-    """The luma and the BGR of the first frames, as a decoder gives them."""
+    """The luma and the BGR image of the first decoded frames."""
     with Reader(clip) as reader:
         for frame in islice(reader, count):
             yield luma_8bit(frame.av_frame), np.ascontiguousarray(rgb_of(frame.av_frame)[..., ::-1])
 
 
-def picture_scores(ways: dict[str, Way], pictures: list[Path]) -> dict[str, dict[str, float]]:
-    """{way: mean PSNR and SSIM} by the protocol of the papers with bytes in; what takes colours is given colours."""
-    scores: dict[str, list[Score]] = {key: [] for key in ways}
+def image_scores(backends: dict[str, Backend], images: list[Path]) -> dict[str, dict[str, float]]:
+    """{backend: mean PSNR and SSIM} by P2 of vidsr.quality.image_protocol; colour backends receive colours."""
+    scores: dict[str, list[Score]] = {key: [] for key in backends}
     inner = (slice(SCALE, -SCALE),) * 2
-    for path in pictures:
+    for path in images:
         image = read_image(path)
-        original = reducible(studio_luma(image), SCALE)
-        for key, way in ways.items():
-            made = _of_colours(image, way) if way.colour else way.enlarge(_shrunk(original))
-            scores[key].append(score(original[inner], made[inner]))
-    return {key: _figures("set", own) for key, own in scores.items()}
+        original = crop_to_multiple(studio_luma(image), SCALE)
+        for key, backend in backends.items():
+            upscaled = _luma_of_colours(image, backend) if backend.colour else backend.upscale(_reduce(original))
+            scores[key].append(score(original[inner], upscaled[inner]))
+    return {key: _mean_scores("set", values) for key, values in scores.items()}
 
 
-def _of_colours(image: Image, way: Way) -> Image:
-    """The luma of what the way makes of the reduced picture; a grey picture goes in as three equal channels."""
+def _luma_of_colours(image: Image, backend: Backend) -> Image:
+    """The luma of the upscaled colour image; a grey image is passed as three equal channels."""
     if image.ndim == 2:
-        return _in_grey(way)(_shrunk(reducible(image, SCALE)))
-    channels = [_shrunk(reducible(image[..., channel], SCALE)) for channel in (2, 1, 0)]
-    return studio_luma(way.enlarge(np.stack(channels, axis=-1))[..., ::-1])
+        return _grey_upscaler(backend)(_reduce(crop_to_multiple(image, SCALE)))
+    channels = [_reduce(crop_to_multiple(image[..., channel], SCALE)) for channel in (2, 1, 0)]
+    return studio_luma(backend.upscale(np.stack(channels, axis=-1))[..., ::-1])
 
 
-def _in_grey(way: Way) -> Callable[[Image], Image]:
-    return lambda plane: way.enlarge(np.stack([plane] * 3, axis=-1))[..., 0] if way.colour else way.enlarge(plane)
+def _grey_upscaler(backend: Backend) -> Callable[[Image], Image]:
+    if not backend.colour:
+        return backend.upscale
+    return lambda plane: backend.upscale(np.stack([plane] * 3, axis=-1))[..., 0]
 
 
-def _shrunk(plane: Image) -> Image:
-    return in_bytes(imresize(plane, 1 / SCALE))
+def _reduce(plane: Image) -> Image:
+    return to_uint8(imresize(plane, 1 / SCALE))
 
 
-def clip_scores(ways: dict[str, Way], clip: Path, frames: int) -> dict[str, dict[str, float]]:
-    """{way: mean PSNR and SSIM} of the clip's luma, reduced without a codec and enlarged."""
-    scores = score_clip(clip, SCALE, {key: _in_grey(way) for key, way in ways.items()}, ClipProtocol(frames=frames))
-    return {key: _figures("clip", [own]) for key, own in scores.items()}
+def clip_scores(backends: dict[str, Backend], clip: Path, frames: int) -> dict[str, dict[str, float]]:
+    """{backend: mean PSNR and SSIM} of the clip's luma, reduced without a codec and upscaled."""
+    upscalers = {key: _grey_upscaler(backend) for key, backend in backends.items()}
+    scores = score_clip(clip, SCALE, upscalers, ClipProtocol(frames=frames))
+    return {key: _mean_scores("clip", [values]) for key, values in scores.items()}
 
 
-def _figures(of: str, scores: list[Score]) -> dict[str, float]:
+def _mean_scores(prefix: str, scores: list[Score]) -> dict[str, float]:
     return {
-        f"{of}_psnr": round(statistics.fmean(each.psnr for each in scores), 3),
-        f"{of}_ssim": round(statistics.fmean(each.ssim for each in scores), 4),
+        f"{prefix}_psnr": round(statistics.fmean(each.psnr for each in scores), 3),
+        f"{prefix}_ssim": round(statistics.fmean(each.ssim for each in scores), 4),
     }

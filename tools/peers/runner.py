@@ -1,12 +1,13 @@
-"""A whole command, a file in and a file out: vidsr's, and the loop that a user of a peer would write.
+"""Upscale a file with one backend: vidsr's pipeline, or the loop that a user of the backend would write.
 
-Run as a program, in a process of its own, it prints how many frames it wrote, and how many a second half-way.
+Run as a program it prints the number of frames written, and the steady frames per second.
 """
 
 import argparse
 import json
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import av
@@ -15,17 +16,17 @@ from av import VideoFrame
 from av.filter import Graph
 from av.video.stream import VideoStream
 
-from peers.backends import PREFIX, SCALE, Setting, Way, network, open_way
+from peers.backends import PREFIX, SCALE, Backend, BackendOptions, model_and_precision, open_backend
 from vidsr import EncodeSettings, PoolSettings, UpscaleSettings, upscale
 from vidsr.media.encoders import encoder_options
 from vidsr.media.formats import luma_of
 
-Larger = Callable[[VideoFrame], VideoFrame]
+FrameUpscaler = Callable[[VideoFrame], VideoFrame]
 
 
-def by_vidsr(key: str, clip: Path, target: Path, encode: EncodeSettings) -> list[float]:
-    """When each frame was given to the encoder."""
-    model, precision = network(key)
+def run_vidsr(key: str, clip: Path, target: Path, encode: EncodeSettings) -> list[float]:
+    """The times at which frames went to the encoder."""
+    model, precision = model_and_precision(key)
     times: list[float] = []
     upscale(
         clip,
@@ -38,17 +39,17 @@ def by_vidsr(key: str, clip: Path, target: Path, encode: EncodeSettings) -> list
     return times
 
 
-def by_loop(larger: Larger, clip: Path, target: Path, encode: EncodeSettings) -> list[float]:
-    """When each frame was given to the encoder: decode, enlarge, encode, one frame after the other."""
+def run_loop(upscale_frame: FrameUpscaler, clip: Path, target: Path, encode: EncodeSettings) -> list[float]:
+    """Decode, upscale, encode, frame by frame; the times at which frames went to the encoder."""
     times: list[float] = []
     with av.open(clip) as source, av.open(target, "w") as output:
         video = source.streams.video[0]
         video.thread_type = "AUTO"
         stream = _stream(output, video, encode)
         for frame in source.decode(video):
-            large = larger(frame)
-            large.pts, large.time_base = frame.pts, frame.time_base
-            output.mux(stream.encode(large))
+            upscaled = upscale_frame(frame)
+            upscaled.pts, upscaled.time_base = frame.pts, frame.time_base
+            output.mux(stream.encode(upscaled))
             times.append(time.perf_counter())
         output.mux(stream.encode(None))
     return times
@@ -62,23 +63,23 @@ def _stream(output: av.container.OutputContainer, video: VideoStream, encode: En
     return stream
 
 
-def frame_by(way: Way) -> Larger:
-    """What takes colours gets BGR; to what takes luma alone, swscale adds the chroma."""
-    return (lambda frame: _of_colours(frame, way)) if way.colour else (lambda frame: _of_luma(frame, way))
+def frame_upscaler(backend: Backend) -> FrameUpscaler:
+    """Colour backends receive BGR; for luma backends swscale upscales the chroma."""
+    return partial(_upscale_bgr if backend.colour else _upscale_luma, backend)
 
 
-def _of_colours(frame: VideoFrame, way: Way) -> VideoFrame:
-    return VideoFrame.from_ndarray(way.enlarge(frame.to_ndarray(format="bgr24")), format="bgr24")
+def _upscale_bgr(backend: Backend, frame: VideoFrame) -> VideoFrame:
+    return VideoFrame.from_ndarray(backend.upscale(frame.to_ndarray(format="bgr24")), format="bgr24")
 
 
-def _of_luma(frame: VideoFrame, way: Way) -> VideoFrame:
-    plain = frame.reformat(format="yuv420p")
-    large = plain.reformat(width=frame.width * SCALE, height=frame.height * SCALE)
-    luma_of(large)[:] = way.enlarge(np.ascontiguousarray(luma_of(plain)))
-    return large
+def _upscale_luma(backend: Backend, frame: VideoFrame) -> VideoFrame:
+    yuv = frame.reformat(format="yuv420p")
+    upscaled = yuv.reformat(width=frame.width * SCALE, height=frame.height * SCALE)
+    luma_of(upscaled)[:] = backend.upscale(np.ascontiguousarray(luma_of(yuv)))
+    return upscaled
 
 
-def lanczos_filter(clip: Path) -> Larger:
+def lanczos_filter(clip: Path) -> FrameUpscaler:
     """FFmpeg's scale filter with flags=lanczos."""
     graph = Graph()
     with av.open(clip) as source:
@@ -89,23 +90,23 @@ def lanczos_filter(clip: Path) -> Larger:
     scale.link_to(last)
     graph.configure()
 
-    def larger(frame: VideoFrame) -> VideoFrame:
+    def upscale_frame(frame: VideoFrame) -> VideoFrame:
         graph.push(frame)
         return graph.pull()
 
-    return larger
+    return upscale_frame
 
 
-def half_way(times: list[float]) -> float:
-    """Frames a second over the middle half, when pipes are full and not yet drained."""
+def steady_fps(times: list[float]) -> float:
+    """Frames per second over the middle half, when the pipeline is full."""
     steady = times[len(times) // 4 : -(len(times) // 4)]
     return (len(steady) - 1) / (steady[-1] - steady[0])
 
 
 def main() -> None:
-    """Do the work of one way."""
+    """Run one backend."""
     parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("way", "model"):
+    for name in ("backend", "model"):
         parser.add_argument(name)
     for name in ("clip", "target", "weights"):
         parser.add_argument(name, type=Path)
@@ -113,14 +114,15 @@ def main() -> None:
         parser.add_argument(name, type=int)
     args = parser.parse_args()
     encode = EncodeSettings(preset="veryfast", crf=args.crf)
-    if args.way.startswith(PREFIX):
-        times = by_vidsr(args.way, args.clip, args.target, encode)
-    elif args.way == "lanczos":
-        times = by_loop(lanczos_filter(args.clip), args.clip, args.target, encode)
+    if args.backend.startswith(PREFIX):
+        times = run_vidsr(args.backend, args.clip, args.target, encode)
+    elif args.backend == "lanczos":
+        times = run_loop(lanczos_filter(args.clip), args.clip, args.target, encode)
     else:
-        way = open_way(args.way, Setting(model=args.model, threads=args.threads, weights=args.weights))
-        times = by_loop(frame_by(way), args.clip, args.target, encode)
-    print(json.dumps({"frames": len(times), "steady_fps": half_way(times)}))
+        options = BackendOptions(model=args.model, threads=args.threads, weights=args.weights)
+        backend = open_backend(args.backend, options)
+        times = run_loop(frame_upscaler(backend), args.clip, args.target, encode)
+    print(json.dumps({"frames": len(times), "steady_fps": steady_fps(times)}))
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""Where the time of a run goes, measured on the very pipeline that enlarges."""
+"""Benchmark of a run, measured on the pipeline that upscales."""

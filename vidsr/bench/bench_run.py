@@ -1,4 +1,4 @@
-"""One run into a file that nobody keeps, and what it was busy with."""
+"""A benchmark run: upscales into a temporary file and measures what the time goes into."""
 
 import itertools
 import time
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from vidsr.bench.cpu_time import CoreTime, core_times
+from vidsr.bench.cpu_time import CpuTime, cpu_times
 from vidsr.callbacks import ShouldStop
 from vidsr.cpu_affinity import describe_machine, plan_cores
 from vidsr.pipeline import STAGES, upscale
@@ -14,131 +14,133 @@ from vidsr.report import Report
 from vidsr.settings import EncodeSettings, PoolSettings, UpscaleSettings
 from vidsr.stage_timer import TimedSpan
 
-_LOOK_S = 0.25  # between looks through /proc, which take a few milliseconds
-BUSY = 0.9  # of all cores; with less, a stage is what a run waits for
+_SAMPLE_S = 0.25  # between samples of /proc; each takes a few milliseconds
+BUSY = 0.9  # share of all cores; below it, the bottleneck is a stage
 _THREADS = {"read": "reading", "enlarge": "network", "merge": "writing", "write": "writing"}
-"""Which stages wait for each other because one thread, or set of workers, does them."""
+"""The thread, or set of workers, that executes each stage."""
 
 
 def usable_cores() -> int:
-    """How many cores this process may use."""
+    """The number of cores this process may use."""
     return sum(share.threads for share in plan_cores(describe_machine()))
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trial:
-    """What became of one run; from its first written frame to its last one where it says "steady"."""
+class BenchRun:
+    """The measurements of one run; "steady" is the time from the first written frame to the last."""
 
     report: Report
     cores: int
-    """That this process may use."""
+    """Usable by this process."""
     start_s: float
-    """From the order to the first written frame."""
+    """From the call to the first written frame."""
     steady_s: float
     steady_frames: int
-    core_times: dict[str, CoreTime]
-    """While steady, by process."""
+    core_times: dict[str, CpuTime]
+    """While steady, by kind of process."""
     spans: list[TimedSpan] = field(repr=False)
-    """All work at the first frames, in the order in which it ended."""
+    """The spans of the first frames, in order of their end."""
 
     @property
     def fps(self) -> float:
-        """While steady; of the whole run where that was too short to tell."""
+        """Frames per second while steady, or of the whole run where that is too short."""
         return self.steady_frames / self.steady_s if self.steady_s else self.report.fps
 
     @property
     def busy(self) -> float:
-        """The share of what the cores could have given that was taken, while steady."""
+        """The share of the cores' time that was used, while steady."""
         return self._share(sum(time.ran_s for time in self.core_times.values()))
 
     @property
     def wanted(self) -> float:
-        """The share that would have been taken by a thread that could go on, had others not had the cores."""
+        """`busy`, plus the time for which runnable threads waited for a core."""
         return min(1.0, self._share(sum(time.ran_s + time.waited_s for time in self.core_times.values())))
 
     @property
     def bottleneck(self) -> str:
-        """What the run waited for: all cores, or the thread or workers that rested least."""
+        """What limits the run: all cores, or the thread or workers with the least idle time."""
         if self.busy >= BUSY:
             return "the cores"
         if self.wanted >= BUSY:
-            return "the cores, which others have, too: measure again on a quiet machine"
+            return "the cores, which other processes use, too: measure again on an idle machine"
         busy_s: dict[str, float] = {}
         for stage, spent in self.report.stages.items():
             busy_s[_THREADS[stage]] = busy_s.get(_THREADS[stage], 0.0) + spent.seconds
         longest = max(busy_s, key=lambda name: busy_s[name])
         share = busy_s[longest] / self.report.seconds
-        return f"{longest}, which rests {max(0.0, 1 - share):.0%} of the time"
+        return f"{longest}, idle {max(0.0, 1 - share):.0%} of the time"
 
     def _share(self, core_s: float) -> float:
         return core_s / (self.cores * self.steady_s) if self.steady_s else 0.0
 
 
-def trial(
+def run_bench(
     source: Path,
     *,
     settings: UpscaleSettings,
     encode: EncodeSettings,
     pool: PoolSettings,
     frames: int,
-    shown: int = 0,
-    stop: ShouldStop = lambda: False,
-) -> Trial:
-    """A run over the first `frames` of a video; the spans of the first `shown` of them are kept.
+    traced_frames: int = 0,
+    should_stop: ShouldStop = lambda: False,
+) -> BenchRun:
+    """Upscale the first `frames` of a video; `traced_frames` is the number of frames whose spans are kept.
 
-    Raises what `upscale` raises.
+    Raises the errors of `upscale`.
     """
-    marks = _Marks(shown)
-    taken = itertools.count(1)
+    recorder = _Recorder(traced_frames)
+    frame_numbers = itertools.count(1)
     with TemporaryDirectory(prefix="vidsr-bench-") as folder:
-        began_s = time.perf_counter()
+        call_s = time.perf_counter()
         report = upscale(
             source,
-            Path(folder) / "enlarged.mkv",
+            Path(folder) / "upscaled.mkv",
             settings=settings,
             encode=encode,
             pool=pool,
-            on_progress=marks.note,
-            should_stop=lambda: next(taken) >= frames or stop(),
-            on_span=marks.watch,
+            on_progress=recorder.on_progress,
+            should_stop=lambda: next(frame_numbers) >= frames or should_stop(),
+            on_span=recorder.on_span,
         )
-    return Trial(
+    return BenchRun(
         report=report,
         cores=usable_cores(),
-        start_s=marks.first.at_s - began_s,
-        steady_s=marks.last.at_s - marks.first.at_s,
-        steady_frames=marks.last.done - marks.first.done,
-        core_times={name: spent - marks.first.times.get(name, CoreTime()) for name, spent in marks.last.times.items()},
-        spans=marks.spans,
+        start_s=recorder.first.at_s - call_s,
+        steady_s=recorder.last.at_s - recorder.first.at_s,
+        steady_frames=recorder.last.done - recorder.first.done,
+        core_times={
+            name: spent - recorder.first.times.get(name, CpuTime()) for name, spent in recorder.last.times.items()
+        },
+        spans=recorder.spans,
     )
 
 
 @dataclass(frozen=True)
-class _Mark:
-    """What the clocks say when so many frames are written."""
+class _Sample:
+    """The clocks when `done` frames were written."""
 
     done: int
     at_s: float
-    times: dict[str, CoreTime]
+    times: dict[str, CpuTime]
 
 
-class _Marks:
-    """What the clocks say at the first frame and at one of the last, and the work at the first few."""
+class _Recorder:
+    """Samples at the first frame and at one of the last, and the spans of the first frames."""
 
-    def __init__(self, shown: int) -> None:
-        self.first = self.last = _Mark(0, 0.0, {})
+    def __init__(self, traced_frames: int) -> None:
+        self.first = self.last = _Sample(0, 0.0, {})
         self.spans: list[TimedSpan] = []
-        self._left = dict.fromkeys(STAGES, shown)
+        self._untraced = dict.fromkeys(STAGES, traced_frames)
 
-    def note(self, done: int, total: int | None) -> None:
-        """Of a frame that is written."""
+    def on_progress(self, done: int, total: int | None) -> None:
+        """Sample the clocks after a written frame."""
         now_s = time.perf_counter()
-        if now_s - self.last.at_s >= _LOOK_S or done == 1:
-            self.last = _Mark(done, now_s, core_times())
+        if now_s - self.last.at_s >= _SAMPLE_S or done == 1:
+            self.last = _Sample(done, now_s, cpu_times())
             self.first = self.last if done == 1 else self.first
 
-    def watch(self, span: TimedSpan) -> None:
-        """Of a piece of work."""
-        if self._left[span.stage]:
-            self._left[span.stage] -= 1
+    def on_span(self, span: TimedSpan) -> None:
+        """Keep the span where its stage still needs one."""
+        if self._untraced[span.stage]:
+            self._untraced[span.stage] -= 1
             self.spans.append(span)

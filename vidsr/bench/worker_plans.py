@@ -1,4 +1,4 @@
-"""Which ways there are to share the cores between workers and their threads."""
+"""Plans: numbers of workers and threads to benchmark."""
 
 from dataclasses import replace
 
@@ -6,10 +6,10 @@ from vidsr.cpu_affinity import MAX_WORKERS
 from vidsr.settings import PoolSettings
 
 
-def sensible_plans(cores: int, pool: PoolSettings) -> list[PoolSettings]:
-    """The same settings with different workers and threads: without Ray, and with as many workers as go well.
+def candidate_plans(cores: int, pool: PoolSettings) -> list[PoolSettings]:
+    """The settings with different numbers of workers and threads, and without Ray; none uses more than `cores`.
 
-    Encoding takes cores, too, so that one worker less than there are cores may do as well as all.
+    One worker fewer than cores is among them, because the encoder needs cores, too.
     """
     counts = {1, cores - 1, cores, *(2**power for power in range(cores.bit_length()))}
     shares = [(0, threads) for threads in sorted({1, max(1, cores // 2), cores})]

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from vidsr.bench.bench_run import Trial, trial, usable_cores
-from vidsr.bench.cpu_time import age_s
-from vidsr.bench.worker_plans import sensible_plans
+from vidsr.bench.bench_run import BenchRun, run_bench, usable_cores
+from vidsr.bench.cpu_time import process_age_s
+from vidsr.bench.worker_plans import candidate_plans
 from vidsr.cli.messages import UsageError, print_message
 from vidsr.cli.options import Commands, Help, add_output, settings
 from vidsr.cli.png_output import png_file
@@ -30,7 +30,7 @@ _EXAMPLE = """Say where the time of `vidsr upscale` goes on the first frames of 
 """
 _FRAMES = 100
 _SHOWN = 24  # frames in the picture: more make bars too narrow to be seen
-Try = Callable[[PoolSettings], Trial]
+Try = Callable[[PoolSettings], BenchRun]
 
 
 def add(commands: Commands) -> None:
@@ -62,20 +62,20 @@ def run(args: argparse.Namespace) -> int:
         return STOPPED + stop.signal if stop() else code
 
 
-def _attempt(args: argparse.Namespace, pool: PoolSettings, *, stop: Callable[[], bool]) -> Trial:
-    return trial(
+def _attempt(args: argparse.Namespace, pool: PoolSettings, *, stop: Callable[[], bool]) -> BenchRun:
+    return run_bench(
         args.source,
         settings=settings(UpscaleSettings, args),
         encode=settings(EncodeSettings, args),
         pool=pool,
         frames=args.frames,
-        shown=_SHOWN if args.picture else 0,
-        stop=stop,
+        traced_frames=_SHOWN if args.picture else 0,
+        should_stop=stop,
     )
 
 
 def _one(args: argparse.Namespace, attempt: Try) -> int:
-    loaded_s = age_s()
+    loaded_s = process_age_s()
     pool = settings(PoolSettings, args)
     if args.picture:
         with png_file(args.picture, source=args.source, overwrite=args.overwrite) as drawing:
@@ -92,7 +92,7 @@ def _one(args: argparse.Namespace, attempt: Try) -> int:
 
 
 def _plan(args: argparse.Namespace, attempt: Try, stop: Callable[[], bool]) -> int:
-    plans = sensible_plans(usable_cores(), settings(PoolSettings, args))
+    plans = candidate_plans(usable_cores(), settings(PoolSettings, args))
     trials = []
     for pool in plans:
         trials.append(attempt(pool))
@@ -109,7 +109,7 @@ def _plan(args: argparse.Namespace, attempt: Try, stop: Callable[[], bool]) -> i
     return 0
 
 
-def _plan_row(done: Trial, best: Trial) -> list[str]:
+def _plan_row(done: BenchRun, best: BenchRun) -> list[str]:
     cells = [
         done.report.workers,
         done.report.threads,
@@ -134,7 +134,7 @@ def _rows(spans: list[TimedSpan]) -> dict[str, list[TimedSpan]]:
     }
 
 
-def _table(done: Trial, loaded_s: float) -> str:
+def _table(done: BenchRun, loaded_s: float) -> str:
     report, frames = done.report, max(1, done.report.frames_written)
     stages = [
         [name, f"{stage.seconds:.2f}", f"{1e3 * stage.seconds / frames:.1f}", f"{stage.seconds / report.seconds:.0%}"]
@@ -166,7 +166,7 @@ def _table(done: Trial, loaded_s: float) -> str:
     )
 
 
-def _facts(done: Trial, loaded_s: float | None = None) -> dict[str, object]:
+def _facts(done: BenchRun, loaded_s: float | None = None) -> dict[str, object]:
     facts = dataclasses.asdict(dataclasses.replace(done, spans=[]))
     del facts["spans"]
     facts |= {"fps": done.fps, "busy": done.busy, "wanted": done.wanted}

@@ -13,7 +13,7 @@ from vidsr.media.atomic_file import atomic_write
 from vidsr.model.weights import load_weights, save_weights
 from vidsr.quality.evaluation import collect
 from vidsr.quality.image_protocol import read_luma
-from vidsr.quality.int8_calibration import calibrated, judge_of, spread
+from vidsr.quality.int8_calibration import calibrate, sample_evenly, validation_pair
 
 log = logging.getLogger(__name__)
 
@@ -45,13 +45,15 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"{args.model}: the name of a weight file ends in .npz")
     weights = load_weights(args.model)
     scale = weights.architecture.scale
-    files = [path for each in collect(args.pictures, scale, note=log.warning) for path in each.pictures]
+    files = [path for each in collect(args.pictures, scale, on_warning=log.warning) for path in each.images]
     judges = files[::_EACH]
     others = [path for path in files if path not in judges]
     if not others:
         raise UsageError("calibrate takes two pictures or more, one of which measures what is lost")
-    planes = [judge_of(read_luma(path), scale)[0] for path in spread(others, _REACHING)]
-    ready = calibrated(weights, planes, [judge_of(read_luma(path), scale) for path in spread(judges, _MEASURING)])
+    planes = [validation_pair(read_luma(path), scale)[0] for path in sample_evenly(others, _REACHING)]
+    ready = calibrate(
+        weights, planes, [validation_pair(read_luma(path), scale) for path in sample_evenly(judges, _MEASURING)]
+    )
     with atomic_write(args.model, overwrite=True) as file:
         save_weights(file, ready)
     losses = ready.calibration.losses if ready.calibration else {}

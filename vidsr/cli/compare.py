@@ -15,7 +15,7 @@ from vidsr.model.architecture import SCALES
 from vidsr.model.zoo import load_model, model_names
 from vidsr.model_selection import AUTO, select_model
 from vidsr.quality.compare import Comparison, compare
-from vidsr.quality.crops import parse_crop, side_by_side
+from vidsr.quality.crops import crops_png, parse_crop, side_by_side
 from vidsr.settings import UpscaleSettings
 
 _EXAMPLE = """Say how far a video is from another of its size, by PSNR and SSIM of the luma; or draw parts of a frame:
@@ -97,13 +97,11 @@ def _line(found: Comparison) -> str:
 def _draw(args: argparse.Namespace) -> int:
     source = args.files[0]
     with png_file(args.picture, source=source, overwrite=args.overwrite) as drawing:
-        from vidsr.quality.sheet import sheet_of
-
         model = args.model if args.model != AUTO else _model_for(source, args.scale)
         engine = Engine(load_model(model, args.scale))
         label = model_label(Path(model).stem, engine.scale)
         rows = side_by_side(source, engine, label=label, at_s=args.at, crops=tuple(args.crops))
-        drawing.write(sheet_of(rows))
+        drawing.write(crops_png(rows))
     if args.json:
         print(json.dumps([{"crop": str(row[0].crop), "psnr": {p.label: p.psnr for p in row[:-1]}} for row in rows]))
     return 0

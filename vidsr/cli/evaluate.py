@@ -22,9 +22,9 @@ from vidsr.errors import DAMAGED, ModelError
 from vidsr.media.encoders import encoder_options
 from vidsr.model.architecture import SCALES
 from vidsr.model.zoo import load_model, model_names
-from vidsr.quality.evaluation import Collection, collect, evaluate_clip, evaluate_picture
-from vidsr.quality.results import Measured, means
-from vidsr.quality.upscalers import by_network, methods, reusing, reusing_name
+from vidsr.quality.evaluation import Collection, collect, evaluate_clip, evaluate_image
+from vidsr.quality.results import ResultRow, means
+from vidsr.quality.upscalers import make_upscalers, network_upscaler, reuse_label, reusing_engines
 from vidsr.quality.video_protocol import ClipProtocol
 from vidsr.settings import PRECISIONS, EncodeSettings, PoolSettings
 
@@ -92,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
     """Measure, print, and judge."""
     protocols, reuse, engines = _protocols(args), _reuse(args), _engines(args)
     scales = sorted({engine.scale for engine in engines.values()})
-    collections = collect(args.sources, scales[-1], note=log.warning)
+    collections = collect(args.sources, scales[-1], on_warning=log.warning)
     if args.plot:
         with png_file(args.plot, source=args.sources[0], overwrite=args.overwrite) as drawing:
             rows = _measured(collections, engines, protocols, reuse)
@@ -133,33 +133,34 @@ def _engines(args: argparse.Namespace) -> Engines:
 
 def _measured(
     collections: list[Collection], engines: Engines, protocols: dict[str, ClipProtocol], reuse: int
-) -> list[Measured]:
+) -> list[ResultRow]:
     rows = []
     scales = sorted({engine.scale for engine in engines.values()})
-    files = sum(len(collection.pictures) + len(collection.clips) for collection in collections)
+    files = sum(len(collection.images) + len(collection.clips) for collection in collections)
     with tqdm(total=files * len(scales), unit=" files", disable=None) as bar, logging_redirect_tqdm():
         for scale in scales:
-            ways = methods(engines, scale)
+            ways = make_upscalers(engines, scale)
             for collection in collections:
-                for path in collection.pictures:
-                    rows += evaluate_picture(path, collection, scale, ways)
+                for path in collection.images:
+                    rows += evaluate_image(path, collection, scale, ways)
                     bar.update()
                 for path in collection.clips:
                     for given, protocol in protocols.items():
-                        own = reusing(engines, scale, reuse) if reuse else {}  # nothing of the clip before is reused
-                        every = ways | {name: by_network(engine) for name, engine in own.items()}
+                        # new engines per clip: no output of the previous clip is reused
+                        own = reusing_engines(engines, scale, reuse) if reuse else {}
+                        every = ways | {name: network_upscaler(engine) for name, engine in own.items()}
                         found = evaluate_clip(path, collection, scale, every, {given: protocol})
                         rows += [_with_reused(row, own) for row in found]
                     bar.update()
     return rows
 
 
-def _with_reused(row: Measured, engines: dict[str, ReusingEngine]) -> Measured:
+def _with_reused(row: ResultRow, engines: dict[str, ReusingEngine]) -> ResultRow:
     engine = engines.get(row.method)
     return dataclasses.replace(row, reused=engine.reused) if engine else row
 
 
-def _print(rows: list[Measured], args: argparse.Namespace) -> None:
+def _print(rows: list[ResultRow], args: argparse.Namespace) -> None:
     overall = means(rows)
     if args.json:
         found = {"each": rows, "means": overall}
@@ -181,21 +182,21 @@ def _print(rows: list[Measured], args: argparse.Namespace) -> None:
     print(aligned([line[:columns] for line in lines], text_columns=5))
 
 
-def _losses(rows: list[Measured], reuse: int) -> dict[int, float]:
+def _losses(rows: list[ResultRow], reuse: int) -> dict[int, float]:
     """By the number of the row: how many dB less than without reuse."""
     whole = {
-        (row.collection, row.name, row.scale, row.input, reusing_name(row.method, reuse)): row.psnr for row in rows
+        (row.collection, row.name, row.scale, row.input, reuse_label(row.method, reuse)): row.psnr for row in rows
     }
     keys = [(row.collection, row.name, row.scale, row.input, row.method) for row in rows]
     return {number: whole[key] - rows[number].psnr for number, key in enumerate(keys) if key in whole}
 
 
-def _plot(overall: list[Measured], engines: Engines, drawing: BinaryIO) -> None:
-    from vidsr.plots import Dot, quality_against_time
+def _plot(overall: list[ResultRow], engines: Engines, drawing: BinaryIO) -> None:
+    from vidsr.plots import NetworkPoint, quality_against_time
 
     gains = {name: [row.gain for row in overall if row.method == name] for name in engines}
     dots = [
-        Dot(
+        NetworkPoint(
             name=model_label(Path(name).stem, engine.scale),
             ms=frame_ms(engine, _PLOTTED),
             gain=sum(gains[name]) / len(gains[name]),
@@ -212,7 +213,7 @@ def _plot(overall: list[Measured], engines: Engines, drawing: BinaryIO) -> None:
     )
 
 
-def _judged(overall: list[Measured], engines: Engines, min_gain: float | None) -> int:
+def _judged(overall: list[ResultRow], engines: Engines, min_gain: float | None) -> int:
     """The exit code; who is below is said."""
     below = [row for row in overall if row.method in engines and min_gain is not None and row.gain < min_gain]
     for row in below:

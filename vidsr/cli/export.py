@@ -14,8 +14,8 @@ from vidsr.cli.messages import UsageError
 from vidsr.cli.optional_deps import require_extra
 from vidsr.cli.options import Commands, Help, add_output
 from vidsr.engine.openvino_export import ir_files, run_network
-from vidsr.interop.metadata import notes
-from vidsr.interop.verify import Run, check_same
+from vidsr.interop.metadata import model_metadata
+from vidsr.interop.verify import NetworkFunction, verify_output
 from vidsr.media.atomic_file import atomic_write
 from vidsr.model.weights import Weights
 from vidsr.model.zoo import load_model, model_path
@@ -36,7 +36,7 @@ class ExportedNetwork:
     """The contents of the files, and a function that runs the network in them."""
 
     contents: list[bytes]
-    run: Run
+    run: NetworkFunction
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,12 +75,12 @@ def run(args: argparse.Namespace) -> int:
     if target.suffix != file_format.suffix:
         raise UsageError(f"{target}: with --to {args.to} the name must end in {file_format.suffix}")
     licence = weights.facts.get("licence", "not stated" if args.model.endswith(".npz") else "Apache-2.0")
-    about = notes(weights, name=name, licence=str(licence), version=vidsr.__version__)
+    about = model_metadata(weights, name=name, licence=str(licence), version=vidsr.__version__)
     with ExitStack() as stack:  # the last one opened is committed first: the .bin before the .xml
         paths = [target, *(target.with_suffix(suffix) for suffix in file_format.companions)]
         files = [stack.enter_context(atomic_write(path, overwrite=args.overwrite)) for path in paths]
         exported = file_format.build(weights, about)
-        distance = check_same(weights, exported.run, name=str(target))
+        distance = verify_output(weights, exported.run, name=str(target))
         for file, content in zip(files, exported.contents, strict=True):
             file.write(content)
     size = sum(map(len, exported.contents))
@@ -94,8 +94,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _onnx(weights: Weights, about: dict[str, str]) -> ExportedNetwork:
     with require_extra("onnx", "export"):
-        from vidsr.interop.onnx_export import network_bytes
-    network = network_bytes(weights, about)
+        from vidsr.interop.onnx_export import onnx_bytes
+    network = onnx_bytes(weights, about)
     return ExportedNetwork(contents=[network], run=partial(run_network, network))
 
 

@@ -10,7 +10,7 @@ from vidsr.cli.messages import UsageError
 from vidsr.cli.optional_deps import require_extra
 from vidsr.cli.options import Commands, Help, add_output
 from vidsr.interop.state_dict_import import PADDING
-from vidsr.interop.verify import flat_level
+from vidsr.interop.verify import flat_response
 from vidsr.media.atomic_file import atomic_write
 from vidsr.model.architecture import SCALES
 from vidsr.model.weights import save_weights
@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
             f"it runs in f32; `vidsr calibrate {args.target} PICTURES` prepares it for int8, which is faster",
             file=sys.stderr,
         )
-    level = flat_level(weights)
+    level = flat_response(weights)
     if abs(level - _GREY) > _FAR:
         log.warning(
             "%s: returns level %.0f for a plane of %d; check that it takes luma in 0..1 and has scale %d",

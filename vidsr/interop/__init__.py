@@ -1,1 +1,1 @@
-"""Networks in the formats of others: what goes out to them, what comes in from them."""
+"""Export of networks to other formats, and import from them."""

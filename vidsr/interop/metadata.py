@@ -1,10 +1,10 @@
-"""What an exported file says about itself."""
+"""Metadata of exported files."""
 
 from vidsr.model.weights import Weights
 
 
-def notes(weights: Weights, *, name: str, licence: str, version: str) -> dict[str, str]:
-    """By name: the network, what goes in, what comes out, and under which licence its weights stand."""
+def model_metadata(weights: Weights, *, name: str, licence: str, version: str) -> dict[str, str]:
+    """Metadata by key: the network, its input and output, and the licence of its weights."""
     architecture = weights.architecture
     scale = architecture.scale
     return {

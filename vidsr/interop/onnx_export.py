@@ -1,4 +1,4 @@
-"""An architecture and its weights as an ONNX graph that takes any size, edges and all."""
+"""Export to ONNX: one graph for every input size, with the padding of the edges inside."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from vidsr.model.architecture import Convolution
 from vidsr.model.subpixel import BICUBIC_RADIUS, bicubic_kernels, phase_kernels
 from vidsr.model.weights import Weights
 
-OPSET, IR_VERSION = 17, 8  # of 2022: old enough for every runtime in use
+OPSET, IR_VERSION = 17, 8  # of 2022, which every runtime in use supports
 INPUT, OUTPUT = "luma", "enlarged"
 
 Kernel = NDArray[np.float32]
@@ -21,7 +21,7 @@ Constant = Kernel | NDArray[np.int64]
 
 @dataclass(frozen=True)
 class _Graph:
-    """A graph in the making."""
+    """An ONNX graph under construction."""
 
     nodes: list[NodeProto] = field(default_factory=list)
     constants: list[TensorProto] = field(default_factory=list)
@@ -34,7 +34,7 @@ class _Graph:
         constants: Mapping[str, Constant] | None = None,
         attributes: Mapping[str, int | float | str] | None = None,
     ) -> str:
-        """The name of the new output."""
+        """Append a node; the name of its output."""
         constants = constants or {}
         self.constants.extend(numpy_helper.from_array(array, name) for name, array in constants.items())
         node = helper.make_node(kind, [*inputs, *constants], [output], output)
@@ -43,40 +43,40 @@ class _Graph:
         return output
 
 
-def network_bytes(weights: Weights, notes: Mapping[str, str]) -> bytes:
-    """The file: float32 (batch, 1, height, width) in 0..1 to (batch, 1, scale*height, scale*width), not clipped.
+def onnx_bytes(weights: Weights, metadata: Mapping[str, str]) -> bytes:
+    """The contents of the file: float32 (batch, 1, height, width) in 0..1 to (batch, 1, scale*height, scale*width).
 
-    `notes`, with an "input" and an "output" among them, go into its metadata.
+    The output is not clipped. `metadata` has the keys "input" and "output" at least.
     """
-    about = f"In: {notes['input']}. Out: {notes['output']}."
-    graph = _network(weights)
-    made = helper.make_graph(
+    description = f"In: {metadata['input']}. Out: {metadata['output']}."
+    graph = _build(weights)
+    onnx_graph = helper.make_graph(
         graph.nodes,
         str(weights.architecture),
         [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["batch", 1, "height", "width"])],
         [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["batch", 1, "enlarged_height", "enlarged_width"])],
         graph.constants,
-        doc_string=about,
+        doc_string=description,
     )
-    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="vidsr")
+    model = helper.make_model(onnx_graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="vidsr")
     model.ir_version = IR_VERSION
-    model.doc_string = about
-    helper.set_model_props(model, dict(notes))
+    model.doc_string = description
+    helper.set_model_props(model, dict(metadata))
     onnx.checker.check_model(model, full_check=True)
     return bytes(model.SerializeToString())
 
 
-def _network(weights: Weights) -> _Graph:
-    """Every layer pads nothing: the plane is padded once, by what its layers look beyond it."""
+def _build(weights: Weights) -> _Graph:
+    """No layer pads: the input plane is padded once, by the receptive field of all layers."""
     architecture, tail, graph = weights.architecture, weights.architecture.tail, _Graph()
-    scale, reach = architecture.scale, architecture.reach
+    scale, radius = architecture.scale, architecture.reach
     if architecture.upscales_first:
-        padded = _padded(graph, "padded", architecture.halo)
-        large = _shuffled(graph, "bicubic", _bicubic(graph, padded, scale), scale)
+        padded = _pad_edges(graph, "padded", architecture.halo)
+        upscaled = _depth_to_space(graph, "bicubic", _bicubic(graph, padded, scale), scale)
         margin = (architecture.halo - BICUBIC_RADIUS) * scale
-        x = _cut(graph, "seen", large, margin - reach)
+        x = _crop(graph, "seen", upscaled, margin - radius)
     else:
-        x = _padded(graph, "padded", reach)
+        x = _pad_edges(graph, "padded", radius)
     for layer in architecture.body:
         x = _layer(graph, x, layer, weights.tensors)
     kernels = phase_kernels(weights.tensors[f"{tail.name}.weight"], tail.stride, tail.padding)
@@ -84,24 +84,24 @@ def _network(weights: Weights) -> _Graph:
     x = _convolution(graph, x, tail.name, kernels, bias)
     if architecture.residual:
         if architecture.upscales_first:
-            base = _cut(graph, "base", large, margin)
+            base = _crop(graph, "base", upscaled, margin)
         else:
-            base = _bicubic(graph, _padded(graph, "padded_base", BICUBIC_RADIUS), scale)
+            base = _bicubic(graph, _pad_edges(graph, "padded_base", BICUBIC_RADIUS), scale)
         x = graph.add("Add", "sum", [x, base])
     if tail.stride > 1:
-        x = _shuffled(graph, "shuffled", x, tail.stride)
+        x = _depth_to_space(graph, "shuffled", x, tail.stride)
     graph.add("Identity", OUTPUT, [x])
     return graph
 
 
-def _padded(graph: _Graph, name: str, pixels: int) -> str:
-    """The input with its edge repeated."""
+def _pad_edges(graph: _Graph, name: str, pixels: int) -> str:
+    """The input, padded with its edge pixels."""
     pads = np.array([0, 0, pixels, pixels] * 2, np.int64)
     return graph.add("Pad", name, [INPUT], {f"{name}.pads": pads}, {"mode": "edge"})
 
 
-def _cut(graph: _Graph, name: str, x: str, pixels: int) -> str:
-    """What lies so far inside of all four edges."""
+def _crop(graph: _Graph, name: str, x: str, pixels: int) -> str:
+    """Without `pixels` at each of the four edges."""
     if not pixels:
         return x
     ends = {"starts": [pixels] * 2, "ends": [-pixels] * 2, "axes": [2, 3]}
@@ -109,11 +109,11 @@ def _cut(graph: _Graph, name: str, x: str, pixels: int) -> str:
 
 
 def _bicubic(graph: _Graph, x: str, scale: int) -> str:
-    """(batch, scale², height, width): the bicubic enlargement by phases."""
+    """(batch, scale², height, width): the phases of bicubic upscaling."""
     return graph.add("Conv", "bicubic_phases", [x], {"bicubic.weight": bicubic_kernels(scale)})
 
 
-def _shuffled(graph: _Graph, name: str, x: str, stride: int) -> str:
+def _depth_to_space(graph: _Graph, name: str, x: str, stride: int) -> str:
     return graph.add("DepthToSpace", name, [x], attributes={"blocksize": stride, "mode": "DCR"})
 
 

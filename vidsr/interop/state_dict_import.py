@@ -1,8 +1,8 @@
-"""FSRCNN and SRCNN as other projects name their layers, turned into weights of ours.
+"""Import of FSRCNN and SRCNN state dicts of other projects.
 
-Only the names differ from project to project. The tensors of a state dict stand in the order in which its layers were
-made: kernel, bias, the slopes of PReLU. So the layers are told by their order and shapes, whatever they are called.
-What no file says are the scale, the padding of the deconvolution, and where ReLU stands, which has no tensors.
+Projects differ only in the names of the layers. A state dict keeps the order in which the layers were created: kernel,
+bias, PReLU slopes. So layers are recognised by order and shape, and names are ignored. No file states the scale, the
+padding of the deconvolution, or the positions of ReLU, which has no tensors.
 """
 
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ from vidsr.model.weights import Weights
 
 Tensor = NDArray[np.float32]
 
-PADDING = 4  # of the ports; their output padding, scale - 1, only completes the size
+PADDING = 4  # of the usual ports; their output padding, scale - 1, only completes the size
 
 
 @dataclass(kw_only=True)
 class _Layer:
-    """A kernel of a file, and what stands behind it."""
+    """A kernel of the state dict with its bias and slopes."""
 
     name: str
     weight: Tensor
@@ -34,22 +34,24 @@ class _Layer:
         )
 
 
-def recognise(tensors: dict[str, Tensor], scale: int, *, padding: int = PADDING, source: str = "") -> Weights:
-    """The weights of an FSRCNN (slopes behind every layer but the last) or an SRCNN (three layers, no slopes: ReLU).
+def weights_from_tensors(
+    tensors: dict[str, Tensor], scale: int, *, padding: int = PADDING, source: str = ""
+) -> Weights:
+    """The weights of an FSRCNN (slopes after every layer but the last) or an SRCNN (three layers, ReLU, no slopes).
 
-    `source` is noted in the facts. Raises ModelError for every other network, saying what was found.
+    `source` goes into the facts. Raises ModelError, listing the layers, for any other network.
     """
     layers = _layers(tensors)
     *body, last = layers
     slopes = [layer.slope is not None for layer in body]
     if len(body) >= 3 and all(slopes) and last.slope is None:
-        architecture, made = _fsrcnn(body, last, scale, padding)
+        architecture, own_tensors = _fsrcnn(body, last, scale, padding)
     elif len(body) == 2 and not any(slopes) and last.slope is None:
-        architecture, made = _srcnn(body, last, scale)
+        architecture, own_tensors = _srcnn(body, last, scale)
     else:
         raise ModelError(f"neither an FSRCNN nor an SRCNN: {'; '.join(map(str, layers))}")
     facts: dict[str, str | int | float | dict[str, float]] = {"start": "import", "source": source}
-    return Weights(architecture=architecture, tensors=made, facts=facts)
+    return Weights(architecture=architecture, tensors=own_tensors, facts=facts)
 
 
 def _layers(tensors: dict[str, Tensor]) -> list[_Layer]:
@@ -64,9 +66,9 @@ def _layers(tensors: dict[str, Tensor]) -> list[_Layer]:
         elif last and kind == "weight" and tensor.ndim == 1 and last.slope is None:
             last.slope = tensor
         else:
-            raise ModelError(f"tensor {name} {list(tensor.shape)} is none that an FSRCNN or SRCNN has in this place")
+            raise ModelError(f"tensor {name} {list(tensor.shape)} does not fit an FSRCNN or SRCNN here")
     if not layers:
-        raise ModelError("holds no tensors")
+        raise ModelError("the state dict has no tensors")
     return layers
 
 
@@ -75,8 +77,8 @@ def _fsrcnn(body: list[_Layer], last: _Layer, scale: int, padding: int) -> tuple
     d, s, kernel = len(body[0].weight), len(body[1].weight), last.weight.shape[-1]
     if d == s:
         raise ModelError(
-            f"an FSRCNN({d},{s},{len(body) - 3}) that shrinks {d} channels to {s} and expands them again; "
-            "that of vidsr has neither layer when both numbers are the same"
+            f"an FSRCNN({d},{s},{len(body) - 3}) with a shrinking and an expanding layer for d = s = {d}; "
+            "vidsr omits both layers when d = s"
         )
     shared = all(layer.slope is not None and layer.slope.size == 1 for layer in body)
     activation = "prelu-shared" if shared else "prelu"
@@ -85,7 +87,7 @@ def _fsrcnn(body: list[_Layer], last: _Layer, scale: int, padding: int) -> tuple
             d, s, len(body) - 3, scale, activation=activation, kernel=kernel, padding=padding, residual=False
         )
     except ValueError as error:
-        raise ModelError(f"no FSRCNN: {error}") from error
+        raise ModelError(f"not a valid FSRCNN: {error}") from error
     return architecture, _body(architecture, body) | _tail(architecture, last, last.weight)
 
 
@@ -96,15 +98,15 @@ def _srcnn(body: list[_Layer], last: _Layer, scale: int) -> tuple[Architecture, 
     try:
         architecture = srcnn(k1, k2, k3, n1, n2, scale, residual=False)
     except ValueError as error:
-        raise ModelError(f"no SRCNN: {error}") from error
-    turned = last.weight.transpose(1, 0, 2, 3)[..., ::-1, ::-1]  # ours is a deconvolution of stride 1
-    return architecture, _body(architecture, body) | _tail(architecture, last, turned)
+        raise ModelError(f"not a valid SRCNN: {error}") from error
+    flipped = last.weight.transpose(1, 0, 2, 3)[..., ::-1, ::-1]  # ours is a deconvolution of stride 1
+    return architecture, _body(architecture, body) | _tail(architecture, last, flipped)
 
 
 def _check_luma(first: _Layer) -> None:
     channels = first.weight.shape[1]
     if channels != 1:
-        raise ModelError(f"a network for {channels} channels ({first}); those of vidsr take one, the luma")
+        raise ModelError(f"a network for {channels} channels ({first}); vidsr needs one, the luma")
 
 
 def _body(architecture: Architecture, layers: list[_Layer]) -> dict[str, Tensor]:

@@ -1,7 +1,15 @@
-"""Pictures from numbers, as PNG; whoever imports this needs matplotlib, which is an extra."""
+"""Plots as PNG files, drawn with matplotlib, an optional dependency."""
 
-from vidsr.plots.charts import Dot, learning_curve, name_dots, quality_against_time
-from vidsr.plots.image_grid import Tile, before_after
+from vidsr.plots.charts import NetworkPoint, label_points, learning_curve, quality_against_time
+from vidsr.plots.image_grid import GridCell, draw_image_grid
 from vidsr.plots.timeline import timeline
 
-__all__ = ["Dot", "Tile", "before_after", "learning_curve", "name_dots", "quality_against_time", "timeline"]
+__all__ = [
+    "GridCell",
+    "NetworkPoint",
+    "draw_image_grid",
+    "label_points",
+    "learning_curve",
+    "quality_against_time",
+    "timeline",
+]

@@ -1,1 +1,1 @@
-"""How good a picture is: the protocol that super-resolution papers use."""
+"""Image and video quality: PSNR and SSIM by the protocol of the super-resolution papers."""

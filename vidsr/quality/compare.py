@@ -1,4 +1,4 @@
-"""Two videos, or two pictures, of one size: how far one is from the other."""
+"""PSNR and SSIM of two videos, or two images, of one size."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,20 +6,20 @@ from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from vidsr.arrays import Floats
 from vidsr.errors import SourceError
 from vidsr.media.formats import depth_of, is_full_range
 from vidsr.media.frame import Frame
 from vidsr.media.reader import Reader
 from vidsr.metrics import AnyPlane, psnr, ssim
 from vidsr.quality.image_protocol import read_luma
-from vidsr.quality.results import PERFECT_DB, SMALLEST
+from vidsr.quality.results import MIN_SIDE, PERFECT_DB
 
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """PSNR in dB, 100 at the most, and SSIM of the luma: means over the frames, and the frame of the lowest PSNR."""
+    """PSNR in dB, at most 100, and SSIM of the luma: means over the frames, and the frame with the lowest PSNR."""
 
     frames: int
     psnr: float
@@ -30,11 +30,11 @@ class Comparison:
     """Counted from 0."""
     worst_time_s: float
     damage: tuple[str, ...] = ()
-    """What was not as it should be, a sentence each: frames without a partner, or that could not be decoded."""
+    """One sentence per fault: frames without a counterpart, frames that could not be decoded."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Score:
+class _FrameScore:
     psnr: float
     ssim: float
     frame: int
@@ -42,69 +42,76 @@ class _Score:
 
 
 def compare(reference: Path, candidate: Path) -> Comparison:
-    """The candidate beside the reference, frame by frame whatever their times; of pictures the luma of the papers.
+    """Compare videos frame by frame, by number and not by time, and images by the papers' luma.
 
-    Raises SourceError for what cannot be read or compared: a picture and a video, two sizes, two ranges of levels.
+    Raises SourceError for a file that cannot be read, and for two that cannot be compared: an image and a video, two
+    sizes, two luma ranges.
     """
-    with Reader(reference) as one, Reader(candidate) as other:
-        _require_alike(one, other)
-        if one.info.still:
-            return _summed([_score(read_luma(reference), read_luma(candidate))], ())
+    with Reader(reference) as reference_reader, Reader(candidate) as candidate_reader:
+        _check_comparable(reference_reader, candidate_reader)
+        if reference_reader.info.still:
+            return _summary([_score(read_luma(reference), read_luma(candidate))], ())
         counts = [0, 0]
-        scores = list(_scores(one, other, counts))
-        return _summed(scores, tuple(_damage(one, other, counts)))
+        scores = list(_frame_scores(reference_reader, candidate_reader, counts))
+        return _summary(scores, tuple(_damage(reference_reader, candidate_reader, counts)))
 
 
-def _require_alike(one: Reader, other: Reader) -> None:
-    if one.info.still != other.info.still:
-        kinds = ["a picture" if reader.info.still else "a video" for reader in (other, one)]
-        raise SourceError(f"{other.path}: is {kinds[0]}, the reference is {kinds[1]}")
-    _require_size(one, one.first, other, other.first)
-    if min(one.first.luma.shape) < SMALLEST:
-        raise SourceError(f"{one.path}: is smaller than the {SMALLEST} pixels a side that SSIM needs")
-    if not one.info.still and is_full_range(one.first.av_frame) != is_full_range(other.first.av_frame):
-        ranges = ["full" if is_full_range(reader.first.av_frame) else "limited" for reader in (other, one)]
-        raise SourceError(f"{other.path}: its luma has {ranges[0]} range, that of the reference {ranges[1]}")
+def _check_comparable(reference: Reader, candidate: Reader) -> None:
+    if reference.info.still != candidate.info.still:
+        kinds = ["an image" if reader.info.still else "a video" for reader in (candidate, reference)]
+        raise SourceError(f"{candidate.path}: is {kinds[0]}, the reference is {kinds[1]}")
+    _check_size(reference, reference.first, candidate, candidate.first)
+    if min(reference.first.luma.shape) < MIN_SIDE:
+        raise SourceError(f"{reference.path}: SSIM needs at least {MIN_SIDE} pixels per side")
+    if not reference.info.still and _luma_range(reference) != _luma_range(candidate):
+        raise SourceError(
+            f"{candidate.path}: its luma has {_luma_range(candidate)} range, the reference {_luma_range(reference)}"
+        )
 
 
-def _require_size(one: Reader, reference: Frame, other: Reader, candidate: Frame) -> None:
-    if reference.luma.shape != candidate.luma.shape:
-        sizes = [f"{frame.av_frame.width}x{frame.av_frame.height}" for frame in (candidate, reference)]
-        raise SourceError(f"{other.path}: is {sizes[0]}, the reference {one.path} is {sizes[1]}")
+def _luma_range(reader: Reader) -> str:
+    return "full" if is_full_range(reader.first.av_frame) else "limited"
 
 
-def _scores(one: Reader, other: Reader, counts: list[int]) -> Iterator[_Score]:
-    """The scores of all frames that have a partner; `counts` become the numbers of frames there were."""
-    for number, (reference, candidate) in enumerate(zip_longest(one, other)):
-        counts[0] += reference is not None
-        counts[1] += candidate is not None
-        if reference is not None and candidate is not None:
-            _require_size(one, reference, other, candidate)
-            time_s = float((reference.av_frame.pts or 0) * one.time_base)
-            yield _score(_luma(reference), _luma(candidate), number, time_s)
+def _check_size(reference: Reader, reference_frame: Frame, candidate: Reader, candidate_frame: Frame) -> None:
+    if reference_frame.luma.shape != candidate_frame.luma.shape:
+        sizes = [f"{frame.av_frame.width}x{frame.av_frame.height}" for frame in (candidate_frame, reference_frame)]
+        raise SourceError(f"{candidate.path}: is {sizes[0]}, the reference {reference.path} is {sizes[1]}")
 
 
-def _score(reference: AnyPlane, candidate: AnyPlane, frame: int = 0, time_s: float = 0.0) -> _Score:
+def _frame_scores(reference: Reader, candidate: Reader, counts: list[int]) -> Iterator[_FrameScore]:
+    """The score of each pair of frames; `counts` receives the number of frames of both videos."""
+    for number, (reference_frame, candidate_frame) in enumerate(zip_longest(reference, candidate)):
+        counts[0] += reference_frame is not None
+        counts[1] += candidate_frame is not None
+        if reference_frame is not None and candidate_frame is not None:
+            _check_size(reference, reference_frame, candidate, candidate_frame)
+            time_s = float((reference_frame.av_frame.pts or 0) * reference.time_base)
+            yield _score(_luma_8bit(reference_frame), _luma_8bit(candidate_frame), number, time_s)
+
+
+def _score(reference: AnyPlane, candidate: AnyPlane, frame: int = 0, time_s: float = 0.0) -> _FrameScore:
     db = min(PERFECT_DB, psnr(reference, candidate))
-    return _Score(psnr=db, ssim=ssim(reference, candidate), frame=frame, time_s=time_s)
+    return _FrameScore(psnr=db, ssim=ssim(reference, candidate), frame=frame, time_s=time_s)
 
 
-def _luma(frame: Frame) -> NDArray[np.float64]:
-    """In grey levels of 8 bits, not rounded."""
+def _luma_8bit(frame: Frame) -> Floats:
+    """(H, W) on the scale of 8 bits, not rounded."""
     return frame.luma / float(1 << depth_of(frame.av_frame.format.name) - 8)
 
 
-def _damage(one: Reader, other: Reader, counts: list[int]) -> Iterator[str]:
+def _damage(reference: Reader, candidate: Reader, counts: list[int]) -> Iterator[str]:
     if counts[0] != counts[1]:
-        yield f"{other.path}: has {counts[1]} frames, the reference {counts[0]}; the first {min(counts)} were compared"
-    for reader in (one, other):
+        compared = f"the first {min(counts)} were compared"
+        yield f"{candidate.path}: has {counts[1]} frames, the reference {counts[0]}; {compared}"
+    for reader in (reference, candidate):
         if reader.truncation:
             yield f"{reader.path}: {reader.truncation}"
         if reader.corrupt:
             yield f"{reader.path}: {reader.corrupt} frames are damaged"
 
 
-def _summed(scores: list[_Score], damage: tuple[str, ...]) -> Comparison:
+def _summary(scores: list[_FrameScore], damage: tuple[str, ...]) -> Comparison:
     worst = min(scores, key=lambda score: score.psnr)
     return Comparison(
         frames=len(scores),

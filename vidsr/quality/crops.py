@@ -1,7 +1,12 @@
-"""Parts of one frame side by side: shrunk and shown as it is, by Lanczos, by a network, and as it was."""
+"""Crops of one frame side by side: the reduced input, Lanczos, networks, and the original.
+
+`crops_png` draws them with matplotlib, an optional dependency.
+"""
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -15,19 +20,21 @@ from vidsr.media.reader import Reader
 from vidsr.metrics import psnr
 from vidsr.quality.imresize import imresize
 from vidsr.quality.results import PERFECT_DB
-from vidsr.quality.upscalers import BASELINE, Enlarge, in_bytes, methods
+from vidsr.quality.upscalers import BASELINE, Upscaler, make_upscalers, to_uint8
 from vidsr.quality.ycbcr import studio_chroma, studio_luma, studio_rgb
 
-Picture = NDArray[np.uint8]
-"""(H, W, 3) RGB."""
+RgbImage = NDArray[np.uint8]
+"""(H, W, 3)."""
+TUNED = "tuned"
+"""The key of the fine-tuned network among the engines of `finetune_crops`."""
 
 _COUNT = 3
-_WIDEST, _NARROW = 160, 80  # pixels
+_MAX_WIDTH, _MAX_GAIN_WIDTH = 160, 80  # pixels
 
 
 @dataclass(frozen=True, kw_only=True)
 class Crop:
-    """A part of a picture, in its pixels; written 160x90+20+30."""
+    """A rectangle of a frame, in pixels; written 160x90+20+30."""
 
     width: int
     height: int
@@ -36,7 +43,7 @@ class Crop:
 
     @property
     def area(self) -> tuple[slice, slice]:
-        """What it is of an array."""
+        """Its index into an (H, W) array."""
         return slice(self.top, self.top + self.height), slice(self.left, self.left + self.width)
 
     def __str__(self) -> str:
@@ -44,18 +51,18 @@ class Crop:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
-    """What one column shows of one crop."""
+class CropImage:
+    """One column's image of one crop."""
 
     label: str
     crop: Crop
-    image: Picture
+    image: RgbImage
     psnr: float | None
-    """Of the luma in dB, 100 at the most; None of the original."""
+    """Of the luma in dB, at most 100; None for the original."""
 
 
 def parse_crop(text: str) -> Crop:
-    """The crop that is written as WxH+X+Y. Raises ValueError for anything else."""
+    """The crop written as WxH+X+Y. Raises ValueError for anything else."""
     if not (found := re.fullmatch(r"([1-9]\d*)x([1-9]\d*)\+(\d+)\+(\d+)", text)):
         raise ValueError(text)
     width, height, left, top = map(int, found.groups())
@@ -64,51 +71,83 @@ def parse_crop(text: str) -> Crop:
 
 def side_by_side(
     source: Path, engine: Engine, *, label: str, at_s: float = 0.0, crops: tuple[Crop, ...] = ()
-) -> list[list[Part]]:
-    """For each crop what it was shrunk to, what Lanczos and the network (its name is `label`) make of it, and itself.
+) -> list[list[CropImage]]:
+    """A row per crop: the reduced input, Lanczos, the network under the name `label`, and the original.
 
-    The frame is the first at or after `at_s`, upright. It is reduced as `evaluate` does it, in bytes, luma and
-    colours; every column but the first and the last has the same colours, by bicubic interpolation. Without `crops`,
-    they are the three parts with the most detail that do not overlap: those over which the luma changes most from
-    pixel to pixel, to the right and downwards, summed up.
-    Raises SourceError for a source that cannot be read, or that a crop does not lie in.
+    The frame is the first at or after `at_s`, upright. Luma and chroma are reduced as in `evaluate`, in bytes; Lanczos
+    and the network share the chroma of a bicubic interpolation. The default crops are those of `most_detailed`.
+    Raises SourceError for a source that cannot be read, and for a crop outside the frame.
     """
     with Reader(source, start_s=at_s or None, upright=True) as reader:
-        picture = rgb_of(reader.first.av_frame)
+        frame = rgb_of(reader.first.av_frame)
     scale = engine.scale
-    height, width = (length - length % scale for length in picture.shape[:2])
-    picture = picture[:height, :width]
-    crops = crops or tuple(richest(studio_luma(picture)))
+    height, width = (length - length % scale for length in frame.shape[:2])
+    frame = frame[:height, :width]
+    crops = crops or tuple(most_detailed(studio_luma(frame)))
     for crop in crops:
         if crop.left + crop.width > width or crop.top + crop.height > height:
-            raise SourceError(f"{source}: {crop} does not lie within its {width}x{height}")
-    ways = methods({label: engine}, scale)
-    columns = _columns(picture, scale, {"Lanczos": ways[BASELINE], label: ways[label]})
-    return [[_part(name, *column, picture, crop) for name, column in columns.items()] for crop in crops]
+            raise SourceError(f"{source}: the crop {crop} exceeds the frame of {width}x{height}")
+    upscalers = make_upscalers({label: engine}, scale)
+    columns = _rgb_columns(frame, scale, {"Lanczos": upscalers[BASELINE], label: upscalers[label]})
+    return [[_rgb_crop(name, *column, frame, crop) for name, column in columns.items()] for crop in crops]
 
 
-def richest(luma: Luma, count: int = _COUNT) -> list[Crop]:
-    """The parts with the most detail, as `side_by_side` says, a third of the picture wide and high at the most."""
-    width, height = size = _part_size(luma, _WIDEST)
-    return _apart(_sums(_detail(luma), width, height), size, count)
+def finetune_crops(original: Luma, lr: Luma, engines: Mapping[str, Engine]) -> list[list[CropImage]]:
+    """A row per crop, in grey: the input, Lanczos, each engine under its key, and the original.
 
-
-def most_gained(original: Luma, before: Luma, after: Luma) -> list[Crop]:
-    """The parts in which `after` is nearest to the original, counted from `before`, by the sum of squared errors.
-
-    They do not overlap, and each has more detail than half of all parts that there are: none is flat.
+    `original` is (scale*H, scale*W), `lr` its decoded (H, W) reduction. All engines have one scale. The crops are
+    those in which the engine `TUNED` gains most over Lanczos.
     """
-    width, height = size = _part_size(original, _NARROW)
+    scale = engines[TUNED].scale
+    upscaled = {name: upscale(lr) for name, upscale in make_upscalers(dict(engines), scale).items()}
+    columns = {
+        "input": lr.repeat(scale, axis=0).repeat(scale, axis=1),
+        "Lanczos": upscaled[BASELINE],
+        **{name: upscaled[name] for name in engines},
+        "original": original,
+    }
+    crops = largest_gain(original, upscaled[BASELINE], upscaled[TUNED])
+    return [[_grey_crop(name, plane, original, crop) for name, plane in columns.items()] for crop in crops]
+
+
+def crops_png(rows: Sequence[Sequence[CropImage]]) -> bytes:
+    """A PNG with a row per crop; the captions are PSNR, and the position of the crop under the original."""
+    from vidsr.plots import GridCell, draw_image_grid
+
+    def cell(crop_image: CropImage) -> GridCell:
+        caption = str(crop_image.crop) if crop_image.psnr is None else f"{crop_image.psnr:.2f} dB"
+        return GridCell(image=crop_image.image, title=crop_image.label, caption=caption)
+
+    file = BytesIO()
+    draw_image_grid([[cell(crop_image) for crop_image in row] for row in rows], file)
+    return file.getvalue()
+
+
+def most_detailed(luma: Luma, count: int = _COUNT) -> list[Crop]:
+    """The crops with the most detail, which do not overlap, at most a third of the frame wide and high.
+
+    Detail is the sum of absolute luma differences between neighbouring pixels, horizontal and vertical.
+    """
+    width, height = size = _crop_size(luma, _MAX_WIDTH)
+    return _largest_sums(_window_sums(_detail(luma), width, height), size, count)
+
+
+def largest_gain(original: Luma, before: Luma, after: Luma) -> list[Crop]:
+    """The crops in which the sum of squared errors falls most from `before` to `after`.
+
+    They do not overlap. Each has at least the median detail of all positions, so none is flat.
+    """
+    width, height = size = _crop_size(original, _MAX_GAIN_WIDTH)
     levels = original.astype(np.int64)
     gain: NDArray[np.int64] = (levels - before) ** 2 - (levels - after) ** 2
-    detail = _sums(_detail(original), width, height)
-    sums = np.where(detail >= np.median(detail), _sums(gain, width, height), -np.inf)
-    return _apart(sums, size, _COUNT)
+    detail = _window_sums(_detail(original), width, height)
+    sums = np.where(detail >= np.median(detail), _window_sums(gain, width, height), -np.inf)
+    return _largest_sums(sums, size, _COUNT)
 
 
-def _part_size(luma: Luma, widest: int) -> tuple[int, int]:
+def _crop_size(luma: Luma, max_width: int) -> tuple[int, int]:
     height, width = luma.shape
-    w = max(1, min(widest, width // 3))
+    w = max(1, min(max_width, width // 3))
     return w, max(1, min(2 * w // 3, height // 3))
 
 
@@ -118,42 +157,51 @@ def _detail(luma: Luma) -> NDArray[np.int64]:
     return detail + np.abs(np.diff(levels, append=levels[:, -1:]))
 
 
-def _sums(values: NDArray[np.int64], width: int, height: int) -> NDArray[np.float64]:
-    """The sum over each part of that size, at the place of its upper left pixel."""
-    sums = np.pad(values, ((1, 0), (1, 0))).cumsum(axis=0).cumsum(axis=1)
-    parts: NDArray[np.int64] = (
-        sums[height:, width:] - sums[:-height, width:] - sums[height:, :-width] + sums[:-height, :-width]
+def _window_sums(values: NDArray[np.int64], width: int, height: int) -> NDArray[np.float64]:
+    """The sum over each window of that size, indexed by the upper left pixel."""
+    integral = np.pad(values, ((1, 0), (1, 0))).cumsum(axis=0).cumsum(axis=1)
+    sums: NDArray[np.int64] = (
+        integral[height:, width:]
+        - integral[:-height, width:]
+        - integral[height:, :-width]
+        + integral[:-height, :-width]
     )
-    return parts.astype(np.float64)
+    return sums.astype(np.float64)
 
 
-def _apart(sums: NDArray[np.float64], size: tuple[int, int], count: int) -> list[Crop]:
-    """The parts with the largest sums that do not overlap, the largest first; none with a sum of minus infinity."""
+def _largest_sums(sums: NDArray[np.float64], size: tuple[int, int], count: int) -> list[Crop]:
+    """The crops with the largest sums that do not overlap, in descending order; none with minus infinity."""
     w, h = size
-    left = sums.copy()
+    remaining = sums.copy()
     crops: list[Crop] = []
-    while len(crops) < count and left.max() > -np.inf:
-        y, x = (int(place) for place in np.unravel_index(left.argmax(), left.shape))
-        left[max(0, y - h + 1) : y + h, max(0, x - w + 1) : x + w] = -np.inf
+    while len(crops) < count and remaining.max() > -np.inf:
+        y, x = (int(index) for index in np.unravel_index(remaining.argmax(), remaining.shape))
+        remaining[max(0, y - h + 1) : y + h, max(0, x - w + 1) : x + w] = -np.inf
         crops.append(Crop(width=w, height=h, left=x, top=y))
     return crops
 
 
-def _columns(picture: Picture, scale: int, ways: dict[str, Enlarge]) -> dict[str, tuple[Picture, Luma]]:
-    """The whole picture of every column, with its luma."""
-    luma = studio_luma(picture)
-    small = in_bytes(imresize(luma, 1 / scale))
-    colours = [in_bytes(imresize(plane, 1 / scale)) for plane in studio_chroma(picture)]
-    shown = studio_rgb(small, colours).repeat(scale, axis=0).repeat(scale, axis=1)
-    columns = {"input": (shown, small.repeat(scale, axis=0).repeat(scale, axis=1))}
-    large_colours = [imresize(plane, scale) for plane in colours]
-    for name, enlarge in ways.items():
-        large = enlarge(small)
-        columns[name] = (studio_rgb(large, large_colours), large)
-    return {**columns, "original": (picture, luma)}
+def _rgb_columns(frame: RgbImage, scale: int, upscalers: dict[str, Upscaler]) -> dict[str, tuple[RgbImage, Luma]]:
+    """The whole frame and its luma, per column."""
+    luma = studio_luma(frame)
+    lr = to_uint8(imresize(luma, 1 / scale))
+    lr_chroma = [to_uint8(imresize(plane, 1 / scale)) for plane in studio_chroma(frame)]
+    nearest = studio_rgb(lr, lr_chroma).repeat(scale, axis=0).repeat(scale, axis=1)
+    columns = {"input": (nearest, lr.repeat(scale, axis=0).repeat(scale, axis=1))}
+    chroma = [imresize(plane, scale) for plane in lr_chroma]
+    for name, upscale in upscalers.items():
+        upscaled = upscale(lr)
+        columns[name] = (studio_rgb(upscaled, chroma), upscaled)
+    return {**columns, "original": (frame, luma)}
 
 
-def _part(label: str, column: Picture, luma: Luma, picture: Picture, crop: Crop) -> Part:
-    original = studio_luma(picture)[crop.area]
-    db = None if column is picture else min(PERFECT_DB, psnr(original, luma[crop.area]))
-    return Part(label=label, crop=crop, image=column[crop.area], psnr=db)
+def _rgb_crop(label: str, column: RgbImage, luma: Luma, frame: RgbImage, crop: Crop) -> CropImage:
+    original = studio_luma(frame)[crop.area]
+    db = None if column is frame else min(PERFECT_DB, psnr(original, luma[crop.area]))
+    return CropImage(label=label, crop=crop, image=column[crop.area], psnr=db)
+
+
+def _grey_crop(label: str, plane: Luma, original: Luma, crop: Crop) -> CropImage:
+    shown = plane[crop.area]
+    db = None if plane is original else min(PERFECT_DB, psnr(original[crop.area], shown))
+    return CropImage(label=label, crop=crop, image=np.stack([shown] * 3, axis=-1), psnr=db)

@@ -1,10 +1,11 @@
-"""Every method on every picture and clip of what was named."""
+"""Scores of every method on the images and clips of folders and files."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from vidsr.callbacks import OnWarning
 from vidsr.errors import SourceError
 from vidsr.media.containers import (
     IMAGE_SUFFIXES,
@@ -13,105 +14,102 @@ from vidsr.media.containers import (
     VIDEO_SUFFIXES,
 )
 from vidsr.media.reader import Reader
-from vidsr.quality.image_protocol import read_luma, score_picture
-from vidsr.quality.results import SMALLEST, Measured, Score
-from vidsr.quality.upscalers import BASELINE, Enlarge
+from vidsr.quality.image_protocol import read_luma, score_image
+from vidsr.quality.results import MIN_SIDE, ResultRow, Score
+from vidsr.quality.upscalers import BASELINE, Upscaler
 from vidsr.quality.video_protocol import ClipProtocol, score_clip
 
-_PICTURES = IMAGE_SUFFIXES | READ_ONLY_IMAGE_SUFFIXES
-_CLIPS = VIDEO_SUFFIXES | READ_ONLY_VIDEO_SUFFIXES
-
-Note = Callable[[str], None]
+_SUFFIXES = IMAGE_SUFFIXES | READ_ONLY_IMAGE_SUFFIXES | VIDEO_SUFFIXES | READ_ONLY_VIDEO_SUFFIXES
 
 
 @dataclass(frozen=True, kw_only=True)
 class Collection:
-    """Pictures and clips that are averaged together, each kind for itself."""
+    """Images and clips; each of the two kinds has its own mean."""
 
     name: str
-    pictures: tuple[Path, ...]
+    images: tuple[Path, ...]
     clips: tuple[Path, ...]
 
 
-def collect(sources: list[Path], scale: int, note: Note) -> list[Collection]:
-    """One collection for each folder, under its name, or its path where two have one name; one for all single files.
+def collect(sources: list[Path], scale: int, on_warning: OnWarning) -> list[Collection]:
+    """One collection per folder, and one, called "files", of all single files.
 
-    Every file is opened here once. In a folder, what cannot be read, or is too small to be measured at that scale, is
-    left out, and `note` is told why. Raises SourceError for such a file that was named itself, and for a folder in
-    which nothing is left.
+    A folder's collection has the name of the folder, or its path where two folders have the same name. Every file is
+    opened once. Files of a folder that cannot be read, or are too small for the scale, are skipped with a warning.
+    Raises SourceError for such a file among `sources`, and for a folder without usable files.
     """
     names = Counter(source.resolve().name for source in sources)
     folders = []
     for folder in filter(Path.is_dir, sources):
         name = folder.resolve().name
-        folders.append(_of_folder(folder, scale, note, name=name if names[name] == 1 else str(folder)))
+        folders.append(_collect_folder(folder, scale, on_warning, name=name if names[name] == 1 else str(folder)))
     files = [source for source in sources if not source.is_dir()]
-    moving = {file: _is_clip(file, scale) for file in files}
-    named = Collection(
+    is_clip = {file: _is_clip(file, scale) for file in files}
+    single = Collection(
         name="files",
-        pictures=tuple(file for file in files if not moving[file]),
-        clips=tuple(file for file in files if moving[file]),
+        images=tuple(file for file in files if not is_clip[file]),
+        clips=tuple(file for file in files if is_clip[file]),
     )
-    return [*folders, named] if files else folders
+    return [*folders, single] if files else folders
 
 
-def evaluate_picture(path: Path, collection: Collection, scale: int, methods: dict[str, Enlarge]) -> list[Measured]:
-    """The scores of one of its pictures under P1 and P2."""
-    scores = score_picture(read_luma(path), scale, methods)
-    return [row for given, each in scores.items() for row in _measured(path, collection, scale, given, each)]
+def evaluate_image(path: Path, collection: Collection, scale: int, upscalers: dict[str, Upscaler]) -> list[ResultRow]:
+    """The scores of one image of the collection under P1 and P2."""
+    scores = score_image(read_luma(path), scale, upscalers)
+    return [row for name, by_method in scores.items() for row in _rows(path, collection, scale, name, by_method)]
 
 
 def evaluate_clip(
-    path: Path, collection: Collection, scale: int, methods: dict[str, Enlarge], protocols: dict[str, ClipProtocol]
-) -> list[Measured]:
-    """The scores of one of its clips under every protocol."""
-    scores = {given: score_clip(path, scale, methods, protocol) for given, protocol in protocols.items()}
-    return [row for given, each in scores.items() for row in _measured(path, collection, scale, given, each)]
+    path: Path, collection: Collection, scale: int, upscalers: dict[str, Upscaler], protocols: dict[str, ClipProtocol]
+) -> list[ResultRow]:
+    """The scores of one clip of the collection under every protocol; `protocols` is keyed by input name."""
+    scores = {name: score_clip(path, scale, upscalers, protocol) for name, protocol in protocols.items()}
+    return [row for name, by_method in scores.items() for row in _rows(path, collection, scale, name, by_method)]
 
 
-def _measured(
-    path: Path, collection: Collection, scale: int, given: str, scores: dict[str, Score]
-) -> Iterator[Measured]:
+def _rows(
+    path: Path, collection: Collection, scale: int, input_name: str, scores: dict[str, Score]
+) -> Iterator[ResultRow]:
     for method, score in scores.items():
         gain = score.psnr - scores[BASELINE].psnr
-        yield Measured(
+        yield ResultRow(
             **vars(score),
             collection=collection.name,
             name=path.stem,
             scale=scale,
-            input=given,
+            input=input_name,
             method=method,
             gain=gain,
             worst=gain,
         )
 
 
-def _of_folder(folder: Path, scale: int, note: Note, *, name: str) -> Collection:
+def _collect_folder(folder: Path, scale: int, on_warning: OnWarning, *, name: str) -> Collection:
     try:
-        files = sorted(file for file in folder.iterdir() if file.suffix.lower() in _PICTURES | _CLIPS)
+        files = sorted(file for file in folder.iterdir() if file.suffix.lower() in _SUFFIXES)
     except OSError as error:
         raise SourceError(f"{folder}: {error.strerror}") from error
     if not files:
-        raise SourceError(f"{folder}: no picture and no clip in this folder")
-    pictures: list[Path] = []
+        raise SourceError(f"{folder}: the folder has no image and no clip")
+    images: list[Path] = []
     clips: list[Path] = []
     for file in files:
         try:
-            (clips if _is_clip(file, scale) else pictures).append(file)
+            (clips if _is_clip(file, scale) else images).append(file)
         except SourceError as error:
-            note(f"{error}; left out")
-    if not pictures and not clips:
-        raise SourceError(f"{folder}: nothing in this folder can be measured")
-    return Collection(name=name, pictures=tuple(pictures), clips=tuple(clips))
+            on_warning(f"{error}; skipped")
+    if not images and not clips:
+        raise SourceError(f"{folder}: the folder has no usable image or clip")
+    return Collection(name=name, images=tuple(images), clips=tuple(clips))
 
 
 def _is_clip(path: Path, scale: int) -> bool:
-    """Whether the file is a clip rather than a picture. Raises SourceError where it can be measured as neither."""
+    """Whether the file is a clip rather than an image. Raises SourceError where it is neither, or too small."""
     with Reader(path) as reader:
         still, size = reader.info.still, (reader.info.width, reader.info.height)
     if still:
         height, width = read_luma(path).shape
         size = (width, height)
-    if min(size) // scale * scale - 2 * scale < SMALLEST:
-        raise SourceError(f"{path}: {size[0]}x{size[1]} is too small to be measured")
+    if min(size) // scale * scale - 2 * scale < MIN_SIDE:
+        raise SourceError(f"{path}: {size[0]}x{size[1]} is too small to be evaluated")
     return not still

@@ -1,4 +1,4 @@
-"""Resizing as MATLAB's `imresize` does it: antialiased when it shrinks, edges mirrored."""
+"""MATLAB's `imresize`: antialiased when it reduces, edges mirrored."""
 
 import math
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from vidsr.model.subpixel import cubic
 
 @dataclass(frozen=True, kw_only=True)
 class Kernel:
-    """How pixels are weighted by their distance, which is above `width / 2` nothing."""
+    """The weight of a pixel by its distance; 0 beyond `width / 2`."""
 
     weight: Callable[[Floats], Floats]
     width: float
@@ -42,13 +42,13 @@ def _resize_rows(plane: Floats, scale: float, kernel: Kernel) -> Floats:
 
 
 def _contributions(length: int, scale: float, kernel: Kernel) -> tuple[NDArray[np.int64], Floats]:
-    """Which input pixels make an output pixel, and with what weight: both (outputs, taps)."""
-    stretch = min(scale, 1.0)
-    width = kernel.width / stretch
+    """The input pixels of each output pixel and their weights, both (outputs, taps)."""
+    antialias = min(scale, 1.0)
+    width = kernel.width / antialias
     centre = (np.arange(math.ceil(length * scale)) + 0.5) / scale - 0.5
     first = np.floor(centre - width / 2).astype(np.int64)
     index = first[:, None] + np.arange(math.ceil(width) + 2)
-    weight = kernel.weight((centre[:, None] - index) * stretch)
+    weight = kernel.weight((centre[:, None] - index) * antialias)
     weight /= weight.sum(axis=1, keepdims=True)
     mirrored = np.concatenate([np.arange(length), np.arange(length)[::-1]])
     return mirrored[index % (2 * length)], weight

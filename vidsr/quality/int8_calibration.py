@@ -1,4 +1,4 @@
-"""Networks made ready for int8: ranges from small planes, and what each precision loses on others."""
+"""int8 calibration: activation ranges from some images, and the loss of each precision on others."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -14,53 +14,52 @@ from vidsr.metrics import psnr
 from vidsr.model.calibration import Calibration
 from vidsr.model.weights import Weights
 from vidsr.quality.imresize import imresize
-from vidsr.quality.upscalers import by_network, in_bytes, reducible
+from vidsr.quality.upscalers import crop_to_multiple, network_upscaler, to_uint8
 
-_SIDE = 128  # of the planes that ranges are measured on: much of a picture, and 32 of them still fit into memory
+_SIDE = 128  # pixels: a good part of an image, and the maps of 32 such planes still fit into memory
 _LOSSY = (*MAX_WEIGHT, "bf16")
-_PLENTY_DB = 50.0  # what comes nearer is as good: a black frame, which f32 may give exactly, says nothing of losses
+_MAX_DB = 50.0  # PSNR is capped here: a black frame, which f32 may reproduce exactly, would dominate the loss
 
 Item = TypeVar("Item")
-Judge = tuple[Luma, Luma]
-"""A small plane, as it comes in, and the (scale*H, scale*W) that it should become."""
+ValidationPair = tuple[Luma, Luma]
+"""An (H, W) LR plane and its (scale*H, scale*W) original."""
 
 
-def calibrated(weights: Weights, planes: Iterable[Luma], judges: Sequence[Judge]) -> Weights:
-    """The weights with ranges from the middles of some small (H, W) `planes`, and their losses on the `judges`.
+def calibrate(weights: Weights, planes: Iterable[Luma], pairs: Sequence[ValidationPair]) -> Weights:
+    """The weights with ranges from the centres of some LR (H, W) `planes`, and their losses on the `pairs`.
 
-    Integers are simulated, so that what they lose is known for every CPU; bf16 has no loss where it cannot be
-    computed. Without judges nothing has one.
+    Integer precisions are simulated, so their losses are known for every CPU; bf16 has no loss on a CPU without it.
+    Without pairs there are no losses.
     """
-    ranges = measure_ranges(weights, [_middle(plane) for plane in planes])
-    losses = _losses(replace(weights, calibration=Calibration(ranges=ranges)), judges) if judges else {}
+    ranges = measure_ranges(weights, [_centre(plane) for plane in planes])
+    losses = _losses(replace(weights, calibration=Calibration(ranges=ranges)), pairs) if pairs else {}
     return replace(weights, calibration=Calibration(ranges=ranges, losses=losses))
 
 
-def judge_of(picture: Luma, scale: int) -> Judge:
-    """The picture, cropped to a multiple of the scale, behind its antialiased bicubic reduction in bytes."""
-    large = reducible(picture, scale)
-    return in_bytes(imresize(large, 1 / scale)), large
+def validation_pair(luma: Luma, scale: int) -> ValidationPair:
+    """The antialiased bicubic reduction of the image, in bytes, and the image cropped to a multiple of the scale."""
+    hr = crop_to_multiple(luma, scale)
+    return to_uint8(imresize(hr, 1 / scale)), hr
 
 
-def spread(items: Sequence[Item], count: int) -> Sequence[Item]:
-    """So many of them at the most, from the whole length."""
+def sample_evenly(items: Sequence[Item], count: int) -> Sequence[Item]:
+    """At most `count` items at equal distances."""
     return items[:: -(-len(items) // count) or 1]
 
 
-def _middle(plane: Luma) -> Luma:
+def _centre(plane: Luma) -> Luma:
     top, left = (max(0, (length - _SIDE) // 2) for length in plane.shape)
     return plane[top : top + _SIDE, left : left + _SIDE]
 
 
-def _losses(weights: Weights, judges: Sequence[Judge]) -> dict[str, float]:
+def _losses(weights: Weights, pairs: Sequence[ValidationPair]) -> dict[str, float]:
     """In dB, by precision."""
     engines = {name: Engine(weights, precision=name, simulated=name in MAX_WEIGHT) for name in ("f32", *_LOSSY)}
-    scores = {name: _score(engine, judges) for name, engine in engines.items() if engine.precision == name}
+    scores = {name: _mean_psnr(engine, pairs) for name, engine in engines.items() if engine.precision == name}
     return {name: round(scores["f32"] - scores[name], 4) for name in _LOSSY if name in scores}
 
 
-def _score(engine: Engine, judges: Sequence[Judge]) -> float:
-    """The mean PSNR."""
-    enlarge = by_network(engine)
+def _mean_psnr(engine: Engine, pairs: Sequence[ValidationPair]) -> float:
+    upscale = network_upscaler(engine)
     inner = (slice(engine.scale, -engine.scale),) * 2
-    return float(np.mean([min(_PLENTY_DB, psnr(large[inner], enlarge(small)[inner])) for small, large in judges]))
+    return float(np.mean([min(_MAX_DB, psnr(hr[inner], upscale(lr)[inner])) for lr, hr in pairs]))

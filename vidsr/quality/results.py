@@ -1,4 +1,4 @@
-"""What was measured, as plain rows."""
+"""Scores as plain rows, and their means."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -9,58 +9,58 @@ from vidsr.arrays import Luma
 from vidsr.metrics import psnr, ssim
 
 PERFECT_DB = 100.0
-"""Stands for planes that do not differ, so that a mean stays a number."""
-SMALLEST = 11
-"""Pixels a side that SSIM needs."""
+"""The PSNR of identical planes, so that a mean stays finite."""
+MIN_SIDE = 11
+"""Pixels per side that SSIM needs."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Score:
-    """How near the enlarged luma is to the original."""
+    """Quality of the upscaled luma against the original."""
 
     psnr: float
-    """In dB, 100 at the most."""
+    """In dB, at most 100."""
     ssim: float
     flicker: float | None = None
-    """Of a clip: by how many grey levels its still parts change from frame to frame; None where nothing is still."""
+    """Of a clip: mean change of its still parts between frames, in grey levels; None where nothing is still."""
     original_flicker: float | None = None
-    """The same of the original, between 0 and 1."""
+    """Flicker of the original, between 0 and 1."""
     frames: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measured(Score):
-    """The score of one method on one picture or clip, or the mean of several."""
+class ResultRow(Score):
+    """The score of one method on one image or clip, or the mean of several."""
 
     collection: str
-    """The folder, or what was named one by one."""
+    """The folder, or "files" for single files."""
     name: str
     scale: int
     input: str
-    """What the method was given: "P1", "P2", "none" or "crf 23"."""
+    """How the input was reduced: "P1", "P2", "none" or "crf 23"."""
     method: str
     gain: float
     """PSNR over that of Lanczos, in dB."""
     worst: float
-    """The lowest gain among those that the mean is of."""
+    """The lowest gain of the rows in the mean."""
     reused: float | None = None
-    """Of a network that enlarges only what changed: the share of the clip that it did not; None of others."""
+    """With `--reuse`: the share of the clip whose output was copied; None for other methods."""
 
 
 def score(original: Luma, candidate: Luma) -> Score:
-    """The score of one plane of the same shape, 11 pixels a side at the least."""
+    """The score of a plane against the original of the same shape, at least 11 pixels per side."""
     return Score(psnr=min(PERFECT_DB, psnr(original, candidate)), ssim=ssim(original, candidate))
 
 
-def means(rows: Iterable[Measured]) -> list[Measured]:
-    """For each collection, scale, input and method the mean, in the order in which they first come."""
-    groups: dict[tuple[str, int, str, str], list[Measured]] = {}
+def means(rows: Iterable[ResultRow]) -> list[ResultRow]:
+    """One mean per collection, scale, input and method, in order of first appearance."""
+    groups: dict[tuple[str, int, str, str], list[ResultRow]] = {}
     for row in rows:
         groups.setdefault((row.collection, row.scale, row.input, row.method), []).append(row)
     return [_mean(group) for group in groups.values()]
 
 
-def _mean(rows: list[Measured]) -> Measured:
+def _mean(rows: list[ResultRow]) -> ResultRow:
     return replace(
         rows[0],
         name=f"mean of {len(rows)}",
@@ -68,13 +68,13 @@ def _mean(rows: list[Measured]) -> Measured:
         ssim=float(np.mean([row.ssim for row in rows])),
         gain=float(np.mean([row.gain for row in rows])),
         worst=min(row.worst for row in rows),
-        flicker=_known([row.flicker for row in rows]),
-        original_flicker=_known([row.original_flicker for row in rows]),
-        reused=_known([row.reused for row in rows]),
+        flicker=_optional_mean([row.flicker for row in rows]),
+        original_flicker=_optional_mean([row.original_flicker for row in rows]),
+        reused=_optional_mean([row.reused for row in rows]),
         frames=sum(row.frames for row in rows),
     )
 
 
-def _known(numbers: list[float | None]) -> float | None:
+def _optional_mean(numbers: list[float | None]) -> float | None:
     known = [number for number in numbers if number is not None]
     return float(np.mean(known)) if known else None

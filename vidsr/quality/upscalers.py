@@ -1,4 +1,4 @@
-"""The ways to enlarge a plane that are measured side by side: networks, by the engine that ships, and two filters.
+"""The upscaling methods that are compared: networks, run by the engine, and two resampling filters.
 
 Planes hold grey levels 0 to 255.
 """
@@ -14,31 +14,32 @@ from vidsr.engine import Engine
 from vidsr.engine.change_detection import ReusingEngine, TilingCost
 from vidsr.quality.imresize import CUBIC, LANCZOS3, Kernel, imresize
 
-FINE = 257  # steps of uint16 in one of uint8
-BASELINE = "lanczos"  # the honest one: what a good player does without a network
+FINE = 257  # uint16 steps per uint8 step
+BASELINE = "lanczos"  # the best that players do without a network
 
-Small = NDArray[np.uint8] | NDArray[np.float64]
-Enlarge = Callable[[Small], Luma]
-"""From a small (H, W) plane, in bytes or not rounded at all, to the enlarged one."""
+LrPlane = NDArray[np.uint8] | NDArray[np.float64]
+"""A low-resolution (H, W) plane, rounded to bytes or not rounded."""
+Upscaler = Callable[[LrPlane], Luma]
+"""From (H, W) to (scale*H, scale*W)."""
 
 
-def methods(engines: dict[str, Engine], scale: int) -> dict[str, Enlarge]:
-    """Bicubic, Lanczos, and the networks of that scale under their names."""
+def make_upscalers(engines: dict[str, Engine], scale: int) -> dict[str, Upscaler]:
+    """Upscalers by name: bicubic, Lanczos, and those `engines` that have this scale."""
     return {
-        "bicubic": by_filter(CUBIC, scale),
-        BASELINE: by_filter(LANCZOS3, scale),
-        **{name: by_network(engine) for name, engine in engines.items() if engine.scale == scale},
+        "bicubic": filter_upscaler(CUBIC, scale),
+        BASELINE: filter_upscaler(LANCZOS3, scale),
+        **{name: network_upscaler(engine) for name, engine in engines.items() if engine.scale == scale},
     }
 
 
-def reusing(engines: dict[str, Engine], scale: int, tolerance: int) -> dict[str, ReusingEngine]:
-    """For one clip: the networks of that scale, each enlarging again only what differs by more than so many levels.
+def reusing_engines(engines: dict[str, Engine], scale: int, tolerance: int) -> dict[str, ReusingEngine]:
+    """For one clip: the engines of this scale, which recompute only regions that differ by more than `tolerance`.
 
-    Each is under the name that `reusing_name` makes of it. They do so from the second plane on, as `upscale`
-    does once it has paid for tiles: what a few planes lose is what a long film loses.
+    Keys come from `reuse_label`. Reuse begins with the second plane, without the warm-up of `upscale`, so that the
+    loss on a short clip equals the loss on a long one.
     """
     return {
-        reusing_name(name, tolerance): ReusingEngine(
+        reuse_label(name, tolerance): ReusingEngine(
             engine, tolerance=tolerance, cost=replace(TilingCost.of(engine.weights.architecture), min_saved_pixels=0)
         )
         for name, engine in engines.items()
@@ -46,35 +47,35 @@ def reusing(engines: dict[str, Engine], scale: int, tolerance: int) -> dict[str,
     }
 
 
-def reusing_name(name: str, tolerance: int) -> str:
-    """What a network is called that does so."""
+def reuse_label(name: str, tolerance: int) -> str:
+    """The method name of a network with `--reuse`."""
     return f"{name} --reuse {tolerance}"
 
 
-def by_network(engine: Engine | ReusingEngine) -> Enlarge:
-    """The network; what is not rounded goes in as uint16, to within 1/514 of a grey level of its value."""
+def network_upscaler(engine: Engine | ReusingEngine) -> Upscaler:
+    """The network; planes that are not rounded are quantized to uint16, within 1/514 of a grey level."""
 
-    def enlarge(small: Small) -> Luma:
-        if small.dtype == np.uint8:
-            return engine(in_bytes(small)).astype(np.uint8, copy=False)
-        fine = np.clip(np.round(small * FINE), 0, 255 * FINE)
+    def upscale(lr: LrPlane) -> Luma:
+        if lr.dtype == np.uint8:
+            return engine(to_uint8(lr)).astype(np.uint8, copy=False)
+        fine = np.clip(np.round(lr * FINE), 0, 255 * FINE)
         return np.round(engine(fine.astype(np.uint16, order="C")) / FINE).astype(np.uint8)
 
-    return enlarge
+    return upscale
 
 
-def by_filter(kernel: Kernel, scale: int) -> Enlarge:
-    """The filter, as `imresize` applies it."""
-    return lambda small: in_bytes(imresize(small, scale, kernel))
+def filter_upscaler(kernel: Kernel, scale: int) -> Upscaler:
+    """A resampling filter, applied by `imresize`."""
+    return lambda lr: to_uint8(imresize(lr, scale, kernel))
 
 
-def in_bytes(plane: Small) -> Luma:
-    """The plane rounded and clipped, row by row in memory."""
-    whole: Luma = np.clip(np.round(plane), 0, 255).astype(np.uint8, order="C")
-    return whole
+def to_uint8(plane: LrPlane) -> Luma:
+    """The plane rounded and clipped, C-contiguous."""
+    rounded: Luma = np.clip(np.round(plane), 0, 255).astype(np.uint8, order="C")
+    return rounded
 
 
-def reducible(plane: Luma, scale: int) -> Luma:
-    """The upper left part of the plane that is a multiple of the scale."""
+def crop_to_multiple(plane: Luma, scale: int) -> Luma:
+    """The upper left part of the plane whose sides are multiples of the scale."""
     height, width = (length - length % scale for length in plane.shape)
     return plane[:height, :width]

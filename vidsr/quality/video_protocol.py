@@ -1,12 +1,12 @@
-"""Networks on film: shrink a clip, perhaps encode and decode it, enlarge it, and compare with what it was.
+"""Quality on video: a clip is reduced, perhaps encoded and decoded, upscaled, and compared with the original.
 
-The luma of the full-size source is cropped to a multiple of the scale, reduced by antialiased bicubic `imresize` and
-rounded to bytes; a real codec makes of it what a viewer would have; every method enlarges that. `scale` pixels are
-cut off each border. PSNR and SSIM are means over the frames.
+The luma of the original is cropped to a multiple of the scale, reduced by antialiased bicubic `imresize` and rounded
+to bytes. An encoder and its decoder turn it into the luma of a real video, which every method upscales. `scale`
+pixels are cut off each border. PSNR and SSIM are means over the frames.
 
-Flicker is what moves where nothing should: the mean absolute difference, in grey levels, between a frame of the
-result and the one before, over those pixels in whose 5x5 neighbourhood no pixel of the source changed by more than
-one grey level. Of the source itself it lies between 0 and 1.
+Flicker is motion where the original has none: the mean absolute difference, in grey levels, between consecutive
+frames of the result, over the still pixels. A pixel is still where no pixel of the original in its 5x5 neighbourhood
+changed by more than one grey level. Of the original itself flicker lies between 0 and 1.
 """
 
 from collections import Counter
@@ -26,21 +26,21 @@ from vidsr.media.formats import luma_8bit
 from vidsr.media.reader import Reader
 from vidsr.quality.imresize import imresize
 from vidsr.quality.results import Score, score
-from vidsr.quality.upscalers import Enlarge, in_bytes, reducible
+from vidsr.quality.upscalers import Upscaler, crop_to_multiple, to_uint8
 from vidsr.settings import EncodeSettings
 
-_AROUND = 2  # pixels on every side of one that must be still, too
-_ORIGINAL = ""  # among the names of the methods
+_STILL_RADIUS = 2  # pixels around a still pixel that are still, too
+_ORIGINAL = ""  # the original's key among the methods
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClipProtocol:
-    """How a clip is measured."""
+    """How a clip is evaluated."""
 
     frames: int = 60
-    """From the start of the clip, at the most."""
+    """At most, from the start of the clip."""
     encode: EncodeSettings | None = None
-    """What the reduced clip is encoded with; None leaves it as it is."""
+    """How the reduced clip is encoded; None: not at all."""
 
     def __post_init__(self) -> None:
         if self.frames < 1:
@@ -49,32 +49,34 @@ class ClipProtocol:
 
 @dataclass(frozen=True, kw_only=True)
 class _Planes:
-    """One frame without its borders: what it was, and what each method made of it."""
+    """One frame without its borders: the original and the result of each method."""
 
     original: Luma
-    made: dict[str, Luma]
+    upscaled: dict[str, Luma]
 
 
-def score_clip(path: Path, scale: int, methods: dict[str, Enlarge], protocol: ClipProtocol) -> dict[str, Score]:
-    """{method: score} of a clip, however long: a few frames are held, no more.
+def score_clip(path: Path, scale: int, upscalers: dict[str, Upscaler], protocol: ClipProtocol) -> dict[str, Score]:
+    """{method: score} of a clip of any length; only a few frames are held in memory.
 
-    Raises SourceError for a clip that cannot be read or whose pictures change their size, TargetError for an encoder
-    that refuses it.
+    Raises SourceError for a clip that cannot be read or whose frames change size, TargetError for an encoder that
+    refuses the clip.
     """
-    with Reader(path) as reader, Reader(path) as again:
+    with Reader(path) as reader, Reader(path) as second_reader:
         originals = _lumas(reader, scale, protocol.frames)
-        given: Iterable[Luma] = (in_bytes(imresize(luma, 1 / scale)) for luma in _lumas(again, scale, protocol.frames))
+        reduced: Iterable[Luma] = (
+            to_uint8(imresize(luma, 1 / scale)) for luma in _lumas(second_reader, scale, protocol.frames)
+        )
         if protocol.encode:
-            given = roundtrip(given, protocol.encode, reader.info.rate or Fraction(25))
-        return _scored(_enlarged(originals, given, methods, scale))
+            reduced = roundtrip(reduced, protocol.encode, reader.info.rate or Fraction(25))
+        return _score_frames(_upscale_frames(originals, reduced, upscalers, scale))
 
 
-def still_parts(before: Luma, after: Luma) -> NDArray[np.bool_]:
-    """(H, W): where a picture is as it was in the one before, and around."""
+def still_mask(before: Luma, after: Luma) -> NDArray[np.bool_]:
+    """(H, W): True where a pixel and its 5x5 neighbourhood changed by at most one level between the two frames."""
     moved: NDArray[np.bool_] = np.abs(after.astype(np.int16) - before) > 1
-    for _ in range(2):  # down the columns, then, turned, along the rows
-        spread = np.pad(moved, ((_AROUND, _AROUND), (0, 0)))
-        moved = np.logical_or.reduce([spread[i : i + len(moved)] for i in range(2 * _AROUND + 1)]).T
+    for _ in range(2):  # down the columns, then, transposed, along the rows
+        padded = np.pad(moved, ((_STILL_RADIUS, _STILL_RADIUS), (0, 0)))
+        moved = np.logical_or.reduce([padded[i : i + len(moved)] for i in range(2 * _STILL_RADIUS + 1)]).T
     return ~moved
 
 
@@ -82,46 +84,46 @@ def _lumas(reader: Reader, scale: int, count: int) -> Iterator[Luma]:
     shape = reader.first.luma.shape
     for frame in islice(reader, count):
         if frame.luma.shape != shape:
-            raise SourceError(f"{reader.path}: its pictures change their size")
-        yield reducible(luma_8bit(frame.av_frame), scale)
+            raise SourceError(f"{reader.path}: the frames change size")
+        yield crop_to_multiple(luma_8bit(frame.av_frame), scale)
 
 
-def _enlarged(
-    originals: Iterable[Luma], given: Iterable[Luma], methods: dict[str, Enlarge], scale: int
+def _upscale_frames(
+    originals: Iterable[Luma], reduced: Iterable[Luma], upscalers: dict[str, Upscaler], scale: int
 ) -> Iterator[_Planes]:
     inner = (slice(scale, -scale),) * 2
-    for original, small in zip(originals, given, strict=True):
-        made = {name: enlarge(small)[inner] for name, enlarge in methods.items()}
-        yield _Planes(original=original[inner], made=made)
+    for original, lr in zip(originals, reduced, strict=True):
+        upscaled = {name: upscale(lr)[inner] for name, upscale in upscalers.items()}
+        yield _Planes(original=original[inner], upscaled=upscaled)
 
 
-def _scored(frames: Iterable[_Planes]) -> dict[str, Score]:
+def _score_frames(frames: Iterable[_Planes]) -> dict[str, Score]:
     scores: dict[str, list[Score]] = {}
     changes: Counter[str] = Counter()
     still_pixels = 0
     for before, now in pairwise(chain([None], frames)):
         assert now is not None
-        for name, plane in now.made.items():
+        for name, plane in now.upscaled.items():
             scores.setdefault(name, []).append(score(now.original, plane))
         if before:
-            still = still_parts(before.original, now.original)
+            still = still_mask(before.original, now.original)
             still_pixels += int(still.sum())
-            changes[_ORIGINAL] += _change(before.original, now.original, still)
-            for name, plane in now.made.items():
-                changes[name] += _change(before.made[name], plane, still)
+            changes[_ORIGINAL] += _total_change(before.original, now.original, still)
+            for name, plane in now.upscaled.items():
+                changes[name] += _total_change(before.upscaled[name], plane, still)
     flicker = {name: change / still_pixels for name, change in changes.items()} if still_pixels else {}
     return {
         name: Score(
-            psnr=float(np.mean([each.psnr for each in own])),
-            ssim=float(np.mean([each.ssim for each in own])),
+            psnr=float(np.mean([each.psnr for each in frame_scores])),
+            ssim=float(np.mean([each.ssim for each in frame_scores])),
             flicker=flicker.get(name),
             original_flicker=flicker.get(_ORIGINAL),
-            frames=len(own),
+            frames=len(frame_scores),
         )
-        for name, own in scores.items()
+        for name, frame_scores in scores.items()
     }
 
 
-def _change(before: Luma, after: Luma, where: NDArray[np.bool_]) -> int:
-    """By how many grey levels all those pixels together changed."""
-    return int(np.abs(after.astype(np.int16) - before)[where].sum())
+def _total_change(before: Luma, after: Luma, mask: NDArray[np.bool_]) -> int:
+    """The sum of absolute differences, in grey levels, over the pixels of the mask."""
+    return int(np.abs(after.astype(np.int16) - before)[mask].sum())

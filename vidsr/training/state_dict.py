@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vidsr.errors import ModelError
-from vidsr.interop.state_dict_import import PADDING, recognise
+from vidsr.interop.state_dict_import import PADDING, weights_from_tensors
 from vidsr.model.weights import MAX_BYTES, Weights, read_bytes
 
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "params")
@@ -22,7 +22,7 @@ def import_state_dict(path: Path, scale: int, *, padding: int = PADDING) -> Weig
     `padding` is the padding of the deconvolution. Raises ModelError, which names the file.
     """
     try:
-        return recognise(_tensors(read_bytes(path)), scale, padding=padding, source=path.name)
+        return weights_from_tensors(_tensors(read_bytes(path)), scale, padding=padding, source=path.name)
     except OSError as error:
         raise ModelError(f"{path}: {error.strerror}") from error
     except ModelError as error:

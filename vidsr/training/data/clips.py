@@ -14,7 +14,7 @@ from vidsr.media.image_reader import read_image
 from vidsr.media.probe import MediaProbe, probe
 from vidsr.media.reader import Reader
 from vidsr.quality.imresize import imresize
-from vidsr.quality.upscalers import in_bytes, reducible
+from vidsr.quality.upscalers import crop_to_multiple, to_uint8
 from vidsr.settings import DegradeSettings
 from vidsr.training.data.clip_window import clip_window
 from vidsr.training.data.scenes import TimeRange
@@ -67,7 +67,7 @@ def video_clip(
 def image_luma(path: Path, size: float = 1.0) -> Luma:
     """The studio-range (H, W) luma of an image, resized by the factor `size`. Raises SourceError."""
     luma = training_luma(read_image(path))
-    return luma if size == 1.0 else in_bytes(imresize(luma, size))
+    return luma if size == 1.0 else to_uint8(imresize(luma, size))
 
 
 def image_clip(
@@ -84,7 +84,7 @@ def crop_clip(clip: Clip, side: int, size: float, random: np.random.Generator) -
     top, left = (random.integers(0, length - source_side + 1) for length in clip.planes[0].shape)
     planes = [np.ascontiguousarray(plane[top : top + source_side, left : left + source_side]) for plane in clip.planes]
     if source_side != side:
-        planes = [in_bytes(imresize(plane, side / source_side)[:side, :side]) for plane in planes]
+        planes = [to_uint8(imresize(plane, side / source_side)[:side, :side]) for plane in planes]
     return replace(clip, planes=planes)
 
 
@@ -101,7 +101,7 @@ def full_frame_clip(path: Path, frames: int, settings: DegradeSettings, random: 
         return image_clip(luma, (height, width), frames, settings, random)
     clip = video_clip(path, outline, position=random.random(), frames=frames)
     _check_size(path, clip.planes[0])
-    return replace(clip, planes=[reducible(plane, settings.scale) for plane in clip.planes])
+    return replace(clip, planes=[crop_to_multiple(plane, settings.scale) for plane in clip.planes])
 
 
 def _check_size(path: Path, plane: Luma) -> None:

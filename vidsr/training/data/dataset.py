@@ -13,8 +13,8 @@ from vidsr.metrics import psnr
 from vidsr.model.architecture import Architecture
 from vidsr.model.weights import Weights
 from vidsr.quality.imresize import imresize
-from vidsr.quality.int8_calibration import Judge, calibrated, spread
-from vidsr.quality.upscalers import in_bytes
+from vidsr.quality.int8_calibration import ValidationPair, calibrate, sample_evenly
+from vidsr.quality.upscalers import to_uint8
 from vidsr.settings import TrainSettings
 from vidsr.training.data.dataset_builder import read_shards
 from vidsr.training.data.patches import BatchSource, MixedSampler, Pair, PatchSampler, read_pairs
@@ -61,8 +61,10 @@ class Dataset:
 
     def calibrate(self, weights: Weights) -> Weights:
         """The weights with activation ranges from training pairs, and int8 losses on validation pairs."""
-        planes = [pair.lr_luma for pair in spread([*self.degraded, *self.clean], _CALIBRATION_FRAMES)]
-        return calibrated(weights, planes, [_center_crop(pair) for pair in spread(self.validation, _LOSS_FRAMES)])
+        planes = [pair.lr_luma for pair in sample_evenly([*self.degraded, *self.clean], _CALIBRATION_FRAMES)]
+        return calibrate(
+            weights, planes, [_center_crop(pair) for pair in sample_evenly(self.validation, _LOSS_FRAMES)]
+        )
 
     def bicubic_psnr(self) -> float:
         """Mean PSNR of bicubic upscaling on the validation set, in dB."""
@@ -70,7 +72,7 @@ class Dataset:
         for pair in self.validation:
             scale = len(pair.hr) // len(pair.lr)
             inner = slice(scale, -scale)
-            hr = in_bytes(imresize(255 * pair.lr_floats, scale))
+            hr = to_uint8(imresize(255 * pair.lr_floats, scale))
             scores.append(psnr(pair.hr[inner, inner], hr[inner, inner]))
         return float(np.mean(scores))
 
@@ -124,7 +126,7 @@ def read_degraded_pairs(folder: Path, scale: int) -> list[Pair]:
     return pairs
 
 
-def _center_crop(pair: Pair) -> Judge:
+def _center_crop(pair: Pair) -> ValidationPair:
     scale = len(pair.hr) // len(pair.lr)
     top, left = (max(0, (length - _LOSS_SIDE) // 2) for length in pair.lr.shape)
     bottom, right = top + _LOSS_SIDE, left + _LOSS_SIDE

@@ -14,7 +14,7 @@ from vidsr.callbacks import OnWarning
 from vidsr.errors import TrainingError
 from vidsr.model.architecture import Architecture
 from vidsr.quality.imresize import imresize
-from vidsr.quality.upscalers import in_bytes
+from vidsr.quality.upscalers import to_uint8
 from vidsr.training.data.sources import Footage, read_lumas
 
 LrLuma = Luma | NDArray[np.float32]
@@ -40,7 +40,7 @@ class Pair:
         """The LR luma as uint8."""
         if self.lr.dtype == np.uint8:
             return self.lr.astype(np.uint8, copy=False)
-        return in_bytes(255 * self.lr.astype(np.float64))
+        return to_uint8(255 * self.lr.astype(np.float64))
 
 
 def read_pairs(footage: Iterable[Footage], scale: int, *, frames: int, on_warning: OnWarning) -> list[Pair]:
@@ -49,7 +49,7 @@ def read_pairs(footage: Iterable[Footage], scale: int, *, frames: int, on_warnin
     An unreadable file is skipped with a warning.
     """
     return [
-        make_pair(luma if size == 1.0 else in_bytes(imresize(luma, size)), scale)
+        make_pair(luma if size == 1.0 else to_uint8(imresize(luma, size)), scale)
         for file, luma in read_lumas(footage, frames, on_warning)
         for size in file.sizes
     ]

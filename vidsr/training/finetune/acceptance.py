@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vidsr.quality.results import Measured
+from vidsr.quality.results import ResultRow
 
 _MIN_GAIN_DB = 0.01  # less is chance
 
@@ -32,7 +32,7 @@ class Acceptance:
         )
 
 
-def assess(rows: Iterable[Measured], *, start: str, tuned: str) -> Acceptance:
+def assess(rows: Iterable[ResultRow], *, start: str, tuned: str) -> Acceptance:
     """The acceptance, from the scores of both networks on every clip and input."""
     gains: dict[tuple[str, str], list[float]] = {}
     clips = set()

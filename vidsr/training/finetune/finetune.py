@@ -14,10 +14,10 @@ from vidsr.errors import Stopped, TargetError
 from vidsr.media.atomic_file import atomic_write
 from vidsr.model.weights import load_weights, save_weights
 from vidsr.model.zoo import load_model
-from vidsr.quality.report_html import html_of
-from vidsr.quality.results import Measured
-from vidsr.quality.tuned_crops import TUNED
-from vidsr.quality.upscalers import methods
+from vidsr.quality.crops import TUNED
+from vidsr.quality.report_html import render_html
+from vidsr.quality.results import ResultRow
+from vidsr.quality.upscalers import make_upscalers
 from vidsr.settings import FinetuneSettings, NetworkSettings
 from vidsr.training.data.dataset import Dataset, read_degraded_pairs
 from vidsr.training.data.patches import read_pairs
@@ -38,7 +38,7 @@ class FinetuneResult:
     """The result of a fine-tuning."""
 
     acceptance: Acceptance
-    rows: list[Measured]
+    rows: list[ResultRow]
     """Scores of every method on every validation clip and input."""
     trained: TrainResult
     report: Path
@@ -76,12 +76,12 @@ def finetune(
     )
     start = Path(settings.start).stem  # the name of a file
     engines = _engines(start, settings, trained.model)
-    rows = score_methods(data.validation, methods(engines, settings.scale), settings.scale)
+    rows = score_methods(data.validation, make_upscalers(engines, settings.scale), settings.scale)
     acceptance = assess(rows, start=start, tuned=TUNED)
     report, model = output / "report.html", model_path(output) if acceptance.accepted or force else None
     page = report_page(acceptance, rows, trained, data, engines, settings, [*data.warnings, *warnings])
     with atomic_write(report, overwrite=True) as file:
-        file.write(html_of(page).encode("utf-8", "replace"))
+        file.write(render_html(page).encode("utf-8", "replace"))
     if model:
         _save_model(trained, acceptance, model)
     return FinetuneResult(acceptance=acceptance, rows=rows, trained=trained, report=report, model=model)

@@ -3,10 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from vidsr.engine import Engine
-from vidsr.quality.report_html import Page
-from vidsr.quality.results import Measured
-from vidsr.quality.sheet import sheet_of
-from vidsr.quality.tuned_crops import TUNED, tuned_crops
+from vidsr.quality.crops import TUNED, crops_png, finetune_crops
+from vidsr.quality.report_html import HtmlReport
+from vidsr.quality.results import ResultRow
 from vidsr.settings import FinetuneSettings
 from vidsr.training.finetune.acceptance import Acceptance
 from vidsr.training.finetune.finetune_data import FinetuneData
@@ -19,15 +18,15 @@ _SHEETS = 2  # crop sheets: the first and the last clip
 
 def report_page(
     acceptance: Acceptance,
-    rows: Sequence[Measured],
+    rows: Sequence[ResultRow],
     trained: TrainResult,
     data: FinetuneData,
     engines: Mapping[str, Engine],
     settings: FinetuneSettings,
     notes: Sequence[str],
-) -> Page:
+) -> HtmlReport:
     """The page; `engines` are the start and the tuned network, by name."""
-    return Page(
+    return HtmlReport(
         title=f"Fine-tuning of {acceptance.start} for x{settings.scale}",
         verdict=f"{acceptance}.",
         good=acceptance.accepted,
@@ -64,5 +63,5 @@ def _sheets(validation: Sequence[ValidationSample], engines: Mapping[str, Engine
     inputs = list(dict.fromkeys(sample.input for sample in validation))
     usual = {sample.name: sample for sample in validation if sample.input == inputs[(len(inputs) - 1) // 2]}
     for name, sample in list(usual.items())[:: max(1, len(usual) - 1)][:_SHEETS]:
-        crops = tuned_crops(sample.pair.hr, sample.pair.lr_luma, engines)
-        yield f"{name}, {sample.input}", sheet_of(crops)
+        crops = finetune_crops(sample.pair.hr, sample.pair.lr_luma, engines)
+        yield f"{name}, {sample.input}", crops_png(crops)

@@ -12,8 +12,8 @@ from vidsr.errors import SourceError
 from vidsr.media.codec_roundtrip import roundtrip
 from vidsr.media.probe import probe
 from vidsr.quality.imresize import imresize
-from vidsr.quality.results import Measured, means, score
-from vidsr.quality.upscalers import BASELINE, Enlarge, in_bytes, reducible
+from vidsr.quality.results import ResultRow, means, score
+from vidsr.quality.upscalers import BASELINE, Upscaler, crop_to_multiple, to_uint8
 from vidsr.settings import DegradeSettings, EncodeSettings
 from vidsr.training.data.clips import Clip, full_frame_clip, video_clip
 from vidsr.training.data.patches import Pair
@@ -56,7 +56,7 @@ def validation_samples(footage: Sequence[Footage], scale: int, *, on_warning: On
     return samples
 
 
-def score_methods(samples: Iterable[ValidationSample], methods: dict[str, Enlarge], scale: int) -> list[Measured]:
+def score_methods(samples: Iterable[ValidationSample], methods: dict[str, Upscaler], scale: int) -> list[ResultRow]:
     """The scores of every method on every file and input, averaged over frames, `scale` border pixels cropped."""
     inner = (slice(scale, -scale),) * 2
     rows = []
@@ -66,7 +66,7 @@ def score_methods(samples: Iterable[ValidationSample], methods: dict[str, Enlarg
         for method, own in scores.items():
             gain = own.psnr - scores[BASELINE].psnr
             rows.append(
-                Measured(
+                ResultRow(
                     **vars(own),
                     collection=sample.name,  # the mean is taken per collection
                     name=sample.name,
@@ -92,7 +92,7 @@ def _clips(file: Footage, scale: int, random: np.random.Generator) -> list[Clip]
 
 def _coded_samples(clip: Clip, name: str, scale: int) -> Iterator[ValidationSample]:
     hr = [_center_crop(plane, scale) for plane in clip.planes]
-    lr = [in_bytes(imresize(plane, 1 / scale)) for plane in hr]
+    lr = [to_uint8(imresize(plane, 1 / scale)) for plane in hr]
     for crf in CRFS:
         decoded = list(roundtrip(lr, EncodeSettings(crf=crf), clip.rate))
         for number in dict.fromkeys(min(wanted, len(hr) - 1) for wanted in _FRAME_NUMBERS):
@@ -102,4 +102,4 @@ def _coded_samples(clip: Clip, name: str, scale: int) -> Iterator[ValidationSamp
 
 def _center_crop(plane: Luma, scale: int) -> Luma:
     top, left = (max(0, length - _MAX_SIDE) // 2 for length in plane.shape)
-    return np.ascontiguousarray(reducible(plane[top : top + _MAX_SIDE, left : left + _MAX_SIDE], scale))
+    return np.ascontiguousarray(crop_to_multiple(plane[top : top + _MAX_SIDE, left : left + _MAX_SIDE], scale))

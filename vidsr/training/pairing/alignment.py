@@ -9,7 +9,7 @@ import numpy as np
 from vidsr.arrays import Luma
 from vidsr.callbacks import OnWarning
 from vidsr.errors import TrainingError
-from vidsr.quality.upscalers import in_bytes
+from vidsr.quality.upscalers import to_uint8
 from vidsr.training.pairing.frame_matching import TimeOffset, match_frames, refine_offset, time_offset_of
 from vidsr.training.pairing.motion_signature import MotionSignature, motion_signature
 from vidsr.training.pairing.registration import Fit, Registration, register
@@ -146,7 +146,7 @@ def pairs_at(alignment: Alignment, times: Sequence[float], window_s: float) -> I
         yield (
             number,
             np.ascontiguousarray(lr[rows, columns]),
-            in_bytes(resample(hr)[high, wide].astype(np.float64)),
+            to_uint8(resample(hr)[high, wide].astype(np.float64)),
         )
 
 
