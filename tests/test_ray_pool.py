@@ -114,7 +114,7 @@ def test_a_plane_that_ends_two_workers_is_enlarged_without_them(crew: Pool, weig
 
 @pytest.mark.slow
 def test_what_hardly_changes_after_a_plane_without_network_is_still_enlarged_by_it(ray: Ray) -> None:
-    weights = load_model("fsrcnn-narrow-x2")  # with a tiny one tiles would never pay
+    weights = replace(load_model("fsrcnn-narrow-x2"), calibration=None)  # with a tiny one tiles would never pay
     dear = TilingCost.of(weights.architecture).min_saved_pixels
     side = math.isqrt(int(dear)) + 100  # so large that one plane enlarged in vain pays for tiles
     source = [np.full((side, side), 60, np.uint8) for _ in range(8)]

@@ -1,4 +1,4 @@
-"""`vidsr bench`: where the time of a run goes, and which share of the cores suits a file best."""
+"""`vidsr bench`: the time of each stage of a run, and the fastest workers and threads for a file."""
 
 import argparse
 import dataclasses
@@ -22,41 +22,41 @@ from vidsr.pipeline import STAGES
 from vidsr.settings import EncodeSettings, PoolSettings, UpscaleSettings
 from vidsr.stage_timer import TimedSpan
 
-_EXAMPLE = """Say where the time of `vidsr upscale` goes on the first frames of a video; nothing of it is kept.
+_EXAMPLE = """Measure the stages of `vidsr upscale` on the first frames of a video; the output is discarded.
 
   vidsr bench holiday.mp4
   vidsr bench --preset veryfast --picture stages.png holiday.mp4
   vidsr bench --plan holiday.mp4
 """
 _FRAMES = 100
-_SHOWN = 24  # frames in the picture: more make bars too narrow to be seen
-Try = Callable[[PoolSettings], BenchRun]
+_DRAWN_FRAMES = 24  # more would make the bars too narrow
+RunPlan = Callable[[PoolSettings], BenchRun]
 
 
 def add(commands: Commands) -> None:
     """Declare the command."""
     parser = commands.add_parser(
-        "bench", help="where the time of a run goes", description=_EXAMPLE, formatter_class=Help
+        "bench", help="measure the stages of a run", description=_EXAMPLE, formatter_class=Help
     )
     parser.add_argument("source", metavar="SOURCE", type=Path, help="a video")
     group = parser.add_argument_group("measuring")
     group.add_argument(
-        "--frames", metavar="N", type=int, default=_FRAMES, help=f"of the beginning (default: {_FRAMES})"
+        "--frames", metavar="N", type=int, default=_FRAMES, help=f"frames to measure (default: {_FRAMES})"
     )
-    group.add_argument("--plan", action="store_true", help="try workers and threads, and say which are the fastest")
-    group.add_argument("--picture", metavar="FILE", type=Path, help="a PNG to draw of time against stages")
+    group.add_argument("--plan", action="store_true", help="try workers and threads, and print the fastest")
+    group.add_argument("--picture", metavar="FILE", type=Path, help="draw the stages over time as a PNG")
     add_settings(parser)
     add_output(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measure one run, or one for each plan."""
+    """Measure one run, or one per plan."""
     if args.frames < 1:
         raise UsageError(f"--frames must be 1 or more, not {args.frames}")
     if args.plan and args.picture:
-        raise UsageError("--picture draws a single run; leave --plan out")
-    with GracefulStop("no more is measured") as stop:
+        raise UsageError("--picture draws a single run; omit --plan")
+    with GracefulStop("measuring ends here") as stop:
         attempt = partial(_attempt, args, stop=stop)
         code = _plan(args, attempt, stop) if args.plan else _one(args, attempt)
         return STOPPED + stop.signal if stop() else code
@@ -69,12 +69,12 @@ def _attempt(args: argparse.Namespace, pool: PoolSettings, *, stop: Callable[[],
         encode=settings(EncodeSettings, args),
         pool=pool,
         frames=args.frames,
-        traced_frames=_SHOWN if args.picture else 0,
+        traced_frames=_DRAWN_FRAMES if args.picture else 0,
         should_stop=stop,
     )
 
 
-def _one(args: argparse.Namespace, attempt: Try) -> int:
+def _one(args: argparse.Namespace, attempt: RunPlan) -> int:
     loaded_s = process_age_s()
     pool = settings(PoolSettings, args)
     if args.picture:
@@ -91,7 +91,7 @@ def _one(args: argparse.Namespace, attempt: Try) -> int:
     return DAMAGED if done.report.damage else 0
 
 
-def _plan(args: argparse.Namespace, attempt: Try, stop: Callable[[], bool]) -> int:
+def _plan(args: argparse.Namespace, attempt: RunPlan, stop: Callable[[], bool]) -> int:
     plans = candidate_plans(usable_cores(), settings(PoolSettings, args))
     trials = []
     for pool in plans:
@@ -122,7 +122,7 @@ def _plan_row(done: BenchRun, best: BenchRun) -> list[str]:
 
 
 def _rows(spans: list[TimedSpan]) -> dict[str, list[TimedSpan]]:
-    """The bars of each stage, and of each worker."""
+    """The spans of each stage, and of each worker."""
     lanes = sorted({(STAGES.index(span.stage), span.lane) for span in spans})
     several = sum(STAGES[stage] == "enlarge" for stage, _ in lanes) > 1
     names = [
@@ -155,13 +155,13 @@ def _table(done: BenchRun, loaded_s: float) -> str:
             f"{report.model}, {frames} frames to {report.size[0]}x{report.size[1]}, "
             f"{report.workers} workers of {report.threads} threads on {done.cores} cores: {done.fps:.1f} fps",
             "",
-            aligned([["stage", "busy s", "ms a frame", "of the run"], *stages], text_columns=1),
+            aligned([["stage", "busy s", "ms per frame", "of the run"], *stages], text_columns=1),
             "",
-            aligned([["process", "core-s", "core-ms a frame", "of the cores"], *processes], text_columns=1),
+            aligned([["process", "core-s", "core-ms per frame", "of the cores"], *processes], text_columns=1),
             "",
             f"cores busy: {done.busy:.0%}, wanted: {done.wanted:.0%}",
-            f"to the first frame: {done.start_s:.1f} s, and {loaded_s:.1f} s before that to load the program",
-            f"waits for {done.bottleneck}",
+            f"to the first frame: {done.start_s:.1f} s, and {loaded_s:.1f} s before that to start",
+            f"bottleneck: {done.bottleneck}",
         ]
     )
 

@@ -1,4 +1,4 @@
-"""`vidsr compare`: how far a video or a picture is from another; or parts of a frame side by side, as a picture."""
+"""`vidsr compare`: PSNR and SSIM between two files, or parts of a frame side by side as a PNG."""
 
 import argparse
 import dataclasses
@@ -18,8 +18,8 @@ from vidsr.quality.compare import Comparison, compare
 from vidsr.quality.crops import crops_png, parse_crop, side_by_side
 from vidsr.settings import UpscaleSettings
 
-_EXAMPLE = """Say how far a video is from another of its size, by PSNR and SSIM of the luma; or draw parts of a frame:
-shrunk, by Lanczos, by a network, and as it was.
+_EXAMPLE = """Print the PSNR and SSIM of the luma between two files of one size; or draw parts of a frame: reduced,
+upscaled by Lanczos and by a network, and the original.
 
   vidsr compare film.mp4 film-again.mp4
   vidsr compare --min-psnr 40 before.png after.png
@@ -37,19 +37,25 @@ def add(commands: Commands) -> None:
         formatter_class=Help,
     )
     parser.add_argument(
-        "files", nargs="+", metavar="FILE", type=Path, help="the reference and the candidate, or what to show parts of"
+        "files",
+        nargs="+",
+        metavar="FILE",
+        type=Path,
+        help="the reference and the candidate, or the source of --picture",
     )
     parser.add_argument("--min-psnr", metavar="DB", type=float, help="exit 7 when the mean is lower")
     group = parser.add_argument_group("picture")
-    group.add_argument("--picture", metavar="FILE", type=Path, help="the PNG to draw")
+    group.add_argument("--picture", metavar="FILE", type=Path, help="draw parts of a frame as a PNG")
     group.add_argument(
         "--model",
         metavar="NAME",
         default=UpscaleSettings.model,
-        help=f"a name of the zoo or an .npz file (default: {UpscaleSettings.model})",
+        help=f"a name of the zoo, an .npz file, or auto: by the source (default: {UpscaleSettings.model})",
     )
     group.add_argument("--scale", type=int, choices=SCALES, help="2, 3 or 4 (default: that of the model, or 2)")
-    group.add_argument("--at", metavar="TIME", type=seconds, default=0.0, help="of the frame (default: the first)")
+    group.add_argument(
+        "--at", metavar="TIME", type=seconds, default=0.0, help="time of the frame (default: the first)"
+    )
     group.add_argument(
         "--crop",
         dest="crops",
@@ -57,9 +63,9 @@ def add(commands: Commands) -> None:
         action="append",
         type=parse_crop,
         default=[],
-        help="a part of the frame, any number of times (default: the three with the most detail)",
+        help="a part of the frame; repeatable (default: the three with the most detail)",
     )
-    group.add_argument("--overwrite", action="store_true", help="replace a PNG that exists")
+    group.add_argument("--overwrite", action="store_true", help="replace an existing PNG")
     add_output(parser)
     parser.set_defaults(run=run)
 

@@ -1,4 +1,4 @@
-"""`vidsr evaluate`: networks beside bicubic and Lanczos, on pictures and on film."""
+"""`vidsr evaluate`: the quality of networks beside bicubic and Lanczos, on images and videos."""
 
 import argparse
 import dataclasses
@@ -30,19 +30,19 @@ from vidsr.settings import PRECISIONS, EncodeSettings, PoolSettings
 
 log = logging.getLogger(__name__)
 
-_EXAMPLE = """Shrink pictures and clips, enlarge them again, and say how much came back: networks, bicubic, Lanczos.
+_EXAMPLE = """Reduce images and clips, upscale them again, and compare with the original: networks, bicubic, Lanczos.
 
   vidsr evaluate set5/ set14/
   vidsr evaluate --crf none,18,23,28,33 camera.mp4 film.mkv
   vidsr evaluate --model tuned.npz --crf 28 --min-gain 0.2 clips/
 
-Pictures are measured as the papers do, reduced in full precision (P1) and in bytes (P2); clips in bytes, with a codec
-in between. "worst" is the lowest gain over Lanczos of a single picture or clip; flicker is the mean change from frame
-to frame, in grey levels, where the source stands still, and "(source)" is that of the source itself. "loss" is what
---reuse costs against the same network without it, "reused" the share of the clip that is not enlarged again.
+Images are measured as in the papers, reduced in full precision (P1) and in bytes (P2); clips in bytes, encoded in
+between. "worst" is the lowest gain over Lanczos of a single image or clip; "flicker" the mean change from frame to
+frame, in grey levels, where the source is still, and "(source)" that of the source itself. "loss" is the loss by
+--reuse against the same network without it, "reused" the share of pixels copied from the previous output.
 """
 _PLOTTED = (640, 360)
-_CODING = {"codec": ("NAME", "the encoder"), "preset": ("NAME", "its speed against size, as the codec names it")}
+_CODING = {"codec": ("NAME", "the encoder"), "preset": ("NAME", "speed against size, by the codec's own names")}
 
 Engines = dict[str, Engine]
 
@@ -54,18 +54,18 @@ def crf_list(text: str) -> list[int | None]:
 
 def add(commands: Commands) -> None:
     """Declare the command."""
-    text = "how much networks bring back, beside bicubic and Lanczos"
+    text = "measure the quality of networks beside bicubic and Lanczos"
     parser = commands.add_parser("evaluate", help=text, description=_EXAMPLE, formatter_class=Help)
-    parser.add_argument("sources", nargs="+", metavar="SOURCE", type=Path, help="pictures, clips, folders of them")
+    parser.add_argument("sources", nargs="+", metavar="SOURCE", type=Path, help="images, clips, or folders of them")
     group = parser.add_argument_group("networks")
     group.add_argument(
         "--model",
         action="append",
         metavar="NAME",
-        help="a name of the zoo or an .npz file, any number of times (default: all)",
+        help="a name of the zoo or an .npz file; repeatable (default: all)",
     )
     group.add_argument(
-        "--precision", choices=PRECISIONS, default=PoolSettings.precision, help="as of upscale (default: auto)"
+        "--precision", choices=PRECISIONS, default=PoolSettings.precision, help="as in `vidsr upscale` (default: auto)"
     )
     group.add_argument("--scale", type=int, choices=SCALES, help="2, 3 or 4 (default: that of the models, or 2)")
     group = parser.add_argument_group("clips")
@@ -74,22 +74,22 @@ def add(commands: Commands) -> None:
         metavar="N,...",
         type=crf_list,
         default="none",
-        help="encode with these first; none: no codec (default: none)",
+        help="encode with each of these CRF; none: no codec (default: none)",
     )
     add_options(group, EncodeSettings, fields=_CODING)
-    add_options(group, ClipProtocol, fields={"frames": ("N", "from the start of each clip, at the most")})
-    add_options(group, PoolSettings, fields={"reuse": ("N", "measure networks with this --reuse as well; 0: do not")})
+    add_options(group, ClipProtocol, fields={"frames": ("N", "at most so many from the start of each clip")})
+    add_options(group, PoolSettings, fields={"reuse": ("N", "also measure networks with this --reuse; 0: not")})
     group = parser.add_argument_group("result")
-    group.add_argument("--each", action="store_true", help="a row for each picture and clip as well")
-    group.add_argument("--min-gain", metavar="DB", type=float, help="exit 7 when a mean gain of a network is lower")
+    group.add_argument("--each", action="store_true", help="print a row per image and clip as well")
+    group.add_argument("--min-gain", metavar="DB", type=float, help="exit 7 when the mean gain of a network is lower")
     group.add_argument("--plot", metavar="FILE", type=Path, help="draw gain against time as a PNG")
-    group.add_argument("--overwrite", action="store_true", help="replace a PNG that exists")
+    group.add_argument("--overwrite", action="store_true", help="replace an existing PNG")
     add_output(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measure, print, and judge."""
+    """Measure, print, and check --min-gain."""
     protocols, reuse, engines = _protocols(args), _reuse(args), _engines(args)
     scales = sorted({engine.scale for engine in engines.values()})
     collections = collect(args.sources, scales[-1], on_warning=log.warning)
@@ -104,7 +104,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _protocols(args: argparse.Namespace) -> dict[str, ClipProtocol]:
-    """What is done to clips, under the names of the inputs; what the encoder refuses is said before any work."""
+    """The protocols by the names of their inputs. Raises what the encoder refuses before any work."""
     protocols = {}
     for crf in args.crf:
         encode = None
@@ -127,7 +127,7 @@ def _engines(args: argparse.Namespace) -> Engines:
         engine = Engine(load_model(name, args.scale), precision=args.precision)
         engines[model_label(name, engine.scale)] = engine
     if not engines:
-        raise ModelError(f"no model of the zoo enlarges {args.scale} times")
+        raise ModelError(f"no network of the zoo has scale {args.scale}")
     return engines
 
 
@@ -183,7 +183,7 @@ def _print(rows: list[ResultRow], args: argparse.Namespace) -> None:
 
 
 def _losses(rows: list[ResultRow], reuse: int) -> dict[int, float]:
-    """By the number of the row: how many dB less than without reuse."""
+    """The loss in dB by reuse, by row number."""
     whole = {
         (row.collection, row.name, row.scale, row.input, reuse_label(row.method, reuse)): row.psnr for row in rows
     }
@@ -214,7 +214,7 @@ def _plot(overall: list[ResultRow], engines: Engines, drawing: BinaryIO) -> None
 
 
 def _judged(overall: list[ResultRow], engines: Engines, min_gain: float | None) -> int:
-    """The exit code; who is below is said."""
+    """The exit code; prints the networks below `min_gain`."""
     below = [row for row in overall if row.method in engines and min_gain is not None and row.gain < min_gain]
     for row in below:
         print_message(

@@ -1,4 +1,4 @@
-"""`vidsr info`: versions, the plan of the cores, the models; or what is in a file."""
+"""`vidsr info`: versions, CPU, cores per worker and models; or the facts of a file."""
 
 import argparse
 import dataclasses
@@ -19,7 +19,7 @@ from vidsr.model_selection import select_model
 from vidsr.pool import runs_in_process
 from vidsr.settings import PoolSettings
 
-_EXAMPLE = """Say what runs here, and on which cores; or what is in a file, and which network it would get.
+_EXAMPLE = """Print versions, CPU, cores per worker and the precision of each model; or the facts of a file.
 
   vidsr info
   vidsr info holiday.mp4
@@ -31,7 +31,7 @@ def add(commands: Commands) -> None:
     """Declare the command."""
     text = "versions, cores and models; or what is in a file"
     parser = commands.add_parser("info", help=text, description=_EXAMPLE, formatter_class=Help)
-    parser.add_argument("source", nargs="?", metavar="SOURCE", type=Path, help="a video or a picture")
+    parser.add_argument("source", nargs="?", metavar="SOURCE", type=Path, help="a video or an image")
     add_output(parser)
     parser.set_defaults(run=run)
 
@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(facts, default=str))
     else:
         for name, value in facts.items():
-            print(f"{name}: {_text(value)}")
+            print("\n  ".join([f"{name}:", *_lines(value)]) if isinstance(value, dict) else f"{name}: {_text(value)}")
     return 0
 
 
@@ -72,6 +72,10 @@ def _of_machine() -> dict[str, object]:
         "models": {name: str(weights.architecture) for name, weights in models.items()},
         "precisions": {name: str(expected_precision(weights)) for name, weights in models.items()},
     }
+
+
+def _lines(facts: dict[str, object]) -> list[str]:
+    return [f"{name}: {_text(value)}" for name, value in facts.items()]
 
 
 def _text(value: object) -> str:

@@ -1,4 +1,4 @@
-"""`vidsr models`: the networks there are, what they cost and what they give."""
+"""`vidsr models`: the networks that ship, their cost and their scores."""
 
 import argparse
 import dataclasses
@@ -27,7 +27,7 @@ _LARGEST = 1 << 14
 
 @dataclass(frozen=True, kw_only=True)
 class ModelRow:
-    """What is known about one network."""
+    """The facts of one network."""
 
     name: str
     network: str
@@ -36,20 +36,18 @@ class ModelRow:
     multiplies: int
     bytes: int
     ms: float | None
-    """A frame; None where it was not measured."""
+    """Per frame; None without --time."""
     scores: dict[str, float]
 
 
 def add(commands: Commands) -> None:
     """Declare the command."""
-    text = "the networks there are, what they cost and what they give"
+    text = "list the networks, their cost and their scores"
     parser = commands.add_parser("models", help=text, description=_EXAMPLE, formatter_class=Help)
     parser.intermixed = True
-    parser.add_argument(
-        "models", nargs="*", metavar="MODEL", help="a name or an .npz file; without one, all that ship"
-    )
-    parser.add_argument("--time", action="store_true", help="measure how long each takes")
-    parser.add_argument("--size", default="640x360", metavar="WxH", help="of a frame that is timed (default: 640x360)")
+    parser.add_argument("models", nargs="*", metavar="MODEL", help="a name or an .npz file (default: all that ship)")
+    parser.add_argument("--time", action="store_true", help="measure milliseconds per frame")
+    parser.add_argument("--size", default="640x360", metavar="WxH", help="frame size for --time (default: 640x360)")
     add_output(parser)
     parser.set_defaults(run=run)
 
@@ -66,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def frame_size(text: str) -> tuple[int, int]:
-    """(width, height) of what --size says. Raises UsageError for anything but a size like 640x360."""
+    """(width, height) of --size. Raises UsageError for anything but a size like 640x360."""
     if not re.fullmatch(r"[1-9]\d{0,4}x[1-9]\d{0,4}", text):
         raise UsageError(f"--size must be a size like 640x360, not {text!r}")
     width, height = map(int, text.split("x"))
@@ -92,7 +90,7 @@ def _row(model: str, size: tuple[int, int] | None) -> ModelRow:
 
 
 def scores(facts: Facts) -> dict[str, float]:
-    """PSNR in dB by the name of a set: {"scores": {"set5": ...}}, and "kodak24_psnr", as the first files have it."""
+    """PSNR in dB by set, from {"scores": {"set5": ...}} and, in the oldest files, "kodak24_psnr"."""
     known = facts.get("scores", {})
     pairs = [*(known.items() if isinstance(known, dict) else ()), *_older(facts)]
     return {name: round(float(value), 3) for name, value in pairs if isinstance(value, int | float)}
@@ -103,7 +101,7 @@ def _older(facts: Facts) -> list[tuple[str, object]]:
 
 
 def _table(rows: list[ModelRow]) -> str:
-    """Lines of columns as wide as they must be; numbers to the right."""
+    """The table, with aligned columns."""
     sets = sorted({name for row in rows for name in row.scores}, key=_by_number)
     timed = ["ms"] if any(row.ms is not None for row in rows) else []
     lines = [["name", "network", "scale", "weights", "multiplies", "kB", *timed, *sets]]
@@ -115,5 +113,5 @@ def _table(rows: list[ModelRow]) -> str:
 
 
 def _by_number(name: str) -> list[tuple[int, str]]:
-    """What sorts set5 before set14."""
+    """A key that sorts set5 before set14."""
     return [(int(part), "") if part.isdigit() else (0, part) for part in re.split(r"(\d+)", name)]
