@@ -46,12 +46,8 @@ def add(commands: Commands) -> None:
     parser.add_argument("--min-psnr", metavar="DB", type=float, help="exit 7 when the mean is lower")
     group = parser.add_argument_group("picture")
     group.add_argument("--picture", metavar="FILE", type=Path, help="draw parts of a frame as a PNG")
-    group.add_argument(
-        "--model",
-        metavar="NAME",
-        default=UpscaleSettings.model,
-        help=f"a name of the zoo, an .npz file, or auto: by the source (default: {UpscaleSettings.model})",
-    )
+    help_ = f"a name of the zoo, an .npz file, or auto: by the source (default: {UpscaleSettings.model})"
+    group.add_argument("--model", metavar="NAME", default=UpscaleSettings.model, help=help_)
     group.add_argument("--scale", type=int, choices=SCALES, help="2, 3 or 4 (default: that of the model, or 2)")
     group.add_argument(
         "--at", metavar="TIME", type=seconds, default=0.0, help="time of the frame (default: the first)"

@@ -30,8 +30,8 @@ _EXAMPLE = """Fine-tune a network on your own footage; use the weights with `vid
   vidsr upscale --model tuned/model.npz sub-stream.mp4 large.mp4
 
 The footage is full-size: it is downscaled and encoded like the footage to be upscaled, and the mapping layers learn to
-undo that. Whole clips, or scenes of a single clip, are held out for validation; a network that is no better than its
-start is not written. `report.html` shows the gains. The same command resumes an interrupted fine-tuning.
+undo that. Whole clips, scenes, or the end of a single scene are held out for validation; a network that is no better
+than its start is not written. `report.html` shows the gains. The same command resumes an interrupted fine-tuning.
 """
 
 

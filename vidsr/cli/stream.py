@@ -24,7 +24,8 @@ _EXAMPLE = """Upscale live cameras until stopped; lost sources and failed target
   vidsr stream --url-env CAMERA recordings/ --also rtmp://server/live/key
   vidsr stream --config cameras.toml --http 127.0.0.1:9090
 
-A target is a folder of segments, an HLS playlist (.m3u8), a single file (.mp4, .mkv), or an rtmp:// or rtsp:// server.
+A target is a folder of segments, an HLS playlist (.m3u8), a single file (.mp4, .mkv), or an rtmp(s):// or rtsp(s)://
+server.
 """
 _NAME = "camera"
 _NOT_OF_CAMERAS = ("ray_address", "timeout_s")  # each has a Ray of its own; the time limit is the source's
@@ -44,7 +45,7 @@ def add(commands: Commands) -> None:
         "places",
         nargs="*",
         metavar="SOURCE TARGET",
-        help="rtsp(s)://, http(s):// or udp:// URL, and the target",
+        help="rtsp(s)://, http(s):// or udp:// URL, or a file with --realtime; and the target",
     )
     source = parser.add_argument_group("source")
     source.add_argument("--url-env", metavar="NAME", help="environment variable that holds the URL of the source")

@@ -22,12 +22,12 @@ _EXAMPLE = """Measure the fastest precision and blocking of each network on this
   vidsr tune
   vidsr tune fsrcnn-x2 mine.npz --size 1280x720 --threads 1
 
-A network can be computed in f32, bf16 or int8, and its last layer in several blockings. The precisions differ in
-speed and by up to 0.05 dB, the blockings in speed alone. Each is compared with f32 first; one that is wrong on this
-CPU is named and never used. Results are kept per processor, versions of vidsr and OpenVINO, network and threads, in
-autotune.json in ~/.cache/vidsr (or XDG_CACHE_HOME), which may be deleted. A blocking is kept where it takes at least
-3 % less time than the built-in one: on a busy machine none is. GFLOP/s count the network's own multiply-adds; "of
-product" is their share of a matrix product's in float32, measured in the same rounds.
+A network can be computed in f32, bf16 or int8, and its last layer in several blockings: blocks of pixels that are
+computed at once. Precisions differ in speed and a little in quality, blockings in speed alone. Each is compared with
+f32 first; one that is wrong on this CPU is named and never used. Results are kept per processor, versions of vidsr and
+OpenVINO, network and threads, in autotune.json in ~/.cache/vidsr (or XDG_CACHE_HOME), which may be deleted. A blocking
+is kept where it takes at least 3 % less time than the built-in one: on a busy machine often none is. GFLOP/s count the
+network's own multiply-adds; "of product" is their share of a matrix product's in float32, of the same rounds.
 """
 _LIMIT_S = 8.0  # per network and number of threads
 _PRECISIONS = ("auto", "f32", "bf16", "int8")
@@ -62,10 +62,10 @@ def add(commands: Commands) -> None:
     parser.intermixed = True
     help_ = "a name or an .npz file (default: all that ship)"
     parser.add_argument("models", nargs="*", metavar="MODEL", help=help_)
-    parser.add_argument("--size", default="640x360", metavar="WxH", help="of a frame (default: 640x360)")
+    parser.add_argument("--size", default="640x360", metavar="WxH", help="frame size to measure (default: 640x360)")
     help_ = "threads of an engine (default: 1, and as many as a worker of `vidsr upscale` gets)"
     parser.add_argument("--threads", type=int, metavar="N", help=help_)
-    help_ = "auto, f32, bf16 or int8 (default: auto, all of them)"
+    help_ = "f32, bf16 or int8 (default: auto, which measures each whose loss is recorded)"
     parser.add_argument("--precision", default="auto", choices=_PRECISIONS, metavar="P", help=help_)
     add_output(parser)
     parser.set_defaults(run=run)

@@ -1,4 +1,4 @@
-"""Every knob, checked when it is set; each default is written here and nowhere else."""
+"""Every setting, checked when it is made; defaults and help are written here and nowhere else."""
 
 from vidsr.settings.degradation import CODINGS, REDUCTIONS, DatasetSettings, DegradeSettings
 from vidsr.settings.stream import TRANSPORTS, RecordSettings, StreamSettings

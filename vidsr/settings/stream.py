@@ -18,17 +18,17 @@ class StreamSettings:
         "NAME",
         group="quality",
     )
-    scale: int | None = option(None, "2, 3 or 4 (default: that of the model)", "N", group="quality")
+    scale: int | None = option(None, "2, 3 or 4 (default: that of the model, else 2)", "N", group="quality")
     transport: str = option("tcp", "transport of RTSP: tcp or udp", "KIND", group="source")
     timeout_s: float = option(5.0, "seconds of silence after which a connection is lost", "S", group="source")
     max_delay_s: float = option(
         1.0,
-        "longest delay in seconds; under load cheaper networks are used, then frames dropped",
+        "longest delay in seconds; under load a cheaper network is used, then swscale, then frames are dropped",
         "S",
         group="quality",
     )
     realtime: bool = option(False, "play a file at its own speed, as if it were a camera", group="source")
-    insecure: bool = option(False, "do not verify certificates", group="source")
+    insecure: bool = option(False, "do not verify TLS certificates", group="source")
     fail_fast: bool = option(False, "exit at the first error of the source", group="source")
     max_megapixels: float = option(64.0, "reject larger frames", "N", group="source")
 
@@ -52,7 +52,7 @@ class RecordSettings:
     segment_s: float = option(60.0, "seconds per segment", "S")
     keep_days: float | None = option(None, "days after which a segment is deleted", "N")
     keep_gb: float | None = option(None, "gigabytes per folder; the oldest segments are deleted", "N")
-    min_free_gb: float = option(1.0, "gigabytes to keep free on the disk", "N")
+    min_free_gb: float = option(1.0, "delete the oldest segments when less than N gigabytes are free", "N")
     original: bool = option(False, "also record the packets of the source, unchanged, beside each segment")
 
     def __post_init__(self) -> None:

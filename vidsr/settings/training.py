@@ -67,7 +67,7 @@ class TrainSettings:
     seed: int = option(0, "seed of initial weights, patches and validation split", "N")
     threads: int | None = option(None, "threads (default: one per core)", "N")
     device: str = option("cpu", "cpu or cuda", "NAME")
-    fast: bool = option(False, "compile, and use bfloat16 where it is fast and harmless; needs a C++ compiler")
+    fast: bool = option(False, "use torch.compile, and bfloat16 on CPUs that have it; needs a C++ compiler")
 
     def __post_init__(self) -> None:
         _choose("train", self.train, ("all", "tail", "mapping"))
@@ -98,14 +98,16 @@ class FinetuneSettings:
     start: str = option(
         "fsrcnn-narrow-video", "the network to fine-tune: zoo model or .npz file", "MODEL", group="network"
     )
-    layers: str = option("mapping", "trainable part: mapping, tail or all", "PART", group="network")
+    layers: str = option(
+        "mapping", "trainable part: mapping (layers), tail (the deconvolution) or all", "PART", group="network"
+    )
     mapping_layers: int | None = option(
-        None, "mapping layers to expand the network to; new ones begin as identity", "N", group="network"
+        None, "total number of mapping layers; new ones begin as identity", "N", group="network"
     )
     crf: str = option("16-35", "expected CRF of the low-resolution footage", "N-N", group="footage")
     clips: int = option(2_000, "short degraded clips to train on", "N", group="footage")
     frames: int = option(200, "frames selected from each recording of --from", "N", group="footage")
-    clean_share: float = option(0.1, "share of clean patches", "PART", group="footage")
+    clean_share: float = option(0.1, "share of patches that were not encoded", "PART", group="footage")
     held_out_share: float = option(
         0.2, "share of the clips, or of a single clip, held out for validation", "PART", group="footage"
     )
@@ -113,11 +115,13 @@ class FinetuneSettings:
     rate: float = option(2e-3, "peak learning rate", "R", group="training")
     every: int = option(250, "steps between measurements", "N", group="training")
     patience: int = option(6, "end after N measurements without improvement", "N", group="training")
-    max_gb: float = option(1.0, "limit of the degraded clips on disk, in GB", "N", group="footage")
+    max_gb: float = option(
+        1.0, "limit of the degraded clips on disk, in GB; fewer clips if they would not fit", "N", group="footage"
+    )
     seed: int = option(0, "seed of every draw, and of the validation split", "N", group="training")
     threads: int | None = option(None, "threads (default: one per core)", "N", group="training")
     fast: bool = option(
-        False, "compile, and use bfloat16 where it is fast and harmless; needs a C++ compiler", group="training"
+        False, "use torch.compile, and bfloat16 on CPUs that have it; needs a C++ compiler", group="training"
     )
 
     def __post_init__(self) -> None:

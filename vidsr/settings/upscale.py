@@ -18,14 +18,20 @@ class PoolSettings:
     """The distribution of the network over the machine."""
 
     workers: int | None = option(
-        None, "worker processes; 0: this process, without Ray (default: one per core, 0 on up to 4 cores)", "N"
+        None,
+        "worker processes; 0: this process, without Ray (default: one per core, at most 16; 0 on up to 4 cores)",
+        "N",
     )
-    threads: int | None = option(None, "threads per worker, or of this process (default: all cores shared)", "N")
+    threads: int | None = option(
+        None, "threads per worker, or of this process (default: the cores divided by the workers)", "N"
+    )
     precision: str = option("auto", "f32, bf16 or int8; auto: the fastest here that loses at most 0.05 dB", "NAME")
-    reuse: int = option(0, "reuse output where luma changed by at most N of 256 levels; 0: bit-identical only", "N")
+    reuse: int = option(
+        0, "reuse output where luma changed by at most N of 256 levels; 0: only where it did not change", "N"
+    )
     ray_address: str | None = option(None, "a running Ray cluster to join (default: a private one)", "HOST:PORT")
     timeout_s: float = option(
-        20.0, "seconds per megapixel (at least one) before an unresponsive worker counts as hung", "S"
+        20.0, "seconds per megapixel before an unresponsive worker counts as hung; smaller frames count as one", "S"
     )
 
     def __post_init__(self) -> None:
@@ -66,7 +72,7 @@ class UpscaleSettings:
     start_s: float | None = option(None, "begin there: seconds, or H:MM:SS", "TIME")
     end_s: float | None = option(None, "end there", "TIME")
     deinterlace: bool = option(False, "deinterlace first (bwdif)")
-    max_megapixels: float = option(64.0, "refuse larger frames", "N")
+    max_megapixels: float = option(64.0, "refuse a source with larger frames", "N")
     overwrite: bool = option(False, "replace an existing target")
 
     def __post_init__(self) -> None:
