@@ -13,6 +13,8 @@ from oracles import read_with_av
 from PIL import Image
 
 import vidsr as package
+from vidsr.engine import expected_precision
+from vidsr.model.zoo import load_model, model_names
 
 # What goes where
 
@@ -157,13 +159,29 @@ def test_info_says_what_runs_here(vidsr: Command) -> None:
     ended = vidsr("info")
     assert ended.code == 0
     for name in ("vidsr", "python", "av", "openvino", "ray", "cpu", "affinity", "workers", "shares", "models"):
-        assert f"{name}: " in ended.out
+        assert f"{name}:" in ended.out
+
+
+def test_info_says_which_precision_each_network_gets_here_and_why(vidsr: Command, clip: Path) -> None:
+    chosen = {name: str(expected_precision(load_model(name))) for name in model_names()}
+    assert json.loads(vidsr("info", "--json").out)["precisions"] == chosen
+    assert all(f"  {name}: {precision}\n" in vidsr("info").out for name, precision in list(chosen.items())[:2])
+    facts = json.loads(vidsr("info", "--json", clip).out)
+    assert facts["precision"] == chosen[facts["model"].partition(" ")[0]]
+
+
+def test_the_report_says_in_which_precision_it_was_and_why(vidsr: Command, clip: Path, tmp_path: Path) -> None:
+    ended = vidsr("upscale", "--model", "fsrcnn-fast-x2", "--json", "--workers", "0", clip, tmp_path / "out.mp4")
+    report, expected = json.loads(ended.out), expected_precision(load_model("fsrcnn-fast-x2"))
+    assert (report["precision"], report["precision_why"]) == (expected.precision, expected.why)
+    assert f"precision: {expected}" in ended.err
 
 
 def test_info_as_json_has_the_same_names(vidsr: Command) -> None:
     facts = json.loads(vidsr("info", "--json").out)
     assert facts["vidsr"] == package.__version__
-    assert [line.partition(":")[0] for line in vidsr("info").out.splitlines()] == list(facts)
+    lines = [line for line in vidsr("info").out.splitlines() if not line.startswith(" ")]
+    assert [line.partition(":")[0] for line in lines] == list(facts)
 
 
 def test_info_says_what_is_in_a_file(vidsr: Command, clip: Path) -> None:
