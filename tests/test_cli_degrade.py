@@ -12,7 +12,7 @@ from made import make_clip, make_sound, scene
 from oracles import read_with_av, samples
 
 from vidsr.cli.main import build_parser
-from vidsr.metrics import psnr
+from vidsr.psnr_ssim import psnr
 from vidsr.quality.imresize import imresize
 from vidsr.settings import DegradeSettings
 

@@ -39,7 +39,7 @@ HOMES = {
 }
 LEVELS = [  # from low to high; a part imports from those above it in this list, and from itself
     {"arrays", "callbacks", "stage_timer"},
-    {"errors", "settings", "report", "metrics", "flow", "plots", "stream_url", "private_tempdir"},
+    {"errors", "settings", "report", "psnr_ssim", "flow", "plots", "stream_url", "private_tempdir"},
     {"model", "cpu", "cpu_affinity", "redaction"},
     {"engine", "media"},
     {"pool", "quality"},

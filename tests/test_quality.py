@@ -8,8 +8,8 @@ from made import scene
 from PIL import Image
 
 from vidsr.engine import Engine
-from vidsr.metrics import psnr
 from vidsr.model.weights import Weights
+from vidsr.psnr_ssim import psnr
 from vidsr.quality.evaluation import collect, evaluate_image
 from vidsr.quality.image_protocol import score_image
 from vidsr.quality.imresize import CUBIC, LANCZOS3, Kernel, imresize

@@ -12,7 +12,7 @@ from oracles import double, read_with_av, samples
 
 from vidsr.errors import SourceError, TargetError
 from vidsr.media.codec_roundtrip import roundtrip
-from vidsr.metrics import psnr
+from vidsr.psnr_ssim import psnr
 from vidsr.quality.imresize import imresize
 from vidsr.quality.results import PERFECT_DB
 from vidsr.quality.upscalers import Upscaler, make_upscalers, to_uint8

@@ -16,7 +16,7 @@ SIGINT, SIGKILL, SIGTERM = 2, 9, 15
 
 def test_importing_the_supervisor_loads_no_heavy_package() -> None:
     heavy = {"av", "numpy", "openvino", "ray", "torch", "tqdm"}
-    code = f"import sys, vidsr.live.__main__, vidsr.live.health; print(sorted({heavy} & sys.modules.keys()))"
+    code = f"import sys, vidsr.live.__main__, vidsr.live.http_server; print(sorted({heavy} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout.strip() == "[]"
 

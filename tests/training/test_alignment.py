@@ -11,7 +11,7 @@ from oracles import read_with_av, samples
 from recordings import RATE, SIZE, record, record_both, scene, smaller
 
 from vidsr.errors import TrainingError
-from vidsr.metrics import psnr
+from vidsr.psnr_ssim import psnr
 from vidsr.quality.imresize import imresize
 from vidsr.quality.upscalers import to_uint8
 from vidsr.settings import DatasetSettings

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from oracles import read_with_av, samples
 
 from vidsr.errors import TargetError, TrainingError
-from vidsr.metrics import psnr
 from vidsr.model.architecture import fsrcnn
+from vidsr.psnr_ssim import psnr
 from vidsr.quality.imresize import imresize
 from vidsr.settings import DatasetSettings, DegradeSettings
 from vidsr.training.data.dataset import read_degraded_pairs

@@ -11,7 +11,7 @@ from made import scene
 from numpy.typing import NDArray
 
 from vidsr.media.codec_roundtrip import EncoderPreset, mjpeg, preset_roundtrip, x264, x264_at_rate, x265
-from vidsr.metrics import psnr
+from vidsr.psnr_ssim import psnr
 from vidsr.quality.imresize import imresize
 from vidsr.settings import CODINGS, REDUCTIONS, DegradeSettings
 from vidsr.training.data.camera_effects import add_noise, blur, denoise, downscale, sharpen

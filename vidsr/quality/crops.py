@@ -17,7 +17,7 @@ from vidsr.engine import Engine
 from vidsr.errors import SourceError
 from vidsr.media.image_reader import rgb_of
 from vidsr.media.reader import Reader
-from vidsr.metrics import psnr
+from vidsr.psnr_ssim import psnr
 from vidsr.quality.imresize import imresize
 from vidsr.quality.results import PERFECT_DB
 from vidsr.quality.upscalers import BASELINE, Upscaler, make_upscalers, to_uint8

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from vidsr.arrays import Luma
-from vidsr.metrics import psnr, ssim
+from vidsr.psnr_ssim import psnr, ssim
 
 PERFECT_DB = 100.0
 """The PSNR of identical planes, so that a mean stays finite."""

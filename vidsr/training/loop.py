@@ -15,7 +15,7 @@ from torch.nn import functional
 from vidsr.callbacks import ShouldStop
 from vidsr.errors import TrainingError
 from vidsr.flow import prefetch
-from vidsr.metrics import psnr
+from vidsr.psnr_ssim import psnr
 from vidsr.training.checkpoint import LogEntry, TrainState, load_checkpoint, save_checkpoint
 from vidsr.training.data.patches import BatchSource, Pair
 from vidsr.training.network import Network

@@ -9,9 +9,9 @@ import numpy as np
 
 from vidsr.callbacks import OnWarning
 from vidsr.errors import TrainingError
-from vidsr.metrics import psnr
 from vidsr.model.architecture import Architecture
 from vidsr.model.weights import Weights
+from vidsr.psnr_ssim import psnr
 from vidsr.quality.imresize import imresize
 from vidsr.quality.int8_calibration import ValidationPair, calibrate, sample_evenly
 from vidsr.quality.upscalers import to_uint8

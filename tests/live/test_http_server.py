@@ -12,7 +12,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from vidsr.live.camera_watchdog import CameraStatus
-from vidsr.live.health import HealthServer
+from vidsr.live.http_server import HealthServer
 from vidsr.live.status import State, Status
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from vidsr.live.cameras import POOL_TIMEOUT_S, read_cameras
+from vidsr.live.camera_file import POOL_TIMEOUT_S, read_cameras
 from vidsr.settings import EncodeSettings, PoolSettings, RecordSettings, StreamSettings
 
 WHOLE = """

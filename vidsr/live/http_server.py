@@ -17,7 +17,7 @@ from typing import Self
 
 from vidsr.live.camera_watchdog import CameraStatus
 from vidsr.live.dashboard import dashboard_html, health_text
-from vidsr.live.metrics import metrics_text
+from vidsr.live.prometheus import metrics_text
 
 _Client = tuple[str, int]
 _THREADS, _MAX_REQUESTS = 4, 16
