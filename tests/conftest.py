@@ -12,6 +12,8 @@ from commands import Command, Ended, Refused, contents
 from made import make_clip, tiny_weights
 
 from vidsr.cli import main
+from vidsr.engine import warn_once
+from vidsr.engine.autotune_cache import cache_path
 from vidsr.model.weights import Weights, save_weights
 
 
@@ -21,6 +23,14 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file of what was tuned and checked, for one test, in a folder that does not exist yet."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    warn_once.cache_clear()
+    return cache_path()
 
 
 @pytest.fixture(scope="session")

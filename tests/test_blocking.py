@@ -1,7 +1,10 @@
 """The blockings of a network: all give the same frame; the choice of one is kept, read, and ignored if nonsense."""
 
+import fcntl
 import json
 import logging
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +16,7 @@ from made import random_weights, scene, tiny_weights
 from vidsr.engine import Engine
 from vidsr.engine.activation_ranges import measure_ranges
 from vidsr.engine.autotune import Tuning
-from vidsr.engine.autotune_cache import cache_path, keep_tuning, tuned_network
+from vidsr.engine.autotune_cache import cache_path, load_verdict, save_tuning, save_verdict, tuned_network
 from vidsr.engine.blocking import OutputBlocking, blockings, default_blocking
 from vidsr.engine.change_detection import ReusingEngine, TilingCost
 from vidsr.model.architecture import Architecture, fsrcnn, srcnn
@@ -23,19 +26,12 @@ NETWORKS = [fsrcnn(8, 4, 1, 2), fsrcnn(8, 4, 1, 3), fsrcnn(8, 4, 1, 4), srcnn(5,
 PLANE = scene(0)[..., 0][:45, :50]
 
 
-@pytest.fixture
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the choices are kept, in a folder that is not there yet."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    return tmp_path / "cache" / "vidsr" / "autotune.json"
-
-
 def other_blocking(architecture: Architecture) -> OutputBlocking:
     return next(blocking for blocking in blockings(architecture) if blocking != default_blocking(architecture))
 
 
 def keep(blocking: OutputBlocking | None, architecture: Architecture, *, threads: int = 1) -> None:
-    keep_tuning(architecture, threads=threads, ms={"f32": 1.0}, blocking={"f32": blocking})
+    save_tuning(architecture, threads=threads, ms={"f32": 1.0}, blocking={"f32": blocking})
 
 
 # What they compute
@@ -62,10 +58,9 @@ def test_every_form_gives_the_same_picture_and_its_bands_exactly_the_whole(archi
 def test_every_form_gives_the_same_in_integers() -> None:
     weights = tiny_weights(3)
     weights = replace(weights, calibration=Calibration(ranges=measure_ranges(weights, [PLANE]), losses={}))
-    first, *others = (
-        Engine(weights, threads=1, precision="int8", blocking=blocking)(PLANE)
-        for blocking in blockings(weights.architecture)
-    )
+    engines = [Engine(weights, threads=1, precision="int8", blocking=each) for each in blockings(weights.architecture)]
+    first, *others = (engine(PLANE) for engine in engines)
+    assert {engine.precision for engine in engines} <= {"int8", "int7"}
     assert all(np.mean(picture != first) < 0.001 for picture in others)
 
 
@@ -133,7 +128,8 @@ def rubbish(cache: Path, architecture: Architecture) -> list[str]:
         *({"times": {network: ms}} for ms in (3, [], {"f32": "1"}, {"f32": 0})),
     ]
     texts = [json.dumps({machine: each}) for each in (*bent, 3, [])]
-    return ["", "{", "[]", "3", "null", "\0", *texts]
+    deep, huge = "[" * 200_000, json.dumps({machine: {"times": {network: {"f32": 10**400}}}})
+    return ["", "{", "[]", "3", "null", "\0", deep, huge, *texts]
 
 
 def test_a_file_of_nonsense_is_ignored_with_a_line_in_the_log_and_written_anew(
@@ -153,12 +149,62 @@ def test_a_file_of_nonsense_is_ignored_with_a_line_in_the_log_and_written_anew(
     assert Engine(weights, threads=1).blocking == default_blocking(weights.architecture)
 
 
+def test_times_of_another_frame_size_are_replaced_and_precisions_of_one_size_kept(cache: Path) -> None:
+    architecture = fsrcnn(8, 4, 1, 2)
+    for precision, size in (("f32", (64, 48)), ("int8", (64, 48))):
+        save_tuning(architecture, threads=1, ms={precision: 2.0}, blocking={}, size=size)
+    assert tuned_network(architecture, threads=1).ms == {"f32": 2.0, "int8": 2.0}
+    save_tuning(architecture, threads=1, ms={"int8": 1.0}, blocking={}, size=(32, 32))
+    assert tuned_network(architecture, threads=1).ms == {"int8": 1.0}
+
+
+def test_what_others_wrote_is_kept_by_many_writers_at_once(cache: Path) -> None:
+    architecture = fsrcnn(8, 4, 1, 2)
+    keep(OutputBlocking(rows=4), architecture)
+    foreign = {"elsewhere": {"verdicts": {"a": ""}}, "nonsense": {"version": 3}}
+    cache.write_text(json.dumps({**json.loads(cache.read_text()), **foreign}))
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda number: save_verdict(f"graph {number}", ""), range(40)))
+    machines = json.loads(cache.read_text())
+    assert machines["elsewhere"] == foreign["elsewhere"]
+    assert "nonsense" not in machines
+    assert tuned_network(architecture, threads=1).blockings["f32"] == OutputBlocking(rows=4)
+    assert all(load_verdict(f"graph {number}") == "" for number in range(40))
+
+
+def test_a_writer_that_hangs_costs_others_a_second_and_nothing_they_had(cache: Path) -> None:
+    architecture = fsrcnn(8, 4, 1, 2)
+    keep(OutputBlocking(rows=4), architecture)
+    with (cache.parent / ".autotune.json.lock").open() as hung:
+        fcntl.flock(hung, fcntl.LOCK_EX)
+        save_verdict("graph", "")
+        with pytest.raises(OSError, match="unavailable"):
+            keep(None, architecture)
+    assert load_verdict("graph") is None
+    assert tuned_network(architecture, threads=1).blockings["f32"] == OutputBlocking(rows=4)
+
+
+def test_what_is_no_ordinary_file_is_neither_read_nor_written(cache: Path, tmp_path: Path) -> None:
+    weights = tiny_weights()
+    cache.parent.mkdir(parents=True)
+    precious = tmp_path / "precious"
+    precious.write_text("data")
+    (cache.parent / ".autotune.json.lock").symlink_to(precious)
+    save_verdict("graph", "")
+    assert precious.read_text() == "data"
+    (cache.parent / ".autotune.json.lock").unlink()
+    os.mkfifo(cache)
+    assert Engine(weights, threads=1).blocking == default_blocking(weights.architecture)
+    save_verdict("graph", "")
+    assert load_verdict("graph") is None
+
+
 def test_only_a_blocking_that_is_clearly_faster_is_chosen() -> None:
     usual, other = OutputBlocking(columns=4), OutputBlocking(rows=4)
 
     def chosen(*ms: float) -> OutputBlocking:
         times = {"f32": {usual: [100.0] * 3, other: list(ms)}}
-        return Tuning(threads=1, ms=times, gflop=1, product_gflops=1).blocking("f32")
+        return Tuning(threads=1, size=(64, 48), ms=times, gflop=1, product_gflops=1).blocking("f32")
 
     assert chosen(96, 97, 150) == other
     assert chosen(98, 98, 98) == usual

@@ -7,7 +7,7 @@ from made import random_weights
 
 from vidsr.cpu import Cpu, this_cpu
 from vidsr.engine import Engine, expected_precision
-from vidsr.engine.autotune_cache import keep_tuning
+from vidsr.engine.autotune_cache import save_tuning
 from vidsr.engine.precision import precision_order
 from vidsr.errors import ModelError
 from vidsr.model.architecture import fsrcnn
@@ -70,10 +70,13 @@ def test_bf16_is_for_cpus_that_have_it() -> None:
 def test_what_was_measured_here_comes_before_what_is_known_of_the_kind() -> None:
     weights = losing(int8=0.01, bf16=0.01)
     assert order(weights, AMX, int8=1.0, bf16=2.0, f32=3.0) == ["int8", "bf16", "f32"]
-    assert order(weights, AMX, int8=3.0, f32=1.0)[0] == "f32"
-    assert order(weights, AMX, int8=1.0) == ["bf16", "int8", "f32"], "f32 was not measured: nothing to compare with"
+    assert order(weights, AMX, int8=3.0, bf16=2.0, f32=1.0)[0] == "f32"
+    assert order(weights, AMX, int8=float("inf"), bf16=2.0, f32=3.0)[0] == "bf16"
+    for some in ({"int8": 1.0}, {"int8": 1.0, "f32": 2.0}):  # not all were measured: nothing to compare with
+        assert order(weights, AMX, **some) == ["bf16", "int8", "f32"]
+    assert "int8" not in order(losing(int8=0.0, int7=0.0), AVX2, int8=0.1, int7=1.0, f32=2.0), "it would overflow"
     assert order(losing(bf16=0.01), AMX, int8=1.0, bf16=2.0, f32=3.0) == ["bf16", "f32"]
-    assert "vidsr tune" in precision_order("auto", weights, cpu=AMX, tuned_ms={"int8": 1.0, "f32": 2.0})[0].why
+    assert "vidsr tune" in precision_order("auto", weights, cpu=VNNI, tuned_ms={"int8": 1.0, "f32": 2.0})[0].why
 
 
 def test_an_engine_takes_what_tune_measured(
@@ -84,7 +87,7 @@ def test_an_engine_takes_what_tune_measured(
     integers = order(weights, this_cpu())[0]
     assert integers in ("int8", "int7")
     assert expected_precision(weights).precision == integers
-    keep_tuning(weights.architecture, threads=1, ms={integers: 2.0, "f32": 1.0}, blocking={})
+    save_tuning(weights.architecture, threads=1, ms={integers: 2.0, "f32": 1.0}, blocking={})
     assert Engine(weights, threads=1).precision == "f32"
     assert Engine(weights, threads=2).precision == integers
     assert Engine(weights, threads=1, precision="int8").precision == integers

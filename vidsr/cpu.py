@@ -62,7 +62,7 @@ def this_cpu() -> Cpu:
 
 def isa_limit() -> str:
     """The highest instruction set that oneDNN may use, by its own name; "" without a limit."""
-    return os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper()
+    return (os.environ.get("ONEDNN_MAX_CPU_ISA") or os.environ.get("DNNL_MAX_CPU_ISA", "")).upper()
 
 
 @cache

@@ -1,6 +1,7 @@
 """The engine: a plane of grey levels in, the plane scale times as large out, on a few cores of one CPU."""
 
 import logging
+from collections import deque
 from collections.abc import Callable, Iterator
 from functools import cache
 
@@ -55,8 +56,9 @@ class Engine:
         self.halo = self.weights.architecture.halo
         self.warnings: list[str] = []
         self._threads, self._band_pixels = threads, band_pixels
-        self._candidates = self._simulation(precision) if simulated else self._networks(precision, blocking, cpu)
-        self.choice, self._network = next(self._candidates)
+        candidates = self._simulation(precision) if simulated else self._networks(precision, blocking, cpu)
+        self._candidates = deque(candidates)
+        self.choice, self._network = self._candidates.popleft()
 
     @property
     def precision(self) -> str:
@@ -98,12 +100,13 @@ class Engine:
                 break
             except InaccurateGraphError as error:
                 faults[str(self._network)] = str(error)
-                self.choice, self._network = next(self._candidates)
+                self.choice, self._network = self._candidates.popleft()
         if faults:
-            self.warnings.append(f"{'; '.join(faults.values())}; {self._network}, is used")
+            first, *others = faults
+            more = f" (so do {len(others)} other graphs)" if others else ""
+            self.warnings.append(f"{faults[first]}{more}; {self._network}, is used")
             warn_once(self.warnings[-1])
-            why = f"wrong on this CPU: {'; '.join(faults)}"
-            self.choice = PrecisionChoice(precision=self.precision, why=why)
+            self.choice = PrecisionChoice(precision=self.precision, why=f"{first}, differs from f32 here{more}")
         return result
 
     def _simulation(self, precision: str) -> Iterator[tuple[PrecisionChoice, CompiledNetwork]]:

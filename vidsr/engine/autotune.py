@@ -1,5 +1,6 @@
 """The fastest precision and blocking of a network on this machine, by measuring all of them in turn."""
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,10 +15,11 @@ from vidsr.arrays import Luma
 from vidsr.cpu import this_cpu
 from vidsr.engine import BAND_PIXELS, Engine
 from vidsr.engine.accuracy import AccuracyCheck
-from vidsr.engine.autotune_cache import keep_tuning
+from vidsr.engine.autotune_cache import save_tuning
 from vidsr.engine.blocking import OutputBlocking, blockings, default_blocking
 from vidsr.engine.compiled import CompiledNetwork, InaccurateGraphError
-from vidsr.engine.precision import precision_order, supported
+from vidsr.engine.precision import precision_on, precision_order
+from vidsr.errors import ModelError
 from vidsr.model.weights import Weights
 
 MIN_GAIN = 0.97
@@ -34,12 +36,16 @@ class Tuning:
     """The times of a network in all its precisions and blockings, each measured once per round."""
 
     threads: int
+    size: tuple[int, int]
+    """(width, height) of a frame."""
     ms: Mapping[str, Mapping[OutputBlocking, list[float]]]
     """Milliseconds per frame by precision and blocking, one per round; the default blocking comes first."""
     gflop: float
     """Per frame, by the usual count: two for each multiply-add of `Architecture.multiplies`."""
     product_gflops: float
     """GFLOP/s of a matrix product in float32, in the same rounds, on as many threads."""
+    unusable: tuple[str, ...] = ()
+    """The precisions without a right graph on this CPU."""
     rejected: list[str] = field(default_factory=list)
     """A sentence per graph that is wrong on this CPU."""
 
@@ -65,17 +71,21 @@ class Tuning:
         chosen = {precision: self.blocking(precision) for precision in self.ms}
         blocking = {precision: each if each != default else None for precision, each in chosen.items()}
         times = {precision: round(self.best_ms(precision), 3) for precision in self.ms}
-        keep_tuning(weights.architecture, threads=self.threads, ms=times, blocking=blocking)
+        times |= dict.fromkeys(self.unusable, math.inf)
+        save_tuning(weights.architecture, threads=self.threads, ms=times, blocking=blocking, size=self.size)
 
 
 def tune(weights: Weights, *, size: tuple[int, int], threads: int, precision: str, limit_s: float) -> Tuning:
     """The times on planes of (width, height), 8 bits, in rounds: 5, and up to 20 that begin within `limit_s`.
 
     `precision` "auto" measures f32 and every precision whose loss is recorded. Raises ModelError for integers without
-    a calibration.
+    a calibration, and where no graph is right.
     """
     plane = _noise(size)
-    networks, rejected = _accurate(weights, plane, threads=threads, precisions=_precisions(weights, precision))
+    precisions = _precisions(weights, precision)
+    networks, rejected = _accurate(weights, plane, threads=threads, precisions=precisions)
+    if not networks:
+        raise ModelError(f"no graph is right here: {rejected[0]}")
     product = _matrix_product(threads)
     product()
     product_ms, ms = list[float](), {run: list[float]() for run in networks}
@@ -88,6 +98,8 @@ def tune(weights: Weights, *, size: tuple[int, int], threads: int, precision: st
             ms[run].append(_ms(partial(network.upscale, plane, 8, band_pixels=BAND_PIXELS)))
     return Tuning(
         threads=threads,
+        size=size,
+        unusable=tuple(name for name in precisions if name not in {own for own, _ in networks}),
         ms={name: {block: times for (own, block), times in ms.items() if own == name} for name, _ in ms},
         gflop=2 * weights.architecture.multiplies * plane.size / 1e9,
         product_gflops=2 * _SIDE**3 / median(product_ms) / 1e6,
@@ -113,7 +125,7 @@ def _precisions(weights: Weights, precision: str) -> list[str]:
     known = weights.calibration.losses if weights.calibration else {}
     return [
         name
-        for name in dict.fromkeys(supported(name, this_cpu()) for name in ("int8", "bf16", "f32"))
+        for name in dict.fromkeys(precision_on(name, this_cpu()) for name in ("int8", "bf16", "f32"))
         if name == "f32" or name in known
     ]
 

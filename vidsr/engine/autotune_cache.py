@@ -5,10 +5,12 @@ It holds the blockings and the times that `vidsr tune` measured, and whether eac
 the limit of instruction sets and the versions that compute. A file that cannot be read or written costs time only.
 """
 
+import errno
 import fcntl
 import json
 import logging
 import os
+import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -27,7 +29,11 @@ log = logging.getLogger(__name__)
 _FLAGS = {"avx2", "fma", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8"}
 _MAX_VERDICTS = 2000  # per machine; the oldest are dropped
 _LOCK_S = 1.0
-_NONSENSE = (OSError, ValueError, TypeError, AttributeError, KeyError)  # JSON of another shape ends in one of them
+_MAX_BYTES = 4 << 20
+_NO_HOME = "/dev/null"  # below which nothing can be read or written
+_NONSENSE = (OSError, ValueError, TypeError, AttributeError, KeyError, OverflowError, RecursionError)
+"""JSON of another shape ends in one of them."""
+_NO_JSON = tuple(kind for kind in _NONSENSE if kind is not OSError)
 _Entry = dict[str, dict[str, object]]
 """Of a machine: "blockings", "times" and "verdicts", each by its key."""
 
@@ -36,7 +42,7 @@ def cache_path() -> Path:
     """The file: vidsr/autotune.json in $XDG_CACHE_HOME, by default in ~/.cache. It need not exist."""
     asked = os.environ.get("XDG_CACHE_HOME", "")
     base = asked if os.path.isabs(asked) else os.path.expanduser("~/.cache")
-    return Path(base) / "vidsr" / "autotune.json"
+    return Path(base if os.path.isabs(base) else _NO_HOME) / "vidsr" / "autotune.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +50,7 @@ class TunedNetwork:
     """The results of `vidsr tune` for a network on a number of threads; empty where it did not run."""
 
     ms: Mapping[str, float]
-    """Milliseconds per frame by precision."""
+    """Milliseconds per frame by precision; infinite where all graphs were wrong."""
     blockings: Mapping[str, OutputBlocking]
     """By precision, where it is not the default one."""
 
@@ -67,19 +73,25 @@ def tuned_network(architecture: Architecture, *, threads: int) -> TunedNetwork:
     return TunedNetwork(ms={}, blockings={})
 
 
-def keep_tuning(
+def save_tuning(
     architecture: Architecture,
     *,
     threads: int,
     ms: Mapping[str, float],
     blocking: Mapping[str, OutputBlocking | None],
+    size: tuple[int, int] = (640, 360),
 ) -> None:
-    """Keep the times and the blockings by precision, None for the default one. Raises OSError."""
+    """Keep the times and the blockings by precision, None for the default one. Raises OSError.
+
+    Times of frames of another (width, height) are replaced: they cannot be compared.
+    """
     network = _network(architecture, threads)
 
     def change(entry: _Entry) -> None:
         times, kept = (_mapping(entry, part, network) for part in ("times", "blockings"))
-        entry.setdefault("times", {})[network] = {**times, **ms}
+        same = entry.get("sizes", {}).get(network) == list(size)
+        entry.setdefault("times", {})[network] = {**(times if same else {}), **ms}
+        entry.setdefault("sizes", {})[network] = list(size)
         chosen = {precision: asdict(each) for precision, each in blocking.items() if each}
         others = {precision: fields for precision, fields in kept.items() if precision not in blocking}
         entry.setdefault("blockings", {})[network] = {**others, **chosen}
@@ -87,15 +99,15 @@ def keep_tuning(
     _update(change)
 
 
-def verdict(key: str) -> str | None:
+def load_verdict(key: str) -> str | None:
     """What was found about a graph: "" that it is accurate, a sentence why not, None that it was not checked."""
     with suppress(*_NONSENSE):
         found = _machines().get(_machine(), {}).get("verdicts", {}).get(key)
-        return found if isinstance(found, str) else None
+        return found if isinstance(found, str) and found.isprintable() else None
     return None
 
 
-def keep_verdict(key: str, found: str) -> None:
+def save_verdict(key: str, found: str) -> None:
     """Keep it, if the file can be written."""
 
     def change(entry: _Entry) -> None:
@@ -108,19 +120,24 @@ def keep_verdict(key: str, found: str) -> None:
     try:
         _update(change)
     except OSError as error:
-        log.info("%s cannot be written (%s): graphs are checked at each start", cache_path(), error.strerror)
+        log.info("%s is not written (%s): graphs are checked at each start", cache_path(), error.strerror)
 
 
 def _update(change: Callable[[_Entry], None]) -> None:
-    """Replace the file by one with this machine's entry changed; nonsense in it is dropped."""
+    """Replace the file by one with this machine's entry changed; what is nonsense in it is dropped.
+
+    Raises OSError where it cannot be read, locked or written; nothing is lost then.
+    """
     path = cache_path()
     path.parent.mkdir(parents=True, exist_ok=True)
     with _locked(path.with_name(f".{path.name}.lock")):
+        machines: dict[str, _Entry] = {}
+        with suppress(FileNotFoundError, *_NO_JSON):
+            machines = {name: entry for name, entry in _parsed().items() if _is_entry(entry)}
         try:
-            machines = _machines()
             change(machines.setdefault(_machine(), {}))
-        except _NONSENSE:
-            machines = {_machine(): {}}
+        except _NO_JSON:
+            machines[_machine()] = {}
             change(machines[_machine()])
         _replace(path, json.dumps(machines, indent=1))
 
@@ -138,23 +155,44 @@ def _replace(path: Path, text: str) -> None:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """The lock of other writers, or after a second nothing: one of them may hang."""
-    with path.open("w") as file:
+    """The lock of all writers. Raises OSError where another one holds it for a second: it may hang."""
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
+    try:
         until = time.monotonic() + _LOCK_S
-        while time.monotonic() < until:
-            with suppress(OSError):  # held by another one, or a file system without locks
+        while True:
+            try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
+            except BlockingIOError:
+                if time.monotonic() > until:
+                    raise
             time.sleep(_LOCK_S / 50)
         yield
+    finally:
+        os.close(file)
 
 
 def _machines() -> dict[str, _Entry]:
     """The file's content. Raises one of `_NONSENSE`, of which FileNotFoundError says that there is no file."""
-    machines: dict[str, _Entry] = json.loads(cache_path().read_text())
-    if not all(isinstance(part, dict) for entry in machines.values() for part in entry.values()):
+    machines = _parsed()
+    if not all(map(_is_entry, machines.values())):
         raise ValueError("it has another structure")
     return machines
+
+
+def _parsed() -> dict[str, _Entry]:
+    path = cache_path()
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode) or status.st_size > _MAX_BYTES:
+        raise OSError(errno.EINVAL, "it is no file, or too large")
+    machines: dict[str, _Entry] = json.loads(path.read_text())
+    if not isinstance(machines, dict):
+        raise ValueError("it has another structure")
+    return machines
+
+
+def _is_entry(entry: object) -> bool:
+    return isinstance(entry, dict) and all(isinstance(part, dict) for part in entry.values())
 
 
 def _mapping(entry: _Entry, part: str, network: str) -> dict[str, object]:
@@ -165,7 +203,7 @@ def _mapping(entry: _Entry, part: str, network: str) -> dict[str, object]:
 
 
 def _number(ms: object) -> float:
-    if not isinstance(ms, int | float) or not ms > 0:
+    if not isinstance(ms, int | float) or isinstance(ms, bool) or not ms > 0:
         raise ValueError(f"{ms!r} is no time")
     return float(ms)
 

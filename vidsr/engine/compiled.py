@@ -9,7 +9,7 @@ import numpy as np
 import openvino as ov  # type: ignore[import-untyped]
 
 from vidsr.arrays import Plane
-from vidsr.cpu import isa_limit
+from vidsr.cpu import isa_limit, this_cpu
 from vidsr.engine.accuracy import AccuracyCheck
 from vidsr.engine.blocking import OutputBlocking
 from vidsr.engine.depth_to_space import depth_to_space
@@ -46,10 +46,6 @@ class CompiledNetwork:
     ) -> None:
         self.weights, self.precision, self.blocking = weights, precision, blocking
         self._threads, self._check = threads, check
-        self._computed, self._quantization = weights, None
-        if precision in MAX_WEIGHT:
-            self._computed, self._quantization = equalize_channels(weights, max_weight=MAX_WEIGHT[precision])
-        self._core = ov.Core()
         self._requests: OrderedDict[_Key, ov.InferRequest] = OrderedDict()
         # One engine, one stream, no pinning: engines of one machine do not know each other and would all pin
         # from core 0. The precision is explicit because on some machines the default is bf16.
@@ -93,20 +89,12 @@ class CompiledNetwork:
         """The graph for tiles of that shape, with halo, that has passed its check."""
         count, *lengths = shape
         rows, columns = (length - 2 * self.weights.architecture.halo for length in lengths)
-        model = band_model(
-            self._computed,
-            (rows, columns),
-            dtype=dtype,
-            peak=2**depth - 1,
-            blocking=self.blocking,
-            quantization=self._quantization,
-            count=count,
-        )
 
         @cache
         def request() -> ov.InferRequest:  # not compiled at all where it is known to be wrong
             with self._named_errors():
-                return self._core.compile_model(model, "CPU", self._config).create_infer_request()
+                model = self._model((rows, columns), dtype, depth, count)
+                return ov.Core().compile_model(model, "CPU", self._config).create_infer_request()
 
         if self._check:
             fault = self._check.fault(
@@ -121,6 +109,21 @@ class CompiledNetwork:
                 raise InaccurateGraphError(fault)
         return request()
 
+    def _model(self, shape: tuple[int, int], dtype: np.dtype[np.generic], depth: int, count: int) -> ov.Model:
+        weights, quantization = self.weights, None
+        with np.errstate(all="ignore"):  # calibrations may be absurd; the check finds what comes of it
+            if self.precision in MAX_WEIGHT:
+                weights, quantization = equalize_channels(weights, max_weight=MAX_WEIGHT[self.precision])
+            return band_model(
+                weights,
+                shape,
+                dtype=dtype,
+                peak=2**depth - 1,
+                blocking=self.blocking,
+                quantization=quantization,
+                count=count,
+            )
+
     def _infer(self, request: ov.InferRequest, tiles: Plane) -> Plane:
         with self._named_errors():
             bands = ov.Tensor(np.ascontiguousarray(tiles), shared_memory=True)
@@ -130,13 +133,13 @@ class CompiledNetwork:
 
     @contextmanager
     def _named_errors(self) -> Iterator[None]:
-        """OpenVINO's errors as one sentence."""
+        """Errors of OpenVINO, and of calibrations that cannot be computed, as one sentence."""
         try:
             yield
-        except RuntimeError as error:
-            limit = f" ONEDNN_MAX_CPU_ISA is {isa_limit()}: unset it." if isa_limit() else ""
-            reason = str(error).strip().splitlines()[-1]
-            sentence = f"OpenVINO cannot run {self.weights.architecture} in {self.precision} here: {reason}.{limit}"
+        except (RuntimeError, ArithmeticError, ValueError, ModelError) as error:
+            limit = f"; ONEDNN_MAX_CPU_ISA is {isa_limit()}: unset it" if isa_limit() else ""
+            reason = (str(error).strip() or type(error).__name__).splitlines()[-1]
+            sentence = f"{self.weights.architecture} in {self} cannot be computed on {this_cpu()}: {reason}{limit}"
             raise (InaccurateGraphError if self._check else ModelError)(sentence) from error
 
 

@@ -77,7 +77,7 @@ def check_precision(precision: str, weights: Weights) -> None:
         raise ModelError(f"weights of {weights.architecture} have no ranges for int8; `vidsr calibrate` finds them")
 
 
-def supported(precision: str, cpu: Cpu) -> str:
+def precision_on(precision: str, cpu: Cpu) -> str:
     """What a CPU computes for a precision: int7 for int8 without VNNI, f32 for bf16 where it has none."""
     if precision == "int8" and not cpu.has_vnni:
         return "int7"
@@ -98,7 +98,7 @@ def precision_order(
     order = _fastest_first(weights, cpu, tuned_ms or {})
     if precision == "auto":
         return order
-    here = supported(precision, cpu)
+    here = precision_on(precision, cpu)
     why = "as asked" if here == precision else _SUBSTITUTES[here]
     return [PrecisionChoice(precision=here, why=why), *(choice for choice in order if choice.precision != here)]
 
@@ -108,12 +108,12 @@ def _fastest_first(weights: Weights, cpu: Cpu, tuned_ms: Mapping[str, float]) ->
     kind = _kind_of(cpu)
     narrowest = min(layer.outputs for layer in weights.architecture.body)
     known = kind.ms[min(kind.ms, key=lambda width: abs(width - narrowest))]
-    tuned = "f32" in tuned_ms
-    here = {name: supported(name, cpu) for name in known}
+    here = {name: precision_on(name, cpu) for name in known}
     ms = {here[name]: time for name, time in known.items() if name == "f32" or here[name] != "f32"}
-    ms = dict(tuned_ms) if tuned else ms
     losses = weights.calibration.losses if weights.calibration else {}
     accurate = [name for name in ms if name == "f32" or losses.get(name, 1.0) <= MAX_LOSS_DB]
+    tuned = tuned_ms.keys() >= {*accurate}  # else there is nothing to compare with
+    ms = {**ms, **tuned_ms} if tuned else ms
     where = "here, as `vidsr tune` measured," if tuned else f"on CPUs {kind.name}"
     why = f"the fastest {where} that loses at most {MAX_LOSS_DB:g} dB"
     if len(accurate) == 1:
