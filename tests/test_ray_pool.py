@@ -151,9 +151,10 @@ def test_a_worker_that_cannot_start_says_why(ray: Ray, weights: Weights) -> None
     from vidsr.pool.ray_pool import RayPool
 
     widths = input_widths(weights.architecture).items()
-    calibration = Calibration(ranges={name: np.stack([-np.ones(n), np.ones(n)]).astype("f4") for name, n in widths})
-    spoilt = replace(weights, calibration=calibration)
-    calibration.ranges.clear()  # after it was checked: no file can be so
-    settings = PoolSettings(workers=1, precision="int8")
-    with pytest.raises(WorkerError, match=r"does not start: .*shrink"), RayPool(spoilt, settings, fallback=double):
+    ranges = {name: np.stack([-np.ones(n), np.ones(n)]).astype("f4") for name, n in widths}
+    losses = {"int8": 0.0, "int7": 0.0, "bf16": 0.0}
+    spoilt = replace(weights, calibration=Calibration(ranges=ranges, losses=losses))
+    pool = RayPool(spoilt, PoolSettings(workers=1), fallback=double)
+    losses |= dict.fromkeys(losses, "nothing")  # type: ignore[arg-type]  # after it was checked: no file can be so
+    with pytest.raises(WorkerError, match=r"does not start: .*not supported between"), pool:
         pass
