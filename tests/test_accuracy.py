@@ -12,7 +12,7 @@ from vidsr.cpu import this_cpu
 from vidsr.engine import Engine, expected_precision
 from vidsr.engine.accuracy import MAX_ERROR, AccuracyCheck, allowed_mse, natural_pattern
 from vidsr.engine.blocking import blockings, default_blocking
-from vidsr.engine.compiled import CompiledNetwork
+from vidsr.engine.compiled_network import CompiledNetwork
 from vidsr.engine.precision import precision_on
 from vidsr.engine.tiles import SIDES
 from vidsr.model.weights import Weights
@@ -51,7 +51,7 @@ def spoilt(how: Callable[[np.ndarray[tuple[int, ...], np.dtype[np.float64]]], No
 
     check = AccuracyCheck(weights, network.upscale_tiles)
     graph = f"{INTEGERS} {how.__name__}"
-    return check.fault(upscale, (1, 128, 128), BYTES, 8, precision=INTEGERS, graph=graph)
+    return check.find_fault(upscale, (1, 128, 128), BYTES, 8, precision=INTEGERS, graph=graph)
 
 
 def test_every_kind_of_error_is_found_and_rounding_is_none(cache: Path) -> None:

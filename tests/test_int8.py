@@ -16,7 +16,7 @@ from vidsr.cpu import this_cpu
 from vidsr.engine import BAND_PIXELS, Engine
 from vidsr.engine.activation_ranges import measure_ranges
 from vidsr.engine.blocking import default_blocking
-from vidsr.engine.compiled import CompiledNetwork
+from vidsr.engine.compiled_network import CompiledNetwork
 from vidsr.errors import ModelError
 from vidsr.model.architecture import ACTIVATIONS, fsrcnn, srcnn
 from vidsr.model.calibration import Calibration, Ranges, input_widths

@@ -192,7 +192,7 @@ def test_what_is_prepared_is_not_compiled_again(weights: Weights, monkeypatch: p
         compiled.append(args[1])
         return band_model(*args, **options)
 
-    monkeypatch.setattr("vidsr.engine.compiled.band_model", noted)
+    monkeypatch.setattr("vidsr.engine.compiled_network.band_model", noted)
     other, plane = tiny_weights(seed=1), planes(1)[0]
     with open_pool(weights, PoolSettings(workers=0)) as pool:
         prepared = pool.prepare([weights, other], plane, 8)

@@ -17,7 +17,7 @@ from vidsr.cpu import this_cpu
 from vidsr.engine import BAND_PIXELS, Engine
 from vidsr.engine.accuracy import AccuracyCheck
 from vidsr.engine.blocking import blockings, default_blocking
-from vidsr.engine.compiled import CompiledNetwork, InaccurateGraphError
+from vidsr.engine.compiled_network import CompiledNetwork, InaccurateGraphError
 from vidsr.engine.precision import precision_on
 from vidsr.model.calibration import Calibration
 from vidsr.model.weights import Weights, save_weights

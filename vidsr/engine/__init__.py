@@ -13,7 +13,7 @@ from vidsr.cpu_affinity import describe_machine
 from vidsr.engine.accuracy import AccuracyCheck
 from vidsr.engine.autotune_cache import TunedNetwork, tuned_network
 from vidsr.engine.blocking import OutputBlocking, blockings, default_blocking
-from vidsr.engine.compiled import CompiledNetwork, InaccurateGraphError
+from vidsr.engine.compiled_network import CompiledNetwork, InaccurateGraphError
 from vidsr.engine.precision import PrecisionChoice, check_precision, precision_order
 from vidsr.model.weights import Weights
 from vidsr.model.zoo import load_model
@@ -103,10 +103,10 @@ class Engine:
                 self.choice, self._network = self._candidates.popleft()
         if faults:
             first, *others = faults
-            more = f" (so do {len(others)} other graphs)" if others else ""
+            more = f" (and {len(others)} other graphs)" if others else ""
             self.warnings.append(f"{faults[first]}{more}; {self._network}, is used")
             warn_once(self.warnings[-1])
-            self.choice = PrecisionChoice(precision=self.precision, why=f"{first}, differs from f32 here{more}")
+            self.choice = PrecisionChoice(precision=self.precision, why=f"not {first}{more}: wrong here")
         return result
 
     def _simulation(self, precision: str) -> Iterator[tuple[PrecisionChoice, CompiledNetwork]]:

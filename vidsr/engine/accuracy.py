@@ -8,7 +8,7 @@ use, at its own shape. The plane repeats every `PERIOD` pixels, so f32 has to co
 import hashlib
 import math
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,14 +46,18 @@ class AccuracyCheck:
         self._weights, self._reference = weights, reference
         self._expected: dict[tuple[np.dtype[np.generic], int], Plane] = {}
 
-    def fault(
+    @cached_property
+    def _digest(self) -> str:
+        return _hashed(self._weights)
+
+    def find_fault(
         self, upscale: Upscale, shape: Shape, dtype: np.dtype[np.generic], depth: int, *, precision: str, graph: str
     ) -> str:
         """A sentence that says how a graph is wrong; "" where it is accurate.
 
         `shape` is (N, H, W), without halo. `graph` is its precision and all else that decides which kernels it takes.
         """
-        key = f"{graph}, {'x'.join(map(str, shape))}, {dtype} of {depth} bits, {_digest(self._weights)}"
+        key = f"{graph}, {'x'.join(map(str, shape))}, {dtype} of {depth} bits, {self._digest}"
         found = load_verdict(key)
         if found is None:
             found = self._measure(upscale, shape, dtype, depth, precision=precision, graph=graph)
@@ -163,7 +167,7 @@ def _psnr(mse: float) -> float:
     return 10 * math.log10(255**2 / mse) if mse else math.inf
 
 
-def _digest(weights: Weights) -> str:
+def _hashed(weights: Weights) -> str:
     """A short hash of all that a graph is made of but its blocking."""
     architecture = weights.architecture
     kind = (architecture, architecture.activation, architecture.residual, architecture.tail)

@@ -17,7 +17,7 @@ from vidsr.engine import BAND_PIXELS, Engine
 from vidsr.engine.accuracy import AccuracyCheck
 from vidsr.engine.autotune_cache import save_tuning
 from vidsr.engine.blocking import OutputBlocking, blockings, default_blocking
-from vidsr.engine.compiled import CompiledNetwork, InaccurateGraphError
+from vidsr.engine.compiled_network import CompiledNetwork, InaccurateGraphError
 from vidsr.engine.precision import precision_on, precision_order
 from vidsr.errors import ModelError
 from vidsr.model.weights import Weights

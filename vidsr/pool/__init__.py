@@ -8,7 +8,7 @@ from typing import Protocol
 
 from vidsr.arrays import Plane
 from vidsr.cpu_affinity import Machine, describe_machine, plan_cores
-from vidsr.engine.precision import PrecisionChoice, check_precision
+from vidsr.engine.precision import PrecisionChoice
 from vidsr.model.weights import Weights
 from vidsr.model.zoo import load_model
 from vidsr.settings import PoolSettings
@@ -117,7 +117,6 @@ def open_pool(
     when the network cannot be computed in the precision of the settings.
     """
     weights = load_model(model) if isinstance(model, str) else model
-    check_precision(settings.precision, weights)  # before a worker is started
     multiplies = inf if pixels is None else pixels * weights.architecture.multiplies
     if runs_in_process(settings, describe_machine(), multiplies=multiplies):
         from vidsr.pool.thread_pool import InProcessPool

@@ -44,6 +44,7 @@ class InProcessPool(BasePool[_FuturePlane]):
     processes = 0
 
     def __init__(self, weights: Weights, settings: PoolSettings, *, engines: int = MAX_ENGINES) -> None:
+        super().__init__(weights, settings)
         (share,) = plan_cores(describe_machine(), workers=1, threads=settings.threads)
         self._threads = split_evenly(share.threads, engines)
         self._executor = ThreadPoolExecutor(len(self._threads), thread_name_prefix="engine")
@@ -52,7 +53,6 @@ class InProcessPool(BasePool[_FuturePlane]):
             cache = EngineCache(threads=own, precision=settings.precision)
             cache(weights)
             self._idle.put((number, cache))
-        super().__init__(weights, settings)
 
     def __enter__(self) -> Self:
         return self

@@ -97,7 +97,7 @@ class CompiledNetwork:
                 return ov.Core().compile_model(model, "CPU", self._config).create_infer_request()
 
         if self._check:
-            fault = self._check.fault(
+            fault = self._check.find_fault(
                 lambda tiles, _: self._infer(request(), tiles),
                 (count, rows, columns),
                 dtype,
