@@ -22,6 +22,15 @@ with private_tempdir(Path(sys.argv[1])) as folder:
     time.sleep(600)
 """
 
+REMOVER = """
+import sys
+from pathlib import Path
+from vidsr.private_tempdir import remove_stale
+while not Path(sys.argv[1], "done").exists():
+    remove_stale(Path(sys.argv[1]))
+print("ended")
+"""
+
 RAY = """
 import os, sys, time
 sys.path.insert(0, {tests!r})
@@ -104,6 +113,20 @@ def test_a_process_that_works_in_the_folder_of_a_killed_run_is_ended_and_no_othe
             for process in (lingering, reader):
                 process.kill()
                 process.wait()
+
+
+def test_runs_that_remove_the_same_folder_do_not_kill_each_other(tmp_path: Path) -> None:
+    removers = [
+        subprocess.Popen([sys.executable, "-c", REMOVER, tmp_path], stdout=subprocess.PIPE, text=True) for _ in range(3)
+    ]
+    deadline = time.monotonic() + 3
+    while time.monotonic() < deadline:
+        with suppress(OSError):  # it is being removed
+            (tmp_path / "vidsr-killed").mkdir(exist_ok=True)
+            (tmp_path / "vidsr-killed/owner").write_bytes(b"")
+        time.sleep(0.01)
+    (tmp_path / "done").touch()
+    assert [process.communicate(timeout=20)[0] for process in removers] == ["ended\n"] * 3
 
 
 def test_nothing_is_left_of_a_killed_run_with_a_ray_of_its_own_after_the_next_start() -> None:
