@@ -21,8 +21,10 @@ from vidsr.errors import ModelError
 from vidsr.model.architecture import ACTIVATIONS, fsrcnn, srcnn
 from vidsr.model.calibration import Calibration, Ranges, input_widths
 from vidsr.model.weights import Weights, load_weights, save_weights
+from vidsr.model.zoo import load_model
 from vidsr.pool import open_pool
-from vidsr.quality.int8_calibration import calibrate, validation_pair
+from vidsr.psnr_ssim import psnr
+from vidsr.quality.int8_calibration import calibrate, line_drawing, validation_pair
 from vidsr.settings import PoolSettings
 
 HERE = Path(__file__).parent
@@ -258,3 +260,11 @@ def test_a_file_with_bad_ranges_is_refused(tmp_path: Path, fault: str) -> None:
 def test_a_loss_that_is_no_number_is_refused(loss: float) -> None:
     with pytest.raises(ModelError, match="loss of int8"):
         ready(tiny_weights(), int8=loss)
+
+
+@pytest.mark.parametrize("precision", ["int8", "int7"])
+@pytest.mark.parametrize("name", ["fsrcnn-fast-x2", "fsrcnn-narrow-x2", "fsrcnn-x2", "srcnn-x2"])
+def test_lines_as_hard_as_text_are_within_the_ranges_of_networks_that_ship(name: str, precision: str) -> None:
+    weights, drawing = load_model(name), line_drawing(2, seed=1)
+    integers = Engine(weights, precision=precision, simulated=True)
+    assert psnr(Engine(weights, precision="f32")(drawing), integers(drawing)) > 33

@@ -46,7 +46,7 @@ def remove_stale(parent: Path = TEMP_ROOT) -> list[Path]:
             status = folder.lstat()
             if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
                 continue
-            # For reading, so that another run that removes the directory does not take us for a process that writes in it.
+            # For reading: another run that removes the directory kills the processes that write in it.
             lock = os.open(folder / _LOCK_NAME, os.O_RDONLY | os.O_NOFOLLOW)
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,8 +1,8 @@
 """int8 calibration: activation ranges from some images and a line drawing, and the loss of each precision on others.
 
-Black lines on white reach further than nearly all of a photograph: with the ranges of photographs alone, text loses 0.2
-to 1 dB in int8. Ranges that hold all of it make the steps coarser, by which photographs lose up to 0.06 dB. So
-the ranges go as far towards those of the drawing as photographs allow.
+Black lines on white reach further than nearly all of a photograph does: with the ranges of photographs alone, text
+loses 0.2 to 1 dB in int8. Ranges that hold all of it make the steps coarser, by which photographs lose up to 0.1 dB.
+So the ranges go as far towards those of the drawing as photographs allow.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,7 +15,7 @@ from vidsr.arrays import Luma
 from vidsr.engine import Engine
 from vidsr.engine.activation_ranges import measure_ranges
 from vidsr.engine.precision import MAX_LOSS_DB, MAX_WEIGHT
-from vidsr.model.calibration import Calibration, Ranges
+from vidsr.model.calibration import Calibration
 from vidsr.model.weights import Weights
 from vidsr.psnr_ssim import psnr
 from vidsr.quality.imresize import imresize
@@ -23,8 +23,7 @@ from vidsr.quality.upscalers import crop_to_multiple, network_upscaler, to_uint8
 
 _SIDE = 128  # pixels: a good part of an image, and the maps of 32 such planes still fit into memory
 _CELL = 16  # pixels per side of a glyph of the drawing
-_DRAWING_SHARES = (1, 0.75, 0.5, 0.25, 0)
-_LOSSY = (*MAX_WEIGHT, "bf16")
+_SHARES = 8  # how finely the ranges are tried between photographs and drawing
 _MAX_DB = 50.0  # PSNR is capped here: a black frame, which f32 may reproduce exactly, would dominate the loss
 
 Item = TypeVar("Item")
@@ -41,13 +40,21 @@ def calibrate(weights: Weights, planes: Iterable[Luma], pairs: Sequence[Validati
     centres = [_centre(plane) for plane in planes]
     natural = measure_ranges(weights, centres)
     drawn = measure_ranges(weights, [*centres, line_drawing(weights.architecture.scale)])
-    losses: dict[str, float] = {}
-    for share in _DRAWING_SHARES if pairs else _DRAWING_SHARES[:1]:
-        calibration = Calibration(ranges=_between(natural, drawn, share))
-        losses = _losses(replace(weights, calibration=calibration), pairs) if pairs else {}
-        if all(losses.get(precision, 0) <= MAX_LOSS_DB for precision in MAX_WEIGHT):
+    drawing_only = replace(weights, calibration=Calibration(ranges=drawn))
+    if not pairs:
+        return drawing_only
+    f32_db = _mean_psnr(Engine(drawing_only, precision="f32"), pairs)
+    for share in np.linspace(1, 0, _SHARES + 1, dtype=np.float32):
+        ranges = {name: ends + share * (drawn[name] - ends) for name, ends in natural.items()}
+        ready = replace(weights, calibration=Calibration(ranges=ranges))
+        losses = {name: f32_db - _mean_psnr(_simulated(ready, name), pairs) for name in MAX_WEIGHT}
+        if max(losses.values()) <= MAX_LOSS_DB:
             break
-    return replace(weights, calibration=replace(calibration, losses=losses))
+    engine = Engine(ready, precision="bf16")
+    if engine.precision == "bf16":
+        losses["bf16"] = f32_db - _mean_psnr(engine, pairs)
+    rounded = {name: round(loss, 4) for name, loss in losses.items()}
+    return replace(weights, calibration=Calibration(ranges=ranges, losses=rounded))
 
 
 def line_drawing(scale: int, seed: int = 0) -> Luma:
@@ -82,15 +89,8 @@ def _centre(plane: Luma) -> Luma:
     return plane[top : top + _SIDE, left : left + _SIDE]
 
 
-def _between(natural: Ranges, drawn: Ranges, share: float) -> Ranges:
-    return {name: ends + np.float32(share) * (drawn[name] - ends) for name, ends in natural.items()}
-
-
-def _losses(weights: Weights, pairs: Sequence[ValidationPair]) -> dict[str, float]:
-    """In dB, by precision."""
-    engines = {name: Engine(weights, precision=name, simulated=name in MAX_WEIGHT) for name in ("f32", *_LOSSY)}
-    scores = {name: _mean_psnr(engine, pairs) for name, engine in engines.items() if engine.precision == name}
-    return {name: round(scores["f32"] - scores[name], 4) for name in _LOSSY if name in scores}
+def _simulated(weights: Weights, precision: str) -> Engine:
+    return Engine(weights, precision=precision, simulated=True)
 
 
 def _mean_psnr(engine: Engine, pairs: Sequence[ValidationPair]) -> float:
