@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from vidsr.media.codec_roundtrip import EncoderPreset, mjpeg, preset_roundtrip, x264, x264_at_rate, x265
 from vidsr.psnr_ssim import psnr
-from vidsr.quality.imresize import imresize
+from vidsr.quality.matlab import imresize
 from vidsr.settings import CODINGS, REDUCTIONS, DegradeSettings
 from vidsr.training.data.camera_effects import add_noise, blur, denoise, downscale, sharpen
 from vidsr.training.data.degradation import CodecPass, Recipe, degrade, draw_count, draw_recipe

@@ -9,7 +9,7 @@ from films import place, write_film
 from made import make_clip
 
 from vidsr.psnr_ssim import psnr
-from vidsr.quality.imresize import imresize
+from vidsr.quality.matlab import imresize
 from vidsr.quality.upscalers import make_upscalers, to_uint8
 from vidsr.training.data.scenes import TimeRange
 from vidsr.training.data.sources import Footage

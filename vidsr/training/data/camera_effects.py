@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidsr.arrays import Floats
-from vidsr.quality.imresize import CUBIC, LANCZOS3, Kernel, imresize
+from vidsr.quality.matlab import CUBIC, LANCZOS3, Kernel, imresize
 
 BLACK, WHITE = 16, 235
 _READ_NOISE_SHARE = 0.25  # of the variance at white: read noise, independent of light

@@ -13,7 +13,7 @@ from vidsr.media.formats import luma_8bit
 from vidsr.media.image_reader import read_image
 from vidsr.media.probe import MediaProbe, probe
 from vidsr.media.reader import Reader
-from vidsr.quality.imresize import imresize
+from vidsr.quality.matlab import imresize
 from vidsr.quality.upscalers import crop_to_multiple, to_uint8
 from vidsr.settings import DegradeSettings
 from vidsr.training.data.clip_window import clip_window

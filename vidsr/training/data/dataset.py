@@ -12,8 +12,8 @@ from vidsr.errors import TrainingError
 from vidsr.model.architecture import Architecture
 from vidsr.model.weights import Weights
 from vidsr.psnr_ssim import psnr
-from vidsr.quality.imresize import imresize
 from vidsr.quality.int8_calibration import ValidationPair, calibrate, sample_evenly
+from vidsr.quality.matlab import imresize
 from vidsr.quality.upscalers import to_uint8
 from vidsr.settings import TrainSettings
 from vidsr.training.data.dataset_builder import read_shards

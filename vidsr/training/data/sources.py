@@ -22,7 +22,7 @@ from vidsr.media.frame import VideoInfo
 from vidsr.media.image_reader import read_image
 from vidsr.media.probe import probe
 from vidsr.media.reader import Reader
-from vidsr.quality.ycbcr import studio_luma
+from vidsr.quality.matlab import studio_luma
 from vidsr.training.data.clip_window import clip_window
 from vidsr.training.data.scenes import TimeRange
 

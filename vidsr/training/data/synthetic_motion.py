@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidsr.arrays import Floats, Luma
-from vidsr.quality.imresize import LANCZOS3
+from vidsr.quality.matlab import LANCZOS3
 from vidsr.training.data.camera_effects import filter_rows
 
 _FIXED_SHARE = 1 / 3  # of the moving clips: a fixed camera, only sprites move

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vidsr.quality.results import ResultRow
+from vidsr.quality.evaluation import ResultRow
 
 _MIN_GAIN_DB = 0.01  # less is chance
 

@@ -15,8 +15,8 @@ from vidsr.media.atomic_file import atomic_write
 from vidsr.model.weights import load_weights, save_weights
 from vidsr.model.zoo import load_model
 from vidsr.quality.crops import TUNED
+from vidsr.quality.evaluation import ResultRow
 from vidsr.quality.report_html import render_html
-from vidsr.quality.results import ResultRow
 from vidsr.quality.upscalers import make_upscalers
 from vidsr.settings import FinetuneSettings, NetworkSettings
 from vidsr.training.data.dataset import Dataset, read_degraded_pairs

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from vidsr.engine import Engine
 from vidsr.quality.crops import TUNED, crops_png, finetune_crops
+from vidsr.quality.evaluation import ResultRow
 from vidsr.quality.report_html import HtmlReport
-from vidsr.quality.results import ResultRow
 from vidsr.settings import FinetuneSettings
 from vidsr.training.finetune.acceptance import Acceptance
 from vidsr.training.finetune.finetune_data import FinetuneData
