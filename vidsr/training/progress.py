@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from vidsr.training.checkpoint import LogEntry, TrainState
+from vidsr.training.loop import LogEntry, TrainState
 from vidsr.training.run_dir import Config, write_log
 from vidsr.training.schedule import Schedule
 

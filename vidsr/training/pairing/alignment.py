@@ -11,9 +11,14 @@ from vidsr.callbacks import OnWarning
 from vidsr.errors import TrainingError
 from vidsr.quality.upscalers import to_uint8
 from vidsr.training.pairing.frame_matching import TimeOffset, match_frames, refine_offset, time_offset_of
-from vidsr.training.pairing.motion_signature import MotionSignature, motion_signature
 from vidsr.training.pairing.registration import Fit, Registration, register
-from vidsr.training.pairing.time_sync import LEAST_OVERLAP_S, estimate_offset, has_motion
+from vidsr.training.pairing.time_sync import (
+    LEAST_OVERLAP_S,
+    MotionSignature,
+    estimate_offset,
+    has_motion,
+    motion_signature,
+)
 
 _MIN_MOTION_SIMILARITY = 0.6
 """Of the motion: real pairs have at least 0.96, two days of one street at most 0.3."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from vidsr.arrays import Floats, Luma
 from vidsr.quality.matlab import LANCZOS3
-from vidsr.training.data.camera_effects import BLACK, WHITE
+from vidsr.training.data.degradation import BLACK, WHITE
 
 FloatPlane = NDArray[np.float32]
 
