@@ -25,8 +25,7 @@ from vidsr.quality.upscalers import make_upscalers
 from vidsr.settings import DatasetSettings, DegradeSettings, NetworkSettings, TrainSettings
 from vidsr.training.data.dataset_builder import build_dataset
 from vidsr.training.data.sources import Source, find_footage
-from vidsr.training.progress import TrainProgress
-from vidsr.training.run import TrainRun, train_model
+from vidsr.training.run import TrainProgress, TrainRun, train_model
 
 ZOO = Path(__file__).resolve().parent.parent / "vidsr" / "model" / "zoo"
 VIDEO = "-video"

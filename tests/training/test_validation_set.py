@@ -12,8 +12,8 @@ from vidsr.psnr_ssim import psnr
 from vidsr.quality.matlab import imresize
 from vidsr.quality.upscalers import make_upscalers, to_uint8
 from vidsr.training.data.sources import Footage, TimeRange
-from vidsr.training.finetune.acceptance import assess
-from vidsr.training.finetune.validation_set import CRFS, ValidationSample, score_methods, validation_samples
+from vidsr.training.data.validation_set import CRFS, ValidationSample, score_methods, validation_samples
+from vidsr.training.finetune import assess
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from vidsr.training.data.dataset_builder import read_shards
 from vidsr.training.data.patches import BatchSource, MixedSampler, Pair, PatchSampler, read_pairs
 from vidsr.training.data.sources import Footage, Source, find_footage
 from vidsr.training.data.split import split_files
-from vidsr.training.finetune.validation_set import validation_samples
+from vidsr.training.data.validation_set import validation_samples
 from vidsr.training.loop import validation_psnr
 from vidsr.training.network import Network
 from vidsr.training.schedule import Schedule
