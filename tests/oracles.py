@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidsr.model.weights import Weights
-from vidsr.quality.imresize import imresize
+from vidsr.quality.matlab import imresize
 
 
 @dataclass

@@ -7,7 +7,7 @@ from oracles import deconvolution
 
 from vidsr.model.architecture import fsrcnn, srcnn
 from vidsr.model.subpixel import bicubic_kernels, centred_padding, deconvolution_radius, phase_kernels
-from vidsr.quality.imresize import imresize
+from vidsr.quality.matlab import imresize
 
 
 def shuffled(x: NDArray[np.float64], kernels: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -13,9 +13,7 @@ from commands import SOURCE, TARGET, USAGE, Command
 from made import make_sound
 from PIL import Image
 
-from vidsr.bench.bench_run import run_bench
-from vidsr.bench.cpu_time import OWN, cpu_times, process_age_s
-from vidsr.bench.worker_plans import candidate_plans
+from vidsr.bench import OWN, candidate_plans, cpu_times, process_age_s, run_bench
 from vidsr.settings import EncodeSettings, PoolSettings, UpscaleSettings
 
 HERE = ("--workers", "0", "--threads", "1", "--preset", "ultrafast")

@@ -20,7 +20,7 @@ from vidsr.engine.autotune_cache import cache_path, load_verdict, save_tuning, s
 from vidsr.engine.blocking import OutputBlocking, blockings, default_blocking
 from vidsr.engine.change_detection import ReusingEngine, TilingCost
 from vidsr.model.architecture import Architecture, fsrcnn, srcnn
-from vidsr.model.calibration import Calibration
+from vidsr.model.weights import Calibration
 
 NETWORKS = [fsrcnn(8, 4, 1, 2), fsrcnn(8, 4, 1, 3), fsrcnn(8, 4, 1, 4), srcnn(5, 1, 3, 6, 4, 2)]
 PLANE = scene(0)[..., 0][:45, :50]

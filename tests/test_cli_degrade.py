@@ -13,7 +13,7 @@ from oracles import read_with_av, samples
 
 from vidsr.cli.main import build_parser
 from vidsr.psnr_ssim import psnr
-from vidsr.quality.imresize import imresize
+from vidsr.quality.matlab import imresize
 from vidsr.settings import DegradeSettings
 
 PLAIN = ("--blur-share", "0", "--noise-share", "0", "--denoise-share", "0", "--sharpen-share", "0")

@@ -202,7 +202,7 @@ def test_a_family_is_exported_under_its_whole_name(vidsr: Command, here: Path) -
         (["export", "fsrcnn-x2", "--to", "onnx"], "onnx", "vidsr.interop.onnx_export", "export"),
         (["export", "fsrcnn-x2", "--to", "openvino"], "onnx", "vidsr.interop.onnx_export", "export"),
         (["export", "fsrcnn-x2", "--to", "torch"], "torch", "vidsr.training.export", "train"),
-        (["import", "a.pth", "a.npz", "--scale", "2"], "torch", "vidsr.training.state_dict", "train"),
+        (["import", "a.pth", "a.npz", "--scale", "2"], "torch", "vidsr.training.state_dict_import", "train"),
     ],
 )
 def test_a_package_that_is_missing_is_named_with_what_to_install(

@@ -12,7 +12,7 @@ from PIL import Image
 from vidsr.engine import Engine
 from vidsr.psnr_ssim import psnr
 from vidsr.quality.crops import Crop, crops_png, finetune_crops, largest_gain
-from vidsr.quality.imresize import imresize
+from vidsr.quality.matlab import imresize
 from vidsr.quality.upscalers import make_upscalers, to_uint8
 
 

@@ -10,7 +10,7 @@ from vidsr.engine import BAND_PIXELS, Engine
 from vidsr.model.architecture import ACTIVATIONS, Architecture, fsrcnn, srcnn
 from vidsr.model.expand_network import with_mapping_layers, with_tail_kernel
 from vidsr.model.weights import Weights
-from vidsr.quality.imresize import imresize
+from vidsr.quality.matlab import imresize
 
 
 def noise(shape: tuple[int, int], *, depth: int = 8, seed: int = 0) -> NDArray[np.uint8] | NDArray[np.uint16]:

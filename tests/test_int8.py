@@ -19,8 +19,7 @@ from vidsr.engine.blocking import default_blocking
 from vidsr.engine.compiled_network import CompiledNetwork
 from vidsr.errors import ModelError
 from vidsr.model.architecture import ACTIVATIONS, fsrcnn, srcnn
-from vidsr.model.calibration import Calibration, Ranges, input_widths
-from vidsr.model.weights import Weights, load_weights, save_weights
+from vidsr.model.weights import Calibration, Ranges, Weights, input_widths, load_weights, save_weights
 from vidsr.model.zoo import load_model
 from vidsr.pool import open_pool
 from vidsr.psnr_ssim import psnr

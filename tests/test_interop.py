@@ -8,8 +8,7 @@ from oracles import network
 
 from vidsr.engine.openvino_export import ir_files, run_network
 from vidsr.errors import ModelError
-from vidsr.interop.metadata import model_metadata
-from vidsr.interop.verify import flat_response, verify_output
+from vidsr.interop import flat_response, model_metadata, verify_output
 from vidsr.model.architecture import ACTIVATIONS, Architecture, fsrcnn, srcnn
 from vidsr.model.weights import Weights
 

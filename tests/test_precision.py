@@ -11,8 +11,7 @@ from vidsr.engine.autotune_cache import save_tuning
 from vidsr.engine.precision import precision_order
 from vidsr.errors import ModelError
 from vidsr.model.architecture import fsrcnn
-from vidsr.model.calibration import Calibration
-from vidsr.model.weights import Weights
+from vidsr.model.weights import Calibration, Weights
 from vidsr.model.zoo import load_model
 
 AMX = Cpu(flags=frozenset({"avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_int8", "amx_bf16"}))

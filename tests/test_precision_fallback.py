@@ -19,8 +19,7 @@ from vidsr.engine.accuracy import AccuracyCheck
 from vidsr.engine.blocking import blockings, default_blocking
 from vidsr.engine.compiled_network import CompiledNetwork, InaccurateGraphError
 from vidsr.engine.precision import precision_on
-from vidsr.model.calibration import Calibration
-from vidsr.model.weights import Weights, save_weights
+from vidsr.model.weights import Calibration, Weights, save_weights
 from vidsr.model.zoo import load_model
 from vidsr.pool import open_pool
 from vidsr.settings import PoolSettings

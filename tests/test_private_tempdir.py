@@ -117,7 +117,8 @@ def test_a_process_that_works_in_the_folder_of_a_killed_run_is_ended_and_no_othe
 
 def test_runs_that_remove_the_same_folder_do_not_kill_each_other(tmp_path: Path) -> None:
     removers = [
-        subprocess.Popen([sys.executable, "-c", REMOVER, tmp_path], stdout=subprocess.PIPE, text=True) for _ in range(3)
+        subprocess.Popen([sys.executable, "-c", REMOVER, tmp_path], stdout=subprocess.PIPE, text=True)
+        for _ in range(3)
     ]
     deadline = time.monotonic() + 3
     while time.monotonic() < deadline:

@@ -10,12 +10,10 @@ from PIL import Image
 from vidsr.engine import Engine
 from vidsr.model.weights import Weights
 from vidsr.psnr_ssim import psnr
-from vidsr.quality.evaluation import collect, evaluate_image
-from vidsr.quality.image_protocol import score_image
-from vidsr.quality.imresize import CUBIC, LANCZOS3, Kernel, imresize
-from vidsr.quality.results import PERFECT_DB, ResultRow, means
+from vidsr.quality.evaluation import ResultRow, collect, evaluate_image, means
+from vidsr.quality.matlab import CUBIC, LANCZOS3, Kernel, imresize, studio_luma
+from vidsr.quality.protocols import PERFECT_DB, score_image
 from vidsr.quality.upscalers import make_upscalers, network_upscaler, to_uint8
-from vidsr.quality.ycbcr import studio_luma
 
 IMAGES = Path(__file__).resolve().parents[2] / "shared" / "data" / "images" / "test"
 ANCHORS = {("set5", 2): 33.66, ("set5", 3): 30.39, ("set5", 4): 28.42}

@@ -18,8 +18,7 @@ from test_pool import Ray, enlarged, planes, same
 
 from vidsr.engine.change_detection import TilingCost
 from vidsr.errors import WorkerError
-from vidsr.model.calibration import Calibration, input_widths
-from vidsr.model.weights import Weights
+from vidsr.model.weights import Calibration, Weights, input_widths
 from vidsr.model.zoo import load_model
 from vidsr.pool import Pool, open_pool
 from vidsr.settings import PoolSettings

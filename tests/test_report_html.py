@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from vidsr.quality.evaluation import ResultRow
 from vidsr.quality.report_html import HtmlReport, render_html
-from vidsr.quality.results import ResultRow
 
 GAINS = {  # of the start and of the tuned network
     ("a", "none"): (1.0, 1.5),

@@ -13,10 +13,9 @@ from oracles import double, read_with_av, samples
 from vidsr.errors import SourceError, TargetError
 from vidsr.media.codec_roundtrip import roundtrip
 from vidsr.psnr_ssim import psnr
-from vidsr.quality.imresize import imresize
-from vidsr.quality.results import PERFECT_DB
+from vidsr.quality.matlab import imresize
+from vidsr.quality.protocols import PERFECT_DB, ClipProtocol, score_clip, still_mask
 from vidsr.quality.upscalers import Upscaler, make_upscalers, to_uint8
-from vidsr.quality.video_protocol import ClipProtocol, score_clip, still_mask
 from vidsr.settings import EncodeSettings
 
 Luma = NDArray[np.uint8]

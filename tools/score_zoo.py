@@ -8,8 +8,7 @@ from pathlib import Path
 
 from vidsr import Engine
 from vidsr.model.zoo import model_names
-from vidsr.quality.evaluation import Collection, collect, evaluate_image
-from vidsr.quality.results import means
+from vidsr.quality.evaluation import Collection, collect, evaluate_image, means
 from vidsr.quality.upscalers import make_upscalers
 
 

@@ -20,14 +20,12 @@ from calibrate import calibrate_for_zoo
 from vidsr.engine import Engine
 from vidsr.media.atomic_file import atomic_write
 from vidsr.model.weights import Facts, Weights, load_weights, save_weights
-from vidsr.quality.evaluation import collect, evaluate_image
-from vidsr.quality.results import means
+from vidsr.quality.evaluation import collect, evaluate_image, means
 from vidsr.quality.upscalers import make_upscalers
 from vidsr.settings import DatasetSettings, DegradeSettings, NetworkSettings, TrainSettings
 from vidsr.training.data.dataset_builder import build_dataset
 from vidsr.training.data.sources import Source, find_footage
-from vidsr.training.progress import TrainProgress
-from vidsr.training.run import TrainRun, train_model
+from vidsr.training.run import TrainProgress, TrainRun, train_model
 
 ZOO = Path(__file__).resolve().parent.parent / "vidsr" / "model" / "zoo"
 VIDEO = "-video"

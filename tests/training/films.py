@@ -7,7 +7,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from vidsr.training.data.camera_effects import blur
+from vidsr.training.data.degradation import blur
 
 Luma = NDArray[np.uint8]
 SHAPE = (96, 128)

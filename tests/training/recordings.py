@@ -9,9 +9,9 @@ import numpy as np
 from footage import make_video
 from numpy.typing import NDArray
 
-from vidsr.quality.imresize import imresize
-from vidsr.training.data.camera_effects import blur
-from vidsr.training.data.synthetic_motion import shifted_view
+from vidsr.quality.matlab import imresize
+from vidsr.training.data.clips import shifted_view
+from vidsr.training.data.degradation import blur
 
 Luma = NDArray[np.uint8]
 

@@ -12,12 +12,12 @@ from recordings import RATE, SIZE, record, record_both, scene, smaller
 
 from vidsr.errors import TrainingError
 from vidsr.psnr_ssim import psnr
-from vidsr.quality.imresize import imresize
+from vidsr.quality.matlab import imresize
 from vidsr.quality.upscalers import to_uint8
 from vidsr.settings import DatasetSettings
 from vidsr.training.data.dataset import read_degraded_pairs
 from vidsr.training.data.paired_dataset import build_paired_dataset
-from vidsr.training.pairing.alignment import Alignment, align, aligned_pairs, pairs_at
+from vidsr.training.pairing import Alignment, align, aligned_pairs, pairs_at
 from vidsr.training.pairing.registration import AxisMap
 
 Luma = NDArray[np.uint8]

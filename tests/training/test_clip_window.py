@@ -10,11 +10,9 @@ from oracles import read_with_av, samples
 
 from vidsr.errors import TrainingError
 from vidsr.settings import DatasetSettings, DegradeSettings
-from vidsr.training.data.clip_window import clip_window
 from vidsr.training.data.dataset import read_degraded_pairs
 from vidsr.training.data.dataset_builder import build_dataset
-from vidsr.training.data.scenes import TimeRange
-from vidsr.training.data.sources import Footage, read_lumas
+from vidsr.training.data.sources import Footage, TimeRange, clip_window, read_lumas
 
 QUICK = DegradeSettings(frames="4-5", codecs="mjpeg:1", second_share=0, blur_share=0, noise="1", denoise_share=0)
 PARTS = (TimeRange(0.5, 1.0), TimeRange(1.5, 2.5))

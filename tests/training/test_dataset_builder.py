@@ -14,7 +14,7 @@ from oracles import read_with_av, samples
 from vidsr.errors import TargetError, TrainingError
 from vidsr.model.architecture import fsrcnn
 from vidsr.psnr_ssim import psnr
-from vidsr.quality.imresize import imresize
+from vidsr.quality.matlab import imresize
 from vidsr.settings import DatasetSettings, DegradeSettings
 from vidsr.training.data.dataset import read_degraded_pairs
 from vidsr.training.data.dataset_builder import BuildResult, build_dataset, read_shards

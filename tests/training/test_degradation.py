@@ -12,11 +12,21 @@ from numpy.typing import NDArray
 
 from vidsr.media.codec_roundtrip import EncoderPreset, mjpeg, preset_roundtrip, x264, x264_at_rate, x265
 from vidsr.psnr_ssim import psnr
-from vidsr.quality.imresize import imresize
+from vidsr.quality.matlab import imresize
 from vidsr.settings import CODINGS, REDUCTIONS, DegradeSettings
-from vidsr.training.data.camera_effects import add_noise, blur, denoise, downscale, sharpen
-from vidsr.training.data.degradation import CodecPass, Recipe, degrade, draw_count, draw_recipe
-from vidsr.training.data.synthetic_motion import moving_clip, shifted_view, still_clip
+from vidsr.training.data.clips import moving_clip, shifted_view, still_clip
+from vidsr.training.data.degradation import (
+    CodecPass,
+    Recipe,
+    add_noise,
+    blur,
+    degrade,
+    denoise,
+    downscale,
+    draw_count,
+    draw_recipe,
+    sharpen,
+)
 
 Luma = NDArray[np.uint8]
 CLEAN = Recipe(kernel="bicubic")

@@ -11,7 +11,7 @@ import torch
 from made import random_weights
 from oracles import network
 
-from vidsr.interop.verify import verify_output
+from vidsr.interop import verify_output
 from vidsr.model.architecture import Architecture, fsrcnn, srcnn
 from vidsr.training.export import ReferenceNetwork, export_program, run_program
 

@@ -23,9 +23,9 @@ from vidsr.model.architecture import fsrcnn
 from vidsr.model.weights import load_weights, save_weights
 from vidsr.model.zoo import load_model
 from vidsr.settings import FinetuneSettings
-from vidsr.training.finetune.finetune import FinetuneResult, finetune
+from vidsr.training.data.validation_set import CRFS
+from vidsr.training.finetune import FinetuneResult, finetune
 from vidsr.training.finetune.finetune_data import from_footage
-from vidsr.training.finetune.validation_set import CRFS
 
 QUICK = ("--clips", "32", "--steps", "30", "--every", "10", "--threads", "1")
 

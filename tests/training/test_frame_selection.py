@@ -10,8 +10,8 @@ from films import SHAPE, Luma, lit, place, with_car, write_film
 from made import make_long
 
 from vidsr.errors import SourceError, TrainingError
-from vidsr.training.data.camera_effects import blur
-from vidsr.training.data.scenes import TimeRange
+from vidsr.training.data.degradation import blur
+from vidsr.training.data.sources import TimeRange
 from vidsr.training.finetune.frame_selection import select_frame_times
 
 TRAFFIC = Path(__file__).resolve().parents[3] / "shared" / "data" / "video" / "surveillance" / "traffic-vfr.mp4"

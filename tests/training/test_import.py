@@ -17,8 +17,8 @@ from vidsr.engine import Engine
 from vidsr.errors import ModelError
 from vidsr.model.architecture import fsrcnn
 from vidsr.model.weights import load_weights, save_weights
-from vidsr.quality.imresize import imresize
-from vidsr.training.state_dict import import_state_dict
+from vidsr.quality.matlab import imresize
+from vidsr.training.state_dict_import import import_state_dict
 
 Build = Callable[..., nn.Sequential]
 LAYOUTS = [fsrcnn_parts, fsrcnn_stages, fsrcnn_flat]

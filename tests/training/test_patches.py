@@ -12,10 +12,11 @@ from vidsr.errors import TrainingError
 from vidsr.media.probe import probe
 from vidsr.model.architecture import Architecture, fsrcnn
 from vidsr.psnr_ssim import psnr
-from vidsr.quality.imresize import imresize
+from vidsr.quality.matlab import imresize
 from vidsr.training.data.clips import video_clip
 from vidsr.training.data.patches import MixedSampler, Pair, PatchSampler, make_pair, read_pairs
-from vidsr.training.data.sources import Footage, Source, find_footage, read_lumas, split_files, training_luma
+from vidsr.training.data.sources import Footage, Source, find_footage, read_lumas, training_luma
+from vidsr.training.data.split import split_files
 
 
 def read(path: Path, scale: int, sizes: tuple[float, ...] = (1.0,), frames: int = 4) -> list[Pair]:

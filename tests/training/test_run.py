@@ -21,9 +21,8 @@ from vidsr.model.weights import load_weights, save_weights
 from vidsr.settings import DatasetSettings, DegradeSettings, NetworkSettings, TrainSettings
 from vidsr.training.data.dataset_builder import build_dataset
 from vidsr.training.data.sources import Source, find_footage
-from vidsr.training.finetune.validation_set import CRFS
-from vidsr.training.progress import TrainProgress
-from vidsr.training.run import TrainRun, train_model
+from vidsr.training.data.validation_set import CRFS
+from vidsr.training.run import TrainProgress, TrainRun, train_model
 
 SETTINGS = TrainSettings(steps=4, finish_steps=2, every=2, patch=8, batch=2, threads=1)
 NETWORK = NetworkSettings(d=8, s=4, m=1)

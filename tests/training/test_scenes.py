@@ -9,7 +9,8 @@ from films import SHAPE, Luma, lit, place, with_car, write_film
 from made import make_long
 
 from vidsr.errors import SourceError
-from vidsr.training.data.scenes import TimeRange, find_scenes
+from vidsr.training.data.sources import TimeRange
+from vidsr.training.data.split import find_scenes
 
 VIDEOS = Path(__file__).resolve().parents[3] / "shared" / "data" / "video"
 BLACK = np.full(SHAPE, 16, np.uint8)

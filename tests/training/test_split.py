@@ -7,8 +7,7 @@ import pytest
 from films import lit, place, write_film
 
 from vidsr.errors import TrainingError
-from vidsr.training.data.scenes import TimeRange
-from vidsr.training.data.sources import Footage
+from vidsr.training.data.sources import Footage, TimeRange
 from vidsr.training.data.split import split_footage
 
 

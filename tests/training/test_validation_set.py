@@ -9,12 +9,11 @@ from films import place, write_film
 from made import make_clip
 
 from vidsr.psnr_ssim import psnr
-from vidsr.quality.imresize import imresize
+from vidsr.quality.matlab import imresize
 from vidsr.quality.upscalers import make_upscalers, to_uint8
-from vidsr.training.data.scenes import TimeRange
-from vidsr.training.data.sources import Footage
-from vidsr.training.finetune.acceptance import assess
-from vidsr.training.finetune.validation_set import CRFS, ValidationSample, score_methods, validation_samples
+from vidsr.training.data.sources import Footage, TimeRange
+from vidsr.training.data.validation_set import CRFS, ValidationSample, score_methods, validation_samples
+from vidsr.training.finetune import assess
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from vidsr.bench.bench_run import BenchRun, run_bench, usable_cores
-from vidsr.bench.cpu_time import process_age_s
-from vidsr.bench.worker_plans import candidate_plans
+from vidsr.bench import BenchRun, candidate_plans, process_age_s, run_bench, usable_cores
 from vidsr.cli.messages import UsageError, print_message
 from vidsr.cli.options import Commands, Help, add_output, settings
 from vidsr.cli.png_output import png_file

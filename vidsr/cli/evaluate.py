@@ -22,10 +22,9 @@ from vidsr.errors import DAMAGED, ModelError
 from vidsr.media.encoders import encoder_options
 from vidsr.model.architecture import SCALES
 from vidsr.model.zoo import load_model, model_names
-from vidsr.quality.evaluation import Collection, collect, evaluate_clip, evaluate_image
-from vidsr.quality.results import ResultRow, means
+from vidsr.quality.evaluation import Collection, ResultRow, collect, evaluate_clip, evaluate_image, means
+from vidsr.quality.protocols import ClipProtocol
 from vidsr.quality.upscalers import make_upscalers, network_upscaler, reuse_label, reusing_engines
-from vidsr.quality.video_protocol import ClipProtocol
 from vidsr.settings import PRECISIONS, EncodeSettings, PoolSettings
 
 log = logging.getLogger(__name__)

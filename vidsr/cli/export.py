@@ -14,8 +14,7 @@ from vidsr.cli.messages import UsageError
 from vidsr.cli.optional_deps import require_extra
 from vidsr.cli.options import Commands, Help, add_output
 from vidsr.engine.openvino_export import ir_files, run_network
-from vidsr.interop.metadata import model_metadata
-from vidsr.interop.verify import NetworkFunction, verify_output
+from vidsr.interop import NetworkFunction, model_metadata, verify_output
 from vidsr.media.atomic_file import atomic_write
 from vidsr.model.weights import Weights
 from vidsr.model.zoo import load_model, model_path

@@ -17,7 +17,7 @@ from vidsr.errors import DAMAGED, STOPPED, Stopped
 from vidsr.settings import FinetuneSettings
 
 if TYPE_CHECKING:
-    from vidsr.training.finetune.finetune import FinetuneResult
+    from vidsr.training.finetune import FinetuneResult
     from vidsr.training.finetune.finetune_data import FinetuneData
 
 log = logging.getLogger(__name__)
@@ -66,7 +66,7 @@ def add(commands: Commands) -> None:
 def run(args: argparse.Namespace) -> int:
     """Fine-tune, validate, and print the path of the weights."""
     with require_extra("torch", "train"), require_extra("matplotlib", "train"):
-        from vidsr.training.finetune.finetune import check_ready, finetune
+        from vidsr.training.finetune import check_ready, finetune
 
     finetune_settings = settings(FinetuneSettings, args)
     check_ready(args.output, finetune_settings)

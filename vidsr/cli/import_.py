@@ -9,10 +9,9 @@ from pathlib import Path
 from vidsr.cli.messages import UsageError
 from vidsr.cli.optional_deps import require_extra
 from vidsr.cli.options import Commands, Help, add_output
-from vidsr.interop.state_dict_import import PADDING
-from vidsr.interop.verify import flat_response
+from vidsr.interop import flat_response
 from vidsr.media.atomic_file import atomic_write
-from vidsr.model.architecture import SCALES
+from vidsr.model.architecture import PAPER_PADDING, SCALES
 from vidsr.model.weights import save_weights
 
 log = logging.getLogger(__name__)
@@ -39,9 +38,9 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--padding",
         type=int,
-        default=PADDING,
+        default=PAPER_PADDING,
         metavar="N",
-        help=f"padding of the ConvTranspose2d of an FSRCNN; the file does not hold it (default: {PADDING})",
+        help=f"padding of the ConvTranspose2d of an FSRCNN; the file does not hold it (default: {PAPER_PADDING})",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace an existing target")
     add_output(parser)
@@ -53,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     if args.target.suffix != ".npz":
         raise UsageError(f"{args.target}: the name of a weight file ends in .npz")
     with require_extra("torch", "train"):
-        from vidsr.training.state_dict import import_state_dict
+        from vidsr.training.state_dict_import import import_state_dict
     weights = import_state_dict(args.source, args.scale, padding=args.padding)
     with atomic_write(args.target, source=args.source, overwrite=args.overwrite) as file:
         save_weights(file, weights)

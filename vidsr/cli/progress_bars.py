@@ -11,7 +11,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 from vidsr.callbacks import OnProgress
 
 if TYPE_CHECKING:
-    from vidsr.training.progress import TrainProgress
+    from vidsr.training.run import TrainProgress
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,8 +8,7 @@ import openvino as ov  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
 from vidsr.engine.graph import band_model
-from vidsr.model.calibration import Ranges, input_widths
-from vidsr.model.weights import Weights
+from vidsr.model.weights import Ranges, Weights, input_widths
 
 CLIPPED_PERCENT = 0.002
 """Of the values of a channel, at each end. Of 0, 0.002, 0.005 and 0.01 it loses the least on Kodak."""

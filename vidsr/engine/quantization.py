@@ -12,8 +12,7 @@ import openvino as ov  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 from openvino import opset15 as ops
 
-from vidsr.model.calibration import input_widths
-from vidsr.model.weights import Weights
+from vidsr.model.weights import Weights, input_widths
 
 _End = float | NDArray[np.float32]
 

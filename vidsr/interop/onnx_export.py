@@ -1,6 +1,6 @@
 """Export to ONNX: one graph for every input size, with the padding of the edges inside."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,8 +15,7 @@ from vidsr.model.weights import Weights
 OPSET, IR_VERSION = 17, 8  # of 2022, which every runtime in use supports
 INPUT, OUTPUT = "luma", "enlarged"
 
-Kernel = NDArray[np.float32]
-Constant = Kernel | NDArray[np.int64]
+Constant = NDArray[np.float32] | NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -30,17 +29,47 @@ class _Graph:
         self,
         kind: str,
         output: str,
-        inputs: list[str],
-        constants: Mapping[str, Constant] | None = None,
+        inputs: Sequence[str | Constant],
         attributes: Mapping[str, int | float | str] | None = None,
     ) -> str:
-        """Append a node; the name of its output."""
-        constants = constants or {}
-        self.constants.extend(numpy_helper.from_array(array, name) for name, array in constants.items())
-        node = helper.make_node(kind, [*inputs, *constants], [output], output)
+        """Append a node, with the arrays among its inputs as constants; returns the name of its output."""
+        names = [each if isinstance(each, str) else f"{output}.{number}" for number, each in enumerate(inputs)]
+        self.constants.extend(
+            numpy_helper.from_array(np.ascontiguousarray(each), name)
+            for name, each in zip(names, inputs, strict=True)
+            if not isinstance(each, str)
+        )
+        node = helper.make_node(kind, names, [output], output)
         node.attribute.extend(helper.make_attribute(name, value) for name, value in (attributes or {}).items())
         self.nodes.append(node)
         return output
+
+    def pad_edges(self, name: str, pixels: int) -> str:
+        """The input, padded with its edge pixels."""
+        return self.add("Pad", name, [INPUT, np.array([0, 0, pixels, pixels] * 2)], {"mode": "edge"})
+
+    def crop(self, name: str, x: str, pixels: int) -> str:
+        """Without `pixels` at each of the four edges."""
+        ends = (np.array([end] * 2) for end in (pixels, -pixels))
+        return self.add("Slice", name, [x, *ends, np.array([2, 3])]) if pixels else x
+
+    def bicubic(self, x: str, scale: int) -> str:
+        """(batch, scale², height, width): the phases of bicubic upscaling."""
+        return self.add("Conv", "bicubic_phases", [x, bicubic_kernels(scale)])
+
+    def depth_to_space(self, name: str, x: str, stride: int) -> str:
+        """The phases, interleaved."""
+        return self.add("DepthToSpace", name, [x], {"blocksize": stride, "mode": "DCR"})
+
+    def layer(self, x: str, layer: Convolution, tensors: Mapping[str, NDArray[np.float32]]) -> str:
+        """A convolution and its activation."""
+        weight, bias, slope = (tensors[f"{layer.name}.{kind}"] for kind in ("weight", "bias", "slope"))
+        x, name = self.add("Conv", layer.name, [x, weight, bias]), f"{layer.name}_active"
+        if not slope.any():
+            return self.add("Relu", name, [x])
+        if slope.size == 1:
+            return self.add("LeakyRelu", name, [x], {"alpha": float(slope[0])})
+        return self.add("PRelu", name, [x, slope.reshape(-1, 1, 1)])
 
 
 def onnx_bytes(weights: Weights, metadata: Mapping[str, str]) -> bytes:
@@ -71,62 +100,24 @@ def _build(weights: Weights) -> _Graph:
     architecture, tail, graph = weights.architecture, weights.architecture.tail, _Graph()
     scale, radius = architecture.scale, architecture.reach
     if architecture.upscales_first:
-        padded = _pad_edges(graph, "padded", architecture.halo)
-        upscaled = _depth_to_space(graph, "bicubic", _bicubic(graph, padded, scale), scale)
+        padded = graph.pad_edges("padded", architecture.halo)
+        upscaled = graph.depth_to_space("bicubic", graph.bicubic(padded, scale), scale)
         margin = (architecture.halo - BICUBIC_RADIUS) * scale
-        x = _crop(graph, "seen", upscaled, margin - radius)
+        x = graph.crop("seen", upscaled, margin - radius)
     else:
-        x = _pad_edges(graph, "padded", radius)
+        x = graph.pad_edges("padded", radius)
     for layer in architecture.body:
-        x = _layer(graph, x, layer, weights.tensors)
+        x = graph.layer(x, layer, weights.tensors)
     kernels = phase_kernels(weights.tensors[f"{tail.name}.weight"], tail.stride, tail.padding)
     bias = np.repeat(weights.tensors[f"{tail.name}.bias"], tail.stride**2)
-    x = _convolution(graph, x, tail.name, kernels, bias)
+    x = graph.add("Conv", tail.name, [x, kernels, bias])
     if architecture.residual:
         if architecture.upscales_first:
-            base = _crop(graph, "base", upscaled, margin)
+            base = graph.crop("base", upscaled, margin)
         else:
-            base = _bicubic(graph, _pad_edges(graph, "padded_base", BICUBIC_RADIUS), scale)
+            base = graph.bicubic(graph.pad_edges("padded_base", BICUBIC_RADIUS), scale)
         x = graph.add("Add", "sum", [x, base])
     if tail.stride > 1:
-        x = _depth_to_space(graph, "shuffled", x, tail.stride)
+        x = graph.depth_to_space("shuffled", x, tail.stride)
     graph.add("Identity", OUTPUT, [x])
     return graph
-
-
-def _pad_edges(graph: _Graph, name: str, pixels: int) -> str:
-    """The input, padded with its edge pixels."""
-    pads = np.array([0, 0, pixels, pixels] * 2, np.int64)
-    return graph.add("Pad", name, [INPUT], {f"{name}.pads": pads}, {"mode": "edge"})
-
-
-def _crop(graph: _Graph, name: str, x: str, pixels: int) -> str:
-    """Without `pixels` at each of the four edges."""
-    if not pixels:
-        return x
-    ends = {"starts": [pixels] * 2, "ends": [-pixels] * 2, "axes": [2, 3]}
-    return graph.add("Slice", name, [x], {f"{name}.{end}": np.array(at, np.int64) for end, at in ends.items()})
-
-
-def _bicubic(graph: _Graph, x: str, scale: int) -> str:
-    """(batch, scale², height, width): the phases of bicubic upscaling."""
-    return graph.add("Conv", "bicubic_phases", [x], {"bicubic.weight": bicubic_kernels(scale)})
-
-
-def _depth_to_space(graph: _Graph, name: str, x: str, stride: int) -> str:
-    return graph.add("DepthToSpace", name, [x], attributes={"blocksize": stride, "mode": "DCR"})
-
-
-def _convolution(graph: _Graph, x: str, name: str, kernel: Kernel, bias: Kernel) -> str:
-    constants = {f"{name}.weight": np.ascontiguousarray(kernel), f"{name}.bias": bias}
-    return graph.add("Conv", name, [x], constants)
-
-
-def _layer(graph: _Graph, x: str, layer: Convolution, tensors: Mapping[str, Kernel]) -> str:
-    name, slope = f"{layer.name}_active", tensors[f"{layer.name}.slope"]
-    x = _convolution(graph, x, layer.name, tensors[f"{layer.name}.weight"], tensors[f"{layer.name}.bias"])
-    if not slope.any():
-        return graph.add("Relu", name, [x])
-    if slope.size == 1:
-        return graph.add("LeakyRelu", name, [x], attributes={"alpha": float(slope[0])})
-    return graph.add("PRelu", name, [x], {f"{layer.name}.slope": slope.reshape(-1, 1, 1)})

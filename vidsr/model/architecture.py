@@ -11,6 +11,7 @@ from vidsr.model.subpixel import BICUBIC_RADIUS, centred_padding, deconvolution_
 
 SCALES = (2, 3, 4)
 PAPER_KERNEL = 9  # taps per side of the deconvolution, at every scale
+PAPER_PADDING = 4  # by which the usual ports centre it; their output padding, scale - 1, only completes the size
 MAX_WIDTH, MAX_DEPTH = 512, 64  # far beyond what a CPU can run: a file with more is wrong
 
 

@@ -13,8 +13,7 @@ from vidsr.media.formats import depth_of, is_full_range
 from vidsr.media.frame import Frame
 from vidsr.media.reader import Reader
 from vidsr.psnr_ssim import AnyPlane, psnr, ssim
-from vidsr.quality.image_protocol import read_luma
-from vidsr.quality.results import MIN_SIDE, PERFECT_DB
+from vidsr.quality.protocols import MIN_SIDE, PERFECT_DB, read_luma
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,10 +18,9 @@ from vidsr.errors import SourceError
 from vidsr.media.image_reader import rgb_of
 from vidsr.media.reader import Reader
 from vidsr.psnr_ssim import psnr
-from vidsr.quality.imresize import imresize
-from vidsr.quality.results import PERFECT_DB
+from vidsr.quality.matlab import imresize, studio_chroma, studio_luma, studio_rgb
+from vidsr.quality.protocols import PERFECT_DB
 from vidsr.quality.upscalers import BASELINE, Upscaler, make_upscalers, to_uint8
-from vidsr.quality.ycbcr import studio_chroma, studio_luma, studio_rgb
 
 RgbImage = NDArray[np.uint8]
 """(H, W, 3)."""

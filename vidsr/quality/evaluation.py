@@ -1,9 +1,11 @@
-"""Scores of every method on the images and clips of folders and files."""
+"""Scores of every method on the images and clips of folders and files, and their means."""
 
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
 
 from vidsr.callbacks import OnWarning
 from vidsr.errors import SourceError
@@ -14,12 +16,29 @@ from vidsr.media.containers import (
     VIDEO_SUFFIXES,
 )
 from vidsr.media.reader import Reader
-from vidsr.quality.image_protocol import read_luma, score_image
-from vidsr.quality.results import MIN_SIDE, ResultRow, Score
+from vidsr.quality.protocols import MIN_SIDE, ClipProtocol, Score, read_luma, score_clip, score_image
 from vidsr.quality.upscalers import BASELINE, Upscaler
-from vidsr.quality.video_protocol import ClipProtocol, score_clip
 
 _SUFFIXES = IMAGE_SUFFIXES | READ_ONLY_IMAGE_SUFFIXES | VIDEO_SUFFIXES | READ_ONLY_VIDEO_SUFFIXES
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResultRow(Score):
+    """The score of one method on one image or clip, or the mean of several."""
+
+    collection: str
+    """The folder, or "files" for single files."""
+    name: str
+    scale: int
+    input: str
+    """How the input was reduced: "P1", "P2", "none" or "crf 23"."""
+    method: str
+    gain: float
+    """PSNR over that of Lanczos, in dB."""
+    worst: float
+    """The lowest gain of the rows in the mean."""
+    reused: float | None = None
+    """With `--reuse`: the share of the clip whose output was copied; None for other methods."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,8 +74,7 @@ def collect(sources: list[Path], scale: int, on_warning: OnWarning) -> list[Coll
 
 def evaluate_image(path: Path, collection: Collection, scale: int, upscalers: dict[str, Upscaler]) -> list[ResultRow]:
     """The scores of one image of the collection under P1 and P2."""
-    scores = score_image(read_luma(path), scale, upscalers)
-    return [row for name, by_method in scores.items() for row in _rows(path, collection, scale, name, by_method)]
+    return _rows(path, collection, scale, score_image(read_luma(path), scale, upscalers))
 
 
 def evaluate_clip(
@@ -64,18 +82,27 @@ def evaluate_clip(
 ) -> list[ResultRow]:
     """The scores of one clip of the collection under every protocol; `protocols` is keyed by input name."""
     scores = {name: score_clip(path, scale, upscalers, protocol) for name, protocol in protocols.items()}
-    return [row for name, by_method in scores.items() for row in _rows(path, collection, scale, name, by_method)]
+    return _rows(path, collection, scale, scores)
 
 
-def _rows(
-    path: Path, collection: Collection, scale: int, input_name: str, scores: dict[str, Score]
+def _rows(path: Path, collection: Collection, scale: int, scores: dict[str, dict[str, Score]]) -> list[ResultRow]:
+    return [
+        row
+        for name, by_method in scores.items()
+        for row in result_rows(by_method, collection=collection.name, name=path.stem, scale=scale, input_name=name)
+    ]
+
+
+def result_rows(
+    scores: dict[str, Score], *, collection: str, name: str, scale: int, input_name: str
 ) -> Iterator[ResultRow]:
+    """Yields a row per method, Lanczos among them."""
     for method, score in scores.items():
         gain = score.psnr - scores[BASELINE].psnr
         yield ResultRow(
             **vars(score),
-            collection=collection.name,
-            name=path.stem,
+            collection=collection,
+            name=name,
             scale=scale,
             input=input_name,
             method=method,
@@ -113,3 +140,31 @@ def _is_clip(path: Path, scale: int) -> bool:
     if min(size) // scale * scale - 2 * scale < MIN_SIDE:
         raise SourceError(f"{path}: {size[0]}x{size[1]} is too small to be evaluated")
     return not still
+
+
+def means(rows: Iterable[ResultRow]) -> list[ResultRow]:
+    """One mean per collection, scale, input and method, in order of first appearance."""
+    groups: dict[tuple[str, int, str, str], list[ResultRow]] = {}
+    for row in rows:
+        groups.setdefault((row.collection, row.scale, row.input, row.method), []).append(row)
+    return [_mean(group) for group in groups.values()]
+
+
+def _mean(rows: list[ResultRow]) -> ResultRow:
+    return replace(
+        rows[0],
+        name=f"mean of {len(rows)}",
+        psnr=float(np.mean([row.psnr for row in rows])),
+        ssim=float(np.mean([row.ssim for row in rows])),
+        gain=float(np.mean([row.gain for row in rows])),
+        worst=min(row.worst for row in rows),
+        flicker=_optional_mean([row.flicker for row in rows]),
+        original_flicker=_optional_mean([row.original_flicker for row in rows]),
+        reused=_optional_mean([row.reused for row in rows]),
+        frames=sum(row.frames for row in rows),
+    )
+
+
+def _optional_mean(numbers: list[float | None]) -> float | None:
+    known = [number for number in numbers if number is not None]
+    return float(np.mean(known)) if known else None

@@ -15,10 +15,9 @@ from vidsr.arrays import Luma
 from vidsr.engine import Engine
 from vidsr.engine.activation_ranges import measure_ranges
 from vidsr.engine.precision import MAX_LOSS_DB, MAX_WEIGHT
-from vidsr.model.calibration import Calibration
-from vidsr.model.weights import Weights
+from vidsr.model.weights import Calibration, Weights
 from vidsr.psnr_ssim import psnr
-from vidsr.quality.imresize import imresize
+from vidsr.quality.matlab import imresize
 from vidsr.quality.upscalers import crop_to_multiple, network_upscaler, to_uint8
 
 _SIDE = 128  # pixels: a good part of an image, and the maps of 32 such planes still fit into memory

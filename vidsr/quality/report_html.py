@@ -7,7 +7,7 @@ from html import escape
 from importlib.resources import files
 from statistics import fmean
 
-from vidsr.quality.results import ResultRow
+from vidsr.quality.evaluation import ResultRow
 from vidsr.quality.upscalers import BASELINE
 
 Clip = tuple[str, str]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from vidsr.arrays import Luma
 from vidsr.engine import Engine
 from vidsr.engine.change_detection import ReusingEngine, TilingCost
-from vidsr.quality.imresize import CUBIC, LANCZOS3, Kernel, imresize
+from vidsr.quality.matlab import CUBIC, LANCZOS3, Kernel, imresize
 
 FINE = 257  # uint16 steps per uint8 step
 BASELINE = "lanczos"  # the best that players do without a network

@@ -1,12 +1,40 @@
 """The initial network of a training: random weights, or a start model, perhaps expanded or at another scale."""
 
+from dataclasses import replace
+
 import torch
 
+from vidsr.model.architecture import PAPER_KERNEL, Architecture, fsrcnn, srcnn
 from vidsr.model.expand_network import with_mapping_layers, with_tail_kernel
+from vidsr.model.subpixel import centred_padding
 from vidsr.model.zoo import load_model
 from vidsr.settings import NetworkSettings, TrainSettings
 from vidsr.training.network import Network
-from vidsr.training.stages import build_architecture, rescale
+
+
+def build_architecture(network: NetworkSettings, scale: int) -> Architecture:
+    """The architecture that the settings describe. Raises ValueError for impossible numbers."""
+    if network.family == "srcnn":
+        kernels, widths = network.kernels or "9-1-5", network.widths or "64-32"
+        k1, k2, k3 = map(int, kernels.split("-"))
+        n1, n2 = map(int, widths.split("-"))
+        return srcnn(k1, k2, k3, n1, n2, scale, activation=network.activation or "relu")
+    d, s, m, kernel = (
+        default if number is None else number
+        for number, default in ((network.d, 56), (network.s, 12), (network.m, 4), (network.kernel, PAPER_KERNEL))
+    )
+    return fsrcnn(d, s, m, scale, activation=network.activation or "prelu", kernel=kernel)
+
+
+def rescale(architecture: Architecture, scale: int) -> Architecture:
+    """The same layers for another scale; a deconvolution kernel other than PAPER_KERNEL keeps its LR extent."""
+    if architecture.upscales_first or architecture.scale == scale:
+        return replace(architecture, scale=scale)
+    kernel = architecture.tail.kernel
+    if kernel != PAPER_KERNEL:
+        kernel = -(-kernel // architecture.scale) * scale
+    tail = replace(architecture.tail, stride=scale, kernel=kernel, padding=centred_padding(scale, kernel))
+    return replace(architecture, scale=scale, tail=tail)
 
 
 def initial_network(network: NetworkSettings, settings: TrainSettings) -> tuple[Network, bool]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from vidsr.errors import TargetError, TrainingError
 from vidsr.media.atomic_file import atomic_write
-from vidsr.training.checkpoint import LogEntry
+from vidsr.training.loop import LogEntry
 
 Config = dict[str, object]
 """The config of a run, as JSON values."""

@@ -1,11 +1,14 @@
-"""The schedule of one training stage, as data."""
+"""The schedules of a training, as data: one per stage."""
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-LOSSES = ("l1", "mse")
-PARTS = ("all", "tail", "mapping")
+from vidsr.cpu import this_cpu
+from vidsr.settings import TrainSettings
+
+TAIL_STEPS, TAIL_RATE = 1_000, 1e-3
+"""Steps and learning rate of a fresh tail, trained alone behind a body of another scale."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,3 +50,27 @@ class Schedule:
         """The learning rate of a step: linear warm-up to `rate`, then a cosine down to a thousandth."""
         cosine = 0.5 * (1 + math.cos(math.pi * step / self.steps))
         return self.rate * min(1, (step + 1) / self.warmup) * max(1e-3, cosine)
+
+
+def stages(settings: TrainSettings, *, fresh_tail: bool) -> list[Schedule]:
+    """The schedules of a training, in order; a fresh tail is first trained alone."""
+    main = Schedule(
+        steps=settings.steps,
+        rate=settings.rate,
+        loss=settings.loss,
+        patch=settings.patch,
+        batch=settings.batch,
+        still_camera=settings.still_camera,
+        part=settings.train,
+        every=settings.every,
+        patience=settings.patience,
+        compiled=settings.fast,
+        mixed=settings.fast and (settings.device != "cpu" or this_cpu().has_bfloat16),
+    )
+    schedules = [main]
+    if fresh_tail and settings.train == "all":
+        schedules.insert(0, replace(main, steps=TAIL_STEPS, rate=TAIL_RATE, part="tail"))
+    if settings.finish_steps:  # in float32: bfloat16 rounds its gains away
+        finish = replace(main, steps=settings.finish_steps, rate=settings.finish_rate, loss="mse", ema_decay=0.9995)
+        schedules.append(replace(finish, mixed=False))
+    return [replace(schedule, seed=settings.seed + number) for number, schedule in enumerate(schedules)]

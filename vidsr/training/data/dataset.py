@@ -12,14 +12,15 @@ from vidsr.errors import TrainingError
 from vidsr.model.architecture import Architecture
 from vidsr.model.weights import Weights
 from vidsr.psnr_ssim import psnr
-from vidsr.quality.imresize import imresize
 from vidsr.quality.int8_calibration import ValidationPair, calibrate, sample_evenly
+from vidsr.quality.matlab import imresize
 from vidsr.quality.upscalers import to_uint8
 from vidsr.settings import TrainSettings
 from vidsr.training.data.dataset_builder import read_shards
 from vidsr.training.data.patches import BatchSource, MixedSampler, Pair, PatchSampler, read_pairs
-from vidsr.training.data.sources import Footage, Source, find_footage, split_files
-from vidsr.training.finetune.validation_set import validation_samples
+from vidsr.training.data.sources import Footage, Source, find_footage
+from vidsr.training.data.split import split_files
+from vidsr.training.data.validation_set import validation_samples
 from vidsr.training.loop import validation_psnr
 from vidsr.training.network import Network
 from vidsr.training.schedule import Schedule

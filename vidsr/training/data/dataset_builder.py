@@ -19,15 +19,17 @@ from vidsr.errors import TargetError, TrainingError, WorkerError
 from vidsr.flow import ordered_window
 from vidsr.media.atomic_file import atomic_write
 from vidsr.settings import DatasetSettings, DegradeSettings
-from vidsr.training.data.sampling import SampledFile, sample_point, sampled_files
 from vidsr.training.data.shards import (
     CLIPS_PER_SHARD,
     POINTS_PER_SHARD,
+    SampledFile,
     ShardFrames,
     ShardPlan,
     ShardResult,
     build_shard,
     read_shard,
+    sample_point,
+    sampled_files,
 )
 from vidsr.training.data.sources import Footage
 

@@ -19,7 +19,7 @@ from vidsr.media.atomic_file import atomic_write
 from vidsr.settings import DatasetSettings
 from vidsr.training.data.dataset_builder import DATASET_JSON, BuildResult
 from vidsr.training.data.shards import MAX_TRIES, MIN_CONTRAST, ShardFrames, read_shard, write_shard
-from vidsr.training.pairing.alignment import Alignment, evenly_spaced, pairs_at
+from vidsr.training.pairing import Alignment, evenly_spaced, pairs_at
 
 _TIMES_PER_SHARD, _CROPS_PER_TIME = 8, 4
 _CLIPS_PER_SHARD = _TIMES_PER_SHARD * _CROPS_PER_TIME

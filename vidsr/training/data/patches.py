@@ -13,7 +13,7 @@ from vidsr.arrays import Luma
 from vidsr.callbacks import OnWarning
 from vidsr.errors import TrainingError
 from vidsr.model.architecture import Architecture
-from vidsr.quality.imresize import imresize
+from vidsr.quality.matlab import imresize
 from vidsr.quality.upscalers import to_uint8
 from vidsr.training.data.sources import Footage, read_lumas
 

@@ -1,8 +1,8 @@
-"""Sources of training data: luma of image files and of video frames."""
+"""Sources of training data: files, time ranges of videos, and the luma of their frames."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import accumulate, islice
 from pathlib import Path
 
 import numpy as np
@@ -22,15 +22,30 @@ from vidsr.media.frame import VideoInfo
 from vidsr.media.image_reader import read_image
 from vidsr.media.probe import probe
 from vidsr.media.reader import Reader
-from vidsr.quality.ycbcr import studio_luma
-from vidsr.training.data.clip_window import clip_window
-from vidsr.training.data.scenes import TimeRange
+from vidsr.quality.matlab import studio_luma
 
 _VIDEOS = VIDEO_SUFFIXES | READ_ONLY_VIDEO_SUFFIXES
 MIN_SIDE = 32
 """Pixels per side of the smallest usable image."""
 _SUFFIXES = _VIDEOS | IMAGE_SUFFIXES | READ_ONLY_IMAGE_SUFFIXES
 _DEFAULT_FRAMES = 500  # assumed for a video of unknown length
+
+
+@dataclass(frozen=True)
+class TimeRange:
+    """A part of a video, in seconds from its start; the end is exclusive."""
+
+    start_s: float
+    end_s: float
+
+    @property
+    def seconds(self) -> float:
+        """Length."""
+        return self.end_s - self.start_s
+
+    def contains(self, time_s: float) -> bool:
+        """Whether the time lies in the range."""
+        return self.start_s <= time_s < self.end_s
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,17 +83,6 @@ def find_footage(sources: Iterable[Source]) -> list[Footage]:
             raise TrainingError(f"{source.path}: no image or video to train on")
         found += [Footage(path=path, sizes=source.sizes) for path in files]
     return found
-
-
-def split_files(footage: list[Footage], share: float, seed: int) -> tuple[list[Footage], list[Footage]]:
-    """Returns the training files and the validation files: a share of the files, at least one if there are two.
-
-    Files are never divided: frames of one clip are too similar for validation.
-    """
-    count = min(len(footage) - 1, max(1, round(share * len(footage)))) if share else 0
-    chosen = set(np.random.default_rng(seed).permutation(len(footage))[:count].tolist())
-    training = [file for number, file in enumerate(footage) if number not in chosen]
-    return training, [file for number, file in enumerate(footage) if number in chosen]
 
 
 def read_lumas(footage: Iterable[Footage], frames: int, on_warning: OnWarning) -> Iterator[tuple[Footage, Luma]]:
@@ -139,3 +143,35 @@ def _frame_count(info: VideoInfo) -> int:
     if info.frames or not (info.duration_s and info.rate):
         return info.frames or _DEFAULT_FRAMES
     return round(info.duration_s * info.rate)
+
+
+def clip_window(
+    position: float, *, ranges: Sequence[TimeRange], start_times: Sequence[float], seconds: float, clip_s: float
+) -> tuple[float, float | None]:
+    """Returns the start of a clip of `clip_s` seconds in a video, and the exclusive end, None for the video's end.
+
+    `seconds` is the length of the video, 0 if unknown. `position` is from 0 to 1: over `start_times` if there are
+    any, else over all times in `ranges`, or in the video, where the clip fits. A start time too late for the clip is
+    moved back within its range.
+    """
+    usable = ranges or (TimeRange(0.0, max(seconds, clip_s)),)
+    if start_times:
+        start_s = start_times[min(int(position * len(start_times)), len(start_times) - 1)]
+        time_range = next((time_range for time_range in usable if time_range.contains(start_s)), usable[-1])
+        latest_s = time_range.end_s - clip_s if ranges or seconds else start_s
+        start_s = max(time_range.start_s, min(start_s, latest_s))
+    else:
+        time_range, offset_s = _locate(usable, position, clip_s)
+        start_s = time_range.start_s + offset_s
+    return start_s, time_range.end_s if ranges else None
+
+
+def _locate(ranges: Sequence[TimeRange], position: float, clip_s: float) -> tuple[TimeRange, float]:
+    """The range, and the offset in it, at `position` from 0 to 1 of all possible starts."""
+    slacks = [max(0.0, time_range.seconds - clip_s) for time_range in ranges]
+    ends = list(accumulate(slacks))
+    if not ends[-1]:
+        return max(ranges, key=lambda time_range: time_range.seconds), 0.0
+    distance = position * ends[-1]
+    number = next(number for number, end in enumerate(ends) if distance < end or end == ends[-1])
+    return ranges[number], distance - (ends[number] - slacks[number])

@@ -1,1 +1,253 @@
-"""Fine-tuning on a user's own footage."""
+"""Fine-tuning of a network on a user's own footage; the result is kept only if it is better.
+
+The output directory gets `dataset/`, `training/`, `report.html` and, if the tuned network is accepted, `model.npz`.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from vidsr.callbacks import OnProgress, OnWarning, ShouldStop
+from vidsr.engine import Engine
+from vidsr.errors import Stopped, TargetError
+from vidsr.media.atomic_file import atomic_write
+from vidsr.model.weights import load_weights, save_weights
+from vidsr.model.zoo import load_model
+from vidsr.quality.crops import TUNED, crops_png, finetune_crops
+from vidsr.quality.evaluation import ResultRow
+from vidsr.quality.report_html import HtmlReport, render_html
+from vidsr.quality.upscalers import make_upscalers
+from vidsr.settings import FinetuneSettings, NetworkSettings
+from vidsr.training.data.dataset import Dataset, read_degraded_pairs
+from vidsr.training.data.patches import read_pairs
+from vidsr.training.data.sources import Source
+from vidsr.training.data.validation_set import ValidationSample, score_methods
+from vidsr.training.finetune.finetune_data import FinetuneData, collect_warnings
+from vidsr.training.run import TrainProgress, TrainResult, TrainRun, finished_result, train_on_dataset
+from vidsr.training.run_dir import curve_path, model_path
+
+_MIN_GAIN_DB = 0.01  # less is chance
+_CLEAN_FRAMES = 20  # clean frames per clip
+_SHEETS = 2  # crop sheets: the first and the last clip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Acceptance:
+    """Mean gains in dB on the validation set, by input ("crf 23")."""
+
+    start: str
+    clips: int
+    over_start: dict[str, float]
+    over_lanczos: dict[str, float]
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the tuned network is better than the start and than Lanczos."""
+        return _mean(self.over_start) >= _MIN_GAIN_DB and _mean(self.over_lanczos) > 0
+
+    def __str__(self) -> str:
+        by_input = [f"{name} {gain:+.2f} and {self.over_lanczos[name]:+.2f}" for name, gain in self.over_start.items()]
+        return (
+            f"{_mean(self.over_start):+.2f} dB over {self.start} and {_mean(self.over_lanczos):+.2f} over Lanczos "
+            f"on {self.clips} held-out clip{'s' if self.clips > 1 else ''} ({', '.join(by_input)})"
+        )
+
+
+def assess(rows: Iterable[ResultRow], *, start: str, tuned: str) -> Acceptance:
+    """The acceptance, from the scores of both networks on every clip and input."""
+    gains: dict[tuple[str, str], list[float]] = {}
+    clips = set()
+    for row in rows:
+        gains.setdefault((row.method, row.input), []).append(row.gain)
+        clips.add(row.name)
+    over_lanczos = {name: float(np.mean(own)) for (method, name), own in gains.items() if method == tuned}
+    over_start = {name: gain - float(np.mean(gains[start, name])) for name, gain in over_lanczos.items()}
+    return Acceptance(start=start, clips=len(clips), over_start=over_start, over_lanczos=over_lanczos)
+
+
+def _mean(gains: dict[str, float]) -> float:
+    return float(np.mean(list(gains.values())))
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinetuneResult:
+    """The result of a fine-tuning."""
+
+    acceptance: Acceptance
+    rows: list[ResultRow]
+    """Scores of every method on every validation clip and input."""
+    trained: TrainResult
+    report: Path
+    model: Path | None
+    """The weights, if accepted or forced."""
+
+
+def finetune(
+    data: FinetuneData,
+    output: Path,
+    settings: FinetuneSettings,
+    *,
+    force: bool = False,
+    on_warning: OnWarning = lambda sentence: None,
+    on_step: Callable[[TrainProgress], None] = lambda progress: None,
+    on_progress: OnProgress = lambda done, of: None,
+    should_stop: ShouldStop = lambda: False,
+) -> FinetuneResult:
+    """Fine-tune a network and write it to `output`/model.npz if it is accepted or `force` is set.
+
+    `on_step` receives the progress of the training, `on_progress` the shards of the dataset. The same call resumes.
+    Raises Stopped, TrainingError, ModelError, TargetError, WorkerError, and ValueError for settings that exclude each
+    other.
+    """
+    check_ready(output, settings)
+    warnings, on_warning = collect_warnings(on_warning)
+    trained = _train(
+        data,
+        output,
+        settings,
+        on_warning=on_warning,
+        on_step=on_step,
+        on_progress=on_progress,
+        should_stop=should_stop,
+    )
+    start = Path(settings.start).stem  # the name of a file
+    engines = _engines(start, settings, trained.model)
+    rows = score_methods(data.validation, make_upscalers(engines, settings.scale), settings.scale)
+    acceptance = assess(rows, start=start, tuned=TUNED)
+    report, model = output / "report.html", model_path(output) if acceptance.accepted or force else None
+    page = report_page(acceptance, rows, trained, data, engines, settings, [*data.warnings, *warnings])
+    with atomic_write(report, overwrite=True) as file:
+        file.write(render_html(page).encode("utf-8", "replace"))
+    if model:
+        _save_model(trained, acceptance, model)
+    return FinetuneResult(acceptance=acceptance, rows=rows, trained=trained, report=report, model=model)
+
+
+def check_ready(output: Path, settings: FinetuneSettings) -> None:
+    """Raise ModelError for a start that is missing or of another scale, TargetError for an existing model."""
+    load_model(settings.start, settings.scale)
+    if model_path(output).exists():
+        raise TargetError(f"{model_path(output)}: exists already; choose another directory, or remove it")
+
+
+def _engines(start: str, settings: FinetuneSettings, tuned: Path) -> dict[str, Engine]:
+    """The engines to compare, by name; in f32, because the losses of int8 are reported separately."""
+    networks = {start: load_model(settings.start, settings.scale), TUNED: load_weights(tuned)}
+    return {name: Engine(weights, precision="f32") for name, weights in networks.items()}
+
+
+def _train(
+    data: FinetuneData,
+    output: Path,
+    settings: FinetuneSettings,
+    *,
+    on_warning: OnWarning,
+    on_step: Callable[[TrainProgress], None],
+    on_progress: OnProgress,
+    should_stop: ShouldStop,
+) -> TrainResult:
+    """The completed training. Raises Stopped."""
+    run = TrainRun(
+        sources=tuple(Source(path=Path(name)) for name in data.names),
+        output=output / "training",
+        network=NetworkSettings(),
+        settings=settings.training,
+    )
+    read = partial(
+        _read_data,
+        data,
+        output / "dataset",
+        settings,
+        on_warning=on_warning,
+        on_progress=on_progress,
+        should_stop=should_stop,
+    )
+    trained = finished_result(run) or train_on_dataset(run, read, on_step=on_step, should_stop=should_stop)
+    if not trained.finished:
+        raise Stopped(f"stopped at step {trained.step} of {trained.steps}")
+    return trained
+
+
+def _read_data(
+    data: FinetuneData,
+    folder: Path,
+    settings: FinetuneSettings,
+    *,
+    on_warning: OnWarning,
+    on_progress: OnProgress,
+    should_stop: ShouldStop,
+) -> Dataset:
+    """The dataset, built completely. Raises Stopped."""
+    built = data.build(folder, on_warning=on_warning, on_progress=on_progress, should_stop=should_stop)
+    if not built.finished:
+        raise Stopped(f"stopped at shard {built.shards} of {built.of} of the degraded clips")
+    files = [replace(file, sizes=(1.0,)) for file in data.clean]
+    return Dataset(
+        clean=read_pairs(files, settings.scale, frames=_CLEAN_FRAMES, on_warning=on_warning)
+        if settings.clean_share
+        else [],
+        degraded=read_degraded_pairs(folder, settings.scale),
+        validation=[sample.pair for sample in data.validation],
+        clean_share=settings.clean_share,
+    )
+
+
+def _save_model(trained: TrainResult, acceptance: Acceptance, model: Path) -> None:
+    weights = load_weights(trained.model)
+    gains = {f"over {acceptance.start}, {name}": round(gain, 2) for name, gain in acceptance.over_start.items()}
+    with atomic_write(model) as file:
+        save_weights(file, replace(weights, facts={**weights.facts, "gains": gains}))
+
+
+def report_page(
+    acceptance: Acceptance,
+    rows: Sequence[ResultRow],
+    trained: TrainResult,
+    data: FinetuneData,
+    engines: Mapping[str, Engine],
+    settings: FinetuneSettings,
+    notes: Sequence[str],
+) -> HtmlReport:
+    """The page; `engines` are the start and the tuned network, by name."""
+    return HtmlReport(
+        title=f"Fine-tuning of {acceptance.start} for x{settings.scale}",
+        verdict=f"{acceptance}.",
+        good=acceptance.accepted,
+        facts=_facts(trained, data, settings),
+        rows=rows,
+        start=acceptance.start,
+        tuned=TUNED,
+        curve=curve_path(trained.model.parent).read_bytes(),
+        crops=list(_sheets(data.validation, engines)),
+        notes=list(dict.fromkeys(notes)),
+    )
+
+
+def _facts(trained: TrainResult, data: FinetuneData, settings: FinetuneSettings) -> dict[str, str]:
+    layers = f"{settings.layers} layers" if settings.layers == "mapping" else settings.layers
+    return {
+        "network": trained.network,
+        "trained layers": layers,
+        "files": ", ".join(data.names),
+        "degraded frames": f"{trained.degraded}, and {trained.pictures} clean",
+        "validation set": f"{trained.held_out} frames",
+        "training": f"{trained.step} of {trained.steps} steps in {trained.seconds:.0f} s",
+        **({"lost in int8": _lost(trained.losses)} if trained.losses else {}),
+        "seed": str(settings.seed),
+    }
+
+
+def _lost(losses: Mapping[str, float]) -> str:
+    return f"{losses['int8']:.3f} dB on the validation set, and {losses['int7']:.3f} on CPUs without VNNI"
+
+
+def _sheets(validation: Sequence[ValidationSample], engines: Mapping[str, Engine]) -> Iterator[tuple[str, bytes]]:
+    """Crop sheets of a few clips, at the middle quality."""
+    inputs = list(dict.fromkeys(sample.input for sample in validation))
+    usual = {sample.name: sample for sample in validation if sample.input == inputs[(len(inputs) - 1) // 2]}
+    for name, sample in list(usual.items())[:: max(1, len(usual) - 1)][:_SHEETS]:
+        crops = finetune_crops(sample.pair.hr, sample.pair.lr_luma, engines)
+        yield f"{name}, {sample.input}", crops_png(crops)

@@ -16,9 +16,9 @@ from vidsr.training.data.paired_dataset import build_paired_dataset
 from vidsr.training.data.patches import Pair
 from vidsr.training.data.sources import Footage, Source, find_footage
 from vidsr.training.data.split import split_footage
+from vidsr.training.data.validation_set import ValidationSample, validation_samples
 from vidsr.training.finetune.frame_selection import select_frame_times
-from vidsr.training.finetune.validation_set import ValidationSample, validation_samples
-from vidsr.training.pairing.alignment import Alignment, align, aligned_pairs
+from vidsr.training.pairing import Alignment, align, aligned_pairs
 
 _GAP_S = 2.0  # seconds between training and validation part of two recordings
 _MIN_CROP = 72

@@ -24,8 +24,7 @@ from vidsr.callbacks import OnProgress, OnWarning, ShouldStop
 from vidsr.errors import TrainingError
 from vidsr.media.probe import probe
 from vidsr.media.thumbnails import FramePair, frame_pairs
-from vidsr.training.data.clip_window import clip_window
-from vidsr.training.data.scenes import TimeRange
+from vidsr.training.data.sources import TimeRange, clip_window
 
 _CANDIDATES_PER_START = 8  # candidates per selected frame
 _MAX_CANDIDATES = 2000  # in a long recording each costs a seek and a third of a second of decoding

@@ -9,9 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from vidsr.arrays import Floats, Luma
-from vidsr.training.pairing.motion_signature import timed_lumas
 from vidsr.training.pairing.registration import FloatPlane, Registration
-from vidsr.training.pairing.time_sync import weighted_median
+from vidsr.training.pairing.time_sync import timed_lumas, weighted_median
 
 _ROUNDING_S = 1e-3  # tolerance for rounded timestamps
 _TIE_SHARE = 0.02  # of the mean square: within it, the timestamps decide

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidsr.arrays import Floats, Luma
-from vidsr.quality.imresize import LANCZOS3
-from vidsr.training.data.camera_effects import BLACK, WHITE
+from vidsr.quality.matlab import LANCZOS3
+from vidsr.training.data.degradation import BLACK, WHITE
 
 FloatPlane = NDArray[np.float32]
 

@@ -11,9 +11,10 @@ from vidsr.callbacks import OnWarning
 from vidsr.errors import SourceError
 from vidsr.media.codec_roundtrip import roundtrip
 from vidsr.media.probe import probe
-from vidsr.quality.imresize import imresize
-from vidsr.quality.results import ResultRow, means, score
-from vidsr.quality.upscalers import BASELINE, Upscaler, crop_to_multiple, to_uint8
+from vidsr.quality.evaluation import ResultRow, means, result_rows
+from vidsr.quality.matlab import imresize
+from vidsr.quality.protocols import score
+from vidsr.quality.upscalers import Upscaler, crop_to_multiple, to_uint8
 from vidsr.settings import DegradeSettings, EncodeSettings
 from vidsr.training.data.clips import Clip, full_frame_clip, video_clip
 from vidsr.training.data.patches import Pair
@@ -59,24 +60,12 @@ def validation_samples(footage: Sequence[Footage], scale: int, *, on_warning: On
 def score_methods(samples: Iterable[ValidationSample], methods: dict[str, Upscaler], scale: int) -> list[ResultRow]:
     """The scores of every method on every file and input, averaged over frames, `scale` border pixels cropped."""
     inner = (slice(scale, -scale),) * 2
-    rows = []
+    rows: list[ResultRow] = []
     for sample in samples:
         lr = sample.pair.lr_luma
-        scores = {name: score(sample.pair.hr[inner], enlarge(lr)[inner]) for name, enlarge in methods.items()}
-        for method, own in scores.items():
-            gain = own.psnr - scores[BASELINE].psnr
-            rows.append(
-                ResultRow(
-                    **vars(own),
-                    collection=sample.name,  # the mean is taken per collection
-                    name=sample.name,
-                    scale=scale,
-                    input=sample.input,
-                    method=method,
-                    gain=gain,
-                    worst=gain,
-                )
-            )
+        scores = {name: score(sample.pair.hr[inner], upscale(lr)[inner]) for name, upscale in methods.items()}
+        # The mean is taken per collection.
+        rows += result_rows(scores, collection=sample.name, name=sample.name, scale=scale, input_name=sample.input)
     return [replace(row, collection=_COLLECTION, name=row.collection, worst=row.gain) for row in means(rows)]
 
 

@@ -1,12 +1,16 @@
-"""Quality on video: a clip is reduced, perhaps encoded and decoded, upscaled, and compared with the original.
+"""How quality is measured, on images by the protocol of the super-resolution papers, and on video.
 
-The luma of the original is cropped to a multiple of the scale, reduced by antialiased bicubic `imresize` and rounded
-to bytes. An encoder and its decoder turn it into the luma of a real video, which every method upscales. `scale`
-pixels are cut off each border. PSNR and SSIM are means over the frames.
+The luma of the original is cropped to a multiple of the scale, reduced by antialiased bicubic `imresize`, and upscaled
+by every method; `scale` pixels are cut off each border; the peak is 255.
 
-Flicker is motion where the original has none: the mean absolute difference, in grey levels, between consecutive
-frames of the result, over the still pixels. A pixel is still where no pixel of the original in its 5x5 neighbourhood
-changed by more than one grey level. Of the original itself flicker lies between 0 and 1.
+Images: luma by MATLAB's `rgb2ycbcr`. P1 keeps the reduced plane in full precision, as the papers do; P2 rounds it to
+bytes, as a video decoder delivers it.
+
+Clips: the reduced planes are rounded to bytes. An encoder and its decoder turn them into the luma of a real video.
+PSNR and SSIM are means over the frames. Flicker is motion where the original has none: the mean absolute difference,
+in grey levels, between consecutive frames of the result, over the still pixels. A pixel is still where no pixel of the
+original in its 5x5 neighbourhood changed by more than one grey level. Of the original itself flicker lies between 0
+and 1.
 """
 
 from collections import Counter
@@ -23,14 +27,54 @@ from vidsr.arrays import Luma
 from vidsr.errors import SourceError
 from vidsr.media.codec_roundtrip import roundtrip
 from vidsr.media.formats import luma_8bit
+from vidsr.media.image_reader import read_image
 from vidsr.media.reader import Reader
-from vidsr.quality.imresize import imresize
-from vidsr.quality.results import Score, score
+from vidsr.psnr_ssim import psnr, ssim
+from vidsr.quality.matlab import imresize, studio_luma
 from vidsr.quality.upscalers import Upscaler, crop_to_multiple, to_uint8
 from vidsr.settings import EncodeSettings
 
 _STILL_RADIUS = 2  # pixels around a still pixel that are still, too
 _ORIGINAL = ""  # the original's key among the methods
+PERFECT_DB = 100.0
+"""The PSNR of identical planes, so that a mean stays finite."""
+MIN_SIDE = 11
+"""Pixels per side that SSIM needs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """Quality of the upscaled luma against the original."""
+
+    psnr: float
+    """In dB, at most 100."""
+    ssim: float
+    flicker: float | None = None
+    """Of a clip: mean change of its still parts between frames, in grey levels; None where nothing is still."""
+    original_flicker: float | None = None
+    """Flicker of the original, between 0 and 1."""
+    frames: int = 1
+
+
+def score(original: Luma, candidate: Luma) -> Score:
+    """The score of a plane against the original of the same shape, at least 11 pixels per side."""
+    return Score(psnr=min(PERFECT_DB, psnr(original, candidate)), ssim=ssim(original, candidate))
+
+
+def read_luma(path: Path) -> Luma:
+    """The (H, W) luma of an image file, by the papers' formula. Raises SourceError for any other file."""
+    return studio_luma(read_image(path))
+
+
+def score_image(luma: Luma, scale: int, upscalers: dict[str, Upscaler]) -> dict[str, dict[str, Score]]:
+    """{"P1": {method: score}, "P2": {method: score}}; without its borders the image has 11 pixels per side or more."""
+    luma = crop_to_multiple(luma, scale)
+    lr = imresize(luma, 1 / scale)
+    inner = (slice(scale, -scale),) * 2
+    return {
+        name: {method: score(luma[inner], upscale(plane)[inner]) for method, upscale in upscalers.items()}
+        for name, plane in (("P1", lr), ("P2", to_uint8(lr)))
+    }
 
 
 @dataclass(frozen=True, kw_only=True)

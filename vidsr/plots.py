@@ -1,4 +1,4 @@
-"""Charts of numbers against numbers."""
+"""Plots as PNG files, drawn with matplotlib, an optional dependency."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,11 +6,14 @@ from pathlib import Path
 from textwrap import fill
 from typing import BinaryIO
 
+import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
+from numpy.typing import NDArray
+
+from vidsr.stage_timer import TimedSpan
 
 File = Path | BinaryIO
 LogPoint = tuple[int, float | None, float]
@@ -19,6 +22,10 @@ LogPoint = tuple[int, float | None, float]
 _DPI = 120
 _DOT_RADIUS_PT = 4  # labels keep this distance from the centre of a dot
 _LABEL_OFFSETS = [(side * 8, up * 13) for distance in range(20) for side in (1, -1) for up in {distance, -distance}]
+_GRID_DPI = 100
+_GAP_PX, _LINE_PX = 10, 26  # between cells; height of a line of text
+_FONT_PX, _LETTER_PX = 15, 9  # a letter is narrower on average
+_MAX_WIDTH_PX = 320  # of a cell: images are magnified up to this, or a screen would blur them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,9 +77,7 @@ def learning_curve(stages: Mapping[str, Sequence[LogPoint]], file: File) -> None
 
 
 def _figure(width: float, height: float) -> Figure:
-    figure = Figure(figsize=(width, height), dpi=_DPI, layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
+    return Figure(figsize=(width, height), dpi=_DPI, layout="constrained")
 
 
 def label_points(axes: Axes, points: Mapping[str, tuple[float, float]]) -> None:
@@ -101,3 +106,58 @@ def label_points(axes: Axes, points: Mapping[str, tuple[float, float]]) -> None:
                 occupied.append(box)
                 break
             label.remove()
+
+
+def timeline(rows: Mapping[str, Sequence[TimedSpan]], file: File, *, title: str) -> None:
+    """Draw a row per name and a bar per span, in two alternating shades, against milliseconds from the first span.
+
+    There is at least one span.
+    """
+    spans = [span for row in rows.values() for span in row]
+    start_s, end_s = min(span.began_s for span in spans), max(span.ended_s for span in spans)
+    figure = _figure(11, 1.4 + 0.5 * len(rows))
+    axes = figure.add_subplot(xlabel="ms")
+    axes.set_title(title, fontsize="medium", loc="left")
+    for number, row in enumerate(rows.values()):
+        bars = [(1e3 * (span.began_s - start_s), 1e3 * span.seconds) for span in row]
+        shades = [f"C{number}" if index % 2 else (f"C{number}", 0.55) for index in range(len(bars))]
+        axes.broken_barh(bars, (number - 0.35, 0.7), facecolors=shades)
+    axes.set_yticks(range(len(rows)), labels=list(rows))
+    axes.set_xlim(0, 1e3 * (end_s - start_s))
+    axes.invert_yaxis()
+    axes.grid(axis="x", alpha=0.3)
+    figure.savefig(file, format="png")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GridCell:
+    """An (H, W, 3) uint8 RGB image with a line of text above and one below."""
+
+    image: NDArray[np.uint8]
+    title: str = ""
+    caption: str = ""
+
+
+def draw_image_grid(rows: Sequence[Sequence[GridCell]], file: File) -> None:
+    """Draw the rows as a PNG; all images of a row have one size, and each pixel becomes a square of whole pixels."""
+    factor = max(1, _MAX_WIDTH_PX // max(cell.image.shape[1] for row in rows for cell in row))
+    width = factor * max(cell.image.shape[1] for row in rows for cell in row)
+    heights = [factor * row[0].image.shape[0] + 2 * _LINE_PX for row in rows]
+    size = (max(map(len, rows)) * (width + _GAP_PX) + _GAP_PX, sum(heights) + _GAP_PX)
+    figure = Figure(figsize=(size[0] / _GRID_DPI, size[1] / _GRID_DPI), dpi=_GRID_DPI)
+    top = size[1]
+    for row, height in zip(rows, heights, strict=True):
+        for column, cell in enumerate(row):
+            left = _GAP_PX + column * (width + _GAP_PX)
+            image = cell.image.repeat(factor, axis=0).repeat(factor, axis=1)
+            figure.figimage(image, left, top - _LINE_PX - len(image), origin="upper")
+            for text, y in ((cell.title, top - _LINE_PX / 2), (cell.caption, top - height + _LINE_PX / 2)):
+                figure.text(
+                    left / size[0],
+                    y / size[1],
+                    text[: width // _LETTER_PX],
+                    fontsize=_FONT_PX * 72 / _GRID_DPI,
+                    va="center",
+                )
+        top -= height
+    figure.savefig(file, format="png", pil_kwargs={"optimize": True})

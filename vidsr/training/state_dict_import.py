@@ -1,22 +1,72 @@
-"""Import of FSRCNN and SRCNN state dicts of other projects.
+"""Import of FSRCNN and SRCNN state dicts of other projects; files are read as tensors only.
 
 Projects differ only in the names of the layers. A state dict keeps the order in which the layers were created: kernel,
 bias, PReLU slopes. So layers are recognised by order and shape, and names are ignored. No file states the scale, the
 padding of the deconvolution, or the positions of ReLU, which has no tensors.
 """
 
+import io
+import zipfile
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from vidsr.errors import ModelError
-from vidsr.model.architecture import Architecture, fsrcnn, srcnn
-from vidsr.model.weights import Weights
+from vidsr.model.architecture import PAPER_PADDING, Architecture, fsrcnn, srcnn
+from vidsr.model.weights import MAX_BYTES, Weights, read_bytes
 
-Tensor = NDArray[np.float32]
+_WRAPPERS = ("state_dict", "model_state_dict", "model", "params")
+Array = NDArray[np.float32]
 
-PADDING = 4  # of the usual ports; their output padding, scale - 1, only completes the size
+
+def import_state_dict(path: Path, scale: int, *, padding: int = PAPER_PADDING) -> Weights:
+    """The weights of an FSRCNN or SRCNN in a PyTorch state dict. No code in the file is executed.
+
+    `padding` is the padding of the deconvolution. Raises ModelError, which names the file.
+    """
+    try:
+        return _weights_from_tensors(_tensors(read_bytes(path)), scale, padding, path.name)
+    except OSError as error:
+        raise ModelError(f"{path}: {error.strerror}") from error
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from error
+
+
+def _tensors(data: bytes) -> dict[str, Array]:
+    """The tensors by name, in the order of the file."""
+    try:
+        return {name: tensor.detach().float().numpy() for name, tensor in _validated(_load(data)).items()}
+    except ModelError:
+        raise
+    except Exception as error:  # torch, zipfile and pickle raise anything for hostile bytes
+        raise ModelError("no state dict of PyTorch that holds only tensors; save `model.state_dict()`") from error
+
+
+def _load(data: bytes) -> object:
+    if data.startswith(b"PK"):
+        unpacked = sum(member.file_size for member in zipfile.ZipFile(io.BytesIO(data)).infolist())
+        if unpacked > MAX_BYTES:
+            raise ModelError(f"larger than {MAX_BYTES >> 20} MB uncompressed")
+    return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+
+
+def _validated(content: object) -> dict[str, Tensor]:
+    """The tensors of a state dict, also of one nested in a checkpoint."""
+    if not isinstance(content, dict):
+        raise ModelError(f"holds a {type(content).__name__}, not a state dict")
+    content = next((content[name] for name in _WRAPPERS if isinstance(content.get(name), dict)), content)
+    for name, value in content.items():
+        if not isinstance(name, str) or not isinstance(value, Tensor):
+            raise ModelError(f"no state dict: {name!r} is a {type(value).__name__}")
+        if not value.is_floating_point():
+            raise ModelError(f"tensor {name} is {value.dtype}, not floating point")
+    if sum(value.numel() for value in content.values()) > MAX_BYTES // 4:  # expanded tensors repeat stored values
+        raise ModelError(f"larger than {MAX_BYTES >> 20} MB in memory")
+    return content
 
 
 @dataclass(kw_only=True)
@@ -24,9 +74,9 @@ class _Layer:
     """A kernel of the state dict with its bias and slopes."""
 
     name: str
-    weight: Tensor
-    bias: Tensor | None = None
-    slope: Tensor | None = None
+    weight: Array
+    bias: Array | None = None
+    slope: Array | None = None
 
     def __str__(self) -> str:
         return f"{self.name} {'x'.join(map(str, self.weight.shape))}" + (
@@ -34,9 +84,7 @@ class _Layer:
         )
 
 
-def weights_from_tensors(
-    tensors: dict[str, Tensor], scale: int, *, padding: int = PADDING, source: str = ""
-) -> Weights:
+def _weights_from_tensors(tensors: dict[str, Array], scale: int, padding: int, source: str) -> Weights:
     """The weights of an FSRCNN (slopes after every layer but the last) or an SRCNN (three layers, ReLU, no slopes).
 
     `source` goes into the facts. Raises ModelError, listing the layers, for any other network.
@@ -54,7 +102,7 @@ def weights_from_tensors(
     return Weights(architecture=architecture, tensors=own_tensors, facts=facts)
 
 
-def _layers(tensors: dict[str, Tensor]) -> list[_Layer]:
+def _layers(tensors: dict[str, Array]) -> list[_Layer]:
     layers: list[_Layer] = []
     for name, tensor in tensors.items():
         owner, _, kind = name.rpartition(".")
@@ -72,7 +120,7 @@ def _layers(tensors: dict[str, Tensor]) -> list[_Layer]:
     return layers
 
 
-def _fsrcnn(body: list[_Layer], last: _Layer, scale: int, padding: int) -> tuple[Architecture, dict[str, Tensor]]:
+def _fsrcnn(body: list[_Layer], last: _Layer, scale: int, padding: int) -> tuple[Architecture, dict[str, Array]]:
     _check_luma(body[0])
     d, s, kernel = len(body[0].weight), len(body[1].weight), last.weight.shape[-1]
     if d == s:
@@ -91,7 +139,7 @@ def _fsrcnn(body: list[_Layer], last: _Layer, scale: int, padding: int) -> tuple
     return architecture, _body(architecture, body) | _tail(architecture, last, last.weight)
 
 
-def _srcnn(body: list[_Layer], last: _Layer, scale: int) -> tuple[Architecture, dict[str, Tensor]]:
+def _srcnn(body: list[_Layer], last: _Layer, scale: int) -> tuple[Architecture, dict[str, Array]]:
     _check_luma(body[0])
     k1, k2, k3 = (layer.weight.shape[-1] for layer in (*body, last))
     n1, n2 = (len(layer.weight) for layer in body)
@@ -109,8 +157,8 @@ def _check_luma(first: _Layer) -> None:
         raise ModelError(f"a network for {channels} channels ({first}); vidsr needs one, the luma")
 
 
-def _body(architecture: Architecture, layers: list[_Layer]) -> dict[str, Tensor]:
-    result: dict[str, Tensor] = {}
+def _body(architecture: Architecture, layers: list[_Layer]) -> dict[str, Array]:
+    result: dict[str, Array] = {}
     for ours, theirs in zip(architecture.body, layers, strict=True):
         slope = np.zeros(1, np.float32) if theirs.slope is None else theirs.slope
         slope = np.repeat(slope, ours.slopes) if slope.size == 1 else slope
@@ -119,10 +167,10 @@ def _body(architecture: Architecture, layers: list[_Layer]) -> dict[str, Tensor]
     return result
 
 
-def _tail(architecture: Architecture, layer: _Layer, kernel: Tensor) -> dict[str, Tensor]:
+def _tail(architecture: Architecture, layer: _Layer, kernel: Array) -> dict[str, Array]:
     name = architecture.tail.name
     return {f"{name}.weight": np.ascontiguousarray(kernel), f"{name}.bias": _bias(layer, 1)}
 
 
-def _bias(layer: _Layer, outputs: int) -> Tensor:
+def _bias(layer: _Layer, outputs: int) -> Array:
     return np.zeros(outputs, np.float32) if layer.bias is None else layer.bias

@@ -1,1 +1,0 @@
-"""Benchmark of a run, measured on the pipeline that upscales."""
