@@ -2,8 +2,8 @@
 
 python tools/calibrate.py IMAGES [NAME...]      IMAGES/train/*/ and IMAGES/val/kodak24 (see train_zoo.py)
 
-The default is all networks of the zoo. The weight files are replaced with the same tensors. The bf16 loss is the largest
-of all CPUs that it was measured on: kernels round differently, and some CPUs have no bf16.
+The default is all networks of the zoo. The weight files are replaced with the same tensors. The bf16 loss is the
+largest of all CPUs that it was measured on: kernels round differently, and some CPUs have no bf16.
 """
 
 import argparse
