@@ -17,8 +17,8 @@ from vidsr.media.atomic_file import AtomicFile
 from vidsr.media.containers import container_for, image_codec_for
 from vidsr.media.frame import Frame, VideoInfo
 from vidsr.media.image_writer import write_image
+from vidsr.media.luma_merger import LumaMerger, check_frame_size, upscale_bicubic
 from vidsr.media.reader import Reader
-from vidsr.media.scale import LumaMerger, check_frame_size, upscale_bicubic
 from vidsr.media.writer import Writer
 from vidsr.model.weights import Weights
 from vidsr.model.zoo import load_model, model_names

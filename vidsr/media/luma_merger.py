@@ -1,4 +1,4 @@
-"""Scaling by swscale: chroma and alpha of upscaled frames, resizing, and luma without a network."""
+"""Merging upscaled luma into frames: chroma and alpha by swscale; resizing, and luma without a network."""
 
 import av
 import numpy as np
