@@ -28,7 +28,7 @@ def run(source: Path, target: Path, *, model: str, workers: int) -> Iterator[sub
     """A run in a process group of its own, as a shell starts it, once its first frames are written."""
     options = ["--workers", str(workers), "--model", model, "--preset", "ultrafast"]
     command = [sys.executable, "-m", "vidsr", "upscale", *options, str(source), str(target)]
-    part, deadline = target.with_name(target.name + ".part"), time.monotonic() + 60
+    part, deadline = target.with_name(target.name + ".vidsr.part"), time.monotonic() + 60
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
         try:
             while not (part.exists() and part.stat().st_size > 20_000):
