@@ -76,7 +76,7 @@ def test_a_signal_finishes_what_was_done(
         done = read_with_av(target).pts
         assert 20 < len(done) < 19_000
         np.testing.assert_allclose(done, packet_times(long_clip)[: len(done)], atol=1e-6)
-        assert bool(family) == bool(workers)
+        assert (len(family) > 1) == bool(workers)  # beside the one that works
         assert psutil.wait_procs(family, timeout=10)[1] == []
 
 
