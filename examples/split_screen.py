@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from vidsr import LumaMerger, Reader, Writer, open_pool, upscale_frames
-from vidsr.media.scale import upscale_bicubic
+from vidsr.media.luma_merger import upscale_bicubic
 
 
 def split_screen(source: Path, target: Path, model: str = "fsrcnn-x2", scale: int = 2) -> None:

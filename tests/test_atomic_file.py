@@ -1,5 +1,6 @@
 """Atomic files: the target appears complete or not at all, under exactly its name; no other file is read."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -16,6 +17,7 @@ from footage import make_video, scene_frames, upscale
 from oracles import read_with_av
 
 from vidsr.errors import SourceError, TargetError
+from vidsr.media.atomic_file import part_path
 from vidsr.media.reader import Reader
 from vidsr.media.writer import Writer
 
@@ -108,7 +110,7 @@ def test_the_source_is_never_the_target(kind: str, source: Path, tiny_model: str
     elif kind == "hard link":
         os.link(source, target)
     else:
-        target.with_name("out.mp4.part").symlink_to(source)
+        target.with_name("out.mp4.vidsr.part").symlink_to(source)
     with pytest.raises(TargetError, match="is the source itself"):
         upscale(source, target, tiny_model, overwrite=True)
     assert source.read_bytes() == before
@@ -116,10 +118,64 @@ def test_the_source_is_never_the_target(kind: str, source: Path, tiny_model: str
 
 def test_a_link_at_the_part_file_is_not_followed(source: Path, folder: Path, tiny_model: str) -> None:
     (folder / "precious").write_bytes(b"precious")
-    (folder / "out.mp4.part").symlink_to(folder / "precious")
+    (folder / "out.mp4.vidsr.part").symlink_to(folder / "precious")
     upscale(source, folder / "out.mp4", tiny_model)
     assert (folder / "precious").read_bytes() == b"precious"
     assert {path.name for path in folder.iterdir()} == {"out.mp4", "precious"}
+
+
+def test_a_part_file_of_another_program_is_left_alone(source: Path, folder: Path, tiny_model: str) -> None:
+    (folder / "out.mp4.part").write_bytes(b"mine")
+    upscale(source, folder / "out.mp4", tiny_model)
+    assert (folder / "out.mp4.part").read_bytes() == b"mine"
+    assert {path.name for path in folder.iterdir()} == {"out.mp4", "out.mp4.part"}
+
+
+def test_a_part_file_of_an_interrupted_run_is_replaced(source: Path, folder: Path, tiny_model: str) -> None:
+    part_path(folder / "out.mp4").write_bytes(b"half")
+    upscale(source, folder / "out.mp4", tiny_model)
+    assert [path.name for path in folder.iterdir()] == ["out.mp4"]
+
+
+@pytest.mark.parametrize("name", ["n" * 247 + ".mp4", "n" * 251 + ".mp4", "д" * 124 + "ab.mp4", "д" * 125 + "a.mkv"])
+def test_a_name_may_be_as_long_as_the_system_allows(name: str, source: Path, folder: Path, tiny_model: str) -> None:
+    upscale(source, folder / name, tiny_model)
+    assert [path.name for path in folder.iterdir()] == [name]
+    other = name.replace(name[-5], "x")
+    assert part_path(folder / name) != part_path(folder / other)
+
+
+def test_a_name_longer_than_the_system_allows_is_one_sentence(source: Path, folder: Path, tiny_model: str) -> None:
+    with pytest.raises(TargetError, match="File name too long"):
+        upscale(source, folder / ("n" * 252 + ".mp4"), tiny_model)
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("call", ["fsync", "open"])
+def test_a_folder_that_cannot_be_synced_is_no_failure(
+    call: str, source: Path, folder: Path, tiny_model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As CIFS and some of FUSE answer; a folder may also be closed to reading."""
+
+    def refuse(*arguments: object) -> int:
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+
+    monkeypatch.setattr(os, call, refuse)
+    upscale(source, folder / "out.mp4", tiny_model)
+    monkeypatch.undo()
+    assert len(read_with_av(folder / "out.mp4").times) == 6
+
+
+def test_data_that_does_not_reach_the_disk_is_a_failure(
+    source: Path, folder: Path, tiny_model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(handle: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(TargetError, match="Input/output error"):
+        upscale(source, folder / "out.mp4", tiny_model)
+    assert list(folder.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -227,7 +283,7 @@ def test_a_killed_writer_leaves_a_playable_part(suffix: str, folder: Path) -> No
     assert done.returncode == -signal.SIGKILL
     assert not target.exists()
     found = 0
-    with av.open(f"file:{target}.part") as container:
+    with av.open(f"file:{target}.vidsr.part") as container:
         for packet in container.demux(video=0):
             found += len(packet.decode())
     assert found > 200

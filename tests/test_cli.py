@@ -15,6 +15,7 @@ from PIL import Image
 import vidsr as package
 from vidsr.engine import expected_precision
 from vidsr.model.zoo import load_model, model_names
+from vidsr.report import Report
 
 # What goes where
 
@@ -98,6 +99,54 @@ def test_a_bad_file_among_good_ones_costs_only_itself(upscale: Command, tmp_path
         "exists",
     ]
     assert [len(read_with_av(tmp_path / "new" / name).pts) for name in ("a.mp4", "d.mp4")] == [2, 2]
+
+
+def test_a_folder_ends_with_a_table_of_what_failed(upscale: Command, tmp_path: Path) -> None:
+    for folder in ("old", "new"):
+        (tmp_path / folder).mkdir()
+    for name in ("a.mp4", "b.mp4", "d.mp4"):
+        make_clip(tmp_path / "old" / name, pts=[0, 512])
+    (tmp_path / "old" / "b.mp4").write_text("text")
+    (tmp_path / "old" / "c.png").write_text("text")
+    ended = upscale(tmp_path / "old", tmp_path / "new")
+    assert ended.code == SOURCE
+    head, *table = ended.err.splitlines()[-3:]
+    assert head == "vidsr: 2 of 4 files failed or are damaged:"
+    for name, line in zip(("b.mp4", "c.png"), table, strict=True):
+        assert line.startswith(f"vidsr:   exit code 3: {tmp_path / 'old' / name}: ")
+    assert "failed" not in upscale("--overwrite", tmp_path / "old" / "a.mp4", tmp_path / "new").err
+
+
+def test_a_bug_on_one_file_of_several_costs_only_that_file(
+    upscale: Command, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = package.upscale
+
+    def faulty(source: Path, target: Path, **options: object) -> Report:
+        assert source.name != "a.mp4"
+        return real(source, target, **options)
+
+    monkeypatch.setattr("vidsr.cli.upscale.upscale", faulty)
+    (tmp_path / "new").mkdir()
+    sources = [make_clip(tmp_path / name, pts=[0]) for name in ("a.mp4", "b.mp4")]
+    ended = upscale(*sources, tmp_path / "new")
+    assert (ended.code, os.listdir(tmp_path / "new")) == (1, ["b.mp4"])
+    assert "Traceback" in ended.err
+    assert "a.mp4: AssertionError" in ended.err.splitlines()[-1]
+
+
+def test_a_folder_passes_over_hidden_and_foreign_files(upscale: Command, tmp_path: Path) -> None:
+    for folder in ("old", "new", "old/b.mp4", "old/.hidden.mp4"):
+        (tmp_path / folder).mkdir()
+    make_clip(tmp_path / "old" / "a.mp4", pts=[0, 512])
+    (tmp_path / "old" / "._a.mp4").write_bytes(b"\0\5\x16\7\0\2\0\0Mac OS X        ")
+    for name in (".DS_Store", "Thumbs.db", "c.mp4.part", "d.mp4.crdownload", "e.srt", "f.jpg.txt"):
+        (tmp_path / "old" / name).write_text("foreign")
+    os.mkfifo(tmp_path / "old" / "pipe.mp4")
+    assert upscale(tmp_path / "old", tmp_path / "new").code == 0
+    assert os.listdir(tmp_path / "new") == ["a.mp4"]
+    (tmp_path / "old" / "nowhere.mp4").symlink_to("nothing")
+    assert "No such file" in upscale("--overwrite", tmp_path / "old", tmp_path / "new").err, "not lost without a word"
 
 
 def test_sources_that_would_become_one_target_are_refused(upscale: Command, tmp_path: Path) -> None:

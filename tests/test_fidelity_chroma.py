@@ -11,8 +11,8 @@ from oracles import samples
 
 from vidsr.media.chroma import FrameScaler, find_chroma_scaler
 from vidsr.media.filters import filter_frames
+from vidsr.media.luma_merger import LumaMerger
 from vidsr.media.reader import Reader
-from vidsr.media.scale import LumaMerger
 from vidsr.media.side_data import side_data
 
 STEP = 4  # levels from one chroma sample to the next

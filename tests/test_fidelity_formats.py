@@ -170,7 +170,7 @@ def test_an_odd_size_is_refused_and_another_encoder_named(codec: str, tiny_model
 def test_a_codec_the_container_cannot_hold_is_refused(tiny_model: str, tmp_path: Path) -> None:
     make_video(tmp_path / "in.mkv", scene_frames(2), codec="ffv1")
     with pytest.raises(TargetError, match=r"out\.webm: webm cannot hold libx264; use \.mkv$"):
-        upscale(tmp_path / "in.mkv", tmp_path / "out.webm", tiny_model)
+        upscale(tmp_path / "in.mkv", tmp_path / "out.webm", tiny_model, codec="libx264")
     make_video(tmp_path / "in.mp4", scene_frames(2, size=(64, 64)))
     with pytest.raises(TargetError, match=r"out\.mov: mov cannot hold libsvtav1; use \.mkv$"):
         upscale(tmp_path / "in.mp4", tmp_path / "out.mov", tiny_model, codec="libsvtav1")

@@ -28,7 +28,7 @@ def run(source: Path, target: Path, *, model: str, workers: int) -> Iterator[sub
     """A run in a process group of its own, as a shell starts it, once its first frames are written."""
     options = ["--workers", str(workers), "--model", model, "--preset", "ultrafast"]
     command = [sys.executable, "-m", "vidsr", "upscale", *options, str(source), str(target)]
-    part, deadline = target.with_name(target.name + ".part"), time.monotonic() + 60
+    part, deadline = target.with_name(target.name + ".vidsr.part"), time.monotonic() + 60
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
         try:
             while not (part.exists() and part.stat().st_size > 20_000):
@@ -76,7 +76,7 @@ def test_a_signal_finishes_what_was_done(
         done = read_with_av(target).pts
         assert 20 < len(done) < 19_000
         np.testing.assert_allclose(done, packet_times(long_clip)[: len(done)], atol=1e-6)
-        assert bool(family) == bool(workers)
+        assert (len(family) > 1) == bool(workers)  # beside the one that works
         assert psutil.wait_procs(family, timeout=10)[1] == []
 
 

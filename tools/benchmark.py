@@ -27,7 +27,7 @@ from cost.process_monitor import run_monitored
 from vidsr import EncodeSettings, Engine, PoolSettings, Reader, UpscaleSettings, Writer, upscale
 from vidsr.arrays import Plane
 from vidsr.cpu import this_cpu
-from vidsr.media.scale import LumaMerger
+from vidsr.media.luma_merger import LumaMerger
 from vidsr.model.weights import Weights
 from vidsr.model.zoo import load_model
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from vidsr.engine import Engine
     from vidsr.errors import ModelError, SourceError, TargetError, TrainingError, VidsrError, WorkerError
+    from vidsr.media.luma_merger import LumaMerger
     from vidsr.media.reader import Reader
-    from vidsr.media.scale import LumaMerger
     from vidsr.media.writer import Writer
     from vidsr.pipeline import upscale, upscale_frames
     from vidsr.pool import Pool, open_pool
@@ -40,7 +40,7 @@ __all__ = [
 _HOMES = {
     "EncodeSettings": "settings",
     "Engine": "engine",
-    "LumaMerger": "media.scale",
+    "LumaMerger": "media.luma_merger",
     "ModelError": "errors",
     "Pool": "pool",
     "PoolSettings": "settings",

@@ -17,8 +17,8 @@ from vidsr.media.atomic_file import AtomicFile
 from vidsr.media.containers import container_for, image_codec_for
 from vidsr.media.frame import Frame, VideoInfo
 from vidsr.media.image_writer import write_image
+from vidsr.media.luma_merger import LumaMerger, check_frame_size, upscale_bicubic
 from vidsr.media.reader import Reader
-from vidsr.media.scale import LumaMerger, check_frame_size, upscale_bicubic
 from vidsr.media.writer import Writer
 from vidsr.model.weights import Weights
 from vidsr.model.zoo import load_model, model_names
@@ -99,6 +99,8 @@ class _Run:
         self._began = time.perf_counter()
         if reader.info.interlaced:
             self._warn("is interlaced, and its combing is upscaled too; --deinterlace removes it first")
+        if writer.choice.why:
+            self._warn(writer.choice.why)
         for stream in writer.copier.dropped_streams:
             self._warn(f"{writer.target.name} cannot hold {stream}; it is dropped")
 
@@ -130,7 +132,9 @@ class _Run:
         if (frame.av_frame.width, frame.av_frame.height) != (info.width, info.height):
             self._warn(f"the frame size changes; every frame becomes {_by(size)}")
         with self._timer.busy("merge"):
-            picture = self._merger.resize(self._merger.merge(frame.av_frame, luma), size)
+            picture = self._merger.resize(
+                self._merger.merge(frame.av_frame, luma), size, self._writer.choice.pixel_format
+            )
         with self._timer.busy("write"):
             self._writer.write(picture, frame.packets)
 

@@ -19,7 +19,7 @@ from vidsr import Engine, PoolSettings, Reader
 from vidsr.arrays import Plane
 from vidsr.media.encoders import encoder_options
 from vidsr.media.frame import Frame
-from vidsr.media.scale import LumaMerger
+from vidsr.media.luma_merger import LumaMerger
 from vidsr.model.architecture import Architecture
 from vidsr.model.weights import Weights
 from vidsr.pool import open_pool

@@ -8,13 +8,18 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING
 
 import vidsr
-from vidsr.cli.messages import UsageError, print_message
-from vidsr.cli.options import Parser
-from vidsr.errors import STOPPED, USAGE, VidsrError, exit_code
+from vidsr.cli.crash_guard import Journal, run_guarded
+from vidsr.cli.messages import UsageError, null_stream, print_message
+from vidsr.errors import STOPPED, TARGET, USAGE, VidsrError, exit_code
 from vidsr.redaction import Redactor
 from vidsr.stream_url import StreamUrl
+
+if TYPE_CHECKING:
+    from vidsr.cli.options import Parser
 
 _COMMANDS = {
     "upscale": "upscale",
@@ -38,13 +43,26 @@ second more."""
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The exit code: 0 done, 2 usage, 3 source, 4 target, 5 model, 6 pool, 7 damaged, 128 + signal stopped."""
-    args = argparse.Namespace(verbose=False)
+    """The exit code: 0 done, 2 usage, 3 source, 4 target, 5 model, 6 pool, 7 damaged, 128 + signal stopped.
+
+    Without `arguments` they are those of the process, and a crash of a native library has a sentence, too.
+    """
+    _open_standard_streams()
     words = sys.argv[1:] if arguments is None else arguments
+    with Journal() as journal:
+        if arguments is None and "stream" not in words[:1]:  # whose cameras have processes of their own
+            return run_guarded(partial(_run, words), journal)
+        return _run(words, journal)
+
+
+def _run(words: list[str], journal: Journal) -> int:
+    args = argparse.Namespace(verbose=False, journal=journal)
     try:
         build_parser(words[:1]).parse_args(words, args)
         _set_up_output(args)
-        return int(args.run(args))
+        code = int(args.run(args))
+        sys.stdout.flush()
+        return code
     except UsageError as error:  # whose words may be argparse's, which quote what they do not understand
         print_message(Redactor(map(StreamUrl, words)).redact(str(error)))
         return USAGE
@@ -56,16 +74,31 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains again at its end
         return STOPPED + signal.SIGPIPE
+    except OSError as error:
+        if type(error) is not OSError or error.filename:  # FFmpeg's errors, and those of files, are others
+            raise
+        print_message(f"standard output: {error.strerror}")
+        sys.stdout = null_stream("w")
+        return TARGET
 
 
-def build_parser(words: Sequence[str] = ()) -> Parser:
+def build_parser(words: Sequence[str] = ()) -> "Parser":
     """The command line of the commands among the `words`, the whole one where there is none."""
+    from vidsr.cli.options import Parser  # numpy and its threads, in the child only
+
     parser = Parser(prog="vidsr", description=vidsr.__doc__)
     parser.add_argument("--version", action="version", version=f"vidsr {vidsr.__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for module in [_COMMANDS[word] for word in words if word in _COMMANDS] or _COMMANDS.values():
         importlib.import_module(f"vidsr.cli.{module}").add(commands)
     return parser
+
+
+def _open_standard_streams() -> None:
+    """Open what is closed of stdin, stdout and stderr, or the next file to be opened would receive the messages."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, null_stream(mode))
 
 
 def _set_up_output(args: argparse.Namespace) -> None:

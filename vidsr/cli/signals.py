@@ -3,12 +3,15 @@
 import os
 import signal
 import sys
+import time
+from contextlib import suppress
 from types import FrameType
 from typing import Self
 
 from vidsr.errors import STOPPED
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SAME_S = 0.5  # the same signal to a process and to its group, by timeout(1) and others, is one
 
 
 class GracefulStop:
@@ -18,7 +21,7 @@ class GracefulStop:
     """
 
     def __init__(self, promise: str) -> None:
-        self.signal = 0
+        self.signal, self._received_s = 0, 0.0
         self._sentence = f"\nvidsr: stopping; {promise} (once more to abort)\n".encode()
 
     def __call__(self) -> bool:
@@ -34,7 +37,12 @@ class GracefulStop:
             signal.signal(number, handler)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if self.signal == number and time.monotonic() - self._received_s < _SAME_S:
+            return
         if self.signal:
             raise SystemExit(STOPPED + number)
-        self.signal = number
-        os.write(sys.stderr.fileno(), self._sentence)  # print() would fail inside a print() that the signal interrupts
+        self.signal, self._received_s = number, time.monotonic()
+        with suppress(OSError):
+            os.write(
+                sys.stderr.fileno(), self._sentence
+            )  # print() would fail inside a print() that the signal interrupts

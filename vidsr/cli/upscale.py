@@ -4,9 +4,9 @@ import argparse
 import dataclasses
 import json
 import logging
-import sys
+import traceback
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -15,10 +15,12 @@ from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from vidsr.callbacks import OnProgress
-from vidsr.cli.messages import UsageError, print_message
+from vidsr.cli.crash_guard import Outcome
+from vidsr.cli.messages import UsageError, print_line, print_message
 from vidsr.cli.options import Commands, Help, add_options, add_output, settings
 from vidsr.cli.signals import GracefulStop
-from vidsr.errors import DAMAGED, STOPPED, SourceError, VidsrError, exit_code
+from vidsr.errors import BUG, DAMAGED, STOPPED, SourceError, VidsrError, exit_code
+from vidsr.media.atomic_file import part_path
 from vidsr.media.containers import (
     IMAGE_SUFFIXES,
     READ_ONLY_IMAGE_SUFFIXES,
@@ -74,20 +76,48 @@ def run(args: argparse.Namespace) -> int:
         pool=settings(PoolSettings, args),
         on_warning=log.warning,
     )
-    jobs = _jobs(args.sources, args.target)
-    codes = []
+    jobs, journal = _jobs(args.sources, args.target), args.journal
+    done = journal.outcomes  # by an earlier process, which a file has crashed
     with GracefulStop("the file is being completed") as stop:
         for source, target in jobs:
-            try:
-                with _bar(source.name, args) as on_progress:
-                    report = work(source, target, on_progress=on_progress, should_stop=stop)
-                codes.append(_print_report(report, args))
-            except VidsrError as error:
-                print_message(error, because=error.__cause__ if args.verbose else None)
-                codes.append(exit_code(error))
+            if str(target) in done:
+                continue
+            journal.begin(source, target, part_path(target))
+            journal.end(target, _outcome(source, target, work, args, stop, alone=len(jobs) == 1))
             if stop():
                 return STOPPED + stop.signal
-    return next(filter(None, codes), 0)
+    failed = [outcome for outcome in journal.outcomes.values() if outcome.code]
+    if len(jobs) > 1 and failed and not args.quiet:
+        print_message(f"{len(failed)} of {len(jobs)} files failed or are damaged:")
+        for outcome in failed:
+            print_message(f"  exit code {outcome.code}: {outcome.sentence}")
+    return failed[0].code if failed else 0
+
+
+def _outcome(
+    source: Path,
+    target: Path,
+    work: Callable[..., Report],
+    args: argparse.Namespace,
+    stop: GracefulStop,
+    *,
+    alone: bool,
+) -> Outcome:
+    """Upscale one file, and say what became of it; among several even a bug costs only that file."""
+    try:
+        with _bar(source.name, args) as on_progress:
+            report = work(source, target, on_progress=on_progress, should_stop=stop)
+        return Outcome(
+            source=str(source), code=_print_report(report, args), sentence=f"{source}: {'; '.join(report.damage)}"
+        )
+    except VidsrError as error:
+        print_message(error, because=error.__cause__ if args.verbose else None)
+        return Outcome(source=str(source), code=exit_code(error), sentence=str(error))
+    except Exception as error:
+        if alone:
+            raise
+        traceback.print_exc()
+        return Outcome(source=str(source), code=BUG, sentence=f"{source}: {type(error).__name__}: {error}")
 
 
 def _jobs(sources: list[Path], target: Path) -> list[tuple[Path, Path]]:
@@ -104,9 +134,13 @@ def _jobs(sources: list[Path], target: Path) -> list[tuple[Path, Path]]:
 
 
 def _media_in(folder: Path) -> list[Path]:
+    """The media files in a folder by their names, without hidden ones: a Mac keeps its own notes in those."""
     known = _WRITTEN | _BECOMES.keys()
     try:
-        files = sorted(file for file in folder.iterdir() if file.suffix.lower() in known)
+        shown = (file for file in folder.iterdir() if not file.name.startswith("."))
+        files = sorted(
+            file for file in shown if file.suffix.lower() in known and (file.is_file() or not file.exists())
+        )
     except OSError as error:
         raise SourceError(f"{folder}: {error.strerror}") from error
     if not files:
@@ -137,7 +171,7 @@ def _print_report(report: Report, args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(dataclasses.asdict(report), default=str), flush=True)
     if not args.quiet:
-        print("\n".join(report.lines()), file=sys.stderr)
+        print_line("\n".join(report.lines()))
     if report.stopped:
         print_message(f"{report.target}: stopped before the end; the frames up to there are complete")
     for sentence in report.damage:

@@ -18,7 +18,7 @@ from vidsr.live.connection import CameraContext
 from vidsr.live.quality_ladder import ModelLadder
 from vidsr.live.reconnect import run_reconnect_loop
 from vidsr.live.status import State, Status
-from vidsr.media.scale import upscale_bicubic
+from vidsr.media.luma_merger import upscale_bicubic
 from vidsr.media.sink.recorder import Recorder
 from vidsr.media.source.live_timestamps import LiveTimeline
 from vidsr.pool import Pool, open_pool

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from vidsr.media.frame import VideoFrame
 from vidsr.media.image_writer import encode_image
-from vidsr.media.scale import LumaMerger
+from vidsr.media.luma_merger import LumaMerger
 
 _INTERVAL_S = 2.0
 _MAX_WIDTH = 1280

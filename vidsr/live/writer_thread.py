@@ -12,7 +12,7 @@ from vidsr.live.previews import PreviewWriter
 from vidsr.live.quality_ladder import QualityLadder
 from vidsr.live.reorder_buffer import NO_NETWORK, Item, UpscaledFrame
 from vidsr.live.status import Status
-from vidsr.media.scale import LumaMerger
+from vidsr.media.luma_merger import LumaMerger
 from vidsr.media.sink.live_encoder import format_key
 from vidsr.media.sink.recorder import Recorder
 from vidsr.media.source.live_source import LiveSource

@@ -1,9 +1,11 @@
 """Atomic file writes: a file appears under its name complete, or not at all."""
 
+import errno
+import hashlib
 import io
 import os
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
@@ -13,21 +15,26 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 
+_NO_FSYNC = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS}  # the file system has none: CIFS, some of FUSE
+_NAME_MAX = 255  # bytes
+
+
 class AtomicFile:
     """A part file beside the target that takes the target's name on `commit`; write into `file`.
 
-    Raises TargetError before any work when the target exists and `overwrite` is False, is `source` itself (by any
-    name), or cannot be created.
+    The part file has a name that only vidsr gives: `part_path(target)` unless `part` is given. One that an
+    interrupted run left is replaced. Raises TargetError before any work when the target exists and `overwrite` is
+    False, is `source` itself (by any name), or cannot be created.
     """
 
-    def __init__(self, target: Path, *, source: Path | None, overwrite: bool) -> None:
+    def __init__(self, target: Path, *, source: Path | None, overwrite: bool, part: Path | None = None) -> None:
         self.target = target
-        self.part = target.with_name(target.name + ".part")
         try:
             if source and target.exists() and os.path.samefile(target, source):
                 raise TargetError(f"{target}: is the source itself")
             if target.is_dir():
                 raise TargetError(f"{target}: is a folder")
+            self.part = part or part_path(target)
             if target.exists() and not overwrite:
                 raise TargetError(f"{target}: exists already (--overwrite replaces it)")
             if source and self.part.exists() and os.path.samefile(self.part, source):
@@ -41,15 +48,15 @@ class AtomicFile:
     def commit(self) -> None:
         """Flush the part file to disk and rename it to the target. Raises TargetError."""
         try:
-            os.fsync(self.file.fileno())
+            _fsync(self.file.fileno())
             self.file.close()
             if not self._owns_part():
                 raise TargetError(f"{self.part}: another run writes the same file")
             os.replace(self.part, self.target)
-            fsync_dir(self.target.parent)
         except OSError as error:
             self.discard()
             raise TargetError(f"{self.target}: {error.strerror}") from error
+        fsync_dir(self.target.parent)
 
     def discard(self) -> None:
         """Close and delete the part file; does nothing after `commit`."""
@@ -90,10 +97,33 @@ def atomic_write(target: Path, *, source: Path | None = None, overwrite: bool = 
     output.commit()
 
 
+def part_path(target: Path) -> Path:
+    """The path of a file while it is being written; a name that would be too long is cut and gets a hash."""
+    suffix = ".vidsr.part"
+    try:
+        longest = os.pathconf(target.parent, "PC_NAME_MAX")
+    except OSError:
+        longest = _NAME_MAX
+    name = os.fsencode(target.name)
+    if len(name) + len(suffix) <= longest:
+        return target.with_name(target.name + suffix)
+    suffix = f".{hashlib.sha256(name).hexdigest()[:16]}{suffix}"
+    return target.with_name(name[: longest - len(suffix)].decode(errors="ignore") + suffix)
+
+
 def fsync_dir(path: Path) -> None:
-    """Flush the entries of a directory to disk. Raises OSError."""
-    handle = os.open(path, os.O_RDONLY)
+    """Flush the entries of a directory to disk, where that is possible: not every file system or user may."""
+    with suppress(OSError):
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _fsync(handle: int) -> None:
     try:
         os.fsync(handle)
-    finally:
-        os.close(handle)
+    except OSError as error:
+        if error.errno not in _NO_FSYNC:
+            raise

@@ -81,9 +81,9 @@ def roundtrip(planes: Iterable[Luma], encode: EncodeSettings, rate: Fraction) ->
     if (first := next(rest, None)) is None:
         return
     options = encoder_options(encode, {})
-    width, height = _coded_size(first, encode.codec)
-    check_encoder(encode.codec, FrameFormat(width=width, height=height, pixel_format=_YUV420), options)
-    yield from preset_roundtrip(chain([first], rest), EncoderPreset(codec=encode.codec, options=options), rate)
+    width, height = _coded_size(first, encode.encoder)
+    check_encoder(encode.encoder, FrameFormat(width=width, height=height, pixel_format=_YUV420), options)
+    yield from preset_roundtrip(chain([first], rest), EncoderPreset(codec=encode.encoder, options=options), rate)
 
 
 def preset_roundtrip(planes: Iterable[Luma], preset: EncoderPreset, rate: Fraction) -> Iterator[Luma]:

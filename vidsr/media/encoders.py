@@ -1,5 +1,6 @@
 """Video encoders: default options, option checks, and the frame formats that an encoder takes."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -9,6 +10,7 @@ from av.codec.codec import UnknownCodecError
 from av.video.codeccontext import VideoCodecContext
 
 from vidsr.errors import TargetError
+from vidsr.media.formats import has_alpha, wider_formats
 from vidsr.settings import EncodeSettings
 
 _DEFAULTS = {
@@ -18,6 +20,14 @@ _DEFAULTS = {
     "libvpx-vp9": {"crf": "28", "b:v": "0", "row-mt": "1"},
     "ffv1": {"level": "3", "slicecrc": "1"},
 }
+
+_USUAL = ("libx264", "libx265")
+_AUTO = {"webm": ("libvpx-vp9", "libsvtav1"), "mov": _USUAL, "mpegts": _USUAL}
+"""What auto chooses from, by FFmpeg's name of the container; others hold FFV1, too."""
+_ALPHA = {"mov": ("prores_ks", "yuva444p10le"), "webm": ("libvpx-vp9", "yuva420p")}
+"""The only encoding with alpha that such a container holds."""
+_WITHOUT_ALPHA = {"libx265", "libvpx-vp9"}  # they list formats with alpha that they do not open, or lose it
+_WITHOUT_CRF = {"ffv1", "prores_ks"}
 
 _SD_HEIGHT = 576
 _UNSPECIFIED, _BT601 = 2, 6
@@ -32,24 +42,74 @@ class FrameFormat:
     pixel_format: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class EncoderChoice:
+    """An encoder with its settings, and the pixel format that it is to take."""
+
+    encode: EncodeSettings
+    pixel_format: str
+    why: str = ""
+    """The sentence for the user; empty for the usual encoder and the format of the source."""
+
+
+def choose_encoder(encode: EncodeSettings, container: str, pixel_format: str) -> EncoderChoice:
+    """The encoder of the settings; with auto the first that holds the working format in FFmpeg's `container`.
+
+    Where none does, the format becomes one that holds all of it, such as 4:2:2 of 4:1:1. Raises TargetError if there
+    is no encoder.
+    """
+    if encode.codec != "auto":
+        return EncoderChoice(encode=encode, pixel_format=pixel_format)
+    usual = _AUTO.get(container, _USUAL)[0]
+    for codec, name in _candidates(container, pixel_format):
+        if name not in _formats(codec):
+            continue
+        crf = None if codec in _WITHOUT_CRF else encode.crf
+        preset = encode.preset if codec in _USUAL else None  # whose names others do not know
+        settings = EncodeSettings(codec=codec, crf=crf, preset=preset)
+        why = []
+        if (codec, name) != (usual, pixel_format):
+            why.append(f"{usual} cannot hold {pixel_format}; it is encoded as {name} by {codec}")
+        if (crf, preset) != (encode.crf, encode.preset):
+            why.append(f"{codec} takes no such --crf or --preset; its default is used")
+        return EncoderChoice(encode=settings, pixel_format=name, why="; ".join(why))
+    raise TargetError(f"{container} cannot hold {pixel_format}; use .mkv")
+
+
+def _candidates(container: str, pixel_format: str) -> Iterator[tuple[str, str]]:
+    """Encoders with a pixel format each, in order of preference; the format of the source first."""
+    codecs, alpha = _AUTO.get(container, (*_USUAL, "ffv1")), has_alpha(pixel_format)
+    if alpha and container in _ALPHA:
+        yield _ALPHA[container]
+    for name in (pixel_format, *wider_formats(pixel_format)):
+        yield from ((codec, name) for codec in codecs if codec != "ffv1" and not (alpha and codec in _WITHOUT_ALPHA))
+    if "ffv1" in codecs:
+        yield "ffv1", pixel_format
+
+
+def _formats(codec: str) -> set[str]:
+    """The pixel formats that an encoder lists; empty if it lists none."""
+    return {pixel_format.name for pixel_format in Codec(codec, "w").video_formats or ()}
+
+
 def encoder_options(settings: EncodeSettings, hdr: dict[str, str]) -> dict[str, str]:
     """FFmpeg options for the encoder, with `hdr` of `side_data.hdr_options` merged in.
 
     Raises TargetError for an unknown codec, and for a crf or preset that the codec does not have.
     """
     try:
-        codec = Codec(settings.codec, "w")
+        codec = Codec(settings.encoder, "w")
     except UnknownCodecError:
-        raise TargetError(f"no encoder named {settings.codec!r}; try one of {', '.join(_DEFAULTS)}") from None
+        raise TargetError(f"no encoder named {settings.encoder!r}; try one of {', '.join(_DEFAULTS)}") from None
     if codec.type != "video":
-        raise TargetError(f"{settings.codec} encodes {codec.type}, not video")
-    known = {option.name for option in av.CodecContext.create(settings.codec, "w").supported_options.private}
-    options = dict(_DEFAULTS.get(settings.codec, {}))
+        raise TargetError(f"{settings.encoder} encodes {codec.type}, not video")
+    known = {option.name for option in av.CodecContext.create(settings.encoder, "w").supported_options.private}
+    options = dict(_DEFAULTS.get(settings.encoder, {}))
     for name, value in (("crf", settings.crf), ("preset", settings.preset)):
         if value is None:
             continue
         if name not in known:
-            raise TargetError(f"{settings.codec} has no --{name}")
+            raise TargetError(f"{settings.encoder} has no --{name}")
         options[name] = str(value)
     for name, words in hdr.items():
         options[name] = f"{options[name]}:{words}" if name in options else words
@@ -88,8 +148,7 @@ def check_encoder(codec: str, frame_format: FrameFormat, options: dict[str, str]
 def _refusal(codec: str, frame_format: FrameFormat, options: dict[str, str]) -> str | None:
     """Why the encoder does not open; None if it does."""
     width, height, name = frame_format.width, frame_format.height, frame_format.pixel_format
-    supported = Codec(codec, "w").video_formats
-    if supported is not None and name not in {pixel_format.name for pixel_format in supported}:
+    if (supported := _formats(codec)) and name not in supported:
         return f"cannot hold {name}"
     context = video_encoder(codec)
     context.width, context.height, context.pix_fmt = width, height, name

@@ -1,5 +1,8 @@
 """Pixel formats: depth, subsampling, the planar working format of each, and the planes of frames as arrays."""
 
+from collections.abc import Iterator
+from itertools import product
+
 import numpy as np
 from av import VideoFrame
 from av.video.format import VideoFormat
@@ -8,6 +11,7 @@ from av.video.reformatter import ColorRange
 from vidsr.arrays import Luma, Plane
 
 _SUBSAMPLINGS = {(1, 1): "444", (2, 1): "422", (2, 2): "420", (4, 1): "411", (4, 4): "410", (1, 2): "440"}
+_DEPTHS = (8, 9, 10, 12, 14, 16)
 _SIZE = 16  # pixels; any size that every subsampling divides
 
 
@@ -52,6 +56,17 @@ def working_format(name: str, *, alpha: bool = True) -> str:
         found = f"yuv{'a' if alpha else ''}{_SUBSAMPLINGS[sampling]}p{depth}"
     VideoFormat(found, _SIZE, _SIZE)
     return found
+
+
+def wider_formats(name: str) -> Iterator[str]:
+    """The working formats that hold all of a working format, without this one; those that add least come first."""
+    bits, (across, down) = depth_of(name), chroma_subsampling(name)
+    letter, grey = "a" if has_alpha(name) else "", name.startswith("gray")
+    finer = [(-x * y, code) for (x, y), code in _SUBSAMPLINGS.items() if grey or across % x == down % y == 0]
+    for depth, (_, code) in product([depth for depth in _DEPTHS if depth >= bits], sorted(finer)):
+        wider = f"yuv{letter}{code}p{'' if depth == 8 else f'{depth}le'}"
+        if wider != name:
+            yield wider
 
 
 def luma_of(frame: VideoFrame) -> Plane:

@@ -16,7 +16,7 @@ from vidsr.errors import TargetError
 from vidsr.media.atomic_file import AtomicFile
 from vidsr.media.containers import container_for, muxer_options
 from vidsr.media.display_matrix import scale_matrix
-from vidsr.media.encoders import FrameFormat, check_encoder, colorspace_tag, encoder_options
+from vidsr.media.encoders import FrameFormat, check_encoder, choose_encoder, colorspace_tag, encoder_options
 from vidsr.media.frame import SidePacket, SourceTemplate
 from vidsr.media.side_data import has_hdr_metadata, hdr_options
 from vidsr.media.stream_copy import StreamCopier, copy_tags, file_tags, is_cover
@@ -42,16 +42,21 @@ class Writer:
         encode: EncodeSettings = EncodeSettings(),
         overwrite: bool = False,
     ) -> None:
-        """`size` is the (width, height) of the frames; their format and tags are those of `template.first`."""
+        """`size` is the (width, height) of the frames; their tags are those of `template.first`.
+
+        They come in the pixel format of `choice`, which `encode` and the container determine.
+        """
         self.target = target
         self.written = 0
         self._finished = False
         self._container = container_for(target)
         self._template = template
         self._size = size
+        self.choice = choose_encoder(encode, self._container.format, template.info.working_format)
+        encode = self.choice.encode
         hdr = hdr_options(template.first, encode.codec)
         options = encoder_options(encode, hdr)
-        frame_format = FrameFormat(width=size[0], height=size[1], pixel_format=template.info.working_format)
+        frame_format = FrameFormat(width=size[0], height=size[1], pixel_format=self.choice.pixel_format)
         check_encoder(encode.codec, frame_format, options)
         self._atomic_file = AtomicFile(target, source=template.info.path, overwrite=overwrite)
         try:
@@ -120,7 +125,7 @@ class Writer:
         context = stream.codec_context
         context.thread_type = "AUTO"  # PyAV's default, slices, makes x264 files 3 % larger
         context.width, context.height = self._size
-        context.pix_fmt = info.working_format
+        context.pix_fmt = self.choice.pixel_format
         context.time_base = self._template.time_base
         context.sample_aspect_ratio = self._pixel_aspect()
         context.color_range, context.color_primaries = first.color_range, first.color_primaries

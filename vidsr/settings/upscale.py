@@ -51,13 +51,23 @@ class PoolSettings:
 class EncodeSettings:
     """The encoding of the upscaled frames."""
 
-    codec: str = option("libx264", "libx264, libx265, libsvtav1, libvpx-vp9, ffv1 or another encoder", "NAME")
+    codec: str = option(
+        "auto",
+        "libx264, libx265, libsvtav1, libvpx-vp9, ffv1 or another encoder; auto: libx264 (VP9 in .webm), or the first "
+        "that holds the depth, subsampling and alpha of the source",
+        "NAME",
+    )
     crf: int | None = option(None, "constant quality, lower is better (default: one that fits the codec)", "N")
     preset: str | None = option(None, "speed against size, by the codec's own names", "NAME")
 
     def __post_init__(self) -> None:
         if self.crf is not None and not 0 <= self.crf <= _MAX_CRF:
             raise ValueError(f"crf must be between 0 and {_MAX_CRF}, not {self.crf}")
+
+    @property
+    def encoder(self) -> str:
+        """The encoder by its name; where nothing is known of the source, auto is libx264."""
+        return "libx264" if self.codec == "auto" else self.codec
 
 
 @dataclass(frozen=True, kw_only=True)

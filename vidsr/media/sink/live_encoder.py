@@ -30,10 +30,10 @@ class LiveEncoder:
     """
 
     def __init__(self, first: VideoFrame, encode: EncodeSettings, *, source: VideoStream | None) -> None:
-        options = _LIVE.get(encode.codec, {}) | encoder_options(encode, {})
+        options = _LIVE.get(encode.encoder, {}) | encoder_options(encode, {})
         self.format_key = format_key(first)
         container = null_container()  # it owns the encoder
-        stream = container.add_stream(encode.codec, options=options)
+        stream = container.add_stream(encode.encoder, options=options)
         assert isinstance(stream, VideoStream)
         self.stream, context = stream, stream.codec_context
         context.width, context.height, context.pix_fmt = first.width, first.height, first.format.name
@@ -50,7 +50,7 @@ class LiveEncoder:
         except (av.FFmpegError, ValueError, OSError) as error:
             size = f"{first.width}x{first.height} in {first.format.name}"
             reason = getattr(error, "strerror", error)
-            raise TargetError(f"{encode.codec} refuses a live stream of {size} ({reason})") from error
+            raise TargetError(f"{encode.encoder} refuses a live stream of {size} ({reason})") from error
         finally:
             container.close()
 

@@ -188,7 +188,7 @@ class Recorder:
 
         target = self._factory.create(url, on_warning)
         if not can_hold(target.container, probe_stream):
-            raise TargetError(f"{label}: {target.container.format} cannot hold {self._encode.codec}")
+            raise TargetError(f"{label}: {target.container.format} cannot hold {self._encode.encoder}")
         return RetryingSink(label, target, self._on_warning)
 
     def _on_segment(self) -> None:

@@ -9,7 +9,7 @@ from av.stream import Stream
 from vidsr.media.atomic_file import AtomicFile
 from vidsr.media.containers import container_for, muxer_options
 from vidsr.media.sink.muxer import Muxer
-from vidsr.media.sink.recovery import is_playable, recover_part
+from vidsr.media.sink.recovery import is_playable, part_path, recover_part
 from vidsr.media.source.live_timestamps import TIME_BASE
 from vidsr.media.stream_template import StreamTemplate
 
@@ -23,7 +23,7 @@ class SegmentFile:
     def __init__(self, path: Path, *, video: Stream, audio: StreamTemplate | None, start_pts: int) -> None:
         self.start_pts, self.has_audio = start_pts, audio is not None
         kind = container_for(path)
-        self._atomic_file = AtomicFile(path, source=None, overwrite=False)
+        self._atomic_file = AtomicFile(path, source=None, overwrite=False, part=part_path(path))
         options = muxer_options(kind, TIME_BASE, covers=False, tags=())
         if kind.has_display_matrix:
             # Write the index after the first packet of each stream: an earlier edit list hides the first second of a

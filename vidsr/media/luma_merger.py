@@ -1,4 +1,4 @@
-"""Scaling by swscale: chroma and alpha of upscaled frames, resizing, and luma without a network."""
+"""Merging upscaled luma into frames: chroma and alpha by swscale; resizing, and luma without a network."""
 
 import av
 import numpy as np
@@ -8,7 +8,7 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from vidsr.arrays import Plane
 from vidsr.errors import TargetError
 from vidsr.media.chroma import BICUBIC, ChromaScaler, FrameScaler, ScalerKey, find_chroma_scaler, scaler_key
-from vidsr.media.formats import luma_of
+from vidsr.media.formats import depth_of, luma_of
 from vidsr.media.side_data import has_encoder_side_data
 
 
@@ -32,21 +32,24 @@ class LumaMerger:
         self._chroma_scaler: ChromaScaler | None = None
 
     def merge(self, frame: VideoFrame, luma: Plane) -> VideoFrame:
-        """The frame at the size of `luma`, (H, W), with that luma; format, time stamp and tags are kept."""
+        """The frame at the size of `luma`, (H, W), with that luma; format, time stamp and tags are kept.
+
+        Luma above the depth of the format is clipped: x264 ends the process when it meets such a sample.
+        """
         upscaled = self._upscale_chroma(frame, luma.shape[1] // frame.width)
-        luma_of(upscaled)[:] = luma
+        np.minimum(luma, (1 << depth_of(frame.format.name)) - 1, out=luma_of(upscaled))
         return upscaled
 
     def upscale(self, frame: VideoFrame, scale: int) -> VideoFrame:
         """The frame upscaled by bicubic interpolation, luma included; format, time stamp and tags are kept."""
         return self._scaler(frame, scale)
 
-    def resize(self, frame: VideoFrame, size: tuple[int, int]) -> VideoFrame:
-        """The frame at exactly `size`, (width, height), by Lanczos."""
+    def resize(self, frame: VideoFrame, size: tuple[int, int], pixel_format: str | None = None) -> VideoFrame:
+        """The frame at exactly `size`, (width, height), by Lanczos; in another pixel format, if one is given."""
         width, height = size
         return self._resizer.reformat(
-            frame, width=width, height=height, interpolation=Interpolation.LANCZOS | Interpolation.ACCURATE_RND,
-            threads=1,
+            frame, width=width, height=height, format=pixel_format,
+            interpolation=Interpolation.LANCZOS | Interpolation.ACCURATE_RND, threads=1,
         )  # fmt: skip
 
     def _upscale_chroma(self, frame: VideoFrame, scale: int) -> VideoFrame:

@@ -1,0 +1,129 @@
+"""A crash of a native library: it costs the file that it happens on, which gets a sentence and an exit code."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from commands import SOURCE, TARGET
+from made import make_clip, make_long
+from oracles import read_with_av
+
+CRASHING = """
+import ctypes, os, signal, sys
+
+def patch():
+    import av
+    av_open = av.open
+    def crash(file, *arguments, **options):
+        name = str(file)
+        if "segv" in name:
+            ctypes.string_at(0)
+        if "abort" in name:
+            os.abort()
+        if "killed" in name:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return av_open(file, *arguments, **options)
+    av.open = crash
+
+os.register_at_fork(after_in_child=patch)
+from vidsr.cli import main
+sys.exit(main())
+"""
+"""The command line, where opening a file of such a name ends the process as a fault of FFmpeg does."""
+
+
+def run(*arguments: str | Path, **options: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", CRASHING, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=100, **options)
+
+
+def upscale(*arguments: str | Path, model: str) -> subprocess.CompletedProcess[str]:
+    return run("upscale", "-q", "--workers", "0", "--model", model, *arguments)
+
+
+@pytest.mark.parametrize(("name", "crash"), [("segv.mp4", "SIGSEGV"), ("abort.mp4", "SIGABRT")])
+def test_a_crash_on_a_file_is_one_sentence(tmp_path: Path, tiny_model: str, name: str, crash: str) -> None:
+    source = make_clip(tmp_path / name, pts=[0])
+    ended = upscale(source, tmp_path / "out.mp4", model=tiny_model)
+    assert (ended.returncode, ended.stdout) == (SOURCE, "")
+    assert ended.stderr.startswith(f"vidsr: {source}: FFmpeg or another native library crashed ({crash})")
+    assert "Traceback" not in ended.stderr
+    assert os.listdir(tmp_path) == [name]
+
+
+def test_a_crash_costs_only_its_file(tmp_path: Path, tiny_model: str) -> None:
+    (tmp_path / "old").mkdir()
+    (tmp_path / "new").mkdir()
+    for name in ("a", "b-segv", "c", "d-abort", "e"):
+        make_clip(tmp_path / "old" / f"{name}.mp4", pts=[0, 512])
+    (tmp_path / "old" / "f.mp4").write_text("no video")
+    ended = run("upscale", "--workers", "0", "--model", tiny_model, tmp_path / "old", tmp_path / "new")
+    assert ended.returncode == SOURCE
+    assert sorted(os.listdir(tmp_path / "new")) == ["a.mp4", "c.mp4", "e.mp4"]
+    assert all(len(read_with_av(path).pts) == 2 for path in (tmp_path / "new").iterdir())
+    table = ended.stderr.partition("vidsr: 3 of 6 files failed or are damaged:\n")[2].splitlines()
+    for name, line in zip(("b-segv", "d-abort", "f"), table, strict=True):
+        assert line.startswith(f"vidsr:   exit code 3: {tmp_path / 'old' / name}.mp4: ")
+
+
+def test_a_crash_leaves_no_part_file(tmp_path: Path, tiny_model: str) -> None:
+    """Opening the part file again, after a packet was dropped, is the last thing that may crash."""
+    source = make_clip(tmp_path / "in.mp4", pts=[0])
+    target = tmp_path / "out-segv.mp4"
+    script = CRASHING.replace("name = str(file)", "name = str(getattr(file, 'name', ''))")
+    command = [sys.executable, "-c", script, "upscale", "--workers", "0", "--model", tiny_model, source, target]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (ended.returncode, os.listdir(tmp_path)) == (SOURCE, ["in.mp4"])
+
+
+def test_other_commands_have_a_sentence_too(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "segv.mp4", pts=[0])
+    ended = run("info", source)
+    assert (ended.returncode, ended.stdout) == (SOURCE, "")
+    assert ended.stderr.startswith("vidsr: FFmpeg or another native library crashed (SIGSEGV)")
+
+
+def test_a_process_that_was_killed_is_no_crash_of_a_file(tmp_path: Path, tiny_model: str) -> None:
+    source = make_clip(tmp_path / "killed.mp4", pts=[0])
+    ended = upscale(source, tmp_path / "out.mp4", model=tiny_model)
+    assert ended.returncode == 128 + signal.SIGKILL
+    assert "usually for lack of memory" in ended.stderr
+
+
+def test_nothing_works_on_when_the_command_is_killed(clip: Path, tmp_path: Path, tiny_model: str) -> None:
+    source, target = make_long(tmp_path / "long.mp4", clip, 300), tmp_path / "out.mp4"
+    command = [sys.executable, "-m", "vidsr", "upscale", "--workers", "0", "--model", tiny_model]
+    with subprocess.Popen([*command, source, target]) as process:
+        while len(list(tmp_path.iterdir())) == 1:
+            assert process.poll() is None
+            time.sleep(0.02)
+        family = psutil.Process(process.pid).children()
+        assert len(family) == 1
+        process.kill()
+        assert psutil.wait_procs(family, timeout=5)[1] == []
+
+
+@pytest.mark.parametrize("closed", ["0<&-", "1>&-", "2>&-", "0<&- 1>&- 2>&-", "2>/dev/full"])
+@pytest.mark.parametrize("options", ["-v", "--json"])
+def test_closed_standard_streams_change_nothing(tmp_path: Path, tiny_model: str, closed: str, options: str) -> None:
+    source, target = make_clip(tmp_path / "in.mp4", pts=[0, 512]), tmp_path / "out.mp4"
+    command = (
+        f"{sys.executable} -m vidsr upscale {options} --workers 0 --model {tiny_model} {source} {target} {closed}"
+    )
+    ended = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+    assert (ended.returncode, "Traceback" in ended.stderr) == (0, False)
+    assert len(read_with_av(target).pts) == 2
+
+
+def test_a_report_that_cannot_be_printed_is_one_sentence(tmp_path: Path, tiny_model: str) -> None:
+    source, target = make_clip(tmp_path / "in.mp4", pts=[0, 512]), tmp_path / "out.mp4"
+    command = (
+        f"{sys.executable} -m vidsr upscale -q --json --workers 0 --model {tiny_model} {source} {target} >/dev/full"
+    )
+    ended = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (TARGET, "vidsr: standard output: No space left on device\n")

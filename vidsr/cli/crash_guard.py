@@ -1,0 +1,126 @@
+"""Work in a child process, so that a crash of a native library costs one file, which gets a sentence."""
+
+import ctypes
+import json
+import os
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from vidsr.cli.messages import print_message
+from vidsr.errors import SOURCE, STOPPED
+
+_FORWARDED = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+_CRASHES = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL}
+_SI_USER = 0  # sent by a process; signals of the terminal reach the child, too
+_PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How the work on a target ended."""
+
+    source: str
+    code: int
+    """The exit code."""
+    sentence: str = ""
+
+
+class Journal:
+    """The outcomes of a batch by their targets, in memory that outlives the process that works; closed by `with`."""
+
+    def __init__(self) -> None:
+        self._file = os.memfd_create("vidsr-journal")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        os.close(self._file)
+
+    def begin(self, source: Path, target: Path, part: Path) -> None:
+        """Note that the work on a target begins, which writes into `part`."""
+        self._add(str(target), begun=[str(source), str(part)])
+
+    def end(self, target: Path | str, outcome: Outcome) -> None:
+        """Note how it ended."""
+        self._add(str(target), ended=vars(outcome))
+
+    @property
+    def outcomes(self) -> dict[str, Outcome]:
+        """The outcomes so far, by target."""
+        return {entry["target"]: Outcome(**entry["ended"]) for entry in self._entries() if "ended" in entry}
+
+    def unfinished(self) -> tuple[str, str, str] | None:
+        """(target, source, part file) of the work that has not ended; None if there is none."""
+        entries = self._entries()
+        return (entries[-1]["target"], *entries[-1]["begun"]) if entries and "begun" in entries[-1] else None
+
+    def _add(self, target: str, **facts: object) -> None:
+        os.write(self._file, json.dumps({"target": target, **facts}).encode() + b"\n")
+
+    def _entries(self) -> list[dict[str, Any]]:
+        data = os.pread(self._file, os.fstat(self._file).st_size, 0)
+        return [json.loads(line) for line in data.splitlines()]
+
+
+def run_guarded(work: Callable[[Journal], int], journal: Journal) -> int:
+    """The exit code of `work`, done in a forked process; after a crash in another one, which goes on behind it.
+
+    In a process with several threads, where a fork is not safe, `work` is done in place.
+    """
+    if len(os.listdir("/proc/self/task")) > 1:
+        return work(journal)
+    parent = os.getpid()
+    watched = {*_FORWARDED, signal.SIGCHLD}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, watched)
+    while True:
+        if (child := os.fork()) == 0:
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+            if os.getppid() != parent:  # it has died meanwhile
+                os._exit(STOPPED + signal.SIGKILL)
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            return work(journal)
+        code = os.waitstatus_to_exitcode(_wait(child, watched))
+        if -code not in _CRASHES:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            return code if code >= 0 else _report_kill(-code)
+        if not _note_crash(journal, signal.Signals(-code).name):
+            return SOURCE
+
+
+def _wait(child: int, watched: set[signal.Signals]) -> int:
+    """The wait status of the child; until then, signals that a process sends are forwarded."""
+    while True:
+        received = signal.sigwaitinfo(watched)
+        if received.si_signo != signal.SIGCHLD:
+            if received.si_code == _SI_USER:
+                os.kill(child, received.si_signo)
+            continue
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            return status
+
+
+def _report_kill(number: int) -> int:
+    if number == signal.SIGKILL:
+        print_message("the process was killed by signal 9: usually for lack of memory (see --max-megapixels)")
+    return STOPPED + number
+
+
+def _note_crash(journal: Journal, name: str) -> bool:
+    """Report a crash; whether it has ended the work on one target of several."""
+    cause = f"FFmpeg or another native library crashed ({name})"
+    if (unfinished := journal.unfinished()) is None:
+        print_message(f"{cause}: a file is damaged in a way that it does not survive")
+        return False
+    target, source, part = unfinished
+    with suppress(OSError):
+        os.unlink(part)
+    sentence = f"{source}: {cause} on this file; it is damaged or unusual, and was not upscaled"
+    print_message(sentence)
+    journal.end(target, Outcome(source=source, code=SOURCE, sentence=sentence))
+    return True
