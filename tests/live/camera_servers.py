@@ -113,13 +113,15 @@ def slowly(path: Path, seconds: float) -> Answer:
     return answer
 
 
-def multipart(frame: bytes, fps: float) -> Answer:
-    """The same JPEG again and again, as MJPEG cameras send it."""
-    part = b"--edge\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n%b\r\n" % (len(frame), frame)
+def multipart(frame: bytes, fps: float, *, first: bytes = b"--edge\r\n", length: bool = True) -> Answer:
+    """The same JPEG again and again, as MJPEG cameras send it; `first` comes before the first part."""
+    count = b"Content-Length: %d\r\n" % len(frame) if length else b""
+    part = b"Content-Type: image/jpeg\r\n%b\r\n%b\r\n--edge\r\n" % (count, frame)
 
     def answer(connection: socket.socket, over: threading.Event) -> None:
         connection.recv(4096)
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=edge\r\n\r\n")
+        connection.sendall(first)
         while not over.wait(1 / fps):
             connection.sendall(part)
 

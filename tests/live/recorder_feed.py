@@ -12,6 +12,7 @@ from made import make_clip, scene
 
 from vidsr.media.sink.recorder import Recorder
 from vidsr.media.source.live_timestamps import TIME_BASE
+from vidsr.media.stream_template import StreamTemplate
 from vidsr.settings import EncodeSettings, RecordSettings
 from vidsr.stream_url import StreamUrl
 
@@ -83,7 +84,7 @@ def play(
                     time.sleep(max(0.0, began + (upscaled.pts - start) / SECOND - time.monotonic()))
                 before = time.monotonic()
                 if not fed.frames:
-                    recorder.begin(upscaled, video=video, audio=audio)
+                    recorder.begin(upscaled, video=video, audio=StreamTemplate(audio) if audio else None)
                 recorder.write_frame(upscaled)
                 fed.worst_s = max(fed.worst_s, time.monotonic() - before)
                 fed.frames += 1

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from vidsr.live.camera_file import POOL_TIMEOUT_S, read_cameras
+from vidsr.live.camera_file import POOL_TIMEOUT_S, read_cameras, read_url
 from vidsr.settings import EncodeSettings, PoolSettings, RecordSettings, StreamSettings
 
 WHOLE = """
@@ -99,6 +99,30 @@ def test_what_is_wrong_is_reported_in_one_sentence_without_a_secret(tmp_path: Pa
 def test_a_file_that_is_not_there_or_no_text_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"none\.toml: No such file or directory"):
         read_cameras(tmp_path / "none.toml")
-    (tmp_path / "bytes.toml").write_bytes(b"\xff")
-    with pytest.raises(ValueError, match=r"bytes\.toml: 'utf-8' codec can't decode"):
+    (tmp_path / "bytes.toml").write_bytes(b"# a\n# \xff")
+    with pytest.raises(ValueError, match=r"bytes\.toml: line 2 is not UTF-8; save the file as UTF-8$"):
         read_cameras(tmp_path / "bytes.toml")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_files_of_windows_are_read(encoding: str, newline: str, tmp_path: Path) -> None:
+    (tmp_path / "url").write_text("rtsp://a:b@cam/\n", encoding=encoding, newline=newline)
+    path = tmp_path / "cameras.toml"
+    path.write_text(
+        f'[cameras.a]\nsource-file = "{tmp_path}/url"\ntargets = ["Tür"]\n', encoding=encoding, newline=newline
+    )
+    (camera,) = read_cameras(path)
+    assert (camera.source.text, camera.targets[0].text) == ("rtsp://a:b@cam/", "Tür")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_a_file_in_utf_16_gets_a_sentence(encoding: str, tmp_path: Path) -> None:
+    path = tmp_path / "cameras.toml"
+    path.write_text(WHOLE, encoding=encoding)
+    with pytest.raises(ValueError, match=r"cameras\.toml: is UTF-16 or no text; save it as UTF-8$"):
+        read_cameras(path)
+    url = tmp_path / "url"
+    url.write_text("rtsp://a:canary7@cam/", encoding=encoding)
+    with pytest.raises(ValueError, match=r"url: is UTF-16 or no text; save it as UTF-8$"):
+        read_url("source-file", str(url))

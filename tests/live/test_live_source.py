@@ -53,7 +53,7 @@ def test_http_mpeg_ts_is_read_with_its_audio_until_the_server_hangs_up(ts: Path)
         assert str(to_its_loss(source, packets.append)) == f"http://{place}: closed the connection"
         video = [packet for packet in packets if packet.stream is source.video]
         assert [len(source.decode(packet)) for packet in video] == [1] * 24
-        assert sum(packet.stream is source.audio for packet in packets) >= 30
+        assert sum(packet.stream is source.audio.stream for packet in packets) >= 30
         assert source.corrupt == 0
         assert source.compression().codec == "h264"
         assert source.compression().quantiser
@@ -78,6 +78,23 @@ def test_frames_of_an_mjpeg_camera_get_the_time_they_arrive(tmp_path: Path) -> N
         assert (source.info.codec, source.info.rate, source.info.audio) == ("mjpeg", None, "")
         times = [float(frame.pts * frame.time_base) for frame in read_frames(source, 14)]
         assert np.median(np.diff(times[-8:])) == pytest.approx(0.1, abs=0.02)
+
+
+@pytest.mark.parametrize("length", [True, False])
+@pytest.mark.parametrize("first", [b"", b"\r\n", b"\r\n--edge\r\n", b"This is a multipart message.\r\n--edge\r\n"])
+def test_an_mjpeg_camera_is_read_whatever_comes_before_its_first_part(
+    first: bytes, length: bool, tmp_path: Path
+) -> None:
+    clip = make_clip(tmp_path / "one.mkv", pts=[0], codec="mjpeg", pixel_format="yuvj420p")
+    with av.open(clip) as stored:
+        jpeg = bytes(next(stored.demux(video=0)))
+    with (
+        served(multipart(jpeg, fps=20, first=first, length=length)) as place,
+        LiveSource(StreamUrl(f"http://{place}/x"), settings()) as source,
+    ):
+        frames = read_frames(source, 8)
+        assert (source.info.codec, source.info.width, source.corrupt) == ("mjpeg", 96, 0)
+        assert np.median(np.diff([float(frame.pts * frame.time_base) for frame in frames])) < 0.1
 
 
 def test_udp_mpeg_ts_is_read(ts: Path) -> None:

@@ -35,7 +35,7 @@ def read_cameras(path: Path) -> tuple[CameraConfig, ...]:
     They have no `preview_dir`. Raises ValueError with one sentence that names the file, the camera and the key.
     """
     try:
-        return _configs(tomllib.loads(path.read_text(encoding="utf-8")))
+        return _configs(tomllib.loads(_read_text(path)))
     except OSError as error:
         raise ValueError(f"{path}: {error.strerror}") from error
     except ValueError as error:
@@ -52,12 +52,26 @@ def read_url(kind: str, where: str) -> StreamUrl:
     text, message = os.environ.get(where, ""), f"the environment variable {where} is not set"
     if kind == "source-file":
         try:
-            text, message = Path(where).read_text(encoding="utf-8"), f"{where} is empty"
+            text, message = _read_text(Path(where)), f"{where} is empty"
         except OSError as error:
             raise ValueError(f"{where}: {error.strerror}") from error
+        except ValueError as error:
+            raise ValueError(f"{where}: {error}") from error
     if not text.strip():
         raise ValueError(message)
     return StreamUrl(text.strip())
+
+
+def _read_text(path: Path) -> str:
+    """The text of a file in UTF-8, with a byte order mark or without. Raises OSError, and ValueError for no UTF-8."""
+    data = path.read_bytes()
+    if b"\0" in data:
+        raise ValueError("is UTF-16 or no text; save it as UTF-8")
+    try:
+        return data.decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ValueError(f"line {line} is not UTF-8; save the file as UTF-8") from None
 
 
 def with_camera_defaults(config: CameraConfig) -> CameraConfig:

@@ -56,6 +56,7 @@ class Connection:
 
     def __enter__(self) -> Self:
         self._timeline.on_reconnect()
+        self._source.audio = self._context.recorder.best_audio(self._source.audio_tracks)
         self._status.source = str(self._source.info)
         return self
 
@@ -71,10 +72,10 @@ class Connection:
         """Process a packet; None stands for a wait in which no packet came."""
         self._drop_if_late()
         if queued:
-            if queued.packet.stream is self._source.audio:
-                self._process_audio(queued)
-            else:
+            if queued.packet.stream is self._source.video:
                 self._process_video(queued)
+            elif self._source.audio and queued.packet.stream is self._source.audio.stream:
+                self._process_audio(queued)
             self._count()
         if self._stages:
             self._write_ready(drain=False)

@@ -102,7 +102,8 @@ class WriterThread:
         upscaled.pts, upscaled.time_base = frame.time.pts, TIME_BASE
         format_ = format_key(decoded)
         if frame.time.discontinuity or format_ != self._format:
-            self._recorder.begin(upscaled, video=self._source.video, audio=self._source.audio)
+            audio = self._source.audio.template if self._source.audio else None
+            self._recorder.begin(upscaled, video=self._source.video, audio=audio)
             self._format = format_
         self._recorder.write_frame(upscaled)
         now = time.monotonic()

@@ -19,18 +19,20 @@ from vidsr.media.frame import SidePacket
 class StreamTemplate:
     """A copy of the parameters of a stream, to declare others by; it outlives the connection of the stream.
 
-    A video template has the size that the decoder saw last, and the headers in the packet `first` if it has any: a
-    camera may change its format, which the stream itself does not show.
+    A video template has the size that the decoder saw last: a camera may change its format, which the stream itself
+    does not show. `headers` replaces the codec headers (extradata) of the stream.
     """
 
-    def __init__(self, stream: Stream, *, first: "AnyPacket | None" = None) -> None:
+    def __init__(self, stream: Stream, *, headers: bytes | None = None) -> None:
         container = null_container()  # it owns the copy
         self.stream = container.add_stream_from_template(stream, opaque=True)
         if isinstance(stream, VideoStream):
             decoder, copy = stream.codec_context, self.stream.codec_context
             assert isinstance(copy, VideoCodecContext)
             copy.width, copy.height, copy.sample_aspect_ratio = decoder.width, decoder.height, pixel_aspect(stream)
-            copy.extradata = (_headers(first, stream) if first else None) or copy.extradata
+        if headers:
+            self.stream.codec_context.extradata = headers
+        if headers or isinstance(stream, VideoStream):
             container.start_encoding()
         container.close()
 
@@ -57,7 +59,7 @@ def pixel_aspect(stream: VideoStream) -> Fraction:
     return stream.codec_context.sample_aspect_ratio or stream.sample_aspect_ratio or Fraction(1)
 
 
-def _headers(packet: "AnyPacket", stream: VideoStream) -> bytes | None:
+def video_headers(packet: "AnyPacket", stream: Stream) -> bytes | None:
     """The codec headers in a packet; None without any, or where the container holds them, as in MP4."""
     if not (stream.codec_context.extradata or b"\0").startswith(b"\0"):
         return None

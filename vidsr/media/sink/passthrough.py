@@ -10,7 +10,7 @@ import av
 from vidsr.media.containers import container_for
 from vidsr.media.sink.segment_file import SegmentFile
 from vidsr.media.stream_copy import can_hold
-from vidsr.media.stream_template import StreamTemplate, TimedPacket
+from vidsr.media.stream_template import StreamTemplate, TimedPacket, video_headers
 
 _MAX_PENDING = 3000  # a minute of frames: far more than are in work
 _MAX_OFFSET = 900  # 10 ms between the times of a source frame and its upscaled frame, which may be repaired
@@ -60,7 +60,9 @@ class SourcePassthrough:
 
         The headers of the stream are taken from the first pending packet.
         """
-        source = StreamTemplate(source.stream, first=self._pending[0].av_packet) if self._pending else source
+        if self._pending:
+            headers = video_headers(self._pending[0].av_packet, source.stream)
+            source = StreamTemplate(source.stream, headers=headers)
         path = upscaled.with_name(f"{upscaled.stem}.original.mp4")
         if not can_hold(container_for(path), source.stream):
             path = path.with_suffix(".mkv")

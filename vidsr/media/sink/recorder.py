@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Self
 
 from av import VideoFrame
-from av.audio.stream import AudioStream
 from av.video.stream import VideoStream
 
 from vidsr.errors import TargetError
@@ -16,6 +15,7 @@ from vidsr.media.sink.passthrough import is_same_frame
 from vidsr.media.sink.recording_dir import RecordingDir
 from vidsr.media.sink.sink_factory import SinkFactory
 from vidsr.media.sink.sink_guard import RetryingSink
+from vidsr.media.source.audio_track import AudioTrack
 from vidsr.media.source.live_timestamps import SECOND, TIME_BASE
 from vidsr.media.stream_copy import can_hold
 from vidsr.media.stream_template import AnyPacket, OutputStreams, StreamTemplate, TimedPacket
@@ -99,7 +99,13 @@ class Recorder:
         """Free bytes by directory of segments, at most a few seconds old."""
         return {label: folder.free for label, folder in self._recording_dirs.items()}
 
-    def begin(self, frame: VideoFrame, *, video: VideoStream, audio: AudioStream | None) -> None:
+    def best_audio(self, tracks: Sequence[AudioTrack]) -> AudioTrack | None:
+        """The first of the tracks that the most targets can hold; None without tracks."""
+        return max(
+            tracks, key=lambda track: sum(each.inner.holds(track.template) for each in self._sinks), default=None
+        )
+
+    def begin(self, frame: VideoFrame, *, video: VideoStream, audio: StreamTemplate | None) -> None:
         """Begin a part with its first frame, which must then be passed to `write_frame`, from an open source.
 
         To be called for the first frame of a connection, of another size or format, or after a discontinuity:
@@ -113,7 +119,7 @@ class Recorder:
         streams = OutputStreams(
             video=self._encoder.stream,
             source=StreamTemplate(video),
-            audio=StreamTemplate(audio) if audio else None,
+            audio=audio,
             start_pts=frame.pts,
         )
         for sink in self._sinks:

@@ -30,11 +30,20 @@ class Sink(ABC):
     def begin(self, streams: OutputStreams) -> None:
         """Begin a part of the stream: the packets that follow belong to `streams`."""
         self._streams, self._audio_silent = streams, False
-        audio_fits = streams.audio is None or can_hold(self.container, streams.audio.stream)
+        audio_fits = streams.audio is None or self.holds(streams.audio)
         if not audio_fits and self._audio_fits and streams.audio:
             name = streams.audio.stream.codec_context.name
             self._on_warning(f"{self.container.format} cannot hold {name}; the audio is dropped")
         self._audio_fits = audio_fits
+
+    def holds(self, audio: StreamTemplate) -> bool:
+        """Whether the container can hold such audio."""
+        return can_hold(self.container, audio.stream)
+
+    def drop_audio(self) -> bool:
+        """Go on without audio until the next part; returns whether there was any."""
+        had_audio, self._audio_fits = self._audio is not None, False
+        return had_audio
 
     @property
     def problem(self) -> str:

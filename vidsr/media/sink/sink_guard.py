@@ -11,6 +11,8 @@ from vidsr.media.sink.sink import Sink, error_message
 from vidsr.media.stream_template import OutputStreams, TimedPacket
 
 _ERRORS = (VidsrError, av.FFmpegError, OSError)
+_REFUSALS = (av.ArgumentError, av.InvalidDataError, av.PatchWelcomeError, av.PermissionError)
+"""The errors of muxers for a stream or a packet. Video comes from our own encoder, so that audio is their cause."""
 _FIRST_RETRY_S, _MAX_RETRY_S = 5.0, 60.0
 _STABLE_S = 3.0  # without an error, before it counts as up again: a full disk fails only at a flush
 _RESET_S = 60.0  # without an error, before the pauses start from the shortest again
@@ -73,6 +75,12 @@ class RetryingSink:
     def _guard(self, step: Callable[[], None]) -> None:
         try:
             step()
+        except _REFUSALS as error:
+            if not self.inner.drop_audio():
+                self._fail(error_message(error))
+                return
+            self._on_warning(f"{self.label}: refuses the audio ({error_message(error)}), which is dropped")
+            self._abort()  # the next frame begins again
         except _ERRORS as error:
             self._fail(error_message(error))
 
@@ -82,6 +90,9 @@ class RetryingSink:
         self.error = message
         self._down, self._since_s = True, monotonic() + self._retry_s
         self._retry_s = min(2 * self._retry_s, _MAX_RETRY_S)
+        self._abort()
+
+    def _abort(self) -> None:
         with suppress(*_ERRORS):  # it has failed already
             self.inner.abort()
 

@@ -2,20 +2,21 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain
 from typing import Self
 
 import av
 from av import VideoFrame
-from av.audio.stream import AudioStream
 from av.video.stream import VideoStream
 
 from vidsr.errors import SourceError, SourceLost
 from vidsr.media.compression_probe import EXPORT_QUANTISERS, Compression, probe_compression
 from vidsr.media.error_text import disconnect_text
 from vidsr.media.probe import codec_name, first_video, frame_rate
+from vidsr.media.source.audio_track import AudioTrack, audio_tracks
 from vidsr.media.source.live_timestamps import TIME_BASE
 from vidsr.media.source.open_live import open_live
 from vidsr.media.source.pacing import LivePacket, paced_packets
@@ -26,6 +27,7 @@ _DECODER_THREADS = 2
 _MAX_RATE = 240  # frames per second; above it FFmpeg has mistaken clock ticks for a rate
 _UNTIMED_FORMATS = ("mpjpeg", "mjpeg")
 """Formats without timestamps: FFmpeg counts their frames at 25 per second, whatever the camera sends."""
+_HEADERS_S = 1.0  # for packets that FFmpeg holds already
 _NO_FRAME_S = 20.0  # no frame can be decoded before the first key frame
 _NO_FRAME_PACKETS = 16  # more than decoders delay
 _REFUSED_S = 2.0  # of rejected packets after good frames: the camera has changed its codec
@@ -41,7 +43,7 @@ class SourceInfo:
     rate: Fraction | None
     """Frames per second; None if unknown."""
     audio: str
-    """The audio codec, "" without audio."""
+    """The codecs of the audio tracks, "" without audio."""
 
     def __str__(self) -> str:
         rate = f", {float(self.rate):.4g} frames per second" if self.rate else ""
@@ -52,8 +54,8 @@ class LiveSource:
     """A live source; closed by `with`.
 
     One thread reads `packets()`; the same or another decodes them by `decode`. Packets and frames have their own
-    `time_base`, which may differ from that of the stream. `video` and `audio` (the first audio stream, or None) must
-    not be used after closing: FFmpeg has freed them.
+    `time_base`, which may differ from that of the stream. `audio` is the track to record, at first the first of
+    `audio_tracks`, or None. Streams must not be used after closing: FFmpeg has freed them.
 
     Raises SourceLost when it does not answer or sends no video, with `slow` when it rejects the password. Raises
     SourceError for a URL that is no live source, and for a file that is no video.
@@ -79,9 +81,12 @@ class LiveSource:
             }
             self._decoder.thread_type = "SLICE"  # frame threads would delay a frame for each thread
             self._decoder.thread_count = _DECODER_THREADS
-            self.audio = self._container.streams.audio[0] if self._container.streams.audio else None
+            self.audio_tracks = audio_tracks(self._container, self.video)
+            self.audio = next(iter(self.audio_tracks), None)
             self._untimed = self._container.format.name in _UNTIMED_FORMATS
-            self.info = _info(self.video, self.audio, untimed=self._untimed)
+            self.info = _info(self.video, self.audio_tracks, untimed=self._untimed)
+            self._demuxed = self._demux()
+            self._packets = chain(self._read_headers(), self._demuxed)
         except BaseException:
             self._container.close()
             raise
@@ -97,10 +102,14 @@ class LiveSource:
 
         The source is lost after `timeout_s` without any packet, or without video, and at the end of a stream or file.
         """
-        source = self._paced_packets() if self._url.path else self._camera_packets()
-        for packet in source:
-            if packet.size and packet.stream in (self.video, self.audio):  # packets at the end are empty
+        tracks = {track.stream.index: track for track in self.audio_tracks}
+        for packet in self._paced_packets() if self._url.path else self._camera_packets():
+            if not packet.size:  # at the end
+                continue
+            if packet.stream is self.video:
                 yield packet
+            elif track := tracks.get(packet.stream.index):
+                yield from self._converted(track, packet)
         if not self._stopped.is_set():
             raise self._lost("end of file" if self._url.path else "closed the connection")
 
@@ -156,14 +165,31 @@ class LiveSource:
             raise self._unfit(f"sends {size}, which is above {max_megapixels:g} megapixels (see --max-megapixels)")
         return video
 
+    def _read_headers(self) -> list[LivePacket]:
+        """The packets up to the first of each track whose headers are in it: FFmpeg has read them to detect it."""
+        ahead: list[LivePacket] = []
+        until_s = time.monotonic() + _HEADERS_S
+        lacking = {track.stream.index: track for track in self.audio_tracks if track.lacks_headers}
+        while lacking and time.monotonic() < until_s and (packet := next(self._demuxed, None)):
+            track = lacking.pop(packet.stream.index, None)
+            ahead += self._converted(track, packet) if track else [packet]
+        return ahead
+
+    def _converted(self, track: AudioTrack, packet: LivePacket) -> list[LivePacket]:
+        try:
+            return track.convert(packet)
+        except av.FFmpegError:
+            self.corrupt += 1
+            return []
+
     def _paced_packets(self) -> Iterator[LivePacket]:
         """The packets of a file, at its own speed."""
-        return paced_packets(self._demux(), video=self.video, wait=self._stopped.wait)
+        return paced_packets(self._packets, video=self.video, wait=self._stopped.wait)
 
     def _camera_packets(self) -> Iterator[LivePacket]:
         """The packets of a camera, while they keep coming; formats without timestamps get the time of arrival."""
         began_s = asked_s = video_s = time.monotonic()
-        for packet in self._demux():
+        for packet in self._packets:
             now_s = time.monotonic()
             if now_s - asked_s >= self._timeout_s:  # the parser of FFmpeg held this packet until the timeout
                 raise self._lost(f"sends nothing for {self._timeout_s:g} s")
@@ -223,7 +249,7 @@ def _max_pixels(video: VideoStream, max_megapixels: float) -> str:
     return str(int(max_megapixels * 1e6) + 64 * video.codec_context.height)
 
 
-def _info(video: VideoStream, audio: AudioStream | None, *, untimed: bool) -> SourceInfo:
+def _info(video: VideoStream, tracks: Sequence[AudioTrack], *, untimed: bool) -> SourceInfo:
     # For a transport stream FFmpeg knows no average rate, and takes the field rate for the frame rate.
     rate = None if untimed else video.average_rate or video.codec_context.framerate or frame_rate(video)
     return SourceInfo(
@@ -231,5 +257,5 @@ def _info(video: VideoStream, audio: AudioStream | None, *, untimed: bool) -> So
         width=video.codec_context.width,
         height=video.codec_context.height,
         rate=rate if rate and rate <= _MAX_RATE else None,
-        audio=codec_name(audio) if audio else "",
+        audio=" and ".join(codec_name(track.stream) for track in tracks),
     )

@@ -38,7 +38,7 @@ _PROTOCOLS = {
 
 
 def open_live(url: StreamUrl, settings: StreamSettings) -> InputContainer:
-    """The opened source; the caller closes it. Takes at most 4 x `timeout_s`, plus the DNS look-up.
+    """The opened source; the caller closes it. Takes at most 8 x `timeout_s`, plus the DNS look-up.
 
     Raises SourceLost for a source that may be available later, SourceError for one that can never be.
     """
@@ -50,13 +50,10 @@ def open_live(url: StreamUrl, settings: StreamSettings) -> InputContainer:
         raise SourceError(f"{url}: cannot read {url.scheme}://; supported are {', '.join(_PROTOCOLS)}")
     began_s = time.monotonic()
     try:
-        container = av.open(
-            f"{url.scheme}://{url.text.partition('://')[2]}",  # FFmpeg only knows lower-case schemes
-            container_options=_options(url.scheme, settings),
-            timeout=(2 * settings.timeout_s, settings.timeout_s),
-            metadata_errors="replace",
-        )
+        container = _open(url, settings)
     except av.FFmpegError as error:
+        if isinstance(error, av.InvalidDataError) and (jpegs := _open_jpegs(url, settings)):
+            return jpegs
         lost = open_error(url, error, seconds=time.monotonic() - began_s, settings=settings)
     else:
         if time.monotonic() - began_s < 2 * settings.timeout_s:
@@ -64,6 +61,31 @@ def open_live(url: StreamUrl, settings: StreamSettings) -> InputContainer:
         container.close()  # FFmpeg silently stopped probing, perhaps within a packet
         lost = starvation_error(url, settings)
     raise lost  # outside `except`: the context, an error of FFmpeg, would hold the whole URL
+
+
+def _open(url: StreamUrl, settings: StreamSettings, **more: str) -> InputContainer:
+    options = _options(url.scheme, settings)
+    return av.open(
+        f"{url.scheme}://{url.text.partition('://')[2]}",  # FFmpeg only knows lower-case schemes
+        format=more.pop("format", None),
+        container_options=options | more,
+        timeout=(2 * settings.timeout_s, settings.timeout_s),
+        metadata_errors="replace",
+    )
+
+
+def _open_jpegs(url: StreamUrl, settings: StreamSettings) -> InputContainer | None:
+    """JPEGs by HTTP whose multipart form FFmpeg does not detect: many small cameras send the first boundary late."""
+    if url.scheme not in ("http", "https"):
+        return None
+    try:
+        container = _open(url, settings, format="mjpeg", analyzeduration="1")  # else it counts frames for seconds
+    except av.FFmpegError:
+        return None
+    if container.streams.video[0].codec_context.width:
+        return container
+    container.close()
+    return None
 
 
 def _options(scheme: str, settings: StreamSettings) -> dict[str, str]:
