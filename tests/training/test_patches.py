@@ -96,7 +96,9 @@ def test_deep_video_is_rounded_to_the_same_eight_bits_in_clean_pairs_and_in_degr
     (_, luma), _ = read_lumas(find_footage([Source(path=path)]), 2, pytest.fail)
     assert luma.dtype == np.uint8
     assert np.array_equal(luma, np.floor(samples(read_with_av(path).pictures[0])[0] / 4 + 0.5))
-    assert np.array_equal(luma, video_clip(path, probe(path), position=0.0, frames=1).planes[0])
+    assert np.array_equal(
+        luma, video_clip(Footage(path=path, sizes=()), probe(path), position=0.0, frames=1).planes[0]
+    )
 
 
 def test_decoded_luma_stays_in_bytes_until_a_batch_is_drawn() -> None:

@@ -82,13 +82,14 @@ def side_by_side(
     scale = engine.scale
     height, width = (length - length % scale for length in frame.shape[:2])
     frame = frame[:height, :width]
-    crops = crops or tuple(most_detailed(studio_luma(frame)))
+    luma = studio_luma(frame)
+    crops = crops or tuple(most_detailed(luma))
     for crop in crops:
         if crop.left + crop.width > width or crop.top + crop.height > height:
             raise SourceError(f"{source}: the crop {crop} exceeds the frame of {width}x{height}")
     upscalers = make_upscalers({label: engine}, scale)
-    columns = _rgb_columns(frame, scale, {"Lanczos": upscalers[BASELINE], label: upscalers[label]})
-    return [[_rgb_crop(name, *column, frame, crop) for name, column in columns.items()] for crop in crops]
+    columns = _rgb_columns(frame, luma, scale, {"Lanczos": upscalers[BASELINE], label: upscalers[label]})
+    return [[_crop_image(name, *column, luma, crop) for name, column in columns.items()] for crop in crops]
 
 
 def finetune_crops(original: Luma, lr: Luma, engines: Mapping[str, Engine]) -> list[list[CropImage]]:
@@ -106,7 +107,10 @@ def finetune_crops(original: Luma, lr: Luma, engines: Mapping[str, Engine]) -> l
         "original": original,
     }
     crops = largest_gain(original, upscaled[BASELINE], upscaled[TUNED])
-    return [[_grey_crop(name, plane, original, crop) for name, plane in columns.items()] for crop in crops]
+    images = {name: np.stack([plane] * 3, axis=-1) for name, plane in columns.items()}
+    return [
+        [_crop_image(name, images[name], plane, original, crop) for name, plane in columns.items()] for crop in crops
+    ]
 
 
 def crops_png(rows: Sequence[Sequence[CropImage]]) -> bytes:
@@ -180,9 +184,10 @@ def _largest_sums(sums: NDArray[np.float64], size: tuple[int, int], count: int) 
     return crops
 
 
-def _rgb_columns(frame: RgbImage, scale: int, upscalers: dict[str, Upscaler]) -> dict[str, tuple[RgbImage, Luma]]:
+def _rgb_columns(
+    frame: RgbImage, luma: Luma, scale: int, upscalers: dict[str, Upscaler]
+) -> dict[str, tuple[RgbImage, Luma]]:
     """The whole frame and its luma, per column."""
-    luma = studio_luma(frame)
     lr = to_uint8(imresize(luma, 1 / scale))
     lr_chroma = [to_uint8(imresize(plane, 1 / scale)) for plane in studio_chroma(frame)]
     nearest = studio_rgb(lr, lr_chroma).repeat(scale, axis=0).repeat(scale, axis=1)
@@ -194,13 +199,6 @@ def _rgb_columns(frame: RgbImage, scale: int, upscalers: dict[str, Upscaler]) ->
     return {**columns, "original": (frame, luma)}
 
 
-def _rgb_crop(label: str, column: RgbImage, luma: Luma, frame: RgbImage, crop: Crop) -> CropImage:
-    original = studio_luma(frame)[crop.area]
-    db = None if column is frame else min(PERFECT_DB, psnr(original, luma[crop.area]))
-    return CropImage(label=label, crop=crop, image=column[crop.area], psnr=db)
-
-
-def _grey_crop(label: str, plane: Luma, original: Luma, crop: Crop) -> CropImage:
-    shown = plane[crop.area]
-    db = None if plane is original else min(PERFECT_DB, psnr(original[crop.area], shown))
-    return CropImage(label=label, crop=crop, image=np.stack([shown] * 3, axis=-1), psnr=db)
+def _crop_image(label: str, image: RgbImage, luma: Luma, original: Luma, crop: Crop) -> CropImage:
+    db = None if luma is original else min(PERFECT_DB, psnr(original[crop.area], luma[crop.area]))
+    return CropImage(label=label, crop=crop, image=image[crop.area], psnr=db)

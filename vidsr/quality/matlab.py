@@ -37,21 +37,23 @@ def imresize(plane: NDArray[np.generic], scale: float, kernel: Kernel = CUBIC) -
 
 
 def _resize_rows(plane: Floats, scale: float, kernel: Kernel) -> Floats:
-    index, weight = _contributions(plane.shape[0], scale, kernel)
+    centres: Floats = (np.arange(math.ceil(len(plane) * scale), dtype=np.float64) + 0.5) / scale - 0.5
+    index, weight = contributions(centres, len(plane), min(scale, 1.0), kernel)
     result = np.zeros((index.shape[0], plane.shape[1]))
     for tap in range(index.shape[1]):
         result += weight[:, tap, None] * plane[index[:, tap]]
     return result
 
 
-def _contributions(length: int, scale: float, kernel: Kernel) -> tuple[NDArray[np.int64], Floats]:
-    """The input pixels of each output pixel and their weights, both (outputs, taps)."""
-    antialias = min(scale, 1.0)
+def contributions(centres: Floats, length: int, antialias: float, kernel: Kernel) -> tuple[NDArray[np.int64], Floats]:
+    """The input pixels that contribute to positions on an axis, and their weights, both (positions, taps).
+
+    Position 0 is the centre of the first of `length` pixels; the edges are mirrored. The kernel is widened by
+    1/antialias.
+    """
     width = kernel.width / antialias
-    centre = (np.arange(math.ceil(length * scale)) + 0.5) / scale - 0.5
-    first = np.floor(centre - width / 2).astype(np.int64)
-    index = first[:, None] + np.arange(math.ceil(width) + 2)
-    weight = kernel.weight((centre[:, None] - index) * antialias)
+    index = np.floor(centres - width / 2).astype(np.int64)[:, None] + np.arange(math.ceil(width) + 2)
+    weight = kernel.weight((centres[:, None] - index) * antialias)
     weight /= weight.sum(axis=1, keepdims=True)
     mirrored = np.concatenate([np.arange(length), np.arange(length)[::-1]])
     return mirrored[index % (2 * length)], weight

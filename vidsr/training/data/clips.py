@@ -21,7 +21,7 @@ from vidsr.quality.matlab import LANCZOS3, imresize
 from vidsr.quality.upscalers import crop_to_multiple, to_uint8
 from vidsr.settings import DegradeSettings
 from vidsr.training.data.degradation import filter_rows
-from vidsr.training.data.sources import MIN_SIDE, TimeRange, clip_window, training_luma
+from vidsr.training.data.sources import MIN_SIDE, Footage, clip_window, training_luma
 
 DEFAULT_RATE = Fraction(25)
 _MARGIN = 8  # an eighth of an image is left as room for the view to move
@@ -44,27 +44,19 @@ class Clip:
     """Start in the video."""
 
 
-def video_clip(
-    path: Path,
-    outline: MediaProbe,
-    *,
-    position: float,
-    frames: int,
-    ranges: tuple[TimeRange, ...] = (),
-    start_times: tuple[float, ...] = (),
-) -> Clip:
+def video_clip(file: Footage, outline: MediaProbe, *, position: float, frames: int) -> Clip:
     """Up to `frames` frames of a video; `position` is from 0, its start, to 1, the last start that fits.
 
-    The clip lies within one of the ranges, and begins at one of the start times, if any. Raises SourceError when no
-    frame can be read there.
+    The clip lies within one of the file's ranges, and begins at one of its start times, if any. Raises SourceError
+    when no frame can be read there.
     """
     rate = outline.rate or DEFAULT_RATE
     length_s = float((frames + 1) / rate)
     start_s, end_s = clip_window(
-        position, ranges=ranges, start_times=start_times, seconds=outline.seconds, clip_s=length_s
+        position, ranges=file.ranges, start_times=file.start_times, seconds=outline.seconds, clip_s=length_s
     )
     planes: list[Luma] = []
-    with Reader(path, start_s=start_s or None, end_s=end_s) as reader:
+    with Reader(file.path, start_s=start_s or None, end_s=end_s) as reader:
         for frame in islice(reader, frames):
             if planes and frame.luma.shape != planes[0].shape:
                 break
@@ -105,9 +97,9 @@ def full_frame_clip(path: Path, frames: int, settings: DegradeSettings, random: 
     if outline.still:
         luma = image_luma(path)
         _check_size(path, luma)
-        height, width = (_round_down(length - length // _MARGIN, settings.scale) for length in luma.shape)
+        height, width = ((length - length // _MARGIN) // settings.scale * settings.scale for length in luma.shape)
         return image_clip(luma, (height, width), frames, settings, random)
-    clip = video_clip(path, outline, position=random.random(), frames=frames)
+    clip = video_clip(Footage(path=path, sizes=(1.0,)), outline, position=random.random(), frames=frames)
     _check_size(path, clip.planes[0])
     return replace(clip, planes=[crop_to_multiple(plane, settings.scale) for plane in clip.planes])
 
@@ -115,10 +107,6 @@ def full_frame_clip(path: Path, frames: int, settings: DegradeSettings, random: 
 def _check_size(path: Path, plane: Luma) -> None:
     if min(plane.shape) < 2 * MIN_SIDE:
         raise SourceError(f"{path}: smaller than {2 * MIN_SIDE} pixels per side")
-
-
-def _round_down(length: int, divisor: int) -> int:
-    return length - length % divisor
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ import json
 import math
 import multiprocessing
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
@@ -30,12 +30,15 @@ from vidsr.training.data.shards import (
     read_shard,
     sample_point,
     sampled_files,
+    shard_bytes,
+    shard_path,
 )
 from vidsr.training.data.sources import Footage
 
 DATASET_JSON = "dataset.json"
 """The config of a dataset, in its directory."""
-_OVERHEAD_BYTES = 16_384  # of a shard: names, recipes
+Config = dict[str, object]
+"""JSON values by name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,24 +82,43 @@ def build_dataset(
         raise ValueError(f"processes must be 1 or more, not {processes}")
     of = _shard_count(settings, degradation.scale, on_warning)
     files = sampled_files(footage, degradation, settings.crop * degradation.scale, on_warning)
-    _open_dataset_dir(folder, degradation, settings, files)
-    plans = [_plan_shard(number, folder, degradation, settings, files) for number in range(of)]
-    existing = {
-        shard.path: len(frames.lr)
-        for shard in plans
-        if (frames := read_shard(shard.path, crop=shard.crop, scale=degradation.scale))
-    }
-    clips, done = sum(existing.values()), len(existing)
+    identity = {"footage_share": settings.footage_share, "files": [_file_id(each) for each in files]}
+    open_dataset_dir(folder, {"degradation": asdict(degradation), "crop": settings.crop, **identity})
+
+    def build(missing: Sequence[int]) -> Iterator[int]:
+        plans = (_plan_shard(number, folder, degradation, settings, files) for number in missing)
+        for made in _build_shards((plan for plan in plans if not should_stop()), processes):
+            for sentence in made.warnings:
+                on_warning(sentence)
+            yield made.clips
+
+    return build_missing(folder, of, build, on_progress, crop=settings.crop, scale=degradation.scale)
+
+
+def build_missing(
+    folder: Path,
+    of: int,
+    build: Callable[[Sequence[int]], Iterator[int]],
+    on_progress: OnProgress,
+    *,
+    crop: int,
+    scale: int,
+) -> BuildResult:
+    """Build the missing ones of `of` shards; `build` yields the clips of each, in order, and may end early.
+
+    Raises TrainingError when no clip can be made.
+    """
+    existing = [read_shard(shard_path(folder, number), crop=crop, scale=scale) for number in range(of)]
+    missing = [number for number, frames in enumerate(existing) if frames is None]
+    clips, done = sum(len(frames.lr) for frames in existing if frames), of - len(missing)
+    del existing  # up to gigabytes
     on_progress(done, of)
-    missing = (shard for shard in plans if shard.path not in existing and not should_stop())
-    for made in _build_shards(missing, processes):
-        clips, done = clips + made.clips, done + 1
-        for sentence in made.warnings:
-            on_warning(sentence)
+    for made in build(missing):
+        clips, done = clips + made, done + 1
         on_progress(done, of)
     if done == of and not clips:
-        raise TrainingError(f"{folder}: no clip could be made of {len(files)} sources")
-    return BuildResult(folder=folder, shards=done, of=of, fresh=done - len(existing), clips=clips)
+        raise TrainingError(f"{folder}: no clip could be made of the sources")
+    return BuildResult(folder=folder, shards=done, of=of, fresh=done - of + len(missing), clips=clips)
 
 
 def read_shards(folder: Path) -> tuple[DegradeSettings, list[ShardFrames]]:
@@ -123,56 +145,55 @@ def read_shards(folder: Path) -> tuple[DegradeSettings, list[ShardFrames]]:
 
 def _shard_count(settings: DatasetSettings, scale: int, on_warning: OnWarning) -> int:
     """The number of shards for the clips, limited by `max_gb` with a warning."""
-    plans = math.ceil(settings.clips / CLIPS_PER_SHARD)
-    shard_bytes = CLIPS_PER_SHARD * settings.crop**2 * (1 + scale**2) + _OVERHEAD_BYTES
-    limit = int(settings.max_gb * 1e9 / shard_bytes)
+    wanted = math.ceil(settings.clips / CLIPS_PER_SHARD)
+    size = shard_bytes(settings.crop, scale)
+    limit = int(settings.max_gb * 1e9 / size)
     if not limit:
-        raise ValueError(f"max_gb must be {shard_bytes / 1e9:.3f} or more for a single shard, not {settings.max_gb:g}")
-    if limit < plans:
+        raise ValueError(f"max_gb must be {size / 1e9:.3f} or more for a single shard, not {settings.max_gb:g}")
+    if limit < wanted:
         clips = limit * CLIPS_PER_SHARD
         on_warning(f"the dataset is limited to {clips} of {settings.clips} clips: more exceed {settings.max_gb:g} GB")
-    return min(plans, limit)
+    return min(wanted, limit)
 
 
-def _open_dataset_dir(
-    folder: Path, degradation: DegradeSettings, settings: DatasetSettings, files: Sequence[SampledFile]
-) -> None:
-    """Create the directory, or accept one of the same config; `clips` and `max_gb` may differ."""
-    config = {
-        "crop": settings.crop,
-        "footage_share": settings.footage_share,
-        "files": [_file_id(each) for each in files],
-    }
+def open_dataset_dir(folder: Path, config: Config, facts: Config | None = None) -> None:
+    """Create the directory and its dataset.json, or accept one of the same config; `facts` may differ.
+
+    Raises TrainingError for a dataset of another config, TargetError for a directory that cannot be written.
+    """
     log = folder / DATASET_JSON
     try:
         folder.mkdir(parents=True, exist_ok=True)
         before = json.loads(log.read_text()) if log.exists() else None
         if before is not None:
-            _check_unchanged(folder, before["degradation"], asdict(degradation))
             _check_unchanged(folder, before, config)
             return
     except OSError as error:
         raise TargetError(f"{error.filename}: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, AttributeError) as error:
         raise TrainingError(f"{log}: not a dataset config ({error})") from error
     with atomic_write(log) as file:
-        file.write((json.dumps({"degradation": asdict(degradation), **config}, indent=1) + "\n").encode())
+        file.write((json.dumps({**config, **(facts or {})}, indent=1) + "\n").encode())
 
 
-def _file_id(file: SampledFile) -> list[object]:
-    """The identity of a file, as JSON values."""
-    outline, ranges = file.outline, [[time_range.start_s, time_range.end_s] for time_range in file.ranges]
-    parts = [ranges, list(file.start_times)] if file.ranges or file.start_times else []
-    return [str(file.path), file.size, outline.width, outline.height, *parts]
-
-
-def _check_unchanged(folder: Path, before: dict[str, object], config: dict[str, object]) -> None:
+def _check_unchanged(folder: Path, before: Config, config: Config) -> None:
     for name, value in config.items():
-        if before.get(name) != value:
-            values = "" if name == "files" else f" ({before.get(name)}, not {value})"
+        found = before.get(name)
+        if isinstance(value, dict) and isinstance(found, dict):
+            _check_unchanged(folder, found, value)
+        elif found != value:
+            values = f" ({found}, not {value})" if isinstance(value, str | int | float) else ""
             raise TrainingError(
                 f"{folder}: holds a dataset with other {name}{values}; choose another directory, or remove this one"
             )
+
+
+def _file_id(sampled: SampledFile) -> list[object]:
+    """The identity of a file, as JSON values."""
+    file, outline = sampled.footage, sampled.outline
+    ranges = [[time_range.start_s, time_range.end_s] for time_range in file.ranges]
+    parts = [ranges, list(file.start_times)] if file.ranges or file.start_times else []
+    return [str(file.path), sampled.size, outline.width, outline.height, *parts]
 
 
 def _plan_shard(
@@ -184,7 +205,7 @@ def _plan_shard(
 ) -> ShardPlan:
     numbers = range(number * POINTS_PER_SHARD, (number + 1) * POINTS_PER_SHARD)
     return ShardPlan(
-        path=folder / f"shard-{number:05}.npz",
+        path=shard_path(folder, number),
         points=tuple(sample_point(each, files, degradation, settings) for each in numbers),
         settings=degradation,
         crop=settings.crop,

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -14,7 +13,7 @@ from vidsr.callbacks import OnWarning
 from vidsr.errors import TrainingError
 from vidsr.model.architecture import Architecture
 from vidsr.quality.matlab import imresize
-from vidsr.quality.upscalers import to_uint8
+from vidsr.quality.upscalers import crop_to_multiple, to_uint8
 from vidsr.training.data.sources import Footage, read_lumas
 
 LrLuma = Luma | NDArray[np.float32]
@@ -57,20 +56,8 @@ def read_pairs(footage: Iterable[Footage], scale: int, *, frames: int, on_warnin
 
 def make_pair(luma: Luma, scale: int) -> Pair:
     """The plane, cropped to a multiple of the scale, and its antialiased bicubic downscaling."""
-    height, width = (length - length % scale for length in luma.shape)
-    hr = np.ascontiguousarray(luma[:height, :width])
+    hr = np.ascontiguousarray(crop_to_multiple(luma, scale))
     return Pair(lr=(imresize(hr, 1 / scale) / 255).astype(np.float32), hr=hr)
-
-
-class BatchSource(Protocol):
-    """A source of training batches."""
-
-    skipped: int
-    """Pairs that are smaller than a patch."""
-
-    def draw(self, random: np.random.Generator) -> tuple[Tensor, Tensor]:
-        """Returns (batch, 1, patch + 2*halo, …) LR and (batch, 1, scale*patch, …) HR, float32 in 0..1."""
-        ...
 
 
 class PatchSampler:
@@ -97,7 +84,7 @@ class PatchSampler:
         self.shares = np.cumsum(areas / areas.sum())
 
     def draw(self, random: np.random.Generator) -> tuple[Tensor, Tensor]:
-        """As `Batches.draw`."""
+        """Returns (batch, 1, patch + 2*halo, …) LR and (batch, 1, scale*patch, …) HR, float32 in 0..1."""
         return _collate([self.crop(random) for _ in range(self.batch)])
 
     def crop(self, random: np.random.Generator) -> Patch:
@@ -133,9 +120,12 @@ class MixedSampler:
         self.shares = shares / shares[-1]
 
     def draw(self, random: np.random.Generator) -> tuple[Tensor, Tensor]:
-        """As `Batches.draw`."""
+        """As `PatchSampler.draw`."""
         chosen = np.searchsorted(self.shares, random.random(self.samplers[0].batch))
         return _collate([self.samplers[number].crop(random) for number in chosen])
+
+
+BatchSource = PatchSampler | MixedSampler
 
 
 def _collate(patches: list[Patch]) -> tuple[Tensor, Tensor]:

@@ -19,24 +19,23 @@ from vidsr.settings import DatasetSettings, DegradeSettings
 from vidsr.settings.range_syntax import parse_range
 from vidsr.training.data.clips import DEFAULT_RATE, Clip, crop_clip, image_clip, image_luma, video_clip
 from vidsr.training.data.degradation import Recipe, degrade, draw_count, draw_recipe
-from vidsr.training.data.sources import Footage, TimeRange
+from vidsr.training.data.sources import Footage
 
 _GOLDEN = (math.sqrt(5) - 1) / 2  # its multiples modulo 1 are evenly spread for any count
 CLIPS_PER_POINT, POINTS_PER_SHARD = 8, 4
 CLIPS_PER_SHARD = CLIPS_PER_POINT * POINTS_PER_SHARD
+_OVERHEAD_BYTES = 16_384  # of a shard: names, recipes
 MIN_CONTRAST = 1.0  # grey levels of standard deviation
 MAX_TRIES = 8
 
 
 @dataclass(frozen=True, kw_only=True)
 class SampledFile:
-    """A file at one size, a factor of the original; `ranges` and `start_times` as in Footage."""
+    """A file at one of its sizes."""
 
-    path: Path
+    footage: Footage
     size: float
     outline: MediaProbe
-    ranges: tuple[TimeRange, ...] = ()
-    start_times: tuple[float, ...] = ()
 
     @property
     def pixels(self) -> float:
@@ -96,11 +95,7 @@ def _usable_sizes(file: Footage, settings: DegradeSettings, side: int) -> list[S
     if not outline.still and 0 < frames < needed:
         raise SourceError(f"{file.path}: has {frames} frames, fewer than the {needed} of a clip; skipped")
     shorter = min(outline.width, outline.height)
-    found = [
-        SampledFile(path=file.path, size=size, outline=outline, ranges=file.ranges, start_times=file.start_times)
-        for size in file.sizes
-        if shorter * size >= side
-    ]
+    found = [SampledFile(footage=file, size=size, outline=outline) for size in file.sizes if shorter * size >= side]
     if not found:
         raise SourceError(f"{file.path}: smaller than the {side} pixels per side of a clip; skipped")
     return found
@@ -147,21 +142,29 @@ def build_shard(shard: ShardPlan) -> ShardResult:
     """Build the shard and write its file. Raises TargetError."""
     warnings: list[str] = []
     clips = [pair for point in shard.points for pair in _clips_at(point, shard, warnings)]
-    write_shard(
-        shard.path,
-        ShardFrames(
-            lr=np.array([lr for lr, _, _ in clips], np.uint8).reshape(-1, shard.crop, shard.crop),
-            hr=np.array([hr for _, hr, _ in clips], np.uint8).reshape(-1, shard.side, shard.side),
-            recipes=np.array([str(recipe) for _, _, recipe in clips], np.str_),
-        ),
-    )
+    write_shard(shard.path, clips, crop=shard.crop, scale=shard.settings.scale)
     return ShardResult(clips=len(clips), warnings=warnings)
 
 
-def write_shard(path: Path, frames: ShardFrames) -> None:
-    """Write a shard file. Raises TargetError."""
+def shard_path(folder: Path, number: int) -> Path:
+    """The file of a shard, counted from 0."""
+    return folder / f"shard-{number:05}.npz"
+
+
+def shard_bytes(crop: int, scale: int) -> int:
+    """The size of the file of a full shard."""
+    return CLIPS_PER_SHARD * crop**2 * (1 + scale**2) + _OVERHEAD_BYTES
+
+
+def write_shard(path: Path, clips: Sequence[tuple[Luma, Luma, Recipe | str]], *, crop: int, scale: int) -> None:
+    """Write a shard file of (LR crop, HR crop, recipe) triples. Raises TargetError."""
     content = io.BytesIO()  # on a full disk numpy would fail a second time in its own cleanup
-    np.savez(content, lr=frames.lr, hr=frames.hr, recipes=frames.recipes)
+    np.savez(
+        content,
+        lr=np.array([lr for lr, _, _ in clips], np.uint8).reshape(-1, crop, crop),
+        hr=np.array([hr for _, hr, _ in clips], np.uint8).reshape(-1, crop * scale, crop * scale),
+        recipes=np.array([str(recipe) for _, _, recipe in clips], np.str_),
+    )
     with atomic_write(path, overwrite=True) as file:
         file.write(content.getbuffer())
 
@@ -194,7 +197,7 @@ def _clips_at(point: SamplePoint, shard: ShardPlan, warnings: list[str]) -> Iter
         warnings.append(str(error))
     except _FlatError:
         where = "" if point.file.outline.still else f" at {source.start_s:.1f} s"
-        warnings.append(f"{point.file.path}: shows nothing{where}")
+        warnings.append(f"{point.file.footage.path}: shows nothing{where}")
 
 
 def _read_source(point: SamplePoint, shard: ShardPlan) -> Clip:
@@ -202,21 +205,14 @@ def _read_source(point: SamplePoint, shard: ShardPlan) -> Clip:
     file = point.file
     fewest, most = map(int, parse_range(shard.settings.frames))
     if file.outline.still:
-        clip = Clip(planes=[image_luma(file.path, file.size)])
+        clip = Clip(planes=[image_luma(file.footage.path, file.size)])
     else:
-        clip = video_clip(
-            file.path,
-            file.outline,
-            position=point.position,
-            frames=most,
-            ranges=file.ranges,
-            start_times=file.start_times,
-        )
+        clip = video_clip(file.footage, file.outline, position=point.position, frames=most)
         if len(clip.planes) < fewest:
-            raise SourceError(f"{file.path}: too few frames for a clip at {clip.start_s:.1f} s")
+            raise SourceError(f"{file.footage.path}: too few frames for a clip at {clip.start_s:.1f} s")
     size = 1.0 if file.outline.still else file.size
     if min(clip.planes[0].shape) * size < shard.side:
-        raise SourceError(f"{file.path}: smaller than its header says")
+        raise SourceError(f"{file.footage.path}: smaller than its header says")
     return clip
 
 

@@ -73,10 +73,7 @@ def _clips(file: Footage, scale: int, random: np.random.Generator) -> list[Clip]
     outline = probe(file.path)
     if outline.still:
         return [full_frame_clip(file.path, _CLIP_FRAMES, DegradeSettings(scale=scale), random)]
-    return [
-        video_clip(file.path, outline, position=position, frames=_CLIP_FRAMES, ranges=file.ranges)
-        for position in _POSITIONS
-    ]
+    return [video_clip(file, outline, position=position, frames=_CLIP_FRAMES) for position in _POSITIONS]
 
 
 def _coded_samples(clip: Clip, name: str, scale: int) -> Iterator[ValidationSample]:

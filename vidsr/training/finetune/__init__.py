@@ -5,7 +5,6 @@ The output directory gets `dataset/`, `training/`, `report.html` and, if the tun
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -104,26 +103,23 @@ def finetune(
     """
     check_ready(output, settings)
     warnings, on_warning = collect_warnings(on_warning)
-    trained = _train(
-        data,
-        output,
-        settings,
-        on_warning=on_warning,
-        on_step=on_step,
-        on_progress=on_progress,
-        should_stop=should_stop,
+
+    def read() -> Dataset:
+        built = data.build(output / "dataset", on_warning=on_warning, on_progress=on_progress, should_stop=should_stop)
+        if not built.finished:
+            raise Stopped(f"stopped at shard {built.shards} of {built.of} of the degraded clips")
+        return _read_data(data, built.folder, settings, on_warning)
+
+    run = TrainRun(
+        sources=tuple(Source(path=Path(name)) for name in data.names),
+        output=output / "training",
+        network=NetworkSettings(),
+        settings=settings.training,
     )
-    start = Path(settings.start).stem  # the name of a file
-    engines = _engines(start, settings, trained.model)
-    rows = score_methods(data.validation, make_upscalers(engines, settings.scale), settings.scale)
-    acceptance = assess(rows, start=start, tuned=TUNED)
-    report, model = output / "report.html", model_path(output) if acceptance.accepted or force else None
-    page = report_page(acceptance, rows, trained, data, engines, settings, [*data.warnings, *warnings])
-    with atomic_write(report, overwrite=True) as file:
-        file.write(render_html(page).encode("utf-8", "replace"))
-    if model:
-        _save_model(trained, acceptance, model)
-    return FinetuneResult(acceptance=acceptance, rows=rows, trained=trained, report=report, model=model)
+    trained = finished_result(run) or train_on_dataset(run, read, on_step=on_step, should_stop=should_stop)
+    if not trained.finished:
+        raise Stopped(f"stopped at step {trained.step} of {trained.steps}")
+    return _write_result(trained, data, output, settings, notes=[*data.warnings, *warnings], force=force)
 
 
 def check_ready(output: Path, settings: FinetuneSettings) -> None:
@@ -133,101 +129,58 @@ def check_ready(output: Path, settings: FinetuneSettings) -> None:
         raise TargetError(f"{model_path(output)}: exists already; choose another directory, or remove it")
 
 
-def _engines(start: str, settings: FinetuneSettings, tuned: Path) -> dict[str, Engine]:
-    """The engines to compare, by name; in f32, because the losses of int8 are reported separately."""
-    networks = {start: load_model(settings.start, settings.scale), TUNED: load_weights(tuned)}
-    return {name: Engine(weights, precision="f32") for name, weights in networks.items()}
-
-
-def _train(
-    data: FinetuneData,
-    output: Path,
-    settings: FinetuneSettings,
-    *,
-    on_warning: OnWarning,
-    on_step: Callable[[TrainProgress], None],
-    on_progress: OnProgress,
-    should_stop: ShouldStop,
-) -> TrainResult:
-    """The completed training. Raises Stopped."""
-    run = TrainRun(
-        sources=tuple(Source(path=Path(name)) for name in data.names),
-        output=output / "training",
-        network=NetworkSettings(),
-        settings=settings.training,
-    )
-    read = partial(
-        _read_data,
-        data,
-        output / "dataset",
-        settings,
-        on_warning=on_warning,
-        on_progress=on_progress,
-        should_stop=should_stop,
-    )
-    trained = finished_result(run) or train_on_dataset(run, read, on_step=on_step, should_stop=should_stop)
-    if not trained.finished:
-        raise Stopped(f"stopped at step {trained.step} of {trained.steps}")
-    return trained
-
-
-def _read_data(
-    data: FinetuneData,
-    folder: Path,
-    settings: FinetuneSettings,
-    *,
-    on_warning: OnWarning,
-    on_progress: OnProgress,
-    should_stop: ShouldStop,
-) -> Dataset:
-    """The dataset, built completely. Raises Stopped."""
-    built = data.build(folder, on_warning=on_warning, on_progress=on_progress, should_stop=should_stop)
-    if not built.finished:
-        raise Stopped(f"stopped at shard {built.shards} of {built.of} of the degraded clips")
-    files = [replace(file, sizes=(1.0,)) for file in data.clean]
+def _read_data(data: FinetuneData, folder: Path, settings: FinetuneSettings, on_warning: OnWarning) -> Dataset:
+    files = [replace(file, sizes=(1.0,)) for file in data.clean] if settings.clean_share else []
     return Dataset(
-        clean=read_pairs(files, settings.scale, frames=_CLEAN_FRAMES, on_warning=on_warning)
-        if settings.clean_share
-        else [],
+        clean=read_pairs(files, settings.scale, frames=_CLEAN_FRAMES, on_warning=on_warning),
         degraded=read_degraded_pairs(folder, settings.scale),
         validation=[sample.pair for sample in data.validation],
         clean_share=settings.clean_share,
     )
 
 
-def _save_model(trained: TrainResult, acceptance: Acceptance, model: Path) -> None:
-    weights = load_weights(trained.model)
-    gains = {f"over {acceptance.start}, {name}": round(gain, 2) for name, gain in acceptance.over_start.items()}
-    with atomic_write(model) as file:
-        save_weights(file, replace(weights, facts={**weights.facts, "gains": gains}))
-
-
-def report_page(
-    acceptance: Acceptance,
-    rows: Sequence[ResultRow],
+def _write_result(
     trained: TrainResult,
     data: FinetuneData,
-    engines: Mapping[str, Engine],
+    output: Path,
     settings: FinetuneSettings,
+    *,
     notes: Sequence[str],
-) -> HtmlReport:
-    """The page; `engines` are the start and the tuned network, by name."""
-    return HtmlReport(
-        title=f"Fine-tuning of {acceptance.start} for x{settings.scale}",
+    force: bool,
+) -> FinetuneResult:
+    """Compare the network with its start; write the report, and the model if it is accepted or `force` is set."""
+    start = Path(settings.start).stem  # the name of a file
+    weights = load_weights(trained.model)
+    networks = {start: load_model(settings.start, settings.scale), TUNED: weights}
+    # In f32, because the losses of int8 are reported separately.
+    engines = {name: Engine(network, precision="f32") for name, network in networks.items()}
+    rows = score_methods(data.validation, make_upscalers(engines, settings.scale), settings.scale)
+    acceptance = assess(rows, start=start, tuned=TUNED)
+    page = HtmlReport(
+        title=f"Fine-tuning of {start} for x{settings.scale}",
         verdict=f"{acceptance}.",
         good=acceptance.accepted,
         facts=_facts(trained, data, settings),
         rows=rows,
-        start=acceptance.start,
+        start=start,
         tuned=TUNED,
         curve=curve_path(trained.model.parent).read_bytes(),
         crops=list(_sheets(data.validation, engines)),
         notes=list(dict.fromkeys(notes)),
     )
+    report, model = output / "report.html", model_path(output) if acceptance.accepted or force else None
+    with atomic_write(report, overwrite=True) as file:
+        file.write(render_html(page).encode("utf-8", "replace"))
+    if model:
+        gains = {f"over {start}, {name}": round(gain, 2) for name, gain in acceptance.over_start.items()}
+        with atomic_write(model) as file:
+            save_weights(file, replace(weights, facts={**weights.facts, "gains": gains}))
+    return FinetuneResult(acceptance=acceptance, rows=rows, trained=trained, report=report, model=model)
 
 
 def _facts(trained: TrainResult, data: FinetuneData, settings: FinetuneSettings) -> dict[str, str]:
     layers = f"{settings.layers} layers" if settings.layers == "mapping" else settings.layers
+    lost = [f"{trained.losses[name]:.3f}" for name in ("int8", "int7") if trained.losses]
     return {
         "network": trained.network,
         "trained layers": layers,
@@ -235,13 +188,9 @@ def _facts(trained: TrainResult, data: FinetuneData, settings: FinetuneSettings)
         "degraded frames": f"{trained.degraded}, and {trained.pictures} clean",
         "validation set": f"{trained.held_out} frames",
         "training": f"{trained.step} of {trained.steps} steps in {trained.seconds:.0f} s",
-        **({"lost in int8": _lost(trained.losses)} if trained.losses else {}),
+        **({"lost in int8": "{} dB on the validation set, and {} on CPUs without VNNI".format(*lost)} if lost else {}),
         "seed": str(settings.seed),
     }
-
-
-def _lost(losses: Mapping[str, float]) -> str:
-    return f"{losses['int8']:.3f} dB on the validation set, and {losses['int7']:.3f} on CPUs without VNNI"
 
 
 def _sheets(validation: Sequence[ValidationSample], engines: Mapping[str, Engine]) -> Iterator[tuple[str, bytes]]:

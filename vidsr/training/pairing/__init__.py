@@ -10,12 +10,14 @@ from vidsr.arrays import Luma
 from vidsr.callbacks import OnWarning
 from vidsr.errors import TrainingError
 from vidsr.quality.upscalers import to_uint8
-from vidsr.training.pairing.frame_matching import TimeOffset, match_frames, refine_offset, time_offset_of
+from vidsr.training.pairing.frame_matching import match_frames, refine_offset
 from vidsr.training.pairing.registration import Fit, Registration, register
 from vidsr.training.pairing.time_sync import (
     LEAST_OVERLAP_S,
     MotionSignature,
+    TimeOffset,
     estimate_offset,
+    frame_interval_s,
     has_motion,
     motion_signature,
 )
@@ -166,18 +168,17 @@ def _check_size(lr: MotionSignature, hr: MotionSignature, scale: int) -> None:
 
 def _find_offset(lr: MotionSignature, hr: MotionSignature, on_warning: OnWarning) -> tuple[TimeOffset, float]:
     """The time offset, and the similarity of the motion at that offset."""
-    steps = [each for each in (lr.interval_s, hr.interval_s) if each > 0]
-    interval_s, moving = min(steps, default=LEAST_OVERLAP_S), [has_motion(lr), has_motion(hr)]
     estimate = estimate_offset(lr, hr)
-    if estimate and estimate.similarity >= _MIN_MOTION_SIMILARITY:
-        return time_offset_of(estimate.offset_s, estimate.jitter_s, interval_s), estimate.similarity
-    if not any(moving):
+    if estimate and estimate[1] >= _MIN_MOTION_SIMILARITY:
+        return estimate
+    if not (has_motion(lr) or has_motion(hr)):
+        interval_s = frame_interval_s(lr, hr)
         on_warning(f"{lr.path} and {hr.path}: nothing moves; the recordings are assumed to start together")
         return TimeOffset(offset_s=0.0, tolerance_s=interval_s, interval_s=interval_s), 0.0
     if not estimate:
         raise TrainingError(f"{lr.path} and {hr.path}: one recording is shorter than {LEAST_OVERLAP_S:g} s")
     raise TrainingError(
-        f"{lr.path} and {hr.path}: their motion does not match (similarity {estimate.similarity:.2f} at the "
+        f"{lr.path} and {hr.path}: their motion does not match (similarity {estimate[1]:.2f} at the "
         f"best offset, {_MIN_MOTION_SIMILARITY} needed); they show different scenes or times"
     )
 

@@ -3,48 +3,20 @@
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from vidsr.arrays import Floats, Luma
 from vidsr.training.pairing.registration import FloatPlane, Registration
-from vidsr.training.pairing.time_sync import timed_lumas, weighted_median
+from vidsr.training.pairing.time_sync import TimeOffset, median_offset, timed_lumas
 
 _ROUNDING_S = 1e-3  # tolerance for rounded timestamps
 _TIE_SHARE = 0.02  # of the mean square: within it, the timestamps decide
 _MAX_PHASE = 0.3  # of the frame interval between the instants of a pair, where something moves
 _SEARCH_STEPS, _MIN_CANDIDATES = 2, 3  # frame intervals searched around the first offset, and frames needed there
 _MAX_ERROR_RATIO = 2.0  # times the usual error: beyond, one of the frames is damaged
-
-
-@dataclass(frozen=True, kw_only=True)
-class TimeOffset:
-    """The time offset between two recordings."""
-
-    offset_s: float
-    """HR time minus LR time of the same instant, in seconds."""
-    tolerance_s: float
-    """Largest deviation in time of a matching frame."""
-    interval_s: float
-    """Frame interval of the recording with the higher frame rate."""
-
-    @property
-    def search_s(self) -> float:
-        """Largest deviation in time of a candidate frame."""
-        return self.tolerance_s + 1.5 * self.interval_s
-
-
-def time_offset_of(offset_s: float, jitter_s: float, interval_s: float) -> TimeOffset:
-    """The time offset with a tolerance of half a frame interval plus three times the jitter."""
-    return TimeOffset(offset_s=offset_s, tolerance_s=interval_s / 2 + 3 * jitter_s, interval_s=interval_s)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Candidate:
-    time_s: float
-    luma: Luma
 
 
 def match_frames(
@@ -89,20 +61,18 @@ def refine_offset(
 
     Motion signatures alone confuse a shift in space with a shift in time. Raises SourceError.
     """
-    comparator, last = _Comparator(registration), -1
+    matcher, last = _Matcher(registration, time_offset), -1
     wide = replace(time_offset, tolerance_s=time_offset.tolerance_s + _SEARCH_STEPS * time_offset.interval_s)
     measured: list[tuple[Floats, Floats]] = []
     for number, lr, hr_frames, off_s in _candidates(lr_path, hr_path, wide, times, window_s):
         if number != last and len(hr_frames) >= _MIN_CANDIDATES:
             last = number
-            measured.append((off_s, comparator.mean_squares(lr, hr_frames)))
+            measured.append((off_s, matcher.mean_squares(lr, hr_frames)))
     weights = np.array([float(np.median(mean_squares) - mean_squares.min()) for _, mean_squares in measured])
     if weights.sum() <= 0:
         return time_offset
-    delays = _delays(measured)
-    delay_s = weighted_median(delays, weights)
-    jitter_s = weighted_median(np.abs(delays - delay_s), weights)
-    return time_offset_of(time_offset.offset_s + delay_s, jitter_s, time_offset.interval_s)
+    found = median_offset(_delays(measured), weights, time_offset.interval_s)
+    return replace(found, offset_s=time_offset.offset_s + found.offset_s)
 
 
 def _delays(measured: Sequence[tuple[Floats, Floats]]) -> Floats:
@@ -130,8 +100,8 @@ def _candidates(
         number = bisect_right(times, time_s + _ROUNDING_S) - 1
         if number >= 0 and time_s + _ROUNDING_S < times[number] + window_s:
             near = hr_frames.around(time_s + time_offset.offset_s)
-            off_s = np.array([each.time_s - time_s - time_offset.offset_s for each in near])
-            yield number, lr, [each.luma for each in near], off_s
+            off_s = np.array([hr_time_s - time_s - time_offset.offset_s for hr_time_s, _ in near])
+            yield number, lr, [luma for _, luma in near], off_s
         elif number + 1 == len(times):
             return
 
@@ -141,18 +111,18 @@ class _FrameWindow:
 
     def __init__(self, path: Path, start_s: float, time_offset: TimeOffset) -> None:
         self._source = timed_lumas(path, start_s)
-        self._frames: deque[_Candidate] = deque()
+        self._frames: deque[tuple[float, Luma]] = deque()
         self._reach_s = time_offset.search_s
 
-    def around(self, time_s: float) -> list[_Candidate]:
-        """The frames within the search range, in order."""
-        while not self._frames or self._frames[-1].time_s <= time_s + self._reach_s:
+    def around(self, time_s: float) -> list[tuple[float, Luma]]:
+        """The time and the luma of each frame within the search range, in order."""
+        while not self._frames or self._frames[-1][0] <= time_s + self._reach_s:
             if (following := next(self._source, None)) is None:
                 break
-            self._frames.append(_Candidate(time_s=following[0], luma=following[1].copy()))
-        while self._frames and self._frames[0].time_s < time_s - self._reach_s:
+            self._frames.append((following[0], following[1].copy()))
+        while self._frames and self._frames[0][0] < time_s - self._reach_s:
             self._frames.popleft()
-        return [each for each in self._frames if each.time_s <= time_s + self._reach_s]
+        return [each for each in self._frames if each[0] <= time_s + self._reach_s]
 
 
 def _nearest(off_s: Floats, time_offset: TimeOffset) -> int | None:
@@ -162,34 +132,23 @@ def _nearest(off_s: Floats, time_offset: TimeOffset) -> int | None:
     return int(np.abs(off_s).argmin())
 
 
-class _Comparator:
-    """Compares HR frames with LR frames, through a registration."""
+class _Matcher:
+    """Compares HR frames with LR frames through a registration; selects the HR frame of the same instant."""
 
-    def __init__(self, registration: Registration) -> None:
+    def __init__(self, registration: Registration, time_offset: TimeOffset, error: float = 0.0) -> None:
         self._area, self._resample = registration.covered, registration.resampler(1.0)
-
-    def resampled(self, hr: Luma) -> FloatPlane:
-        """The HR frame resampled to LR, where both overlap."""
-        return self._resample(hr)[self._area]
+        self._time_offset, self._max_square = time_offset, (_MAX_ERROR_RATIO * error) ** 2 + 1
 
     def mean_squares(self, lr: Luma, hr_frames: Sequence[Luma]) -> Floats:
-        """The mean square difference of each HR frame."""
+        """The mean square difference of each HR frame from the LR frame, where both overlap."""
         covered = lr[self._area].astype(np.float32)
-        return np.array([_mean_square(self.resampled(each), covered) for each in hr_frames])
-
-
-class _Matcher:
-    """Selects the HR frame of the same instant as an LR frame."""
-
-    def __init__(self, registration: Registration, time_offset: TimeOffset, error: float) -> None:
-        self._comparator, self._time_offset = _Comparator(registration), time_offset
-        self._max_square = (_MAX_ERROR_RATIO * error) ** 2 + 1
+        return np.array([_mean_square(self._resampled(each), covered) for each in hr_frames])
 
     def choose(self, lr: Luma, hr_frames: Sequence[Luma], off_s: Floats) -> int | None:
         """The index of the match; None without one, or when motion shows that the instant lies between two frames."""
         if _nearest(off_s, self._time_offset) is None:
             return None
-        mean_squares = self._comparator.mean_squares(lr, hr_frames)
+        mean_squares = self.mean_squares(lr, hr_frames)
         best = int((mean_squares * (1 + _TIE_SHARE * np.abs(off_s) / self._time_offset.interval_s)).argmin())
         if abs(off_s[best]) > self._time_offset.tolerance_s + _ROUNDING_S or mean_squares[best] > self._max_square:
             return None
@@ -205,8 +164,10 @@ class _Matcher:
         return best
 
     def _is_duplicate(self, one: Luma, other: Luma, limit: float) -> bool:
-        """Whether two HR frames are duplicates."""
-        return _mean_square(self._comparator.resampled(one), self._comparator.resampled(other)) < limit
+        return _mean_square(self._resampled(one), self._resampled(other)) < limit
+
+    def _resampled(self, hr: Luma) -> FloatPlane:
+        return self._resample(hr)[self._area]
 
 
 def _mean_square(one: FloatPlane, other: FloatPlane) -> float:

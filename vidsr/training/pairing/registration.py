@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidsr.arrays import Floats, Luma
-from vidsr.quality.matlab import LANCZOS3
+from vidsr.quality.matlab import LANCZOS3, contributions
 from vidsr.training.data.degradation import BLACK, WHITE
 
 FloatPlane = NDArray[np.float32]
@@ -51,15 +51,9 @@ class AxisMap:
 
     def weights(self, scale: float) -> FloatPlane:
         """(pixels, HR pixels): resampling weights; antialiased Lanczos, mirrored edges."""
-        filter_scale = min(1.0, scale / self.ratio)
-        centres = self.centres(scale) - 0.5
-        radius = LANCZOS3.width / 2 / filter_scale
-        index = np.floor(centres - radius).astype(int)[:, None] + np.arange(int(np.ceil(2 * radius)) + 2)
-        taps = LANCZOS3.weight((centres[:, None] - index) * filter_scale)
-        mirrored = np.concatenate([np.arange(self.hr), np.arange(self.hr)[::-1]])
-        found = np.zeros((len(centres), self.hr))
-        np.add.at(found, (np.arange(len(centres))[:, None], mirrored[index % len(mirrored)]), taps)
-        weights: FloatPlane = (found / found.sum(axis=1, keepdims=True)).astype(np.float32)
+        index, taps = contributions(self.centres(scale) - 0.5, self.hr, min(1.0, scale / self.ratio), LANCZOS3)
+        weights = np.zeros((len(index), self.hr), np.float32)
+        np.add.at(weights, (np.arange(len(index))[:, None], index), taps.astype(np.float32))
         return weights
 
     def covered(self) -> slice:

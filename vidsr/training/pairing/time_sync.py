@@ -102,15 +102,33 @@ def _changes(times: Floats, cells: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class OffsetEstimate:
-    """The estimated time offset of two recordings."""
+class TimeOffset:
+    """The time offset between two recordings."""
 
     offset_s: float
     """HR time minus LR time of the same instant, in seconds."""
-    jitter_s: float
-    """Median deviation from the offset, per frame."""
-    similarity: float
-    """Correlation of the motion of matched frames: 1 for identical, 0 for unrelated."""
+    tolerance_s: float
+    """Largest deviation in time of a matching frame."""
+    interval_s: float
+    """Frame interval of the recording with the higher frame rate."""
+
+    @property
+    def search_s(self) -> float:
+        """Largest deviation in time of a candidate frame."""
+        return self.tolerance_s + 1.5 * self.interval_s
+
+
+def median_offset(delays: Floats, weights: Floats, interval_s: float) -> TimeOffset:
+    """The weighted median of the delays, with a tolerance of half a frame interval plus three times the jitter."""
+    offset_s = _weighted_median(delays, weights)
+    jitter_s = _weighted_median(np.abs(delays - offset_s), weights)
+    return TimeOffset(offset_s=offset_s, tolerance_s=interval_s / 2 + 3 * jitter_s, interval_s=interval_s)
+
+
+def _weighted_median(values: Floats, weights: Floats) -> float:
+    order = values.argsort()
+    sums = weights[order].cumsum()
+    return float(values[order][np.searchsorted(sums, sums[-1] / 2)])
 
 
 def has_motion(signature: MotionSignature) -> bool:
@@ -118,10 +136,18 @@ def has_motion(signature: MotionSignature) -> bool:
     return float(np.percentile(np.abs(signature.changes).max(axis=1), 90)) > _MOTION_LEVELS
 
 
-def estimate_offset(lr: MotionSignature, hr: MotionSignature) -> OffsetEstimate | None:
-    """The estimate with the highest similarity, however low; None if a recording is too short."""
+def frame_interval_s(lr: MotionSignature, hr: MotionSignature) -> float:
+    """The frame interval of the recording with the higher frame rate."""
+    return min((each for each in (lr.interval_s, hr.interval_s) if each > 0), default=LEAST_OVERLAP_S)
+
+
+def estimate_offset(lr: MotionSignature, hr: MotionSignature) -> tuple[TimeOffset, float] | None:
+    """The offset with the highest similarity, however low, and the similarity; None if a recording is too short.
+
+    Similarity is the correlation of the motion of matched frames: 1 for identical, 0 for unrelated.
+    """
     found = [_estimate_near(lr, hr, offset_s) for offset_s in _candidate_offsets(lr, hr)]
-    return max((each for each in found if each), key=lambda each: each.similarity, default=None)
+    return max((each for each in found if each), key=lambda each: each[1], default=None)
 
 
 def _candidate_offsets(lr: MotionSignature, hr: MotionSignature) -> list[float]:
@@ -173,7 +199,7 @@ def _shared_energy(lr: NDArray[np.float32], hr: NDArray[np.float32], lags: NDArr
     return energy
 
 
-def _estimate_near(lr: MotionSignature, hr: MotionSignature, near_s: float) -> OffsetEstimate | None:
+def _estimate_near(lr: MotionSignature, hr: MotionSignature, near_s: float) -> tuple[TimeOffset, float] | None:
     """The estimate near an offset: each LR frame is matched to the most similar HR frame, weighted by motion."""
     contrast = np.sqrt((lr.changes**2).mean() / max(1e-9, (hr.changes**2).mean()))
     pairs, delays, weights = [], [], []
@@ -189,16 +215,8 @@ def _estimate_near(lr: MotionSignature, hr: MotionSignature, near_s: float) -> O
         weights.append(float(around_best.max() - errors[best]))
     if not pairs or sum(weights) <= 0:
         return None
-    offset_s = weighted_median(np.array(delays), np.array(weights))
-    jitter_s = weighted_median(np.abs(np.array(delays) - offset_s), np.array(weights))
+    time_offset = median_offset(np.array(delays), np.array(weights), frame_interval_s(lr, hr))
     lr_index, hr_index = np.array(pairs).T
     one, other = lr.changes[lr_index].astype(np.float64), hr.changes[hr_index].astype(np.float64)
     similarity = (one * other).sum() / np.sqrt((one**2).sum() * (other**2).sum() + 1e-9)
-    return OffsetEstimate(offset_s=offset_s, jitter_s=jitter_s, similarity=float(similarity))
-
-
-def weighted_median(values: Floats, weights: Floats) -> float:
-    """The weighted median of (N,) values."""
-    order = values.argsort()
-    sums = weights[order].cumsum()
-    return float(values[order][np.searchsorted(sums, sums[-1] / 2)])
+    return time_offset, float(similarity)
