@@ -45,6 +45,8 @@ READ_ONLY_VIDEO_SUFFIXES = frozenset(
 )  # fmt: skip
 READ_ONLY_IMAGE_SUFFIXES = frozenset([".bmp", ".tif", ".tiff", ".webp"])
 """Suffixes that are read, but not written."""
+READABLE_VIDEOS = VIDEO_SUFFIXES | READ_ONLY_VIDEO_SUFFIXES
+READABLE = READABLE_VIDEOS | IMAGE_SUFFIXES | READ_ONLY_IMAGE_SUFFIXES
 
 _MIN_TIMESCALE = 90_000  # ticks per second: copied audio, too, should keep its start time
 

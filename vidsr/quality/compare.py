@@ -12,8 +12,7 @@ from vidsr.errors import SourceError
 from vidsr.media.formats import depth_of, is_full_range
 from vidsr.media.frame import Frame
 from vidsr.media.reader import Reader
-from vidsr.psnr_ssim import AnyPlane, psnr, ssim
-from vidsr.quality.protocols import MIN_SIDE, PERFECT_DB, read_luma
+from vidsr.quality.protocols import MIN_SIDE, Score, read_luma, score
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,14 +31,6 @@ class Comparison:
     """One sentence per fault: frames without a counterpart, frames that could not be decoded."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class _FrameScore:
-    psnr: float
-    ssim: float
-    frame: int
-    time_s: float
-
-
 def compare(reference: Path, candidate: Path) -> Comparison:
     """Compare videos frame by frame, by number and not by time, and images by the papers' luma.
 
@@ -49,7 +40,7 @@ def compare(reference: Path, candidate: Path) -> Comparison:
     with Reader(reference) as reference_reader, Reader(candidate) as candidate_reader:
         _check_comparable(reference_reader, candidate_reader)
         if reference_reader.info.still:
-            return _summary([_score(read_luma(reference), read_luma(candidate))], ())
+            return _summary([(score(read_luma(reference), read_luma(candidate)), 0.0)], ())
         counts = [0, 0]
         scores = list(_frame_scores(reference_reader, candidate_reader, counts))
         return _summary(scores, tuple(_damage(reference_reader, candidate_reader, counts)))
@@ -78,20 +69,15 @@ def _check_size(reference: Reader, reference_frame: Frame, candidate: Reader, ca
         raise SourceError(f"{candidate.path}: is {sizes[0]}, the reference {reference.path} is {sizes[1]}")
 
 
-def _frame_scores(reference: Reader, candidate: Reader, counts: list[int]) -> Iterator[_FrameScore]:
-    """The score of each pair of frames; `counts` receives the number of frames of both videos."""
-    for number, (reference_frame, candidate_frame) in enumerate(zip_longest(reference, candidate)):
+def _frame_scores(reference: Reader, candidate: Reader, counts: list[int]) -> Iterator[tuple[Score, float]]:
+    """The score and the time of each pair of frames; `counts` receives the number of frames of both videos."""
+    for reference_frame, candidate_frame in zip_longest(reference, candidate):
         counts[0] += reference_frame is not None
         counts[1] += candidate_frame is not None
         if reference_frame is not None and candidate_frame is not None:
             _check_size(reference, reference_frame, candidate, candidate_frame)
             time_s = float((reference_frame.av_frame.pts or 0) * reference.time_base)
-            yield _score(_luma_8bit(reference_frame), _luma_8bit(candidate_frame), number, time_s)
-
-
-def _score(reference: AnyPlane, candidate: AnyPlane, frame: int = 0, time_s: float = 0.0) -> _FrameScore:
-    db = min(PERFECT_DB, psnr(reference, candidate))
-    return _FrameScore(psnr=db, ssim=ssim(reference, candidate), frame=frame, time_s=time_s)
+            yield score(_luma_8bit(reference_frame), _luma_8bit(candidate_frame)), time_s
 
 
 def _luma_8bit(frame: Frame) -> Floats:
@@ -110,15 +96,15 @@ def _damage(reference: Reader, candidate: Reader, counts: list[int]) -> Iterator
             yield f"{reader.path}: {reader.corrupt} frames are damaged"
 
 
-def _summary(scores: list[_FrameScore], damage: tuple[str, ...]) -> Comparison:
-    worst = min(scores, key=lambda score: score.psnr)
+def _summary(scores: list[tuple[Score, float]], damage: tuple[str, ...]) -> Comparison:
+    worst = min(range(len(scores)), key=lambda number: scores[number][0].psnr)
     return Comparison(
         frames=len(scores),
-        psnr=float(np.mean([score.psnr for score in scores])),
-        ssim=float(np.mean([score.ssim for score in scores])),
-        worst_psnr=worst.psnr,
-        worst_ssim=worst.ssim,
-        worst_frame=worst.frame,
-        worst_time_s=worst.time_s,
+        psnr=float(np.mean([score.psnr for score, _ in scores])),
+        ssim=float(np.mean([score.ssim for score, _ in scores])),
+        worst_psnr=scores[worst][0].psnr,
+        worst_ssim=scores[worst][0].ssim,
+        worst_frame=worst,
+        worst_time_s=scores[worst][1],
         damage=damage,
     )

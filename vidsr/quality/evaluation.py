@@ -9,17 +9,10 @@ import numpy as np
 
 from vidsr.callbacks import OnWarning
 from vidsr.errors import SourceError
-from vidsr.media.containers import (
-    IMAGE_SUFFIXES,
-    READ_ONLY_IMAGE_SUFFIXES,
-    READ_ONLY_VIDEO_SUFFIXES,
-    VIDEO_SUFFIXES,
-)
+from vidsr.media.containers import READABLE
 from vidsr.media.reader import Reader
 from vidsr.quality.protocols import MIN_SIDE, ClipProtocol, Score, read_luma, score_clip, score_image
 from vidsr.quality.upscalers import BASELINE, Upscaler
-
-_SUFFIXES = IMAGE_SUFFIXES | READ_ONLY_IMAGE_SUFFIXES | VIDEO_SUFFIXES | READ_ONLY_VIDEO_SUFFIXES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +106,7 @@ def result_rows(
 
 def _collect_folder(folder: Path, scale: int, on_warning: OnWarning, *, name: str) -> Collection:
     try:
-        files = sorted(file for file in folder.iterdir() if file.suffix.lower() in _SUFFIXES)
+        files = sorted(file for file in folder.iterdir() if file.suffix.lower() in READABLE)
     except OSError as error:
         raise SourceError(f"{folder}: {error.strerror}") from error
     if not files:

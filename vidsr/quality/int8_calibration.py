@@ -18,7 +18,7 @@ from vidsr.engine.precision import MAX_LOSS_DB, MAX_WEIGHT
 from vidsr.model.weights import Calibration, Weights
 from vidsr.psnr_ssim import psnr
 from vidsr.quality.matlab import imresize
-from vidsr.quality.upscalers import crop_to_multiple, network_upscaler, to_uint8
+from vidsr.quality.upscalers import center_crop, crop_to_multiple, network_upscaler, to_uint8
 
 _SIDE = 128  # pixels: a good part of an image, and the maps of 32 such planes still fit into memory
 _CELL = 16  # pixels per side of a glyph of the drawing
@@ -36,7 +36,7 @@ def calibrate(weights: Weights, planes: Iterable[Luma], pairs: Sequence[Validati
     Integer precisions are simulated, so their losses are known for every CPU; bf16 has no loss on a CPU without it.
     Without pairs there are no losses.
     """
-    centres = [_centre(plane) for plane in planes]
+    centres = [center_crop(plane, _SIDE) for plane in planes]
     natural = measure_ranges(weights, centres)
     drawn = measure_ranges(weights, [*centres, line_drawing(weights.architecture.scale)])
     drawing_only = replace(weights, calibration=Calibration(ranges=drawn))
@@ -81,11 +81,6 @@ def validation_pair(luma: Luma, scale: int) -> ValidationPair:
 def sample_evenly(items: Sequence[Item], count: int) -> Sequence[Item]:
     """At most `count` items at equal distances."""
     return items[:: -(-len(items) // count) or 1]
-
-
-def _centre(plane: Luma) -> Luma:
-    top, left = (max(0, (length - _SIDE) // 2) for length in plane.shape)
-    return plane[top : top + _SIDE, left : left + _SIDE]
 
 
 def _simulated(weights: Weights, precision: str) -> Engine:

@@ -29,7 +29,7 @@ from vidsr.media.codec_roundtrip import roundtrip
 from vidsr.media.formats import luma_8bit
 from vidsr.media.image_reader import read_image
 from vidsr.media.reader import Reader
-from vidsr.psnr_ssim import psnr, ssim
+from vidsr.psnr_ssim import AnyPlane, psnr, ssim
 from vidsr.quality.matlab import imresize, studio_luma
 from vidsr.quality.upscalers import Upscaler, crop_to_multiple, to_uint8
 from vidsr.settings import EncodeSettings
@@ -56,7 +56,7 @@ class Score:
     frames: int = 1
 
 
-def score(original: Luma, candidate: Luma) -> Score:
+def score(original: AnyPlane, candidate: AnyPlane) -> Score:
     """The score of a plane against the original of the same shape, at least 11 pixels per side."""
     return Score(psnr=min(PERFECT_DB, psnr(original, candidate)), ssim=ssim(original, candidate))
 
@@ -89,14 +89,6 @@ class ClipProtocol:
     def __post_init__(self) -> None:
         if self.frames < 1:
             raise ValueError(f"frames must be 1 or more, not {self.frames}")
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Planes:
-    """One frame without its borders: the original and the result of each method."""
-
-    original: Luma
-    upscaled: dict[str, Luma]
 
 
 def score_clip(path: Path, scale: int, upscalers: dict[str, Upscaler], protocol: ClipProtocol) -> dict[str, Score]:
@@ -134,27 +126,26 @@ def _lumas(reader: Reader, scale: int, count: int) -> Iterator[Luma]:
 
 def _upscale_frames(
     originals: Iterable[Luma], reduced: Iterable[Luma], upscalers: dict[str, Upscaler], scale: int
-) -> Iterator[_Planes]:
+) -> Iterator[dict[str, Luma]]:
+    """The original and the result of each method, per frame, without borders."""
     inner = (slice(scale, -scale),) * 2
     for original, lr in zip(originals, reduced, strict=True):
-        upscaled = {name: upscale(lr)[inner] for name, upscale in upscalers.items()}
-        yield _Planes(original=original[inner], upscaled=upscaled)
+        yield {_ORIGINAL: original[inner], **{name: upscale(lr)[inner] for name, upscale in upscalers.items()}}
 
 
-def _score_frames(frames: Iterable[_Planes]) -> dict[str, Score]:
+def _score_frames(frames: Iterable[dict[str, Luma]]) -> dict[str, Score]:
     scores: dict[str, list[Score]] = {}
     changes: Counter[str] = Counter()
     still_pixels = 0
-    for before, now in pairwise(chain([None], frames)):
-        assert now is not None
-        for name, plane in now.upscaled.items():
-            scores.setdefault(name, []).append(score(now.original, plane))
+    for before, now in pairwise(chain([{}], frames)):
+        original = now[_ORIGINAL]
+        for name in list(now)[1:]:
+            scores.setdefault(name, []).append(score(original, now[name]))
         if before:
-            still = still_mask(before.original, now.original)
+            still = still_mask(before[_ORIGINAL], original)
             still_pixels += int(still.sum())
-            changes[_ORIGINAL] += _total_change(before.original, now.original, still)
-            for name, plane in now.upscaled.items():
-                changes[name] += _total_change(before.upscaled[name], plane, still)
+            for name, plane in now.items():
+                changes[name] += _total_change(before[name], plane, still)
     flicker = {name: change / still_pixels for name, change in changes.items()} if still_pixels else {}
     return {
         name: Score(

@@ -75,6 +75,12 @@ def to_uint8(plane: LrPlane) -> Luma:
     return rounded
 
 
+def center_crop(plane: Luma, side: int) -> Luma:
+    """The middle of the plane, `side` pixels per side where it is larger."""
+    top, left = (max(0, length - side) // 2 for length in plane.shape)
+    return plane[top : top + side, left : left + side]
+
+
 def crop_to_multiple(plane: Luma, scale: int) -> Luma:
     """The upper left part of the plane whose sides are multiples of the scale."""
     height, width = (length - length % scale for length in plane.shape)

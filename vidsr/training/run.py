@@ -81,10 +81,6 @@ class RunState:
         """Steps up to the last log entry of each stage: the steps that `seconds` covers."""
         return sum(stage[-1].step for stage in self.stages if stage)
 
-    def begin_stage(self) -> None:
-        """Start the next stage."""
-        self.stages.append([])
-
     def record_step(self, state: TrainState, loss: float) -> None:
         """Report a step, and log a new measurement."""
         if len(state.history) > len(self.stages[-1]):
@@ -175,16 +171,12 @@ def train_model(
 
 
 def train_on_dataset(
-    run: TrainRun,
-    read: Callable[[], Dataset],
-    *,
-    on_step: Callable[[TrainProgress], None],
-    should_stop: ShouldStop,
+    run: TrainRun, read: Callable[[], Dataset], *, on_step: Callable[[TrainProgress], None], should_stop: ShouldStop
 ) -> TrainResult:
     """`train_model` with a dataset that is read after all other checks have passed."""
     settings = run.settings
     _check_machine(settings)
-    torch.set_num_threads(thread_count(settings))
+    torch.set_num_threads(settings.threads or len(os.sched_getaffinity(0)))
     torch.manual_seed(settings.seed)
     network, fresh_tail = initial_network(run.network, settings)
     open_run_dir(run.output, run.config)
@@ -192,7 +184,7 @@ def train_on_dataset(
     schedules = stages(settings, fresh_tail=fresh_tail)
     run_state = RunState(run_dir=run.output, config=run.config, schedules=schedules, on_step=on_step)
     for number, schedule in enumerate(schedules):
-        run_state.begin_stage()
+        run_state.stages.append([])
         state = train(
             network,
             dataset.batches(network.architecture, schedule),
@@ -212,11 +204,6 @@ def finished_result(run: TrainRun) -> TrainResult | None:
     """The result of the run if it is finished. Raises TrainingError when its directory holds another run."""
     result = read_result(run.output, run.config)
     return TrainResult(**{**result, "model": model_path(run.output)}) if result else None  # type: ignore[arg-type]
-
-
-def thread_count(settings: TrainSettings) -> int:
-    """The number of threads of PyTorch."""
-    return settings.threads or len(os.sched_getaffinity(0))
 
 
 def _check_machine(settings: TrainSettings) -> None:

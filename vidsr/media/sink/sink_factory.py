@@ -6,7 +6,7 @@ from pathlib import Path
 
 from vidsr.callbacks import OnWarning
 from vidsr.errors import TargetError
-from vidsr.media.containers import READ_ONLY_VIDEO_SUFFIXES, VIDEO_SUFFIXES, container_for
+from vidsr.media.containers import READABLE_VIDEOS, container_for
 from vidsr.media.sink.background import BackgroundWorker
 from vidsr.media.sink.hls import HlsSink
 from vidsr.media.sink.push import PushSink
@@ -25,7 +25,7 @@ def is_playlist(path: Path) -> bool:
 
 def is_video(path: Path) -> bool:
     """Whether a target is a single file, of a writable format or not. All other paths are directories."""
-    return path.suffix.lower() in VIDEO_SUFFIXES | READ_ONLY_VIDEO_SUFFIXES
+    return path.suffix.lower() in READABLE_VIDEOS
 
 
 class SinkFactory:

@@ -14,14 +14,13 @@ from numpy.typing import NDArray
 from vidsr.arrays import Floats, Luma
 from vidsr.errors import SourceError
 from vidsr.media.formats import luma_8bit
-from vidsr.media.image_reader import read_image
 from vidsr.media.probe import MediaProbe, probe
 from vidsr.media.reader import Reader
 from vidsr.quality.matlab import LANCZOS3, imresize
 from vidsr.quality.upscalers import crop_to_multiple, to_uint8
 from vidsr.settings import DegradeSettings
 from vidsr.training.data.degradation import filter_rows
-from vidsr.training.data.sources import MIN_SIDE, Footage, clip_window, training_luma
+from vidsr.training.data.sources import MIN_SIDE, Footage, clip_window, image_luma
 
 DEFAULT_RATE = Fraction(25)
 _MARGIN = 8  # an eighth of an image is left as room for the view to move
@@ -62,12 +61,6 @@ def video_clip(file: Footage, outline: MediaProbe, *, position: float, frames: i
                 break
             planes.append(luma_8bit(frame.av_frame).copy())  # the decoder reuses the frame's memory
     return Clip(planes=planes, rate=rate, start_s=start_s)
-
-
-def image_luma(path: Path, size: float = 1.0) -> Luma:
-    """The studio-range (H, W) luma of an image, resized by the factor `size`. Raises SourceError."""
-    luma = training_luma(read_image(path))
-    return luma if size == 1.0 else to_uint8(imresize(luma, size))
 
 
 def image_clip(

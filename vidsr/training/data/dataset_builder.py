@@ -197,11 +197,7 @@ def _file_id(sampled: SampledFile) -> list[object]:
 
 
 def _plan_shard(
-    number: int,
-    folder: Path,
-    degradation: DegradeSettings,
-    settings: DatasetSettings,
-    files: Sequence[SampledFile],
+    number: int, folder: Path, degradation: DegradeSettings, settings: DatasetSettings, files: Sequence[SampledFile]
 ) -> ShardPlan:
     numbers = range(number * POINTS_PER_SHARD, (number + 1) * POINTS_PER_SHARD)
     return ShardPlan(

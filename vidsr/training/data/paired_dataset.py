@@ -15,14 +15,7 @@ from vidsr.callbacks import OnProgress, OnWarning, ShouldStop
 from vidsr.errors import TrainingError
 from vidsr.settings import DatasetSettings
 from vidsr.training.data.dataset_builder import BuildResult, build_missing, open_dataset_dir
-from vidsr.training.data.shards import (
-    CLIPS_PER_SHARD,
-    MAX_TRIES,
-    MIN_CONTRAST,
-    shard_bytes,
-    shard_path,
-    write_shard,
-)
+from vidsr.training.data.shards import CLIPS_PER_SHARD, MAX_TRIES, MIN_CONTRAST, shard_bytes, shard_path, write_shard
 from vidsr.training.pairing import Alignment, evenly_spaced, pairs_at
 
 _CROPS_PER_TIME = 4

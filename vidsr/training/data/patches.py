@@ -14,7 +14,7 @@ from vidsr.errors import TrainingError
 from vidsr.model.architecture import Architecture
 from vidsr.quality.matlab import imresize
 from vidsr.quality.upscalers import crop_to_multiple, to_uint8
-from vidsr.training.data.sources import Footage, read_lumas
+from vidsr.training.data.sources import Footage, read_lumas, resize
 
 LrLuma = Luma | NDArray[np.float32]
 Patch = tuple[LrLuma, Luma]
@@ -48,7 +48,7 @@ def read_pairs(footage: Iterable[Footage], scale: int, *, frames: int, on_warnin
     An unreadable file is skipped with a warning.
     """
     return [
-        make_pair(luma if size == 1.0 else to_uint8(imresize(luma, size)), scale)
+        make_pair(resize(luma, size), scale)
         for file, luma in read_lumas(footage, frames, on_warning)
         for size in file.sizes
     ]

@@ -17,9 +17,9 @@ from vidsr.media.atomic_file import atomic_write
 from vidsr.media.probe import MediaProbe, probe
 from vidsr.settings import DatasetSettings, DegradeSettings
 from vidsr.settings.range_syntax import parse_range
-from vidsr.training.data.clips import DEFAULT_RATE, Clip, crop_clip, image_clip, image_luma, video_clip
+from vidsr.training.data.clips import DEFAULT_RATE, Clip, crop_clip, image_clip, video_clip
 from vidsr.training.data.degradation import Recipe, degrade, draw_count, draw_recipe
-from vidsr.training.data.sources import Footage
+from vidsr.training.data.sources import Footage, image_luma
 
 _GOLDEN = (math.sqrt(5) - 1) / 2  # its multiples modulo 1 are evenly spread for any count
 CLIPS_PER_POINT, POINTS_PER_SHARD = 8, 4

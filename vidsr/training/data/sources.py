@@ -11,23 +11,17 @@ from numpy.typing import NDArray
 from vidsr.arrays import Luma
 from vidsr.callbacks import OnWarning
 from vidsr.errors import SourceError, TrainingError
-from vidsr.media.containers import (
-    IMAGE_SUFFIXES,
-    READ_ONLY_IMAGE_SUFFIXES,
-    READ_ONLY_VIDEO_SUFFIXES,
-    VIDEO_SUFFIXES,
-)
+from vidsr.media.containers import READABLE, READABLE_VIDEOS
 from vidsr.media.formats import luma_8bit
 from vidsr.media.frame import VideoInfo
 from vidsr.media.image_reader import read_image
 from vidsr.media.probe import probe
 from vidsr.media.reader import Reader
-from vidsr.quality.matlab import studio_luma
+from vidsr.quality.matlab import imresize, studio_luma
+from vidsr.quality.upscalers import to_uint8
 
-_VIDEOS = VIDEO_SUFFIXES | READ_ONLY_VIDEO_SUFFIXES
 MIN_SIDE = 32
 """Pixels per side of the smallest usable image."""
-_SUFFIXES = _VIDEOS | IMAGE_SUFFIXES | READ_ONLY_IMAGE_SUFFIXES
 _DEFAULT_FRAMES = 500  # assumed for a video of unknown length
 
 
@@ -77,7 +71,7 @@ def find_footage(sources: Iterable[Source]) -> list[Footage]:
     """Every file of the sources, sorted per folder. Raises TrainingError for a folder without images and videos."""
     found = []
     for source in sources:
-        inside = sorted(path for path in source.path.rglob("*") if path.suffix.lower() in _SUFFIXES)
+        inside = sorted(path for path in source.path.rglob("*") if path.suffix.lower() in READABLE)
         files = inside if source.path.is_dir() else [source.path]
         if not files:
             raise TrainingError(f"{source.path}: no image or video to train on")
@@ -92,7 +86,7 @@ def read_lumas(footage: Iterable[Footage], frames: int, on_warning: OnWarning) -
     """
     for file in footage:
         try:
-            for luma in _frames(file, frames) if _is_video(file.path) else [_image(file.path)]:
+            for luma in _frames(file, frames):
                 if min(luma.shape) < MIN_SIDE:
                     on_warning(f"{file.path}: smaller than {MIN_SIDE} pixels per side; skipped")
                     break
@@ -108,15 +102,19 @@ def training_luma(image: NDArray[np.uint8]) -> Luma:
     return np.round(image * (219 / 255) + 16).astype(np.uint8)
 
 
-def _is_video(path: Path) -> bool:
-    return path.suffix.lower() in _VIDEOS
+def image_luma(path: Path, size: float = 1.0) -> Luma:
+    """The studio-range (H, W) luma of an image, resized by the factor `size`. Raises SourceError."""
+    return resize(training_luma(read_image(path)), size)
 
 
-def _image(path: Path) -> Luma:
-    return training_luma(read_image(path))
+def resize(luma: Luma, size: float) -> Luma:
+    """The plane, resized by the factor `size`."""
+    return luma if size == 1.0 else to_uint8(imresize(luma, size))
 
 
 def _frames(file: Footage, count: int) -> Iterator[Luma]:
+    if file.path.suffix.lower() not in READABLE_VIDEOS:
+        return iter([image_luma(file.path)])
     return _frames_at(file, count) if file.ranges or file.start_times else _frames_evenly(file.path, count)
 
 

@@ -49,11 +49,7 @@ def split_files(footage: list[Footage], share: float, seed: int) -> tuple[list[F
 
 
 def split_footage(
-    footage: Sequence[Footage],
-    *,
-    share: float = 0.2,
-    seed: int = 0,
-    on_warning: OnWarning = lambda sentence: None,
+    footage: Sequence[Footage], *, share: float = 0.2, seed: int = 0, on_warning: OnWarning = lambda sentence: None
 ) -> tuple[list[Footage], list[Footage]]:
     """Returns the training footage and the validation footage, disjoint; `share` is the validation share.
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from vidsr.arrays import Luma
 from vidsr.callbacks import OnWarning
 from vidsr.errors import SourceError
 from vidsr.media.codec_roundtrip import roundtrip
@@ -14,7 +13,7 @@ from vidsr.media.probe import probe
 from vidsr.quality.evaluation import ResultRow, means, result_rows
 from vidsr.quality.matlab import imresize
 from vidsr.quality.protocols import score
-from vidsr.quality.upscalers import Upscaler, crop_to_multiple, to_uint8
+from vidsr.quality.upscalers import Upscaler, center_crop, crop_to_multiple, to_uint8
 from vidsr.settings import DegradeSettings, EncodeSettings
 from vidsr.training.data.clips import Clip, full_frame_clip, video_clip
 from vidsr.training.data.patches import Pair
@@ -77,15 +76,11 @@ def _clips(file: Footage, scale: int, random: np.random.Generator) -> list[Clip]
 
 
 def _coded_samples(clip: Clip, name: str, scale: int) -> Iterator[ValidationSample]:
-    hr = [_center_crop(plane, scale) for plane in clip.planes]
+    crops = (crop_to_multiple(center_crop(plane, _MAX_SIDE), scale) for plane in clip.planes)
+    hr = [np.ascontiguousarray(crop) for crop in crops]
     lr = [to_uint8(imresize(plane, 1 / scale)) for plane in hr]
     for crf in CRFS:
         decoded = list(roundtrip(lr, EncodeSettings(crf=crf), clip.rate))
         for number in dict.fromkeys(min(wanted, len(hr) - 1) for wanted in _FRAME_NUMBERS):
             pair = Pair(lr=decoded[number], hr=hr[number])
             yield ValidationSample(name=name, input=f"crf {crf}", pair=pair)
-
-
-def _center_crop(plane: Luma, scale: int) -> Luma:
-    top, left = (max(0, length - _MAX_SIDE) // 2 for length in plane.shape)
-    return np.ascontiguousarray(crop_to_multiple(plane[top : top + _MAX_SIDE, left : left + _MAX_SIDE], scale))

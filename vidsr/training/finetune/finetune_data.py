@@ -123,11 +123,7 @@ def collect_warnings(on_warning: OnWarning) -> tuple[list[str], OnWarning]:
 
 def _recorded_samples(alignment: Alignment, start_s: float) -> list[ValidationSample]:
     return [
-        ValidationSample(
-            name=alignment.lr.stem,
-            input="recorded",
-            pair=Pair(lr=lr, hr=hr),
-        )
+        ValidationSample(name=alignment.lr.stem, input="recorded", pair=Pair(lr=lr, hr=hr))
         for lr, hr in aligned_pairs(alignment, _VALIDATION_PAIRS, start_s=start_s)
     ]
 

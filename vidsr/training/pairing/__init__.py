@@ -150,11 +150,7 @@ def pairs_at(alignment: Alignment, times: Sequence[float], window_s: float) -> I
     for number, lr, hr in match_frames(
         *recordings, alignment.time_offset, times, window_s=window_s, registration=registration, error=error
     ):
-        yield (
-            number,
-            np.ascontiguousarray(lr[rows, columns]),
-            to_uint8(resample(hr)[high, wide].astype(np.float64)),
-        )
+        yield (number, np.ascontiguousarray(lr[rows, columns]), to_uint8(resample(hr)[high, wide].astype(np.float64)))
 
 
 def _check_size(lr: MotionSignature, hr: MotionSignature, scale: int) -> None:
