@@ -8,8 +8,7 @@ from oracles import network
 
 from vidsr.engine import BAND_PIXELS, Engine
 from vidsr.model.architecture import ACTIVATIONS, Architecture, fsrcnn, srcnn
-from vidsr.model.expand_network import with_mapping_layers, with_tail_kernel
-from vidsr.model.weights import Weights
+from vidsr.model.weights import Weights, with_mapping_layers, with_tail_kernel
 from vidsr.quality.matlab import imresize
 
 

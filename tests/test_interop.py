@@ -144,6 +144,6 @@ def test_the_flat_response_is_the_mean_output() -> None:
     weights = tiny_weights()
     for tensor in weights.tensors.values():
         tensor[:] = 0
-    assert flat_response(weights) == 128
+    assert flat_response(weights, 128) == 128
     weights.tensors["deconvolution.bias"][:] = 0.25
-    assert flat_response(weights) == 192
+    assert flat_response(weights, 128) == 192

@@ -23,7 +23,7 @@ from vidsr.model.architecture import fsrcnn
 from vidsr.model.weights import load_weights, save_weights
 from vidsr.model.zoo import load_model
 from vidsr.settings import FinetuneSettings
-from vidsr.training.data.validation_set import CRFS
+from vidsr.training.data.dataset import CRFS
 from vidsr.training.finetune import FinetuneResult, finetune
 from vidsr.training.finetune.finetune_data import from_footage
 

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 from vidsr.cli.messages import UsageError, print_message
-from vidsr.cli.options import Commands, Help, add_options, add_output, settings
+from vidsr.cli.options import Commands, Group, Help, Parser, add_options, add_output, settings
 from vidsr.cli.progress_bars import training_bars
 from vidsr.cli.signals import GracefulStop
 from vidsr.errors import STOPPED
@@ -32,18 +32,9 @@ def add(commands: Commands) -> None:
     """Declare the command."""
     text = "build a dataset of degraded clips to train on"
     parser = commands.add_parser("dataset", help=text, description=_EXAMPLE, formatter_class=Help)
-    parser.add_argument(
-        "sources", nargs="+", metavar="SOURCE", type=Path, help="an image, a video, or a folder of them"
-    )
     group = parser.add_argument_group("dataset")
     group.add_argument("--output", required=True, metavar="DIR", type=Path, help="the directory of the dataset")
-    group.add_argument(
-        "--sizes",
-        type=sizes,
-        default=(1.0, 0.7),
-        metavar="S,S",
-        help="size factors of the sources (default: 1,0.7)",
-    )
+    add_sources(parser, group)
     group.add_argument("--processes", type=int, metavar="N", help="worker processes (default: one per core)")
     add_options(group, DatasetSettings)
     for title in ("clip", "camera", "codec"):
@@ -82,9 +73,18 @@ def run(args: argparse.Namespace) -> int:
     return STOPPED + stop.signal
 
 
+def add_sources(parser: Parser, group: Group) -> None:
+    """Add the sources, and the sizes at which they are used."""
+    parser.add_argument(
+        "sources", nargs="+", metavar="SOURCE", type=Path, help="an image, a video, or a folder of them"
+    )
+    help_ = "size factors of the sources (default: 1,0.7)"
+    group.add_argument("--sizes", type=sizes, default=(1.0, 0.7), metavar="S,S", help=help_)
+
+
 def sizes(text: str) -> tuple[float, ...]:
     """(1.0, 0.7) from "1,0.7". Raises ValueError for other text."""
-    found = tuple(float(dataset_settings) for dataset_settings in text.split(","))
-    if not all(0 < dataset_settings <= _LARGEST for dataset_settings in found):
+    found = tuple(float(size) for size in text.split(","))
+    if not all(0 < size <= _LARGEST for size in found):
         raise ValueError(text)
     return found

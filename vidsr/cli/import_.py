@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
             f"it runs in f32; `vidsr calibrate {args.target} PICTURES` prepares it for int8, which is faster",
             file=sys.stderr,
         )
-    level = flat_response(weights)
+    level = flat_response(weights, _GREY)
     if abs(level - _GREY) > _FAR:
         log.warning(
             "%s: returns level %.0f for a plane of %d; check that it takes luma in 0..1 and has scale %d",

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vidsr.cli.dataset import sizes
+from vidsr.cli.dataset import add_sources
 from vidsr.cli.messages import UsageError, print_message
 from vidsr.cli.optional_deps import require_extra
 from vidsr.cli.options import Commands, Help, add_options, add_output, settings
@@ -37,9 +37,6 @@ def add(commands: Commands) -> None:
     """Declare the command."""
     text = "train a network on images and videos"
     parser = commands.add_parser("train", help=text, description=_EXAMPLE, formatter_class=Help)
-    parser.add_argument(
-        "sources", nargs="+", metavar="SOURCE", type=Path, help="an image, a video, or a folder of them"
-    )
     data = parser.add_argument_group("data")
     data.add_argument("--output", required=True, metavar="DIR", type=Path, help="the run directory")
     data.add_argument(
@@ -50,13 +47,7 @@ def add(commands: Commands) -> None:
         type=Path,
         help="validation set, which is not trained on",
     )
-    data.add_argument(
-        "--sizes",
-        type=sizes,
-        default=(1.0, 0.7),
-        metavar="S,S",
-        help="size factors of the sources (default: 1,0.7)",
-    )
+    add_sources(parser, data)
     data.add_argument(
         "--dataset",
         dest="datasets",

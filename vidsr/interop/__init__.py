@@ -47,6 +47,6 @@ def verify_output(weights: Weights, run: NetworkFunction, *, name: str) -> float
     return difference
 
 
-def flat_response(weights: Weights, level: int = 128) -> float:
+def flat_response(weights: Weights, level: int) -> float:
     """The mean output for a plane of the constant `level`; a sound network returns about the same level."""
     return float(Engine(weights, precision="f32")(np.full((32, 32), level, np.uint8)).mean())

@@ -5,8 +5,8 @@ from dataclasses import replace
 import torch
 
 from vidsr.model.architecture import PAPER_KERNEL, Architecture, fsrcnn, srcnn
-from vidsr.model.expand_network import with_mapping_layers, with_tail_kernel
 from vidsr.model.subpixel import centred_padding
+from vidsr.model.weights import with_mapping_layers, with_tail_kernel
 from vidsr.model.zoo import load_model
 from vidsr.settings import NetworkSettings, TrainSettings
 from vidsr.training.network import Network

@@ -92,9 +92,9 @@ class Network(nn.Module):
 
     bicubic: Tensor
 
-    def __init__(self, architecture: Architecture, *, mixed: bool = False) -> None:
+    def __init__(self, architecture: Architecture) -> None:
         super().__init__()
-        self.architecture, self.mixed = architecture, mixed
+        self.architecture, self.mixed = architecture, False
         activation = ACTIVATIONS[architecture.activation]
         self.body = nn.ModuleDict({layer.name: Layer(layer, activation) for layer in architecture.body})
         self.tail = Tail(architecture.tail)

@@ -1,26 +1,34 @@
-"""The dataset of a training: pairs in memory for training and for validation."""
+"""The dataset of a training: pairs in memory for training and for validation.
+
+The validation set of a fine-tuning, or with degraded clips, are held-out frames, encoded at several qualities.
+"""
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from vidsr.callbacks import OnWarning
-from vidsr.errors import TrainingError
+from vidsr.errors import SourceError, TrainingError
+from vidsr.media.codec_roundtrip import roundtrip
+from vidsr.media.probe import probe
 from vidsr.model.architecture import Architecture
 from vidsr.model.weights import Weights
 from vidsr.psnr_ssim import psnr
+from vidsr.quality.evaluation import ResultRow, means, result_rows
 from vidsr.quality.int8_calibration import ValidationPair, calibrate, sample_evenly
 from vidsr.quality.matlab import imresize
-from vidsr.quality.upscalers import to_uint8
-from vidsr.settings import TrainSettings
+from vidsr.quality.protocols import score
+from vidsr.quality.upscalers import Upscaler, center_crop, crop_to_multiple, to_uint8
+from vidsr.settings import DegradeSettings, EncodeSettings, TrainSettings
+from vidsr.training.data.clips import Clip, full_frame_clip, video_clip
 from vidsr.training.data.dataset_builder import read_shards
 from vidsr.training.data.patches import BatchSource, MixedSampler, Pair, PatchSampler, read_pairs
 from vidsr.training.data.sources import Footage, Source, find_footage
 from vidsr.training.data.split import split_files
-from vidsr.training.data.validation_set import validation_samples
 from vidsr.training.loop import validation_psnr
 from vidsr.training.network import Network
 from vidsr.training.schedule import Schedule
@@ -28,6 +36,13 @@ from vidsr.training.schedule import Schedule
 _CALIBRATION_FRAMES = 32
 _LOSS_FRAMES, _LOSS_SIDE = 16, 192  # LR frames, and their pixels per side: seconds of work, not minutes
 _TIMED_BATCHES = 20  # to measure the speed of the loader
+CRFS = (18, 23, 28, 33)
+"""Of x264 medium: artefacts from hardly visible to plain."""
+_COLLECTION = "held out"
+_POSITIONS = (0.25, 0.75)  # of the clips in a video
+_CLIP_FRAMES = 40  # per clip
+_FRAME_NUMBERS = (12, 36)  # of a clip, away from its key frame
+_MAX_SIDE = 512  # full-size pixels per side, to keep the measurements fast
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,3 +157,61 @@ def loader_speed(batches: BatchSource, batch: int) -> float:
     for _ in range(_TIMED_BATCHES):
         batches.draw(random)
     return _TIMED_BATCHES * batch / (time.perf_counter() - start_s)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValidationSample:
+    """One frame of the validation set."""
+
+    name: str
+    """File stem; the full path if several files share it."""
+    input: str
+    """The degradation: "crf 23"."""
+    pair: Pair
+
+
+def validation_samples(footage: Sequence[Footage], scale: int, *, on_warning: OnWarning) -> list[ValidationSample]:
+    """A few frames of each file at each of CRFS; an image is made into a moving clip first.
+
+    An unreadable file is skipped with a warning.
+    """
+    samples: list[ValidationSample] = []
+    stems = Counter(file.path.stem for file in footage)
+    for number, file in enumerate(footage):
+        name = file.path.stem if stems[file.path.stem] == 1 else str(file.path)
+        try:
+            for clip in _clips(file, scale, np.random.default_rng(number)):
+                samples += _coded_samples(clip, name, scale)
+        except SourceError as error:
+            on_warning(str(error))
+    return samples
+
+
+def score_methods(samples: Iterable[ValidationSample], methods: dict[str, Upscaler], scale: int) -> list[ResultRow]:
+    """The scores of every method on every file and input, averaged over frames, `scale` border pixels cropped."""
+    inner = (slice(scale, -scale),) * 2
+    rows: list[ResultRow] = []
+    for sample in samples:
+        lr = sample.pair.lr_luma
+        scores = {name: score(sample.pair.hr[inner], upscale(lr)[inner]) for name, upscale in methods.items()}
+        # The mean is taken per collection.
+        rows += result_rows(scores, collection=sample.name, name=sample.name, scale=scale, input_name=sample.input)
+    return [replace(row, collection=_COLLECTION, name=row.collection, worst=row.gain) for row in means(rows)]
+
+
+def _clips(file: Footage, scale: int, random: np.random.Generator) -> list[Clip]:
+    outline = probe(file.path)
+    if outline.still:
+        return [full_frame_clip(file.path, _CLIP_FRAMES, DegradeSettings(scale=scale), random)]
+    return [video_clip(file, outline, position=position, frames=_CLIP_FRAMES) for position in _POSITIONS]
+
+
+def _coded_samples(clip: Clip, name: str, scale: int) -> Iterator[ValidationSample]:
+    crops = (crop_to_multiple(center_crop(plane, _MAX_SIDE), scale) for plane in clip.planes)
+    hr = [np.ascontiguousarray(crop) for crop in crops]
+    lr = [to_uint8(imresize(plane, 1 / scale)) for plane in hr]
+    for crf in CRFS:
+        decoded = list(roundtrip(lr, EncodeSettings(crf=crf), clip.rate))
+        for number in dict.fromkeys(min(wanted, len(hr) - 1) for wanted in _FRAME_NUMBERS):
+            pair = Pair(lr=decoded[number], hr=hr[number])
+            yield ValidationSample(name=name, input=f"crf {crf}", pair=pair)

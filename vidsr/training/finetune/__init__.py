@@ -20,10 +20,9 @@ from vidsr.quality.evaluation import ResultRow
 from vidsr.quality.report_html import HtmlReport, render_html
 from vidsr.quality.upscalers import make_upscalers
 from vidsr.settings import FinetuneSettings, NetworkSettings
-from vidsr.training.data.dataset import Dataset, read_degraded_pairs
+from vidsr.training.data.dataset import Dataset, ValidationSample, read_degraded_pairs, score_methods
 from vidsr.training.data.patches import read_pairs
 from vidsr.training.data.sources import Source
-from vidsr.training.data.validation_set import ValidationSample, score_methods
 from vidsr.training.finetune.finetune_data import FinetuneData, collect_warnings
 from vidsr.training.run import TrainProgress, TrainResult, TrainRun, finished_result, train_on_dataset
 from vidsr.training.run_dir import curve_path, model_path

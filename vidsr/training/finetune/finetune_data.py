@@ -11,12 +11,12 @@ from vidsr.callbacks import OnProgress, OnWarning, ShouldStop
 from vidsr.errors import SourceError, Stopped, TrainingError
 from vidsr.media.probe import probe
 from vidsr.settings import FinetuneSettings
+from vidsr.training.data.dataset import ValidationSample, validation_samples
 from vidsr.training.data.dataset_builder import BuildResult, build_dataset
 from vidsr.training.data.paired_dataset import build_paired_dataset
 from vidsr.training.data.patches import Pair
 from vidsr.training.data.sources import Footage, Source, find_footage
 from vidsr.training.data.split import split_footage
-from vidsr.training.data.validation_set import ValidationSample, validation_samples
 from vidsr.training.finetune.frame_selection import select_frame_times
 from vidsr.training.pairing import Alignment, align, aligned_pairs
 

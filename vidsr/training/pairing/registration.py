@@ -98,9 +98,9 @@ class Fit:
     """Standard deviation of the position, in LR pixels."""
 
 
-def full_overlap(lr_shape: tuple[int, int], hr_shape: tuple[int, int]) -> Registration:
-    """The registration with coinciding edges, for (height, width) of the LR and the HR frame."""
-    sides = zip(lr_shape, hr_shape, strict=True)
+def full_overlap(lr_plane: Luma, hr_plane: Luma) -> Registration:
+    """The registration with coinciding edges."""
+    sides = zip(lr_plane.shape, hr_plane.shape, strict=True)
     rows, columns = (AxisMap(ratio=hr / lr, start=0, hr=hr, lr=lr) for lr, hr in sides)
     return Registration(rows=rows, columns=columns)
 
@@ -111,7 +111,7 @@ def register(pairs: Sequence[tuple[Luma, Luma]]) -> tuple[Registration, Fit]:
     If the iteration diverges, the result is `full_overlap`.
     """
     lr, hr = pairs[0]
-    start = registration = full_overlap(_shape(lr), _shape(hr))
+    start = registration = full_overlap(lr, hr)
     coarsest = int(np.log2(max(1, min(lr.shape) / _MIN_SIDE)))
     for level in range(coarsest, -1, -1):
         scale = 0.5**level
@@ -126,13 +126,8 @@ def register(pairs: Sequence[tuple[Luma, Luma]]) -> tuple[Registration, Fit]:
     return registration, _fit_of(registration, pairs)
 
 
-def _shape(plane: Luma) -> tuple[int, int]:
-    height, width = plane.shape
-    return height, width
-
-
 def _resized(pairs: Sequence[tuple[Luma, Luma]], scale: float) -> list[FloatPlane]:
-    resample = full_overlap(_shape(pairs[0][0]), _shape(pairs[0][0])).resampler(scale)
+    resample = full_overlap(pairs[0][0], pairs[0][0]).resampler(scale)
     return [resample(lr) for lr, _ in pairs]
 
 
