@@ -36,9 +36,11 @@ HOMES = {
     "matplotlib": "plots",
     "onnx": "interop",
     "prometheus_client": "live",
+    "waitress": "live",
+    "jinja2": "html_template",
 }
 LEVELS = [  # from low to high; a part imports from those above it in this list, and from itself
-    {"arrays", "callbacks", "stage_timer"},
+    {"arrays", "callbacks", "html_template", "stage_timer"},
     {"errors", "settings", "report", "psnr_ssim", "flow", "plots", "stream_url", "private_tempdir"},
     {"model", "cpu", "cpu_affinity", "redaction"},
     {"engine", "media"},

@@ -4,7 +4,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from vidsr.live.camera_watchdog import CameraStatus
-from vidsr.live.http_server import HealthServer
+from vidsr.live.http_server import StatusServer
 from vidsr.live.status import State, Status
 
 
@@ -35,9 +35,11 @@ def status(name: str = "front", *, grew_s: float | None = 0.5, **counted: object
 def serving(preview_dir: Path, *statuses: CameraStatus, host: str = "127.0.0.1") -> Iterator[int]:
     """The port of a server that knows these cameras."""
     before = threading.active_count()
-    with HealthServer((host, 0), statuses=lambda: list(statuses), preview_dir=preview_dir) as server:
-        server.timeout_s = 1.0
-        yield server.server_address[1]
+    with StatusServer((host, 0), statuses=lambda: list(statuses), preview_dir=preview_dir, timeout_s=1.0) as server:
+        yield server.port
+    until = time.monotonic() + 1
+    while threading.active_count() > before and time.monotonic() < until:
+        time.sleep(0.001)
     assert threading.active_count() == before
 
 
@@ -152,10 +154,69 @@ def test_the_page_needs_nothing_from_elsewhere_and_escapes_what_it_is_told(tmp_p
     assert response.getheader("Cache-Control") == "no-store"
 
 
-@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "HEAD", "OPTIONS"])
-def test_only_get_is_answered(tmp_path: Path, method: str) -> None:
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "TRACE", "X"])
+def test_only_get_and_head_are_answered(tmp_path: Path, method: str) -> None:
     with serving(tmp_path, status()) as port:
-        assert get(port, "/", method=method)[0].status == 501
+        for path in ("/", "/metrics"):
+            assert get(port, path, method=method)[0].status == 501
+
+
+@pytest.mark.parametrize("path", ["/", "/healthz", "/metrics", "/camera/front/after.jpg", "/none"])
+def test_head_is_answered_as_get_without_the_body(tmp_path: Path, path: str) -> None:
+    with serving(tmp_path, status()) as port:
+        (response, text), (head, nothing) = get(port, path), get(port, path, method="HEAD")
+        names = {"content-length", "date"}
+        assert (head.status, nothing) == (response.status, "")
+        assert [h for h in head.getheaders() if h[0].lower() not in names] == [
+            h for h in response.getheaders() if h[0].lower() not in names
+        ]
+        assert int(head.getheader("Content-Length", "")) == pytest.approx(len(text.encode()), abs=9)
+
+
+def raw(port: int, request: bytes) -> bytes:
+    """What comes back, to the end of the connection."""
+    answer = b""
+    with (
+        socket.create_connection(("127.0.0.1", port), timeout=10) as client,
+        suppress(ConnectionError),  # of a long head the rest is not read
+    ):
+        client.sendall(request)
+        while data := client.recv(4096):
+            answer += data
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("request_", "code"),
+    [
+        (b"GET /healthz\r\n\r\n", b"400"),
+        (b"GET /healthz HTTP/0.9\r\n\r\n", b"400"),
+        (b"GET /healthz HTTP/2.0\r\nHost: localhost\r\n\r\n", b"400"),
+        (b"GET /healthz HTTP/1.1\r\n\r\n", b"403"),
+        (b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n", b"403"),
+        (b"GET /healthz HTTP/1.1\r\nHost: evil.example\r\nX: " + b"x" * 20_000 + b"\r\n\r\n", b"431"),
+        (b"GET /healthz HTTP/1.1\r\nX: " + b"x" * 20_000 + b"\r\nHost: evil.example\r\n\r\n", b"431"),
+        (b"GET /" + b"x" * 20_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n", b"431"),
+        (b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999\r\n\r\n", b"413"),
+        (b"GET /healthz HTTP/1.0\r\n\r\n", b"200"),
+    ],
+)
+def test_heads_that_hide_something_are_refused(tmp_path: Path, request_: bytes, code: bytes) -> None:
+    with serving(tmp_path, status()) as port:
+        answer = raw(port, request_)
+    assert answer[9:12] == code or (code == b"431" and not answer)
+    assert (b"front: ok" in answer) == (code == b"200")
+
+
+def test_a_client_that_drips_is_hung_up_on_as_soon_as_a_silent_one(tmp_path: Path) -> None:
+    with serving(tmp_path, status()) as port:
+        began = time.monotonic()
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as client, suppress(ConnectionError):
+            client.sendall(b"GET / HTTP/1.1\r\nX: ")
+            while time.monotonic() - began < 6:
+                client.sendall(b"x")
+                time.sleep(0.1)
+        assert time.monotonic() - began < 3
 
 
 def test_a_page_elsewhere_whose_name_means_this_machine_reads_nothing(tmp_path: Path) -> None:
@@ -175,7 +236,7 @@ def test_slow_clients_and_many_of_them_do_not_keep_others_from_an_answer(tmp_pat
             client.sendall(b"GET / HT")
         assert get(port, "/healthz")[0].status == 200
         many = [socket.create_connection(("127.0.0.1", port), timeout=10) for _ in range(40)]
-        assert any(client.recv(1) == b"" for client in many[20:])  # hung up on at once
+        assert any(client.recv(1) == b"" for client in many[20:])  # hung up on
         for client in many[:20]:
             client.close()
         began = time.monotonic()
@@ -206,4 +267,4 @@ def test_rubbish_is_refused(tmp_path: Path) -> None:
 
 def test_a_place_that_is_taken_raises_the_fault_of_the_system(tmp_path: Path) -> None:
     with serving(tmp_path, status()) as port, pytest.raises(OSError, match="in use"):
-        HealthServer(("127.0.0.1", port), statuses=list, preview_dir=tmp_path)
+        StatusServer(("127.0.0.1", port), statuses=list, preview_dir=tmp_path)

@@ -30,10 +30,10 @@ def main() -> int:
         configs = with_preview_dirs(config.cameras, folder) if config.http else config.cameras
         supervisor = Supervisor(configs, command=module_command("vidsr.live.camera_process"), redactor=redactor)
         if config.http:
-            from vidsr.live.http_server import HealthServer  # imports prometheus_client, only needed here
+            from vidsr.live.http_server import StatusServer  # imports prometheus_client, only needed here
 
             try:
-                stack.enter_context(HealthServer(config.http, statuses=supervisor.statuses, preview_dir=folder))
+                stack.enter_context(StatusServer(config.http, statuses=supervisor.statuses, preview_dir=folder))
             except OSError as error:
                 log.error("cannot listen on %s:%d: %s", *config.http, error.strerror)
                 return USAGE

@@ -2,14 +2,12 @@
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
-from html import escape
-from importlib.resources import files
 from itertools import accumulate
 
+from vidsr.html_template import render_html_template
 from vidsr.live.camera_watchdog import CameraStatus
 from vidsr.live.status import DELAYS_S, Status
 
-_REFRESH_S = 5
 _RATE_S = 10.0
 
 
@@ -20,57 +18,26 @@ def health_text(statuses: list[CameraStatus], now: float) -> tuple[bool, str]:
 
 
 def dashboard_html(statuses: list[CameraStatus], now: float) -> str:
-    """The whole page, to be sent as UTF-8."""
+    """The whole page."""
     flowing = sum(status.is_flowing(now) for status in statuses)
     good = flowing == len(statuses)
-    words = "All cameras are upscaled" if good else f"{flowing} of {len(statuses)} cameras are upscaled"
-    style = files("vidsr.live").joinpath("dashboard.css").read_text(encoding="utf-8")
-    sections = "\n".join(_section(status, now) for status in statuses)
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta http-equiv="refresh" content="{_REFRESH_S}">
-<title>{words} – vidsr</title>
-<link rel="icon" href="data:,">
-<style>
-{style}</style>
-</head>
-<body>
-<main>
-<header class="{"good" if good else "bad"}"><h1>{words}</h1></header>
-{sections}
-</main>
-</body>
-</html>
-"""
-
-
-def _section(status: CameraStatus, now: float) -> str:
-    is_flowing = status.is_flowing(now)
-    total = status.total
-    why = "" if is_flowing else f'<p class="why">{escape(total.reason or "no upscaled frames are written")}</p>'
-    return f"""<section class="{"good" if is_flowing else "bad"}">
-<h2>{escape(status.name)} <span class="state">{escape(total.state)}</span></h2>
-<p>{escape(" · ".join(filter(None, (status.source, total.source))))}</p>
-{why}
-{_previews(status)}
-<dl>{"".join(f"<div><dt>{name}</dt><dd>{escape(fact)}</dd></div>" for name, fact in _facts(status, now))}</dl>
-{_targets(total)}
-</section>"""
-
-
-def _previews(status: CameraStatus) -> str:
-    if not status.total.written:
-        return ""
-    figures = (
-        f'<figure><figcaption>{when}</figcaption><img src="camera/{status.name}/{when}.jpg" alt="newest frame {when}">'
-        "</figure>"
-        for when in ("before", "after")
+    return render_html_template(
+        "vidsr.live",
+        "dashboard.html",
+        title="All cameras are upscaled" if good else f"{flowing} of {len(statuses)} cameras are upscaled",
+        good=good,
+        cameras=[
+            {
+                "name": status.name,
+                "good": status.is_flowing(now),
+                "source": " · ".join(filter(None, (status.source, status.total.source))),
+                "total": status.total,
+                "facts": dict(_facts(status, now)),
+                "targets": list(_targets(status.total)),
+            }
+            for status in statuses
+        ],
     )
-    return f'<div class="previews">{"".join(figures)}</div>'
 
 
 def _facts(status: CameraStatus, now: float) -> Iterator[tuple[str, str]]:
@@ -90,16 +57,10 @@ def _facts(status: CameraStatus, now: float) -> Iterator[tuple[str, str]]:
     yield "written", _bytes_text(total.bytes_written)
 
 
-def _targets(total: Status) -> str:
-    if not total.targets:
-        return ""
-    rows = []
-    for target, words in total.targets.items():
-        free = _bytes_text(total.disk_free[target]) if target in total.disk_free else "–"
-        kind = "" if words == "ok" else ' class="bad"'
-        rows.append(f"<tr><td>{escape(target)}</td><td{kind}>{escape(words)}</td><td>{free}</td></tr>")
-    head = "<tr><th>target</th><th>state</th><th>free</th></tr>"
-    return f"<table>{head}{''.join(rows)}</table>"
+def _targets(total: Status) -> Iterator[tuple[str, str, str]]:
+    """Each target, its state, and the free space on its disk."""
+    for target, state in total.targets.items():
+        yield target, state, _bytes_text(total.disk_free[target]) if target in total.disk_free else "–"
 
 
 def _rates(status: CameraStatus, now: float) -> tuple[float, float]:

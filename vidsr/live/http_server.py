@@ -1,164 +1,182 @@
-"""The HTTP server of the supervisor: /healthz, /metrics and a web page."""
+"""The HTTP server of the supervisor: /healthz, /metrics and a web page, served by waitress."""
 
 import ipaddress
+import logging
 import re
 import socket
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler
-from io import BytesIO
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from socketserver import TCPServer
-from threading import BoundedSemaphore, Thread
-from typing import Self
+from threading import Thread
+from typing import Any, Self
+
+from prometheus_client import make_wsgi_app
+from waitress import wasyncore
+from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser, ParsingError
+from waitress.server import TcpWSGIServer
 
 from vidsr.live.camera_watchdog import CameraStatus
 from vidsr.live.dashboard import dashboard_html, health_text
-from vidsr.live.prometheus import metrics_text
+from vidsr.live.prometheus import metrics_registry
 
-_Client = tuple[str, int]
-_THREADS, _MAX_REQUESTS = 4, 16
-_POLL_S = 0.1
+_Environ = dict[str, Any]
+_Answer = tuple[str, list[tuple[str, str]], bytes]
+_THREADS, _MAX_CONNECTIONS, _POLL_S = 4, 64, 0.1
 _MAX_HEAD = 16 << 10
 _PREVIEW_PATH = re.compile(r"/camera/([A-Za-z0-9_-]+)/(before|after)\.jpg")
-_SECURITY_POLICY = "default-src 'none'; img-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'none'"
+_HEADERS = [
+    ("Cache-Control", "no-store"),
+    (
+        "Content-Security-Policy",
+        "default-src 'none'; img-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+    ),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+    ("X-Content-Type-Options", "nosniff"),
+]
 
 
-class HealthServer(TCPServer):
-    """Serves within `with`. At most 4 requests are answered at once and 12 wait; further connections are closed."""
+class StatusServer:
+    """Serves within `with`, on `port`. At most 64 connections are open at once; more wait to be accepted.
 
-    timeout_s = 5.0
-    """Seconds for a request, and for its response; slower connections are closed."""
-    allow_reuse_address = True
-    request_queue_size = _MAX_REQUESTS
+    A connection is closed `timeout_s` after its last complete request, or after the first byte of an incomplete one.
+    """
 
     def __init__(
-        self, host_port: tuple[str, int], *, statuses: Callable[[], list[CameraStatus]], preview_dir: Path
+        self,
+        host_port: tuple[str, int],
+        *,
+        statuses: Callable[[], list[CameraStatus]],
+        preview_dir: Path,
+        timeout_s: float = 5.0,
     ) -> None:
         """`statuses` is called from several threads; `preview_dir` has a directory with previews for each camera.
 
         Raises OSError when the port is taken or the host is not an address of this machine.
         """
-        self.address_family = socket.getaddrinfo(*host_port, type=socket.SOCK_STREAM)[0][0]
-        super().__init__(host_port, _Handler)
-        self.statuses, self.preview_dir = statuses, preview_dir
-        self.local_only = ipaddress.ip_address(str(self.server_address[0])).is_loopback
-        self._free = BoundedSemaphore(_MAX_REQUESTS)
-        self._pool = ThreadPoolExecutor(_THREADS)
-        self._open_requests: set[socket.socket] = set()
-        self._thread = Thread(target=self.serve_forever, args=[_POLL_S])
+        listener = _listener(host_port)
+        host, self.port = listener.getsockname()[:2]
+        local_only = ipaddress.ip_address(host).is_loopback
+        logging.getLogger("waitress").setLevel(logging.ERROR)  # anybody can cause its warnings
+        self._server = _Server(
+            _App(statuses, preview_dir, local_only=local_only),
+            _sock=listener,
+            bind_socket=False,
+            sockinfo=(listener.family, socket.SOCK_STREAM, None, None),
+            threads=_THREADS,
+            connection_limit=_MAX_CONNECTIONS,
+            channel_timeout=timeout_s,
+            cleanup_interval=timeout_s / 5,
+            asyncore_loop_timeout=_POLL_S,
+            max_request_header_size=_MAX_HEAD,
+            max_request_body_size=_MAX_HEAD,
+            ident="vidsr",
+        )
+        self._thread = Thread(target=self._server.run, name="http")
 
     def __enter__(self) -> Self:
         self._thread.start()
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self.shutdown()
+        self._server.trigger.pull_trigger(lambda: wasyncore.close_all(self._server._map))
         self._thread.join()
-        for request in [*self._open_requests]:
-            with suppress(OSError):  # already closed
-                request.shutdown(socket.SHUT_RDWR)  # do not wait for slow clients
-        self._pool.shutdown()
-        self.server_close()
-
-    def process_request(self, request: socket.socket, client_address: _Client) -> None:  # type: ignore[override]
-        """Have another thread answer the request, if one will be free."""
-        if not self._free.acquire(blocking=False):
-            self.shutdown_request(request)
-            return
-        self._open_requests.add(request)
-        self._pool.submit(self._answer, request, client_address)
-
-    def _answer(self, request: socket.socket, client_address: _Client) -> None:
-        try:
-            self.finish_request(request, client_address)
-        except OSError:
-            pass  # the client is gone, or was too slow
-        finally:
-            self._open_requests.discard(request)
-            self.shutdown_request(request)
-            self._free.release()
+        self._server.task_dispatcher.shutdown()
 
 
-class _Handler(BaseHTTPRequestHandler):
-    server: HealthServer
-    server_version, sys_version = "vidsr", ""
+class _App:
+    """The WSGI application."""
 
-    def setup(self) -> None:
-        """Read the whole head within one deadline, so that a slow client does not occupy a thread."""
-        super().setup()
-        self.rfile = BytesIO(_read_head(self.connection, time.monotonic() + self.server.timeout_s))
+    def __init__(self, statuses: Callable[[], list[CameraStatus]], preview_dir: Path, *, local_only: bool) -> None:
+        self._statuses, self._preview_dir, self._local_only = statuses, preview_dir, local_only
+        self._metrics = make_wsgi_app(metrics_registry(statuses))
 
-    def do_GET(self) -> None:
-        """Answer a request."""
-        host = self.headers.get("Host", "")
-        if self.server.local_only and not _is_local(host):  # DNS rebinding
-            self._send(HTTPStatus.FORBIDDEN, "text/plain", b"only requests from this machine are answered\n")
-            return
-        statuses = self.server.statuses()
-        match self.path.partition("?")[0]:
+    def __call__(self, environ: _Environ, start_response: Callable[..., object]) -> Iterable[bytes]:
+        status, headers, body = self._answer(environ)
+        start_response(status, [*headers, ("Content-Length", str(len(body))), *_HEADERS])
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
+
+    def _answer(self, environ: _Environ) -> _Answer:
+        if self._local_only and not _is_local(environ):  # DNS rebinding
+            return _text("403 Forbidden", "only requests from this machine are answered\n")
+        if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
+            return _text("501 Not Implemented", "only GET and HEAD are answered\n")
+        match environ["PATH_INFO"]:
             case "/healthz":
-                good, words = health_text(statuses, time.monotonic())
-                code = HTTPStatus.OK if good else HTTPStatus.SERVICE_UNAVAILABLE
-                self._send(code, "text/plain", words.encode(errors="replace"))
+                good, words = health_text(self._statuses(), time.monotonic())
+                return _text("200 OK" if good else "503 Service Unavailable", words)
             case "/metrics":
-                self._send(HTTPStatus.OK, "text/plain; version=0.0.4", metrics_text(lambda: statuses))
+                return self._metrics_answer(environ)
             case "/":
-                self._send(
-                    HTTPStatus.OK, "text/html", dashboard_html(statuses, time.monotonic()).encode(errors="replace")
-                )
+                return _text("200 OK", dashboard_html(self._statuses(), time.monotonic()), kind="html")
             case path:
-                self._send_preview(path, {status.name for status in statuses})
+                return self._preview(path)
 
-    def _send_preview(self, path: str, cameras: set[str]) -> None:
+    def _metrics_answer(self, environ: _Environ) -> _Answer:
+        begun: list[tuple[str, list[tuple[str, str]]]] = []
+        body = b"".join(self._metrics(environ | {"REQUEST_METHOD": "GET"}, lambda *begin: begun.append(begin)))
+        return *begun[0], body
+
+    def _preview(self, path: str) -> _Answer:
         found = _PREVIEW_PATH.fullmatch(path)
         try:
-            if found and found[1] in cameras:
-                data = (self.server.preview_dir / found[1] / f"{found[2]}.jpg").read_bytes()
-                self._send(HTTPStatus.OK, "image/jpeg", data)
-                return
+            if found and found[1] in {status.name for status in self._statuses()}:
+                data = (self._preview_dir / found[1] / f"{found[2]}.jpg").read_bytes()
+                return "200 OK", [("Content-Type", "image/jpeg")], data
         except OSError:
             pass  # no preview yet
-        self._send(HTTPStatus.NOT_FOUND, "text/plain", b"not found\n")
-
-    def _send(self, code: HTTPStatus, content_type: str, body: bytes) -> None:
-        self.connection.settimeout(self.server.timeout_s)
-        self.send_response(code)
-        for name, value in (
-            ("Content-Type", f"{content_type}; charset=utf-8" if content_type.startswith("text/") else content_type),
-            ("Content-Length", str(len(body))),
-            ("Cache-Control", "no-store"),
-            ("Content-Security-Policy", _SECURITY_POLICY),
-            ("Cross-Origin-Resource-Policy", "same-origin"),
-            ("X-Content-Type-Options", "nosniff"),
-        ):
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Log nothing: Prometheus scrapes every few seconds."""
+        return _text("404 Not Found", "not found\n")
 
 
-def _read_head(connection: socket.socket, until: float) -> bytes:
-    """The head of the request, to its empty line. Raises OSError after the deadline."""
-    head = b""
-    while b"\r\n\r\n" not in head and b"\n\n" not in head and len(head) < _MAX_HEAD:
-        connection.settimeout(max(0.001, until - time.monotonic()))
-        data = connection.recv(4096)
-        if not data:
-            break
-        head += data
-    return head
+class _Parser(HTTPRequestParser):  # type: ignore[misc]  # waitress has no types
+    def parse_header(self, header_plus: bytes) -> None:
+        """Refuse what is read as HTTP/0.9."""
+        super().parse_header(header_plus)
+        if self.version not in ("1.0", "1.1"):
+            raise ParsingError("HTTP/1.0 or HTTP/1.1 is required")
 
 
-def _is_local(host: str) -> bool:
-    """Whether the Host header names this machine."""
+class _Channel(HTTPChannel):  # type: ignore[misc]
+    """A connection whose time runs from the first byte of a request: waitress extends it with each byte."""
+
+    parser_class = _Parser
+    _since_s = 0.0
+
+    @property
+    def last_activity(self) -> float:
+        return self._since_s
+
+    @last_activity.setter
+    def last_activity(self, now_s: float) -> None:
+        if self.request is None and not self.total_outbufs_len:
+            self._since_s = now_s
+
+
+class _Server(TcpWSGIServer):  # type: ignore[misc]
+    channel_class = _Channel
+
+
+def _listener(host_port: tuple[str, int]) -> socket.socket:
+    family, *_, address = socket.getaddrinfo(*host_port, type=socket.SOCK_STREAM)[0]
+    listener = socket.socket(family)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def _text(status: str, text: str, *, kind: str = "plain") -> _Answer:
+    return status, [("Content-Type", f"text/{kind}; charset=utf-8")], text.encode(errors="replace")
+
+
+def _is_local(environ: _Environ) -> bool:
+    """Whether the Host header names this machine; HTTP/1.0, of simple health checks, needs none."""
+    host = environ.get("HTTP_HOST", "localhost" if environ["SERVER_PROTOCOL"] == "HTTP/1.0" else "")
     name = re.sub(r":\d+$", "", host).strip("[]")
     try:
-        return name in ("", "localhost") or ipaddress.ip_address(name).is_loopback
+        return name == "localhost" or ipaddress.ip_address(name).is_loopback
     except ValueError:
         return False

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Iterator
 
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
@@ -44,11 +44,11 @@ class _Cameras(Collector):
         yield _delays(statuses)
 
 
-def metrics_text(statuses: Callable[[], list[CameraStatus]]) -> bytes:
-    """The text that Prometheus scrapes."""
+def metrics_registry(statuses: Callable[[], list[CameraStatus]]) -> CollectorRegistry:
+    """The metrics that Prometheus scrapes."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Cameras(statuses))
-    return generate_latest(registry)
+    return registry
 
 
 def _counters(statuses: Iterable[CameraStatus]) -> Iterator[Family]:
