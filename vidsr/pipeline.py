@@ -101,8 +101,7 @@ class _Run:
             self._warn("is interlaced, and its combing is upscaled too; --deinterlace removes it first")
         if writer.choice.why:
             self._warn(writer.choice.why)
-        for stream in writer.copier.dropped_streams:
-            self._warn(f"{writer.target.name} cannot hold {stream}; it is dropped")
+        self._warn_dropped(writer.copier.dropped_streams)
 
     def process(self, pool: Pool, size: Size, on_progress: OnProgress, should_stop: ShouldStop) -> None:
         """Take every frame from the reader through the pool into the file, and complete the file."""
@@ -131,6 +130,9 @@ class _Run:
         (frame, luma), info = upscaled, self._reader.info
         if (frame.av_frame.width, frame.av_frame.height) != (info.width, info.height):
             self._warn(f"the frame size changes; every frame becomes {_by(size)}")
+        if late := self._writer.side_data.losses(frame.av_frame):
+            self._writer.copier.dropped_streams += late
+            self._warn_dropped(late)
         with self._timer.busy("merge"):
             picture = self._merger.resize(
                 self._merger.merge(frame.av_frame, luma), size, self._writer.choice.pixel_format
@@ -183,6 +185,10 @@ class _Run:
             if should_stop():
                 self._stopped = True
                 return
+
+    def _warn_dropped(self, names: Iterable[str]) -> None:
+        for name in names:
+            self._warn(f"{self._writer.target.name} cannot hold {name}; it is dropped")
 
     def _warn(self, sentence: str) -> None:
         """Report a sentence once, and keep it for the report."""

@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import Self
 
 import av
+import numpy as np
 from av import Packet, VideoFrame
+from av.codec.context import Flags
 from av.container import OutputContainer
+from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType
 from av.video.stream import VideoStream
 
@@ -16,9 +19,18 @@ from vidsr.errors import TargetError
 from vidsr.media.atomic_file import AtomicFile
 from vidsr.media.containers import container_for, muxer_options
 from vidsr.media.display_matrix import scale_matrix
-from vidsr.media.encoders import FrameFormat, check_encoder, choose_encoder, colorspace_tag, encoder_options
+from vidsr.media.encoders import (
+    FrameFormat,
+    check_encoder,
+    choose_encoder,
+    colorspace_tag,
+    encoder_options,
+    video_encoder,
+)
 from vidsr.media.frame import SidePacket, SourceTemplate
-from vidsr.media.side_data import has_hdr_metadata, hdr_options
+from vidsr.media.hdr import hdr_options
+from vidsr.media.libav import add_stream_side_data, set_parameters
+from vidsr.media.side_data import SideDataCarrier, StreamKind
 from vidsr.media.stream_copy import StreamCopier, copy_tags, file_tags, is_cover
 from vidsr.settings import EncodeSettings
 
@@ -54,18 +66,24 @@ class Writer:
         self._size = size
         self.choice = choose_encoder(encode, self._container.format, template.info.working_format)
         encode = self.choice.encode
-        hdr = hdr_options(template.first, encode.codec)
-        options = encoder_options(encode, hdr)
+        options = encoder_options(encode, hdr_options(template.first, encode.codec))
         frame_format = FrameFormat(width=size[0], height=size[1], pixel_format=self.choice.pixel_format)
         check_encoder(encode.codec, frame_format, options)
+        self.side_data = SideDataCarrier(
+            template.first,
+            template.video,
+            encoder=encode.codec,
+            holds=self._container.side_data,
+            scale=size[0] / template.info.width,
+        )
         self._atomic_file = AtomicFile(target, source=template.info.path, overwrite=overwrite)
         try:
             with self._target_errors():
                 self._output = self._open_output()
-                self._video = self._add_video(encode.codec, options)
+                self._encoder = self._open_encoder(encode.codec, options)
+                self._video = self._add_video(encode.codec)
                 self.copier = StreamCopier(self._output, self._container, template)
-                if has_hdr_metadata(template.first) and not hdr:
-                    self.copier.dropped_streams.append("HDR's mastering display and light levels")
+                self.copier.dropped_streams += self.side_data.dropped
                 self._write_header(encode.codec)
         except BaseException:
             self._atomic_file.discard()
@@ -94,13 +112,13 @@ class Writer:
         with self._target_errors():
             self.copier.add(packets)
             self._pending_durations[frame.pts] = self._last_duration = frame.duration
-            self._mux(self._video.encode(frame))
+            self._mux(self._encoder.encode(frame))
 
     def finish(self, packets: tuple[SidePacket, ...]) -> None:
         """Copies the packets after the last frame, flushes the encoder, commits the file."""
         with self._target_errors():
             self.copier.add(packets)
-            self._mux(self._video.encode(None))
+            self._mux(self._encoder.encode(None))
             self.copier.write_all()
             self._close()
         self._atomic_file.commit()
@@ -115,27 +133,41 @@ class Writer:
         output.set_chapters(list(template.chapters))
         return output
 
-    def _add_video(self, codec: str, options: dict[str, str]) -> VideoStream:
-        info, first = self._template.info, self._template.first
-        try:
-            stream = self._output.add_stream(codec, rate=info.rate or Fraction(25), options=options)
-        except ValueError as error:
-            raise self._refused_codec(codec) from error
-        assert isinstance(stream, VideoStream)
-        context = stream.codec_context
+    def _open_encoder(self, codec: str, options: dict[str, str]) -> VideoCodecContext:
+        info, first, context = self._template.info, self._template.first, video_encoder(codec)
         context.thread_type = "AUTO"  # PyAV's default, slices, makes x264 files 3 % larger
+        context.options = options
         context.width, context.height = self._size
         context.pix_fmt = self.choice.pixel_format
         context.time_base = self._template.time_base
+        context.framerate = info.rate or Fraction(25)
         context.sample_aspect_ratio = self._pixel_aspect()
         context.color_range, context.color_primaries = first.color_range, first.color_primaries
         context.color_trc = first.color_trc
         context.colorspace = colorspace_tag(first.colorspace, (info.height, self._size[1]))
+        if self._container.format != "mpegts":
+            context.flags |= Flags.global_header
         if codec == "libx265" and self._container.has_display_matrix:
             context.codec_tag = "hvc1"  # Apple's players need this tag
+        context.open(strict=False)
+        return context
+
+    def _add_video(self, codec: str) -> VideoStream:
+        """A stream apart from the encoder: PyAV would replace the side data of an encoder's stream."""
+        info = self._template.info
+        try:
+            stream = self._output.add_mux_stream(codec, rate=info.rate or Fraction(25))
+        except ValueError as error:
+            raise self._refused_codec(codec) from error
+        assert isinstance(stream, VideoStream)
+        stream.time_base = self._template.time_base
+        set_parameters(stream, self._encoder)
         if info.matrix:
             factors = Fraction(self._size[0], info.width), Fraction(self._size[1], info.height)
-            stream.set_display_matrix(scale_matrix(info.matrix, factors))
+            matrix = np.array(scale_matrix(info.matrix, factors), np.int32)
+            add_stream_side_data(stream, StreamKind.DISPLAYMATRIX, matrix.tobytes())
+        for kind, data in self.side_data.stored.items():
+            add_stream_side_data(stream, kind, data)
         copy_tags(self._template.video, stream)
         return stream
 
@@ -157,6 +189,7 @@ class Writer:
     def _mux(self, packets: "list[Packet[VideoStream]]") -> None:
         """Writes encoded packets, each after the copied packets with earlier times."""
         for packet in packets:
+            packet.stream = self._video
             if packet.pts is not None and packet.dts is not None:
                 if not 0 <= (packet.pts - packet.dts) * packet.time_base < _MAX_DELAY_S:
                     packet.dts = packet.pts
