@@ -111,6 +111,13 @@ def test_untagged_frames_upscaled_beyond_sd_are_tagged(
     assert int(read_with_av(tmp_path / "out.mkv").pictures[0].colorspace) == matrix
 
 
+def test_the_matrix_of_jpegs_stays_5(tiny_model: str, tmp_path: Path) -> None:
+    make_video(tmp_path / "in.avi", scene_frames(2, "yuvj420p"), codec="mjpeg", time_base=Fraction(1, 30))
+    assert read_with_av(tmp_path / "in.avi").pictures[0].colorspace == 5
+    upscale(tmp_path / "in.avi", tmp_path / "out.mkv", tiny_model)
+    assert read_with_av(tmp_path / "out.mkv").pictures[0].colorspace == 5
+
+
 def hdr_video(path: Path) -> Path:
     """A video with HDR10 metadata."""
     red, green, blue, white = (f"({x},{y})" for x, y in MASTERING)

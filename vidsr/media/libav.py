@@ -20,6 +20,8 @@ _MAJORS = {"libavutil": 60, "libavcodec": 62, "libavformat": 62}
 if any(av.library_versions[name][0] != major for name, major in _MAJORS.items()):
     raise ImportError(f"vidsr needs an av package with FFmpeg 8, not {av.library_versions}; install av 18.1")
 
+_BLOCK_BYTES = {"adpcm_swf": 2051}
+"""Usual bytes of a block of Flash's ADPCM, 4096 samples."""
 _OBJECT_HEAD = 3 * ctypes.sizeof(c_void_p)
 """Bytes of PyAV's objects before their pointer: reference count, type, method table."""
 
@@ -47,6 +49,7 @@ class _AVCodecParameters(ctypes.Structure):
     _fields_ = [
         ("codec_type", c_int), ("codec_id", c_int), ("codec_tag", c_uint), ("extradata", c_void_p),
         ("extradata_size", c_int), ("coded_side_data", POINTER(_PacketSideData)), ("nb_coded_side_data", c_int),
+        ("_", c_byte * 112), ("block_align", c_int),
     ]  # fmt: skip
 
 
@@ -75,6 +78,7 @@ _copy_parameters = _function(
 )
 
 
+_codec_name = _function("avcodec_get_name", c_char_p, c_int)
 _parameters_from_context = _function("avcodec_parameters_from_context", c_int, POINTER(_AVCodecParameters), c_void_p)
 
 
@@ -118,6 +122,14 @@ def stream_side_data(stream: Stream) -> list[tuple[int, bytes]]:
     return [(each.type, ctypes.string_at(each.data, each.size)) for each in found]
 
 
+def stream_codec(stream: Stream) -> tuple[str, str, bytes]:
+    """FFmpeg's name of the codec, "none" if unknown, the container's tag for it, and the codec's headers."""
+    parameters = _memory(stream, _AVStream).codecpar.contents
+    tag = parameters.codec_tag.to_bytes(4, "little").rstrip(b"\0").decode("latin-1")
+    headers = ctypes.string_at(parameters.extradata, parameters.extradata_size) if parameters.extradata else b""
+    return _codec_name(parameters.codec_id).decode(), tag, headers
+
+
 def add_stream_side_data(stream: Stream, kind: int, data: bytes) -> None:
     """Adds a side data to a stream without a codec context, before the header of its container is written."""
     parameters = _memory(stream, _AVStream).codecpar.contents
@@ -127,14 +139,13 @@ def add_stream_side_data(stream: Stream, kind: int, data: bytes) -> None:
     ctypes.memmove(new.contents.data, data, len(data))
 
 
-def copy_parameters(source: Stream, target: Stream, *, keep_tag: bool = False) -> None:
-    """Copies all codec parameters of a stream to one without a codec context; the tag, which is its container's,
-    only with `keep_tag`.
-    """
+def copy_parameters(source: Stream, target: Stream) -> None:
+    """Copies the codec parameters of a stream, without its container's tag, to one without a codec context."""
     parameters = _memory(target, _AVStream).codecpar
     _copy_parameters(parameters, _memory(source, _AVStream).codecpar)
-    if not keep_tag:
-        parameters.contents.codec_tag = 0
+    parameters.contents.codec_tag = 0
+    if not parameters.contents.block_align:  # FLV states none, and WAVE headers need one
+        parameters.contents.block_align = _BLOCK_BYTES.get(stream_codec(source)[0], 0)
 
 
 def set_parameters(stream: Stream, encoder: CodecContext) -> None:

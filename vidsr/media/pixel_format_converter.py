@@ -32,7 +32,7 @@ class PixelFormatConverter:
             color_range = ColorRange.JPEG if self._still else ColorRange.MPEG
         if (name, frame.color_range) != self._stored:  # the source changes its format
             color_range = self._range
-        return self._reformatter.reformat(
+        converted = self._reformatter.reformat(
             frame,
             format=self.format,
             interpolation=RESAMPLING,
@@ -40,6 +40,9 @@ class PixelFormatConverter:
             dst_color_range=color_range,
             threads=1,
         )
+        if colorspace is None:  # PyAV writes 6 for 5
+            converted.colorspace = frame.colorspace
+        return converted
 
 
 def _is_transparent(frame: VideoFrame) -> bool:

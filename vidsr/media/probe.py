@@ -14,6 +14,7 @@ from vidsr.errors import SourceError
 from vidsr.media.compression_probe import Compression
 from vidsr.media.formats import depth_of
 from vidsr.media.frame import StreamInfo, VideoInfo
+from vidsr.media.libav import stream_codec
 from vidsr.media.open_input import is_still, open_source
 
 _MAX_RATE = 1000  # frames per second; FFmpeg derives higher ones from two packets of DV
@@ -110,11 +111,13 @@ def video_info(
 
 
 def codec_name(stream: Stream) -> str:
-    """The codec's canonical name, whichever decoder is used; of an attachment its MIME type."""
-    if stream.codec_context is not None:
-        return stream.codec_context.codec.canonical_name
-    name = stream.name if stream.type == "data" else stream.metadata.get("mimetype")  # others have no attribute `name`
-    return name or "unknown"
+    """FFmpeg's name of the codec, or the tag of one that it does not know; of an attachment its MIME type."""
+    if stream.type == "attachment":
+        return stream.metadata.get("mimetype", "unknown")
+    name, tag, headers = stream_codec(stream)
+    if name != "none":
+        return name
+    return "webvtt" if headers.startswith(b"WEBVTT") else tag or "unknown"  # FFmpeg does not know S_TEXT/WEBVTT
 
 
 def frame_rate(video: VideoStream) -> Fraction | None:
