@@ -117,7 +117,7 @@ class _Run:
         # Packets after frames that were read ahead, but not written, are dropped.
         packets = () if self._stopped else self._reader.trailing_packets()
         with self._timer.busy("write"):
-            self._writer.finish(packets)
+            self._writer.finish(packets, verify=self._settings.verify)
 
     def _counted(self, pool: Pool, upscaled: Iterable[tuple[Frame, Plane]]) -> Iterator[tuple[Frame, Plane]]:
         for pair in upscaled:
@@ -168,6 +168,8 @@ class _Run:
             threads=pool.threads,
             worker_restarts=pool.restarts,
             copied=copier.copied_streams,
+            copied_packets=copier.packets_in(self._writer.content),
+            duration_s=self._writer.content.seconds,
             left_out=copier.dropped_streams,
             warnings=self._warnings,
             damage=list(self._damage(pool)),
@@ -207,6 +209,7 @@ class _Run:
         if self._read != writer.written or missing_s is not None:
             where = "" if missing_s is None else f"; the first that is missing is at {missing_s:.3f} s"
             yield f"{self._read} frames were read and {writer.written} written{where}"
+        yield from writer.damage
         if reader.corrupt:
             yield f"{reader.corrupt} frames or packets of the source are damaged"
         if reader.truncation:

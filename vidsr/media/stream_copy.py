@@ -4,7 +4,8 @@ import html
 import io
 import re
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 
 import av
@@ -18,6 +19,7 @@ from vidsr.media.containers import Container
 from vidsr.media.frame import SidePacket, SourceTemplate
 from vidsr.media.libav import copy_parameters
 from vidsr.media.probe import codec_name, title_of
+from vidsr.media.readback import TargetContent, is_attached
 
 # Tags that a muxer sets; copies would be wrong.
 _MUXER_TAGS = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration"}
@@ -44,12 +46,35 @@ class StreamCopier:
         self.dropped_packets = 0
         self._refusals = 0  # consecutive
         self._output = output
-        self._copies: dict[int, Stream] = {}
-        self._texts: dict[int, Callable[[bytes], bytes]] = {}
+        self._copies: dict[int, _Copy] = {}
+        self._has_timecode = False
         self._waiting: deque[SidePacket] = deque()
         for stream, info in zip(template.others, template.info.others, strict=True):
-            declared = self._declare(stream, container, template.covers)
+            declared = self._declare(stream, str(info), container, template.covers)
             (self.copied_streams if declared else self.dropped_streams).append(str(info))
+        timed = [stream.index for stream in output.streams if not is_attached(stream)]
+        self._attached = len(output.streams) - len(timed)
+        self._positions = {index: position for position, index in enumerate(timed)}
+
+    def packets_in(self, content: TargetContent) -> dict[str, int]:
+        """The number of packets in the target, by the name of the copied stream; without covers and attachments."""
+        found = {}
+        for copy in self._copies.values():
+            position = self._positions.get(copy.stream.index, len(content.packets))
+            if not is_attached(copy.stream):
+                found[copy.name] = (*content.packets, 0)[min(position, len(content.packets))]
+        return found
+
+    def losses(self, content: TargetContent, *, exact: bool) -> Iterator[str]:
+        """A sentence for all that was copied and is not in the target; `exact`: packets are read as written."""
+        for name, found in self.packets_in(content).items():
+            sent = next(copy.sent for copy in self._copies.values() if copy.name == name)
+            if found < sent and (exact or not found):
+                yield f"{name}: {sent} packets were copied, and {found} are in the target"
+        if self._has_timecode and not content.has_timecode:
+            yield "the time code was copied, and is not in the target"
+        if content.attached < self._attached:
+            yield f"{self._attached} covers and attachments were copied, and {content.attached} are in the target"
 
     def add(self, packets: tuple[SidePacket, ...]) -> None:
         """Queues packets that come before the next frame."""
@@ -81,37 +106,51 @@ class StreamCopier:
             if self._refusals > _MAX_REFUSALS or not self._copies:
                 raise
 
-    def _declare(self, stream: Stream, container: Container, covers: dict[int, bytes]) -> bool:
+    def _declare(self, stream: Stream, name: str, container: Container, covers: dict[int, bytes]) -> bool:
         """Adds the stream to the output; False if the container does not take it."""
-        name = codec_name(stream)
-        if name == "tmcd" and container.format in ("mp4", "mov", "matroska"):
-            return True  # FFmpeg writes it from the timecode tag of the video
+        codec = codec_name(stream)
+        if codec == "tmcd" and container.format in ("mp4", "mov", "matroska") and "timecode" in stream.metadata:
+            # FFmpeg writes it from the video's tag; where only the sound has a time code, the video has no tag.
+            self._output.streams[0].metadata.setdefault("timecode", stream.metadata["timecode"])
+            self._has_timecode = True
+            return True
         if container.format == "matroska":
-            if is_cover(stream) and name in _COVER_TYPES:
+            if is_cover(stream) and codec in _COVER_TYPES:
                 # Matroska stores cover art as attachments, which FFmpeg reads back as attached pictures.
-                self._output.add_attachment(*_COVER_TYPES[name], covers.get(stream.index, b""))
+                self._output.add_attachment(*_COVER_TYPES[codec], covers.get(stream.index, b""))
                 return True
-            if (name, stream.codec_context is None) in _TEXTS:
-                self._copies[stream.index] = copy = self._output.add_mux_stream("subrip", time_base=stream.time_base)
-                self._texts[stream.index] = _TEXTS[name, stream.codec_context is None]
+            if convert := _TEXTS.get((codec, stream.codec_context is None)):
+                copy = self._output.add_mux_stream("subrip", time_base=stream.time_base)
+                self._copies[stream.index] = _Copy(name, copy, convert)
                 copy_tags(stream, copy)
                 return True
         if not can_hold(container, stream):
             return False
         copy = copy_stream(stream, self._output)
         if stream.type != "attachment":
-            self._copies[stream.index] = copy
+            self._copies[stream.index] = _Copy(name, copy)
         return True
 
     def _write(self, packet: SidePacket) -> None:
-        index = packet.stream.index
-        if index in self._texts:
-            text = self._texts[index](bytes(packet))
+        copy = self._copies[packet.stream.index]
+        if copy.convert:
+            text = copy.convert(bytes(packet))
             if not text.strip():
                 return
             packet = _like(packet, text)
-        packet.stream = self._copies[index]
+        packet.stream = copy.stream
+        copy.sent += 1
         self.mux(packet)
+
+
+@dataclass
+class _Copy:
+    """A stream of the output, and the number of packets sent to it."""
+
+    name: str
+    stream: Stream
+    convert: Callable[[bytes], bytes] | None = None
+    sent: int = 0
 
 
 def is_cover(stream: Stream) -> bool:

@@ -1,5 +1,6 @@
 """Writing a video: upscaled frames encoded, all other streams copied, interleaved by time."""
 
+from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -30,6 +31,7 @@ from vidsr.media.encoders import (
 from vidsr.media.frame import SidePacket, SourceTemplate
 from vidsr.media.hdr import hdr_options
 from vidsr.media.libav import add_stream_side_data, set_parameters
+from vidsr.media.readback import frame_differences, target_content
 from vidsr.media.side_data import SideDataCarrier, StreamKind
 from vidsr.media.stream_copy import StreamCopier, copy_tags, file_tags, is_cover
 from vidsr.settings import EncodeSettings
@@ -41,8 +43,9 @@ class Writer:
     """A video file like the source of `template`, with frames of another size; closed by `with`.
 
     `finish` commits the file; leaving `with` without it deletes the file. `copier` says from the start which streams
-    are copied and which are dropped. Every fault of the target raises TargetError: it exists, is not writable,
-    is refused by codec or container, or the disk is full.
+    are copied and which are dropped. After `finish`, `content` is what is in the file, `written` its number of frames,
+    and `damage` has a sentence for all that did not arrive. Every fault of the target raises TargetError: it exists,
+    is not writable, is refused by codec or container, or the disk is full.
     """
 
     def __init__(
@@ -60,6 +63,8 @@ class Writer:
         """
         self.target = target
         self.written = 0
+        self.damage: list[str] = []
+        self._times = array("q")  # of the frames, in ticks
         self._finished = False
         self._container = container_for(target)
         self._template = template
@@ -69,12 +74,9 @@ class Writer:
         options = encoder_options(encode, hdr_options(template.first, encode.codec))
         frame_format = FrameFormat(width=size[0], height=size[1], pixel_format=self.choice.pixel_format)
         check_encoder(encode.codec, frame_format, options)
+        holds, scale = self._container.side_data, size[0] / template.info.width
         self.side_data = SideDataCarrier(
-            template.first,
-            template.video,
-            encoder=encode.codec,
-            holds=self._container.side_data,
-            scale=size[0] / template.info.width,
+            template.first, template.video, encoder=encode.codec, holds=holds, scale=scale
         )
         self._atomic_file = AtomicFile(target, source=template.info.path, overwrite=overwrite)
         try:
@@ -112,15 +114,20 @@ class Writer:
         with self._target_errors():
             self.copier.add(packets)
             self._pending_durations[frame.pts] = self._last_duration = frame.duration
+            self._times.append(frame.pts)
             self._mux(self._encoder.encode(frame))
 
-    def finish(self, packets: tuple[SidePacket, ...]) -> None:
-        """Copies the packets after the last frame, flushes the encoder, commits the file."""
+    def finish(self, packets: tuple[SidePacket, ...], *, verify: bool = False) -> None:
+        """Copies the packets after the last frame, flushes the encoder, reads the file back and commits it.
+
+        `verify` decodes the file, too, and compares the times of its frames with those written.
+        """
         with self._target_errors():
             self.copier.add(packets)
             self._mux(self._encoder.encode(None))
             self.copier.write_all()
             self._close()
+            self._read_back(verify)
         self._atomic_file.commit()
         self._finished = True
 
@@ -213,9 +220,22 @@ class Writer:
             self._output.close()
         except av.FFmpegError:  # possibly about a copied packet that the muxer still held
             self.copier.dropped_packets += 1
-        if self.copier.dropped_packets:  # the muxer does not say whose packet it refused: count the video's
-            with av.open(f"file:{self._atomic_file.part.absolute()}") as part:
-                self.written = sum(packet.size > 0 for packet in part.demux(video=0))
+
+    def _read_back(self, verify: bool) -> None:
+        """Counts what is in the closed file, and with `verify` decodes it."""
+        part = self._atomic_file.part
+        try:
+            self.content = target_content(part)
+        except (av.FFmpegError, OSError) as error:
+            raise TargetError(
+                f"{self.target}: was written, but cannot be read ({error.strerror}); use .mkv"
+            ) from error
+        self.written = self.content.packets[0]
+        exact = self._container.format in ("matroska", "webm", "nut")  # others divide sound into other packets
+        self.damage += self.copier.losses(self.content, exact=exact)
+        if verify:
+            times = [pts * self._template.time_base for pts in self._times]
+            self.damage += frame_differences(part, times)
 
     def _discard(self) -> None:
         # The file first: PyAV then writes no index, at which FFmpeg 8.1 crashes if a fragment has no packet yet.
