@@ -74,19 +74,10 @@ class Writer:
         options = encoder_options(encode, hdr_options(template.first, encode.codec))
         frame_format = FrameFormat(width=size[0], height=size[1], pixel_format=self.choice.pixel_format)
         check_encoder(encode.codec, frame_format, options)
-        holds, scale = self._container.side_data, size[0] / template.info.width
-        self.side_data = SideDataCarrier(
-            template.first, template.video, encoder=encode.codec, holds=holds, scale=scale
-        )
         self._atomic_file = AtomicFile(target, source=template.info.path, overwrite=overwrite)
         try:
             with self._target_errors():
-                self._output = self._open_output()
-                self._encoder = self._open_encoder(encode.codec, options)
-                self._video = self._add_video(encode.codec)
-                self.copier = StreamCopier(self._output, self._container, template)
-                self.copier.dropped_streams += self.side_data.dropped
-                self._write_header(encode.codec)
+                self._begin(encode.codec, options)
         except BaseException:
             self._atomic_file.discard()
             raise
@@ -130,6 +121,21 @@ class Writer:
             self._read_back(verify)
         self._atomic_file.commit()
         self._finished = True
+
+    def _begin(self, codec: str, options: dict[str, str]) -> None:
+        """Declares all streams, and writes the header."""
+        template, holds = self._template, self._container.side_data
+        scale = self._size[0] / template.info.width
+        self.side_data = SideDataCarrier(template.first, template.video, encoder=codec, holds=holds, scale=scale)
+        self._output = self._open_output()
+        self._encoder = self._open_encoder(codec, options)
+        self._video = self._add_video(codec)
+        self.copier = StreamCopier(self._output, self._container, template)
+        self.copier.dropped_streams += self.side_data.dropped
+        try:
+            self._output.start_encoding()
+        except av.ArgumentError as error:
+            raise self._refused_codec(codec) from error
 
     def _open_output(self) -> OutputContainer:
         container, template = self._container, self._template
@@ -177,12 +183,6 @@ class Writer:
             add_stream_side_data(stream, kind, data)
         copy_tags(self._template.video, stream)
         return stream
-
-    def _write_header(self, codec: str) -> None:
-        try:
-            self._output.start_encoding()
-        except av.ArgumentError as error:
-            raise self._refused_codec(codec) from error
 
     def _refused_codec(self, codec: str) -> TargetError:
         return TargetError(f"{self.target}: {self._container.format} cannot hold {codec}; use .mkv")
