@@ -147,6 +147,8 @@ class _Run:
         self._warnings += [sentence for sentence in pool.warnings if sentence not in self._warnings]
         if self._reader.retimed:
             self._warn(f"{self._reader.retimed} frames had no usable time stamp and received one")
+        if self._reader.flattened:
+            self._warn(f"{self._reader.flattened} frames lose their transparency, because the first one has none")
         if copier.dropped_packets:
             count = copier.dropped_packets
             self._warn(f"{count} packets of other streams are damaged or run backwards, and were dropped")

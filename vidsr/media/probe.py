@@ -8,6 +8,7 @@ import av
 from av import VideoFrame
 from av.container import InputContainer
 from av.stream import Discard, Disposition, Stream
+from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from vidsr.errors import SourceError
@@ -18,6 +19,7 @@ from vidsr.media.libav import stream_codec
 from vidsr.media.open_input import is_still, open_source
 
 _MAX_RATE = 1000  # frames per second; FFmpeg derives higher ones from two packets of DV
+_ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 _NOT_VIDEO = Disposition.attached_pic | Disposition.timed_thumbnails
 
 
@@ -63,6 +65,21 @@ def first_video(container: InputContainer) -> VideoStream | None:
         if not stream.disposition & _NOT_VIDEO and getattr(stream, "codec_context", None) is not None:
             return stream
     return None
+
+
+def video_decoder(video: VideoStream) -> VideoCodecContext:
+    """The decoder of a stream: libvpx for VP8 and VP9 with alpha, which FFmpeg's own decoders drop."""
+    name = _ALPHA_DECODERS.get(codec_name(video))
+    if name is None or tag(video.metadata, "alpha_mode") != "1":
+        return video.codec_context
+    decoder = av.CodecContext.create(name, "r")
+    assert isinstance(decoder, VideoCodecContext)
+    return decoder
+
+
+def tag(tags: dict[str, str], name: str) -> str | None:
+    """The value of a tag, whose name some containers write in capitals; None without it."""
+    return next((value for key, value in tags.items() if key.lower() == name), None)
 
 
 def other_streams(container: InputContainer, video: VideoStream) -> list[Stream]:

@@ -28,6 +28,7 @@ from vidsr.media.encoders import (
     encoder_options,
     video_encoder,
 )
+from vidsr.media.formats import has_alpha
 from vidsr.media.frame import SidePacket, SourceTemplate
 from vidsr.media.hdr import hdr_options
 from vidsr.media.libav import add_stream_side_data, set_parameters
@@ -36,6 +37,8 @@ from vidsr.media.side_data import SideDataCarrier, StreamKind
 from vidsr.media.stream_copy import StreamCopier, copy_tags, file_tags, is_cover
 from vidsr.settings import EncodeSettings
 
+_VPX, _VPX_ALPHA = ("libvpx", "libvpx-vp9"), ("matroska", "webm")
+"""Encoders that write alpha apart from the frames, and the containers that store it."""
 _MAX_DELAY_S = 3600  # between dts and pts; for a video of one or two frames x265 writes arbitrary, often larger ones
 
 
@@ -132,6 +135,8 @@ class Writer:
         self._video = self._add_video(codec)
         self.copier = StreamCopier(self._output, self._container, template)
         self.copier.dropped_streams += self.side_data.dropped
+        if codec in _VPX and has_alpha(self.choice.pixel_format) and self._container.format not in _VPX_ALPHA:
+            self.copier.dropped_streams.append("transparency of VP8 and VP9")
         try:
             self._output.start_encoding()
         except av.ArgumentError as error:
@@ -182,6 +187,10 @@ class Writer:
         for kind, data in self.side_data.stored.items():
             add_stream_side_data(stream, kind, data)
         copy_tags(self._template.video, stream)
+        for name in [name for name in stream.metadata if name.lower() == "alpha_mode"]:
+            del stream.metadata[name]
+        if codec in _VPX and has_alpha(self.choice.pixel_format):
+            stream.metadata["alpha_mode"] = "1"  # by which Matroska and WebM declare the alpha of each packet
         return stream
 
     def _refused_codec(self, codec: str) -> TargetError:
