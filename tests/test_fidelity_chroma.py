@@ -11,9 +11,10 @@ from oracles import samples
 
 from vidsr.media.chroma import FrameScaler, find_chroma_scaler
 from vidsr.media.filters import filter_frames
+from vidsr.media.libav import set_frame_side_data
 from vidsr.media.luma_merger import LumaMerger
 from vidsr.media.reader import Reader
-from vidsr.media.side_data import side_data
+from vidsr.media.side_data import FrameKind, side_data
 
 STEP = 4  # levels from one chroma sample to the next
 
@@ -124,15 +125,9 @@ def test_frames_without_subsampled_chroma_have_no_chroma_scaler() -> None:
         assert find_chroma_scaler(noise(pixel_format, (32, 32), "left"), 2) is None
 
 
-def test_side_data_reaches_the_encoder(tmp_path: Path) -> None:
-    """x264 writes what it was told into the first picture, and decoders hand that on."""
-    make_video(tmp_path / "in.mkv", [ramp("yuv420p"), ramp("yuv420p")])
-    with Reader(tmp_path / "in.mkv") as reader:
-        first, second = (frame.av_frame for frame in reader)
+def test_side_data_reaches_the_encoder() -> None:
+    captioned, plain = noise("yuv420p", (32, 32), "left"), noise("yuv420p", (32, 32), "left")
+    set_frame_side_data(captioned, FrameKind.A53_CC, b"\xfc\x94\x2c")
     merger = LumaMerger()
-    large = [merger.merge(picture, np.zeros((64, 64), np.uint8)) for picture in (first, second)]
-    assert [side_data(picture, "SEI_UNREGISTERED") for picture in large] == [
-        side_data(first, "SEI_UNREGISTERED"),
-        None,
-    ]
-    assert side_data(first, "SEI_UNREGISTERED")
+    large = [merger.merge(picture, np.zeros((64, 64), np.uint8)) for picture in (captioned, plain)]
+    assert [side_data(picture, FrameKind.A53_CC) for picture in large] == [b"\xfc\x94\x2c", None]

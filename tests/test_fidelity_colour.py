@@ -111,6 +111,13 @@ def test_untagged_frames_upscaled_beyond_sd_are_tagged(
     assert int(read_with_av(tmp_path / "out.mkv").pictures[0].colorspace) == matrix
 
 
+def test_the_matrix_of_jpegs_stays_5(tiny_model: str, tmp_path: Path) -> None:
+    make_video(tmp_path / "in.avi", scene_frames(2, "yuvj420p"), codec="mjpeg", time_base=Fraction(1, 30))
+    assert read_with_av(tmp_path / "in.avi").pictures[0].colorspace == 5
+    upscale(tmp_path / "in.avi", tmp_path / "out.mkv", tiny_model)
+    assert read_with_av(tmp_path / "out.mkv").pictures[0].colorspace == 5
+
+
 def hdr_video(path: Path) -> Path:
     """A video with HDR10 metadata."""
     red, green, blue, white = (f"({x},{y})" for x, y in MASTERING)
@@ -141,9 +148,14 @@ def test_hdr_metadata_is_in_the_stream(codec: str, suffix: str, tiny_model: str,
     assert report.left_out == []
 
 
-def test_a_codec_without_hdr_metadata_is_reported(tiny_model: str, tmp_path: Path) -> None:
-    report = upscale(hdr_video(tmp_path / "in.mp4"), tmp_path / "out.mkv", tiny_model, codec="ffv1")
-    assert report.left_out == ["HDR's mastering display and light levels"]
+def test_a_codec_without_hdr_metadata_leaves_it_to_the_container(tiny_model: str, tmp_path: Path) -> None:
+    source = hdr_video(tmp_path / "in.mp4")
+    assert upscale(source, tmp_path / "out.mkv", tiny_model, codec="ffv1").left_out == []
+    found, wanted = (hdr_metadata(read_with_av(tmp_path / name).pictures[0]) for name in ("out.mkv", "in.mp4"))
+    assert np.allclose([float(a - b) for a, b in zip(found[0], wanted[0], strict=True)], 0, atol=1e-6)
+    assert found[1] == wanted[1]
+    report = upscale(source, tmp_path / "out.nut", tiny_model, codec="ffv1")
+    assert report.left_out == ["Mastering display metadata", "Content light level metadata"]
 
 
 def rgb_frames(pixel_format: str) -> list[av.VideoFrame]:

@@ -101,8 +101,7 @@ class _Run:
             self._warn("is interlaced, and its combing is upscaled too; --deinterlace removes it first")
         if writer.choice.why:
             self._warn(writer.choice.why)
-        for stream in writer.copier.dropped_streams:
-            self._warn(f"{writer.target.name} cannot hold {stream}; it is dropped")
+        self._warn_dropped(writer.copier.dropped_streams)
 
     def process(self, pool: Pool, size: Size, on_progress: OnProgress, should_stop: ShouldStop) -> None:
         """Take every frame from the reader through the pool into the file, and complete the file."""
@@ -118,7 +117,7 @@ class _Run:
         # Packets after frames that were read ahead, but not written, are dropped.
         packets = () if self._stopped else self._reader.trailing_packets()
         with self._timer.busy("write"):
-            self._writer.finish(packets)
+            self._writer.finish(packets, verify=self._settings.verify)
 
     def _counted(self, pool: Pool, upscaled: Iterable[tuple[Frame, Plane]]) -> Iterator[tuple[Frame, Plane]]:
         for pair in upscaled:
@@ -131,6 +130,9 @@ class _Run:
         (frame, luma), info = upscaled, self._reader.info
         if (frame.av_frame.width, frame.av_frame.height) != (info.width, info.height):
             self._warn(f"the frame size changes; every frame becomes {_by(size)}")
+        if late := self._writer.side_data.losses(frame.av_frame):
+            self._writer.copier.dropped_streams += late
+            self._warn_dropped(late)
         with self._timer.busy("merge"):
             picture = self._merger.resize(
                 self._merger.merge(frame.av_frame, luma), size, self._writer.choice.pixel_format
@@ -145,6 +147,8 @@ class _Run:
         self._warnings += [sentence for sentence in pool.warnings if sentence not in self._warnings]
         if self._reader.retimed:
             self._warn(f"{self._reader.retimed} frames had no usable time stamp and received one")
+        if self._reader.flattened:
+            self._warn(f"{self._reader.flattened} frames lose their transparency, because the first one has none")
         if copier.dropped_packets:
             count = copier.dropped_packets
             self._warn(f"{count} packets of other streams are damaged or run backwards, and were dropped")
@@ -166,6 +170,8 @@ class _Run:
             threads=pool.threads,
             worker_restarts=pool.restarts,
             copied=copier.copied_streams,
+            copied_packets=copier.packets_in(self._writer.content),
+            duration_s=self._writer.content.seconds,
             left_out=copier.dropped_streams,
             warnings=self._warnings,
             damage=list(self._damage(pool)),
@@ -184,6 +190,10 @@ class _Run:
                 self._stopped = True
                 return
 
+    def _warn_dropped(self, names: Iterable[str]) -> None:
+        for name in names:
+            self._warn(f"{self._writer.target.name} cannot hold {name}; it is dropped")
+
     def _warn(self, sentence: str) -> None:
         """Report a sentence once, and keep it for the report."""
         if sentence not in self._warnings:
@@ -201,6 +211,7 @@ class _Run:
         if self._read != writer.written or missing_s is not None:
             where = "" if missing_s is None else f"; the first that is missing is at {missing_s:.3f} s"
             yield f"{self._read} frames were read and {writer.written} written{where}"
+        yield from writer.damage
         if reader.corrupt:
             yield f"{reader.corrupt} frames or packets of the source are damaged"
         if reader.truncation:

@@ -37,6 +37,7 @@ class Report:
     frames_enlarged: int
     """Upscaled by the network, without quarantined frames."""
     frames_written: int
+    """In the target, as read back."""
     concealed: int = 0
     """Corrupt frames or packets, which the decoder concealed or dropped."""
     quarantined: list[int] = field(default_factory=list)
@@ -50,8 +51,12 @@ class Report:
     worker_restarts: int = 0
     copied: list[str] = field(default_factory=list)
     """The other streams of the source that were copied."""
+    copied_packets: dict[str, int] = field(default_factory=dict)
+    """The packets of these streams in the target, as read back; covers, attachments and time codes have none."""
     left_out: list[str] = field(default_factory=list)
-    """The streams that the target's container cannot hold."""
+    """The streams and the side data that the target cannot hold."""
+    duration_s: float = 0.0
+    """Of the target, as read back."""
     warnings: list[str] = field(default_factory=list)
     damage: list[str] = field(default_factory=list)
     """A sentence per kind of damage."""
@@ -76,7 +81,11 @@ class Report:
         if self.reused >= _MIN_REUSED:
             text.append(f"  reused from previous frames: {self.reused:.0%} of the pixels")
         if self.copied:
-            text.append(f"  copied: {', '.join(self.copied)}")
+            text.append(f"  copied: {', '.join(map(self._copied, self.copied))}")
         if self.worker_restarts:
             text.append(f"  workers replaced: {self.worker_restarts}")
         return text
+
+    def _copied(self, stream: str) -> str:
+        packets = self.copied_packets.get(stream)
+        return stream if packets is None else f"{stream} ({packets} packets)"

@@ -2,18 +2,19 @@
 
 from dataclasses import dataclass
 from math import log2
-from typing import cast
+from struct import Struct
 
 import numpy as np
 from av import VideoFrame
-from av.sidedata.encparams import VideoEncParams, VideoEncParamsType
 from av.video.stream import VideoStream
 
-from vidsr.media.side_data import all_side_data
+from vidsr.media.side_data import FrameKind, side_data
 
 EXPORT_QUANTISERS = {"export_side_data": "venc_params"}
 """Decoder options that add the quantisers to the frames' side data."""
 _SMALLEST_STEP = 0.625  # of H.264, in grey levels, at a quantiser of 0; it doubles every 6
+_VP9, _H264 = 0, 1
+_ENC_PARAMS = Struct("@IQQii")  # the first fields of FFmpeg's AVVideoEncParams
 _DELTA_OFFSET = 16  # bytes of FFmpeg's AVVideoBlockParams before the delta: position and size of the block
 
 
@@ -43,22 +44,15 @@ def probe_compression(video: VideoStream, frame: VideoFrame, packet_bytes: int) 
 
 def _quantiser(frame: VideoFrame) -> float | None:
     """FFmpeg's decoders of H.264, VP9 and MPEG-1, -2, -4 export it; those of HEVC, AV1 and JPEG do not."""
-    found = all_side_data(frame).get("VIDEO_ENC_PARAMS")
-    if found is None:
+    data = side_data(frame, FrameKind.VIDEO_ENC_PARAMS)
+    if data is None:
         return None
-    params = cast("VideoEncParams", found)  # PyAV's stubs do not know that one is the other
-    mean = params.qp + _mean_delta(params, bytes(found))
-    if params.codec_type == VideoEncParamsType.H264:
+    blocks, offset, block_bytes, codec, quantiser = _ENC_PARAMS.unpack_from(data)
+    mean = float(quantiser)
+    if blocks:  # the mean difference between the quantisers of the blocks and that of the frame
+        mean += float(np.ndarray((blocks,), np.int32, data, offset + _DELTA_OFFSET, (block_bytes,)).mean())
+    if codec == _H264:
         return round(mean - 6 * (frame.format.components[0].bits - 8), 1)  # more bits, lower first quantiser
     # VP9's quantiser indexes a table of steps; above 100 the table grows faster, but all of that is coarse.
-    step = (mean + 4) / 8 if params.codec_type == VideoEncParamsType.VP9 else max(mean, 1.0)
+    step = (mean + 4) / 8 if codec == _VP9 else max(mean, 1.0)
     return round(6 * log2(step / _SMALLEST_STEP), 1)
-
-
-def _mean_delta(params: VideoEncParams, data: bytes) -> float:
-    """Mean difference between the quantisers of the blocks and that of the frame."""
-    if not params.nb_blocks:
-        return 0.0
-    offset = params.blocks_offset + _DELTA_OFFSET
-    deltas = np.ndarray((params.nb_blocks,), np.int32, data, offset, (params.block_size,))
-    return float(deltas.mean())

@@ -6,6 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from vidsr.errors import TargetError
+from vidsr.media.side_data import StreamKind
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,10 +17,19 @@ class Container:
     """FFmpeg's name of the muxer."""
     has_display_matrix: bool = False
     """Whether the container stores a display matrix, by which players rotate the frames."""
+    side_data: frozenset[StreamKind] = frozenset()
+    """The side data of a stream that it stores, besides the display matrix."""
     codecs: frozenset[str] | None = None
     """The codecs it supports, if FFmpeg writes others as unreadable data; None: FFmpeg checks them."""
 
 
+_MATROSKA_SIDE_DATA = frozenset(
+    [
+        StreamKind.STEREO3D, StreamKind.SPHERICAL, StreamKind.MASTERING_DISPLAY_METADATA,
+        StreamKind.CONTENT_LIGHT_LEVEL,
+    ]
+)  # fmt: skip
+_MP4_SIDE_DATA = _MATROSKA_SIDE_DATA | {StreamKind.ICC_PROFILE, StreamKind.AMBIENT_VIEWING_ENVIRONMENT}
 _MPEGTS_CODECS = frozenset(
     [
         "h264", "hevc", "mpeg1video", "mpeg2video", "mpeg4", "vvc", "aac", "aac_latm", "ac3", "eac3", "dts", "mp1",
@@ -28,11 +38,11 @@ _MPEGTS_CODECS = frozenset(
 )  # fmt: skip
 # Without AVI: it has no time stamps, and B-frames shift its frames.
 _VIDEOS = {
-    ".mp4": Container(format="mp4", has_display_matrix=True),
-    ".m4v": Container(format="mp4", has_display_matrix=True),
-    ".mov": Container(format="mov", has_display_matrix=True),
-    ".mkv": Container(format="matroska"),
-    ".webm": Container(format="webm"),
+    ".mp4": Container(format="mp4", has_display_matrix=True, side_data=_MP4_SIDE_DATA),
+    ".m4v": Container(format="mp4", has_display_matrix=True, side_data=_MP4_SIDE_DATA),
+    ".mov": Container(format="mov", has_display_matrix=True, side_data=_MP4_SIDE_DATA - {StreamKind.STEREO3D}),
+    ".mkv": Container(format="matroska", side_data=_MATROSKA_SIDE_DATA),
+    ".webm": Container(format="webm", side_data=_MATROSKA_SIDE_DATA),
     ".ts": Container(format="mpegts", codecs=_MPEGTS_CODECS),
     ".nut": Container(format="nut"),
 }
@@ -74,6 +84,8 @@ def muxer_options(kind: Container, time_base: Fraction, *, covers: bool, tags: I
     # files FFmpeg writes it on request only.
     ticks = time_base.denominator * -(-_MIN_TIMESCALE // time_base.denominator)
     options |= {"movie_timescale": str(ticks), "use_editlist": "1"}
+    if kind.format == "mp4":
+        options["strict"] = "unofficial"  # for the side data of 360 degrees and stereo
     flags = []
     if any(tag.startswith("com.") for tag in tags):  # phones write such tags
         flags.append("use_metadata_tags")

@@ -6,7 +6,7 @@ import numpy as np
 from av import VideoFrame
 
 from vidsr.media.filters import Filter
-from vidsr.media.side_data import side_data
+from vidsr.media.side_data import FrameKind, side_data
 
 Matrix = tuple[int, ...]
 
@@ -27,7 +27,7 @@ _FILTERS: dict[tuple[int, ...], tuple[Filter, ...]] = {
 
 def display_matrix(frame: VideoFrame) -> Matrix | None:
     """The nine numbers of the frame's display matrix; None for no matrix or the identity."""
-    data = side_data(frame, "DISPLAYMATRIX")
+    data = side_data(frame, FrameKind.DISPLAYMATRIX)
     if data is None:
         return None
     matrix = tuple(int(number) for number in np.frombuffer(data, np.int32)[:9])

@@ -93,7 +93,7 @@ def _formats(codec: str) -> set[str]:
 
 
 def encoder_options(settings: EncodeSettings, hdr: dict[str, str]) -> dict[str, str]:
-    """FFmpeg options for the encoder, with `hdr` of `side_data.hdr_options` merged in.
+    """FFmpeg options for the encoder, with `hdr` of `hdr.hdr_options` merged in.
 
     Raises TargetError for an unknown codec, and for a crf or preset that the codec does not have.
     """

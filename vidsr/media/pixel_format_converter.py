@@ -11,12 +11,14 @@ RESAMPLING = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.
 class PixelFormatConverter:
     """Converts all frames of a source to the working format of its `first` frame.
 
+    `flattened` counts frames that lost their transparency, because the first one has none.
     RGB becomes YUV 4:4:4: BT.601 full range (JFIF) for an image (`still`), BT.709 limited range for a video.
     Raises ValueError if the pixel format has no working format.
     """
 
     def __init__(self, first: VideoFrame, *, still: bool) -> None:
         self.format = working_format(first.format.name, alpha=_is_transparent(first))
+        self.flattened = 0
         self._still = still
         self._stored = (first.format.name, first.color_range)
         self._reformatter = VideoReformatter()
@@ -30,9 +32,10 @@ class PixelFormatConverter:
         if is_rgb(name):
             colorspace = Colorspace.ITU601 if self._still else Colorspace.ITU709
             color_range = ColorRange.JPEG if self._still else ColorRange.MPEG
+        self.flattened += not has_alpha(self.format) and _is_transparent(frame)
         if (name, frame.color_range) != self._stored:  # the source changes its format
             color_range = self._range
-        return self._reformatter.reformat(
+        converted = self._reformatter.reformat(
             frame,
             format=self.format,
             interpolation=RESAMPLING,
@@ -40,6 +43,9 @@ class PixelFormatConverter:
             dst_color_range=color_range,
             threads=1,
         )
+        if colorspace is None:  # PyAV writes 6 for 5
+            converted.colorspace = frame.colorspace
+        return converted
 
 
 def _is_transparent(frame: VideoFrame) -> bool:

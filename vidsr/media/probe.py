@@ -8,15 +8,18 @@ import av
 from av import VideoFrame
 from av.container import InputContainer
 from av.stream import Discard, Disposition, Stream
+from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from vidsr.errors import SourceError
 from vidsr.media.compression_probe import Compression
 from vidsr.media.formats import depth_of
 from vidsr.media.frame import StreamInfo, VideoInfo
+from vidsr.media.libav import stream_codec
 from vidsr.media.open_input import is_still, open_source
 
 _MAX_RATE = 1000  # frames per second; FFmpeg derives higher ones from two packets of DV
+_ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 _NOT_VIDEO = Disposition.attached_pic | Disposition.timed_thumbnails
 
 
@@ -62,6 +65,21 @@ def first_video(container: InputContainer) -> VideoStream | None:
         if not stream.disposition & _NOT_VIDEO and getattr(stream, "codec_context", None) is not None:
             return stream
     return None
+
+
+def video_decoder(video: VideoStream) -> VideoCodecContext:
+    """The decoder of a stream: libvpx for VP8 and VP9 with alpha, which FFmpeg's own decoders drop."""
+    name = _ALPHA_DECODERS.get(codec_name(video))
+    if name is None or tag(video.metadata, "alpha_mode") != "1":
+        return video.codec_context
+    decoder = av.CodecContext.create(name, "r")
+    assert isinstance(decoder, VideoCodecContext)
+    return decoder
+
+
+def tag(tags: dict[str, str], name: str) -> str | None:
+    """The value of a tag, whose name some containers write in capitals; None without it."""
+    return next((value for key, value in tags.items() if key.lower() == name), None)
 
 
 def other_streams(container: InputContainer, video: VideoStream) -> list[Stream]:
@@ -110,11 +128,13 @@ def video_info(
 
 
 def codec_name(stream: Stream) -> str:
-    """The codec's canonical name, whichever decoder is used; of an attachment its MIME type."""
-    if stream.codec_context is not None:
-        return stream.codec_context.codec.canonical_name
-    name = stream.name if stream.type == "data" else stream.metadata.get("mimetype")  # others have no attribute `name`
-    return name or "unknown"
+    """FFmpeg's name of the codec, or the tag of one that it does not know; of an attachment its MIME type."""
+    if stream.type == "attachment":
+        return stream.metadata.get("mimetype", "unknown")
+    name, tag, headers = stream_codec(stream)
+    if name != "none":
+        return name
+    return "webvtt" if headers.startswith(b"WEBVTT") else tag or "unknown"  # FFmpeg does not know S_TEXT/WEBVTT
 
 
 def frame_rate(video: VideoStream) -> Fraction | None:

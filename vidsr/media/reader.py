@@ -19,7 +19,15 @@ from vidsr.media.formats import luma_of
 from vidsr.media.frame import Frame, SidePacket, SourceTemplate
 from vidsr.media.open_input import is_still, open_source
 from vidsr.media.pixel_format_converter import PixelFormatConverter
-from vidsr.media.probe import codec_name, first_video, frame_rate, other_streams, video_info, video_seconds
+from vidsr.media.probe import (
+    codec_name,
+    first_video,
+    frame_rate,
+    other_streams,
+    video_decoder,
+    video_info,
+    video_seconds,
+)
 from vidsr.media.timestamps import TimestampRepair
 from vidsr.media.trim import TrimRange
 
@@ -90,6 +98,11 @@ class Reader:
         return self._repair.retimed
 
     @property
+    def flattened(self) -> int:
+        """Number of frames that lost their transparency, because the first frame has none."""
+        return self._converter.flattened
+
+    @property
     def start_pts(self) -> int:
         """The pts, in `time_base`, of the position `start_s`: that of the first frame, or 0 with a `start_s`."""
         return (self.video.start_time or 0) if self._range.start is None else 0
@@ -125,13 +138,13 @@ class Reader:
         return video
 
     def _configure_decoder(self, max_megapixels: float) -> None:
-        context = self.video.codec_context
+        context, self._decoder = self.video.codec_context, video_decoder(self.video)
         if context.width * context.height > max_megapixels * 1e6:
             size = f"{context.width}x{context.height}"
             raise SourceError(f"{self.path}: {size} is above {max_megapixels:g} megapixels (see --max-megapixels)")
         max_pixels = int(max_megapixels * 1e6) + 64 * context.height  # FFmpeg pads rows to multiples of 64 pixels
-        context.options = {"max_pixels": str(max_pixels), **EXPORT_QUANTISERS}  # limits later sizes, too
-        context.thread_type = "AUTO"
+        self._decoder.options = {"max_pixels": str(max_pixels), **EXPORT_QUANTISERS}  # limits later sizes, too
+        self._decoder.thread_type = "AUTO"
 
     def _trim_range(self, start_s: float | None, end_s: float | None) -> TrimRange:
         """The range in whole ticks of the video, to include a frame at `start_s` however its time is rounded."""
@@ -216,7 +229,7 @@ class Reader:
     def _decode(self, packet: "SidePacket | None") -> list[VideoFrame]:
         """The frames that the decoder returns for a packet, or at the end for None; counts a refused packet."""
         try:
-            frames = self.video.decode(packet)
+            frames = self._decoder.decode(packet)
         except av.EOFError:  # already flushed
             return []
         except av.FFmpegError:

@@ -1,97 +1,223 @@
-"""Side data of frames: reading it by FFmpeg's names, and HDR's static metadata as encoder options."""
+"""Side data: what becomes of each kind that FFmpeg knows, and what a target cannot hold.
+
+`FRAME_SIDE_DATA` and `STREAM_SIDE_DATA` are complete. Kinds of the second that packets of copied streams have are
+copied with them.
+"""
 
 import struct
-from fractions import Fraction
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import IntEnum
 
 from av import VideoFrame
-from av.sidedata.sidedata import SideDataContainer
-from av.sidedata.sidedata import Type as SideDataType
+from av.stream import Stream
 
-_NOT_FOR_ENCODERS = {"VIDEO_ENC_PARAMS", "DISPLAYMATRIX"}  # describes the source; written by the container
+from vidsr.media.libav import frame_side_data, frame_side_data_name, packet_side_data_name, stream_side_data
+
+FrameKind = IntEnum(
+    "FrameKind",
+    "PANSCAN A53_CC STEREO3D MATRIXENCODING DOWNMIX_INFO REPLAYGAIN DISPLAYMATRIX AFD MOTION_VECTORS SKIP_SAMPLES "
+    "AUDIO_SERVICE_TYPE MASTERING_DISPLAY_METADATA GOP_TIMECODE SPHERICAL CONTENT_LIGHT_LEVEL ICC_PROFILE "
+    "S12M_TIMECODE DYNAMIC_HDR_PLUS REGIONS_OF_INTEREST VIDEO_ENC_PARAMS SEI_UNREGISTERED FILM_GRAIN_PARAMS "
+    "DETECTION_BBOXES DOVI_RPU_BUFFER DOVI_METADATA DYNAMIC_HDR_VIVID AMBIENT_VIEWING_ENVIRONMENT VIDEO_HINT LCEVC "
+    "VIEW_ID THREE_D_REFERENCE_DISPLAYS EXIF",
+    start=0,
+)
+"""FFmpeg's AV_FRAME_DATA_*."""
+
+StreamKind = IntEnum(
+    "StreamKind",
+    "PALETTE NEW_EXTRADATA PARAM_CHANGE H263_MB_INFO REPLAYGAIN DISPLAYMATRIX STEREO3D AUDIO_SERVICE_TYPE "
+    "QUALITY_STATS FALLBACK_TRACK CPB_PROPERTIES SKIP_SAMPLES JP_DUALMONO STRINGS_METADATA SUBTITLE_POSITION "
+    "MATROSKA_BLOCKADDITIONAL WEBVTT_IDENTIFIER WEBVTT_SETTINGS METADATA_UPDATE MPEGTS_STREAM_ID "
+    "MASTERING_DISPLAY_METADATA SPHERICAL CONTENT_LIGHT_LEVEL A53_CC ENCRYPTION_INIT_INFO ENCRYPTION_INFO AFD PRFT "
+    "ICC_PROFILE DOVI_CONF S12M_TIMECODE DYNAMIC_HDR10_PLUS IAMF_MIX_GAIN_PARAM IAMF_DEMIXING_INFO_PARAM "
+    "IAMF_RECON_GAIN_INFO_PARAM AMBIENT_VIEWING_ENVIRONMENT FRAME_CROPPING LCEVC THREE_D_REFERENCE_DISPLAYS RTCP_SR "
+    "EXIF",
+    start=0,
+)
+"""FFmpeg's AV_PKT_DATA_*."""
 
 
-def _unlisted_type(cls: type[SideDataType], value: object) -> SideDataType:
-    """A member for a type that the enum does not list."""
-    member = object.__new__(cls)
-    member._name_, member._value_ = f"KIND_{value}", value  # type: ignore[assignment]
-    return member
+@dataclass(frozen=True, kw_only=True)
+class Treatment:
+    """What becomes of a kind of side data; one that nothing writes is reported as left out."""
+
+    encoders: frozenset[str] = frozenset()
+    """The encoders that write it."""
+    stream_kind: StreamKind | None = None
+    """The side data of the stream as which containers store it."""
+    is_content: bool = True
+    """False if nothing is lost with it: it describes the source's coding or sound, or is applied to the frames."""
 
 
-# PyAV 18.1 knows FFmpeg's types of side data up to 27, and fails on a frame with another: EXIF is 31.
-SideDataType._missing_ = classmethod(_unlisted_type)  # type: ignore[assignment]
+_NO_CONTENT = Treatment(is_content=False)
+_LEFT_OUT = Treatment()
+_HDR_ENCODERS = frozenset(["libx264", "libx265", "libsvtav1", "png"])
 
 
-def all_side_data(frame: VideoFrame) -> SideDataContainer:
-    """The side data of a frame.
-
-    `frame.side_data` makes a reference cycle: frames would pile up until a full garbage collection, which comes
-    after thousands of frames. The container is built directly instead.
-    """
-    return SideDataContainer(frame)  # type: ignore[call-arg]  # missing in PyAV's stubs
+def _stored(kind: StreamKind, encoders: Iterable[str] = ()) -> Treatment:
+    return Treatment(stream_kind=kind, encoders=frozenset(encoders))
 
 
-def side_data(frame: VideoFrame, name: str) -> bytes | None:
-    """The side data of one type, by PyAV's name of the type; None if the frame has none."""
-    found = all_side_data(frame).get(name)
-    return None if found is None else bytes(found)
+FRAME_SIDE_DATA = {
+    FrameKind.PANSCAN: _LEFT_OUT,
+    FrameKind.A53_CC: Treatment(encoders=frozenset(["libx264", "mpeg2video"])),
+    FrameKind.STEREO3D: _stored(StreamKind.STEREO3D, ["libx264", "mpeg2video"]),
+    FrameKind.MATRIXENCODING: _NO_CONTENT,
+    FrameKind.DOWNMIX_INFO: _NO_CONTENT,
+    FrameKind.REPLAYGAIN: _NO_CONTENT,
+    FrameKind.DISPLAYMATRIX: _NO_CONTENT,
+    FrameKind.AFD: _LEFT_OUT,
+    FrameKind.MOTION_VECTORS: _NO_CONTENT,
+    FrameKind.SKIP_SAMPLES: _NO_CONTENT,
+    FrameKind.AUDIO_SERVICE_TYPE: _NO_CONTENT,
+    FrameKind.MASTERING_DISPLAY_METADATA: _stored(StreamKind.MASTERING_DISPLAY_METADATA, _HDR_ENCODERS),
+    FrameKind.GOP_TIMECODE: _NO_CONTENT,  # FFmpeg gives the stream the tag `timecode`
+    FrameKind.SPHERICAL: _stored(StreamKind.SPHERICAL),
+    FrameKind.CONTENT_LIGHT_LEVEL: _stored(StreamKind.CONTENT_LIGHT_LEVEL, _HDR_ENCODERS),
+    FrameKind.ICC_PROFILE: _stored(StreamKind.ICC_PROFILE, ["png", "mjpeg"]),
+    FrameKind.S12M_TIMECODE: _LEFT_OUT,
+    FrameKind.DYNAMIC_HDR_PLUS: _LEFT_OUT,
+    FrameKind.REGIONS_OF_INTEREST: _NO_CONTENT,
+    FrameKind.VIDEO_ENC_PARAMS: _NO_CONTENT,
+    FrameKind.SEI_UNREGISTERED: _LEFT_OUT,
+    FrameKind.FILM_GRAIN_PARAMS: _NO_CONTENT,  # the decoder adds the grain
+    FrameKind.DETECTION_BBOXES: _LEFT_OUT,
+    FrameKind.DOVI_RPU_BUFFER: _NO_CONTENT,  # the same as DOVI_METADATA
+    FrameKind.DOVI_METADATA: _LEFT_OUT,
+    FrameKind.DYNAMIC_HDR_VIVID: _LEFT_OUT,
+    FrameKind.AMBIENT_VIEWING_ENVIRONMENT: _stored(StreamKind.AMBIENT_VIEWING_ENVIRONMENT),
+    FrameKind.VIDEO_HINT: _NO_CONTENT,
+    FrameKind.LCEVC: _LEFT_OUT,
+    FrameKind.VIEW_ID: _NO_CONTENT,
+    FrameKind.THREE_D_REFERENCE_DISPLAYS: _LEFT_OUT,
+    FrameKind.EXIF: Treatment(encoders=frozenset(["png", "tiff"])),
+}
+
+STREAM_SIDE_DATA = {
+    StreamKind.PALETTE: _NO_CONTENT,
+    StreamKind.NEW_EXTRADATA: _NO_CONTENT,
+    StreamKind.PARAM_CHANGE: _NO_CONTENT,
+    StreamKind.H263_MB_INFO: _NO_CONTENT,
+    StreamKind.REPLAYGAIN: _NO_CONTENT,
+    StreamKind.DISPLAYMATRIX: _NO_CONTENT,  # applied, or scaled and stored
+    StreamKind.STEREO3D: _stored(StreamKind.STEREO3D),
+    StreamKind.AUDIO_SERVICE_TYPE: _NO_CONTENT,
+    StreamKind.QUALITY_STATS: _NO_CONTENT,
+    StreamKind.FALLBACK_TRACK: _NO_CONTENT,
+    StreamKind.CPB_PROPERTIES: _NO_CONTENT,
+    StreamKind.SKIP_SAMPLES: _NO_CONTENT,
+    StreamKind.JP_DUALMONO: _NO_CONTENT,
+    StreamKind.STRINGS_METADATA: _NO_CONTENT,
+    StreamKind.SUBTITLE_POSITION: _NO_CONTENT,
+    StreamKind.MATROSKA_BLOCKADDITIONAL: _NO_CONTENT,
+    StreamKind.WEBVTT_IDENTIFIER: _NO_CONTENT,
+    StreamKind.WEBVTT_SETTINGS: _NO_CONTENT,
+    StreamKind.METADATA_UPDATE: _NO_CONTENT,
+    StreamKind.MPEGTS_STREAM_ID: _NO_CONTENT,
+    StreamKind.MASTERING_DISPLAY_METADATA: _stored(StreamKind.MASTERING_DISPLAY_METADATA),
+    StreamKind.SPHERICAL: _stored(StreamKind.SPHERICAL),
+    StreamKind.CONTENT_LIGHT_LEVEL: _stored(StreamKind.CONTENT_LIGHT_LEVEL),
+    StreamKind.A53_CC: _LEFT_OUT,
+    StreamKind.ENCRYPTION_INIT_INFO: _NO_CONTENT,
+    StreamKind.ENCRYPTION_INFO: _NO_CONTENT,
+    StreamKind.AFD: _LEFT_OUT,
+    StreamKind.PRFT: _NO_CONTENT,
+    StreamKind.ICC_PROFILE: _stored(StreamKind.ICC_PROFILE),
+    StreamKind.DOVI_CONF: _LEFT_OUT,
+    StreamKind.S12M_TIMECODE: _LEFT_OUT,
+    StreamKind.DYNAMIC_HDR10_PLUS: _LEFT_OUT,
+    StreamKind.IAMF_MIX_GAIN_PARAM: _NO_CONTENT,
+    StreamKind.IAMF_DEMIXING_INFO_PARAM: _NO_CONTENT,
+    StreamKind.IAMF_RECON_GAIN_INFO_PARAM: _NO_CONTENT,
+    StreamKind.AMBIENT_VIEWING_ENVIRONMENT: _stored(StreamKind.AMBIENT_VIEWING_ENVIRONMENT),
+    StreamKind.FRAME_CROPPING: _NO_CONTENT,  # applied
+    StreamKind.LCEVC: _LEFT_OUT,
+    StreamKind.THREE_D_REFERENCE_DISPLAYS: _LEFT_OUT,
+    StreamKind.RTCP_SR: _NO_CONTENT,
+    StreamKind.EXIF: _LEFT_OUT,
+}
+"""What becomes of the side data of the video stream."""
+
+_ENCODER_UUIDS = (bytes.fromhex("dc45e9bde6d948b7962cd820d923eeef"), bytes.fromhex("2ca2de09b51747dbbb55a4fe7fc2fc4e"))
+"""Of the user data in which x264 and x265 write their options."""
+_STORED_STEREO = (1, 2)  # side by side, top and bottom: all that MP4 stores, and scaling leaves as they are
+_VIEW_UNSPECIFIED = 3
+_FULL_FORMATS = (0, 8)  # active format descriptions that describe the whole frame
+
+
+def side_data(frame: VideoFrame, kind: FrameKind) -> bytes | None:
+    """The first side data of a kind; None if the frame has none."""
+    return next((data for found, data in frame_side_data(frame) if found == kind), None)
 
 
 def has_encoder_side_data(frame: VideoFrame) -> bool:
-    """Whether the frame has side data that an encoder may write: captions, light levels, a time code."""
-    return any(data.type.name not in _NOT_FOR_ENCODERS for data in all_side_data(frame))
+    """Whether the frame has side data that some encoder writes: captions, light levels, a profile."""
+    return any(bool(FRAME_SIDE_DATA[FrameKind(kind)].encoders) for kind, _ in frame_side_data(frame))
 
 
-def has_hdr_metadata(frame: VideoFrame) -> bool:
-    """Whether the frame has a mastering display or content light levels."""
-    return bool(_mastering_display(frame) or _light_levels(frame))
+class SideDataCarrier:
+    """The side data of a video on its way into a target.
+
+    `stored` is what the target's stream stores, by kind; `dropped` names what the target cannot hold.
+    """
+
+    def __init__(
+        self, first: VideoFrame, stream: Stream, *, encoder: str, holds: frozenset[StreamKind], scale: float
+    ) -> None:
+        """`holds` are the kinds that the target's container stores; `scale` is that of the frames."""
+        self._encoder = encoder
+        stated = [(StreamKind(kind), data) for kind, data in stream_side_data(stream)]
+        shown = [(FRAME_SIDE_DATA[FrameKind(kind)].stream_kind, data) for kind, data in frame_side_data(first)]
+        self.stored = {
+            kind: _for_target(kind, data, scale)
+            for kind, data in [*shown, *stated]
+            if kind in holds and STREAM_SIDE_DATA[kind].stream_kind and _is_storable(kind, data)
+        }
+        self._dropped: set[str] = set()
+        lost = {kind for kind, _ in stated if STREAM_SIDE_DATA[kind] is _LEFT_OUT}
+        self.dropped = [packet_side_data_name(kind) or kind.name for kind in sorted(lost)] + self.losses(first)
+
+    def losses(self, frame: VideoFrame) -> list[str]:
+        """The names of the frame's side data that the target cannot hold; each name is returned once."""
+        lost = []
+        for number, data in frame_side_data(frame):
+            kind = FrameKind(number)
+            treatment, name = FRAME_SIDE_DATA[kind], frame_side_data_name(kind) or kind.name
+            kept = self._encoder in treatment.encoders or treatment.stream_kind in self.stored
+            if treatment.is_content and not kept and name not in self._dropped and _has_content(kind, data, frame):
+                self._dropped.add(name)
+                lost.append(name)
+        return lost
 
 
-def hdr_options(frame: VideoFrame, codec: str) -> dict[str, str]:
-    """The encoder option that writes the frame's mastering display and light levels; {} if there is none."""
-    mastering = _mastering_display(frame)
-    light = _light_levels(frame)
-    if codec == "libx265":
-        words = [f"master-display={_x265_display(mastering)}"] if mastering else []
-        words += [f"max-cll={light[0]},{light[1]}", "hdr10=1"] if light else []
-        return {"x265-params": ":".join(words)} if words else {}
-    if codec == "libx264":
-        words = [f"mastering-display={_x265_display(mastering)}"] if mastering else []
-        words += [f"cll={light[0]},{light[1]}"] if light else []
-        return {"x264-params": ":".join(words)} if words else {}
-    if codec == "libsvtav1":
-        words = [f"mastering-display={_svtav1_display(mastering)}"] if mastering else []
-        words += [f"content-light={light[0]},{light[1]}"] if light else []
-        return {"svtav1-params": ":".join(words)} if words else {}
-    return {}
+def _has_content(kind: FrameKind, data: bytes, frame: VideoFrame) -> bool:
+    """Whether a side data says anything: not the values that decoders give to every frame."""
+    if kind == FrameKind.PANSCAN:
+        width, height = struct.unpack_from("2i", data, 4)  # in sixteenths of a pixel
+        return bool(0 < width < 16 * frame.width or 0 < height < 16 * frame.height)
+    if kind == FrameKind.STEREO3D:
+        return _stereo_type(data) > 0
+    if kind == FrameKind.AFD:
+        return data[0] % 16 not in _FULL_FORMATS
+    return not (kind == FrameKind.SEI_UNREGISTERED and data.startswith(_ENCODER_UUIDS))
 
 
-def _mastering_display(frame: VideoFrame) -> tuple[Fraction, ...] | None:
-    """Red, green, blue and white (x, y), then the lowest and the highest luminance in cd/m²."""
-    data = side_data(frame, "MASTERING_DISPLAY_METADATA")
-    if data is None:
-        return None
-    numbers = struct.unpack("22i", data[:88])  # AVMasteringDisplayMetadata: ten rationals, two flags
-    pairs = list(zip(numbers[0:20:2], numbers[1:20:2], strict=True))
-    complete = numbers[20] and numbers[21] and all(denominator for _, denominator in pairs)
-    return tuple(Fraction(*pair) for pair in pairs) if complete else None
+def _is_storable(kind: StreamKind, data: bytes) -> bool:
+    return kind != StreamKind.STEREO3D or _stereo_type(data) in _STORED_STEREO
 
 
-def _light_levels(frame: VideoFrame) -> tuple[int, int] | None:
-    """MaxCLL and MaxFALL in cd/m²."""
-    data = side_data(frame, "CONTENT_LIGHT_LEVEL")
-    return None if data is None else struct.unpack("2I", data[:8])
+def _stereo_type(data: bytes) -> int:
+    return int.from_bytes(data[:4], sys.byteorder)
 
 
-def _x265_display(mastering: tuple[Fraction, ...]) -> str:
-    """In units of 1/50000 and 1/10000 cd/m², as x264 and x265 read them."""
-    red, green, blue, white = (
-        f"({round(mastering[i] * 50000)},{round(mastering[i + 1] * 50000)})" for i in range(0, 8, 2)
-    )
-    low, high = (round(level * 10000) for level in mastering[8:])
-    return f"G{green}B{blue}R{red}WP{white}L({high},{low})"
-
-
-def _svtav1_display(mastering: tuple[Fraction, ...]) -> str:
-    red, green, blue, white = (f"({float(mastering[i]):.5f},{float(mastering[i + 1]):.5f})" for i in range(0, 8, 2))
-    low, high = (float(level) for level in mastering[8:])
-    return f"G{green}B{blue}R{red}WP{white}L({high:.4f},{low:.4f})"
+def _for_target(kind: StreamKind, data: bytes, scale: float) -> bytes:
+    """The side data as it holds for scaled frames, and as FFmpeg's muxers write it consistently."""
+    if kind == StreamKind.SPHERICAL:
+        *numbers, padding = struct.unpack("9I", data)  # pixels around the faces of a cube map
+        return struct.pack("9I", *numbers, round(padding * scale))
+    if kind == StreamKind.STEREO3D:  # with another view FFmpeg adds a box to MP4 that contradicts the type
+        return data[:8] + struct.pack("i", _VIEW_UNSPECIFIED) + data[12:]
+    return data

@@ -1,7 +1,11 @@
 """Stream copy: the streams other than the video, copied packet by packet from one container into another."""
 
+import html
 import io
+import re
 from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 
 import av
@@ -13,7 +17,9 @@ from av.video.stream import VideoStream
 
 from vidsr.media.containers import Container
 from vidsr.media.frame import SidePacket, SourceTemplate
+from vidsr.media.libav import copy_parameters
 from vidsr.media.probe import codec_name, title_of
+from vidsr.media.readback import TargetContent, is_attached
 
 # Tags that a muxer sets; copies would be wrong.
 _MUXER_TAGS = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration"}
@@ -21,6 +27,8 @@ _MUXER_STATISTICS = ("_STATISTICS", "BPS", "DURATION", "NUMBER_OF_FRAMES", "NUMB
 _MAX_REFUSALS = 100  # consecutive packets: some seconds of audio may be damaged
 # PCM has no channel layout, and FFmpeg writes no MP4 without one.
 _DEFAULT_LAYOUTS = {f"{1 + i} channels": name for i, name in enumerate(("mono", "stereo", "2.1", "4.0", "5.0", "5.1"))}
+_LISTED_CODECS = {"audio": "pcm_s16le", "video": "h264", "subtitle": "subrip"}
+"""A codec of each kind that Matroska's muxer lists."""
 _COVER_TYPES = {"mjpeg": ("cover.jpg", "image/jpeg"), "png": ("cover.png", "image/png")}
 
 
@@ -38,12 +46,35 @@ class StreamCopier:
         self.dropped_packets = 0
         self._refusals = 0  # consecutive
         self._output = output
-        self._copies: dict[int, Stream] = {}
-        self._mov_texts: set[int] = set()
+        self._copies: dict[int, _Copy] = {}
+        self._has_timecode = False
         self._waiting: deque[SidePacket] = deque()
         for stream, info in zip(template.others, template.info.others, strict=True):
-            declared = self._declare(stream, container, template.covers)
+            declared = self._declare(stream, str(info), container, template.covers)
             (self.copied_streams if declared else self.dropped_streams).append(str(info))
+        timed = [stream.index for stream in output.streams if not is_attached(stream)]
+        self._attached = len(output.streams) - len(timed)
+        self._positions = {index: position for position, index in enumerate(timed)}
+
+    def packets_in(self, content: TargetContent) -> dict[str, int]:
+        """The number of packets in the target, by the name of the copied stream; without covers and attachments."""
+        found = {}
+        for copy in self._copies.values():
+            position = self._positions.get(copy.stream.index, len(content.packets))
+            if not is_attached(copy.stream):
+                found[copy.name] = (*content.packets, 0)[min(position, len(content.packets))]
+        return found
+
+    def losses(self, content: TargetContent, *, exact: bool) -> Iterator[str]:
+        """A sentence for all that was copied and is not in the target; `exact`: packets are read as written."""
+        for name, found in self.packets_in(content).items():
+            sent = next(copy.sent for copy in self._copies.values() if copy.name == name)
+            if found < sent and (exact or not found):
+                yield f"{name}: {sent} packets were copied, and {found} are in the target"
+        if self._has_timecode and not content.has_timecode:
+            yield "the time code was copied, and is not in the target"
+        if content.attached < self._attached:
+            yield f"{self._attached} covers and attachments were copied, and {content.attached} are in the target"
 
     def add(self, packets: tuple[SidePacket, ...]) -> None:
         """Queues packets that come before the next frame."""
@@ -75,37 +106,51 @@ class StreamCopier:
             if self._refusals > _MAX_REFUSALS or not self._copies:
                 raise
 
-    def _declare(self, stream: Stream, container: Container, covers: dict[int, bytes]) -> bool:
+    def _declare(self, stream: Stream, name: str, container: Container, covers: dict[int, bytes]) -> bool:
         """Adds the stream to the output; False if the container does not take it."""
-        if "timecode" in stream.metadata and container.format in ("mp4", "mov", "matroska"):
-            return True  # FFmpeg writes it from the timecode tag of the video
-        name = codec_name(stream)
+        codec = codec_name(stream)
+        if codec == "tmcd" and container.format in ("mp4", "mov", "matroska") and "timecode" in stream.metadata:
+            # FFmpeg writes it from the video's tag; where only the sound has a time code, the video has no tag.
+            self._output.streams[0].metadata.setdefault("timecode", stream.metadata["timecode"])
+            self._has_timecode = True
+            return True
         if container.format == "matroska":
-            if is_cover(stream) and name in _COVER_TYPES:
+            if is_cover(stream) and codec in _COVER_TYPES:
                 # Matroska stores cover art as attachments, which FFmpeg reads back as attached pictures.
-                self._output.add_attachment(*_COVER_TYPES[name], covers.get(stream.index, b""))
+                self._output.add_attachment(*_COVER_TYPES[codec], covers.get(stream.index, b""))
                 return True
-            if name == "mov_text":
-                self._copies[stream.index] = copy = self._output.add_mux_stream("subrip", time_base=stream.time_base)
-                self._mov_texts.add(stream.index)
+            if convert := _TEXTS.get((codec, stream.codec_context is None)):
+                copy = self._output.add_mux_stream("subrip", time_base=stream.time_base)
+                self._copies[stream.index] = _Copy(name, copy, convert)
                 copy_tags(stream, copy)
                 return True
         if not can_hold(container, stream):
             return False
         copy = copy_stream(stream, self._output)
         if stream.type != "attachment":
-            self._copies[stream.index] = copy
+            self._copies[stream.index] = _Copy(name, copy)
         return True
 
     def _write(self, packet: SidePacket) -> None:
-        index = packet.stream.index
-        if index in self._mov_texts:
-            text = _subrip(packet)
-            if text is None:
+        copy = self._copies[packet.stream.index]
+        if copy.convert:
+            text = copy.convert(bytes(packet))
+            if not text.strip():
                 return
-            packet = text
-        packet.stream = self._copies[index]
+            packet = _like(packet, text)
+        packet.stream = copy.stream
+        copy.sent += 1
         self.mux(packet)
+
+
+@dataclass
+class _Copy:
+    """A stream of the output, and the number of packets sent to it."""
+
+    name: str
+    stream: Stream
+    convert: Callable[[bytes], bytes] | None = None
+    sent: int = 0
 
 
 def is_cover(stream: Stream) -> bool:
@@ -143,20 +188,41 @@ def can_hold(container: Container, stream: Stream) -> bool:
 
 
 def copy_stream(stream: Stream, output: OutputContainer) -> Stream:
-    """Adds a stream to `output` with the codec parameters and tags of another."""
-    copy = output.add_stream_from_template(stream, opaque=True)
-    if isinstance(copy, AudioStream) and copy.layout.name in _DEFAULT_LAYOUTS:
+    """Adds a stream to `output` with the codec parameters and tags of another.
+
+    Raises ValueError if the container's muxer does not list the codec; Matroska's stores more codecs than it lists,
+    all that have a number for WAVE headers or AVI, and decides when the header is written.
+    """
+    try:
+        copy = output.add_stream_from_template(stream, opaque=True)
+    except ValueError:
+        if output.format.name != "matroska" or stream.type not in _LISTED_CODECS:
+            raise
+        copy = output.add_mux_stream(_LISTED_CODECS[stream.type], time_base=stream.time_base)
+        copy_parameters(stream, copy)
+    if isinstance(copy, AudioStream) and copy.codec_context and copy.layout.name in _DEFAULT_LAYOUTS:
         copy.layout = _DEFAULT_LAYOUTS[copy.layout.name]
     copy_tags(stream, copy)
     return copy
 
 
-def _subrip(packet: SidePacket) -> "SidePacket | None":
-    """A mov_text packet (two bytes of length, UTF-8, styles) as SubRip without styles; None for an empty one."""
-    data = bytes(packet)
-    text = data[2 : 2 + int.from_bytes(data[:2], "big")]
-    if not text.strip():
-        return None
-    plain: SidePacket = Packet(text)
-    plain.time_base, plain.pts, plain.dts, plain.duration = packet.time_base, packet.pts, packet.dts, packet.duration
-    return plain
+def _mov_text(data: bytes) -> bytes:
+    """The text of a mov_text packet: two bytes of length, UTF-8, styles."""
+    return data[2 : 2 + int.from_bytes(data[:2], "big")]
+
+
+def _webvtt(data: bytes) -> bytes:
+    """The text of a WebVTT cue, without the tags that SubRip does not have."""
+    return html.unescape(_WEBVTT_TAG.sub("", data.decode(errors="replace"))).encode()
+
+
+_WEBVTT_TAG = re.compile(r"<(?!/?[biu]>)[^>]*>")
+_TEXTS = {("mov_text", False): _mov_text, ("webvtt", True): _webvtt}
+"""Text formats that become SubRip in Matroska, by their name and whether FFmpeg has no decoder for the stream."""
+
+
+def _like(packet: SidePacket, data: bytes) -> SidePacket:
+    """A packet with other data at the time of `packet`."""
+    copy: SidePacket = Packet(data)
+    copy.time_base, copy.pts, copy.dts, copy.duration = packet.time_base, packet.pts, packet.dts, packet.duration
+    return copy

@@ -63,8 +63,10 @@ def video_headers(packet: "AnyPacket", stream: Stream) -> bytes | None:
     """The codec headers in a packet; None without any, or where the container holds them, as in MP4."""
     if not (stream.codec_context.extradata or b"\0").startswith(b"\0"):
         return None
+    copy: SidePacket = Packet(packet.size)  # padded, unlike Packet(bytes): parsers read beyond the end
+    copy.update(bytes(packet))
     try:
-        filtered = BitStreamFilterContext("extract_extradata", stream).filter(Packet(bytes(packet)))
+        filtered = BitStreamFilterContext("extract_extradata", stream).filter(copy)
     except av.FFmpegError:  # a codec without headers, or corrupt data
         return None
     headers = [each.get_sidedata("new_extradata") for each in filtered if each.has_sidedata("new_extradata")]

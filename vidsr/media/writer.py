@@ -1,5 +1,6 @@
 """Writing a video: upscaled frames encoded, all other streams copied, interleaved by time."""
 
+from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -7,8 +8,11 @@ from pathlib import Path
 from typing import Self
 
 import av
+import numpy as np
 from av import Packet, VideoFrame
+from av.codec.context import Flags
 from av.container import OutputContainer
+from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType
 from av.video.stream import VideoStream
 
@@ -16,12 +20,25 @@ from vidsr.errors import TargetError
 from vidsr.media.atomic_file import AtomicFile
 from vidsr.media.containers import container_for, muxer_options
 from vidsr.media.display_matrix import scale_matrix
-from vidsr.media.encoders import FrameFormat, check_encoder, choose_encoder, colorspace_tag, encoder_options
+from vidsr.media.encoders import (
+    FrameFormat,
+    check_encoder,
+    choose_encoder,
+    colorspace_tag,
+    encoder_options,
+    video_encoder,
+)
+from vidsr.media.formats import has_alpha
 from vidsr.media.frame import SidePacket, SourceTemplate
-from vidsr.media.side_data import has_hdr_metadata, hdr_options
+from vidsr.media.hdr import hdr_options
+from vidsr.media.libav import add_stream_side_data, set_parameters
+from vidsr.media.readback import frame_differences, target_content
+from vidsr.media.side_data import SideDataCarrier, StreamKind
 from vidsr.media.stream_copy import StreamCopier, copy_tags, file_tags, is_cover
 from vidsr.settings import EncodeSettings
 
+_VPX, _VPX_ALPHA = ("libvpx", "libvpx-vp9"), ("matroska", "webm")
+"""Encoders that write alpha apart from the frames, and the containers that store it."""
 _MAX_DELAY_S = 3600  # between dts and pts; for a video of one or two frames x265 writes arbitrary, often larger ones
 
 
@@ -29,8 +46,9 @@ class Writer:
     """A video file like the source of `template`, with frames of another size; closed by `with`.
 
     `finish` commits the file; leaving `with` without it deletes the file. `copier` says from the start which streams
-    are copied and which are dropped. Every fault of the target raises TargetError: it exists, is not writable,
-    is refused by codec or container, or the disk is full.
+    are copied and which are dropped. After `finish`, `content` is what is in the file, `written` its number of frames,
+    and `damage` has a sentence for all that did not arrive. Every fault of the target raises TargetError: it exists,
+    is not writable, is refused by codec or container, or the disk is full.
     """
 
     def __init__(
@@ -48,25 +66,21 @@ class Writer:
         """
         self.target = target
         self.written = 0
+        self.damage: list[str] = []
+        self._times = array("q")  # of the frames, in ticks
         self._finished = False
         self._container = container_for(target)
         self._template = template
         self._size = size
         self.choice = choose_encoder(encode, self._container.format, template.info.working_format)
         encode = self.choice.encode
-        hdr = hdr_options(template.first, encode.codec)
-        options = encoder_options(encode, hdr)
+        options = encoder_options(encode, hdr_options(template.first, encode.codec))
         frame_format = FrameFormat(width=size[0], height=size[1], pixel_format=self.choice.pixel_format)
         check_encoder(encode.codec, frame_format, options)
         self._atomic_file = AtomicFile(target, source=template.info.path, overwrite=overwrite)
         try:
             with self._target_errors():
-                self._output = self._open_output()
-                self._video = self._add_video(encode.codec, options)
-                self.copier = StreamCopier(self._output, self._container, template)
-                if has_hdr_metadata(template.first) and not hdr:
-                    self.copier.dropped_streams.append("HDR's mastering display and light levels")
-                self._write_header(encode.codec)
+                self._begin(encode.codec, options)
         except BaseException:
             self._atomic_file.discard()
             raise
@@ -94,17 +108,39 @@ class Writer:
         with self._target_errors():
             self.copier.add(packets)
             self._pending_durations[frame.pts] = self._last_duration = frame.duration
-            self._mux(self._video.encode(frame))
+            self._times.append(frame.pts)
+            self._mux(self._encoder.encode(frame))
 
-    def finish(self, packets: tuple[SidePacket, ...]) -> None:
-        """Copies the packets after the last frame, flushes the encoder, commits the file."""
+    def finish(self, packets: tuple[SidePacket, ...], *, verify: bool = False) -> None:
+        """Copies the packets after the last frame, flushes the encoder, reads the file back and commits it.
+
+        `verify` decodes the file, too, and compares the times of its frames with those written.
+        """
         with self._target_errors():
             self.copier.add(packets)
-            self._mux(self._video.encode(None))
+            self._mux(self._encoder.encode(None))
             self.copier.write_all()
             self._close()
+            self._read_back(verify)
         self._atomic_file.commit()
         self._finished = True
+
+    def _begin(self, codec: str, options: dict[str, str]) -> None:
+        """Declares all streams, and writes the header."""
+        template, holds = self._template, self._container.side_data
+        scale = self._size[0] / template.info.width
+        self.side_data = SideDataCarrier(template.first, template.video, encoder=codec, holds=holds, scale=scale)
+        self._output = self._open_output()
+        self._encoder = self._open_encoder(codec, options)
+        self._video = self._add_video(codec)
+        self.copier = StreamCopier(self._output, self._container, template)
+        self.copier.dropped_streams += self.side_data.dropped
+        if codec in _VPX and has_alpha(self.choice.pixel_format) and self._container.format not in _VPX_ALPHA:
+            self.copier.dropped_streams.append("transparency of VP8 and VP9")
+        try:
+            self._output.start_encoding()
+        except av.ArgumentError as error:
+            raise self._refused_codec(codec) from error
 
     def _open_output(self) -> OutputContainer:
         container, template = self._container, self._template
@@ -115,35 +151,47 @@ class Writer:
         output.set_chapters(list(template.chapters))
         return output
 
-    def _add_video(self, codec: str, options: dict[str, str]) -> VideoStream:
-        info, first = self._template.info, self._template.first
-        try:
-            stream = self._output.add_stream(codec, rate=info.rate or Fraction(25), options=options)
-        except ValueError as error:
-            raise self._refused_codec(codec) from error
-        assert isinstance(stream, VideoStream)
-        context = stream.codec_context
+    def _open_encoder(self, codec: str, options: dict[str, str]) -> VideoCodecContext:
+        info, first, context = self._template.info, self._template.first, video_encoder(codec)
         context.thread_type = "AUTO"  # PyAV's default, slices, makes x264 files 3 % larger
+        context.options = options
         context.width, context.height = self._size
         context.pix_fmt = self.choice.pixel_format
         context.time_base = self._template.time_base
+        context.framerate = info.rate or Fraction(25)
         context.sample_aspect_ratio = self._pixel_aspect()
         context.color_range, context.color_primaries = first.color_range, first.color_primaries
         context.color_trc = first.color_trc
         context.colorspace = colorspace_tag(first.colorspace, (info.height, self._size[1]))
+        if self._container.format != "mpegts":
+            context.flags |= Flags.global_header
         if codec == "libx265" and self._container.has_display_matrix:
             context.codec_tag = "hvc1"  # Apple's players need this tag
+        context.open(strict=False)
+        return context
+
+    def _add_video(self, codec: str) -> VideoStream:
+        """A stream apart from the encoder: PyAV would replace the side data of an encoder's stream."""
+        info = self._template.info
+        try:
+            stream = self._output.add_mux_stream(codec, rate=info.rate or Fraction(25))
+        except ValueError as error:
+            raise self._refused_codec(codec) from error
+        assert isinstance(stream, VideoStream)
+        stream.time_base = self._template.time_base
+        set_parameters(stream, self._encoder)
         if info.matrix:
             factors = Fraction(self._size[0], info.width), Fraction(self._size[1], info.height)
-            stream.set_display_matrix(scale_matrix(info.matrix, factors))
+            matrix = np.array(scale_matrix(info.matrix, factors), np.int32)
+            add_stream_side_data(stream, StreamKind.DISPLAYMATRIX, matrix.tobytes())
+        for kind, data in self.side_data.stored.items():
+            add_stream_side_data(stream, kind, data)
         copy_tags(self._template.video, stream)
+        for name in [name for name in stream.metadata if name.lower() == "alpha_mode"]:
+            del stream.metadata[name]
+        if codec in _VPX and has_alpha(self.choice.pixel_format):
+            stream.metadata["alpha_mode"] = "1"  # by which Matroska and WebM declare the alpha of each packet
         return stream
-
-    def _write_header(self, codec: str) -> None:
-        try:
-            self._output.start_encoding()
-        except av.ArgumentError as error:
-            raise self._refused_codec(codec) from error
 
     def _refused_codec(self, codec: str) -> TargetError:
         return TargetError(f"{self.target}: {self._container.format} cannot hold {codec}; use .mkv")
@@ -157,6 +205,7 @@ class Writer:
     def _mux(self, packets: "list[Packet[VideoStream]]") -> None:
         """Writes encoded packets, each after the copied packets with earlier times."""
         for packet in packets:
+            packet.stream = self._video
             if packet.pts is not None and packet.dts is not None:
                 if not 0 <= (packet.pts - packet.dts) * packet.time_base < _MAX_DELAY_S:
                     packet.dts = packet.pts
@@ -180,9 +229,22 @@ class Writer:
             self._output.close()
         except av.FFmpegError:  # possibly about a copied packet that the muxer still held
             self.copier.dropped_packets += 1
-        if self.copier.dropped_packets:  # the muxer does not say whose packet it refused: count the video's
-            with av.open(f"file:{self._atomic_file.part.absolute()}") as part:
-                self.written = sum(packet.size > 0 for packet in part.demux(video=0))
+
+    def _read_back(self, verify: bool) -> None:
+        """Counts what is in the closed file, and with `verify` decodes it."""
+        part = self._atomic_file.part
+        try:
+            self.content = target_content(part)
+        except (av.FFmpegError, OSError) as error:
+            raise TargetError(
+                f"{self.target}: was written, but cannot be read ({error.strerror}); use .mkv"
+            ) from error
+        self.written = self.content.packets[0]
+        exact = self._container.format in ("matroska", "webm", "nut")  # others divide sound into other packets
+        self.damage += self.copier.losses(self.content, exact=exact)
+        if verify:
+            times = [pts * self._template.time_base for pts in self._times]
+            self.damage += frame_differences(part, times)
 
     def _discard(self) -> None:
         # The file first: PyAV then writes no index, at which FFmpeg 8.1 crashes if a fragment has no packet yet.

@@ -1,0 +1,90 @@
+"""Reading a target back: the report counts what is there, and --verify compares every frame."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+from commands import Command
+from footage import SMALL, make_video, scene_frames, upscale
+from made import make_clip
+from oracles import read_with_av
+
+from vidsr.media.readback import frame_differences, target_content
+from vidsr.media.reader import Reader
+from vidsr.media.writer import Writer
+
+TICKS = [0, 512, 1100, 1536, 3000, 3512]
+
+
+@pytest.fixture
+def film(tmp_path: Path) -> Path:
+    """Six frames at uneven times, two sounds."""
+    return make_clip(tmp_path / "film.mp4", size=SMALL, pts=TICKS, audio=2)
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mov", "mkv", "ts", "nut"])
+def test_the_report_has_the_packets_in_the_target(suffix: str, film: Path, tiny_model: str, tmp_path: Path) -> None:
+    report = upscale(film, tmp_path / f"out.{suffix}", tiny_model, verify=True)
+    there = read_with_av(tmp_path / f"out.{suffix}")
+    assert report.copied_packets == {name: len(there.packets[i]) for i, name in enumerate(report.copied, start=1)}
+    assert (report.frames_written, report.damage, len(report.copied)) == (6, [], 2)
+    assert report.duration_s == pytest.approx(float(there.times[-1]), abs=0.2)
+    assert f"#1 audio aac und ({len(there.packets[1])} packets)" in "\n".join(report.lines())
+
+
+@pytest.fixture
+def written(film: Path, tmp_path: Path) -> Iterator[Writer]:
+    """A finished Matroska file with both sounds."""
+    with Reader(film) as reader, Writer(tmp_path / "out.mkv", reader.template, size=SMALL) as writer:
+        for frame in reader:
+            writer.write(frame.av_frame, frame.packets)
+        writer.finish(reader.trailing_packets())
+        yield writer
+
+
+@pytest.mark.parametrize("found", [0, 1])
+def test_a_sound_that_did_not_arrive_is_damage(written: Writer, found: int) -> None:
+    video, first, second = written.content.packets
+    assert list(written.copier.losses(written.content, exact=True)) == []
+    lost = replace(written.content, packets=[video, first, found])
+    sentence = f"#2 audio aac und: {second} packets were copied, and {found} are in the target"
+    assert list(written.copier.losses(lost, exact=True)) == [sentence]
+    assert list(written.copier.losses(lost, exact=False)) == [sentence][found:]
+    lost = replace(written.content, packets=[video, first])
+    assert written.copier.packets_in(lost)["#2 audio aac und"] == 0
+
+
+def seconds(path: Path) -> list[Fraction]:
+    return read_with_av(path).times
+
+
+def test_verification_compares_number_and_times(film: Path, tmp_path: Path) -> None:
+    times = seconds(film)
+    assert frame_differences(film, times) == []
+    assert frame_differences(film, [*times, times[-1] + 1]) == [
+        "verification: the target shows 6 frames, and 7 were written"
+    ]
+    (moved,) = frame_differences(film, [*times[:2], times[2] - Fraction(1, 100), *times[3:]])
+    assert moved.startswith("verification: 1 frames have another time; the first at 0.0")
+
+
+def test_verification_notices_damage(tmp_path: Path) -> None:
+    whole = make_video(tmp_path / "whole.mkv", scene_frames(30, size=(96, 64)), options={"g": "10"})
+    times, data = seconds(whole), bytearray(whole.read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 200] = bytes(200)
+    (tmp_path / "broken.mkv").write_bytes(data)
+    assert frame_differences(tmp_path / "broken.mkv", times)
+    (tmp_path / "none.mkv").write_bytes(b"no film")
+    assert "cannot be decoded after 0 frames" in frame_differences(tmp_path / "none.mkv", times)[0]
+
+
+def test_covers_and_attachments_are_counted_apart(tmp_path: Path) -> None:
+    plain = target_content(make_video(tmp_path / "plain.mkv", scene_frames(2)))
+    assert (plain.packets, plain.attached, plain.has_timecode) == ([2], 0, False)
+
+
+def test_verify_is_an_option(vidsr: Command, film: Path, tiny_model: str, tmp_path: Path) -> None:
+    command = ("upscale", "-q", "--workers", "0", "--model", tiny_model, "--verify")
+    assert vidsr(*command, film, tmp_path / "out.mp4").code == 0

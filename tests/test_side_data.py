@@ -1,0 +1,157 @@
+"""Side data: every kind of FFmpeg has a treatment; what a target holds arrives, what it cannot hold is named."""
+
+import struct
+import subprocess
+import sys
+from itertools import count, takewhile
+from pathlib import Path
+
+import av
+import pytest
+from av.video.stream import VideoStream
+from footage import make_video, scene_frames, upscale
+from PIL import Image, ImageCms
+
+from vidsr.media.libav import (
+    add_stream_side_data,
+    copy_parameters,
+    frame_side_data,
+    frame_side_data_name,
+    packet_side_data_name,
+    set_frame_side_data,
+    stream_side_data,
+)
+from vidsr.media.side_data import FRAME_SIDE_DATA, STREAM_SIDE_DATA, FrameKind, StreamKind
+
+ALL_AROUND = struct.pack("=9I", 0, 5 << 16, 0, 0, 0, 0, 0, 0, 0)  # equirectangular, turned by five degrees
+CUBE = struct.pack("=9I", 1, 0, 0, 0, 0, 0, 0, 0, 4)  # a cube map with edges of four pixels
+TOP_BOTTOM = struct.pack("=9i", 2, 0, 3, 0, 0, 0, 1, 0, 1)  # FFmpeg writes MP4 with that only for view 3, any
+SIDE_BY_SIDE = struct.pack("=9i", 1, 0, 3, 0, 0, 0, 1, 0, 1)
+
+
+def ffmpegs_kinds(name_of: object) -> list[int]:
+    """The numbers of all kinds in the FFmpeg that is installed."""
+    return list(takewhile(name_of, count()))
+
+
+def test_every_kind_of_ffmpeg_has_a_treatment() -> None:
+    assert [int(kind) for kind in FRAME_SIDE_DATA] == ffmpegs_kinds(frame_side_data_name)
+    assert [int(kind) for kind in STREAM_SIDE_DATA] == ffmpegs_kinds(packet_side_data_name)
+
+
+@pytest.mark.parametrize(
+    ("kind", "word"),
+    [
+        (FrameKind.PANSCAN, "PanScan"),
+        (FrameKind.DISPLAYMATRIX, "displaymatrix"),
+        (FrameKind.SPHERICAL, "Spherical"),
+        (FrameKind.DYNAMIC_HDR_PLUS, "HDR10+"),
+        (FrameKind.DOVI_METADATA, "Dolby Vision Metadata"),
+        (FrameKind.VIEW_ID, "View ID"),
+        (FrameKind.EXIF, "EXIF"),
+        (StreamKind.PALETTE, "Palette"),
+        (StreamKind.STEREO3D, "Stereo 3D"),
+        (StreamKind.SPHERICAL, "Spherical"),
+        (StreamKind.DOVI_CONF, "DOVI"),
+        (StreamKind.FRAME_CROPPING, "Cropping"),
+        (StreamKind.EXIF, "EXIF"),
+    ],
+)
+def test_kinds_have_the_numbers_of_ffmpeg(kind: FrameKind | StreamKind, word: str) -> None:
+    name = frame_side_data_name(kind) if isinstance(kind, FrameKind) else packet_side_data_name(kind)
+    assert name
+    assert word in name
+
+
+def with_side_data(path: Path, side_data: dict[StreamKind, bytes]) -> Path:
+    """A video whose container states side data."""
+    plain = make_video(path.with_name("plain.mkv"), scene_frames(3))
+    options = {"strict": "unofficial"} if path.suffix == ".mp4" else {}
+    with av.open(plain) as source, av.open(path, "w", container_options=options) as output:
+        stream = source.streams.video[0]
+        copy = output.add_mux_stream("h264", time_base=stream.time_base)
+        assert isinstance(copy, VideoStream)
+        copy_parameters(stream, copy)
+        for kind, data in side_data.items():
+            add_stream_side_data(copy, kind, data)
+        output.start_encoding()
+        for packet in source.demux(stream):
+            if packet.size:
+                packet.stream = copy
+                output.mux(packet)
+    return path
+
+
+def stored(path: Path) -> dict[StreamKind, bytes]:
+    with av.open(path) as container:
+        return {StreamKind(kind): data for kind, data in stream_side_data(container.streams.video[0])}
+
+
+@pytest.mark.parametrize("source", ["mp4", "mkv"])
+@pytest.mark.parametrize("target", ["mp4", "mkv"])
+@pytest.mark.parametrize("stereo", [TOP_BOTTOM, SIDE_BY_SIDE], ids=["top-bottom", "side-by-side"])
+def test_360_degrees_and_stereo_are_kept(
+    source: str, target: str, stereo: bytes, tiny_model: str, tmp_path: Path
+) -> None:
+    facts = {StreamKind.SPHERICAL: ALL_AROUND, StreamKind.STEREO3D: stereo}
+    before = with_side_data(tmp_path / f"in.{source}", facts)
+    report = upscale(before, tmp_path / f"out.{target}", tiny_model)
+    assert (report.left_out, report.damage) == ([], [])
+    after = stored(tmp_path / f"out.{target}")
+    assert after[StreamKind.SPHERICAL][:4] == ALL_AROUND[:4]
+    assert after[StreamKind.STEREO3D][:4] == stereo[:4]
+    if source == "mkv":  # FFmpeg reads no angles from MP4
+        if target == "mp4":
+            assert b"prhd\0\0\0\0\0\5\0\0" in (tmp_path / "out.mp4").read_bytes()
+        else:
+            assert after[StreamKind.SPHERICAL] == ALL_AROUND
+
+
+def test_the_edges_of_a_cube_map_are_scaled(tiny_model: str, tmp_path: Path) -> None:
+    before = with_side_data(tmp_path / "in.mp4", {StreamKind.SPHERICAL: CUBE})
+    upscale(before, tmp_path / "out.mp4", tiny_model)
+    assert struct.unpack("=9I", stored(tmp_path / "out.mp4")[StreamKind.SPHERICAL]) == (1, *[0] * 7, 8)
+
+
+def test_what_the_target_cannot_hold_is_named_before_work_begins(tiny_model: str, tmp_path: Path) -> None:
+    before = with_side_data(tmp_path / "in.mkv", {StreamKind.SPHERICAL: ALL_AROUND})
+    report = upscale(before, tmp_path / "out.ts", tiny_model)
+    assert report.left_out == ["Spherical Mapping"]
+    assert report.warnings == ["out.ts cannot hold Spherical Mapping; it is dropped"]
+
+
+def test_captions_arrive_or_are_named(tiny_model: str, tmp_path: Path) -> None:
+    frames = scene_frames(3)
+    for frame in frames:
+        set_frame_side_data(frame, FrameKind.A53_CC, b"\xfc\x94\x2c\xfc\x41\x42")
+    before = make_video(tmp_path / "in.mkv", frames)
+    assert upscale(before, tmp_path / "x264.mkv", tiny_model).left_out == []
+    with av.open(tmp_path / "x264.mkv") as container:
+        assert (FrameKind.A53_CC, b"\xfc\x94\x2c\xfc\x41\x42") in frame_side_data(next(container.decode(video=0)))
+    report = upscale(before, tmp_path / "ffv1.mkv", tiny_model, codec="ffv1")
+    assert report.left_out == ["ATSC A53 Part 4 Closed Captions"]
+
+
+def test_side_data_of_a_later_frame_is_named_once(tiny_model: str, tmp_path: Path) -> None:
+    frames = scene_frames(4)
+    for frame in frames[2:]:
+        set_frame_side_data(frame, FrameKind.A53_CC, b"\xfc\x94\x2c")
+    report = upscale(make_video(tmp_path / "in.mkv", frames), tmp_path / "out.mkv", tiny_model, codec="ffv1")
+    assert report.left_out == ["ATSC A53 Part 4 Closed Captions"]
+
+
+def test_a_named_profile_does_no_harm(tiny_model: str, tmp_path: Path) -> None:
+    """In a process of its own: PyAV's side data would end it."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    Image.new("RGB", (48, 32), (200, 90, 30)).save(tmp_path / "in.png", icc_profile=profile)
+    code = (
+        "import sys, vidsr; from vidsr import PoolSettings, UpscaleSettings\n"
+        "source, target, model = sys.argv[1:]\n"
+        "vidsr.upscale(source, target, settings=UpscaleSettings(model=model), pool=PoolSettings(workers=0))"
+    )
+    for target in ("out.png", "out.mkv"):
+        command = [sys.executable, "-c", code, tmp_path / "in.png", tmp_path / target, tiny_model]
+        subprocess.run(command, check=True, timeout=100)
+    with Image.open(tmp_path / "out.png") as after:
+        assert after.info["icc_profile"] == profile
+    assert b"iCCPICC Profile\0" in (tmp_path / "out.png").read_bytes()
