@@ -5,14 +5,18 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 from commands import Command
 from footage import make_video, scene_frames
 
+from vidsr.engine import Engine
+from vidsr.errors import ModelError
 from vidsr.media.compression_probe import Compression
 from vidsr.media.formats import luma_of
 from vidsr.media.reader import Reader
-from vidsr.model.zoo import full_name, model_names, model_path
+from vidsr.model.weights import blend
+from vidsr.model.zoo import full_name, load_model, model_names, model_path
 from vidsr.model_selection import select_model
 
 SIZE = (192, 128)
@@ -125,20 +129,23 @@ def test_a_part_of_a_film_is_measured_at_the_key_frame_before_it(tmp_path: Path)
     ("codec", "quantiser", "bits", "model"),
     [
         ("h264", 0.0, 6.0, CLEAN),
-        ("h264", 18.0, 1.5, CLEAN),
-        ("h264", 18.1, 1.5, VIDEO),
+        ("h264", 6.0, 5.0, CLEAN),
+        ("h264", 6.1, 5.0, f"{VIDEO}25"),
+        ("h264", 16.0, 1.5, f"{VIDEO}50"),
+        ("h264", 20.0, 1.5, f"{VIDEO}50"),
+        ("h264", 20.1, 1.5, f"{VIDEO}75"),
         ("h264", 30.0, 9.0, VIDEO),
-        ("h264", 3.0, 0.05, VIDEO),
-        ("hevc", None, 1.5, CLEAN),
-        ("hevc", None, 1.4, VIDEO),
-        ("av1", None, 1.5, CLEAN),
-        ("mjpeg", None, 2.4, VIDEO),
-        ("mjpeg", None, 2.5, CLEAN),
-        ("prores", None, 3.5, CLEAN),
+        ("h264", 3.0, 0.05, f"{VIDEO}75"),
+        ("hevc", None, 2.5, f"{VIDEO}25"),
+        ("hevc", None, 1.4, f"{VIDEO}50"),
+        ("av1", None, 0.1, f"{VIDEO}75"),
+        ("mjpeg", None, 1.4, VIDEO),
+        ("mjpeg", None, 1.5, f"{VIDEO}75"),
+        ("prores", None, 3.5, f"{VIDEO}50"),
         ("vp8", None, 0.3, VIDEO),
     ],
 )
-def test_a_film_gets_clean_weights_where_it_is_hardly_compressed(
+def test_a_film_gets_the_more_weights_for_video_the_stronger_it_is_compressed(
     codec: str, quantiser: float | None, bits: float, model: str
 ) -> None:
     found = Compression(codec=codec, lossless=False, quantiser=quantiser, bits_per_pixel=bits)
@@ -174,6 +181,8 @@ def test_a_scale_without_weights_for_video_gets_clean_ones_and_says_so() -> None
         ("fsrcnn-video", 4, "fsrcnn-x4-video"),
         ("fsrcnn-narrow-video", 2, "fsrcnn-narrow-x2-video"),
         ("fsrcnn-narrow-x2-video", 2, "fsrcnn-narrow-x2-video"),
+        ("fsrcnn-narrow-video25", 3, "fsrcnn-narrow-x3-video25"),
+        ("fsrcnn-narrow-x4-video75", 4, "fsrcnn-narrow-x4-video75"),
     ],
 )
 def test_the_scale_stands_before_what_weights_are_for(model: str, scale: int, name: str) -> None:
@@ -184,6 +193,38 @@ def test_the_scale_stands_before_what_weights_are_for(model: str, scale: int, na
 def test_weights_for_video_are_found_by_family_and_scale(name: str) -> None:
     family, _, scale = name.removesuffix("-video").rpartition("-x")
     assert model_path(f"{family}-video", int(scale)) == model_path(name)
+
+
+# The mean of two
+
+
+def test_a_name_with_a_percentage_is_the_mean_of_two_networks() -> None:
+    clean, video, mean = (load_model(name) for name in (CLEAN, VIDEO, f"{VIDEO}25"))
+    for name, tensor in mean.tensors.items():
+        assert np.allclose(tensor, 0.75 * clean.tensors[name] + 0.25 * video.tensors[name], atol=1e-6)
+    assert mean.calibration
+    assert mean.calibration.losses.keys() == {"int8", "int7", "bf16"}
+    assert load_model("fsrcnn-narrow-video25", 2).tensors["feature.weight"].tolist() == (
+        mean.tensors["feature.weight"].tolist()
+    )
+
+
+def test_there_is_no_mean_without_weights_for_video_or_of_two_architectures() -> None:
+    with pytest.raises(ModelError, match="fsrcnn-s-x2-video"):
+        load_model("fsrcnn-s-x2-video25")
+    with pytest.raises(ModelError, match="no mean of"):
+        blend(load_model(CLEAN), load_model("fsrcnn-x2"), 0.5)
+
+
+@pytest.mark.parametrize("percent", [25, 50, 75])
+def test_a_mean_in_int8_is_as_near_to_its_f32_as_the_two_are(percent: int) -> None:
+    plane = luma_of(scene_frames(1, size=SIZE)[0])
+
+    def error(name: str) -> float:
+        exact, integers = (Engine(name, precision=each, threads=1)(plane).astype(int) for each in ("f32", "int8"))
+        return float(np.square(exact - integers).mean())
+
+    assert error(f"{VIDEO}{percent}") < 1.3 * max(error(CLEAN), error(VIDEO))
 
 
 # The whole
@@ -198,14 +239,13 @@ def used(vidsr: Command, *arguments: str | Path) -> str:
     return said
 
 
-@pytest.mark.parametrize(("crf", "model"), [("5", CLEAN), ("40", VIDEO)])
+@pytest.mark.parametrize(("crf", "model"), [("0", CLEAN), ("5", f"{VIDEO}25"), ("40", VIDEO)])
 def test_a_film_is_enlarged_with_what_its_quantiser_asks_for(
     vidsr: Command, tmp_path: Path, crf: str, model: str
 ) -> None:
     source = make_video(tmp_path / "in.mp4", scene_frames(3, size=SIZE), options={"crf": crf})
-    expected = model if model in model_names() else CLEAN
     said = used(vidsr, source, tmp_path / "out.mp4")
-    assert said.startswith(f"{expected} (")
+    assert said.startswith(f"{model} (")
     assert f"model: {said}" in vidsr("info", source).out
 
 

@@ -1,7 +1,9 @@
-"""The weights for a source when none are named: clean ones, or those trained on compressed video.
+"""The weights for a source when none are named: clean ones, those trained on compressed video, or a mean of both.
 
-The thresholds are round numbers near those that lost least on clips that were reduced and encoded by x264, x265,
-SVT-AV1, VP9, MPEG-4 and JPEG. The first key frame decided better there than the first eight frames.
+The steps are round numbers near those that lost least against the better of the two on validation clips that were
+reduced and encoded by x264, x265, SVT-AV1, MPEG-4 and JPEG (see `vidsr/model/zoo/README.md`). A mean is mostly better
+than both.
+The first key frame decided better there than the first eight frames.
 """
 
 from collections.abc import Collection
@@ -12,10 +14,15 @@ from vidsr.media.compression_probe import Compression
 AUTO = "auto"
 DEFAULT_FAMILY = "fsrcnn-narrow"
 """The family of the default network."""
-_FINE_QUANTISER = 18.0  # on H.264's scale
-_MANY_BITS = 2.5  # per pixel of a key frame, where the quantiser is unknown
-_MANY_BITS_OF = {"hevc": 1.5, "av1": 1.5}  # these need fewer bits
+_PERCENTS = (100, 75, 50, 25, 0)
+"""Shares of the weights for video, from the strongest compression to none."""
+_QUANTISERS = (24.0, 20.0, 13.0, 6.0)
+"""On H.264's scale; above each, the share before it."""
+_BITS = {"hevc": (0.0, 0.2, 2.5, 12.0), "av1": (0.0, 0.2, 2.5, 12.0)}
+"""Per pixel of a key frame, where the quantiser is unknown; below each, the share before it."""
+_BITS_OF_OTHERS = (1.5, 3.0, 5.0, 12.0)
 _EMPTY_BITS = 0.2  # of black, which x264 gives a fine quantiser at any quality
+_EMPTY_PERCENT = 75
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,27 +39,27 @@ class ModelChoice:
 def select_model(
     compression: Compression, *, still: bool, scale: int, names: Collection[str], family: str = DEFAULT_FAMILY
 ) -> ModelChoice:
-    """The network of a family for a source: clean weights for images and for hardly compressed video.
+    """The network of a family for a source: the clean weights for images, and for video the more of those for video
+    the stronger it is compressed.
 
     `names` are those of the zoo; a scale without weights for video gets the clean ones.
     """
-    clean, why = (True, "an image") if still else _hardly_compressed(compression)
-    video = f"{family}-x{scale}-video"
-    if clean or video in names:
-        return ModelChoice(model=f"{family}-x{scale}" if clean else video, why=why)
-    return ModelChoice(model=f"{family}-x{scale}", why=f"no {video} in the zoo")
+    percent, why = (0, "an image") if still else _percent(compression)
+    clean, video = f"{family}-x{scale}", f"{family}-x{scale}-video"
+    if percent and video not in names:
+        return ModelChoice(model=clean, why=f"no {video} in the zoo")
+    mean = f"{video}{percent}" if percent < 100 else video
+    return ModelChoice(model=mean if percent else clean, why=why)
 
 
-def _hardly_compressed(compression: Compression) -> tuple[bool, str]:
-    """Whether it is, and by which figure."""
+def _percent(compression: Compression) -> tuple[int, str]:
+    """The share of the weights for video, and the figure that it follows from."""
     codec, bits, quantiser = compression.codec, compression.bits_per_pixel, compression.quantiser
     if compression.lossless:
-        return True, f"{codec} is lossless"
+        return 0, f"{codec} is lossless"
     if quantiser is None:
-        enough = _MANY_BITS_OF.get(codec, _MANY_BITS)
-        many = bits >= enough
-        return many, f"{bits:g} bits per pixel, {'at least' if many else 'below'} the {enough:g} of good {codec}"
+        fine = sum(bits >= limit for limit in _BITS.get(codec, _BITS_OF_OTHERS))
+        return _PERCENTS[fine], f"{bits:g} bits per pixel of {codec}"
     if bits < _EMPTY_BITS:
-        return False, f"quantiser {quantiser:g}, but of an empty frame"
-    fine = quantiser <= _FINE_QUANTISER
-    return fine, f"quantiser {quantiser:g}, {'at most' if fine else 'above'} {_FINE_QUANTISER:g}"
+        return _EMPTY_PERCENT, f"quantiser {quantiser:g}, but of an empty frame"
+    return _PERCENTS[sum(quantiser <= limit for limit in _QUANTISERS)], f"quantiser {quantiser:g}"

@@ -27,10 +27,10 @@ def test_the_default_has_a_cheaper_one_below_it_and_both_know_video(scale: int) 
     assert all(weights.architecture.scale == scale for weights in found.values())
 
 
-def test_a_camera_that_hardly_compresses_gets_clean_weights_and_the_same_objects_each_time() -> None:
+def test_a_camera_that_compresses_little_gets_a_mean_and_the_same_objects_each_time() -> None:
     own = models()
     found = own.networks(FINE)
-    assert list(found) == ["fsrcnn-narrow-x2", "fsrcnn-fast-x2"]
+    assert list(found) == ["fsrcnn-narrow-x2-video25", "fsrcnn-fast-x2-video25"]
     own.networks(USUAL)
     assert all(own.networks(FINE)[name] is weights for name, weights in found.items())
 

@@ -12,12 +12,12 @@ from pathlib import Path
 import vidsr
 from vidsr.cli.messages import UsageError
 from vidsr.cli.optional_deps import require_extra
-from vidsr.cli.options import Commands, Help, add_output
+from vidsr.cli.options import Commands, Help, add_output, model_label
 from vidsr.engine.openvino_export import ir_files, run_network
 from vidsr.interop import NetworkFunction, model_metadata, verify_output
 from vidsr.media.atomic_file import atomic_write
 from vidsr.model.weights import Weights
-from vidsr.model.zoo import load_model, model_path
+from vidsr.model.zoo import load_model
 
 _EXAMPLE = """Write a network for other tools.
 
@@ -69,7 +69,7 @@ def add(commands: Commands) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write the files."""
     weights, file_format = load_model(args.model), FORMATS[args.to]
-    name = model_path(args.model, weights.architecture.scale).stem
+    name = Path(model_label(args.model, weights.architecture.scale)).name.removesuffix(".npz")
     target = args.target or Path(name + file_format.suffix)
     if target.suffix != file_format.suffix:
         raise UsageError(f"{target}: with --to {args.to} the name must end in {file_format.suffix}")

@@ -24,6 +24,8 @@ _HEADER = "header"
 _DESCRIPTION = ("family", "dimensions", "scale", "activation", "residual", "deconvolution")
 
 Facts = dict[str, str | int | float | dict[str, float]]
+Tensors = dict[str, NDArray[np.float32]]
+"""By name."""
 Ranges = dict[str, NDArray[np.float32]]
 """By the name of a layer, (2, inputs): the lowest and the highest value of each of its input channels."""
 
@@ -218,3 +220,28 @@ def with_tail_kernel(weights: Weights, kernel: int) -> Weights:
     name = f"{before.tail.name}.weight"
     widened = np.pad(weights.tensors[name], ((0, 0), (0, 0), (more, more), (more, more)))
     return Weights(architecture=after, tensors={**weights.tensors, name: widened}, facts=weights.facts)
+
+
+def blend(first: Weights, second: Weights, share: float) -> Weights:
+    """The mean of two networks, with a `share` of 0 to 1 of the second; the second was trained from the first.
+
+    Their ranges for int8 are averaged as well, and the larger loss of each precision is taken; on Kodak int8 loses no
+    more of a mean than of the two. Raises ModelError for networks of two architectures.
+    """
+    if first.architecture != second.architecture:
+        raise ModelError(f"no mean of {first.architecture} and {second.architecture}")
+    tensors = _mean(first.tensors, second.tensors, share)
+    calibration = None
+    if first.calibration and second.calibration:
+        losses = {
+            precision: max(loss, second.calibration.losses[precision])
+            for precision, loss in first.calibration.losses.items()
+            if precision in second.calibration.losses
+        }
+        ranges = _mean(first.calibration.ranges, second.calibration.ranges, share)
+        calibration = Calibration(ranges=ranges, losses=losses)
+    return Weights(architecture=first.architecture, tensors=tensors, calibration=calibration)
+
+
+def _mean(first: Tensors, second: Tensors, share: float) -> Tensors:
+    return {name: tensor + np.float32(share) * (second[name] - tensor) for name, tensor in first.items()}

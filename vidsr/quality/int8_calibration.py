@@ -22,6 +22,7 @@ from vidsr.quality.upscalers import center_crop, crop_to_multiple, network_upsca
 
 _SIDE = 128  # pixels: a good part of an image, and the maps of 32 such planes still fit into memory
 _CELL = 16  # pixels per side of a glyph of the drawing
+_PHOTOS_LOSE_DB = {"int8": 0.03, "int7": MAX_LOSS_DB}  # at most, unless they lose more with ranges of their own
 _SHARES = 8  # how finely the ranges are tried between photographs and drawing
 _MAX_DB = 50.0  # PSNR is capped here: a black frame, which f32 may reproduce exactly, would dominate the loss
 
@@ -47,7 +48,7 @@ def calibrate(weights: Weights, planes: Iterable[Luma], pairs: Sequence[Validati
         ranges = {name: ends + share * (drawn[name] - ends) for name, ends in natural.items()}
         ready = replace(weights, calibration=Calibration(ranges=ranges))
         losses = {name: f32_db - _mean_psnr(_simulated(ready, name), pairs) for name in MAX_WEIGHT}
-        if max(losses.values()) <= MAX_LOSS_DB:
+        if all(loss <= _PHOTOS_LOSE_DB[name] for name, loss in losses.items()):
             break
     engine = Engine(ready, precision="bf16")
     if engine.precision == "bf16":

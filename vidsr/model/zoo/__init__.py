@@ -1,12 +1,18 @@
-"""The networks that ship: weight files in this folder, a card beside each."""
+"""The networks that ship: weight files in this folder, a card beside each.
 
+`fsrcnn-narrow-x2` was trained on clean images, `fsrcnn-narrow-x2-video` on what codecs leave.
+`fsrcnn-narrow-x2-video25` has no file: its weights are three quarters of the first, and a quarter of the second.
+"""
+
+import re
 from pathlib import Path
 
 from vidsr.errors import ModelError
-from vidsr.model.weights import Weights, load_weights
+from vidsr.model.weights import Weights, blend, load_weights
 
 _FOLDER = Path(__file__).parent
-_VIDEO = "-video"  # behind the scale, of weights trained on what codecs leave
+_VIDEO = re.compile(r"(.*?)(-video(\d\d)?)?")
+"""A name without, and its end, with the percentage of a mean."""
 
 
 def model_names() -> list[str]:
@@ -16,16 +22,20 @@ def model_names() -> list[str]:
 
 def full_name(model: str, scale: int) -> str:
     """The name with its scale: `fsrcnn-x3` of `fsrcnn` at 3, `fsrcnn-x3-video` of `fsrcnn-video`."""
-    base = model.removesuffix(_VIDEO)
-    return model if base.endswith(f"-x{scale}") else f"{base}-x{scale}{model[len(base) :]}"
+    base, end, _ = _parts(model)
+    return model if base.endswith(f"-x{scale}") else f"{base}-x{scale}{end}"
 
 
 def load_model(model: str, scale: int | None = None, *, usual_scale: int = 2) -> Weights:
     """The weights of a name of the zoo, of a family and a scale ("fsrcnn" at 3 is fsrcnn-x3), or of a file.
 
-    A family without a scale is taken at `usual_scale`. Raises ModelError for a model that is not there, is damaged,
-    or enlarges by another scale than it should.
+    A name that ends in "-video25" is a mean of two. A family without a scale is taken at `usual_scale`. Raises
+    ModelError for a model that is not there, is damaged, or enlarges by another scale than it should.
     """
+    base, _, percent = _parts(model)
+    if percent:
+        clean, video = (load_model(name, scale, usual_scale=usual_scale) for name in (base, f"{base}-video"))
+        return blend(clean, video, int(percent) / 100)
     weights = load_weights(model_path(model, scale or usual_scale))
     if scale not in (None, weights.architecture.scale):
         raise ModelError(f"{model} enlarges {weights.architecture.scale} times, not {scale}")
@@ -40,3 +50,9 @@ def model_path(model: str, scale: int = 2) -> Path:
         if name in model_names():
             return _FOLDER / f"{name}.npz"
     raise ModelError(f"no model named {model!r}; there is {', '.join(model_names())}, or the path of an .npz file")
+
+
+def _parts(model: str) -> tuple[str, str, str]:
+    """The name without its end, the end, and the percentage of a mean in it."""
+    match = _VIDEO.fullmatch(model)
+    return (match[1], match[2] or "", match[3] or "") if match else (model, "", "")
