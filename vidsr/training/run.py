@@ -20,18 +20,11 @@ from vidsr.plots import learning_curve
 from vidsr.settings import NetworkSettings, TrainSettings
 from vidsr.training.build import initial_network
 from vidsr.training.data.dataset import Dataset, loader_speed, read_dataset
+from vidsr.training.data.dataset_builder import Config
 from vidsr.training.data.sources import Source
 from vidsr.training.loop import LogEntry, TrainState, train
 from vidsr.training.network import Network
-from vidsr.training.run_dir import (
-    Config,
-    checkpoint_path,
-    curve_path,
-    model_path,
-    open_run_dir,
-    read_result,
-    write_log,
-)
+from vidsr.training.run_dir import checkpoint_path, curve_path, model_path, open_run_dir, read_result, write_log
 from vidsr.training.schedule import Schedule, stages
 
 

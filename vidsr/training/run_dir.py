@@ -6,10 +6,9 @@ from pathlib import Path
 
 from vidsr.errors import TargetError, TrainingError
 from vidsr.media.atomic_file import atomic_write
+from vidsr.training.data.dataset_builder import Config, check_config
 from vidsr.training.loop import LogEntry
 
-Config = dict[str, object]
-"""The config of a run, as JSON values."""
 _CONFIG, _STAGES, _RESULT = "config", "stages", "result"
 
 
@@ -73,10 +72,5 @@ def _read_log(run_dir: Path, config: Config) -> Config:
             raise TypeError("config is no object")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise TrainingError(f"{_log_path(run_dir)}: not a training log ({error})") from error
-    for name, value in json.loads(json.dumps(config)).items():
-        if before.get(name) != value:
-            raise TrainingError(
-                f"{run_dir}: holds a training with another {name} ({before.get(name)}, not {value}); "
-                "choose another directory, or remove this one"
-            )
+    check_config(run_dir, before, json.loads(json.dumps(config)), "a training")
     return log
