@@ -187,7 +187,6 @@ def _largest_sums(sums: NDArray[np.float64], size: tuple[int, int], count: int) 
 def _rgb_columns(
     frame: RgbImage, luma: Luma, scale: int, upscalers: dict[str, Upscaler]
 ) -> dict[str, tuple[RgbImage, Luma]]:
-    """The whole frame and its luma, per column."""
     lr = to_uint8(imresize(luma, 1 / scale))
     lr_chroma = [to_uint8(imresize(plane, 1 / scale)) for plane in studio_chroma(frame)]
     nearest = studio_rgb(lr, lr_chroma).repeat(scale, axis=0).repeat(scale, axis=1)

@@ -160,5 +160,4 @@ def _score_frames(frames: Iterable[dict[str, Luma]]) -> dict[str, Score]:
 
 
 def _total_change(before: Luma, after: Luma, mask: NDArray[np.bool_]) -> int:
-    """The sum of absolute differences, in grey levels, over the pixels of the mask."""
     return int(np.abs(after.astype(np.int16) - before)[mask].sum())

@@ -166,7 +166,6 @@ def validation_psnr(network: Network, pairs: list[Pair]) -> float:
 
 
 def _finite_loss(loss: Tensor, state: TrainState) -> float:
-    """The value of the loss. Raises TrainingError when it is not finite."""
     value = loss.item()
     if not math.isfinite(value):
         raise TrainingError(

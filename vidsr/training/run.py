@@ -18,12 +18,11 @@ from vidsr.media.atomic_file import atomic_write
 from vidsr.model.weights import Facts, Weights, save_weights
 from vidsr.plots import learning_curve
 from vidsr.settings import NetworkSettings, TrainSettings
-from vidsr.training.build import initial_network
 from vidsr.training.data.dataset import Dataset, loader_speed, read_dataset
 from vidsr.training.data.dataset_builder import Config
 from vidsr.training.data.sources import Source
 from vidsr.training.loop import LogEntry, TrainState, train
-from vidsr.training.network import Network
+from vidsr.training.network import Network, initial_network
 from vidsr.training.run_dir import checkpoint_path, curve_path, model_path, open_run_dir, read_result, write_log
 from vidsr.training.schedule import Schedule, stages
 
@@ -200,7 +199,6 @@ def finished_result(run: TrainRun) -> TrainResult | None:
 
 
 def _check_machine(settings: TrainSettings) -> None:
-    """Raise TrainingError for hardware or tools that this machine lacks."""
     if settings.device == "cuda" and not torch.cuda.is_available():
         raise TrainingError("no CUDA device; remove --device to train on the CPU")
     if settings.fast and not shutil.which(os.environ.get("CXX", "g++")):
@@ -239,7 +237,6 @@ def _finish(run: TrainRun, network: Network, dataset: Dataset, state: RunState) 
 
 
 def _facts(run: TrainRun, result: TrainResult) -> Facts:
-    """The provenance of the weights, for the header of the weight file."""
     facts: Facts = {
         "start": run.settings.start or "random",
         "pictures": result.pictures,

@@ -37,7 +37,6 @@ def import_state_dict(path: Path, scale: int, *, padding: int = PAPER_PADDING) -
 
 
 def _tensors(data: bytes) -> dict[str, Array]:
-    """The tensors by name, in the order of the file."""
     try:
         return {name: tensor.detach().float().numpy() for name, tensor in _validated(_load(data)).items()}
     except ModelError:
@@ -71,8 +70,6 @@ def _validated(content: object) -> dict[str, Tensor]:
 
 @dataclass(kw_only=True)
 class _Layer:
-    """A kernel of the state dict with its bias and slopes."""
-
     name: str
     weight: Array
     bias: Array | None = None

@@ -189,7 +189,6 @@ def check_config(folder: Path, before: Config, config: Config, what: str) -> Non
 
 
 def _file_id(sampled: SampledFile) -> list[object]:
-    """The identity of a file, as JSON values."""
     file, outline = sampled.footage, sampled.outline
     ranges = [[time_range.start_s, time_range.end_s] for time_range in file.ranges]
     parts = [ranges, list(file.start_times)] if file.ranges or file.start_times else []

@@ -193,7 +193,6 @@ def _facts(trained: TrainResult, data: FinetuneData, settings: FinetuneSettings)
 
 
 def _sheets(validation: Sequence[ValidationSample], engines: Mapping[str, Engine]) -> Iterator[tuple[str, bytes]]:
-    """Crop sheets of a few clips, at the middle quality."""
     inputs = list(dict.fromkeys(sample.input for sample in validation))
     usual = {sample.name: sample for sample in validation if sample.input == inputs[(len(inputs) - 1) // 2]}
     for name, sample in list(usual.items())[:: max(1, len(usual) - 1)][:_SHEETS]:

@@ -44,8 +44,6 @@ _NEIGHBOUR_SHARE = 0.5  # share of the candidates, nearest in brightness, that s
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Candidate:
-    """The measurements of a candidate frame."""
-
     time_s: float
     thumbnail: Luma
     level: float
@@ -139,12 +137,10 @@ def _detail(lines: Luma) -> float:
 
 
 def _start_times(usable: Sequence[_Candidate], count: int) -> list[float]:
-    """The times of the selected candidates, ascending."""
     return sorted(usable[number].time_s for number in _farthest_points(usable, min(count, len(usable))))
 
 
 def _farthest_points(usable: Sequence[_Candidate], count: int) -> list[int]:
-    """The indices of `count` candidates by farthest-point sampling."""
     if not count:
         return []
     weights = _weights(usable)
@@ -167,7 +163,6 @@ def _farthest_points(usable: Sequence[_Candidate], count: int) -> list[int]:
 
 
 def _weights(usable: Sequence[_Candidate]) -> Floats:
-    """The weight of each candidate, from 0 to 1."""
     motion = np.array([candidate.motion for candidate in usable])
     moves = motion / (motion + _NOISE_LEVELS) if motion.max() >= _NOISE_LEVELS else np.ones(len(usable))
     return np.minimum(_sharpness(usable), 1) ** 2 * moves
