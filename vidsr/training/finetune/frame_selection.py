@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from vidsr.arrays import Floats, Luma
-from vidsr.callbacks import OnProgress, OnWarning, ShouldStop
+from vidsr.callbacks import OnWarning, ShouldStop
 from vidsr.errors import TrainingError
 from vidsr.media.probe import probe
 from vidsr.media.thumbnails import FramePair, frame_pairs
@@ -60,24 +60,21 @@ def select_frame_times(
     *,
     ranges: Sequence[TimeRange] = (),
     on_warning: OnWarning = lambda sentence: None,
-    on_progress: OnProgress = lambda done, of: None,
     should_stop: ShouldStop = lambda: False,
 ) -> list[float]:
     """Up to `count` ascending times of selected frames, in seconds from the start; within `ranges`, if any.
 
-    In a file of unknown length they are near the start. `on_progress` receives candidates; `should_stop` is called
-    after each, and ends the search with the candidates so far. Raises SourceError for an unreadable file,
-    TrainingError for a recording that is too short or shows nothing.
+    In a file of unknown length they are near the start. `should_stop` is called after each candidate, and ends the
+    search with those so far. Raises SourceError for an unreadable file, TrainingError for a recording that is too
+    short or shows nothing.
     """
     if count < 1:
         raise ValueError(f"count must be 1 or more, not {count}")
     times = _candidate_times(path, ranges, count)
     usable = []
-    on_progress(0, len(times))
-    for number, glimpse in enumerate(frame_pairs(path, times, later_s=_MOTION_DELAY_S), 1):
+    for glimpse in frame_pairs(path, times, later_s=_MOTION_DELAY_S):
         if _is_in_ranges(glimpse.now.time_s, ranges) and _has_contrast(glimpse.now.luma):
             usable.append(_candidate(glimpse))
-        on_progress(number, len(times))
         if should_stop():
             return _start_times(usable, count)
     if not usable:
