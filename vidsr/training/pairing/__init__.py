@@ -53,11 +53,6 @@ class Alignment:
     """End of the overlap, in LR time."""
 
     @property
-    def offset_s(self) -> float:
-        """HR time minus LR time of the same instant, in seconds."""
-        return self.time_offset.offset_s
-
-    @property
     def shape(self) -> tuple[int, int]:
         """(height, width) of the part of the LR frames that the HR frames cover."""
         rows, columns = self.registration.covered
