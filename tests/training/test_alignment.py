@@ -11,8 +11,8 @@ from oracles import read_with_av, samples
 from recordings import RATE, SIZE, record, record_both, scene, smaller
 
 from vidsr.errors import TrainingError
-from vidsr.psnr_ssim import psnr
 from vidsr.quality.matlab import imresize
+from vidsr.quality.metrics import psnr
 from vidsr.quality.upscalers import to_uint8
 from vidsr.settings import DatasetSettings
 from vidsr.training.data.dataset import read_degraded_pairs

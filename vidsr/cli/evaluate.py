@@ -23,7 +23,7 @@ from vidsr.media.encoders import encoder_options
 from vidsr.model.architecture import SCALES
 from vidsr.model.zoo import load_model, model_names
 from vidsr.quality.evaluation import Collection, ResultRow, collect, evaluate_clip, evaluate_image, means
-from vidsr.quality.protocols import ClipProtocol
+from vidsr.quality.metrics import ClipProtocol
 from vidsr.quality.upscalers import make_upscalers, network_upscaler, reuse_label, reusing_engines
 from vidsr.settings import PRECISIONS, EncodeSettings, PoolSettings
 

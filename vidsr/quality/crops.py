@@ -17,9 +17,8 @@ from vidsr.engine import Engine
 from vidsr.errors import SourceError
 from vidsr.media.image_reader import rgb_of
 from vidsr.media.reader import Reader
-from vidsr.psnr_ssim import psnr
 from vidsr.quality.matlab import imresize, studio_chroma, studio_luma, studio_rgb
-from vidsr.quality.protocols import PERFECT_DB
+from vidsr.quality.metrics import PERFECT_DB, psnr
 from vidsr.quality.upscalers import BASELINE, Upscaler, make_upscalers, to_uint8
 
 RgbImage = NDArray[np.uint8]

@@ -20,11 +20,10 @@ from vidsr.media.codec_roundtrip import roundtrip
 from vidsr.media.probe import probe
 from vidsr.model.architecture import Architecture
 from vidsr.model.weights import Weights
-from vidsr.psnr_ssim import AnyPlane, psnr
 from vidsr.quality.evaluation import ResultRow, means, result_rows
 from vidsr.quality.int8_calibration import ValidationPair, calibrate, sample_evenly
 from vidsr.quality.matlab import imresize
-from vidsr.quality.protocols import score
+from vidsr.quality.metrics import AnyPlane, psnr, score
 from vidsr.quality.upscalers import Upscaler, center_crop, crop_to_multiple, to_uint8
 from vidsr.settings import DegradeSettings, EncodeSettings, TrainSettings
 from vidsr.training.data.clips import Clip, full_frame_clip, video_clip
