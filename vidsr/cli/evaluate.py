@@ -191,17 +191,13 @@ def _losses(rows: list[ResultRow], reuse: int) -> dict[int, float]:
 
 
 def _plot(overall: list[ResultRow], engines: Engines, drawing: BinaryIO) -> None:
-    from vidsr.plots import NetworkPoint, quality_against_time
+    from vidsr.plots import quality_against_time
 
     gains = {name: [row.gain for row in overall if row.method == name] for name in engines}
-    dots = [
-        NetworkPoint(
-            name=model_label(Path(name).stem, engine.scale),
-            ms=frame_ms(engine, _PLOTTED),
-            gain=sum(gains[name]) / len(gains[name]),
-        )
+    dots = {
+        model_label(Path(name).stem, engine.scale): (frame_ms(engine, _PLOTTED), sum(gains[name]) / len(gains[name]))
         for name, engine in engines.items()
-    ]
+    }
     inputs = dict.fromkeys(f"{row.collection} {row.input}" for row in overall)
     quality_against_time(
         dots,
