@@ -23,7 +23,7 @@ from vidsr.training.data.dataset_builder import Config
 from vidsr.training.data.sources import Source
 from vidsr.training.loop import LogEntry, TrainState, train
 from vidsr.training.network import Network, initial_network
-from vidsr.training.run_dir import checkpoint_path, curve_path, model_path, open_run_dir, read_result, write_log
+from vidsr.training.run_dir import CURVE, MODEL, checkpoint_path, open_run_dir, read_result, write_log
 from vidsr.training.schedule import Schedule, stages
 
 
@@ -195,7 +195,7 @@ def train_on_dataset(
 def finished_result(run: TrainRun) -> TrainResult | None:
     """The result of the run if it is finished. Raises TrainingError when its directory holds another run."""
     result = read_result(run.output, run.config)
-    return TrainResult(**{**result, "model": model_path(run.output)}) if result else None  # type: ignore[arg-type]
+    return TrainResult(**{**result, "model": run.output / MODEL}) if result else None  # type: ignore[arg-type]
 
 
 def _check_machine(settings: TrainSettings) -> None:
@@ -212,7 +212,7 @@ def _finish(run: TrainRun, network: Network, dataset: Dataset, state: RunState) 
     if state.finished:
         weights = dataset.calibrate(weights)
     result = TrainResult(
-        model=model_path(run.output),
+        model=run.output / MODEL,
         network=str(network.architecture),
         finished=state.finished,
         step=state.step,
@@ -229,7 +229,7 @@ def _finish(run: TrainRun, network: Network, dataset: Dataset, state: RunState) 
         losses=weights.calibration.losses if weights.calibration else {},
     )
     write_log(run.output, run.config, state.stages, {**asdict(result), "model": str(result.model)})
-    _draw(state, curve_path(run.output))
+    _draw(state, run.output / CURVE)
     if result.finished:
         with atomic_write(result.model) as file:
             save_weights(file, replace(weights, facts=_facts(run, result)))
