@@ -12,8 +12,8 @@ from made import make_clip, make_sound, scene
 from oracles import read_with_av, samples
 
 from vidsr.cli.main import build_parser
-from vidsr.psnr_ssim import psnr
 from vidsr.quality.matlab import imresize
+from vidsr.quality.metrics import psnr
 from vidsr.settings import DegradeSettings
 
 PLAIN = ("--blur-share", "0", "--noise-share", "0", "--denoise-share", "0", "--sharpen-share", "0")

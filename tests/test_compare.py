@@ -13,9 +13,9 @@ from PIL import Image
 from vidsr.engine import Engine
 from vidsr.media.image_reader import read_image
 from vidsr.model.weights import Weights
-from vidsr.psnr_ssim import psnr, ssim
 from vidsr.quality.crops import Crop, most_detailed, parse_crop, side_by_side
 from vidsr.quality.matlab import studio_chroma, studio_luma, studio_rgb
+from vidsr.quality.metrics import psnr, ssim
 
 # Scores
 

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from vidsr.engine import Engine
-from vidsr.psnr_ssim import psnr
 from vidsr.quality.crops import Crop, crops_png, finetune_crops, largest_gain
 from vidsr.quality.matlab import imresize
+from vidsr.quality.metrics import psnr
 from vidsr.quality.upscalers import make_upscalers, to_uint8
 
 

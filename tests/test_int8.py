@@ -22,8 +22,8 @@ from vidsr.model.architecture import ACTIVATIONS, fsrcnn, srcnn
 from vidsr.model.weights import Calibration, Ranges, Weights, input_widths, load_weights, save_weights
 from vidsr.model.zoo import load_model
 from vidsr.pool import open_pool
-from vidsr.psnr_ssim import psnr
 from vidsr.quality.int8_calibration import calibrate, line_drawing, validation_pair
+from vidsr.quality.metrics import psnr
 from vidsr.settings import PoolSettings
 
 HERE = Path(__file__).parent

@@ -13,7 +13,7 @@ pytest.importorskip("matplotlib")
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from vidsr.plots import GridCell, NetworkPoint, draw_image_grid, learning_curve, quality_against_time
+from vidsr.plots import GridCell, draw_image_grid, learning_curve, quality_against_time
 
 
 @pytest.fixture
@@ -31,13 +31,11 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
 
 
 def test_labels_of_close_points_do_not_overlap(drawn: list[Figure]) -> None:
-    points = [NetworkPoint(name=f"network-{n}", ms=30 + n / 3, gain=1 + n / 100) for n in range(12)] + [
-        NetworkPoint(name="far", ms=180.0, gain=-0.4)
-    ]
+    points = {f"network-{n}": (30 + n / 3, 1 + n / 100) for n in range(12)} | {"far": (180.0, -0.4)}
     quality_against_time(points, BytesIO(), title="t", ms_label="ms", gain_label="dB")
     (axes,) = drawn[0].axes
     boxes = [Text.get_window_extent(text) for text in axes.texts]
-    assert sorted(text.get_text() for text in axes.texts) == sorted(point.name for point in points)
+    assert sorted(text.get_text() for text in axes.texts) == sorted(points)
     assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
     assert all(axes.bbox.x0 <= box.x0 and box.x1 <= axes.bbox.x1 for box in boxes)
 

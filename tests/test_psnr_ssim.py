@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from vidsr.psnr_ssim import psnr, ssim
+from vidsr.quality.metrics import psnr, ssim
 
 
 def noise(shape: tuple[int, int] = (24, 30), seed: int = 0) -> NDArray[np.uint8]:

@@ -9,10 +9,9 @@ from PIL import Image
 
 from vidsr.engine import Engine
 from vidsr.model.weights import Weights
-from vidsr.psnr_ssim import psnr
 from vidsr.quality.evaluation import ResultRow, collect, evaluate_image, means
 from vidsr.quality.matlab import CUBIC, LANCZOS3, Kernel, imresize, studio_luma
-from vidsr.quality.protocols import PERFECT_DB, score_image
+from vidsr.quality.metrics import PERFECT_DB, psnr, score_image
 from vidsr.quality.upscalers import make_upscalers, network_upscaler, to_uint8
 
 IMAGES = Path(__file__).resolve().parents[2] / "shared" / "data" / "images" / "test"

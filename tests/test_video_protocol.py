@@ -12,9 +12,8 @@ from oracles import double, read_with_av, samples
 
 from vidsr.errors import SourceError, TargetError
 from vidsr.media.codec_roundtrip import roundtrip
-from vidsr.psnr_ssim import psnr
 from vidsr.quality.matlab import imresize
-from vidsr.quality.protocols import PERFECT_DB, ClipProtocol, score_clip, still_mask
+from vidsr.quality.metrics import PERFECT_DB, ClipProtocol, psnr, score_clip, still_mask
 from vidsr.quality.upscalers import Upscaler, make_upscalers, to_uint8
 from vidsr.settings import EncodeSettings
 

@@ -14,7 +14,7 @@ from vidsr.media.atomic_file import atomic_write
 from vidsr.model.weights import Weights, save_weights
 from vidsr.model.zoo import load_model, model_names, model_path
 from vidsr.quality.int8_calibration import calibrate, validation_pair
-from vidsr.quality.protocols import read_luma
+from vidsr.quality.metrics import read_luma
 
 IMAGES = {"bsds500-train": 8, "general100": 8, "photos": 6, "gray181": 4, "t91": 4}
 """Images per folder that the ranges are measured on, at equal distances in the order of their names."""

@@ -28,30 +28,20 @@ _FONT_PX, _LETTER_PX = 15, 9  # a letter is narrower on average
 _MAX_WIDTH_PX = 320  # of a cell: images are magnified up to this, or a screen would blur them
 
 
-@dataclass(frozen=True, kw_only=True)
-class NetworkPoint:
-    """The cost and the quality of one network."""
-
-    name: str
-    ms: float
-    """Per frame."""
-    gain: float
-    """In dB."""
-
-
 def quality_against_time(
-    points: Sequence[NetworkPoint], file: File, *, title: str, ms_label: str, gain_label: str
+    points: Mapping[str, tuple[float, float]], file: File, *, title: str, ms_label: str, gain_label: str
 ) -> None:
-    """Draw a labelled dot per network, and a line at a gain of 0 dB."""
+    """Draw a labelled dot per network, at (ms per frame, gain in dB), and a line at a gain of 0 dB."""
     figure = _figure(9, 5.4)
     axes = figure.add_subplot(xlabel=ms_label, ylabel=gain_label)
     axes.set_title(fill(title, 110), fontsize="medium")
     axes.axhline(0, color="0.6", linewidth=1)
-    axes.scatter([point.ms for point in points], [point.gain for point in points], s=40, zorder=3)
-    axes.set_xlim(0, 1.25 * max(point.ms for point in points))  # room for the last label
+    ms, gains = zip(*points.values(), strict=True)
+    axes.scatter(ms, gains, s=40, zorder=3)
+    axes.set_xlim(0, 1.25 * max(ms))  # room for the last label
     axes.margins(y=0.1)
     axes.grid(alpha=0.3)
-    label_points(axes, {point.name: (point.ms, point.gain) for point in points})
+    label_points(axes, points)
     figure.savefig(file, format="png")
 
 

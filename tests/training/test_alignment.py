@@ -11,8 +11,8 @@ from oracles import read_with_av, samples
 from recordings import RATE, SIZE, record, record_both, scene, smaller
 
 from vidsr.errors import TrainingError
-from vidsr.psnr_ssim import psnr
 from vidsr.quality.matlab import imresize
+from vidsr.quality.metrics import psnr
 from vidsr.quality.upscalers import to_uint8
 from vidsr.settings import DatasetSettings
 from vidsr.training.data.dataset import read_degraded_pairs
@@ -52,7 +52,7 @@ def test_time_is_found_to_half_a_frame_and_place_to_a_tenth_of_a_pixel(
 ) -> None:
     hr, lr = record_both(tmp_path, FRAMES, ratio=ratio, corner=corner, main=main, sub=sub)
     found = align(hr, lr, 2, on_warning=pytest.fail)
-    assert found.offset_s == pytest.approx((sub[0] - main[0]) / RATE, abs=0.5 / RATE)
+    assert found.time_offset.offset_s == pytest.approx((sub[0] - main[0]) / RATE, abs=0.5 / RATE)
     for axis, first in zip((found.registration.rows, found.registration.columns), corner, strict=True):
         ends = np.array([0, axis.lr])
         assert np.abs((axis.start + axis.ratio * ends - first - ratio * ends) / ratio).max() < 0.1
@@ -87,7 +87,7 @@ def test_times_that_jitter_and_frames_that_were_dropped_give_frames_of_one_insta
     few = smaller(FRAMES, 2.0)
     lr = record(tmp_path / "sub.mp4", [few[n] for n in sent], [n / 15 for n in range(len(sent))], 28)
     found = align(hr, lr, 2, on_warning=pytest.fail)
-    assert found.offset_s == pytest.approx(sent[0] / RATE, abs=0.5 / RATE)
+    assert found.time_offset.offset_s == pytest.approx(sent[0] / RATE, abs=0.5 / RATE)
     pairs = numbers_of(found, few, np.arange(0.0, 5.0, 1 / 15).tolist())
     assert 30 < len(pairs) < 75
     assert [a - b for a, b in pairs] == [0] * len(pairs)
@@ -98,7 +98,7 @@ def test_frames_that_were_sent_several_times_do_not_mislead(tmp_path: Path) -> N
     corner = {"ratio": 2.2, "corner": (1.3, 0.45)}
     hr, lr = record_both(tmp_path, frames, main=range(150), sub=range(22, 140, 2), **corner)
     found = align(hr, lr, 2, on_warning=pytest.fail)
-    assert found.offset_s == pytest.approx(22 / RATE, abs=0.5 / RATE)
+    assert found.time_offset.offset_s == pytest.approx(22 / RATE, abs=0.5 / RATE)
     assert len(list(aligned_pairs(found, 20))) == 20
 
 
@@ -182,7 +182,9 @@ def test_two_days_of_one_camera_are_refused_and_one_day_is_not(tmp_path: Path) -
     planes = [imresize(samples(picture)[0], 0.5) for picture in read.pictures[20::2]]
     times = [time - read.pts[20] for time in read.pts[20::2]]
     lr = record(tmp_path / "sub.mp4", [to_uint8(plane) for plane in planes], times, 28)
-    assert align(first, lr, 2, on_warning=pytest.fail).offset_s == pytest.approx(read.pts[20] - read.pts[0], abs=0.02)
+    assert align(first, lr, 2, on_warning=pytest.fail).time_offset.offset_s == pytest.approx(
+        read.pts[20] - read.pts[0], abs=0.02
+    )
     assert "their motion does not match" in refused(second, lr)
 
 

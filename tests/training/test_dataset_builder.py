@@ -13,8 +13,8 @@ from oracles import read_with_av, samples
 
 from vidsr.errors import TargetError, TrainingError
 from vidsr.model.architecture import fsrcnn
-from vidsr.psnr_ssim import psnr
 from vidsr.quality.matlab import imresize
+from vidsr.quality.metrics import psnr
 from vidsr.settings import DatasetSettings, DegradeSettings
 from vidsr.training.data.dataset import read_degraded_pairs
 from vidsr.training.data.dataset_builder import BuildResult, build_dataset, read_shards

@@ -11,8 +11,8 @@ from made import scene
 from numpy.typing import NDArray
 
 from vidsr.media.codec_roundtrip import EncoderPreset, mjpeg, preset_roundtrip, x264, x264_at_rate, x265
-from vidsr.psnr_ssim import psnr
 from vidsr.quality.matlab import imresize
+from vidsr.quality.metrics import psnr
 from vidsr.settings import CODINGS, REDUCTIONS, DegradeSettings
 from vidsr.training.data.clips import moving_clip, shifted_view, still_clip
 from vidsr.training.data.degradation import (

@@ -12,8 +12,9 @@ from made import scene
 
 from vidsr.errors import TargetError, TrainingError
 from vidsr.model.architecture import ACTIVATIONS, Architecture, fsrcnn, srcnn
+from vidsr.training.data.dataset import Dataset
 from vidsr.training.data.patches import Pair, PatchSampler, make_pair
-from vidsr.training.loop import train, validation_psnr
+from vidsr.training.loop import train
 from vidsr.training.network import Network
 from vidsr.training.schedule import Schedule
 
@@ -85,9 +86,10 @@ def test_it_overfits_eight_patches(pairs: list[Pair], tmp_path: Path, architectu
 def test_it_learns_images_better_than_it_began(pairs: list[Pair], tmp_path: Path) -> None:
     schedule = Schedule(steps=150, rate=3e-3, patch=8, batch=8, warmup=5, ema_decay=0.9)
     start = network()
-    before = validation_psnr(start, pairs)
+    validation = Dataset(clean=[], validation=pairs)
+    before = validation.psnr(start)
     after = train(start, cut(pairs, schedule), schedule, checkpoint=tmp_path / "c.pt").ema
-    assert validation_psnr(after, pairs) > before + 0.5
+    assert validation.psnr(after) > before + 0.5
 
 
 @pytest.mark.parametrize(
@@ -116,7 +118,7 @@ def test_what_is_held_out_is_measured_and_every_step_reported(
     patches: PatchSampler, pairs: list[Pair], tmp_path: Path
 ) -> None:
     told: list[tuple[int, int, float]] = []
-    measure = partial(validation_psnr, pairs=pairs)
+    measure = Dataset(clean=[], validation=pairs).psnr
     state = train(
         network(),
         patches,

@@ -11,8 +11,8 @@ from oracles import read_with_av, samples
 from vidsr.errors import TrainingError
 from vidsr.media.probe import probe
 from vidsr.model.architecture import Architecture, fsrcnn
-from vidsr.psnr_ssim import psnr
 from vidsr.quality.matlab import imresize
+from vidsr.quality.metrics import psnr
 from vidsr.training.data.clips import video_clip
 from vidsr.training.data.patches import MixedSampler, Pair, PatchSampler, make_pair, read_pairs
 from vidsr.training.data.sources import Footage, Source, find_footage, read_lumas, training_luma

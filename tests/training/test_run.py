@@ -109,7 +109,7 @@ def test_a_folder_of_another_training_is_refused_and_left_as_it_is(train_run: Tr
     train_model(train_run, should_stop=lambda: True)
     before = {path.name: path.read_bytes() for path in train_run.output.iterdir()}
     other = replace(train_run, settings=replace(SETTINGS, rate=1e-3))
-    with pytest.raises(TrainingError, match=r"another rate \(0.0007, not 0.001\)"):
+    with pytest.raises(TrainingError, match=r"other rate \(0.0007, not 0.001\)"):
         train_model(other)
     assert {path.name: path.read_bytes() for path in train_run.output.iterdir()} == before
 

@@ -8,8 +8,8 @@ import pytest
 from films import place, write_film
 from made import make_clip
 
-from vidsr.psnr_ssim import psnr
 from vidsr.quality.matlab import imresize
+from vidsr.quality.metrics import psnr
 from vidsr.quality.upscalers import make_upscalers, to_uint8
 from vidsr.training.data.dataset import CRFS, ValidationSample, score_methods, validation_samples
 from vidsr.training.data.sources import Footage, TimeRange

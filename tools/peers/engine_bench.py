@@ -13,7 +13,7 @@ from vidsr.media.formats import luma_8bit
 from vidsr.media.image_reader import read_image, rgb_of
 from vidsr.media.reader import Reader
 from vidsr.quality.matlab import imresize, studio_luma
-from vidsr.quality.protocols import ClipProtocol, Score, score, score_clip
+from vidsr.quality.metrics import ClipProtocol, Score, score, score_clip
 from vidsr.quality.upscalers import crop_to_multiple, to_uint8
 
 _PAUSE_S = 0.1  # threads of the previous backend still spin, PyTorch's above all
@@ -50,7 +50,7 @@ def _frames(clip: Path, count: int) -> Iterator[tuple[Image, Image]]:
 
 
 def image_scores(backends: dict[str, Backend], images: list[Path]) -> dict[str, dict[str, float]]:
-    """{backend: mean PSNR and SSIM} by P2 of vidsr.quality.protocols; colour backends receive colours."""
+    """{backend: mean PSNR and SSIM} by P2 of vidsr.quality.metrics; colour backends receive colours."""
     scores: dict[str, list[Score]] = {key: [] for key in backends}
     inner = (slice(SCALE, -SCALE),) * 2
     for path in images:

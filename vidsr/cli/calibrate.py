@@ -13,7 +13,7 @@ from vidsr.media.atomic_file import atomic_write
 from vidsr.model.weights import load_weights, save_weights
 from vidsr.quality.evaluation import collect
 from vidsr.quality.int8_calibration import calibrate, sample_evenly, validation_pair
-from vidsr.quality.protocols import read_luma
+from vidsr.quality.metrics import read_luma
 
 log = logging.getLogger(__name__)
 

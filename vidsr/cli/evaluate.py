@@ -23,7 +23,7 @@ from vidsr.media.encoders import encoder_options
 from vidsr.model.architecture import SCALES
 from vidsr.model.zoo import load_model, model_names
 from vidsr.quality.evaluation import Collection, ResultRow, collect, evaluate_clip, evaluate_image, means
-from vidsr.quality.protocols import ClipProtocol
+from vidsr.quality.metrics import ClipProtocol
 from vidsr.quality.upscalers import make_upscalers, network_upscaler, reuse_label, reusing_engines
 from vidsr.settings import PRECISIONS, EncodeSettings, PoolSettings
 
@@ -191,17 +191,13 @@ def _losses(rows: list[ResultRow], reuse: int) -> dict[int, float]:
 
 
 def _plot(overall: list[ResultRow], engines: Engines, drawing: BinaryIO) -> None:
-    from vidsr.plots import NetworkPoint, quality_against_time
+    from vidsr.plots import quality_against_time
 
     gains = {name: [row.gain for row in overall if row.method == name] for name in engines}
-    dots = [
-        NetworkPoint(
-            name=model_label(Path(name).stem, engine.scale),
-            ms=frame_ms(engine, _PLOTTED),
-            gain=sum(gains[name]) / len(gains[name]),
-        )
+    dots = {
+        model_label(Path(name).stem, engine.scale): (frame_ms(engine, _PLOTTED), sum(gains[name]) / len(gains[name]))
         for name, engine in engines.items()
-    ]
+    }
     inputs = dict.fromkeys(f"{row.collection} {row.input}" for row in overall)
     quality_against_time(
         dots,

@@ -20,8 +20,6 @@ Constant = NDArray[np.float32] | NDArray[np.int64]
 
 @dataclass(frozen=True)
 class _Graph:
-    """An ONNX graph under construction."""
-
     nodes: list[NodeProto] = field(default_factory=list)
     constants: list[TensorProto] = field(default_factory=list)
 

@@ -61,17 +61,8 @@ def input_widths(architecture: Architecture) -> dict[str, int]:
     return {**widths, architecture.tail.name: architecture.tail.inputs}
 
 
-def as_header(calibration: Calibration) -> dict[str, object]:
-    """Its JSON form."""
-    ranges = {
-        name: [[float(f"{end:.6g}") for end in row] for row in ends] for name, ends in calibration.ranges.items()
-    }
-    return {"ranges": ranges, "losses": calibration.losses}
-
-
-def from_header(told: dict[str, object]) -> Calibration:
-    """The inverse of `as_header`. Raises ModelError, ValueError or TypeError for anything else."""
-    ranges, losses = told["ranges"], told["losses"]
+def _calibration(header: dict[str, object]) -> Calibration:
+    ranges, losses = header["ranges"], header["losses"]
     if not isinstance(ranges, dict) or not isinstance(losses, dict):
         raise ModelError("its calibration has no names")
     return Calibration(ranges={name: np.array(ends, np.float32) for name, ends in ranges.items()}, losses=losses)
@@ -106,7 +97,7 @@ class Weights:
 def save_weights(file: Path | BinaryIO, weights: Weights) -> None:
     """Write the file, given by its path or open; equal weights give equal bytes."""
     architecture = weights.architecture
-    header = {
+    header: dict[str, object] = {
         "family": architecture.family,
         "dimensions": list(architecture.dimensions),
         "scale": architecture.scale,
@@ -114,8 +105,12 @@ def save_weights(file: Path | BinaryIO, weights: Weights) -> None:
         "residual": architecture.residual,
         "deconvolution": {"kernel": architecture.tail.kernel, "padding": architecture.tail.padding},
         "facts": weights.facts,
-        **({"calibration": as_header(weights.calibration)} if weights.calibration else {}),
     }
+    if calibration := weights.calibration:
+        ranges = {
+            name: [[float(f"{end:.6g}") for end in row] for row in ends] for name, ends in calibration.ranges.items()
+        }
+        header["calibration"] = {"ranges": ranges, "losses": calibration.losses}
     text = np.frombuffer(json.dumps(header, sort_keys=True).encode(), np.uint8)
     np.savez_compressed(file, allow_pickle=False, **{_HEADER: text}, **weights.tensors)
 
@@ -151,7 +146,7 @@ def _parse(data: bytes) -> Weights:
     if not isinstance(header["facts"], dict):
         raise ModelError("its facts have no names")
     described = {name: header[name] for name in _DESCRIPTION if name in header}
-    calibration = from_header(header["calibration"]) if "calibration" in header else None
+    calibration = _calibration(header["calibration"]) if "calibration" in header else None
     architecture = _architecture(**described)
     return Weights(architecture=architecture, tensors=tensors, facts=header["facts"], calibration=calibration)
 

@@ -12,7 +12,7 @@ from vidsr.errors import SourceError
 from vidsr.media.formats import depth_of, is_full_range
 from vidsr.media.frame import Frame
 from vidsr.media.reader import Reader
-from vidsr.quality.protocols import MIN_SIDE, Score, read_luma, score
+from vidsr.quality.metrics import MIN_SIDE, Score, read_luma, score
 
 
 @dataclass(frozen=True, kw_only=True)

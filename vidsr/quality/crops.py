@@ -17,9 +17,8 @@ from vidsr.engine import Engine
 from vidsr.errors import SourceError
 from vidsr.media.image_reader import rgb_of
 from vidsr.media.reader import Reader
-from vidsr.psnr_ssim import psnr
 from vidsr.quality.matlab import imresize, studio_chroma, studio_luma, studio_rgb
-from vidsr.quality.protocols import PERFECT_DB
+from vidsr.quality.metrics import PERFECT_DB, psnr
 from vidsr.quality.upscalers import BASELINE, Upscaler, make_upscalers, to_uint8
 
 RgbImage = NDArray[np.uint8]
@@ -187,7 +186,6 @@ def _largest_sums(sums: NDArray[np.float64], size: tuple[int, int], count: int) 
 def _rgb_columns(
     frame: RgbImage, luma: Luma, scale: int, upscalers: dict[str, Upscaler]
 ) -> dict[str, tuple[RgbImage, Luma]]:
-    """The whole frame and its luma, per column."""
     lr = to_uint8(imresize(luma, 1 / scale))
     lr_chroma = [to_uint8(imresize(plane, 1 / scale)) for plane in studio_chroma(frame)]
     nearest = studio_rgb(lr, lr_chroma).repeat(scale, axis=0).repeat(scale, axis=1)

@@ -11,7 +11,7 @@ from vidsr.callbacks import OnWarning
 from vidsr.errors import SourceError
 from vidsr.media.containers import READABLE
 from vidsr.media.reader import Reader
-from vidsr.quality.protocols import MIN_SIDE, ClipProtocol, Score, read_luma, score_clip, score_image
+from vidsr.quality.metrics import MIN_SIDE, ClipProtocol, Score, read_luma, score_clip, score_image
 from vidsr.quality.upscalers import BASELINE, Upscaler
 
 

@@ -16,8 +16,8 @@ from vidsr.engine import Engine
 from vidsr.engine.activation_ranges import measure_ranges
 from vidsr.engine.precision import MAX_LOSS_DB, MAX_WEIGHT
 from vidsr.model.weights import Calibration, Weights
-from vidsr.psnr_ssim import psnr
 from vidsr.quality.matlab import imresize
+from vidsr.quality.metrics import psnr
 from vidsr.quality.upscalers import center_crop, crop_to_multiple, network_upscaler, to_uint8
 
 _SIDE = 128  # pixels: a good part of an image, and the maps of 32 such planes still fit into memory

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from vidsr.arrays import Luma
 from vidsr.engine import Engine
 from vidsr.engine.change_detection import ReusingEngine, TilingCost
-from vidsr.quality.matlab import CUBIC, LANCZOS3, Kernel, imresize
+from vidsr.quality.matlab import CUBIC, LANCZOS3, imresize
 
 FINE = 257  # uint16 steps per uint8 step
 BASELINE = "lanczos"  # the best that players do without a network
@@ -26,8 +26,8 @@ Upscaler = Callable[[LrPlane], Luma]
 def make_upscalers(engines: dict[str, Engine], scale: int) -> dict[str, Upscaler]:
     """Upscalers by name: bicubic, Lanczos, and those `engines` that have this scale."""
     return {
-        "bicubic": filter_upscaler(CUBIC, scale),
-        BASELINE: filter_upscaler(LANCZOS3, scale),
+        "bicubic": lambda lr: to_uint8(imresize(lr, scale, CUBIC)),
+        BASELINE: lambda lr: to_uint8(imresize(lr, scale, LANCZOS3)),
         **{name: network_upscaler(engine) for name, engine in engines.items() if engine.scale == scale},
     }
 
@@ -62,11 +62,6 @@ def network_upscaler(engine: Engine | ReusingEngine) -> Upscaler:
         return np.round(engine(fine.astype(np.uint16, order="C")) / FINE).astype(np.uint8)
 
     return upscale
-
-
-def filter_upscaler(kernel: Kernel, scale: int) -> Upscaler:
-    """A resampling filter, applied by `imresize`."""
-    return lambda lr: to_uint8(imresize(lr, scale, kernel))
 
 
 def to_uint8(plane: LrPlane) -> Luma:

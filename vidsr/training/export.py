@@ -3,7 +3,6 @@
 import io
 import json
 from collections.abc import Mapping
-from typing import TypeVar
 
 import numpy as np
 import torch
@@ -15,36 +14,18 @@ from torch.nn import functional
 from vidsr.model.subpixel import BICUBIC_RADIUS, bicubic_kernels
 from vidsr.model.weights import Weights
 
-Conv = TypeVar("Conv", nn.Conv2d, nn.ConvTranspose2d)
-
 
 class ReferenceNetwork(nn.Module):
-    """An architecture in standard PyTorch layers: (N, 1, H, W) in 0..1 to (N, 1, scale*H, scale*W), not clipped."""
+    """An architecture in plain PyTorch operations: (N, 1, H, W) in 0..1 to (N, 1, scale*H, scale*W), not clipped."""
+
+    bicubic: Tensor
 
     def __init__(self, weights: Weights) -> None:
         super().__init__()
         self.architecture = weights.architecture
-        tensors = {name: torch.from_numpy(tensor) for name, tensor in weights.tensors.items()}
-        self.body = nn.Sequential()
-        for layer in self.architecture.body:
-            self.body.append(_with_weights(nn.Conv2d(layer.inputs, layer.outputs, layer.kernel), tensors, layer.name))
-            activation = nn.PReLU(layer.slopes)
-            activation.weight = nn.Parameter(tensors[f"{layer.name}.slope"])
-            self.body.append(activation)
-        tail = self.architecture.tail
-        excess = self._excess
-        deconvolution = nn.ConvTranspose2d(
-            tail.inputs, 1, tail.kernel, tail.stride, tail.padding, output_padding=max(0, -excess)
-        )
-        self.tail = _with_weights(deconvolution, tensors, tail.name)
-        self.bicubic = nn.Conv2d(1, self.architecture.scale**2, 2 * BICUBIC_RADIUS + 1, bias=False)
-        self.bicubic.weight = nn.Parameter(torch.from_numpy(bicubic_kernels(self.architecture.scale)))
-
-    @property
-    def _excess(self) -> int:
-        """Surplus pixels below and to the right that the deconvolution of the padded plane produces."""
-        tail = self.architecture.tail
-        return (tail.reach - 1) * tail.stride - 2 * tail.padding + tail.kernel
+        tensors = {name.replace(".", "_"): torch.from_numpy(tensor) for name, tensor in weights.tensors.items()}
+        self.tensors = nn.ParameterDict(tensors)
+        self.register_buffer("bicubic", torch.from_numpy(bicubic_kernels(self.architecture.scale)))
 
     def forward(self, luma: Tensor) -> Tensor:
         """The upscaled plane."""
@@ -58,13 +39,19 @@ class ReferenceNetwork(nn.Module):
         return self._bicubic(luma, BICUBIC_RADIUS) + added if architecture.residual else added
 
     def _layers(self, x: Tensor) -> Tensor:
+        for layer in self.architecture.body:
+            weight, bias, slope = (self.tensors[f"{layer.name}_{kind}"] for kind in ("weight", "bias", "slope"))
+            x = functional.prelu(functional.conv2d(x, weight, bias), slope)
         tail = self.architecture.tail
-        return _crop(self.tail(self.body(x)), tail.reach * tail.stride, max(0, self._excess))
+        weight, bias = (self.tensors[f"{tail.name}_{kind}"] for kind in ("weight", "bias"))
+        surplus = (tail.reach - 1) * tail.stride - 2 * tail.padding + tail.kernel  # pixels below and to the right
+        x = functional.conv_transpose2d(x, weight, bias, tail.stride, tail.padding, max(0, -surplus))
+        return _crop(x, tail.reach * tail.stride, max(0, surplus))
 
     def _bicubic(self, luma: Tensor, padding: int) -> Tensor:
         """The bicubic upscaling of the edge-padded plane; two pixels per side are consumed."""
         padded = functional.pad(luma, (padding,) * 4, mode="replicate")
-        return functional.pixel_shuffle(self.bicubic(padded), self.architecture.scale)
+        return functional.pixel_shuffle(functional.conv2d(padded, self.bicubic), self.architecture.scale)
 
 
 def export_program(weights: Weights, metadata: Mapping[str, str]) -> bytes:
@@ -88,11 +75,6 @@ def run_program(program: bytes, plane: NDArray[np.float32]) -> NDArray[np.float3
     with torch.inference_mode():
         result: NDArray[np.float32] = module(torch.from_numpy(plane)).numpy()
     return result
-
-
-def _with_weights(layer: Conv, tensors: dict[str, Tensor], name: str) -> Conv:
-    layer.weight, layer.bias = nn.Parameter(tensors[f"{name}.weight"]), nn.Parameter(tensors[f"{name}.bias"])
-    return layer
 
 
 def _crop(x: Tensor, before: int, after: int) -> Tensor:

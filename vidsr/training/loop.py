@@ -19,8 +19,7 @@ from vidsr.callbacks import ShouldStop
 from vidsr.errors import TrainingError
 from vidsr.flow import prefetch
 from vidsr.media.atomic_file import atomic_write
-from vidsr.psnr_ssim import psnr
-from vidsr.training.data.patches import BatchSource, Pair
+from vidsr.training.data.patches import BatchSource
 from vidsr.training.network import Network
 from vidsr.training.schedule import Schedule
 
@@ -152,21 +151,7 @@ def train(
     return state
 
 
-@torch.no_grad()
-def validation_psnr(network: Network, pairs: list[Pair]) -> float:
-    """Mean PSNR in dB over full frames, `scale` pixels cropped from every border."""
-    halo, scale, device = network.architecture.halo, network.architecture.scale, network.bicubic.device
-    inner = slice(scale, -scale)
-    scores = []
-    for pair in pairs:
-        lr = functional.pad(torch.from_numpy(pair.lr_floats)[None, None], (halo,) * 4, mode="replicate")
-        hr = (network(lr.to(device))[0, 0].clamp(0, 1) * 255).round().numpy(force=True)
-        scores.append(psnr(pair.hr[inner, inner], hr[inner, inner]))
-    return float(np.mean(scores))
-
-
 def _finite_loss(loss: Tensor, state: TrainState) -> float:
-    """The value of the loss. Raises TrainingError when it is not finite."""
     value = loss.item()
     if not math.isfinite(value):
         raise TrainingError(

@@ -18,20 +18,12 @@ from vidsr.media.atomic_file import atomic_write
 from vidsr.model.weights import Facts, Weights, save_weights
 from vidsr.plots import learning_curve
 from vidsr.settings import NetworkSettings, TrainSettings
-from vidsr.training.build import initial_network
 from vidsr.training.data.dataset import Dataset, loader_speed, read_dataset
+from vidsr.training.data.dataset_builder import Config
 from vidsr.training.data.sources import Source
 from vidsr.training.loop import LogEntry, TrainState, train
-from vidsr.training.network import Network
-from vidsr.training.run_dir import (
-    Config,
-    checkpoint_path,
-    curve_path,
-    model_path,
-    open_run_dir,
-    read_result,
-    write_log,
-)
+from vidsr.training.network import Network, initial_network
+from vidsr.training.run_dir import CURVE, MODEL, checkpoint_path, open_run_dir, read_result, write_log
 from vidsr.training.schedule import Schedule, stages
 
 
@@ -203,11 +195,10 @@ def train_on_dataset(
 def finished_result(run: TrainRun) -> TrainResult | None:
     """The result of the run if it is finished. Raises TrainingError when its directory holds another run."""
     result = read_result(run.output, run.config)
-    return TrainResult(**{**result, "model": model_path(run.output)}) if result else None  # type: ignore[arg-type]
+    return TrainResult(**{**result, "model": run.output / MODEL}) if result else None  # type: ignore[arg-type]
 
 
 def _check_machine(settings: TrainSettings) -> None:
-    """Raise TrainingError for hardware or tools that this machine lacks."""
     if settings.device == "cuda" and not torch.cuda.is_available():
         raise TrainingError("no CUDA device; remove --device to train on the CPU")
     if settings.fast and not shutil.which(os.environ.get("CXX", "g++")):
@@ -221,7 +212,7 @@ def _finish(run: TrainRun, network: Network, dataset: Dataset, state: RunState) 
     if state.finished:
         weights = dataset.calibrate(weights)
     result = TrainResult(
-        model=model_path(run.output),
+        model=run.output / MODEL,
         network=str(network.architecture),
         finished=state.finished,
         step=state.step,
@@ -238,7 +229,7 @@ def _finish(run: TrainRun, network: Network, dataset: Dataset, state: RunState) 
         losses=weights.calibration.losses if weights.calibration else {},
     )
     write_log(run.output, run.config, state.stages, {**asdict(result), "model": str(result.model)})
-    _draw(state, curve_path(run.output))
+    _draw(state, run.output / CURVE)
     if result.finished:
         with atomic_write(result.model) as file:
             save_weights(file, replace(weights, facts=_facts(run, result)))
@@ -246,7 +237,6 @@ def _finish(run: TrainRun, network: Network, dataset: Dataset, state: RunState) 
 
 
 def _facts(run: TrainRun, result: TrainResult) -> Facts:
-    """The provenance of the weights, for the header of the weight file."""
     facts: Facts = {
         "start": run.settings.start or "random",
         "pictures": result.pictures,

@@ -6,10 +6,11 @@ from pathlib import Path
 
 from vidsr.errors import TargetError, TrainingError
 from vidsr.media.atomic_file import atomic_write
+from vidsr.training.data.dataset_builder import Config, check_config
 from vidsr.training.loop import LogEntry
 
-Config = dict[str, object]
-"""The config of a run, as JSON values."""
+MODEL, CURVE, _LOG = "model.npz", "curve.png", "log.json"
+"""The final weights, the plot of the learning curve and the log, in the run directory."""
 _CONFIG, _STAGES, _RESULT = "config", "stages", "result"
 
 
@@ -23,8 +24,8 @@ def open_run_dir(run_dir: Path, config: Config) -> None:
         started = checkpoint_path(run_dir, 0).exists()
     except OSError as error:
         raise TargetError(f"{error.filename}: {error.strerror}") from error
-    if model_path(run_dir).exists():
-        raise TargetError(f"{model_path(run_dir)}: exists already; its training is complete")
+    if (run_dir / MODEL).exists():
+        raise TargetError(f"{run_dir / MODEL}: exists already; its training is complete")
     if started:
         _read_log(run_dir, config)
     write_log(run_dir, config, [])
@@ -32,7 +33,7 @@ def open_run_dir(run_dir: Path, config: Config) -> None:
 
 def read_result(run_dir: Path, config: Config) -> Config | None:
     """The result of a finished run, None if it is unfinished. Raises TrainingError for a run of another config."""
-    result = _read_log(run_dir, config)[_RESULT] if model_path(run_dir).exists() else None
+    result = _read_log(run_dir, config)[_RESULT] if (run_dir / MODEL).exists() else None
     assert result is None or isinstance(result, dict)
     return result
 
@@ -41,7 +42,7 @@ def write_log(run_dir: Path, config: Config, stages: list[list[LogEntry]], resul
     """Write the config, the log entries and the result to log.json. Raises TargetError."""
     entries = [[asdict(entry) for entry in stage] for stage in stages]
     content = {_CONFIG: config, _STAGES: entries, _RESULT: result}
-    with atomic_write(_log_path(run_dir), overwrite=True) as file:
+    with atomic_write(run_dir / _LOG, overwrite=True) as file:
         file.write((json.dumps(content, indent=1) + "\n").encode())
 
 
@@ -50,33 +51,14 @@ def checkpoint_path(run_dir: Path, stage: int) -> Path:
     return run_dir / f"checkpoint-{stage}.pt"
 
 
-def model_path(run_dir: Path) -> Path:
-    """The path of the final weights."""
-    return run_dir / "model.npz"
-
-
-def curve_path(run_dir: Path) -> Path:
-    """The path of the plot of the learning curve."""
-    return run_dir / "curve.png"
-
-
-def _log_path(run_dir: Path) -> Path:
-    return run_dir / "log.json"
-
-
 def _read_log(run_dir: Path, config: Config) -> Config:
     """The content of log.json. Raises TrainingError when it is no log, or of another config."""
     try:
-        log: Config = json.loads(_log_path(run_dir).read_text())
+        log: Config = json.loads((run_dir / _LOG).read_text())
         before = log[_CONFIG]
         if not isinstance(before, dict):
             raise TypeError("config is no object")
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise TrainingError(f"{_log_path(run_dir)}: not a training log ({error})") from error
-    for name, value in json.loads(json.dumps(config)).items():
-        if before.get(name) != value:
-            raise TrainingError(
-                f"{run_dir}: holds a training with another {name} ({before.get(name)}, not {value}); "
-                "choose another directory, or remove this one"
-            )
+        raise TrainingError(f"{run_dir / _LOG}: not a training log ({error})") from error
+    check_config(run_dir, before, json.loads(json.dumps(config)), "a training")
     return log

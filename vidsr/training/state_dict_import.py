@@ -17,7 +17,7 @@ from torch import Tensor
 
 from vidsr.errors import ModelError
 from vidsr.model.architecture import PAPER_PADDING, Architecture, fsrcnn, srcnn
-from vidsr.model.weights import MAX_BYTES, Weights, read_bytes
+from vidsr.model.weights import MAX_BYTES, Facts, Weights, read_bytes
 
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "params")
 Array = NDArray[np.float32]
@@ -37,7 +37,6 @@ def import_state_dict(path: Path, scale: int, *, padding: int = PAPER_PADDING) -
 
 
 def _tensors(data: bytes) -> dict[str, Array]:
-    """The tensors by name, in the order of the file."""
     try:
         return {name: tensor.detach().float().numpy() for name, tensor in _validated(_load(data)).items()}
     except ModelError:
@@ -71,8 +70,6 @@ def _validated(content: object) -> dict[str, Tensor]:
 
 @dataclass(kw_only=True)
 class _Layer:
-    """A kernel of the state dict with its bias and slopes."""
-
     name: str
     weight: Array
     bias: Array | None = None
@@ -92,13 +89,27 @@ def _weights_from_tensors(tensors: dict[str, Array], scale: int, padding: int, s
     layers = _layers(tensors)
     *body, last = layers
     slopes = [layer.slope is not None for layer in body]
-    if len(body) >= 3 and all(slopes) and last.slope is None:
-        architecture, own_tensors = _fsrcnn(body, last, scale, padding)
-    elif len(body) == 2 and not any(slopes) and last.slope is None:
-        architecture, own_tensors = _srcnn(body, last, scale)
-    else:
+    is_fsrcnn, is_srcnn = len(body) >= 3 and all(slopes), len(body) == 2 and not any(slopes)
+    if last.slope is not None or not (is_fsrcnn or is_srcnn):
         raise ModelError(f"neither an FSRCNN nor an SRCNN: {'; '.join(map(str, layers))}")
-    facts: dict[str, str | int | float | dict[str, float]] = {"start": "import", "source": source}
+    if (channels := body[0].weight.shape[1]) != 1:
+        raise ModelError(f"a network for {channels} channels ({body[0]}); vidsr needs one, the luma")
+    try:
+        architecture = _fsrcnn(body, last, scale, padding) if is_fsrcnn else _srcnn(layers, scale)
+    except ValueError as error:
+        raise ModelError(f"not a valid {'FSRCNN' if is_fsrcnn else 'SRCNN'}: {error}") from error
+    if is_srcnn:  # ours is a deconvolution of stride 1
+        last.weight = np.ascontiguousarray(last.weight.transpose(1, 0, 2, 3)[..., ::-1, ::-1])
+    own_tensors: dict[str, Array] = {}
+    for name, theirs in zip(
+        [*(layer.name for layer in architecture.body), architecture.tail.name], layers, strict=True
+    ):
+        bias = np.zeros(architecture.shapes[f"{name}.bias"], np.float32) if theirs.bias is None else theirs.bias
+        own_tensors |= {f"{name}.weight": theirs.weight, f"{name}.bias": bias}
+    for ours, theirs in zip(architecture.body, body, strict=True):
+        slope = np.zeros(1, np.float32) if theirs.slope is None else theirs.slope
+        own_tensors[f"{ours.name}.slope"] = np.repeat(slope, ours.slopes) if slope.size == 1 else slope
+    facts: Facts = {"start": "import", "source": source}
     return Weights(architecture=architecture, tensors=own_tensors, facts=facts)
 
 
@@ -120,57 +131,19 @@ def _layers(tensors: dict[str, Array]) -> list[_Layer]:
     return layers
 
 
-def _fsrcnn(body: list[_Layer], last: _Layer, scale: int, padding: int) -> tuple[Architecture, dict[str, Array]]:
-    _check_luma(body[0])
-    d, s, kernel = len(body[0].weight), len(body[1].weight), last.weight.shape[-1]
+def _fsrcnn(body: list[_Layer], last: _Layer, scale: int, padding: int) -> Architecture:
+    d, s, m, kernel = len(body[0].weight), len(body[1].weight), len(body) - 3, last.weight.shape[-1]
     if d == s:
         raise ModelError(
-            f"an FSRCNN({d},{s},{len(body) - 3}) with a shrinking and an expanding layer for d = s = {d}; "
+            f"an FSRCNN({d},{s},{m}) with a shrinking and an expanding layer for d = s = {d}; "
             "vidsr omits both layers when d = s"
         )
     shared = all(layer.slope is not None and layer.slope.size == 1 for layer in body)
     activation = "prelu-shared" if shared else "prelu"
-    try:
-        architecture = fsrcnn(
-            d, s, len(body) - 3, scale, activation=activation, kernel=kernel, padding=padding, residual=False
-        )
-    except ValueError as error:
-        raise ModelError(f"not a valid FSRCNN: {error}") from error
-    return architecture, _body(architecture, body) | _tail(architecture, last, last.weight)
+    return fsrcnn(d, s, m, scale, activation=activation, kernel=kernel, padding=padding, residual=False)
 
 
-def _srcnn(body: list[_Layer], last: _Layer, scale: int) -> tuple[Architecture, dict[str, Array]]:
-    _check_luma(body[0])
-    k1, k2, k3 = (layer.weight.shape[-1] for layer in (*body, last))
-    n1, n2 = (len(layer.weight) for layer in body)
-    try:
-        architecture = srcnn(k1, k2, k3, n1, n2, scale, residual=False)
-    except ValueError as error:
-        raise ModelError(f"not a valid SRCNN: {error}") from error
-    flipped = last.weight.transpose(1, 0, 2, 3)[..., ::-1, ::-1]  # ours is a deconvolution of stride 1
-    return architecture, _body(architecture, body) | _tail(architecture, last, flipped)
-
-
-def _check_luma(first: _Layer) -> None:
-    channels = first.weight.shape[1]
-    if channels != 1:
-        raise ModelError(f"a network for {channels} channels ({first}); vidsr needs one, the luma")
-
-
-def _body(architecture: Architecture, layers: list[_Layer]) -> dict[str, Array]:
-    result: dict[str, Array] = {}
-    for ours, theirs in zip(architecture.body, layers, strict=True):
-        slope = np.zeros(1, np.float32) if theirs.slope is None else theirs.slope
-        slope = np.repeat(slope, ours.slopes) if slope.size == 1 else slope
-        result |= {f"{ours.name}.weight": theirs.weight, f"{ours.name}.bias": _bias(theirs, ours.outputs)}
-        result[f"{ours.name}.slope"] = slope
-    return result
-
-
-def _tail(architecture: Architecture, layer: _Layer, kernel: Array) -> dict[str, Array]:
-    name = architecture.tail.name
-    return {f"{name}.weight": np.ascontiguousarray(kernel), f"{name}.bias": _bias(layer, 1)}
-
-
-def _bias(layer: _Layer, outputs: int) -> Array:
-    return np.zeros(outputs, np.float32) if layer.bias is None else layer.bias
+def _srcnn(layers: list[_Layer], scale: int) -> Architecture:
+    k1, k2, k3 = (layer.weight.shape[-1] for layer in layers)
+    n1, n2, _ = (len(layer.weight) for layer in layers)
+    return srcnn(k1, k2, k3, n1, n2, scale, residual=False)

@@ -159,7 +159,6 @@ def _mirrored_index(length: int, start: int, count: int) -> NDArray[np.int64]:
 
 
 def _disc_coverage(shape: tuple[int, int], centre: Floats, radius: float) -> Floats:
-    """The coverage of each pixel by a disc, from 0 to 1."""
     rows, columns = np.ogrid[: shape[0], : shape[1]]
     covered: Floats = np.clip(radius - np.hypot(rows - centre[0], columns - centre[1]) + 0.5, 0, 1)
     return covered
@@ -182,6 +181,5 @@ def _draw_speed(fastest: float, random: np.random.Generator) -> Floats:
 
 
 def _draw_corner(plane: Luma, shape: tuple[int, int], random: np.random.Generator) -> Floats:
-    """The corner of a random part of that shape, on whole pixels."""
     room = [have - want for have, want in zip(plane.shape, shape, strict=True)]
     return random.integers(0, np.array(room) + 1).astype(np.float64)

@@ -5,11 +5,14 @@ The validation set of a fine-tuning, or with degraded clips, are held-out frames
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional
 
 from vidsr.callbacks import OnWarning
 from vidsr.errors import SourceError, TrainingError
@@ -17,11 +20,10 @@ from vidsr.media.codec_roundtrip import roundtrip
 from vidsr.media.probe import probe
 from vidsr.model.architecture import Architecture
 from vidsr.model.weights import Weights
-from vidsr.psnr_ssim import psnr
 from vidsr.quality.evaluation import ResultRow, means, result_rows
 from vidsr.quality.int8_calibration import ValidationPair, calibrate, sample_evenly
 from vidsr.quality.matlab import imresize
-from vidsr.quality.protocols import score
+from vidsr.quality.metrics import AnyPlane, psnr, score
 from vidsr.quality.upscalers import Upscaler, center_crop, crop_to_multiple, to_uint8
 from vidsr.settings import DegradeSettings, EncodeSettings, TrainSettings
 from vidsr.training.data.clips import Clip, full_frame_clip, video_clip
@@ -29,7 +31,6 @@ from vidsr.training.data.dataset_builder import read_shards
 from vidsr.training.data.patches import BatchSource, MixedSampler, Pair, PatchSampler, read_pairs
 from vidsr.training.data.sources import Footage, Source, find_footage
 from vidsr.training.data.split import split_files
-from vidsr.training.loop import validation_psnr
 from vidsr.training.network import Network
 from vidsr.training.schedule import Schedule
 
@@ -72,8 +73,29 @@ class Dataset:
         return MixedSampler([(patches(pairs), share) for pairs, share in sources if pairs and share])
 
     def psnr(self, network: Network) -> float:
-        """Mean PSNR of the network on the validation set, in dB."""
-        return validation_psnr(network, self.validation)
+        """Mean PSNR of the network on full frames of the validation set, in dB."""
+        halo, device = network.architecture.halo, network.bicubic.device
+
+        @torch.no_grad()
+        def upscale(lr: NDArray[np.float32]) -> AnyPlane:
+            padded = functional.pad(torch.from_numpy(lr)[None, None], (halo,) * 4, mode="replicate")
+            hr: AnyPlane = (network(padded.to(device))[0, 0].clamp(0, 1) * 255).round().numpy(force=True)
+            return hr
+
+        return self._mean_psnr(upscale)
+
+    def bicubic_psnr(self) -> float:
+        """Mean PSNR of bicubic upscaling on the validation set, in dB."""
+        pair = self.validation[0]
+        return self._mean_psnr(lambda lr: to_uint8(imresize(255 * lr, len(pair.hr) // len(pair.lr))))
+
+    def _mean_psnr(self, upscale: Callable[[NDArray[np.float32]], AnyPlane]) -> float:
+        scores = []
+        for pair in self.validation:
+            scale = len(pair.hr) // len(pair.lr)
+            inner = (slice(scale, -scale),) * 2
+            scores.append(psnr(pair.hr[inner], upscale(pair.lr_floats)[inner]))
+        return float(np.mean(scores))
 
     def calibrate(self, weights: Weights) -> Weights:
         """The weights with activation ranges from training pairs, and int8 losses on validation pairs."""
@@ -81,16 +103,6 @@ class Dataset:
         return calibrate(
             weights, planes, [_center_crop(pair) for pair in sample_evenly(self.validation, _LOSS_FRAMES)]
         )
-
-    def bicubic_psnr(self) -> float:
-        """Mean PSNR of bicubic upscaling on the validation set, in dB."""
-        scores = []
-        for pair in self.validation:
-            scale = len(pair.hr) // len(pair.lr)
-            inner = slice(scale, -scale)
-            hr = to_uint8(imresize(255 * pair.lr_floats, scale))
-            scores.append(psnr(pair.hr[inner, inner], hr[inner, inner]))
-        return float(np.mean(scores))
 
 
 def read_dataset(

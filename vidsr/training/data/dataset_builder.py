@@ -25,7 +25,6 @@ from vidsr.training.data.shards import (
     SampledFile,
     ShardFrames,
     ShardPlan,
-    ShardResult,
     build_shard,
     read_shard,
     sample_point,
@@ -87,10 +86,10 @@ def build_dataset(
 
     def build(missing: Sequence[int]) -> Iterator[int]:
         plans = (_plan_shard(number, folder, degradation, settings, files) for number in missing)
-        for made in _build_shards((plan for plan in plans if not should_stop()), processes):
-            for sentence in made.warnings:
+        for clips, warnings in _build_shards((plan for plan in plans if not should_stop()), processes):
+            for sentence in warnings:
                 on_warning(sentence)
-            yield made.clips
+            yield clips
 
     return build_missing(folder, of, build, on_progress, crop=settings.crop, scale=degradation.scale)
 
@@ -166,7 +165,7 @@ def open_dataset_dir(folder: Path, config: Config, facts: Config | None = None) 
         folder.mkdir(parents=True, exist_ok=True)
         before = json.loads(log.read_text()) if log.exists() else None
         if before is not None:
-            _check_unchanged(folder, before, config)
+            check_config(folder, before, config, "a dataset")
             return
     except OSError as error:
         raise TargetError(f"{error.filename}: {error.strerror}") from error
@@ -176,20 +175,20 @@ def open_dataset_dir(folder: Path, config: Config, facts: Config | None = None) 
         file.write((json.dumps({**config, **(facts or {})}, indent=1) + "\n").encode())
 
 
-def _check_unchanged(folder: Path, before: Config, config: Config) -> None:
+def check_config(folder: Path, before: Config, config: Config, what: str) -> None:
+    """Raise TrainingError if the directory holds `what` ("a dataset") of another config, naming what differs."""
     for name, value in config.items():
         found = before.get(name)
         if isinstance(value, dict) and isinstance(found, dict):
-            _check_unchanged(folder, found, value)
+            check_config(folder, found, value, what)
         elif found != value:
-            values = f" ({found}, not {value})" if isinstance(value, str | int | float) else ""
+            values = "" if name == "files" else f" ({found}, not {value})"
             raise TrainingError(
-                f"{folder}: holds a dataset with other {name}{values}; choose another directory, or remove this one"
+                f"{folder}: holds {what} with other {name}{values}; choose another directory, or remove this one"
             )
 
 
 def _file_id(sampled: SampledFile) -> list[object]:
-    """The identity of a file, as JSON values."""
     file, outline = sampled.footage, sampled.outline
     ranges = [[time_range.start_s, time_range.end_s] for time_range in file.ranges]
     parts = [ranges, list(file.start_times)] if file.ranges or file.start_times else []
@@ -208,8 +207,8 @@ def _plan_shard(
     )
 
 
-def _build_shards(shards: Iterator[ShardPlan], processes: int) -> Iterator[ShardResult]:
-    """The result of each shard, in order."""
+def _build_shards(shards: Iterator[ShardPlan], processes: int) -> Iterator[tuple[int, list[str]]]:
+    """The results of `build_shard`, in order."""
     if processes == 1:
         yield from map(build_shard, shards)
         return

@@ -129,21 +129,15 @@ class ShardFrames:
     """(N,): the degradation of each, as text."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class ShardResult:
-    """The result of building a shard."""
+def build_shard(shard: ShardPlan) -> tuple[int, list[str]]:
+    """Build the shard and write its file; returns its clips, and a warning per file that is unreadable or flat.
 
-    clips: int
-    warnings: list[str]
-    """One sentence per file that is unreadable or shows nothing."""
-
-
-def build_shard(shard: ShardPlan) -> ShardResult:
-    """Build the shard and write its file. Raises TargetError."""
+    Raises TargetError.
+    """
     warnings: list[str] = []
     clips = [pair for point in shard.points for pair in _clips_at(point, shard, warnings)]
     write_shard(shard.path, clips, crop=shard.crop, scale=shard.settings.scale)
-    return ShardResult(clips=len(clips), warnings=warnings)
+    return len(clips), warnings
 
 
 def shard_path(folder: Path, number: int) -> Path:

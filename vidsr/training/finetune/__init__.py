@@ -25,7 +25,7 @@ from vidsr.training.data.patches import read_pairs
 from vidsr.training.data.sources import Source
 from vidsr.training.finetune.finetune_data import FinetuneData, collect_warnings
 from vidsr.training.run import TrainProgress, TrainResult, TrainRun, finished_result, train_on_dataset
-from vidsr.training.run_dir import curve_path, model_path
+from vidsr.training.run_dir import CURVE, MODEL
 
 _MIN_GAIN_DB = 0.01  # less is chance
 _CLEAN_FRAMES = 20  # clean frames per clip
@@ -124,8 +124,8 @@ def finetune(
 def check_ready(output: Path, settings: FinetuneSettings) -> None:
     """Raise ModelError for a start that is missing or of another scale, TargetError for an existing model."""
     load_model(settings.start, settings.scale)
-    if model_path(output).exists():
-        raise TargetError(f"{model_path(output)}: exists already; choose another directory, or remove it")
+    if (output / MODEL).exists():
+        raise TargetError(f"{output / MODEL}: exists already; choose another directory, or remove it")
 
 
 def _read_data(data: FinetuneData, folder: Path, settings: FinetuneSettings, on_warning: OnWarning) -> Dataset:
@@ -163,11 +163,11 @@ def _write_result(
         rows=rows,
         start=start,
         tuned=TUNED,
-        curve=curve_path(trained.model.parent).read_bytes(),
+        curve=(trained.model.parent / CURVE).read_bytes(),
         crops=list(_sheets(data.validation, engines)),
         notes=list(dict.fromkeys(notes)),
     )
-    report, model = output / "report.html", model_path(output) if acceptance.accepted or force else None
+    report, model = output / "report.html", output / MODEL if acceptance.accepted or force else None
     with atomic_write(report, overwrite=True) as file:
         file.write(render_html(page).encode("utf-8", "replace"))
     if model:
@@ -193,7 +193,6 @@ def _facts(trained: TrainResult, data: FinetuneData, settings: FinetuneSettings)
 
 
 def _sheets(validation: Sequence[ValidationSample], engines: Mapping[str, Engine]) -> Iterator[tuple[str, bytes]]:
-    """Crop sheets of a few clips, at the middle quality."""
     inputs = list(dict.fromkeys(sample.input for sample in validation))
     usual = {sample.name: sample for sample in validation if sample.input == inputs[(len(inputs) - 1) // 2]}
     for name, sample in list(usual.items())[:: max(1, len(usual) - 1)][:_SHEETS]:

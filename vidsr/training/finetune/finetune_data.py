@@ -18,7 +18,7 @@ from vidsr.training.data.patches import Pair
 from vidsr.training.data.sources import Footage, Source, find_footage
 from vidsr.training.data.split import split_footage
 from vidsr.training.finetune.frame_selection import select_frame_times
-from vidsr.training.pairing import Alignment, align, aligned_pairs
+from vidsr.training.pairing import align, aligned_pairs
 
 _GAP_S = 2.0  # seconds between training and validation part of two recordings
 _MIN_CROP = 72
@@ -101,7 +101,10 @@ def from_recordings(hr: Path, lr: Path, settings: FinetuneSettings, *, on_warnin
 
     dataset = replace(settings.dataset, crop=min(settings.dataset.crop, *alignment.shape))
     build = partial(build_paired_dataset, alignment, settings=dataset, end_s=until_s - _GAP_S)
-    validation = _recorded_samples(alignment, until_s)
+    validation = [
+        ValidationSample(name=lr.stem, input="recorded", pair=Pair(lr=lr_plane, hr=hr_plane))
+        for lr_plane, hr_plane in aligned_pairs(alignment, _VALIDATION_PAIRS, start_s=until_s)
+    ]
     if not validation:
         raise TrainingError(
             f"{lr} and {hr}: no pair to validate on after {until_s:.0f} s; record more, or lower held_out_share"
@@ -119,13 +122,6 @@ def collect_warnings(on_warning: OnWarning) -> tuple[list[str], OnWarning]:
         on_warning(sentence)
 
     return warnings, collect
-
-
-def _recorded_samples(alignment: Alignment, start_s: float) -> list[ValidationSample]:
-    return [
-        ValidationSample(name=alignment.lr.stem, input="recorded", pair=Pair(lr=lr, hr=hr))
-        for lr, hr in aligned_pairs(alignment, _VALIDATION_PAIRS, start_s=start_s)
-    ]
 
 
 def _is_readable(file: Footage, on_warning: OnWarning) -> bool:

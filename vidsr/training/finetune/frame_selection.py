@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from vidsr.arrays import Floats, Luma
-from vidsr.callbacks import OnProgress, OnWarning, ShouldStop
+from vidsr.callbacks import OnWarning, ShouldStop
 from vidsr.errors import TrainingError
 from vidsr.media.probe import probe
 from vidsr.media.thumbnails import FramePair, frame_pairs
@@ -44,8 +44,6 @@ _NEIGHBOUR_SHARE = 0.5  # share of the candidates, nearest in brightness, that s
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Candidate:
-    """The measurements of a candidate frame."""
-
     time_s: float
     thumbnail: Luma
     level: float
@@ -62,24 +60,21 @@ def select_frame_times(
     *,
     ranges: Sequence[TimeRange] = (),
     on_warning: OnWarning = lambda sentence: None,
-    on_progress: OnProgress = lambda done, of: None,
     should_stop: ShouldStop = lambda: False,
 ) -> list[float]:
     """Up to `count` ascending times of selected frames, in seconds from the start; within `ranges`, if any.
 
-    In a file of unknown length they are near the start. `on_progress` receives candidates; `should_stop` is called
-    after each, and ends the search with the candidates so far. Raises SourceError for an unreadable file,
-    TrainingError for a recording that is too short or shows nothing.
+    In a file of unknown length they are near the start. `should_stop` is called after each candidate, and ends the
+    search with those so far. Raises SourceError for an unreadable file, TrainingError for a recording that is too
+    short or shows nothing.
     """
     if count < 1:
         raise ValueError(f"count must be 1 or more, not {count}")
     times = _candidate_times(path, ranges, count)
     usable = []
-    on_progress(0, len(times))
-    for number, glimpse in enumerate(frame_pairs(path, times, later_s=_MOTION_DELAY_S), 1):
+    for glimpse in frame_pairs(path, times, later_s=_MOTION_DELAY_S):
         if _is_in_ranges(glimpse.now.time_s, ranges) and _has_contrast(glimpse.now.luma):
             usable.append(_candidate(glimpse))
-        on_progress(number, len(times))
         if should_stop():
             return _start_times(usable, count)
     if not usable:
@@ -139,12 +134,10 @@ def _detail(lines: Luma) -> float:
 
 
 def _start_times(usable: Sequence[_Candidate], count: int) -> list[float]:
-    """The times of the selected candidates, ascending."""
     return sorted(usable[number].time_s for number in _farthest_points(usable, min(count, len(usable))))
 
 
 def _farthest_points(usable: Sequence[_Candidate], count: int) -> list[int]:
-    """The indices of `count` candidates by farthest-point sampling."""
     if not count:
         return []
     weights = _weights(usable)
@@ -167,7 +160,6 @@ def _farthest_points(usable: Sequence[_Candidate], count: int) -> list[int]:
 
 
 def _weights(usable: Sequence[_Candidate]) -> Floats:
-    """The weight of each candidate, from 0 to 1."""
     motion = np.array([candidate.motion for candidate in usable])
     moves = motion / (motion + _NOISE_LEVELS) if motion.max() >= _NOISE_LEVELS else np.ones(len(usable))
     return np.minimum(_sharpness(usable), 1) ** 2 * moves

@@ -53,11 +53,6 @@ class Alignment:
     """End of the overlap, in LR time."""
 
     @property
-    def offset_s(self) -> float:
-        """HR time minus LR time of the same instant, in seconds."""
-        return self.time_offset.offset_s
-
-    @property
     def shape(self) -> tuple[int, int]:
         """(height, width) of the part of the LR frames that the HR frames cover."""
         rows, columns = self.registration.covered
@@ -115,7 +110,6 @@ def _register_at(
 
 
 def _common_end_s(lr: MotionSignature, hr: MotionSignature, time_offset: TimeOffset) -> float:
-    """The end of the overlap of the signatures, in LR time."""
     return float(min(lr.times[-1], hr.times[-1] - time_offset.offset_s))
 
 
@@ -163,7 +157,6 @@ def _check_size(lr: MotionSignature, hr: MotionSignature, scale: int) -> None:
 
 
 def _find_offset(lr: MotionSignature, hr: MotionSignature, on_warning: OnWarning) -> tuple[TimeOffset, float]:
-    """The time offset, and the similarity of the motion at that offset."""
     estimate = estimate_offset(lr, hr)
     if estimate and estimate[1] >= _MIN_MOTION_SIMILARITY:
         return estimate

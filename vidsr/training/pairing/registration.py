@@ -137,7 +137,6 @@ def _has_diverged(axis: AxisMap) -> bool:
 
 
 def _fit_levels(registration: Registration, pairs: Sequence[tuple[Luma, Luma]]) -> Registration:
-    """The registration with gain and bias fitted to coarse levels."""
     lr_planes, hr_planes = _coarse_levels(replace(registration, gain=1.0, bias=0.0), pairs)
     gain, bias = registration.gain, registration.bias
     for _ in range(_ITERATIONS):

@@ -1,16 +1,15 @@
-"""How quality is measured, on images by the protocol of the super-resolution papers, and on video.
+"""How quality is measured: PSNR and SSIM of planes, of images by the protocol of the papers, and of clips.
 
 The luma of the original is cropped to a multiple of the scale, reduced by antialiased bicubic `imresize`, and upscaled
-by every method; `scale` pixels are cut off each border; the peak is 255.
+by every method; `scale` pixels are cut off each border.
 
 Images: luma by MATLAB's `rgb2ycbcr`. P1 keeps the reduced plane in full precision, as the papers do; P2 rounds it to
 bytes, as a video decoder delivers it.
 
-Clips: the reduced planes are rounded to bytes. An encoder and its decoder turn them into the luma of a real video.
+Clips: the reduced planes are rounded to bytes; an encoder and its decoder turn them into the luma of a real video.
 PSNR and SSIM are means over the frames. Flicker is motion where the original has none: the mean absolute difference,
 in grey levels, between consecutive frames of the result, over the still pixels. A pixel is still where no pixel of the
-original in its 5x5 neighbourhood changed by more than one grey level. Of the original itself flicker lies between 0
-and 1.
+original in its 5x5 neighbourhood changed by more than one grey level; of the original itself flicker is 0 to 1.
 """
 
 from collections import Counter
@@ -29,17 +28,55 @@ from vidsr.media.codec_roundtrip import roundtrip
 from vidsr.media.formats import luma_8bit
 from vidsr.media.image_reader import read_image
 from vidsr.media.reader import Reader
-from vidsr.psnr_ssim import AnyPlane, psnr, ssim
 from vidsr.quality.matlab import imresize, studio_luma
 from vidsr.quality.upscalers import Upscaler, crop_to_multiple, to_uint8
 from vidsr.settings import EncodeSettings
 
+AnyPlane = NDArray[np.generic]
 _STILL_RADIUS = 2  # pixels around a still pixel that are still, too
 _ORIGINAL = ""  # the original's key among the methods
 PERFECT_DB = 100.0
 """The PSNR of identical planes, so that a mean stays finite."""
 MIN_SIDE = 11
 """Pixels per side that SSIM needs."""
+
+
+def psnr(reference: AnyPlane, candidate: AnyPlane, peak: float = 255.0) -> float:
+    """Peak signal-to-noise ratio of two (H, W) planes of one shape in dB; infinity when they are the same."""
+    _check_shapes(reference, candidate)
+    error = np.mean((reference.astype(np.float64) - candidate.astype(np.float64)) ** 2)
+    return float("inf") if error == 0 else float(10 * np.log10(peak**2 / error))
+
+
+def ssim(reference: AnyPlane, candidate: AnyPlane, peak: float = 255.0) -> float:
+    """Mean structural similarity: Gaussian 11×11, σ 1.5, K = .01 and .03, valid region (Wang et al. 2004).
+
+    The planes are of one shape, 11 pixels a side at the least.
+    """
+    _check_shapes(reference, candidate)
+    if min(reference.shape) < 11:
+        raise ValueError(f"SSIM needs 11 pixels a side, not {reference.shape}")
+    x, y = reference.astype(np.float64), candidate.astype(np.float64)
+    c1, c2 = (0.01 * peak) ** 2, (0.03 * peak) ** 2
+    mean_x, mean_y = _blur(x), _blur(y)
+    var_x, var_y = _blur(x * x) - mean_x**2, _blur(y * y) - mean_y**2
+    covariance = _blur(x * y) - mean_x * mean_y
+    luminance = (2 * mean_x * mean_y + c1) / (mean_x**2 + mean_y**2 + c1)
+    structure = (2 * covariance + c2) / (var_x + var_y + c2)
+    return float(np.mean(luminance * structure))
+
+
+def _check_shapes(reference: AnyPlane, candidate: AnyPlane) -> None:
+    if reference.shape != candidate.shape:
+        raise ValueError(f"planes of {reference.shape} and {candidate.shape} cannot be compared")
+
+
+def _blur(plane: NDArray[np.float64]) -> NDArray[np.float64]:
+    kernel = np.exp(-((np.arange(11) - 5) ** 2) / (2 * 1.5**2))
+    kernel /= kernel.sum()
+    for _ in range(2):  # down the columns, then, turned, along the rows
+        plane = sum(weight * plane[i : len(plane) - 10 + i] for i, weight in enumerate(kernel)).T
+    return plane
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,5 +197,4 @@ def _score_frames(frames: Iterable[dict[str, Luma]]) -> dict[str, Score]:
 
 
 def _total_change(before: Luma, after: Luma, mask: NDArray[np.bool_]) -> int:
-    """The sum of absolute differences, in grey levels, over the pixels of the mask."""
     return int(np.abs(after.astype(np.int16) - before)[mask].sum())
