@@ -1,6 +1,8 @@
 """A handle on the process of a camera: configured through stdin, read through stdout and stderr."""
 
 import os
+import pickle
+import signal
 import subprocess
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -8,9 +10,8 @@ from dataclasses import dataclass
 from io import BufferedReader
 from typing import BinaryIO
 
-from vidsr.live.config import CameraConfig, to_json
+from vidsr.live.config import CameraConfig
 from vidsr.live.status import State, Status, parse_status
-from vidsr.live.subreaper import kill
 
 _MEMORY = {"MALLOC_ARENA_MAX": "2"}
 """Each connection has threads of its own, and with more arenas glibc keeps 10 MB for the freed memory of each."""
@@ -33,34 +34,32 @@ class Limits:
     stop_s: float = 10.0
     """From SIGTERM to SIGKILL."""
 
+    def stall_of(self, config: CameraConfig) -> float:
+        """`stall_s`, or more for a camera whose own timeout is long."""
+        return max(self.stall_s, 3 * config.stream.timeout_s)
+
 
 class CameraHandle:
     """A running process. The caller that reaps it calls `close`."""
 
-    def __init__(self, config: CameraConfig, *, command: Sequence[str], cpus: frozenset[int], limits: Limits) -> None:
-        """Raises OSError if no process can be started."""
-        self._limits = limits
-        self._stall_s = max(limits.stall_s, 3 * config.stream.timeout_s)
+    def __init__(
+        self, config: CameraConfig, now: float, *, command: Sequence[str], cpus: frozenset[int], limits: Limits
+    ) -> None:
+        """Start it. Raises OSError if no process can be started."""
+        self._limits, self._progress_at, self._started_at = limits, now, now
+        self._stall_s = limits.stall_of(config)
         self.status = Status()
         self._status_at: float | None = None
         self._killed = False
         self._process = _start(command, cpus)
+        self.pid = self._process.pid
         assert self._process.stdin
         assert isinstance(self._process.stdout, BufferedReader)
         assert isinstance(self._process.stderr, BufferedReader)
         self.out, self.err = LineReader(self._process.stdout), LineReader(self._process.stderr)
         with suppress(BrokenPipeError):  # it has ended already, and will be reaped
-            self._process.stdin.write(to_json(config).encode() + b"\n")
+            self._process.stdin.write(pickle.dumps(config))
             self._process.stdin.flush()
-
-    @property
-    def pid(self) -> int:
-        """Its process id."""
-        return self._process.pid
-
-    def mark_started(self, now: float) -> None:
-        """Set the time of the start, by the monotonic clock."""
-        self._progress_at = self._started_at = now
 
     def on_line(self, line: str, now: float) -> bool:
         """Process a line of its stdout; returns whether it reports new frames. Raises ValueError for no status."""
@@ -81,10 +80,6 @@ class CameraHandle:
         if self.status.state is State.RUNNING:
             return f"no frame was written for {stalled_s:.0f} s" if stalled_s > self._stall_s else ""
         return f"{self.status.state} for {stalled_s:.0f} s" if stalled_s > self._limits.state_s else ""
-
-    def send_signal(self, number: int) -> None:
-        """Send it a signal."""
-        kill(self.pid, number)
 
     def kill(self) -> bool:
         """Send SIGKILL once; returns whether this was the first call. A process in disk I/O takes a while to end."""
@@ -116,6 +111,12 @@ def _start(command: Sequence[str], cpus: frozenset[int]) -> "subprocess.Popen[by
         )
     finally:
         os.sched_setaffinity(0, before)
+
+
+def kill(pid: int, number: int = signal.SIGKILL) -> None:
+    """Send a signal to a child, which may have ended."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)
 
 
 class LineReader:
