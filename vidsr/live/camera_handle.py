@@ -28,7 +28,7 @@ class Limits:
     heartbeat_s: float = 6.0
     """Between two statuses."""
     stall_s: float = 10.0
-    """Without a written frame while connected; at least three times the timeout of the source."""
+    """Without an upscaled frame while connected; at least three times the timeout of the source."""
     state_s: float = 120.0
     """In any other state; the longest pause between two attempts takes 90 s."""
     stop_s: float = 10.0
@@ -65,7 +65,9 @@ class CameraHandle:
         """Process a line of its stdout; returns whether it reports new frames. Raises ValueError for no status."""
         status = parse_status(line)
         has_new_frames = status.written > self.status.written
-        if has_new_frames or status.state is not self.status.state:
+        # A frame that no target took is progress, too: a full disk is not cured by another process.
+        has_progress = has_new_frames or sum(status.upscaled.values()) > sum(self.status.upscaled.values())
+        if has_progress or status.state is not self.status.state:
             self._progress_at = now
         self.status, self._status_at = status, now
         return has_new_frames
@@ -78,7 +80,7 @@ class CameraHandle:
             return f"no status for {now - self._status_at:.0f} s"
         stalled_s = now - self._progress_at
         if self.status.state is State.RUNNING:
-            return f"no frame was written for {stalled_s:.0f} s" if stalled_s > self._stall_s else ""
+            return f"no frame was upscaled for {stalled_s:.0f} s" if stalled_s > self._stall_s else ""
         return f"{self.status.state} for {stalled_s:.0f} s" if stalled_s > self._limits.state_s else ""
 
     def kill(self) -> bool:

@@ -64,6 +64,9 @@ class CameraStatus:
     """When frames were last written."""
     stall_s: float
     restarts: int
+    degraded_above: float = 5.0
+    """Percent of frames, from the settings."""
+    failed_above: float = 99.0
     history: tuple[tuple[float, Status], ...]
     """The statuses of the last minute, with their times."""
 
@@ -95,6 +98,8 @@ class CameraWatchdog:
             last_frame_at=None,
             stall_s=limits.stall_of(config),
             restarts=0,
+            degraded_above=config.stream.degraded_above,
+            failed_above=config.stream.failed_above,
             history=(),
         )
 

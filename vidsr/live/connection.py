@@ -14,8 +14,8 @@ from vidsr.live.camera_watchdog import Backoff
 from vidsr.live.config import CameraConfig
 from vidsr.live.packet_queue import DroppingQueue, PacketReader, QueuedPacket
 from vidsr.live.quality_ladder import ModelLadder, QualityLadder
-from vidsr.live.reorder_buffer import NO_NETWORK, PassthroughPacket, ReorderBuffer, TimedFrame
-from vidsr.live.status import State, Status
+from vidsr.live.reorder_buffer import PassthroughPacket, ReorderBuffer, TimedFrame
+from vidsr.live.status import NO_NETWORK, State, Status
 from vidsr.live.writer_thread import WriterThread
 from vidsr.media.formats import depth_of, luma_of
 from vidsr.media.frame import Frame, VideoFrame

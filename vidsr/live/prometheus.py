@@ -8,6 +8,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from vidsr.live.camera_watchdog import CameraStatus
+from vidsr.live.health import Health, camera_health
 from vidsr.live.status import DELAYS_S, State, Status
 
 _Family = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily
@@ -18,7 +19,7 @@ _COUNTERS: dict[str, tuple[_Help, Callable[[Status], float | Mapping[str, float]
     "vidsr_frames_in": (("Decoded frames", ""), lambda total: total.frames_in),
     "vidsr_frames_corrupt": (("Frames and packets that are damaged", ""), lambda total: total.corrupt),
     "vidsr_frames_missed": (("Frames of the source that never came", ""), lambda total: total.missed),
-    "vidsr_frames_written": (("Upscaled frames handed to the targets", ""), lambda total: total.written),
+    "vidsr_frames_written": (("Upscaled frames that at least one target took", ""), lambda total: total.written),
     "vidsr_reconnects": (("Connections after the first", ""), lambda total: max(0, total.connects - 1)),
     "vidsr_worker_restarts": (("Replaced workers", ""), lambda total: total.worker_restarts),
     "vidsr_bytes_written": (("Bytes written to the targets", ""), lambda total: total.bytes_written),
@@ -64,6 +65,9 @@ class _Cameras(Collector):
                 yield _family(kind, name, help_, {camera: value_of(total) for camera, total in totals.items()})
         restarts = {name: status.restarts for name, status in cameras.items()}
         yield _family(CounterMetricFamily, "vidsr_process_restarts", ("Restarts of the process", ""), restarts)
+        states = {name: camera_health(status, now).state for name, status in cameras.items()}
+        healths = {name: {str(each): each is state for each in Health} for name, state in states.items()}
+        yield _family(GaugeMetricFamily, "vidsr_health", ("1 for the current health", "health"), healths)
         flowing = {name: status.is_flowing(now) for name, status in cameras.items()}
         yield _family(GaugeMetricFamily, "vidsr_flowing", ("1 while upscaled frames are written", ""), flowing)
         delays = HistogramMetricFamily("vidsr_delay_seconds", "Seconds from arrival to writing", labels=["camera"])

@@ -10,6 +10,8 @@ from typing import Any
 DELAYS_S = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
 """Upper bounds of the delay histogram; one more count holds the delays above the last bound."""
 
+NO_NETWORK = "swscale"
+"""The rung without a network."""
 _CURRENT = ("state", "reason", "source", "rung", "targets", "disk_free")  # no counts
 
 
@@ -43,7 +45,7 @@ class Status:
     upscaled: dict[str, int] = field(default_factory=dict)
     """Frames by the rung that upscaled them."""
     written: int = 0
-    """Upscaled frames that were handed to the targets."""
+    """Upscaled frames that at least one target took."""
     dropped: dict[str, int] = field(default_factory=dict)
     """Dropped packets by reason."""
     missed: int = 0

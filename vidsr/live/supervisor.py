@@ -20,6 +20,7 @@ from vidsr.errors import STOPPED
 from vidsr.live.camera_handle import CameraHandle, Limits, kill
 from vidsr.live.camera_watchdog import CameraStatus, CameraWatchdog
 from vidsr.live.config import CameraConfig
+from vidsr.live.health import Health, camera_health
 from vidsr.private_tempdir import remove_stale
 from vidsr.redaction import Redactor
 
@@ -162,6 +163,7 @@ class Supervisor:
             for config, cpus in zip(configs, cores, strict=True)
         ]
         self._selector = selectors.DefaultSelector()
+        self._health: dict[str, Health] = {}
 
     def statuses(self) -> list[CameraStatus]:
         """The status of each camera. Thread-safe."""
@@ -189,9 +191,19 @@ class Supervisor:
 
     def _poll(self) -> None:
         for watchdog in self._watchdogs:
-            if process := watchdog.poll(time.monotonic()):
+            now = time.monotonic()
+            if process := watchdog.poll(now):
                 remove_stale()
                 self._register(watchdog, process)
+            self._log_health(watchdog.status, now)
+
+    def _log_health(self, status: CameraStatus, now: float) -> None:
+        """Log the health of a camera when it changes."""
+        health = camera_health(status, now)
+        before, self._health[status.name] = self._health.get(status.name), health.state
+        if before not in (None, health.state):
+            level = logging.INFO if health.state is Health.OK else logging.WARNING
+            log.log(level, "%s: %s", status.name, "; ".join([health.state, *health.reasons]))
 
     def _register(self, watchdog: CameraWatchdog, process: CameraHandle) -> None:
         def on_line(line: str) -> None:

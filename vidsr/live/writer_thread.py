@@ -10,8 +10,8 @@ from types import TracebackType
 from typing import Self
 
 from vidsr.live.quality_ladder import QualityLadder
-from vidsr.live.reorder_buffer import NO_NETWORK, Item, UpscaledFrame
-from vidsr.live.status import Status
+from vidsr.live.reorder_buffer import Item, UpscaledFrame
+from vidsr.live.status import NO_NETWORK, Status
 from vidsr.media.frame import VideoFrame
 from vidsr.media.image_writer import encode_image
 from vidsr.media.luma_merger import LumaMerger

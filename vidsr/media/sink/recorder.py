@@ -55,7 +55,7 @@ class Recorder:
     ) -> None:
         """`restarted`: an existing target file is of an earlier process; the recording goes on in a file beside it."""
         probe_stream = probe_encoder(encode).stream
-        self.frames_written = self.segments = 0
+        self.frames_written = self.segments = 0  # frames that at least one target took
         self._record, self._encode, self._on_warning, self._restarted = record, encode, on_warning, restarted
         self._encoder: LiveEncoder | None = None
         self._audio: deque[TimedPacket] = deque(maxlen=_MAX_PENDING)
@@ -162,9 +162,8 @@ class Recorder:
         for packet in packets:
             packet = replace(packet, source_key=self._is_source_key(packet.pts))
             self._write_audio_until(packet.pts)
-            for sink in self._sinks:
-                sink.write_video(packet)
-            self.frames_written += 1
+            taken = [sink.write_video(packet) for sink in self._sinks]
+            self.frames_written += any(taken)
             self._last_key = packet.pts if packet.key else self._last_key
             while self._source_keys and self._source_keys[0] < packet.pts - _MAX_KEY_AGE:
                 self._source_keys.popleft()
