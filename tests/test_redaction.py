@@ -92,6 +92,25 @@ def test_a_word_is_hidden_as_a_word_and_not_within_another() -> None:
     )
 
 
+@pytest.mark.parametrize("key", ["garage", "Garage", "front-door/garage", "front", "g%61rage"])
+def test_a_camera_that_is_pushed_under_its_own_name_is_shown(key: str) -> None:
+    urls = ["rtmp://admin:canary7@server/live/" + key, "rtsp://cam/1", "/rec/garage", "/rec/front-door"]
+    redactor = Redactor(map(StreamUrl, urls), shown=["garage", "front-door"])
+    for line in ("garage: is written again", "/rec/garage: 3 GB free", "front-door: no status", "/rec/front-door"):
+        assert redactor.redact(line) == line
+    assert "canary7" not in redactor.redact(f"{urls[0]} canary7 admin:canary7")
+
+
+@pytest.mark.parametrize("password", ["garage", "garage7"])
+def test_a_password_is_hidden_though_a_camera_bears_it(password: str) -> None:
+    for url in (
+        f"rtsp://admin:{password}@cam/",
+        f"rtsp://cam/user=a_password={password}",
+        f"rtmp://s/live/k?p={password}",
+    ):
+        assert password not in Redactor([StreamUrl(url)], shown=["garage", "garage7"]).redact(f"password={password}")
+
+
 def test_the_name_of_a_user_that_a_camera_or_its_host_bears_is_shown() -> None:
     redactor = Redactor([StreamUrl("rtsp://garage:canary7@garage.lan/")], shown=["garage"])
     assert redactor.redact("garage: rtsp://garage:canary7@garage.lan/ canary7") == "garage: rtsp://garage.lan ***"

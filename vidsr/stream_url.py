@@ -55,8 +55,8 @@ class StreamUrl:
     def secrets(self, shown: str = "") -> frozenset[str]:
         """The parts of a URL that must not be shown anywhere: all but scheme, host and port, in every spelling.
 
-        A segment of its path is a secret only if it looks like a key or holds "="; the user name is none if it is part
-        of `shown`.
+        A segment of its path is a secret only if it looks like a key or holds "="; the user name and the path are none
+        where they are part of `shown`, as of a camera that is pushed under its own name.
         """
         if not self.scheme:
             return frozenset()
@@ -75,23 +75,21 @@ class StreamUrl:
         yield from (userinfo, password)
         if userinfo:
             yield b64encode(unquote(userinfo).encode()).decode()  # as HTTP sends it
-        if unquote(user).lower() not in shown.lower():
-            yield user
         path, _, query = rest.partition("?")
-        if len(rest.strip("/?#")) >= _MIN_KEY:
-            yield rest
+        for part in (user, *self._path_secrets(path), *([rest] if len(rest.strip("/?#")) >= _MIN_KEY else [])):
+            if "=" in part or unquote(part).lower() not in shown.lower():
+                yield part
+        yield from re.findall(r"=(.+?)(?=[_&;,][^_&;,=/#]*=|\.\w+(?:[/#]|$)|[/#]|$)", path)
         for pair in re.split(r"[&;#]", query):
             yield pair.partition("=")[2] or pair
-        yield from self._path_secrets(path)
 
     def _path_secrets(self, path: str) -> Iterator[str]:
-        """The secrets in a path: stream keys, and "user=admin_password=secret" with its values."""
+        """The segments of a path that are secrets: stream keys, and "user=admin_password=secret"."""
         segments = [segment for segment in re.split(r"[/#]", path) if segment]
         for number, segment in enumerate(segments):
             key = self.scheme in _STREAM_KEY_SCHEMES and number == len(segments) - 1
             if key or "=" in segment or (len(segment) >= _MIN_KEY and re.search(r"\d", segment)):
                 yield segment
-            yield from re.findall(r"=(.+?)(?=[_&;,][^_&;,=]*=|\.\w+$|$)", segment)
 
 
 def _spellings(text: str) -> Iterator[str]:

@@ -12,9 +12,9 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 CHILD = """
-import json, os, signal, subprocess, sys, threading, time
-order = json.loads(sys.stdin.readline())
-name, folder = order["name"], order["targets"][0]
+import json, os, pickle, signal, subprocess, sys, threading, time
+order = pickle.load(sys.stdin.buffer)
+name, folder = order.name, order.targets[0].text
 mode, number, *_ = [*name.split("-"), ""]
 starts = os.path.join(folder, "starts")
 with open(starts, "a") as file:
@@ -23,7 +23,7 @@ first = len(open(starts).readlines()) == 1
 stopping = []
 signal.signal(signal.SIGTERM, lambda *_: stopping.append(1) if mode != "deaf" else None)
 threading.Thread(target=lambda: (sys.stdin.read(), stopping.append(1)), daemon=True).start()
-print("vidsr: I am " + name + " at " + order["source"], file=sys.stderr, flush=True)
+print("vidsr: I am " + name + " at " + order.source.text, file=sys.stderr, flush=True)
 if mode == "family":
     sleeper = "import subprocess, time; subprocess.Popen(['sleep', '600'], start_new_session=True); time.sleep(600)"
     subprocess.Popen([sys.executable, "-c", sleeper], start_new_session=True)

@@ -2,7 +2,7 @@
 
 from random import Random
 
-from vidsr.live.backoff import Backoff
+from vidsr.live.camera_watchdog import Backoff
 
 
 def test_pauses_double_from_one_second_to_a_minute_and_stay_there_for_ever() -> None:

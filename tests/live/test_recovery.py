@@ -9,7 +9,7 @@ from shutil import copyfile
 import pytest
 from recorder_feed import RATE, camera_clip, play, read_recording, recorder, segments
 
-from vidsr.media.sink.recovery import recover_part
+from vidsr.media.sink.segment_file import recover_part
 
 _RECORD = """
 import sys, time

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from vidsr.media.sink.retention import Segment, delete_expired, expired, finished_segments
+from vidsr.media.sink.recording_dir import Segment, delete_expired, expired, finished_segments
 from vidsr.settings import RecordSettings
 
 GB = 1_000_000_000

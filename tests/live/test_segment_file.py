@@ -9,7 +9,7 @@ import av
 import numpy as np
 import pytest
 
-from vidsr.media.sink.live_encoder import LiveEncoder
+from vidsr.media.sink.muxer import LiveEncoder
 from vidsr.media.sink.segment_file import SegmentFile
 from vidsr.media.source.live_timestamps import TIME_BASE
 from vidsr.media.stream_template import StreamTemplate, TimedPacket
@@ -65,7 +65,7 @@ from pathlib import Path
 sys.path[:0] = {paths!r}
 import av
 from test_segment_file import UNEVEN, video_packets, audio_packets
-from vidsr.media.sink.live_encoder import LiveEncoder
+from vidsr.media.sink.muxer import LiveEncoder
 from vidsr.media.sink.segment_file import SegmentFile
 from vidsr.settings import EncodeSettings
 

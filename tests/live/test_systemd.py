@@ -15,7 +15,7 @@ import pytest
 
 from vidsr.errors import MODEL, TARGET, USAGE
 from vidsr.live.camera_handle import Limits
-from vidsr.live.systemd import notify
+from vidsr.live.supervisor import notify
 
 ROOT = Path(__file__).parents[2]
 UNIT = ROOT / "examples/vidsr.service"

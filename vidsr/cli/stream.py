@@ -11,10 +11,8 @@ from typing import NoReturn
 
 from vidsr.cli.messages import UsageError
 from vidsr.cli.options import Commands, Help, add_options, settings
-from vidsr.live.camera_file import read_cameras, read_url, with_camera_defaults
-from vidsr.live.config import CameraConfig, SupervisorConfig
-from vidsr.live.launch import exec_supervisor
-from vidsr.live.preflight import check_cameras
+from vidsr.live.camera_file import check_cameras, read_cameras, read_url, with_camera_defaults
+from vidsr.live.config import CameraConfig, SupervisorConfig, exec_supervisor
 from vidsr.settings import EncodeSettings, PoolSettings, RecordSettings, StreamSettings
 from vidsr.stream_url import StreamUrl
 

@@ -2,14 +2,13 @@
 
 import faulthandler
 import logging
+import pickle
 import sys
 from contextlib import ExitStack
 
 from vidsr.errors import USAGE
-from vidsr.live.config import SupervisorConfig, from_json
-from vidsr.live.launch import module_command
-from vidsr.live.supervisor import Supervisor, with_preview_dirs
-from vidsr.live.systemd import notify
+from vidsr.live.config import SupervisorConfig, module_command
+from vidsr.live.supervisor import Supervisor, notify, with_preview_dirs
 from vidsr.private_tempdir import private_tempdir
 from vidsr.redaction import RedactingStream, Redactor
 
@@ -19,8 +18,8 @@ log = logging.getLogger("vidsr.live")
 def main() -> int:
     """The exit code: 0 after a signal, 2 when the port of --http is taken, else the code of the camera processes."""
     faulthandler.enable()
-    with open(int(sys.argv[1]), encoding="utf-8") as file:
-        config = from_json(SupervisorConfig, file.read())
+    with open(int(sys.argv[1]), "rb") as file:
+        config: SupervisorConfig = pickle.load(file)
     urls = [url for camera in config.cameras for url in (camera.source, *camera.targets)]
     redactor = Redactor(urls, shown=[camera.name for camera in config.cameras])
     sys.stderr = RedactingStream(sys.stderr, redactor)

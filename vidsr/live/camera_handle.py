@@ -1,6 +1,8 @@
 """A handle on the process of a camera: configured through stdin, read through stdout and stderr."""
 
 import os
+import pickle
+import signal
 import subprocess
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -8,9 +10,8 @@ from dataclasses import dataclass
 from io import BufferedReader
 from typing import BinaryIO
 
-from vidsr.live.config import CameraConfig, to_json
+from vidsr.live.config import CameraConfig
 from vidsr.live.status import State, Status, parse_status
-from vidsr.live.subreaper import kill
 
 _MEMORY = {"MALLOC_ARENA_MAX": "2"}
 """Each connection has threads of its own, and with more arenas glibc keeps 10 MB for the freed memory of each."""
@@ -27,46 +28,46 @@ class Limits:
     heartbeat_s: float = 6.0
     """Between two statuses."""
     stall_s: float = 10.0
-    """Without a written frame while connected; at least three times the timeout of the source."""
+    """Without an upscaled frame while connected; at least three times the timeout of the source."""
     state_s: float = 120.0
     """In any other state; the longest pause between two attempts takes 90 s."""
     stop_s: float = 10.0
     """From SIGTERM to SIGKILL."""
 
+    def stall_of(self, config: CameraConfig) -> float:
+        """`stall_s`, or more for a camera whose own timeout is long."""
+        return max(self.stall_s, 3 * config.stream.timeout_s)
+
 
 class CameraHandle:
     """A running process. The caller that reaps it calls `close`."""
 
-    def __init__(self, config: CameraConfig, *, command: Sequence[str], cpus: frozenset[int], limits: Limits) -> None:
-        """Raises OSError if no process can be started."""
-        self._limits = limits
-        self._stall_s = max(limits.stall_s, 3 * config.stream.timeout_s)
+    def __init__(
+        self, config: CameraConfig, now: float, *, command: Sequence[str], cpus: frozenset[int], limits: Limits
+    ) -> None:
+        """Start it. Raises OSError if no process can be started."""
+        self._limits, self._progress_at, self._started_at = limits, now, now
+        self._stall_s = limits.stall_of(config)
         self.status = Status()
         self._status_at: float | None = None
         self._killed = False
         self._process = _start(command, cpus)
+        self.pid = self._process.pid
         assert self._process.stdin
         assert isinstance(self._process.stdout, BufferedReader)
         assert isinstance(self._process.stderr, BufferedReader)
         self.out, self.err = LineReader(self._process.stdout), LineReader(self._process.stderr)
         with suppress(BrokenPipeError):  # it has ended already, and will be reaped
-            self._process.stdin.write(to_json(config).encode() + b"\n")
+            self._process.stdin.write(pickle.dumps(config))
             self._process.stdin.flush()
-
-    @property
-    def pid(self) -> int:
-        """Its process id."""
-        return self._process.pid
-
-    def mark_started(self, now: float) -> None:
-        """Set the time of the start, by the monotonic clock."""
-        self._progress_at = self._started_at = now
 
     def on_line(self, line: str, now: float) -> bool:
         """Process a line of its stdout; returns whether it reports new frames. Raises ValueError for no status."""
         status = parse_status(line)
         has_new_frames = status.written > self.status.written
-        if has_new_frames or status.state is not self.status.state:
+        # A frame that no target took is progress, too: a full disk is not cured by another process.
+        has_progress = has_new_frames or sum(status.upscaled.values()) > sum(self.status.upscaled.values())
+        if has_progress or status.state is not self.status.state:
             self._progress_at = now
         self.status, self._status_at = status, now
         return has_new_frames
@@ -79,12 +80,8 @@ class CameraHandle:
             return f"no status for {now - self._status_at:.0f} s"
         stalled_s = now - self._progress_at
         if self.status.state is State.RUNNING:
-            return f"no frame was written for {stalled_s:.0f} s" if stalled_s > self._stall_s else ""
+            return f"no frame was upscaled for {stalled_s:.0f} s" if stalled_s > self._stall_s else ""
         return f"{self.status.state} for {stalled_s:.0f} s" if stalled_s > self._limits.state_s else ""
-
-    def send_signal(self, number: int) -> None:
-        """Send it a signal."""
-        kill(self.pid, number)
 
     def kill(self) -> bool:
         """Send SIGKILL once; returns whether this was the first call. A process in disk I/O takes a while to end."""
@@ -116,6 +113,12 @@ def _start(command: Sequence[str], cpus: frozenset[int]) -> "subprocess.Popen[by
         )
     finally:
         os.sched_setaffinity(0, before)
+
+
+def kill(pid: int, number: int = signal.SIGKILL) -> None:
+    """Send a signal to a child, which may have ended."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)
 
 
 class LineReader:

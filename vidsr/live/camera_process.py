@@ -3,6 +3,7 @@
 import faulthandler
 import logging
 import os
+import pickle
 import signal
 import sys
 import threading
@@ -13,10 +14,9 @@ from functools import partial
 from types import FrameType
 
 from vidsr.errors import BUG, VidsrError, exit_code
-from vidsr.live.config import CameraConfig, from_json
-from vidsr.live.connection import CameraContext
+from vidsr.live.config import CameraConfig
+from vidsr.live.connection import CameraContext, run_reconnect_loop
 from vidsr.live.quality_ladder import ModelLadder
-from vidsr.live.reconnect import run_reconnect_loop
 from vidsr.live.status import State, Status
 from vidsr.media.luma_merger import upscale_bicubic
 from vidsr.media.sink.recorder import Recorder
@@ -32,7 +32,7 @@ _JOIN_S = 8.0  # of the 10 s to SIGKILL
 def main() -> int:
     """The exit code: 0 after a signal, else that of the error that ended the process."""
     faulthandler.enable()
-    config = from_json(CameraConfig, sys.stdin.readline())
+    config: CameraConfig = pickle.load(sys.stdin.buffer)
     logging.basicConfig(level=config.log_level, format="%(message)s")
     camera = _CameraMain(config)
     for number in (signal.SIGTERM, signal.SIGINT):

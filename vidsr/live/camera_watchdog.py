@@ -5,13 +5,42 @@ import signal
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from random import Random
 
 from vidsr.errors import MODEL, SOURCE, TARGET, USAGE
-from vidsr.live.backoff import Backoff
-from vidsr.live.camera_handle import CameraHandle, Limits
+from vidsr.live.camera_handle import CameraHandle, Limits, kill
 from vidsr.live.config import CameraConfig
 from vidsr.live.status import State, Status
 from vidsr.redaction import Redactor
+
+MIN_S, MAX_S = 1.0, 60.0
+RESET_S = 30.0
+"""Seconds of continuous frames after which the pauses start from the shortest again."""
+
+
+class Backoff:
+    """Pauses that double from 1 to 60 s with each attempt, until `on_success` resets them.
+
+    Each pause is drawn from the upper half of its step, so that cameras lost together do not reconnect together.
+    """
+
+    def __init__(self, chance: Random | None = None) -> None:
+        self._chance = chance or Random()
+        self._step_s = MIN_S
+
+    def next_s(self, *, slow: bool = False) -> float:
+        """Seconds to wait now, at most 60; with `slow` 60 to 90, as frequent attempts may lock an account."""
+        step_s = self._step_s
+        self._step_s = min(2 * step_s, MAX_S)
+        if slow:
+            return MAX_S * self._chance.uniform(1, 1.5)
+        return step_s * self._chance.uniform(0.5, 1)
+
+    def on_success(self, seconds: float) -> None:
+        """Frames have flowed for `seconds` without a break; 30 s reset the pauses."""
+        if seconds >= RESET_S:
+            self._step_s = MIN_S
+
 
 log = logging.getLogger(__name__)
 output_log = logging.getLogger(f"{__name__}.output")
@@ -35,6 +64,9 @@ class CameraStatus:
     """When frames were last written."""
     stall_s: float
     restarts: int
+    degraded_above: float = 5.0
+    """Percent of frames, from the settings."""
+    failed_above: float = 99.0
     history: tuple[tuple[float, Status], ...]
     """The statuses of the last minute, with their times."""
 
@@ -64,8 +96,10 @@ class CameraWatchdog:
             source=str(config.source),
             total=Status(),
             last_frame_at=None,
-            stall_s=max(limits.stall_s, 3 * config.stream.timeout_s),
+            stall_s=limits.stall_of(config),
             restarts=0,
+            degraded_above=config.stream.degraded_above,
+            failed_above=config.stream.failed_above,
             history=(),
         )
 
@@ -78,12 +112,11 @@ class CameraWatchdog:
         if self.code is not None or now < self._start_at:
             return None
         try:
-            self.process = CameraHandle(self.config, command=self._command, cpus=self._cpus, limits=self._limits)
+            self.process = CameraHandle(self.config, now, command=self._command, cpus=self._cpus, limits=self._limits)
             self.config = replace(self.config, restarted=True)
         except OSError as error:  # out of memory or of process ids
             self._schedule_restart(f"no process can be started: {error.strerror}", now)
             return None
-        self.process.mark_started(now)
         return self.process
 
     def on_line(self, line: str, now: float) -> None:
@@ -124,7 +157,7 @@ class CameraWatchdog:
         """Ask the process to end."""
         self._stopping = True
         if self.process:
-            self.process.send_signal(signal.SIGTERM)
+            kill(self.process.pid, signal.SIGTERM)
         self._set_waiting("", State.STOPPING)
 
     def _mark_flowing(self, now: float) -> None:

@@ -1,12 +1,11 @@
-"""The configuration of a supervisor and of each camera's process, and its form in JSON."""
+"""The configuration of a supervisor and of each camera's process, and the start of the supervisor with it."""
 
-import json
-from collections.abc import Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
-from itertools import repeat
+import os
+import pickle
+import sys
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import UnionType
-from typing import TypeVar, cast, get_args, get_origin, get_type_hints
+from typing import NoReturn
 
 from vidsr.settings import EncodeSettings, PoolSettings, RecordSettings, StreamSettings
 from vidsr.stream_url import StreamUrl
@@ -14,7 +13,7 @@ from vidsr.stream_url import StreamUrl
 
 @dataclass(frozen=True, kw_only=True)
 class CameraConfig:
-    """One camera: its source, its targets and its settings. Its process reads it as one line of JSON from stdin."""
+    """One camera: its source, its targets and its settings. Its process reads it, pickled, from stdin."""
 
     name: str
     source: StreamUrl
@@ -43,42 +42,25 @@ class SupervisorConfig:
     """The lowest level that is logged, by name."""
 
 
-Config = TypeVar("Config", CameraConfig, SupervisorConfig)
+def module_command(module: str) -> list[str]:
+    """The command that runs a module of vidsr in another Python, which ignores the current directory."""
+    return [sys.executable, "-P", "-m", module]
 
 
-def to_json(config: CameraConfig | SupervisorConfig) -> str:
-    """One line of JSON, which holds the secrets of the URLs."""
-    return json.dumps(_to_plain(config))
+def exec_supervisor(config: SupervisorConfig) -> NoReturn:
+    """Replace this process by the supervisor, under the same process id. The configuration is passed in memory."""
+    config_file = os.memfd_create("vidsr-config", flags=0)  # no flag: inherited by exec
+    with open(config_file, "wb", closefd=False) as file:
+        pickle.dump(config, file)
+    os.lseek(config_file, 0, os.SEEK_SET)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    command = [*module_command("vidsr.live"), str(config_file)]
+    os.execve(command[0], command, _environment(config))
 
 
-def from_json(kind: type[Config], text: str) -> Config:
-    """The configuration of class `kind` that `to_json` made the text from."""
-    return cast(Config, _from_plain(kind, json.loads(text)))
-
-
-def _to_plain(value: object) -> object:
-    if isinstance(value, StreamUrl):
-        return value.text
-    if isinstance(value, Path):
-        return str(value)
-    if is_dataclass(value):
-        return {each.name: _to_plain(getattr(value, each.name)) for each in fields(value)}
-    return [_to_plain(each) for each in value] if isinstance(value, tuple) else value
-
-
-def _from_plain(kind: object, value: object) -> object:
-    """The value of the type `kind`, which is a field's annotation."""
-    if isinstance(kind, UnionType):  # X | None
-        return None if value is None else _from_plain(get_args(kind)[0], value)
-    if get_origin(kind) is tuple:
-        first, second = get_args(kind)
-        kinds = repeat(first) if second is Ellipsis else (first, second)
-        return tuple(_from_plain(each, item) for each, item in zip(kinds, cast(Sequence[object], value), strict=False))
-    if kind is StreamUrl:
-        return StreamUrl(cast(str, value))
-    if kind is Path:
-        return Path(cast(str, value))
-    if isinstance(kind, type) and is_dataclass(kind):
-        hints, values = get_type_hints(kind), cast(dict[str, object], value)
-        return kind(**{name: _from_plain(hints[name], each) for name, each in values.items()})
-    return value
+def _environment(config: SupervisorConfig) -> dict[str, str]:
+    """The environment without variables that hold the URL of a source, and with our module search path."""
+    secret = {config.source.text for config in config.cameras if config.source.scheme}
+    kept = {name: value for name, value in os.environ.items() if value.strip() not in secret}
+    return {**kept, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}

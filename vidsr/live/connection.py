@@ -1,4 +1,4 @@
-"""One connection to a camera: packets are decoded, timed, upscaled by the rung of the ladder, and written in order."""
+"""A connection to a camera: packets are decoded, timed, upscaled and written in order; and the reconnect loop."""
 
 import threading
 import time
@@ -10,11 +10,12 @@ from types import TracebackType
 from typing import Self
 
 from vidsr.errors import SourceLost
+from vidsr.live.camera_watchdog import Backoff
 from vidsr.live.config import CameraConfig
-from vidsr.live.packet_queue import DroppingQueue, QueuedPacket
+from vidsr.live.packet_queue import DroppingQueue, PacketReader, QueuedPacket
 from vidsr.live.quality_ladder import ModelLadder, QualityLadder
-from vidsr.live.reorder_buffer import NO_NETWORK, PassthroughPacket, ReorderBuffer, TimedFrame
-from vidsr.live.status import State, Status
+from vidsr.live.reorder_buffer import PassthroughPacket, ReorderBuffer, TimedFrame
+from vidsr.live.status import NO_NETWORK, State, Status
 from vidsr.live.writer_thread import WriterThread
 from vidsr.media.formats import depth_of, luma_of
 from vidsr.media.frame import Frame, VideoFrame
@@ -210,3 +211,46 @@ class Connection:
         if self._stages:
             ladder, reorder, _ = self._stages
             status.rung = "dropping" if ladder.is_dropping(now) else reorder.available_rung(ladder.rung)
+
+
+_BUSY_S, _IDLE_S = 0.004, 0.1
+"""The wait for a packet: while frames are being upscaled, and otherwise."""
+
+
+def run_reconnect_loop(context: CameraContext) -> None:
+    """Connect, and reconnect after pauses, until `context.stop` is set.
+
+    Raises SourceError for a source that can never work; SourceLost at the first loss with `fail_fast`; WorkerError
+    when the pool cannot go on.
+    """
+    backoff, stop, status = Backoff(), context.stop, context.status
+    while not stop.is_set():
+        status.state, before = State.CONNECTING, status.connects
+        began = time.monotonic()
+        try:
+            _connect(context)
+            return
+        except SourceLost as error:
+            if context.config.stream.fail_fast:
+                raise
+            if status.connects > before:
+                backoff.on_success(time.monotonic() - began)
+            pause_s = backoff.next_s(slow=error.slow)
+            status.state, status.reason = State.WAITING, f"{error}; the next attempt is in {pause_s:.0f} s"
+            context.on_warning(status.reason)
+            error.__traceback__ = None  # it refers to the connection, its decoder and its threads, in a cycle
+        stop.wait(pause_s)
+
+
+def _connect(context: CameraContext) -> None:
+    """One connection, until the source is lost, which raises SourceLost, or until the stop event."""
+    config, stop = context.config, context.stop
+    with PacketReader(config.source, config.stream) as reader, ExitStack() as stack:
+        connection: Connection | None = None
+        while not stop.is_set():
+            queued = reader.queue.get(_BUSY_S if connection and connection.is_busy else _IDLE_S)
+            if queued and connection is None:
+                assert reader.source
+                connection = stack.enter_context(Connection(context, reader.source, reader.queue))
+            if connection:
+                connection.process(queued)

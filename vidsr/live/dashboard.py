@@ -1,41 +1,57 @@
-"""The health of the cameras as text, and as a web page without scripts."""
+"""The health of the cameras as JSON, and as a web page without scripts."""
 
+import json
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from itertools import accumulate
 
 from vidsr.html_template import render_html_template
 from vidsr.live.camera_watchdog import CameraStatus
+from vidsr.live.health import Health, camera_health, worst
 from vidsr.live.status import DELAYS_S, Status
 
 _RATE_S = 10.0
 
 
-def health_text(statuses: list[CameraStatus], now: float) -> tuple[bool, str]:
-    """Whether upscaled frames of all cameras are written, and a line of text for each camera."""
-    lines = [f"{status.name}: {'ok' if status.is_flowing(now) else _problem(status)}\n" for status in statuses]
-    return all(status.is_flowing(now) for status in statuses), "".join(lines)
+def health_json(statuses: list[CameraStatus], now: float) -> tuple[bool, str]:
+    """Whether no camera has failed, and the health of all: states, reasons, and the age of the last frame."""
+    healths = {status.name: camera_health(status, now) for status in statuses}
+    state = worst([*healths.values()])
+    cameras = {
+        status.name: {
+            "state": healths[status.name].state,
+            "reasons": healths[status.name].reasons,
+            "last_frame_s": None if status.last_frame_at is None else round(now - status.last_frame_at, 1),
+        }
+        for status in statuses
+    }
+    return state is not Health.FAILED, json.dumps({"state": state, "cameras": cameras}, ensure_ascii=False) + "\n"
 
 
 def dashboard_html(statuses: list[CameraStatus], now: float) -> str:
     """The whole page."""
-    flowing = sum(status.is_flowing(now) for status in statuses)
-    good = flowing == len(statuses)
+    healths = [camera_health(status, now) for status in statuses]
+    states = [health.state for health in healths]
+    bad = [
+        f"{states.count(state)} of {len(states)} {state}"
+        for state in (Health.FAILED, Health.DEGRADED)
+        if state in states
+    ]
     return render_html_template(
         "vidsr.live",
         "dashboard.html",
-        title="All cameras are upscaled" if good else f"{flowing} of {len(statuses)} cameras are upscaled",
-        good=good,
+        title=f"Cameras: {', '.join(bad)}" if bad else "All cameras are upscaled",
+        state=worst(healths),
         cameras=[
             {
                 "name": status.name,
-                "good": status.is_flowing(now),
+                "health": health,
                 "source": " · ".join(filter(None, (status.source, status.total.source))),
                 "total": status.total,
                 "facts": dict(_facts(status, now)),
                 "targets": list(_targets(status.total)),
             }
-            for status in statuses
+            for status, health in zip(statuses, healths, strict=True)
         ],
     )
 
@@ -85,10 +101,6 @@ def _delay_text(status: CameraStatus) -> str:
 
 def _bound_text(number: int) -> str:
     return f"< {DELAYS_S[number]:g} s" if number < len(DELAYS_S) else f"> {DELAYS_S[-1]:g} s"
-
-
-def _problem(status: CameraStatus) -> str:
-    return ", ".join(filter(None, (str(status.total.state), status.total.reason)))
 
 
 def _counts_text(counts: dict[str, int]) -> str:

@@ -17,7 +17,7 @@ from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.server import TcpWSGIServer
 
 from vidsr.live.camera_watchdog import CameraStatus
-from vidsr.live.dashboard import dashboard_html, health_text
+from vidsr.live.dashboard import dashboard_html, health_json
 from vidsr.live.prometheus import metrics_registry
 
 _Environ = dict[str, Any]
@@ -103,8 +103,9 @@ class _App:
             return _text("501 Not Implemented", "only GET and HEAD are answered\n")
         match environ["PATH_INFO"]:
             case "/healthz":
-                good, words = health_text(self._statuses(), time.monotonic())
-                return _text("200 OK" if good else "503 Service Unavailable", words)
+                good, body = health_json(self._statuses(), time.monotonic())
+                status = "200 OK" if good else "503 Service Unavailable"
+                return status, [("Content-Type", "application/json")], body.encode(errors="replace")
             case "/metrics":
                 return self._metrics_answer(environ)
             case "/":

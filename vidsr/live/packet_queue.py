@@ -1,10 +1,16 @@
-"""The queue of packets between the reader and the decoder of a camera."""
+"""The queue of packets between the decoder of a camera and the thread that reads them."""
 
 import math
 import threading
+import time
 from collections import Counter, deque
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, Self, TypeVar
+
+from vidsr.media.source.live_source import LiveSource
+from vidsr.media.source.pacing import LivePacket
+from vidsr.settings import StreamSettings
+from vidsr.stream_url import StreamUrl
 
 Packet = TypeVar("Packet")
 
@@ -130,3 +136,43 @@ class DroppingQueue(Generic[Packet]):
             self._drop_to_key("full")
         _, dropped = self._pop()
         self.dropped["full"] += not dropped
+
+
+_JOIN_S = 0.5  # a read within FFmpeg cannot be interrupted; the thread is abandoned after this time
+
+
+class PacketReader:
+    """A thread that opens a source and fills `queue`; closed by `with`. Its errors are raised by `queue.get`."""
+
+    def __init__(self, url: StreamUrl, settings: StreamSettings) -> None:
+        self.queue: DroppingQueue[LivePacket] = DroppingQueue()
+        self.source: LiveSource | None = None
+        """Set before the first packet is queued."""
+        self._url, self._settings = url, settings
+        self._thread = threading.Thread(target=self._read, name="packet-reader", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self.source:
+            self.source.stop()
+        self._thread.join(_JOIN_S)
+        if self.source and not self._thread.is_alive():
+            self.source.close()
+
+    def _read(self) -> None:
+        try:
+            self.source = source = LiveSource(self._url, self._settings)
+            for packet in source.packets():
+                video = packet.stream is source.video
+                self.queue.put(
+                    packet,
+                    arrived_s=time.monotonic(),
+                    size=packet.size,
+                    video=video,
+                    key=video and packet.is_keyframe,
+                )
+        except Exception as error:  # bugs, too, are raised where the packets are taken
+            self.queue.close(error)

@@ -1,47 +1,48 @@
 """The metrics of the cameras in the format of Prometheus."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
 from vidsr.live.camera_watchdog import CameraStatus
+from vidsr.live.health import Health, camera_health
 from vidsr.live.status import DELAYS_S, State, Status
 
-Family = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily
+_Family = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily
+_Help = tuple[str, str]
+"""The help text, and the label of the values, "" where there is one value only."""
 
-_COUNTERS: dict[str, tuple[str, Callable[[Status], int]]] = {
-    "vidsr_frames_in": ("Decoded frames", lambda status: status.frames_in),
-    "vidsr_frames_corrupt": (
-        "Frames and packets that are damaged",
-        lambda status: status.corrupt,
+_COUNTERS: dict[str, tuple[_Help, Callable[[Status], float | Mapping[str, float]]]] = {
+    "vidsr_frames_in": (("Decoded frames", ""), lambda total: total.frames_in),
+    "vidsr_frames_corrupt": (("Frames and packets that are damaged", ""), lambda total: total.corrupt),
+    "vidsr_frames_missed": (("Frames of the source that never came", ""), lambda total: total.missed),
+    "vidsr_frames_written": (("Upscaled frames that at least one target took", ""), lambda total: total.written),
+    "vidsr_reconnects": (("Connections after the first", ""), lambda total: max(0, total.connects - 1)),
+    "vidsr_worker_restarts": (("Replaced workers", ""), lambda total: total.worker_restarts),
+    "vidsr_bytes_written": (("Bytes written to the targets", ""), lambda total: total.bytes_written),
+    "vidsr_segments": (("Finished segments", ""), lambda total: total.segments),
+    "vidsr_frames_enlarged": (("Upscaled frames by rung", "rung"), lambda total: total.upscaled),
+    "vidsr_frames_dropped": (("Dropped packets by reason", "reason"), lambda total: total.dropped),
+    "vidsr_timestamps_repaired": (("Repaired timestamps by fault", "fault"), lambda total: total.repaired),
+}
+_GAUGES: dict[str, tuple[_Help, Callable[[Status], float | Mapping[str, float]]]] = {
+    "vidsr_state": (
+        ("1 for the current state", "state"),
+        lambda total: {state: state is total.state for state in State},
     ),
-    "vidsr_frames_missed": ("Frames of the source that never came", lambda status: status.missed),
-    "vidsr_frames_written": ("Upscaled frames handed to the targets", lambda status: status.written),
-    "vidsr_reconnects": ("Connections after the first", lambda status: max(0, status.connects - 1)),
-    "vidsr_worker_restarts": ("Replaced workers", lambda status: status.worker_restarts),
-    "vidsr_bytes_written": ("Bytes written to the targets", lambda status: status.bytes_written),
-    "vidsr_segments": ("Finished segments", lambda status: status.segments),
+    "vidsr_rung": (
+        ("1 for the current rung", "rung"),
+        lambda total: {name: name == total.rung for name in {*total.upscaled, total.rung} - {""}},
+    ),
+    "vidsr_target_ok": (
+        ("1 while the target is written", "target"),
+        lambda total: {target: words == "ok" for target, words in total.targets.items()},
+    ),
+    "vidsr_disk_free_bytes": (("Free bytes at the target", "target"), lambda total: total.disk_free),
 }
-_LABELLED_COUNTERS: dict[str, tuple[str, str, Callable[[Status], dict[str, int]]]] = {
-    "vidsr_frames_enlarged": ("Upscaled frames by rung", "rung", lambda status: status.upscaled),
-    "vidsr_frames_dropped": ("Dropped packets by reason", "reason", lambda status: status.dropped),
-    "vidsr_timestamps_repaired": ("Repaired timestamps by fault", "fault", lambda status: status.repaired),
-}
-
-
-class _Cameras(Collector):
-    def __init__(self, statuses: Callable[[], list[CameraStatus]]) -> None:
-        self._statuses = statuses
-
-    def collect(self) -> Iterator[Family]:
-        """All metric families, also those without samples."""
-        statuses = self._statuses()
-        yield from _counters(statuses)
-        yield from _gauges(statuses)
-        yield _delays(statuses)
 
 
 def metrics_registry(statuses: Callable[[], list[CameraStatus]]) -> CollectorRegistry:
@@ -51,50 +52,45 @@ def metrics_registry(statuses: Callable[[], list[CameraStatus]]) -> CollectorReg
     return registry
 
 
-def _counters(statuses: Iterable[CameraStatus]) -> Iterator[Family]:
-    for name, (help_text, count) in _COUNTERS.items():
-        family = CounterMetricFamily(name, help_text, labels=["camera"])
-        for status in statuses:
-            family.add_metric([status.name], count(status.total))
-        yield family
-    for name, (help_text, label, counts) in _LABELLED_COUNTERS.items():
-        family = CounterMetricFamily(name, help_text, labels=["camera", label])
-        for status in statuses:
-            for kind, number in counts(status.total).items():
-                family.add_metric([status.name, kind], number)
-        yield family
-    restarts = CounterMetricFamily("vidsr_process_restarts", "Restarts of the process", labels=["camera"])
-    for status in statuses:
-        restarts.add_metric([status.name], status.restarts)
-    yield restarts
+class _Cameras(Collector):
+    def __init__(self, statuses: Callable[[], list[CameraStatus]]) -> None:
+        self._statuses = statuses
+
+    def collect(self) -> Iterator[_Family]:
+        """All metric families, also those without samples."""
+        cameras, now = {status.name: status for status in self._statuses()}, time.monotonic()
+        totals = {name: status.total for name, status in cameras.items()}
+        for kind, families in ((CounterMetricFamily, _COUNTERS), (GaugeMetricFamily, _GAUGES)):
+            for name, (help_, value_of) in families.items():
+                yield _family(kind, name, help_, {camera: value_of(total) for camera, total in totals.items()})
+        restarts = {name: status.restarts for name, status in cameras.items()}
+        yield _family(CounterMetricFamily, "vidsr_process_restarts", ("Restarts of the process", ""), restarts)
+        states = {name: camera_health(status, now).state for name, status in cameras.items()}
+        healths = {name: {str(each): each is state for each in Health} for name, state in states.items()}
+        yield _family(GaugeMetricFamily, "vidsr_health", ("1 for the current health", "health"), healths)
+        flowing = {name: status.is_flowing(now) for name, status in cameras.items()}
+        yield _family(GaugeMetricFamily, "vidsr_flowing", ("1 while upscaled frames are written", ""), flowing)
+        delays = HistogramMetricFamily("vidsr_delay_seconds", "Seconds from arrival to writing", labels=["camera"])
+        for name, total in totals.items():
+            sums = [float(sum(total.delays[: number + 1])) for number in range(len(total.delays))]
+            buckets = list(zip([*map(str, DELAYS_S), "+Inf"], sums, strict=True))
+            delays.add_metric([name], buckets, sum_value=total.delay_sum_s)
+        yield delays
 
 
-def _gauges(statuses: Iterable[CameraStatus]) -> Iterator[Family]:
-    flowing = GaugeMetricFamily("vidsr_flowing", "1 while upscaled frames are written", labels=["camera"])
-    states = GaugeMetricFamily("vidsr_state", "1 for the current state", labels=["camera", "state"])
-    rung = GaugeMetricFamily("vidsr_rung", "1 for the current rung", labels=["camera", "rung"])
-    target = GaugeMetricFamily("vidsr_target_ok", "1 while the target is written", labels=["camera", "target"])
-    free = GaugeMetricFamily("vidsr_disk_free_bytes", "Free bytes at the target", labels=["camera", "target"])
-    now = time.monotonic()
-    for status in statuses:
-        flowing.add_metric([status.name], status.is_flowing(now))
-        for state in State:
-            states.add_metric([status.name, state], state is status.total.state)
-        for name in {*status.total.upscaled, status.total.rung} - {""}:
-            rung.add_metric([status.name, name], name == status.total.rung)
-        for name, words in status.total.targets.items():
-            target.add_metric([status.name, name], words == "ok")
-        for name, number in status.total.disk_free.items():
-            free.add_metric([status.name, name], number)
-    yield from (flowing, states, rung, target, free)
-
-
-def _delays(statuses: Iterable[CameraStatus]) -> Family:
-    family = HistogramMetricFamily("vidsr_delay_seconds", "Seconds from arrival to writing", labels=["camera"])
-    for status in statuses:
-        total, buckets = 0, []
-        for bound, number in zip([*map(str, DELAYS_S), "+Inf"], status.total.delays, strict=True):
-            total += number
-            buckets.append((bound, float(total)))
-        family.add_metric([status.name], buckets, sum_value=status.total.delay_sum_s)
+def _family(
+    kind: type[CounterMetricFamily | GaugeMetricFamily],
+    name: str,
+    help_: _Help,
+    values: Mapping[str, float | Mapping[str, float]],
+) -> _Family:
+    text, label = help_
+    family = kind(name, text, labels=["camera", label] if label else ["camera"])
+    for camera, value in values.items():
+        for labels, number in (
+            [([camera, each], count) for each, count in value.items()]
+            if isinstance(value, Mapping)
+            else [([camera], value)]
+        ):
+            family.add_metric(labels, number)
     return family

@@ -6,13 +6,11 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from vidsr.arrays import Plane
+from vidsr.live.status import NO_NETWORK
 from vidsr.media.frame import Frame, SidePacket
 from vidsr.media.source.live_timestamps import FrameTime
 from vidsr.model.weights import Weights
 from vidsr.pool import QUEUE_DEPTH, Pool, Ticket
-
-NO_NETWORK = "swscale"
-"""The rung without a network."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

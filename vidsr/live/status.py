@@ -5,9 +5,14 @@ import json
 from bisect import bisect_left
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 DELAYS_S = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
 """Upper bounds of the delay histogram; one more count holds the delays above the last bound."""
+
+NO_NETWORK = "swscale"
+"""The rung without a network."""
+_CURRENT = ("state", "reason", "source", "rung", "targets", "disk_free")  # no counts
 
 
 class State(StrEnum):
@@ -40,7 +45,7 @@ class Status:
     upscaled: dict[str, int] = field(default_factory=dict)
     """Frames by the rung that upscaled them."""
     written: int = 0
-    """Upscaled frames that were handed to the targets."""
+    """Upscaled frames that at least one target took."""
     dropped: dict[str, int] = field(default_factory=dict)
     """Dropped packets by reason."""
     missed: int = 0
@@ -70,21 +75,9 @@ class Status:
 
         Raises ValueError for histograms of different lengths.
         """
+        counts = (field.name for field in dataclasses.fields(self) if field.name not in _CURRENT)
         return dataclasses.replace(
-            newest,
-            frames_in=self.frames_in + newest.frames_in,
-            corrupt=self.corrupt + newest.corrupt,
-            upscaled=_sum(self.upscaled, newest.upscaled),
-            written=self.written + newest.written,
-            dropped=_sum(self.dropped, newest.dropped),
-            missed=self.missed + newest.missed,
-            repaired=_sum(self.repaired, newest.repaired),
-            connects=self.connects + newest.connects,
-            worker_restarts=self.worker_restarts + newest.worker_restarts,
-            bytes_written=self.bytes_written + newest.bytes_written,
-            segments=self.segments + newest.segments,
-            delays=[old + new for old, new in zip(self.delays, newest.delays, strict=True)],
-            delay_sum_s=self.delay_sum_s + newest.delay_sum_s,
+            newest, **{name: _sum(getattr(self, name), getattr(newest, name)) for name in counts}
         )
 
     def to_json(self) -> str:
@@ -101,5 +94,9 @@ def parse_status(line: str) -> Status:
         raise ValueError(f"not a status: {line[:80]!r}") from error
 
 
-def _sum(earlier: dict[str, int], newest: dict[str, int]) -> dict[str, int]:
-    return {name: earlier.get(name, 0) + newest.get(name, 0) for name in {**earlier, **newest}}
+def _sum(earlier: Any, newest: Any) -> Any:
+    if isinstance(newest, dict):
+        return {name: earlier.get(name, 0) + newest.get(name, 0) for name in {**earlier, **newest}}
+    if isinstance(newest, list):
+        return [old + new for old, new in zip(earlier, newest, strict=True)]
+    return earlier + newest

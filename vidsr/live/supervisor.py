@@ -1,23 +1,146 @@
 """The supervisor: runs the processes of all cameras, each by its own watchdog, until it is stopped."""
 
+import ctypes
 import dataclasses
 import logging
+import os
 import selectors
+import signal
+import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
+from types import FrameType
+from typing import Self
 
-from vidsr.cpu_affinity import describe_machine
+from vidsr.cpu_affinity import Machine, describe_machine
 from vidsr.errors import STOPPED
-from vidsr.live.camera_handle import CameraHandle, Limits
+from vidsr.live.camera_handle import CameraHandle, Limits, kill
 from vidsr.live.camera_watchdog import CameraStatus, CameraWatchdog
 from vidsr.live.config import CameraConfig
-from vidsr.live.core_allocation import share_cores
-from vidsr.live.signal_pipe import SignalPipe
-from vidsr.live.subreaper import adopt_orphans, kill_orphans, own_children, reap
-from vidsr.live.systemd import notify
+from vidsr.live.health import Health, camera_health
 from vidsr.private_tempdir import remove_stale
 from vidsr.redaction import Redactor
+
+
+def share_cores(machine: Machine, cameras: int) -> tuple[frozenset[int], ...]:
+    """The CPUs of each camera: whole physical cores with their siblings, in even runs.
+
+    Runs follow the NUMA nodes, so that few cameras span two. With fewer cores than cameras, or under a CPU quota below
+    the number of cores, every camera gets all CPUs: otherwise cameras with a core of their own would get more than
+    those that share one.
+    """
+    cores = _cores(machine)
+    scarce = machine.quota is not None and machine.quota < len(cores)
+    if cameras > len(cores) or scarce:
+        return (machine.cpus,) * cameras
+    each, more = divmod(len(cores), cameras)
+    left = iter(cores)
+    return tuple(frozenset().union(*islice(left, each + (number < more))) for number in range(cameras))
+
+
+def _cores(machine: Machine) -> Sequence[frozenset[int]]:
+    """The CPUs of each physical core, by node."""
+    cores: dict[tuple[int, tuple[int, int]], set[int]] = {}
+    for cpu in sorted(machine.cpus, key=lambda cpu: (machine.node_of[cpu], cpu)):
+        cores.setdefault((machine.node_of[cpu], machine.core_of[cpu]), set()).add(cpu)
+    return [frozenset(cpus) for cpus in cores.values()]
+
+
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SAME_SIGNAL_S = 0.5
+"""Two signals within this time count as one: timeout(1) signals a process and then its group, and reaches it twice."""
+
+
+class SignalPipe:
+    """Within `with`, a signal makes `socket` readable; `stop_signals` holds the last SIGINT and SIGTERM received."""
+
+    def __init__(self) -> None:
+        self.stop_signals: list[int] = []
+        self._stopped_at = 0.0
+        self.socket, self._sender = socket.socketpair()
+
+    def __enter__(self) -> Self:
+        for end in (self.socket, self._sender):
+            end.setblocking(False)
+        self._wakeup_before = signal.set_wakeup_fd(self._sender.fileno(), warn_on_full_buffer=False)
+        self._before = {number: signal.signal(number, self._stop) for number in _STOP_SIGNALS}
+        self._before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, _wake)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        signal.set_wakeup_fd(self._wakeup_before)
+        self.socket.close()
+        self._sender.close()
+
+    def drain(self) -> None:
+        """Empty the socket."""
+        try:
+            while self.socket.recv(4096):
+                pass
+        except BlockingIOError:
+            return
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        now, before = time.monotonic(), self._stopped_at
+        self._stopped_at = now
+        if not self.stop_signals or now - before > _SAME_SIGNAL_S:
+            self.stop_signals = [*self.stop_signals[-1:], number]  # the last two suffice
+
+
+def _wake(number: int, frame: FrameType | None) -> None:
+    """Ignore SIGCHLD here: its arrival alone wakes the wait for pipes."""
+
+
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+def adopt_orphans() -> None:
+    """Make this process a child subreaper: orphans below it become its children, and not those of init."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
+        raise OSError(ctypes.get_errno(), "prctl")
+
+
+def reap() -> Iterator[tuple[int, int]]:
+    """The process ids and exit codes (-n: killed by signal n) of ended children."""
+    with suppress(ChildProcessError):  # no children at all
+        while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+            yield ended[0], os.waitstatus_to_exitcode(ended[1])
+
+
+def kill_orphans(known: Container[int]) -> None:
+    """Send SIGKILL to all children that are not in `known`: they were adopted from a dead parent.
+
+    Their own children are adopted in turn: call it again after each child that ended.
+    """
+    for pid in own_children():
+        if pid not in known:
+            kill(pid)
+
+
+def own_children() -> list[int]:
+    """The process ids of the children of this process, including adopted ones and zombies."""
+    found: list[int] = []
+    for task in Path("/proc/self/task").glob("*/children"):
+        with suppress(OSError):  # the thread has ended
+            found += map(int, task.read_text().split())
+    return found
+
+
+def notify(state: str) -> None:
+    """Send "READY=1", "WATCHDOG=1" or another state to systemd; does nothing without NOTIFY_SOCKET."""
+    if not (path := os.environ.get("NOTIFY_SOCKET")):
+        return
+    with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+        sender.setblocking(False)
+        sender.connect("\0" + path[1:] if path.startswith("@") else path)
+        sender.send(state.encode())
+
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +163,7 @@ class Supervisor:
             for config, cpus in zip(configs, cores, strict=True)
         ]
         self._selector = selectors.DefaultSelector()
+        self._health: dict[str, Health] = {}
 
     def statuses(self) -> list[CameraStatus]:
         """The status of each camera. Thread-safe."""
@@ -67,9 +191,19 @@ class Supervisor:
 
     def _poll(self) -> None:
         for watchdog in self._watchdogs:
-            if process := watchdog.poll(time.monotonic()):
+            now = time.monotonic()
+            if process := watchdog.poll(now):
                 remove_stale()
                 self._register(watchdog, process)
+            self._log_health(watchdog.status, now)
+
+    def _log_health(self, status: CameraStatus, now: float) -> None:
+        """Log the health of a camera when it changes."""
+        health = camera_health(status, now)
+        before, self._health[status.name] = self._health.get(status.name), health.state
+        if before not in (None, health.state):
+            level = logging.INFO if health.state is Health.OK else logging.WARNING
+            log.log(level, "%s: %s", status.name, "; ".join([health.state, *health.reasons]))
 
     def _register(self, watchdog: CameraWatchdog, process: CameraHandle) -> None:
         def on_line(line: str) -> None:

@@ -27,6 +27,19 @@ class StreamSettings:
         "S",
         group="quality",
     )
+    degraded_above: float = option(
+        5.0,
+        "percent of the frames of the last minute, dropped, lost, damaged or upscaled without a network, above which "
+        "a camera counts as degraded",
+        "N",
+        group="quality",
+    )
+    failed_above: float = option(
+        99.0,
+        "percent of the frames of the last minute, dropped, above which a camera counts as failed",
+        "N",
+        group="quality",
+    )
     realtime: bool = option(False, "play a file at its own speed, as if it were a camera", group="source")
     insecure: bool = option(False, "do not verify TLS certificates", group="source")
     fail_fast: bool = option(False, "exit at the first error of the source", group="source")
@@ -41,6 +54,9 @@ class StreamSettings:
             raise ValueError(f"timeout_s must be 0.5 or more, not {self.timeout_s:g}")
         if not 0.1 <= self.max_delay_s <= _LONGEST_S:
             raise ValueError(f"max_delay_s must be 0.1 or more, not {self.max_delay_s:g}")
+        for name in ("degraded_above", "failed_above"):
+            if not 0 <= getattr(self, name) <= 100:
+                raise ValueError(f"{name} must be between 0 and 100, not {getattr(self, name):g}")
         if not 0 < self.max_megapixels <= 268:
             raise ValueError(f"max_megapixels must be above 0 and at most 268, not {self.max_megapixels:g}")
 

@@ -67,10 +67,6 @@ class HlsSink(Sink):
         self._mark_audio(packet)
         return self._muxer.write_audio(packet) if self._muxer else 0
 
-    def abort(self) -> None:
-        """Close the playlist."""
-        self.close()
-
     def close(self) -> None:
         """Close the playlist, without an end mark: it continues with the stream."""
         muxer, self._muxer = self._muxer, None

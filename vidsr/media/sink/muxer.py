@@ -1,15 +1,23 @@
-"""A container that is being written from packets that were encoded elsewhere."""
+"""A container that is being written from packets, and the encoder for live streams that makes them."""
 
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import BinaryIO
 
 import av
+from av import VideoFrame
+from av.codec.context import Flags
 from av.stream import Stream
+from av.video.frame import PictureType
+from av.video.stream import VideoStream
 
+from vidsr.errors import TargetError
+from vidsr.media.encoders import colorspace_tag, encoder_options
 from vidsr.media.source.live_timestamps import TIME_BASE
 from vidsr.media.stream_copy import copy_stream
-from vidsr.media.stream_template import StreamTemplate, TimedPacket
+from vidsr.media.stream_template import StreamTemplate, TimedPacket, null_container, pixel_aspect
+from vidsr.settings import EncodeSettings
 
 # Packets come in order of time: the muxer must not hold video back to wait for audio that has stopped.
 _LOW_LATENCY = {"max_interleave_delta": "1", "flush_packets": "1"}
@@ -73,3 +81,75 @@ class Muxer:
             self._pending = None  # after a failed write the MP4 muxer of FFmpeg crashes at the next one
             raise
         return av_packet.size
+
+
+_DEFAULT_RATE = 25
+_LIVE = {  # fast, without delay, and a requested key frame starts a closed group
+    "libx264": {"preset": "veryfast", "tune": "zerolatency"},
+    "libx265": {"preset": "veryfast", "tune": "zerolatency", "forced-idr": "1"},
+    "libsvtav1": {"preset": "10", "svtav1-params": "pred-struct=1:lookahead=0"},
+    "libvpx-vp9": {"deadline": "realtime", "lag-in-frames": "0", "cpu-used": "8"},
+}
+
+
+class LiveEncoder:
+    """Encodes frames of the size, format and colour tags of `first`; `stream` is the template for containers.
+
+    Raises TargetError if there is no such encoder, or it does not accept such frames.
+    """
+
+    def __init__(self, first: VideoFrame, encode: EncodeSettings, *, source: VideoStream | None) -> None:
+        options = _LIVE.get(encode.encoder, {}) | encoder_options(encode, {})
+        self.format_key = format_key(first)
+        container = null_container()  # it owns the encoder
+        stream = container.add_stream(encode.encoder, options=options)
+        assert isinstance(stream, VideoStream)
+        self.stream, context = stream, stream.codec_context
+        context.width, context.height, context.pix_fmt = first.width, first.height, first.format.name
+        context.time_base = TIME_BASE
+        context.framerate = (source.average_rate if source else None) or Fraction(_DEFAULT_RATE)
+        context.sample_aspect_ratio = pixel_aspect(source) if source else Fraction(1)
+        context.color_range, context.color_primaries = first.color_range, first.color_primaries
+        heights = (source.codec_context.height if source else first.height, first.height)
+        context.color_trc, context.colorspace = first.color_trc, colorspace_tag(first.colorspace, heights)
+        context.max_b_frames = 0
+        context.flags |= Flags.global_header
+        try:
+            container.start_encoding()
+        except (av.FFmpegError, ValueError, OSError) as error:
+            size = f"{first.width}x{first.height} in {first.format.name}"
+            reason = getattr(error, "strerror", error)
+            raise TargetError(f"{encode.encoder} refuses a live stream of {size} ({reason})") from error
+        finally:
+            container.close()
+
+    def encode(self, frame: VideoFrame, *, key: bool) -> list[TimedPacket]:
+        """The packets of the frame, as a rule one; with `key` a key frame."""
+        frame.pict_type = PictureType.I if key else PictureType.NONE
+        return self._packets(frame)
+
+    def flush(self) -> list[TimedPacket]:
+        """The last packets; no frame can follow."""
+        return self._packets(None)
+
+    def _packets(self, frame: VideoFrame | None) -> list[TimedPacket]:
+        return [
+            TimedPacket(
+                av_packet=packet,
+                pts=packet.pts or 0,
+                dts=packet.pts or 0 if packet.dts is None else packet.dts,
+                key=packet.is_keyframe,
+                duration=packet.duration or 0,
+            )
+            for packet in self.stream.encode(frame)
+        ]
+
+
+def format_key(frame: VideoFrame) -> tuple[int, int, str, int]:
+    """The properties that all frames of one encoder share: PyAV would silently convert others."""
+    return (frame.width, frame.height, frame.format.name, frame.color_range)
+
+
+def probe_encoder(encode: EncodeSettings) -> LiveEncoder:
+    """An encoder for small frames. Raises TargetError for an unknown encoder or option, or one unfit for live use."""
+    return LiveEncoder(VideoFrame(320, 240, "yuv420p"), encode, source=None)

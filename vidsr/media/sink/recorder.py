@@ -1,26 +1,32 @@
 """The recorder of a live stream: one encoder, and many targets that cannot block each other."""
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import Self
 
 from av import VideoFrame
 from av.video.stream import VideoStream
 
+from vidsr.callbacks import OnWarning
 from vidsr.errors import TargetError
+from vidsr.media.containers import READABLE_VIDEOS, container_for
 from vidsr.media.sink.background import BackgroundWorker
-from vidsr.media.sink.live_encoder import LiveEncoder, format_key, probe_encoder
-from vidsr.media.sink.passthrough import is_same_frame
-from vidsr.media.sink.recording_dir import RecordingDir
-from vidsr.media.sink.sink_factory import SinkFactory
-from vidsr.media.sink.sink_guard import RetryingSink
+from vidsr.media.sink.hls import HlsSink
+from vidsr.media.sink.muxer import LiveEncoder, format_key, probe_encoder
+from vidsr.media.sink.push import PushSink
+from vidsr.media.sink.recording_dir import RecordingDir, prepare_file
+from vidsr.media.sink.segment_file import unused_path
+from vidsr.media.sink.segment_sink import SegmentSink, is_same_frame
+from vidsr.media.sink.sink import RetryingSink, Sink
 from vidsr.media.source.audio_track import AudioTrack
 from vidsr.media.source.live_timestamps import SECOND, TIME_BASE
 from vidsr.media.stream_copy import can_hold
 from vidsr.media.stream_template import AnyPacket, OutputStreams, StreamTemplate, TimedPacket
 from vidsr.settings import EncodeSettings, RecordSettings
-from vidsr.stream_url import StreamUrl
+from vidsr.stream_url import TARGET_SCHEMES, StreamUrl
 
 _RETENTION_S = 5.0
 _CLOSE_S = 8.0  # of the 10 s to SIGKILL
@@ -44,13 +50,13 @@ class Recorder:
         *,
         record: RecordSettings,
         encode: EncodeSettings,
-        on_warning: Callable[[str], None],
+        on_warning: OnWarning,
         restarted: bool = False,
     ) -> None:
         """`restarted`: an existing target file is of an earlier process; the recording goes on in a file beside it."""
         probe_stream = probe_encoder(encode).stream
-        self.frames_written = self.segments = 0
-        self._encode, self._on_warning = encode, on_warning
+        self.frames_written = self.segments = 0  # frames that at least one target took
+        self._record, self._encode, self._on_warning, self._restarted = record, encode, on_warning, restarted
         self._encoder: LiveEncoder | None = None
         self._audio: deque[TimedPacket] = deque(maxlen=_MAX_PENDING)
         self._source_keys: deque[int] = deque(maxlen=_MAX_PENDING)
@@ -58,19 +64,11 @@ class Recorder:
         self._sinks: list[RetryingSink] = []
         self._recording_dirs: dict[str, RecordingDir] = {}
         self._background = BackgroundWorker(self._apply_retention, every_s=_RETENTION_S)
-        self._factory = SinkFactory(
-            record,
-            recording_dirs=self._recording_dirs,
-            background=self._background,
-            on_segment=self._on_segment,
-            restarted=restarted,
-        )
         try:
             for url in targets:
                 self._sinks.append(self._sink(url, probe_stream))
         except BaseException:
-            self._background.close(_CLOSE_S)
-            self._factory.close()
+            self._close_files()
             raise
 
     def __enter__(self) -> Self:
@@ -79,10 +77,8 @@ class Recorder:
     def __exit__(self, *exception: object) -> None:
         self._flush_encoder()
         for sink in self._sinks:
-            sink.close()
-        if not self._background.close(_CLOSE_S):
-            self._on_warning(f"files are still not on the disk after {_CLOSE_S:g} s")
-        self._factory.close()
+            sink.attempt(lambda inner: inner.close())
+        self._close_files()
 
     @property
     def bytes_written(self) -> int:
@@ -123,12 +119,12 @@ class Recorder:
             start_pts=frame.pts,
         )
         for sink in self._sinks:
-            sink.begin(streams)
+            sink.attempt(lambda inner: inner.begin(streams))
 
     def end_segment(self) -> None:
         """Finish the open segments, because the source is lost."""
         for sink in self._sinks:
-            sink.end_segment()
+            sink.attempt(lambda inner: inner.end_segment())
 
     def write_frame(self, frame: VideoFrame) -> None:
         """Write an upscaled frame, of the size and format of the current part."""
@@ -157,7 +153,7 @@ class Recorder:
         if key:
             self._source_keys.append(shown)
         for sink in self._sinks:
-            sink.write_source(timed)
+            sink.attempt(lambda inner: inner.write_source(timed))
 
     def _is_source_key(self, pts: int) -> bool:
         return any(is_same_frame(key, pts) for key in self._source_keys)
@@ -166,9 +162,8 @@ class Recorder:
         for packet in packets:
             packet = replace(packet, source_key=self._is_source_key(packet.pts))
             self._write_audio_until(packet.pts)
-            for sink in self._sinks:
-                sink.write_video(packet)
-            self.frames_written += 1
+            taken = [sink.write_video(packet) for sink in self._sinks]
+            self.frames_written += any(taken)
             self._last_key = packet.pts if packet.key else self._last_key
             while self._source_keys and self._source_keys[0] < packet.pts - _MAX_KEY_AGE:
                 self._source_keys.popleft()
@@ -192,13 +187,52 @@ class Recorder:
         def on_warning(words: str) -> None:
             self._on_warning(f"{label}: {words}")
 
-        target = self._factory.create(url, on_warning)
-        if not can_hold(target.container, probe_stream):
-            raise TargetError(f"{label}: {target.container.format} cannot hold {self._encode.encoder}")
-        return RetryingSink(label, target, self._on_warning)
+        sink = self._create(url, on_warning)
+        if not can_hold(sink.container, probe_stream):
+            raise TargetError(f"{label}: {sink.container.format} cannot hold {self._encode.codec}")
+        return RetryingSink(label, sink, self._on_warning)
+
+    def _create(self, url: StreamUrl, on_warning: OnWarning) -> Sink:
+        """The sink for a target. Raises TargetError for one that can never be written."""
+        path = url.path
+        if path is None:
+            if url.scheme not in TARGET_SCHEMES:
+                known = ", ".join(TARGET_SCHEMES)
+                raise TargetError(f"{url}: cannot push to {url.scheme}://; supported are {known}")
+            return PushSink(url, on_warning)
+        if is_playlist(path):
+            return HlsSink(path, on_warning)
+        if not is_video(path):
+            recording_dir = RecordingDir(path, self._record, on_warning=on_warning)
+            self._recording_dirs[str(path)] = recording_dir
+            container, segment_s, next_path = (
+                container_for(Path("x.mp4")),
+                self._record.segment_s,
+                recording_dir.next_path,
+            )
+        else:
+            container, segment_s, next_path = container_for(path), None, partial(unused_path, path)
+            prepare_file(path, restarted=self._restarted)
+        return SegmentSink(
+            next_path,
+            container=container,
+            segment_s=segment_s,
+            passthrough=segment_s is not None and self._record.original,
+            background=self._background,
+            on_segment=self._on_segment,
+            on_warning=on_warning,
+        )
+
+    def _close_files(self) -> None:
+        if not self._background.close(_CLOSE_S):
+            self._on_warning(f"files are still not on the disk after {_CLOSE_S:g} s")
+        for recording_dir in self._recording_dirs.values():
+            recording_dir.close()
 
     def _on_segment(self) -> None:
         self.segments += 1
+        for recording_dir in self._recording_dirs.values():
+            recording_dir.segment_added()
 
     def _apply_retention(self) -> None:
         for folder in list(self._recording_dirs.values()):
@@ -207,3 +241,13 @@ class Recorder:
 
 def _ticks(packet: "AnyPacket") -> int:
     return round((packet.duration or 0) * packet.time_base / TIME_BASE)
+
+
+def is_playlist(path: Path) -> bool:
+    """Whether a target is an HLS playlist."""
+    return path.suffix.lower() == ".m3u8"
+
+
+def is_video(path: Path) -> bool:
+    """Whether a target is a single file, of a writable format or not. All other paths are directories."""
+    return path.suffix.lower() in READABLE_VIDEOS

@@ -14,11 +14,10 @@ from av.video.stream import VideoStream
 
 from vidsr.errors import SourceError, SourceLost
 from vidsr.media.compression_probe import EXPORT_QUANTISERS, Compression, probe_compression
-from vidsr.media.error_text import disconnect_text
 from vidsr.media.probe import codec_name, first_video, frame_rate
 from vidsr.media.source.audio_track import AudioTrack, audio_tracks
 from vidsr.media.source.live_timestamps import TIME_BASE
-from vidsr.media.source.open_live import open_live
+from vidsr.media.source.open_live import disconnect_text, open_live
 from vidsr.media.source.pacing import LivePacket, paced_packets
 from vidsr.settings.stream import StreamSettings
 from vidsr.stream_url import StreamUrl
