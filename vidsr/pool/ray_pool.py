@@ -12,8 +12,6 @@ from functools import reduce
 from typing import Self, TypeVar
 
 import numpy as np
-import ray
-from ray.actor import ActorHandle
 
 from vidsr.arrays import Plane
 from vidsr.cpu import Cpu
@@ -23,7 +21,7 @@ from vidsr.errors import WorkerError
 from vidsr.model.weights import Weights
 from vidsr.pool import engine_span
 from vidsr.pool.base import BasePool, PendingPlane
-from vidsr.pool.ray_runtime import ray_session
+from vidsr.pool.ray_runtime import START_S, ray, ray_session
 from vidsr.pool.worker import Worker, WorkerLocation, WorkerResult
 from vidsr.settings import PoolSettings
 
@@ -32,7 +30,6 @@ Answer = TypeVar("Answer")
 
 DEATHS_PER_FRAME = 2  # the frame in work at each of them is the suspect, and is quarantined
 DEATHS_PER_MINUTE = 10  # more come from a broken machine, not from a bad frame
-START_S = 120.0
 POLL_S = 0.5
 
 _LOST = (
@@ -50,7 +47,7 @@ class WorkerSlot:
     """A share of the machine, and the actor that has it now."""
 
     share: CpuShare
-    actor: ActorHandle[Worker]
+    actor: "ray.actor.ActorHandle[Worker]"
     location: WorkerLocation
     weights: Weights
     """Its network after all that was sent to it."""
@@ -259,7 +256,7 @@ class RayPool(BasePool[PendingJob]):
             return max(1, cpus // (self._settings.threads or 1))
         return len(plan_cores(describe_machine(), threads=self._settings.threads))
 
-    def _actor(self) -> ActorHandle[Worker]:
+    def _actor(self) -> "ray.actor.ActorHandle[Worker]":
         cpus = (self._settings.threads or 1) if self._settings.ray_address else 0
         options = {"num_cpus": cpus, "scheduling_strategy": "SPREAD", "max_restarts": 0, "max_task_retries": 0}
         return ray.remote(Worker).options(**options, enable_task_events=False).remote()  # type: ignore[return-value]
