@@ -1,4 +1,4 @@
-"""Clusters of Ray on this machine, of one or more nodes, each with its own processes."""
+"""Nodes of a cluster of Ray on this machine, each with its own processes and host name."""
 
 import os
 import signal
@@ -6,12 +6,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 _RAY = "from ray.scripts.scripts import main; main()"
+_NAMED = 'hostname "$0" && exec "$@"'
 
 
 @dataclass
@@ -23,38 +24,41 @@ class Node:
 
     def kill(self) -> None:
         """End all of its processes at once."""
-        os.killpg(self.process.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
 
+def can_name_hosts() -> bool:
+    """Whether nodes may have host names of their own."""
+    command = ["unshare", "--uts", "sh", "-c", _NAMED, "other", "true"]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
 @contextmanager
-def node(environment: Mapping[str, str], *, cpus: int, address: str | None = None) -> Iterator[Node]:
-    """A node of the cluster at this address, or the head of a new one."""
+def node(
+    environment: Mapping[str, str], *, cpus: int, address: str | None = None, host: str | None = None
+) -> Iterator[Node]:
+    """A node of the cluster at this address, or the head of a new one; with a host name, or with this machine's."""
+    named = ["unshare", "--uts", "sh", "-c", _NAMED, host] if host else []
+    place = (
+        [f"--address={address}"] if address else ["--head", "--port=0", "--include-dashboard=false", "--no-monitor"]
+    )
+    place += [] if address else ["--dashboard-port=0"]
     with TemporaryDirectory(dir="/tmp", ignore_cleanup_errors=True) as folder:
-        place = ["--head", "--port=0", "--include-dashboard=false", "--dashboard-port=0", f"--temp-dir={folder}"]
-        place = [f"--address={address}", f"--temp-dir={folder}"] if address else place
-        command = [sys.executable, "-P", "-c", _RAY, "start", "--block", *place, f"--num-cpus={cpus}"]
-        command += ["--object-store-memory=134217728", "--dashboard-agent-listen-port=0"]
+        command = [*named, sys.executable, "-P", "-c", _RAY, "start", "--block", *place, f"--num-cpus={cpus}"]
+        command += ["--object-store-memory=134217728", "--dashboard-agent-listen-port=0", f"--temp-dir={folder}"]
         with (
             Path(folder, "log").open("wb") as log,
             subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True) as process,
         ):
+            started = Node("", process)
             try:
                 found = Path(folder, "ray_current_cluster")
                 while not (found.exists() and found.stat().st_size):
                     assert process.poll() is None, Path(folder, "log").read_text()
                     time.sleep(0.05)
-                yield Node(found.read_text(), process)
+                started.address = found.read_text().strip()
+                yield started
             finally:
-                if process.poll() is None:
-                    os.killpg(process.pid, signal.SIGKILL)
-
-
-@contextmanager
-def cluster(environment: Mapping[str, str], *cpus: int) -> Iterator[list[Node]]:
-    """Nodes with so many CPUs; the first is the head."""
-    with ExitStack() as stack:
-        nodes = [stack.enter_context(node(environment, cpus=cpus[0]))]
-        for more in cpus[1:]:
-            nodes.append(stack.enter_context(node(environment, cpus=more, address=nodes[0].address)))
-        yield nodes
+                started.kill()

@@ -28,10 +28,15 @@ _QUIET = {
     "RAY_DISABLE_FAILURE_SIGNAL_HANDLER": "1",  # else a SIGTERM while a file is finalised may end in an abort
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_enable_metrics_collection": "0",
+    "RAY_grpc_client_keepalive_time_ms": "5000",  # else a node that is cut off is noticed after minutes
+    "RAY_grpc_client_keepalive_timeout_ms": "5000",
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # Ray prints what it thinks of a lost worker; the pool says it itself
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # else `uv run` sends the current directory to the workers
 }
 _TOKEN = secrets.token_hex(32)  # one for all pools: Ray keeps the first that a process uses
+_ADDRESS_FILE = "ray/ray_current_cluster"
+_HTTP2_SETTINGS = b"\x04"  # the type of the frame that both sides begin with
+_HTTP2_HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0" + _HTTP2_SETTINGS + bytes(5)
 _LONGEST_SOCKET = "/ray/session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store"
 _HEAD = """
 import os, sys, threading
@@ -89,7 +94,7 @@ def ray_session(address: str | None) -> Iterator[Callable[[], bool]]:
     elif "RAY_AUTH_MODE" not in os.environ:
         raise WorkerError(f"{address}: set RAY_AUTH_MODE=token (or disabled, where the network is private) to join it")
     else:
-        _require_listener(address)
+        _require_server(address)
         with private_tempdir() as home, _environment(_QUIET), _connected(address, home / "empty"):
             yield _unknown
 
@@ -98,14 +103,23 @@ def _unknown() -> bool:
     return True
 
 
-def _require_listener(address: str) -> None:
-    """Raises WorkerError where nobody listens: Ray would wait for minutes."""
+def _require_server(address: str) -> None:
+    """Raises WorkerError where no server of gRPC's kind answers: Ray would wait for minutes."""
+    if address == "auto":
+        listed = Path(os.environ.get("RAY_TMPDIR", "/tmp"), _ADDRESS_FILE)
+        address = os.environ.get("RAY_ADDRESS") or (listed.read_text().strip() if listed.exists() else "")
     host, _, port = address.rpartition(":")
-    if "://" not in address and port.isdecimal():
-        try:
-            socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_S).close()
-        except OSError as error:
-            raise WorkerError(f"{address}: no Ray cluster answers there ({error.strerror or error})") from error
+    if "://" in address or not port.isdecimal():
+        return
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_S) as connection:
+            if "RAY_USE_TLS" not in os.environ:
+                connection.sendall(_HTTP2_HELLO)
+                if connection.recv(9)[3:4] != _HTTP2_SETTINGS:
+                    raise ConnectionError("something else listens there")
+    except (OSError, OverflowError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise WorkerError(f"{address}: no Ray cluster answers there ({why})") from error
 
 
 @contextmanager
@@ -187,7 +201,7 @@ def _search_path() -> str:
 
 
 def _wait_for(head: "subprocess.Popen[bytes]", home: Path) -> None:
-    address, until = home / "ray/ray_current_cluster", time.monotonic() + START_S
+    address, until = home / _ADDRESS_FILE, time.monotonic() + START_S
     while not (address.exists() and address.stat().st_size):
         if time.monotonic() > until:
             raise WorkerError(f"Ray does not start on this machine within {START_S:.0f} s")
