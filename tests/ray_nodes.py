@@ -1,6 +1,5 @@
 """Nodes of a cluster of Ray on this machine, each with its own processes and host name."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -10,6 +9,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+import psutil
 
 _RAY = "from ray.scripts.scripts import main; main()"
 _NAMED = 'hostname "$0" && exec "$@"'
@@ -22,11 +23,13 @@ class Node:
     address: str
     process: "subprocess.Popen[bytes]"
 
-    def kill(self) -> None:
-        """End all of its processes at once."""
-        with suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
+    def send(self, number: int) -> None:
+        """Send a signal to all of its processes; SIGSTOP is like a cable that is cut."""
+        with suppress(psutil.NoSuchProcess):
+            command = psutil.Process(self.process.pid)
+            for process in [*command.children(recursive=True), command]:
+                with suppress(psutil.NoSuchProcess):
+                    process.send_signal(number)
 
 
 def can_name_hosts() -> bool:
@@ -50,7 +53,7 @@ def node(
         command += ["--object-store-memory=134217728", "--dashboard-agent-listen-port=0", f"--temp-dir={folder}"]
         with (
             Path(folder, "log").open("wb") as log,
-            subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True) as process,
+            subprocess.Popen(command, env=environment, stdout=log, stderr=log) as process,
         ):
             started = Node("", process)
             try:
@@ -61,4 +64,4 @@ def node(
                 started.address = found.read_text().strip()
                 yield started
             finally:
-                started.kill()
+                started.send(signal.SIGKILL)

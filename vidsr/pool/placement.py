@@ -191,6 +191,9 @@ class Placement:
                 candidate.call, candidate.tries = candidate.actor.location.remote(), candidate.tries + 1
             else:
                 self._refuse(candidate, self._host(candidate, error), _cause(error))
+        except ray.exceptions.ActorUnschedulableError as error:
+            self._candidates.remove(candidate)
+            self.failure = f"{self._host(candidate, error)} has left the cluster"
         except ray.exceptions.RayError as error:
             self._refuse(candidate, self._host(candidate, error), _cause(error))
         return None

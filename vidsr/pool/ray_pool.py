@@ -156,7 +156,6 @@ class RayPool(BasePool[PendingJob]):
                 reason = "died"
             except ray.exceptions.RayTaskError as error:
                 raise WorkerError(f"frame {job.index}: {error.cause}", job.index) from error
-            job.deaths += 1
             self._replace(job, reason)
         self.quarantined.append(job.index)
         log.warning("frame %d ended %d workers; it is upscaled without the network", job.index, job.deaths)
@@ -181,7 +180,7 @@ class RayPool(BasePool[PendingJob]):
         return ray.get(job.result)  # type: ignore[arg-type]
 
     def _replace(self, culprit: PendingJob, reason: str) -> None:
-        """Give the planes of a lost worker to a new one, or to another where none comes.
+        """Give the planes of a lost worker, and of those lost with it, to a new one, or to another where none comes.
 
         The culprit comes first, if it may try again, and alone.
         """
@@ -189,23 +188,45 @@ class RayPool(BasePool[PendingJob]):
         if len(self._deaths) > DEATHS_PER_MINUTE and self._deaths[-1] - self._deaths[0] < 60:
             message = f"workers died {len(self._deaths)} times in a minute, last at frame {culprit.index}"
             raise WorkerError(message, culprit.index)
-        lost = culprit.slot
-        log.warning("%s %s at frame %d; it is replaced", lost.location, reason, culprit.index)
-        self.restarts += 1
-        self._slots.remove(lost)
-        lost.end()
-        self._placement.replace(lost)
-        heir = self._heir(culprit)
+        answering = self._answering(culprit.slot)
+        lost = [slot for slot in self._slots if slot is culprit.slot or self._lost_too(slot, answering, culprit.slot)]
+        if len(lost) == 1:  # of several the node is to blame, and not the plane
+            culprit.deaths += 1
+        log.warning("%s %s at frame %d", ", ".join(str(slot.location) for slot in lost), reason, culprit.index)
+        self.restarts += len(lost)
+        for slot in lost:
+            self._slots.remove(slot)
+            slot.end()
+            self._placement.replace(slot)
+        heir = self._heir(culprit, answering, wait_s=PLACE_S if len(lost) == 1 else 0.0)
         for job in self._in_flight:
-            if job.slot is lost:
+            if job.slot in lost:
                 job.slot, job.result = heir, None
         heir.on_probation = True
         if culprit.deaths < DEATHS_PER_FRAME:
             culprit.send()
 
-    def _heir(self, culprit: PendingJob) -> WorkerSlot:
+    def _answering(self, lost: WorkerSlot) -> dict[WorkerSlot, bool]:
+        """Whether each other worker answers, or is lost; those that do neither within `PING_S` are left out."""
+        calls: dict[ray.ObjectRef[float], WorkerSlot] = {
+            slot.actor.busy_s.remote(): slot for slot in self._slots if slot is not lost
+        }
+        found = {}
+        for call in ray.wait(list(calls), num_returns=len(calls), timeout=PING_S)[0] if calls else ():
+            try:
+                found[calls[call]] = ray.get(call) >= 0
+            except LOST:
+                found[calls[call]] = False
+        return found
+
+    def _lost_too(self, slot: WorkerSlot, answering: dict[WorkerSlot, bool], lost: WorkerSlot) -> bool:
+        """Whether another worker is lost, or silent on another machine that has just lost one: that is cut off."""
+        elsewhere = slot.location.node != ray.get_runtime_context().get_node_id()
+        return not answering.get(slot, not (elsewhere and slot.location.node == lost.location.node))
+
+    def _heir(self, culprit: PendingJob, answering: dict[WorkerSlot, bool], wait_s: float) -> WorkerSlot:
         """A new worker, or, where none comes soon, the one with the least to do, once that has done it."""
-        until = time.monotonic() + (PLACE_S if self._slots else START_S)
+        until = time.monotonic() + (wait_s if self._slots else START_S)
         while not (new := self._placement.arrived()) and time.monotonic() < until:
             if not self._ray_lives():
                 raise WorkerError(f"Ray itself ended at frame {culprit.index}", culprit.index)
@@ -217,8 +238,7 @@ class RayPool(BasePool[PendingJob]):
             raise WorkerError(f"no new worker starts at frame {culprit.index}: {why}", culprit.index)
         if new:
             return new[0]
-        heir = min(self._slots, key=self._load)
-        log.warning("frame %d: no new worker comes; the others go on without it", culprit.index)
+        heir = min(self._slots, key=lambda slot: (slot not in answering, self._load(slot)))
         for job in self._in_flight:
             if job.slot is heir and job.result is not None:
                 ray.wait([job.result], timeout=self._settings.timeout_s)
