@@ -9,13 +9,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from vidsr.private_tempdir import TEMP_ROOT, private_tempdir, remove_stale
+import psutil
+import pytest
+
+from vidsr.private_tempdir import private_tempdir, remove_stale
 
 OWNER = """
-import sys, time
-from pathlib import Path
+import time
 from vidsr.private_tempdir import private_tempdir
-with private_tempdir(Path(sys.argv[1])) as folder:
+with private_tempdir() as folder:
     (folder / "deep").mkdir()
     (folder / "deep/file").touch()
     print(folder, flush=True)
@@ -27,32 +29,34 @@ import sys
 from pathlib import Path
 from vidsr.private_tempdir import remove_stale
 while not Path(sys.argv[1], "done").exists():
-    remove_stale(Path(sys.argv[1]))
+    remove_stale()
 print("ended")
 """
 
 RAY = """
 import os, sys, time
 sys.path.insert(0, {tests!r})
+import psutil
 from made import tiny_weights
 from test_pool import planes
+from test_private_tempdir import home_of
 from vidsr.pool import open_pool
 from vidsr.settings import PoolSettings
 with open_pool(tiny_weights(), PoolSettings(workers=1)) as pool:
     list(pool.map(planes(1), 8))
-    print(os.path.dirname(os.environ["RAY_AUTH_TOKEN_PATH"]), flush=True)
+    print(home_of(psutil.Process()), flush=True)
     time.sleep(600)
 """
+
+
+THIS_BOOT = Path("/proc/sys/kernel/random/boot_id").read_bytes().strip()
 
 
 @contextmanager
 def owner(parent: Path, code: str = OWNER) -> Iterator[tuple["subprocess.Popen[str]", Path]]:
     """A process that owns a directory, and the directory."""
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
-    environment = {name: value for name, value in environment.items() if not name.startswith("RAY_")}
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, parent], stdout=subprocess.PIPE, text=True, env=environment
-    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "TMPDIR": str(parent)}
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=environment)
     assert process.stdout
     try:
         yield process, Path(process.stdout.readline().strip())
@@ -61,13 +65,24 @@ def owner(parent: Path, code: str = OWNER) -> Iterator[tuple["subprocess.Popen[s
         process.communicate()
 
 
+@pytest.fixture(autouse=True)
+def temp_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+
+
+def home_of(process: psutil.Process) -> Path:
+    """The directory of a process's private Ray."""
+    words = [word for child in process.children() for word in child.cmdline() if word.startswith("--temp-dir=")]
+    return Path(words[0].partition("=")[2]).parent
+
+
 def kill(process: "subprocess.Popen[str]") -> None:
     process.kill()
     process.wait()
 
 
 def test_a_folder_is_nobody_elses_and_is_gone_at_the_end(tmp_path: Path) -> None:
-    with private_tempdir(tmp_path) as folder:
+    with private_tempdir() as folder:
         assert folder.stat().st_mode & 0o777 == 0o700
         (folder / "file").touch()
     assert not folder.exists()
@@ -75,13 +90,13 @@ def test_a_folder_is_nobody_elses_and_is_gone_at_the_end(tmp_path: Path) -> None
 
 def test_the_folder_of_a_living_run_stays_and_that_of_a_killed_one_goes_at_the_next_start(tmp_path: Path) -> None:
     with owner(tmp_path) as (living, kept), owner(tmp_path) as (killed, left):
-        assert remove_stale(tmp_path) == []
+        assert remove_stale() == []
         kill(killed)
         assert left.exists()
-        with private_tempdir(tmp_path):
+        with private_tempdir():
             assert not left.exists()
             assert kept.exists()
-            assert remove_stale(tmp_path) == []
+            assert remove_stale() == []
         assert living.poll() is None
 
 
@@ -91,9 +106,25 @@ def test_what_is_no_folder_of_ours_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "vidsr-link").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "vidsr-folder").mkdir()
     (tmp_path / "vidsr-file").touch()
-    assert remove_stale(tmp_path) == []
+    assert remove_stale() == []
     assert (tmp_path / "elsewhere/owner").exists()
     assert (tmp_path / "vidsr-folder").exists()
+
+
+def test_the_folder_of_another_machine_that_shares_the_directory_stays(tmp_path: Path) -> None:
+    for name, boot in (("vidsr-other", b"another"), ("vidsr-ours", THIS_BOOT)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "owner").write_bytes(boot)
+    assert remove_stale() == [tmp_path / "vidsr-ours"]
+
+
+def test_a_directory_that_cannot_be_used_is_said_and_another_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "missing"))
+    with private_tempdir() as folder:
+        assert folder.parent == Path("/tmp")
+    assert caplog.messages == [f"TMPDIR cannot be used, /tmp is: {tmp_path}/missing: No such file or directory"]
 
 
 def test_a_process_that_works_in_the_folder_of_a_killed_run_is_ended_and_no_other(tmp_path: Path) -> None:
@@ -102,11 +133,11 @@ def test_a_process_that_works_in_the_folder_of_a_killed_run_is_ended_and_no_othe
             lingering = subprocess.Popen(["sleep", "600"], stderr=log)
         reader = subprocess.Popen(["tail", "-f", left / "log"], cwd=left)
         try:
-            remove_stale(tmp_path)
+            remove_stale()
             time.sleep(0.1)
             assert lingering.poll() is None
             kill(killed)
-            assert remove_stale(tmp_path) == [left]
+            assert remove_stale() == [left]
             assert lingering.wait(10) == -signal.SIGKILL
             assert reader.poll() is None
         finally:
@@ -124,7 +155,7 @@ def test_runs_that_remove_the_same_folder_do_not_kill_each_other(tmp_path: Path)
     while time.monotonic() < deadline:
         with suppress(OSError):  # it is being removed
             (tmp_path / "vidsr-killed").mkdir(exist_ok=True)
-            (tmp_path / "vidsr-killed/owner").write_bytes(b"")
+            (tmp_path / "vidsr-killed/owner").write_bytes(THIS_BOOT)
         time.sleep(0.01)
     (tmp_path / "done").touch()
     assert [process.communicate(timeout=20)[0] for process in removers] == ["ended\n"] * 3
@@ -132,7 +163,7 @@ def test_runs_that_remove_the_same_folder_do_not_kill_each_other(tmp_path: Path)
 
 def test_nothing_is_left_of_a_killed_run_with_a_ray_of_its_own_after_the_next_start() -> None:
     shared = {*os.listdir("/dev/shm")}
-    with owner(TEMP_ROOT, RAY.format(tests=str(Path(__file__).parent))) as (killed, left):
+    with owner(Path("/tmp"), RAY.format(tests=str(Path(__file__).parent))) as (killed, left):
         assert processes_of(left)
         kill(killed)
         for _ in range(20):  # another run may be removing it now

@@ -5,10 +5,11 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from ray_nodes import node
 
 TESTS = Path(__file__).parent
 Ray = Iterator[None]
@@ -48,15 +49,17 @@ sys.path.insert(0, {tests!r})
 import psutil
 from made import tiny_weights
 from vidsr.errors import WorkerError
-from vidsr.pool import open_pool
+from vidsr.pool import open_pool, ray_runtime
 from vidsr.settings import PoolSettings
 
 def stop_its_server() -> None:
-    while not (servers := [child for child in psutil.Process().children() if child.name() == "gcs_server"]):
+    children = lambda: psutil.Process().children(recursive=True)
+    while not (servers := [child for child in children() if child.name() == "gcs_server"]):
         time.sleep(0.001)
     servers[0].suspend()
 
 threading.Thread(target=stop_its_server, daemon=True).start()  # so that it does not end by itself
+ray_runtime.START_S = 8
 try:
     with open_pool(tiny_weights(), PoolSettings(workers=1)):
         pass
@@ -68,15 +71,101 @@ print(*(process.name() for process in left if process.status() != psutil.STATUS_
 """
 
 
-def test_nothing_is_left_of_a_ray_that_starts_by_half() -> None:
-    environment = {**os.environ, "RAY_gcs_server_port_wait_time_s": "0"}  # for its first process
-    command = [sys.executable, "-c", HALF.format(tests=str(TESTS))]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
-    message, left = done.stdout.split("\n")[:2]
-    assert message.startswith("Ray does not start on this machine: ")
-    folder = re.search(r"/tmp/vidsr-\w+", message)  # not in every message of Ray's
-    assert folder is None or not Path(folder[0]).exists()
+def run(
+    code: str, *arguments: str | Path, before: Sequence[str] = (), **changes: str
+) -> "subprocess.CompletedProcess[str]":
+    """What a Python prints that has our environment, but nothing of Ray's."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    command = [*before, sys.executable, "-c", code.format(tests=str(TESTS)), *arguments]
+    return subprocess.run(command, env=environment | changes, capture_output=True, text=True, timeout=200, check=False)
+
+
+def test_nothing_is_left_of_a_ray_that_starts_by_half(open_folder: Path) -> None:
+    message, left = run(HALF, TMPDIR=str(open_folder)).stdout.split("\n")[:2]
+    assert message == "Ray does not start on this machine within 8 s"
     assert left == ""
+    assert not [*open_folder.iterdir()]
+
+
+START = """
+import sys
+sys.path.insert(0, {tests!r})
+from made import tiny_weights
+from test_pool import planes
+from vidsr.errors import WorkerError
+from vidsr.pool import open_pool
+from vidsr.settings import PoolSettings
+try:
+    with open_pool(tiny_weights(), PoolSettings(workers=1)) as pool:
+        print(len(list(pool.map(planes(3), 8))))
+except WorkerError as error:
+    print(error)
+"""
+
+
+def test_a_directory_that_is_too_long_for_a_socket_is_said_and_not_taken(tmp_path: Path) -> None:
+    long = tmp_path / ("long" * 20)
+    long.mkdir()
+    done = run(START, TMPDIR=str(long), HOME="/nonexistent")
+    assert done.stdout == "3\n", done.stderr
+    sentence = rf"TMPDIR cannot be used, /tmp is: {long}: longer by \d+ bytes than the path of a socket may be\n"
+    assert re.search(sentence + "$", done.stderr)
+    assert done.stderr.count("\n") == 1
+
+
+def test_without_any_directory_for_temporary_files_one_sentence_says_so() -> None:
+    private = [
+        "unshare",
+        "--mount",
+        "sh",
+        "-c",
+        'mount --bind /tmp /tmp && mount -o remount,bind,ro /tmp && "$@"',
+        "sh",
+    ]
+    if subprocess.run([*private, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("no right to mount")
+    done = run(START, before=private, TMPDIR="/nonexistent")
+    assert done.stdout == (
+        "Ray does not start: no directory for temporary files (/nonexistent: No such file or directory;"
+        " /tmp: Read-only file system); set TMPDIR to a short, writable one\n"
+    )
+    assert done.stderr == ""
+
+
+# What its workers import
+
+IMPORTS = """
+import os, sys
+here = sys.path.pop(0)
+sys.path.append({tests!r})
+from made import tiny_weights
+from test_pool import planes
+from vidsr.pool import open_pool
+from vidsr.settings import PoolSettings
+sys.path.insert(0, here)
+os.environ["PYTHONPATH"] += os.pathsep  # the empty entry is the current directory, for Python
+with open_pool(tiny_weights(), PoolSettings(workers=1)) as pool:
+    print(len(list(pool.map(planes(3), 8))))
+"""
+
+
+def test_workers_import_nothing_from_the_current_directory_nor_from_the_scripts(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("[project]\nname = 'films'\nversion = '1'\n")
+    folder = tmp_path / "films"
+    folder.mkdir()
+    for module in ("openvino", "sitecustomize", "psutil", "colorama"):
+        (folder / f"{module}.py").write_text(f"open({str(tmp_path / 'executed')!r}, 'a').write(__file__)")
+    (folder / "script.py").write_text(IMPORTS.format(tests=str(TESTS)))
+    # A file `run` for a shell `uv`: for Ray it looks like `uv run`, at which it sends the current directory away.
+    (folder / "run").write_text(f"{sys.executable} script.py; exit $?")
+    (folder / "uv").symlink_to("/bin/sh")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    environment["PYTHONPATH"] = str(TESTS.parent)
+    done = subprocess.run(
+        ["./uv", "run"], cwd=folder, env=environment, capture_output=True, text=True, timeout=200, check=False
+    )
+    assert done.stdout == "3\n", done.stderr
+    assert not (tmp_path / "executed").exists()
 
 
 # A whole run in a process of its own, Ray included
@@ -88,6 +177,7 @@ from pathlib import Path
 import psutil
 from made import tiny_weights
 from test_pool import planes
+from test_private_tempdir import home_of
 from vidsr.pool import open_pool
 from vidsr.settings import PoolSettings
 
@@ -99,11 +189,11 @@ with open_pool(tiny_weights(), PoolSettings(workers=0)) as pool:
     list(pool.map(planes(1), 8))
 facts["ray without workers"] = "ray" in sys.modules
 
-import ray  # which sets a variable of its own
 before = dict(os.environ)
 for run in range(2):
     with open_pool(tiny_weights(), PoolSettings(workers=1)) as pool:
-        token = Path(os.environ["RAY_AUTH_TOKEN_PATH"])
+        token = home_of(psutil.Process()) / "token"
+        facts["environment changed inside"] = sorted(dict(os.environ).items() ^ before.items())
         facts["modes"] = [oct(stat.S_IMODE(path.stat().st_mode)) for path in (token, token.parent)]
         facts["handler kept"] = signal.getsignal(signal.SIGTERM) is handler
         results = pool.map(planes(6), 8)
@@ -126,10 +216,9 @@ Path(sys.argv[1]).write_text(json.dumps(facts))
 def driver(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
     """What a process saw that opened two pools of its own, and lost a worker of the second; and what it printed."""
     target = tmp_path_factory.mktemp("driver") / "facts.json"
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
-    environment["RAY_ADDRESS"] = "127.0.0.1:1"  # a private pool is private, whatever the environment says
-    command = [sys.executable, "-c", DRIVER.format(tests=str(TESTS)), str(target)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    # A private pool is private, whatever the environment says.
+    others = {"RAY_ADDRESS": "127.0.0.1:1", "RAY_AUTH_MODE": "disabled", "RAY_START_HOOK": "antigravity.hook"}
+    done = run(DRIVER, target, **others, RAY_AUTH_TOKEN="1" * 64, RAY_RUNTIME_ENV_HOOK="antigravity.hook")
     assert done.returncode == 0, done.stderr
     return {**json.loads(target.read_text()), "stdout": done.stdout, "stderr": done.stderr}
 
@@ -158,7 +247,7 @@ def test_the_handler_of_sigterm_stays_the_callers(driver: dict[str, object]) -> 
 
 
 def test_the_environment_is_as_it_was(driver: dict[str, object]) -> None:
-    assert driver["environment changed"] == []
+    assert driver["environment changed"] == driver["environment changed inside"] == []
 
 
 def test_without_workers_ray_is_not_even_loaded(driver: dict[str, object]) -> None:
@@ -166,19 +255,6 @@ def test_without_workers_ray_is_not_even_loaded(driver: dict[str, object]) -> No
 
 
 # A cluster that others run
-
-HOST = """
-import sys, tempfile
-from ray._private.node import Node
-from ray._private.parameter import RayParams
-with tempfile.TemporaryDirectory(dir="/tmp", ignore_cleanup_errors=True) as folder:
-    params = RayParams(num_cpus=2, object_store_memory=128 << 20, include_dashboard=False, temp_dir=folder)
-    node = Node(params, head=True, shutdown_at_exit=False)
-    print(node.address, flush=True)
-    sys.stdin.readline()
-    print("alive" if node.remaining_processes_alive() else "broken", flush=True)
-    node.kill_all_processes(check_alive=False, allow_graceful=True, wait=True)
-"""
 
 JOINER = """
 import os, signal, sys
@@ -206,16 +282,11 @@ def test_a_running_cluster_is_joined_with_its_token_and_left_as_it_was() -> None
         command = [sys.executable, "-c", script, address]
         return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
 
-    command, pipes = [sys.executable, "-c", HOST], {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen(command, env=inside, text=True, **pipes) as host:
-        assert host.stdin
-        assert host.stdout
-        address = host.stdout.readline().strip()
+    with node(inside, cpus=2) as host:
+        address = host.address
         joined, unsaid = join(inside), join(outside)
         wrong = join(inside | {"RAY_AUTH_TOKEN": "8" * 64, "RAY_NUM_REDIS_GET_RETRIES": "1"})
-        host.stdin.write("end\n")
-        host.stdin.flush()
-        assert host.stdout.readline().strip() == "alive"
+        assert host.process.poll() is None
     assert joined.stdout.strip() == "2 8 1", joined.stderr
     assert "WorkerError: " + address + ": set RAY_AUTH_MODE=token" in unsaid.stderr
     assert "WorkerError: no Ray cluster to join" in wrong.stderr

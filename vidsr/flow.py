@@ -13,11 +13,14 @@ Result = TypeVar("Result")
 
 
 def ordered_window(
-    submit: Callable[[Item], Job], collect: Callable[[Job], Result], items: Iterable[Item], window: int
+    submit: Callable[[Item], Job],
+    collect: Callable[[Job], Result],
+    items: Iterable[Item],
+    window: int | Callable[[], int],
 ) -> Iterator[Result]:
     """`collect(submit(item))` of every item, in order, with at most `window` submitted and not yet handed out.
 
-    When `items` fails, the results of the items before are handed out first.
+    The window may change between two items. When `items` fails, the results of the items before are handed out first.
     """
     flight: deque[Job] = deque()
     fault: Exception | None = None
@@ -30,7 +33,7 @@ def ordered_window(
         except Exception as error:
             fault = error
             break
-        if len(flight) == window:
+        while len(flight) >= (window() if callable(window) else window):
             yield collect(flight.popleft())
     while flight:
         yield collect(flight.popleft())

@@ -86,8 +86,8 @@ class BasePool(ABC, Generic[Pending]):
         self._abandon()
         self._in_flight.clear()
         self._detector.forget()
-        window = self.workers * QUEUE_DEPTH
-        return ordered_window(partial(self._submit, depth=depth), self._collect, enumerate(planes), window)
+        submit = partial(self._submit, depth=depth)
+        return ordered_window(submit, self._collect, enumerate(planes), lambda: self.workers * QUEUE_DEPTH)
 
     def send(self, plane: Plane, depth: int) -> Ticket:
         """As `Pool.send`, with no bound on how many wait."""

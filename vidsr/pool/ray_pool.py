@@ -1,61 +1,34 @@
 """Ray actors under supervision: one that dies or hangs is replaced; no plane is lost, and none overtakes another."""
 
 import logging
-import os
-import signal
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field, replace
-from functools import reduce
-from typing import Self, TypeVar
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
-import ray
-from ray.actor import ActorHandle
 
 from vidsr.arrays import Plane
-from vidsr.cpu import Cpu
-from vidsr.cpu_affinity import CpuShare, describe_machine, plan_cores
 from vidsr.engine.change_detection import UpdatePlan
 from vidsr.errors import WorkerError
 from vidsr.model.weights import Weights
 from vidsr.pool import engine_span
 from vidsr.pool.base import BasePool, PendingPlane
-from vidsr.pool.ray_runtime import ray_session
-from vidsr.pool.worker import Worker, WorkerLocation, WorkerResult
+from vidsr.pool.placement import LOST, PLACE_S, Placement, WorkerSlot
+from vidsr.pool.ray_runtime import START_S, ray, ray_session
+from vidsr.pool.worker import WorkerLocation, WorkerResult
 from vidsr.settings import PoolSettings
 
 log = logging.getLogger(__name__)
-Answer = TypeVar("Answer")
 
 DEATHS_PER_FRAME = 2  # the frame in work at each of them is the suspect, and is quarantined
 DEATHS_PER_MINUTE = 10  # more come from a broken machine, not from a bad frame
-START_S = 120.0
 POLL_S = 0.5
-
-_LOST = (
-    ray.exceptions.RayActorError,
-    ray.exceptions.WorkerCrashedError,
-    ray.exceptions.NodeDiedError,
-    ray.exceptions.OutOfMemoryError,
-    ray.exceptions.ObjectLostError,
-    ray.exceptions.LocalRayletDiedError,
-)
-
-
-@dataclass(kw_only=True)
-class WorkerSlot:
-    """A share of the machine, and the actor that has it now."""
-
-    share: CpuShare
-    actor: ActorHandle[Worker]
-    location: WorkerLocation
-    weights: Weights
-    """Its network after all that was sent to it."""
-    on_probation: bool = False
-    """Whether it works alone on a plane at which a worker died, so that no other plane can be the suspect."""
+PING_S = 5.0
+FIRST_PLANES = 3  # limits for the first plane, for which the network is compiled
+MOST_LIMITS = 10  # after which nothing excuses a plane
 
 
 @dataclass(kw_only=True, eq=False)
@@ -63,7 +36,8 @@ class PendingJob(PendingPlane):
     """A plane in flight; its plan is kept until the result is here, to be sent again."""
 
     slot: WorkerSlot
-    result: "ray.ObjectRef[WorkerResult]" = field(init=False)  # from the moment it is sent
+    result: "ray.ObjectRef[WorkerResult] | None" = None
+    """None until it is sent, and where nothing changed."""
     deaths: int = 0
 
     def send(self) -> None:
@@ -86,7 +60,7 @@ class RayPool(BasePool[PendingJob]):
         super().__init__(weights, settings)
         self._fallback = fallback
         self._slots: list[WorkerSlot] = []
-        self._cpu: Cpu | None = None
+        self._placement = Placement(settings, lambda: self._weights)
         self._deaths: deque[float] = deque(maxlen=DEATHS_PER_MINUTE + 1)
         self._stack = ExitStack()
 
@@ -94,7 +68,7 @@ class RayPool(BasePool[PendingJob]):
         with ExitStack() as stack:
             self._ray_lives = stack.enter_context(ray_session(self._settings.ray_address))
             stack.callback(self._stop)
-            self._slots = self._start_workers()
+            self._slots = self._placement.start()
             self._stack = stack.pop_all()
         return self
 
@@ -135,15 +109,20 @@ class RayPool(BasePool[PendingJob]):
 
     def _begin(self, index: int, plan: UpdatePlan) -> PendingJob:
         """The plane goes to the worker with the least to do."""
-        slot = min(self._slots, key=lambda slot: sum(job.plan.share for job in self._in_flight if job.slot is slot))
+        self._slots += self._placement.arrived()
+        slot = min(self._slots, key=self._load)
         plane = np.asanyarray(plan.plane, order="C")  # in one piece a plane is shared with the worker, not copied
         job = PendingJob(index=index, plan=replace(plan, plane=plane), weights=self._weights, slot=slot)
         if not slot.on_probation:
             job.send()
         return job
 
+    def _load(self, slot: WorkerSlot) -> float:
+        """Its planes in flight."""
+        return sum(job.plan.share for job in self._in_flight if job.slot is slot)
+
     def _ready(self, job: PendingJob) -> bool:
-        return bool(ray.wait([job.result], timeout=0)[0])
+        return job.result is not None and bool(ray.wait([job.result], timeout=0)[0])
 
     def _abandon(self) -> None:
         for slot in self._slots:
@@ -166,125 +145,114 @@ class RayPool(BasePool[PendingJob]):
         """The worker's result; None when the plane ended two workers."""
         while job.deaths < DEATHS_PER_FRAME:
             try:
-                ready, _ = ray.wait([job.result], timeout=self._timeout_s(job))
-                if ready:
-                    made = ray.get(job.result)
+                if made := self._answer(job):
+                    job.slot.proven = True
                     self.engine_s += made.ended_s - made.began_s
                     self.latest = engine_span(made.began_s, made.ended_s, self._slots.index(job.slot))
                     self._report(made.choice, made.warnings)
                     return made.upscaled
                 reason = "hangs"
-            except _LOST:
+            except LOST:
                 reason = "died"
             except ray.exceptions.RayTaskError as error:
                 raise WorkerError(f"frame {job.index}: {error.cause}", job.index) from error
-            job.deaths += 1
             self._replace(job, reason)
         self.quarantined.append(job.index)
         log.warning("frame %d ended %d workers; it is upscaled without the network", job.index, job.deaths)
         return None
 
-    def _timeout_s(self, job: PendingJob) -> float:
-        return self._settings.timeout_s * max(1.0, job.plan.plane.size / 1e6)
+    def _answer(self, job: PendingJob) -> WorkerResult | None:
+        """The answer; None where the worker is silent, or has worked on one plane for too long.
+
+        Planes that wait, on their way or for CPU time, are none of that. Raises what the loss of the worker raises.
+        """
+        limit_s = self._settings.timeout_s * max(1.0, job.plan.plane.size / 1e6)
+        limit_s *= 1 if job.slot.proven else FIRST_PLANES
+        until, left_s = time.monotonic() + MOST_LIMITS * limit_s, limit_s
+        while not ray.wait([job.result], timeout=left_s)[0]:
+            busy: ray.ObjectRef[float] = job.slot.actor.busy_s.remote()
+            if time.monotonic() > until or not ray.wait([busy], timeout=min(limit_s, PING_S))[0]:
+                return None
+            left_s = limit_s - ray.get(busy)
+            if left_s <= 0:
+                return None
+            left_s = max(left_s, POLL_S)
+        return ray.get(job.result)  # type: ignore[arg-type]
 
     def _replace(self, culprit: PendingJob, reason: str) -> None:
-        """Start a new actor in the slot; it gets the culprit, if that may try again, and nothing else until then."""
+        """Give the planes of a lost worker, and of those lost with it, to a new one, or to another where none comes.
+
+        The culprit comes first, if it may try again, and alone.
+        """
         self._deaths.append(time.monotonic())
         if len(self._deaths) > DEATHS_PER_MINUTE and self._deaths[-1] - self._deaths[0] < 60:
             message = f"workers died {len(self._deaths)} times in a minute, last at frame {culprit.index}"
             raise WorkerError(message, culprit.index)
-        slot = culprit.slot
-        log.warning("worker %d %s at frame %d; it is replaced", slot.location.pid, reason, culprit.index)
-        self.restarts += 1
-        try:
-            self._end(slot)
-            slot.actor = self._actor()
-            slot.location = self._answer(slot.actor.location.remote(), culprit)
-            slot.weights = self._weights
-            self._answer(self._start(slot), culprit)
-        except _LOST:
-            self._replace(culprit, "died before it began")
-        except ray.exceptions.RayError as error:
-            message = f"no new worker starts at frame {culprit.index}: {_first_line(error)}"
-            raise WorkerError(message, culprit.index) from error
-        else:
-            slot.on_probation = True
-            if culprit.deaths < DEATHS_PER_FRAME:
-                culprit.send()
+        answering = self._answering(culprit.slot)
+        lost = [slot for slot in self._slots if slot is culprit.slot or self._lost_too(slot, answering, culprit.slot)]
+        if len(lost) == 1:  # of several the node is to blame, and not the plane
+            culprit.deaths += 1
+        log.warning("%s %s at frame %d", ", ".join(str(slot.location) for slot in lost), reason, culprit.index)
+        self.restarts += len(lost)
+        for slot in lost:
+            self._slots.remove(slot)
+            slot.end()
+            self._placement.replace(slot)
+        heir = self._heir(culprit, answering, wait_s=PLACE_S if len(lost) == 1 else 0.0)
+        for job in self._in_flight:
+            if job.slot in lost:
+                job.slot, job.result = heir, None
+        heir.on_probation = True
+        if culprit.deaths < DEATHS_PER_FRAME:
+            culprit.send()
 
-    def _answer(self, call: "ray.ObjectRef[Answer]", culprit: PendingJob) -> Answer:
-        """The answer of a new actor. Raises WorkerError at once where Ray itself has ended: no answer would come."""
-        until = time.monotonic() + START_S
-        while not ray.wait([call], timeout=POLL_S)[0] and time.monotonic() < until:
+    def _answering(self, lost: WorkerSlot) -> dict[WorkerSlot, bool]:
+        """Whether each other worker answers, or is lost; those that do neither within `PING_S` are left out."""
+        calls: dict[ray.ObjectRef[float], WorkerSlot] = {
+            slot.actor.busy_s.remote(): slot for slot in self._slots if slot is not lost
+        }
+        found = {}
+        for call in ray.wait(list(calls), num_returns=len(calls), timeout=PING_S)[0] if calls else ():
+            try:
+                found[calls[call]] = ray.get(call) >= 0
+            except LOST:
+                found[calls[call]] = False
+        return found
+
+    def _lost_too(self, slot: WorkerSlot, answering: dict[WorkerSlot, bool], lost: WorkerSlot) -> bool:
+        """Whether another worker is lost, or silent on another machine that has just lost one: that is cut off."""
+        elsewhere = slot.location.node != ray.get_runtime_context().get_node_id()
+        return not answering.get(slot, not (elsewhere and slot.location.node == lost.location.node))
+
+    def _heir(self, culprit: PendingJob, answering: dict[WorkerSlot, bool], wait_s: float) -> WorkerSlot:
+        """A new worker, or, where none comes soon, the one with the least to do, once that has done it."""
+        until = time.monotonic() + (wait_s if self._slots else START_S)
+        while not (new := self._placement.arrived()) and time.monotonic() < until:
             if not self._ray_lives():
                 raise WorkerError(f"Ray itself ended at frame {culprit.index}", culprit.index)
-        return ray.get(call, timeout=POLL_S)
+            if not self._placement.wait(POLL_S):
+                break
+        self._slots += new
+        if not self._slots:
+            why = self._placement.failure or "no CPU is free"
+            raise WorkerError(f"no new worker starts at frame {culprit.index}: {why}", culprit.index)
+        if new:
+            return new[0]
+        heir = min(self._slots, key=lambda slot: (slot not in answering, self._load(slot)))
+        for job in self._in_flight:
+            if job.slot is heir and job.result is not None:
+                ray.wait([job.result], timeout=self._settings.timeout_s)
+        return heir
 
     def _end_probation(self, slot: WorkerSlot) -> None:
         """End the probation, and send the planes that waited for it, in their order."""
         if slot.on_probation:
             slot.on_probation = False
             for job in self._in_flight:
-                if job.slot is slot:
+                if job.slot is slot and job.result is None:
                     job.send()
 
-    def _start_workers(self) -> list[WorkerSlot]:
-        """A slot per worker: the actors report their location, and each node's cores are shared among its own."""
-        try:
-            actors = [self._actor() for _ in range(self._count())]
-            locations: list[WorkerLocation] = ray.get([actor.location.remote() for actor in actors], timeout=START_S)
-            machines = {location.node: location.machine for location in locations}
-            counts = Counter(location.node for location in locations)
-            plans = {
-                node: iter(plan_cores(machine, workers=counts[node], threads=self._settings.threads))
-                for node, machine in machines.items()
-            }
-            slots = [
-                WorkerSlot(share=next(plans[location.node]), actor=actor, location=location, weights=self._weights)
-                for actor, location in zip(actors, locations, strict=True)
-            ]
-            self._cpu = _common_cpu([location.cpu for location in locations])
-            ray.get([self._start(slot) for slot in slots], timeout=START_S)
-        except ray.exceptions.RayTaskError as error:
-            raise WorkerError(f"a worker does not start: {error.cause}") from error
-        except ray.exceptions.RayError as error:
-            raise WorkerError(f"the workers do not start: {_first_line(error)}") from error
-        return slots
-
-    def _count(self) -> int:
-        if self._settings.workers:
-            return self._settings.workers
-        if self._settings.ray_address:
-            cpus = int(ray.cluster_resources().get("CPU", 1))  # type: ignore[no-untyped-call]
-            return max(1, cpus // (self._settings.threads or 1))
-        return len(plan_cores(describe_machine(), threads=self._settings.threads))
-
-    def _actor(self) -> ActorHandle[Worker]:
-        cpus = (self._settings.threads or 1) if self._settings.ray_address else 0
-        options = {"num_cpus": cpus, "scheduling_strategy": "SPREAD", "max_restarts": 0, "max_task_retries": 0}
-        return ray.remote(Worker).options(**options, enable_task_events=False).remote()  # type: ignore[return-value]
-
-    def _start(self, slot: WorkerSlot) -> "ray.ObjectRef[None]":
-        return slot.actor.start.remote(slot.weights, slot.share, self._settings, self._cpu)
-
-    def _end(self, slot: WorkerSlot) -> None:
-        """End its process: Ray does not end one that is stopped, a SIGKILL does."""
-        ray.kill(slot.actor, no_restart=True)
-        if slot.location.node == ray.get_runtime_context().get_node_id():
-            with suppress(ProcessLookupError):
-                os.kill(slot.location.pid, signal.SIGKILL)
-
     def _stop(self) -> None:
-        for slot in self._slots:
+        for end in (self._placement.end, *(slot.end for slot in self._slots)):
             with suppress(Exception):  # the cluster may be gone, and our processes with it
-                self._end(slot)
-
-
-def _common_cpu(cpus: Sequence[Cpu]) -> Cpu | None:
-    """What all of them have in common; None where they are of one kind, and may use the results of `vidsr tune`."""
-    common = reduce(Cpu.common, cpus)
-    return None if all(cpu == common for cpu in cpus) else common
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]
+                end()

@@ -5,34 +5,78 @@ import os
 import secrets
 import shutil
 import signal
+import socket
+import subprocess
+import sys
+import sysconfig
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-
-import ray
-from ray._private.node import Node
-from ray._private.parameter import RayParams
-from ray._private.worker import global_worker
-from ray._raylet import (  # type: ignore[attr-defined]
-    AuthenticationMode,
-    AuthenticationTokenLoader,
-    Config,
-    get_authentication_mode,
-)
 
 from vidsr.errors import WorkerError
 from vidsr.private_tempdir import private_tempdir
 
 # Bounds, taken up only by planes in flight: of 4K at x2 each is 41 MB in and out, and 16 workers have 32 of them.
 LEAST_STORE_BYTES, MOST_STORE_BYTES = 512 << 20, 2 << 30
+START_S = 120.0
+CONNECT_S = 5.0
 
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_DISABLE_FAILURE_SIGNAL_HANDLER": "1",  # else a SIGTERM while a file is finalised may end in an abort
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_enable_metrics_collection": "0",
+    "RAY_grpc_client_keepalive_time_ms": "5000",  # else a node that is cut off is noticed after minutes
+    "RAY_grpc_client_keepalive_timeout_ms": "5000",
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # Ray prints what it thinks of a lost worker; the pool says it itself
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # else `uv run` sends the current directory to the workers
 }
+_TOKEN = secrets.token_hex(32)  # one for all pools: Ray keeps the first that a process uses
+_ADDRESS_FILE = "ray/ray_current_cluster"
+_HTTP2_SETTINGS = b"\x04"  # the type of the frame that both sides begin with
+_HTTP2_HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0" + _HTTP2_SETTINGS + bytes(5)
+_LONGEST_SOCKET = "/ray/session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store"
+_HEAD = """
+import os, sys, threading
+sys.modules["grpc"] = None  # Ray would start a server for clients of its own
+from ray.scripts.scripts import main
+
+def follow():
+    sys.stdin.read()  # ends with the process that started this one
+    os._exit(1)  # Ray's processes end with this one
+
+threading.Thread(target=follow, daemon=True).start()
+main()
+"""
+
+
+@contextmanager
+def _environment(change: Mapping[str, str], *, only: bool = False) -> Iterator[None]:
+    """os.environ with these variables, and `only` these of Ray's; all of Ray's are at the end as they were."""
+    before = _ray_variables()
+    if only:
+        _remove_ray_variables()
+    os.environ.update(change)
+    try:
+        yield
+    finally:
+        _remove_ray_variables()
+        os.environ.update(before)
+
+
+def _ray_variables() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name.startswith(("RAY_", "PYTHONBREAKPOINT"))}
+
+
+def _remove_ray_variables() -> None:
+    for name in _ray_variables():
+        del os.environ[name]
+
+
+with _environment(_QUIET):  # some are read at the first import
+    import ray as ray
 
 
 @contextmanager
@@ -45,12 +89,13 @@ def ray_session(address: str | None) -> Iterator[Callable[[], bool]]:
     if ray.is_initialized():
         yield _unknown
     elif address is None:
-        with _private() as ours, _connected(ours.address):
-            yield ours.remaining_processes_alive
+        with _private() as alive:
+            yield alive
     elif "RAY_AUTH_MODE" not in os.environ:
         raise WorkerError(f"{address}: set RAY_AUTH_MODE=token (or disabled, where the network is private) to join it")
     else:
-        with _environment(_QUIET), _connected(address):
+        _require_server(address)
+        with private_tempdir() as home, _environment(_QUIET), _connected(address, home / "empty"):
             yield _unknown
 
 
@@ -58,124 +103,130 @@ def _unknown() -> bool:
     return True
 
 
+def _require_server(address: str) -> None:
+    """Raises WorkerError where no server of gRPC's kind answers: Ray would wait for minutes."""
+    if address == "auto":
+        listed = Path(os.environ.get("RAY_TMPDIR", "/tmp"), _ADDRESS_FILE)
+        address = os.environ.get("RAY_ADDRESS") or (listed.read_text().strip() if listed.exists() else "")
+    host, _, port = address.rpartition(":")
+    if "://" in address or not port.isdecimal():
+        return
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_S) as connection:
+            if "RAY_USE_TLS" not in os.environ:
+                connection.sendall(_HTTP2_HELLO)
+                if connection.recv(9)[3:4] != _HTTP2_SETTINGS:
+                    raise ConnectionError("something else listens there")
+    except (OSError, OverflowError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise WorkerError(f"{address}: no Ray cluster answers there ({why})") from error
+
+
 @contextmanager
-def _private() -> Iterator[Node]:
-    """A Ray whose ports, which listen on every interface, answer to nobody without our token."""
-    with private_tempdir() as home, _environment(_told(home)):
-        # Ray reads its variables once, at import; a process may open one pool after another.
-        Config.initialize("")
-        AuthenticationTokenLoader.instance().reset_cache()
-        if get_authentication_mode() != AuthenticationMode.TOKEN:
-            raise WorkerError("Ray does not ask for a token, and would answer to anyone on the network")
-        node = _start(home / "ray")  # Ray opens this folder to all; the one above it stays ours
+def _private() -> Iterator[Callable[[], bool]]:
+    """A Ray whose ports, which listen on every interface, answer to nobody without our token.
+
+    It takes none of Ray's variables from the environment: they are meant for other clusters.
+    """
+    with ExitStack() as stack:
         try:
-            yield node
-        finally:
-            _end(node)
-
-
-def _told(home: Path) -> dict[str, str]:
-    """What Ray's processes find in their environment."""
-    return {**_QUIET, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": _new_token(home)}
+            home = stack.enter_context(private_tempdir(max_bytes=107 - len(_LONGEST_SOCKET)))
+        except OSError as error:
+            raise WorkerError(f"Ray does not start: {error}") from error
+        # Ray itself asks for the token of a cluster that it finds by this directory.
+        with _environment(_QUIET | {"RAY_TMPDIR": str(home), "RAY_AUTH_TOKEN_PATH": _new_token(home)}, only=True):
+            head = stack.enter_context(_head(home))
+            stack.enter_context(_connected("auto", directory=home / "empty"))
+        yield lambda: head.poll() is None
 
 
 def _new_token(home: Path) -> str:
-    """The path of a new token that only we can read."""
+    """The path of a token that only we can read."""
     path = home / "token"
     with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
-        file.write(secrets.token_hex(32))
+        file.write(_TOKEN)
     return str(path)
 
 
-class _Node(Node):
-    """A Ray without its web server, which `ray.init` waits for even with the dashboard off."""
-
-    def __init__(self, params: RayParams) -> None:
-        """Whole, or it raises what Ray raises, and nothing of it is left."""
-        try:
-            super().__init__(params, head=True, shutdown_at_exit=False)
-        except BaseException:
-            _end(self)
-            raise
-
-    def start_api_server(self, *, include_dashboard: bool | None, raise_on_failure: bool) -> None:
-        self._webui_url = ""
-
-
-def _start(folder: Path) -> Node:
-    """A Ray without what serves nobody here: by `ray.init` it takes 2 s longer to come and go, and 130 MB more."""
-    params = RayParams(
-        num_cpus=0,  # cores are planned by us; Ray starts no worker ahead
-        # Where it does not fit into /dev/shm, Ray puts all of it on a disk.
-        object_store_memory=max(LEAST_STORE_BYTES, min(MOST_STORE_BYTES, shutil.disk_usage("/dev/shm").free // 2)),
-        temp_dir=str(folder),
-        include_dashboard=False,
-        include_log_monitor=False,  # type: ignore[arg-type]
-        no_monitor=True,  # of the autoscaler
-    )
-    # Ray's processes inherit the mask: a SIGTERM to the whole group, as systemd sends it, must leave us the workers to
-    # finish the file with. Ray itself does the same about SIGINT.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+@contextmanager
+def _head(home: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """The command that starts Ray, and that Ray's processes end with, as it does with this process."""
+    environment = {**os.environ, "RAY_AUTH_MODE": "token", "PYTHONPATH": _search_path()}
+    # Ray's processes inherit the mask: a SIGTERM to the whole group, as systemd sends it, or a SIGINT from a terminal
+    # must leave us the workers to finish the file with.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
     try:
-        return _Node(params)
-    except Exception as error:
-        raise WorkerError(f"Ray does not start on this machine: {error}") from error
+        with (home / "log").open("wb") as log:
+            head = subprocess.Popen(
+                [sys.executable, "-P", "-c", _HEAD, *_options(home)],
+                env=environment,
+                cwd=home,
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+            )
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    with head:
+        try:
+            _wait_for(head, home)
+            yield head
+        finally:
+            head.kill()
 
 
-def _end(node: Node) -> None:
-    """Nothing of it is left, neither its processes nor the children of those."""
-    parents = [info.process.pid for infos in node.all_processes.values() for info in infos]
-    children = [child for parent in parents for child in _children(parent)]
-    node.kill_all_processes(check_alive=False)
-    for child in children:
-        with suppress(ProcessLookupError):
-            os.kill(child, signal.SIGKILL)
+def _options(home: Path) -> list[str]:
+    """Of a Ray without what serves nobody here."""
+    store = LEAST_STORE_BYTES
+    with suppress(OSError):  # there may be no /dev/shm. Where it does not fit into that, Ray puts all of it on a disk.
+        store = max(store, min(MOST_STORE_BYTES, shutil.disk_usage("/dev/shm").free // 2))
+    return [
+        *("start", "--head", "--block", "--port=0", f"--temp-dir={home / 'ray'}"),
+        *("--num-cpus=0", "--num-gpus=0", f"--object-store-memory={store}"),  # cores are planned by us
+        *("--include-dashboard=false", "--dashboard-port=0", "--dashboard-agent-listen-port=0"),
+        *("--include-log-monitor=false", "--no-monitor", "--disable-usage-stats"),
+    ]
 
 
-def _children(pid: int) -> list[int]:
-    found: list[int] = []
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        with suppress(OSError):  # that thread has ended
-            found += map(int, task.read_text().split())
-    return found
+def _search_path() -> str:
+    """PYTHONPATH of Ray's processes: ours without the empty entry, and where vidsr is, if Python does not look there.
+
+    The current directory and the script's are not among them.
+    """
+    given = [os.path.abspath(entry) for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
+    ours = str(Path(__file__).parents[2])
+    installed = ours in (sysconfig.get_path("purelib"), sysconfig.get_path("platlib"))
+    found = not installed and ours in map(os.path.abspath, sys.path)
+    return os.pathsep.join([*given, ours] if found else given)
+
+
+def _wait_for(head: "subprocess.Popen[bytes]", home: Path) -> None:
+    address, until = home / _ADDRESS_FILE, time.monotonic() + START_S
+    while not (address.exists() and address.stat().st_size):
+        if time.monotonic() > until:
+            raise WorkerError(f"Ray does not start on this machine within {START_S:.0f} s")
+        if head.poll() is not None:
+            lines = (home / "log").read_text(errors="replace").split("\n")
+            last = next(filter(None, map(str.strip, reversed(lines))), "it does not say why")
+            raise WorkerError(f"Ray does not start on this machine: {last}")
+        time.sleep(0.02)
 
 
 @contextmanager
-def _connected(address: str) -> Iterator[None]:
+def _connected(address: str, directory: Path) -> Iterator[None]:
+    """A connection whose workers start in a copy of an empty directory, not in the current one, among its modules."""
+    directory.mkdir()
+    # A job of `ray job submit` has a directory of its own.
+    environment = None if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ else {"working_dir": str(directory)}
     try:
         with _signals_kept():
-            ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
-        _hush()
+            ray.init(address, runtime_env=environment, log_to_driver=False, logging_level=logging.ERROR)
     except Exception as error:
         raise WorkerError(f"no Ray cluster to join at {address}: {error}") from error
     try:
         yield
     finally:
         ray.shutdown()
-
-
-@contextmanager
-def _environment(values: dict[str, str]) -> Iterator[None]:
-    """The variables set inside, for Ray reads them when it starts, and as they were outside."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-
-
-def _hush() -> None:
-    """Stop the thread that prints what Ray thinks of a lost worker, to stdout at that: the pool says it itself."""
-    global_worker.threads_stopped.set()
-    global_worker.gcs_error_subscriber.close()  # type: ignore[attr-defined]
-    global_worker.listener_thread.join()  # type: ignore[attr-defined]
 
 
 @contextmanager

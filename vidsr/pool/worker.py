@@ -1,9 +1,14 @@
 """The Ray actor: engines that take turns on its own cores."""
 
 import os
+import socket
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from hashlib import sha256
+from importlib.metadata import version
+from pathlib import Path
 
 import ray
 
@@ -22,9 +27,17 @@ class WorkerLocation:
     """The node and the process of an actor, and what it may use there."""
 
     node: str
+    host: str
     pid: int
+    started: str
+    """As of `start_time`."""
     machine: Machine
     cpu: Cpu
+    versions: dict[str, str]
+    """As of `package_versions`."""
+
+    def __str__(self) -> str:
+        return f"worker {self.pid} on {self.host}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,23 +55,49 @@ class WorkerResult:
     """As `Engine.warnings`."""
 
 
+def start_time(pid: int) -> str:
+    """When a process began, in ticks since boot: with its number it is unique. Raises OSError where there is none."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+
+
+@cache
+def package_versions() -> dict[str, str]:
+    """The versions on which results depend; that of vidsr is by its code."""
+    code = sha256(b"".join(path.read_bytes() for path in sorted(Path(__file__).parents[1].rglob("*.py"))))
+    return {"vidsr": code.hexdigest()[:12], "PyAV": version("av"), "OpenVINO": version("openvino")}
+
+
 class Worker:
     """An actor that is started in two steps: first it reports its location, then it receives its share."""
 
     def location(self) -> WorkerLocation:
         """Where it runs."""
-        node = ray.get_runtime_context().get_node_id()
-        return WorkerLocation(node=node, pid=os.getpid(), machine=describe_machine(), cpu=this_cpu())
+        return WorkerLocation(
+            node=ray.get_runtime_context().get_node_id(),
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            started=start_time(os.getpid()),
+            machine=describe_machine(),
+            cpu=this_cpu(),
+            versions=package_versions(),
+        )
 
-    def start(self, weights: Weights, share: CpuShare, settings: PoolSettings, cpu: Cpu | None) -> None:
+    @ray.method(concurrency_group="watch")
+    def busy_s(self) -> float:
+        """The seconds for which it has worked on its plane; 0 without one."""
+        return time.perf_counter() - self._since if self._since else 0.0
+
+    def start(self, weights: Weights, share: CpuShare, settings: PoolSettings, cpu: Cpu | None) -> bool:
         """Make the engine on its cores. The mask comes first: OpenVINO keeps the one it finds at first use.
 
         `cpu` has what the CPUs of all workers have in common, where they differ.
         """
         pin_process(share.cpus)
         self._share, self._weights, self._pinned = share, weights, False
+        self._since = 0.0
         self._engines = EngineCache(threads=share.threads, precision=settings.precision, cpu=cpu)
         self._engines(weights)
+        return True
 
     def prepare(self, networks: Sequence[Weights], plane: Plane, depth: int) -> None:
         """Compile networks for planes like this one."""
@@ -68,7 +107,7 @@ class Worker:
 
     def upscale(self, plan: UpdatePlan, other: Weights | None) -> WorkerResult:
         """The result of the plan; `other` is the network from this plane on, if it changes."""
-        began = time.perf_counter()
+        began = self._since = time.perf_counter()
         if other:
             self._weights, self._pinned = other, False
         engine = self._engines(self._weights)
@@ -76,6 +115,7 @@ class Worker:
         if not self._pinned:
             pin_process(self._share.cpus)  # OpenVINO starts its threads with the first plane
             self._pinned = True
+        self._since = 0.0
         return WorkerResult(
             upscaled=upscaled,
             began_s=began,
