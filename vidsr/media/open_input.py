@@ -25,7 +25,7 @@ def open_source(path: Path) -> InputContainer:
         if path.stat().st_size == 0:
             raise SourceError(f"{path}: is empty")
         options = {"protocol_whitelist": "file", "format_whitelist": _FORMATS, "pattern_type": "none"}
-        return av.open(f"file:{path.absolute()}", container_options=options, metadata_errors="replace")
+        return av.open(f"file:{path.absolute()}", container_options=options, metadata_errors="surrogateescape")
     except (av.InvalidDataError, av.ArgumentError) as error:  # ArgumentError: a format that is not in the list
         raise SourceError(f"{path}: not a media file, or cut off before its index") from error
     except (av.FFmpegError, OSError) as error:

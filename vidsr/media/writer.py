@@ -135,6 +135,8 @@ class Writer:
         self._video = self._add_video(codec)
         self.copier = StreamCopier(self._output, self._container, template)
         self.copier.dropped_streams += self.side_data.dropped
+        if template.info.matrix and not self._container.has_display_matrix:
+            self.copier.dropped_streams.append("the display matrix")
         if codec in _VPX and has_alpha(self.choice.pixel_format) and self._container.format not in _VPX_ALPHA:
             self.copier.dropped_streams.append("transparency of VP8 and VP9")
         try:
@@ -180,7 +182,7 @@ class Writer:
         assert isinstance(stream, VideoStream)
         stream.time_base = self._template.time_base
         set_parameters(stream, self._encoder)
-        if info.matrix:
+        if info.matrix and self._container.has_display_matrix:
             factors = Fraction(self._size[0], info.width), Fraction(self._size[1], info.height)
             matrix = np.array(scale_matrix(info.matrix, factors), np.int32)
             add_stream_side_data(stream, StreamKind.DISPLAYMATRIX, matrix.tobytes())
