@@ -18,6 +18,7 @@ from av.video.stream import VideoStream
 from vidsr.media.containers import Container
 from vidsr.media.frame import SidePacket, SourceTemplate
 from vidsr.media.libav import copy_parameters
+from vidsr.media.open_input import TAG_ERRORS
 from vidsr.media.probe import codec_name, title_of
 from vidsr.media.readback import TargetContent, is_attached
 
@@ -179,7 +180,7 @@ def can_hold(container: Container, stream: Stream) -> bool:
     if container.format == "mov" and is_cover(stream):  # FFmpeg would accept it, and write nothing
         return False
     try:
-        with av.open(io.BytesIO(), "w", format=container.format) as trial:
+        with av.open(io.BytesIO(), "w", format=container.format, metadata_errors=TAG_ERRORS) as trial:
             copy_stream(stream, trial)
             trial.start_encoding()
         return True

@@ -32,6 +32,7 @@ from vidsr.media.formats import has_alpha
 from vidsr.media.frame import SidePacket, SourceTemplate
 from vidsr.media.hdr import hdr_options
 from vidsr.media.libav import add_stream_side_data, set_parameters
+from vidsr.media.open_input import TAG_ERRORS
 from vidsr.media.readback import frame_differences, target_content
 from vidsr.media.side_data import SideDataCarrier, StreamKind
 from vidsr.media.stream_copy import StreamCopier, copy_tags, file_tags, is_cover
@@ -148,7 +149,13 @@ class Writer:
         container, template = self._container, self._template
         covers = any(map(is_cover, template.others))
         options = muxer_options(container, template.time_base, covers=covers, tags=template.metadata)
-        output = av.open(self._atomic_file.file, "w", format=container.format, container_options=options)
+        output = av.open(
+            self._atomic_file.file,
+            "w",
+            format=container.format,
+            container_options=options,
+            metadata_errors=TAG_ERRORS,
+        )
         output.metadata.update(file_tags(template.metadata))
         output.set_chapters(list(template.chapters))
         return output
