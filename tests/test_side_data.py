@@ -7,9 +7,11 @@ from itertools import count, takewhile
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 from av.video.stream import VideoStream
 from footage import make_video, scene_frames, upscale
+from oracles import samples
 from PIL import Image, ImageCms
 
 from vidsr.media.libav import (
@@ -21,6 +23,7 @@ from vidsr.media.libav import (
     set_frame_side_data,
     stream_side_data,
 )
+from vidsr.media.reader import Reader
 from vidsr.media.side_data import FRAME_SIDE_DATA, STREAM_SIDE_DATA, FrameKind, StreamKind
 
 ALL_AROUND = struct.pack("=9I", 0, 5 << 16, 0, 0, 0, 0, 0, 0, 0)  # equirectangular, turned by five degrees
@@ -155,3 +158,17 @@ def test_a_named_profile_does_no_harm(tiny_model: str, tmp_path: Path) -> None:
     with Image.open(tmp_path / "out.png") as after:
         assert after.info["icc_profile"] == profile
     assert b"iCCPICC Profile\0" in (tmp_path / "out.png").read_bytes()
+
+
+@pytest.mark.parametrize("suffix", ["mkv", "mp4"])
+def test_frames_are_cropped_as_the_container_says(suffix: str, tiny_model: str, tmp_path: Path) -> None:
+    top, bottom, left, right = 2, 4, 6, 8
+    cropping = {StreamKind.FRAME_CROPPING: struct.pack("=4I", top, bottom, left, right)}
+    before = with_side_data(tmp_path / f"in.{suffix}", cropping)
+    report = upscale(before, tmp_path / "out.mkv", tiny_model, codec="ffv1")
+    assert (report.size, report.left_out, report.damage) == ((36, 36), [], [])
+    with av.open(before) as container:
+        whole = samples(next(container.decode(video=0)))[0]
+    with Reader(before) as reader:
+        assert np.array_equal(reader.first.luma, whole[top:-bottom, left:-right])
+    assert StreamKind.FRAME_CROPPING not in stored(tmp_path / "out.mkv")

@@ -29,7 +29,7 @@ from vidsr.media.probe import (
     video_info,
     video_seconds,
 )
-from vidsr.media.side_data import FrameKind
+from vidsr.media.side_data import FrameKind, crop_filters
 from vidsr.media.timestamps import TimestampRepair
 from vidsr.media.trim import TrimRange
 
@@ -194,7 +194,7 @@ class Reader:
 
     def _filters(self, rotation: tuple[Filter, ...], deinterlace: bool) -> tuple[Filter, ...]:
         untagged = codec_name(self.video) in _UNTAGGED_CHROMA
-        return (CHROMA_LEFT,) * untagged + (DEINTERLACE,) * deinterlace + rotation
+        return (CHROMA_LEFT,) * untagged + (DEINTERLACE,) * deinterlace + crop_filters(self.video) + rotation
 
     def _decoded(self) -> Iterator[VideoFrame]:
         """Every frame of the decoder; collects the packets of other streams on the way."""

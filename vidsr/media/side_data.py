@@ -12,6 +12,7 @@ from enum import IntEnum
 
 from av import VideoFrame
 from av.stream import Stream
+from av.video.stream import VideoStream
 
 from vidsr.media.libav import frame_side_data, frame_side_data_name, packet_side_data_name, stream_side_data
 
@@ -156,6 +157,16 @@ def side_data(frame: VideoFrame, kind: FrameKind) -> bytes | None:
 def has_encoder_side_data(frame: VideoFrame) -> bool:
     """Whether the frame has side data that some encoder writes: captions, light levels, a profile."""
     return any(bool(FRAME_SIDE_DATA[FrameKind(kind)].encoders) for kind, _ in frame_side_data(frame))
+
+
+def crop_filters(video: VideoStream) -> tuple[tuple[str, str], ...]:
+    """The filter that crops frames as the container says, which decoders do not; () without cropping."""
+    data = next((data for kind, data in stream_side_data(video) if kind == StreamKind.FRAME_CROPPING), bytes(16))
+    top, bottom, left, right = struct.unpack("4I", data)
+    cropped, context = (left + right, top + bottom), video.codec_context
+    if cropped == (0, 0) or cropped[0] >= context.width or cropped[1] >= context.height:
+        return ()
+    return (("crop", f"in_w-{cropped[0]}:in_h-{cropped[1]}:{left}:{top}"),)
 
 
 class SideDataCarrier:
