@@ -31,6 +31,7 @@ from vidsr.media.encoders import (
 from vidsr.media.formats import has_alpha
 from vidsr.media.frame import SidePacket, SourceTemplate
 from vidsr.media.hdr import hdr_options
+from vidsr.media.kept_tags import dropped_tags
 from vidsr.media.libav import add_stream_side_data, set_parameters
 from vidsr.media.open_input import TAG_ERRORS
 from vidsr.media.readback import frame_differences, target_content
@@ -135,7 +136,7 @@ class Writer:
         self._encoder = self._open_encoder(codec, options)
         self._video = self._add_video(codec)
         self.copier = StreamCopier(self._output, self._container, template)
-        self.copier.dropped_streams += self.side_data.dropped
+        self.copier.dropped_streams += [*self.side_data.dropped, *dropped_tags(self._output, self._options)]
         if template.info.matrix and not self._container.has_display_matrix:
             self.copier.dropped_streams.append("the display matrix")
         if codec in _VPX and has_alpha(self.choice.pixel_format) and self._container.format not in _VPX_ALPHA:
@@ -148,12 +149,12 @@ class Writer:
     def _open_output(self) -> OutputContainer:
         container, template = self._container, self._template
         covers = any(map(is_cover, template.others))
-        options = muxer_options(container, template.time_base, covers=covers, tags=template.metadata)
+        self._options = muxer_options(container, template.time_base, covers=covers, tags=template.metadata)
         output = av.open(
             self._atomic_file.file,
             "w",
             format=container.format,
-            container_options=options,
+            container_options=self._options,
             metadata_errors=TAG_ERRORS,
         )
         output.metadata.update(file_tags(template.metadata))
