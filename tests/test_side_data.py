@@ -172,3 +172,29 @@ def test_frames_are_cropped_as_the_container_says(suffix: str, tiny_model: str, 
     with Reader(before) as reader:
         assert np.array_equal(reader.first.luma, whole[top:-bottom, left:-right])
     assert StreamKind.FRAME_CROPPING not in stored(tmp_path / "out.mkv")
+
+
+def test_side_data_of_a_copied_stream_is_copied_or_named(tiny_model: str, tmp_path: Path) -> None:
+    turned = struct.pack("=9i", 0, 1 << 16, 0, -1 << 16, 0, 0, 0, 0, 1 << 30)
+    facts = {StreamKind.SPHERICAL: ALL_AROUND, StreamKind.DISPLAYMATRIX: turned}
+    second = with_side_data(tmp_path / "second.mp4", facts)
+    with (
+        av.open(tmp_path / "plain.mkv") as first,
+        av.open(second) as other,
+        av.open(tmp_path / "in.mp4", "w", container_options={"strict": "unofficial"}) as output,
+    ):
+        for source in (first, other):
+            copy = output.add_mux_stream("h264", time_base=source.streams.video[0].time_base)
+            copy_parameters(source.streams.video[0], copy)
+        output.start_encoding()
+        for number, source in enumerate((first, other)):
+            for packet in source.demux():
+                if packet.size:
+                    packet.stream = output.streams[number]
+                    output.mux(packet)
+    for suffix, lost in (("mp4", []), ("mkv", ["Display Matrix of #1 video"])):
+        report = upscale(tmp_path / "in.mp4", tmp_path / f"out.{suffix}", tiny_model)
+        assert (report.left_out, report.damage) == (lost, [])
+        with av.open(tmp_path / f"out.{suffix}") as container:
+            kinds = {kind for kind, _ in stream_side_data(container.streams.video[1])}
+        assert kinds == set(facts) - ({StreamKind.DISPLAYMATRIX} if lost else set())

@@ -103,7 +103,7 @@ STREAM_SIDE_DATA = {
     StreamKind.PARAM_CHANGE: _NO_CONTENT,
     StreamKind.H263_MB_INFO: _NO_CONTENT,
     StreamKind.REPLAYGAIN: _NO_CONTENT,
-    StreamKind.DISPLAYMATRIX: _NO_CONTENT,  # applied, or scaled and stored
+    StreamKind.DISPLAYMATRIX: _stored(StreamKind.DISPLAYMATRIX),
     StreamKind.STEREO3D: _stored(StreamKind.STEREO3D),
     StreamKind.AUDIO_SERVICE_TYPE: _NO_CONTENT,
     StreamKind.QUALITY_STATS: _NO_CONTENT,
@@ -134,7 +134,7 @@ STREAM_SIDE_DATA = {
     StreamKind.IAMF_DEMIXING_INFO_PARAM: _NO_CONTENT,
     StreamKind.IAMF_RECON_GAIN_INFO_PARAM: _NO_CONTENT,
     StreamKind.AMBIENT_VIEWING_ENVIRONMENT: _stored(StreamKind.AMBIENT_VIEWING_ENVIRONMENT),
-    StreamKind.FRAME_CROPPING: _NO_CONTENT,  # applied
+    StreamKind.FRAME_CROPPING: _stored(StreamKind.FRAME_CROPPING),
     StreamKind.LCEVC: _LEFT_OUT,
     StreamKind.THREE_D_REFERENCE_DISPLAYS: _LEFT_OUT,
     StreamKind.RTCP_SR: _NO_CONTENT,
@@ -142,6 +142,8 @@ STREAM_SIDE_DATA = {
 }
 """What becomes of the side data of the video stream."""
 
+_APPLIED = {StreamKind.DISPLAYMATRIX, StreamKind.FRAME_CROPPING}
+"""Of the video, whose frames are cropped, and turned unless the container stores a matrix: then a scaled one."""
 _ENCODER_UUIDS = (bytes.fromhex("dc45e9bde6d948b7962cd820d923eeef"), bytes.fromhex("2ca2de09b51747dbbb55a4fe7fc2fc4e"))
 """Of the user data in which x264 and x265 write their options."""
 _STORED_STEREO = (1, 2)  # side by side, top and bottom: all that MP4 stores, and scaling leaves as they are
@@ -157,6 +159,13 @@ def side_data(frame: VideoFrame, kind: FrameKind) -> bytes | None:
 def has_encoder_side_data(frame: VideoFrame) -> bool:
     """Whether the frame has side data that some encoder writes: captions, light levels, a profile."""
     return any(bool(FRAME_SIDE_DATA[FrameKind(kind)].encoders) for kind, _ in frame_side_data(frame))
+
+
+def dropped_with_copy(stream: Stream, holds: frozenset[StreamKind]) -> list[str]:
+    """The names of the side data of a copied stream that a container which stores `holds` does not store."""
+    kinds = [StreamKind(kind) for kind, _ in stream_side_data(stream)]
+    lost = [kind for kind in kinds if kind not in holds and STREAM_SIDE_DATA[kind].is_content]
+    return [f"{packet_side_data_name(kind)} of #{stream.index} {stream.type}" for kind in lost]
 
 
 def crop_filters(video: VideoStream) -> tuple[tuple[str, str], ...]:
@@ -185,7 +194,7 @@ class SideDataCarrier:
         self.stored = {
             kind: _for_target(kind, data, scale)
             for kind, data in [*shown, *stated]
-            if kind in holds and STREAM_SIDE_DATA[kind].stream_kind and _is_storable(kind, data)
+            if kind in holds - _APPLIED and STREAM_SIDE_DATA[kind].stream_kind and _is_storable(kind, data)
         }
         self._dropped: set[str] = set()
         lost = {kind for kind, _ in stated if STREAM_SIDE_DATA[kind] is _LEFT_OUT}
