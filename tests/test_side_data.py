@@ -123,16 +123,36 @@ def test_what_the_target_cannot_hold_is_named_before_work_begins(tiny_model: str
     assert report.warnings == ["out.ts cannot hold Spherical Mapping; it is dropped"]
 
 
-def test_captions_arrive_or_are_named(tiny_model: str, tmp_path: Path) -> None:
+CAPTIONS = (FrameKind.A53_CC, b"\xfc\x94\x2c\xfc\x41\x42")
+USER_DATA = (FrameKind.SEI_UNREGISTERED, bytes(range(16)) + b"MISP: a time")
+
+
+def with_frame_data(path: Path, *side_data: tuple[FrameKind, bytes]) -> Path:
+    """A video by x264, which adds its own user data, whose frames have side data."""
     frames = scene_frames(3)
     for frame in frames:
-        set_frame_side_data(frame, FrameKind.A53_CC, b"\xfc\x94\x2c\xfc\x41\x42")
-    before = make_video(tmp_path / "in.mkv", frames)
-    assert upscale(before, tmp_path / "x264.mkv", tiny_model).left_out == []
-    with av.open(tmp_path / "x264.mkv") as container:
-        assert (FrameKind.A53_CC, b"\xfc\x94\x2c\xfc\x41\x42") in frame_side_data(next(container.decode(video=0)))
-    report = upscale(before, tmp_path / "ffv1.mkv", tiny_model, codec="ffv1")
-    assert report.left_out == ["ATSC A53 Part 4 Closed Captions"]
+        for kind, data in side_data:
+            set_frame_side_data(frame, kind, data)
+    return make_video(path, frames, options={"udu_sei": "1"})
+
+
+@pytest.mark.parametrize(
+    ("codec", "kept"),
+    [("libx264", [CAPTIONS, USER_DATA]), ("libx265", [CAPTIONS]), ("ffv1", []), ("libsvtav1", [])],
+)
+def test_captions_and_user_data_arrive_or_are_named(
+    codec: str, kept: list[tuple[FrameKind, bytes]], tiny_model: str, tmp_path: Path
+) -> None:
+    names = {CAPTIONS: "ATSC A53 Part 4 Closed Captions", USER_DATA: "H.26[45] User Data Unregistered SEI message"}
+    before = with_frame_data(tmp_path / "in.mkv", CAPTIONS, USER_DATA)
+    report = upscale(before, tmp_path / "out.mkv", tiny_model, codec=codec)
+    assert sorted(report.left_out) == sorted(name for data, name in names.items() if data not in kept)
+    with av.open(tmp_path / "out.mkv") as container:
+        for frame in container.decode(video=0):
+            found = frame_side_data(frame)
+            assert [found.count(data) for data in kept] == [1] * len(kept)
+    with Reader(before) as reader:
+        assert all(set(frame_side_data(frame.av_frame)) == {CAPTIONS, USER_DATA} for frame in reader)
 
 
 def test_side_data_of_a_later_frame_is_named_once(tiny_model: str, tmp_path: Path) -> None:

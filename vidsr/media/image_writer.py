@@ -46,7 +46,7 @@ class ImageWriter:
         metadata = self._metadata
         metadata.exif = metadata.exif or side_data(frame, FrameKind.EXIF)
         metadata.adjust((frame.width, frame.height), scale)
-        set_frame_side_data(frame, FrameKind.EXIF, None)  # FFmpeg would write it, and move maker's notes
+        set_frame_side_data(frame, FrameKind.EXIF)  # FFmpeg would write it, and move maker's notes
         try:
             self._file.file.write(with_metadata(encode_image(frame, self._codec), metadata))
             self._file.commit()

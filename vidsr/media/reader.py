@@ -17,7 +17,6 @@ from vidsr.media.display_matrix import display_matrix, swaps_axes, upright_filte
 from vidsr.media.filters import CHROMA_LEFT, DEINTERLACE, Filter, filter_frames
 from vidsr.media.formats import luma_of
 from vidsr.media.frame import Frame, SidePacket, SourceTemplate
-from vidsr.media.libav import set_frame_side_data
 from vidsr.media.open_input import is_still, open_source
 from vidsr.media.pixel_format_converter import PixelFormatConverter
 from vidsr.media.probe import (
@@ -29,7 +28,7 @@ from vidsr.media.probe import (
     video_info,
     video_seconds,
 )
-from vidsr.media.side_data import FrameKind, crop_filters
+from vidsr.media.side_data import crop_filters, remove_source_side_data
 from vidsr.media.timestamps import TimestampRepair
 from vidsr.media.trim import TrimRange
 
@@ -264,7 +263,5 @@ class Reader:
 
     def _converted(self, decoded: VideoFrame) -> Frame:
         frame = self._converter(decoded)
-        set_frame_side_data(
-            frame, FrameKind.DISPLAYMATRIX, None
-        )  # applied, or in `info`; PNG's encoder would write it
+        remove_source_side_data(frame)
         return Frame(av_frame=frame, luma=luma_of(frame), packets=self.trailing_packets())

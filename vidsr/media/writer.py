@@ -21,6 +21,7 @@ from vidsr.media.atomic_file import AtomicFile
 from vidsr.media.containers import container_for, muxer_options
 from vidsr.media.display_matrix import scale_matrix
 from vidsr.media.encoders import (
+    SIDE_DATA_OPTIONS,
     FrameFormat,
     check_encoder,
     choose_encoder,
@@ -76,7 +77,8 @@ class Writer:
         self._size = size
         self.choice = choose_encoder(encode, self._container.format, template.info.working_format)
         encode = self.choice.encode
-        options = encoder_options(encode, hdr_options(template.first, encode.codec))
+        hdr = hdr_options(template.first, encode.codec)
+        options = encoder_options(encode, hdr) | SIDE_DATA_OPTIONS.get(encode.codec, {})
         frame_format = FrameFormat(width=size[0], height=size[1], pixel_format=self.choice.pixel_format)
         check_encoder(encode.codec, frame_format, options)
         self._atomic_file = AtomicFile(target, source=template.info.path, overwrite=overwrite)
