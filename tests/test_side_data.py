@@ -7,9 +7,11 @@ from itertools import count, takewhile
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 from av.video.stream import VideoStream
 from footage import make_video, scene_frames, upscale
+from oracles import samples
 from PIL import Image, ImageCms
 
 from vidsr.media.libav import (
@@ -21,6 +23,7 @@ from vidsr.media.libav import (
     set_frame_side_data,
     stream_side_data,
 )
+from vidsr.media.reader import Reader
 from vidsr.media.side_data import FRAME_SIDE_DATA, STREAM_SIDE_DATA, FrameKind, StreamKind
 
 ALL_AROUND = struct.pack("=9I", 0, 5 << 16, 0, 0, 0, 0, 0, 0, 0)  # equirectangular, turned by five degrees
@@ -120,16 +123,36 @@ def test_what_the_target_cannot_hold_is_named_before_work_begins(tiny_model: str
     assert report.warnings == ["out.ts cannot hold Spherical Mapping; it is dropped"]
 
 
-def test_captions_arrive_or_are_named(tiny_model: str, tmp_path: Path) -> None:
+CAPTIONS = (FrameKind.A53_CC, b"\xfc\x94\x2c\xfc\x41\x42")
+USER_DATA = (FrameKind.SEI_UNREGISTERED, bytes(range(16)) + b"MISP: a time")
+
+
+def with_frame_data(path: Path, *side_data: tuple[FrameKind, bytes]) -> Path:
+    """A video by x264, which adds its own user data, whose frames have side data."""
     frames = scene_frames(3)
     for frame in frames:
-        set_frame_side_data(frame, FrameKind.A53_CC, b"\xfc\x94\x2c\xfc\x41\x42")
-    before = make_video(tmp_path / "in.mkv", frames)
-    assert upscale(before, tmp_path / "x264.mkv", tiny_model).left_out == []
-    with av.open(tmp_path / "x264.mkv") as container:
-        assert (FrameKind.A53_CC, b"\xfc\x94\x2c\xfc\x41\x42") in frame_side_data(next(container.decode(video=0)))
-    report = upscale(before, tmp_path / "ffv1.mkv", tiny_model, codec="ffv1")
-    assert report.left_out == ["ATSC A53 Part 4 Closed Captions"]
+        for kind, data in side_data:
+            set_frame_side_data(frame, kind, data)
+    return make_video(path, frames, options={"udu_sei": "1"})
+
+
+@pytest.mark.parametrize(
+    ("codec", "kept"),
+    [("libx264", [CAPTIONS, USER_DATA]), ("libx265", [CAPTIONS]), ("ffv1", []), ("libsvtav1", [])],
+)
+def test_captions_and_user_data_arrive_or_are_named(
+    codec: str, kept: list[tuple[FrameKind, bytes]], tiny_model: str, tmp_path: Path
+) -> None:
+    names = {CAPTIONS: "ATSC A53 Part 4 Closed Captions", USER_DATA: "H.26[45] User Data Unregistered SEI message"}
+    before = with_frame_data(tmp_path / "in.mkv", CAPTIONS, USER_DATA)
+    report = upscale(before, tmp_path / "out.mkv", tiny_model, codec=codec)
+    assert sorted(report.left_out) == sorted(name for data, name in names.items() if data not in kept)
+    with av.open(tmp_path / "out.mkv") as container:
+        for frame in container.decode(video=0):
+            found = frame_side_data(frame)
+            assert [found.count(data) for data in kept] == [1] * len(kept)
+    with Reader(before) as reader:
+        assert all(set(frame_side_data(frame.av_frame)) == {CAPTIONS, USER_DATA} for frame in reader)
 
 
 def test_side_data_of_a_later_frame_is_named_once(tiny_model: str, tmp_path: Path) -> None:
@@ -155,3 +178,43 @@ def test_a_named_profile_does_no_harm(tiny_model: str, tmp_path: Path) -> None:
     with Image.open(tmp_path / "out.png") as after:
         assert after.info["icc_profile"] == profile
     assert b"iCCPICC Profile\0" in (tmp_path / "out.png").read_bytes()
+
+
+@pytest.mark.parametrize("suffix", ["mkv", "mp4"])
+def test_frames_are_cropped_as_the_container_says(suffix: str, tiny_model: str, tmp_path: Path) -> None:
+    top, bottom, left, right = 2, 4, 6, 8
+    cropping = {StreamKind.FRAME_CROPPING: struct.pack("=4I", top, bottom, left, right)}
+    before = with_side_data(tmp_path / f"in.{suffix}", cropping)
+    report = upscale(before, tmp_path / "out.mkv", tiny_model, codec="ffv1")
+    assert (report.size, report.left_out, report.damage) == ((36, 36), [], [])
+    with av.open(before) as container:
+        whole = samples(next(container.decode(video=0)))[0]
+    with Reader(before) as reader:
+        assert np.array_equal(reader.first.luma, whole[top:-bottom, left:-right])
+    assert StreamKind.FRAME_CROPPING not in stored(tmp_path / "out.mkv")
+
+
+def test_side_data_of_a_copied_stream_is_copied_or_named(tiny_model: str, tmp_path: Path) -> None:
+    turned = struct.pack("=9i", 0, 1 << 16, 0, -1 << 16, 0, 0, 0, 0, 1 << 30)
+    facts = {StreamKind.SPHERICAL: ALL_AROUND, StreamKind.DISPLAYMATRIX: turned}
+    second = with_side_data(tmp_path / "second.mp4", facts)
+    with (
+        av.open(tmp_path / "plain.mkv") as first,
+        av.open(second) as other,
+        av.open(tmp_path / "in.mp4", "w", container_options={"strict": "unofficial"}) as output,
+    ):
+        for source in (first, other):
+            copy = output.add_mux_stream("h264", time_base=source.streams.video[0].time_base)
+            copy_parameters(source.streams.video[0], copy)
+        output.start_encoding()
+        for number, source in enumerate((first, other)):
+            for packet in source.demux():
+                if packet.size:
+                    packet.stream = output.streams[number]
+                    output.mux(packet)
+    for suffix, lost in (("mp4", []), ("mkv", ["Display Matrix of #1 video"])):
+        report = upscale(tmp_path / "in.mp4", tmp_path / f"out.{suffix}", tiny_model)
+        assert (report.left_out, report.damage) == (lost, [])
+        with av.open(tmp_path / f"out.{suffix}") as container:
+            kinds = {kind for kind, _ in stream_side_data(container.streams.video[1])}
+        assert kinds == set(facts) - ({StreamKind.DISPLAYMATRIX} if lost else set())

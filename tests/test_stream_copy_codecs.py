@@ -9,6 +9,7 @@ import av
 import numpy as np
 import pytest
 from av.audio.stream import AudioStream
+from commands import Command
 from footage import make_video, scene_frames, upscale
 from PIL import Image
 
@@ -123,3 +124,34 @@ def test_webvtt_in_matroska_becomes_subrip(tiny_model: str, tmp_path: Path) -> N
         assert stream_codec(subtitles)[0] == "subrip"
         shown = [(p.pts, p.duration, bytes(p)) for p in container.demux(subtitles) if p.size]
     assert shown == [(50, 80, b"On the <b>web</b> & more\n- a voice"), (150, 80, b"last")]
+
+
+CYRILLIC = "Привет".encode("cp1251").decode(errors="surrogateescape")
+
+
+@pytest.mark.parametrize("suffix", ["mkv", "mp4", "nut"])
+def test_tags_that_are_not_utf8_keep_their_bytes(suffix: str, vidsr: Command, tiny_model: str, tmp_path: Path) -> None:
+    video = make_video(tmp_path / "film.mkv", scene_frames(2))
+    with av.open(video) as film, av.open(tmp_path / "in.mkv", "w", metadata_errors="surrogateescape") as output:
+        output.metadata["title"] = CYRILLIC
+        output.set_chapters([
+            {"id": 1, "start": 0, "end": 50, "time_base": Fraction(1, 1000), "metadata": {"title": CYRILLIC}}
+        ])  # fmt: skip
+        copy = output.add_stream_from_template(film.streams.video[0], opaque=True)
+        copy.metadata["title"] = CYRILLIC
+        text = output.add_mux_stream("subrip", time_base=Fraction(1, 1000))
+        text.metadata["title"] = CYRILLIC
+        for packet in film.demux():
+            if packet.size:
+                packet.stream = copy
+                output.mux(packet)
+    before, after = tmp_path / "in.mkv", tmp_path / f"out.{suffix}"
+    ended = vidsr("upscale", "--json", "--workers", "0", "--model", tiny_model, before, after)
+    assert ended.code == 0
+    assert ended.err.encode()  # no lone surrogates
+    with av.open(after, metadata_errors="surrogateescape") as container:
+        assert container.metadata["title"] == CYRILLIC
+        assert container.chapters()[0]["metadata"]["title"] == CYRILLIC
+        if suffix == "mkv":
+            assert [stream.metadata["title"] for stream in container.streams] == [CYRILLIC] * 2
+    assert vidsr("info", before).code == 0

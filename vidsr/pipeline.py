@@ -13,10 +13,9 @@ from vidsr.arrays import Plane
 from vidsr.callbacks import OnProgress, OnWarning, ShouldStop
 from vidsr.errors import TargetError
 from vidsr.flow import map_in_thread, prefetch
-from vidsr.media.atomic_file import AtomicFile
 from vidsr.media.containers import container_for, image_codec_for
 from vidsr.media.frame import Frame, VideoInfo
-from vidsr.media.image_writer import write_image
+from vidsr.media.image_writer import ImageWriter
 from vidsr.media.luma_merger import LumaMerger, check_frame_size, upscale_bicubic
 from vidsr.media.reader import Reader
 from vidsr.media.writer import Writer
@@ -34,6 +33,7 @@ log = logging.getLogger(__name__)
 
 FRAMES_AHEAD = 4  # decoded ahead of the network, each a whole frame in memory
 FRAMES_BEHIND = 3  # upscaled, for the encoder, which needs far longer for some frames than for others
+_DROPPED = "{} cannot hold {}; it is dropped"
 STAGES = ("read", "enlarge", "merge", "write")
 
 
@@ -57,7 +57,7 @@ def upscale(
     """
     source, target = Path(source), Path(target)
     if image_codec_for(target):
-        return _upscale_image(source, target, settings, pool)
+        return _upscale_image(source, target, settings, pool, on_warning)
     with _opened(source, target, settings) as reader:
         network = _network(settings, reader.info)
         weights = network.weights
@@ -129,7 +129,7 @@ class _Run:
         """Merge the upscaled luma and the chroma of a frame, and write the frame."""
         (frame, luma), info = upscaled, self._reader.info
         if (frame.av_frame.width, frame.av_frame.height) != (info.width, info.height):
-            self._warn(f"the frame size changes; every frame becomes {_by(size)}")
+            self._warn(f"the frame size changes; every frame becomes {'x'.join(map(str, size))}")
         if late := self._writer.side_data.losses(frame.av_frame):
             self._writer.copier.dropped_streams += late
             self._warn_dropped(late)
@@ -192,7 +192,7 @@ class _Run:
 
     def _warn_dropped(self, names: Iterable[str]) -> None:
         for name in names:
-            self._warn(f"{self._writer.target.name} cannot hold {name}; it is dropped")
+            self._warn(_DROPPED.format(self._writer.target.name, name))
 
     def _warn(self, sentence: str) -> None:
         """Report a sentence once, and keep it for the report."""
@@ -224,7 +224,9 @@ class _Run:
             yield f"upscaled without the network, because each ended two workers: frames {frames}"
 
 
-def _upscale_image(source: Path, target: Path, settings: UpscaleSettings, pool: PoolSettings) -> Report:
+def _upscale_image(
+    source: Path, target: Path, settings: UpscaleSettings, pool: PoolSettings, on_warning: OnWarning
+) -> Report:
     began = time.perf_counter()
     with Reader(source, upright=True, max_megapixels=settings.max_megapixels) as reader:
         if not reader.info.still:
@@ -232,14 +234,14 @@ def _upscale_image(source: Path, target: Path, settings: UpscaleSettings, pool: 
         network = _network(settings, reader.info)
         size = target_size(settings, reader.info, network.weights.architecture.scale)
         check_frame_size(size, reader.info.working_format)
-        output = AtomicFile(target, source=source, overwrite=settings.overwrite)
-        try:
-            with InProcessPool(network.weights, pool, engines=1) as alone:
-                ((frame, luma),) = upscale_frames([reader.first], alone, reader.info.depth)
+        writer = ImageWriter(target, source=source, overwrite=settings.overwrite)
+        warnings = [_DROPPED.format(target.name, name) for name in writer.dropped]
+        for sentence in warnings:
+            on_warning(f"{source}: {sentence}")
+        with writer, InProcessPool(network.weights, pool, engines=1) as alone:
+            ((frame, luma),) = upscale_frames([reader.first], alone, reader.info.depth)
             merger = LumaMerger()
-            write_image(output, merger.resize(merger.merge(frame.av_frame, luma), size))
-        finally:
-            output.discard()
+            writer.write(merger.resize(merger.merge(frame.av_frame, luma), size), size[0] / reader.info.width)
         seconds = time.perf_counter() - began
         return Report(
             source=source,
@@ -248,7 +250,8 @@ def _upscale_image(source: Path, target: Path, settings: UpscaleSettings, pool: 
             weights=network.name,
             precision=alone.choice.precision,
             precision_why=alone.choice.why,
-            warnings=list(alone.warnings),
+            left_out=writer.dropped,
+            warnings=[*warnings, *alone.warnings],
             size=size,
             frames_read=1,
             frames_enlarged=1,
@@ -289,7 +292,3 @@ def _network(settings: UpscaleSettings, info: VideoInfo) -> _Network:
     choice = select_model(info.compression, still=info.still, scale=settings.scale or scale, names=model_names())
     log.info("%s: %s", info.path, choice)
     return _Network(weights=load_model(choice.model), name=str(choice))
-
-
-def _by(size: Size) -> str:
-    return "x".join(map(str, size))

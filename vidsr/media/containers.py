@@ -18,7 +18,7 @@ class Container:
     has_display_matrix: bool = False
     """Whether the container stores a display matrix, by which players rotate the frames."""
     side_data: frozenset[StreamKind] = frozenset()
-    """The side data of a stream that it stores, besides the display matrix."""
+    """The side data of a stream that it stores."""
     codecs: frozenset[str] | None = None
     """The codecs it supports, if FFmpeg writes others as unreadable data; None: FFmpeg checks them."""
 
@@ -26,10 +26,12 @@ class Container:
 _MATROSKA_SIDE_DATA = frozenset(
     [
         StreamKind.STEREO3D, StreamKind.SPHERICAL, StreamKind.MASTERING_DISPLAY_METADATA,
-        StreamKind.CONTENT_LIGHT_LEVEL,
+        StreamKind.CONTENT_LIGHT_LEVEL, StreamKind.FRAME_CROPPING,
     ]
 )  # fmt: skip
-_MP4_SIDE_DATA = _MATROSKA_SIDE_DATA | {StreamKind.ICC_PROFILE, StreamKind.AMBIENT_VIEWING_ENVIRONMENT}
+_MP4_SIDE_DATA = _MATROSKA_SIDE_DATA | {
+    StreamKind.DISPLAYMATRIX, StreamKind.ICC_PROFILE, StreamKind.AMBIENT_VIEWING_ENVIRONMENT,
+}  # fmt: skip
 _MPEGTS_CODECS = frozenset(
     [
         "h264", "hevc", "mpeg1video", "mpeg2video", "mpeg4", "vvc", "aac", "aac_latm", "ac3", "eac3", "dts", "mp1",

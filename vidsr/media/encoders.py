@@ -21,6 +21,8 @@ _DEFAULTS = {
     "ffv1": {"level": "3", "slicecrc": "1"},
 }
 
+SIDE_DATA_OPTIONS = {"libx264": {"udu_sei": "1"}, "libx265": {"a53cc": "1"}}
+"""Options with which encoders write user data and captions that the frames bring along."""
 _USUAL = ("libx264", "libx265")
 _AUTO = {"webm": ("libvpx-vp9", "libsvtav1"), "mov": _USUAL, "mpegts": _USUAL}
 """What auto chooses from, by FFmpeg's name of the container; others hold FFV1, too."""

@@ -1,6 +1,8 @@
 """Writing a frame as a PNG or JPEG file."""
 
 from fractions import Fraction
+from pathlib import Path
+from typing import Self
 
 import av
 from av import VideoFrame
@@ -11,19 +13,45 @@ from vidsr.media.atomic_file import AtomicFile
 from vidsr.media.containers import image_codec_for
 from vidsr.media.encoders import video_encoder
 from vidsr.media.formats import depth_of, has_alpha
+from vidsr.media.image_metadata import read_metadata, with_metadata
+from vidsr.media.libav import set_frame_side_data
 from vidsr.media.pixel_format_converter import RESAMPLING
+from vidsr.media.side_data import FrameKind, side_data
 
 
-def write_image(output: AtomicFile, frame: VideoFrame) -> None:
-    """Writes the frame as PNG or JPEG, by the suffix of the target, and commits the file. Raises TargetError."""
-    codec = image_codec_for(output.target)
-    if codec is None:
-        raise TargetError(f"{output.target}: the name of an image must end in .png or .jpg")
-    try:
-        output.file.write(encode_image(frame, codec))
-        output.commit()
-    except (av.FFmpegError, OSError) as error:
-        raise TargetError(f"{output.target}: {error.strerror or error}") from error
+class ImageWriter:
+    """A PNG or JPEG file, by the suffix of `target`, with the metadata of `source`; closed by `with`.
+
+    `dropped` names the metadata that it cannot hold. Leaving `with` without `write` deletes the file. Every fault of
+    the target raises TargetError.
+    """
+
+    def __init__(self, target: Path, *, source: Path, overwrite: bool) -> None:
+        self._codec = image_codec_for(target)
+        if self._codec is None:
+            raise TargetError(f"{target}: the name of an image must end in .png or .jpg")
+        self._metadata = read_metadata(source)
+        self.dropped = self._metadata.losses(self._codec)
+        self._file = AtomicFile(target, source=source, overwrite=overwrite)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._file.discard()
+
+    def write(self, frame: VideoFrame, scale: float) -> None:
+        """Writes the source's image, turned upright and enlarged by `scale`, and commits the file."""
+        assert self._codec
+        metadata = self._metadata
+        metadata.exif = metadata.exif or side_data(frame, FrameKind.EXIF)
+        metadata.adjust((frame.width, frame.height), scale)
+        set_frame_side_data(frame, FrameKind.EXIF)  # FFmpeg would write it, and move maker's notes
+        try:
+            self._file.file.write(with_metadata(encode_image(frame, self._codec), metadata))
+            self._file.commit()
+        except (av.FFmpegError, OSError) as error:
+            raise TargetError(f"{self._file.target}: {error.strerror or error}") from error
 
 
 def encode_image(frame: VideoFrame, codec: str) -> bytes:

@@ -101,11 +101,11 @@ def frame_side_data(frame: VideoFrame) -> list[tuple[int, bytes]]:
     return [(each.type, ctypes.string_at(each.data, each.size)) for each in found]
 
 
-def set_frame_side_data(frame: VideoFrame, kind: int, data: bytes | None) -> None:
-    """Replaces the side data of a kind by `data`, or removes it for None."""
+def set_frame_side_data(frame: VideoFrame, kind: int, *contents: bytes) -> None:
+    """Replaces all side data of a kind by these, or by none."""
     memory = _memory(frame, _AVFrame)
     _remove_frame_side_data(memory, kind)
-    if data is not None:
+    for data in contents:
         ctypes.memmove(_new_frame_side_data(memory, kind, len(data)).contents.data, data, len(data))
 
 

@@ -14,6 +14,8 @@ _FORMATS = ",".join(
         "wav", "wtv", "yuv4mpegpipe", "bmp_pipe", "jpeg_pipe", "png_pipe", "tiff_pipe", "webp_pipe", "webm",
     ]
 )  # fmt: skip
+TAG_ERRORS = "surrogateescape"
+"""How tags are decoded, and encoded again: bytes that are not UTF-8 stay what they are."""
 _STILLS = {"image2", "bmp_pipe", "jpeg_pipe", "png_pipe", "tiff_pipe", "webp_pipe"}
 
 
@@ -25,7 +27,7 @@ def open_source(path: Path) -> InputContainer:
         if path.stat().st_size == 0:
             raise SourceError(f"{path}: is empty")
         options = {"protocol_whitelist": "file", "format_whitelist": _FORMATS, "pattern_type": "none"}
-        return av.open(f"file:{path.absolute()}", container_options=options, metadata_errors="replace")
+        return av.open(f"file:{path.absolute()}", container_options=options, metadata_errors=TAG_ERRORS)
     except (av.InvalidDataError, av.ArgumentError) as error:  # ArgumentError: a format that is not in the list
         raise SourceError(f"{path}: not a media file, or cut off before its index") from error
     except (av.FFmpegError, OSError) as error:

@@ -28,6 +28,7 @@ from vidsr.media.probe import (
     video_info,
     video_seconds,
 )
+from vidsr.media.side_data import crop_filters, remove_source_side_data
 from vidsr.media.timestamps import TimestampRepair
 from vidsr.media.trim import TrimRange
 
@@ -192,7 +193,7 @@ class Reader:
 
     def _filters(self, rotation: tuple[Filter, ...], deinterlace: bool) -> tuple[Filter, ...]:
         untagged = codec_name(self.video) in _UNTAGGED_CHROMA
-        return (CHROMA_LEFT,) * untagged + (DEINTERLACE,) * deinterlace + rotation
+        return (CHROMA_LEFT,) * untagged + (DEINTERLACE,) * deinterlace + crop_filters(self.video) + rotation
 
     def _decoded(self) -> Iterator[VideoFrame]:
         """Every frame of the decoder; collects the packets of other streams on the way."""
@@ -262,4 +263,5 @@ class Reader:
 
     def _converted(self, decoded: VideoFrame) -> Frame:
         frame = self._converter(decoded)
+        remove_source_side_data(frame)
         return Frame(av_frame=frame, luma=luma_of(frame), packets=self.trailing_packets())

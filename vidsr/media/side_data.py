@@ -12,8 +12,15 @@ from enum import IntEnum
 
 from av import VideoFrame
 from av.stream import Stream
+from av.video.stream import VideoStream
 
-from vidsr.media.libav import frame_side_data, frame_side_data_name, packet_side_data_name, stream_side_data
+from vidsr.media.libav import (
+    frame_side_data,
+    frame_side_data_name,
+    packet_side_data_name,
+    set_frame_side_data,
+    stream_side_data,
+)
 
 FrameKind = IntEnum(
     "FrameKind",
@@ -61,9 +68,9 @@ def _stored(kind: StreamKind, encoders: Iterable[str] = ()) -> Treatment:
     return Treatment(stream_kind=kind, encoders=frozenset(encoders))
 
 
-FRAME_SIDE_DATA = {
+FRAME_SIDE_DATA: dict[int, Treatment] = {
     FrameKind.PANSCAN: _LEFT_OUT,
-    FrameKind.A53_CC: Treatment(encoders=frozenset(["libx264", "mpeg2video"])),
+    FrameKind.A53_CC: Treatment(encoders=frozenset(["libx264", "libx265", "mpeg2video"])),
     FrameKind.STEREO3D: _stored(StreamKind.STEREO3D, ["libx264", "mpeg2video"]),
     FrameKind.MATRIXENCODING: _NO_CONTENT,
     FrameKind.DOWNMIX_INFO: _NO_CONTENT,
@@ -82,7 +89,7 @@ FRAME_SIDE_DATA = {
     FrameKind.DYNAMIC_HDR_PLUS: _LEFT_OUT,
     FrameKind.REGIONS_OF_INTEREST: _NO_CONTENT,
     FrameKind.VIDEO_ENC_PARAMS: _NO_CONTENT,
-    FrameKind.SEI_UNREGISTERED: _LEFT_OUT,
+    FrameKind.SEI_UNREGISTERED: Treatment(encoders=frozenset(["libx264"])),  # x265 would change it
     FrameKind.FILM_GRAIN_PARAMS: _NO_CONTENT,  # the decoder adds the grain
     FrameKind.DETECTION_BBOXES: _LEFT_OUT,
     FrameKind.DOVI_RPU_BUFFER: _NO_CONTENT,  # the same as DOVI_METADATA
@@ -96,13 +103,13 @@ FRAME_SIDE_DATA = {
     FrameKind.EXIF: Treatment(encoders=frozenset(["png", "tiff"])),
 }
 
-STREAM_SIDE_DATA = {
+STREAM_SIDE_DATA: dict[int, Treatment] = {
     StreamKind.PALETTE: _NO_CONTENT,
     StreamKind.NEW_EXTRADATA: _NO_CONTENT,
     StreamKind.PARAM_CHANGE: _NO_CONTENT,
     StreamKind.H263_MB_INFO: _NO_CONTENT,
     StreamKind.REPLAYGAIN: _NO_CONTENT,
-    StreamKind.DISPLAYMATRIX: _NO_CONTENT,  # applied, or scaled and stored
+    StreamKind.DISPLAYMATRIX: _stored(StreamKind.DISPLAYMATRIX),
     StreamKind.STEREO3D: _stored(StreamKind.STEREO3D),
     StreamKind.AUDIO_SERVICE_TYPE: _NO_CONTENT,
     StreamKind.QUALITY_STATS: _NO_CONTENT,
@@ -133,14 +140,16 @@ STREAM_SIDE_DATA = {
     StreamKind.IAMF_DEMIXING_INFO_PARAM: _NO_CONTENT,
     StreamKind.IAMF_RECON_GAIN_INFO_PARAM: _NO_CONTENT,
     StreamKind.AMBIENT_VIEWING_ENVIRONMENT: _stored(StreamKind.AMBIENT_VIEWING_ENVIRONMENT),
-    StreamKind.FRAME_CROPPING: _NO_CONTENT,  # applied
+    StreamKind.FRAME_CROPPING: _stored(StreamKind.FRAME_CROPPING),
     StreamKind.LCEVC: _LEFT_OUT,
     StreamKind.THREE_D_REFERENCE_DISPLAYS: _LEFT_OUT,
     StreamKind.RTCP_SR: _NO_CONTENT,
     StreamKind.EXIF: _LEFT_OUT,
 }
-"""What becomes of the side data of the video stream."""
+"""What becomes of the side data of the video stream, and with copied streams."""
 
+_APPLIED = {StreamKind.DISPLAYMATRIX, StreamKind.FRAME_CROPPING}
+"""Of the video, whose frames are cropped, and turned unless the container stores a matrix: then a scaled one."""
 _ENCODER_UUIDS = (bytes.fromhex("dc45e9bde6d948b7962cd820d923eeef"), bytes.fromhex("2ca2de09b51747dbbb55a4fe7fc2fc4e"))
 """Of the user data in which x264 and x265 write their options."""
 _STORED_STEREO = (1, 2)  # side by side, top and bottom: all that MP4 stores, and scaling leaves as they are
@@ -153,9 +162,37 @@ def side_data(frame: VideoFrame, kind: FrameKind) -> bytes | None:
     return next((data for found, data in frame_side_data(frame) if found == kind), None)
 
 
+def remove_source_side_data(frame: VideoFrame) -> None:
+    """Removes what holds for the source only: its matrix, its quantisers, and the options of its encoder."""
+    data = frame_side_data(frame)
+    for kind in (FrameKind.DISPLAYMATRIX, FrameKind.VIDEO_ENC_PARAMS):
+        set_frame_side_data(frame, kind)
+    messages = [content for kind, content in data if kind == FrameKind.SEI_UNREGISTERED]
+    if messages:
+        kept = [content for content in messages if not content.startswith(_ENCODER_UUIDS)]
+        set_frame_side_data(frame, FrameKind.SEI_UNREGISTERED, *kept)
+
+
 def has_encoder_side_data(frame: VideoFrame) -> bool:
     """Whether the frame has side data that some encoder writes: captions, light levels, a profile."""
-    return any(bool(FRAME_SIDE_DATA[FrameKind(kind)].encoders) for kind, _ in frame_side_data(frame))
+    return any(bool(FRAME_SIDE_DATA.get(kind, _LEFT_OUT).encoders) for kind, _ in frame_side_data(frame))
+
+
+def dropped_with_copy(stream: Stream, holds: frozenset[StreamKind]) -> list[str]:
+    """The names of the side data of a copied stream that a container which stores `holds` does not store."""
+    kinds = [kind for kind, _ in stream_side_data(stream)]
+    lost = [kind for kind in kinds if kind not in holds and STREAM_SIDE_DATA.get(kind, _LEFT_OUT).is_content]
+    return [f"{packet_side_data_name(kind)} of #{stream.index} {stream.type}" for kind in lost]
+
+
+def crop_filters(video: VideoStream) -> tuple[tuple[str, str], ...]:
+    """The filter that crops frames as the container says, which decoders do not; () without cropping."""
+    data = next((data for kind, data in stream_side_data(video) if kind == StreamKind.FRAME_CROPPING), bytes(16))
+    top, bottom, left, right = struct.unpack("4I", data)
+    cropped, context = (left + right, top + bottom), video.codec_context
+    if cropped == (0, 0) or cropped[0] >= context.width or cropped[1] >= context.height:
+        return ()
+    return (("crop", f"in_w-{cropped[0]}:in_h-{cropped[1]}:{left}:{top}"),)
 
 
 class SideDataCarrier:
@@ -169,23 +206,22 @@ class SideDataCarrier:
     ) -> None:
         """`holds` are the kinds that the target's container stores; `scale` is that of the frames."""
         self._encoder = encoder
-        stated = [(StreamKind(kind), data) for kind, data in stream_side_data(stream)]
-        shown = [(FRAME_SIDE_DATA[FrameKind(kind)].stream_kind, data) for kind, data in frame_side_data(first)]
+        stated = stream_side_data(stream)
+        shown = [(FRAME_SIDE_DATA.get(kind, _LEFT_OUT).stream_kind, data) for kind, data in frame_side_data(first)]
         self.stored = {
-            kind: _for_target(kind, data, scale)
+            StreamKind(kind): _for_target(StreamKind(kind), data, scale)
             for kind, data in [*shown, *stated]
-            if kind in holds and STREAM_SIDE_DATA[kind].stream_kind and _is_storable(kind, data)
+            if kind in holds - _APPLIED and _is_storable(kind, data)
         }
         self._dropped: set[str] = set()
-        lost = {kind for kind, _ in stated if STREAM_SIDE_DATA[kind] is _LEFT_OUT}
-        self.dropped = [packet_side_data_name(kind) or kind.name for kind in sorted(lost)] + self.losses(first)
+        lost = {kind for kind, _ in stated if STREAM_SIDE_DATA.get(kind, _LEFT_OUT) is _LEFT_OUT}
+        self.dropped = [packet_side_data_name(kind) or str(kind) for kind in sorted(lost)] + self.losses(first)
 
     def losses(self, frame: VideoFrame) -> list[str]:
         """The names of the frame's side data that the target cannot hold; each name is returned once."""
         lost = []
-        for number, data in frame_side_data(frame):
-            kind = FrameKind(number)
-            treatment, name = FRAME_SIDE_DATA[kind], frame_side_data_name(kind) or kind.name
+        for kind, data in frame_side_data(frame):
+            treatment, name = FRAME_SIDE_DATA.get(kind, _LEFT_OUT), frame_side_data_name(kind) or str(kind)
             kept = self._encoder in treatment.encoders or treatment.stream_kind in self.stored
             if treatment.is_content and not kept and name not in self._dropped and _has_content(kind, data, frame):
                 self._dropped.add(name)
@@ -193,7 +229,7 @@ class SideDataCarrier:
         return lost
 
 
-def _has_content(kind: FrameKind, data: bytes, frame: VideoFrame) -> bool:
+def _has_content(kind: int, data: bytes, frame: VideoFrame) -> bool:
     """Whether a side data says anything: not the values that decoders give to every frame."""
     if kind == FrameKind.PANSCAN:
         width, height = struct.unpack_from("2i", data, 4)  # in sixteenths of a pixel
@@ -202,10 +238,10 @@ def _has_content(kind: FrameKind, data: bytes, frame: VideoFrame) -> bool:
         return _stereo_type(data) > 0
     if kind == FrameKind.AFD:
         return data[0] % 16 not in _FULL_FORMATS
-    return not (kind == FrameKind.SEI_UNREGISTERED and data.startswith(_ENCODER_UUIDS))
+    return True
 
 
-def _is_storable(kind: StreamKind, data: bytes) -> bool:
+def _is_storable(kind: int, data: bytes) -> bool:
     return kind != StreamKind.STEREO3D or _stereo_type(data) in _STORED_STEREO
 
 

@@ -18,8 +18,10 @@ from av.video.stream import VideoStream
 from vidsr.media.containers import Container
 from vidsr.media.frame import SidePacket, SourceTemplate
 from vidsr.media.libav import copy_parameters
+from vidsr.media.open_input import TAG_ERRORS
 from vidsr.media.probe import codec_name, title_of
 from vidsr.media.readback import TargetContent, is_attached
+from vidsr.media.side_data import dropped_with_copy
 
 # Tags that a muxer sets; copies would be wrong.
 _MUXER_TAGS = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration"}
@@ -52,6 +54,7 @@ class StreamCopier:
         for stream, info in zip(template.others, template.info.others, strict=True):
             declared = self._declare(stream, str(info), container, template.covers)
             (self.copied_streams if declared else self.dropped_streams).append(str(info))
+            self.dropped_streams += dropped_with_copy(stream, container.side_data) if declared else []
         timed = [stream.index for stream in output.streams if not is_attached(stream)]
         self._attached = len(output.streams) - len(timed)
         self._positions = {index: position for position, index in enumerate(timed)}
@@ -179,7 +182,7 @@ def can_hold(container: Container, stream: Stream) -> bool:
     if container.format == "mov" and is_cover(stream):  # FFmpeg would accept it, and write nothing
         return False
     try:
-        with av.open(io.BytesIO(), "w", format=container.format) as trial:
+        with av.open(io.BytesIO(), "w", format=container.format, metadata_errors=TAG_ERRORS) as trial:
             copy_stream(stream, trial)
             trial.start_encoding()
         return True

@@ -21,6 +21,7 @@ from vidsr.media.atomic_file import AtomicFile
 from vidsr.media.containers import container_for, muxer_options
 from vidsr.media.display_matrix import scale_matrix
 from vidsr.media.encoders import (
+    SIDE_DATA_OPTIONS,
     FrameFormat,
     check_encoder,
     choose_encoder,
@@ -31,7 +32,9 @@ from vidsr.media.encoders import (
 from vidsr.media.formats import has_alpha
 from vidsr.media.frame import SidePacket, SourceTemplate
 from vidsr.media.hdr import hdr_options
+from vidsr.media.kept_tags import dropped_tags
 from vidsr.media.libav import add_stream_side_data, set_parameters
+from vidsr.media.open_input import TAG_ERRORS
 from vidsr.media.readback import frame_differences, target_content
 from vidsr.media.side_data import SideDataCarrier, StreamKind
 from vidsr.media.stream_copy import StreamCopier, copy_tags, file_tags, is_cover
@@ -74,7 +77,8 @@ class Writer:
         self._size = size
         self.choice = choose_encoder(encode, self._container.format, template.info.working_format)
         encode = self.choice.encode
-        options = encoder_options(encode, hdr_options(template.first, encode.codec))
+        hdr = hdr_options(template.first, encode.codec)
+        options = encoder_options(encode, hdr) | SIDE_DATA_OPTIONS.get(encode.codec, {})
         frame_format = FrameFormat(width=size[0], height=size[1], pixel_format=self.choice.pixel_format)
         check_encoder(encode.codec, frame_format, options)
         self._atomic_file = AtomicFile(target, source=template.info.path, overwrite=overwrite)
@@ -134,7 +138,9 @@ class Writer:
         self._encoder = self._open_encoder(codec, options)
         self._video = self._add_video(codec)
         self.copier = StreamCopier(self._output, self._container, template)
-        self.copier.dropped_streams += self.side_data.dropped
+        self.copier.dropped_streams += [*self.side_data.dropped, *dropped_tags(self._output, self._options)]
+        if template.info.matrix and not self._container.has_display_matrix:
+            self.copier.dropped_streams.append("the display matrix")
         if codec in _VPX and has_alpha(self.choice.pixel_format) and self._container.format not in _VPX_ALPHA:
             self.copier.dropped_streams.append("transparency of VP8 and VP9")
         try:
@@ -145,8 +151,14 @@ class Writer:
     def _open_output(self) -> OutputContainer:
         container, template = self._container, self._template
         covers = any(map(is_cover, template.others))
-        options = muxer_options(container, template.time_base, covers=covers, tags=template.metadata)
-        output = av.open(self._atomic_file.file, "w", format=container.format, container_options=options)
+        self._options = muxer_options(container, template.time_base, covers=covers, tags=template.metadata)
+        output = av.open(
+            self._atomic_file.file,
+            "w",
+            format=container.format,
+            container_options=self._options,
+            metadata_errors=TAG_ERRORS,
+        )
         output.metadata.update(file_tags(template.metadata))
         output.set_chapters(list(template.chapters))
         return output
@@ -180,7 +192,7 @@ class Writer:
         assert isinstance(stream, VideoStream)
         stream.time_base = self._template.time_base
         set_parameters(stream, self._encoder)
-        if info.matrix:
+        if info.matrix and self._container.has_display_matrix:
             factors = Fraction(self._size[0], info.width), Fraction(self._size[1], info.height)
             matrix = np.array(scale_matrix(info.matrix, factors), np.int32)
             add_stream_side_data(stream, StreamKind.DISPLAYMATRIX, matrix.tobytes())
