@@ -213,23 +213,19 @@ def _robust_weights(error: Floats) -> Floats:
 
 def _fit_of(registration: Registration, pairs: Sequence[tuple[Luma, Luma]]) -> Fit:
     area, resample = _compared_area(registration, 1.0), registration.resampler(1.0)
-    edges, errors, normal = np.zeros(3), [], np.zeros((6, 6))
+    edges, errors, normal = np.zeros((2, 2)), [], np.zeros((6, 6))
     for lr, hr in pairs:
         mapped = resample(hr)
         jacobian, error = _jacobian(registration, lr.astype(np.float32), mapped, 1.0, area)
         weights = _robust_weights(error)
         for axis in (0, 1):
-            lr_plane, hr_plane = (np.gradient(each.astype(float), axis=axis)[area].ravel() for each in (lr, mapped))
-            edges += [
-                (weights * lr_plane * hr_plane).sum(),
-                (weights * lr_plane**2).sum(),
-                (weights * hr_plane**2).sum(),
-            ]
+            both = np.stack([np.gradient(each.astype(float), axis=axis)[area].ravel() for each in (lr, mapped)])
+            edges += (both * weights) @ both.T
         errors.append(error * np.sqrt(weights))
         normal += (jacobian * weights) @ jacobian.T / len(pairs)  # pairs of one view are not independent
     deviation = float(np.sqrt((np.concatenate(errors) ** 2).mean()))
     return Fit(
-        similarity=float(edges[0] / np.sqrt(edges[1] * edges[2] + 1e-9)),
+        similarity=float(edges[0, 1] / np.sqrt(edges[0, 0] * edges[1, 1] + 1e-9)),
         error=deviation,
         nonlinearity=_nonlinearity(*_coarse_levels(registration, pairs)),
         uncertainty=_uncertainty(normal, deviation),
