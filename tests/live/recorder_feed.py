@@ -95,7 +95,6 @@ def play(
 def recorder(
     *targets: Path | str,
     warnings: list[str] | None = None,
-    restarted: bool = False,
     codec: str = "libx264",
     **keep: float,
 ) -> Iterator[Recorder]:
@@ -106,7 +105,6 @@ def recorder(
         record=settings,
         encode=EncodeSettings(codec=codec),
         on_warning=[].append if warnings is None else warnings.append,
-        restarted=restarted,
     ) as made:
         yield made
 

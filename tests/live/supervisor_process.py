@@ -37,6 +37,9 @@ while not stopping:
         status["frames_in"] += 1
     if not (stuck and mode == "hangs" and status["written"] >= 3):
         print(json.dumps(status), flush=True)
+    if first and mode == "fails" and status["written"] >= 5:
+        time.sleep(0.5)
+        sys.exit(int(number))
     time.sleep(0.1)
 open(os.path.join(folder, "ended"), "w").close()
 """

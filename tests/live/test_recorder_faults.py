@@ -1,5 +1,6 @@
 """A target that fails does not affect the others, reports it once, and recovers."""
 
+import itertools
 import os
 import shutil
 import socket
@@ -8,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -177,8 +178,29 @@ def test_a_port_where_nobody_listens_is_reported_and_holds_nothing_up(tmp_path: 
         play(made, clip, live=True)
         assert made.target_states["rtmp://127.0.0.1:1"] == "the server rejects the stream (Connection refused)"
         assert made.target_states[str(tmp_path / "cam")] == "ok"
-    assert warnings == ["rtmp://127.0.0.1:1: the server rejects the stream (Connection refused)"]
+    refused = "rtmp://127.0.0.1:1: the server rejects the stream (Connection refused)"
+    assert warnings == [f"{refused}; retrying until it works"]
     assert made.frames_written == 2 * RATE
+
+
+def test_a_server_that_hangs_up_is_asked_less_and_less_often(tmp_path: Path) -> None:
+    clip, calls = camera_clip(tmp_path / "camera.mp4", seconds=12), []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def hang_up() -> None:
+            with suppress(OSError):
+                while True:
+                    server.accept()[0].close()
+                    calls.append(time.monotonic())
+
+        thread = threading.Thread(target=hang_up, daemon=True)
+        thread.start()
+        with recorder(f"rtmp://127.0.0.1:{server.getsockname()[1]}/live/geheim", tmp_path / "cam") as made:
+            play(made, clip, live=True)
+        server.shutdown(socket.SHUT_RDWR)
+    thread.join(5)
+    assert 3 <= len(calls) <= 6
+    assert all(b - a > 0.8 * 2**number for number, (a, b) in enumerate(itertools.pairwise(calls)))
 
 
 SINK = """
@@ -213,15 +235,16 @@ def port() -> int:
 @pytest.mark.fault
 @pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["rtmp", "rtsp"])
-def test_a_server_that_dies_and_comes_back_is_sent_to_again(scheme: str, clip: Path, port: int) -> None:
+def test_a_server_that_dies_and_comes_back_is_sent_to_again(scheme: str, tmp_path: Path, port: int) -> None:
+    clip = camera_clip(tmp_path / "long.mp4", seconds=15)
     warnings, url, heard = list[str](), f"{scheme}://127.0.0.1:{port}/live", list[str]()
     with recorder(url, warnings=warnings) as made:
         for number in range(2):
-            with sink(url, 40) as server:
+            with sink(url, 90) as server:
                 play(made, clip, start=20 * number * SECOND, live=True)
                 heard.append(server.communicate(timeout=20)[0])
     counts = [tuple(map(int, line.split())) for line in heard]
-    assert [frames for frames, _ in counts] == [40, 40]
+    assert [frames for frames, _ in counts] == [90, 90]
     assert all(packets > 20 for _, packets in counts)
-    assert warnings[0] == f"{scheme}://127.0.0.1:{port}: the server rejects the stream (Connection refused)"
+    assert warnings[0].startswith(f"{scheme}://127.0.0.1:{port}: the server rejects the stream (Connection refused)")
     assert f"{scheme}://127.0.0.1:{port}: is written again" in warnings

@@ -17,19 +17,15 @@ def refusal(*targets: Path | str, codec: str = "libx264") -> str:
     return str(caught.value)
 
 
-def test_a_file_that_is_there_is_refused_and_stays(tmp_path: Path) -> None:
-    path = tmp_path / "one.mp4"
+def test_a_file_that_is_there_stays_and_the_recording_goes_beside_it(tmp_path: Path) -> None:
+    clip, path, warnings = camera_clip(tmp_path / "camera.mp4", seconds=1), tmp_path / "one.mp4", list[str]()
     path.write_text("mine")
-    assert refusal(path) == f"{path}: already exists"
-    assert path.read_text() == "mine"
-
-
-def test_after_a_restart_what_follows_goes_beside_a_file_that_is_there(tmp_path: Path) -> None:
-    clip = camera_clip(tmp_path / "camera.mp4", seconds=1)
-    for restarted in (False, True):
-        with recorder(tmp_path / "one.mp4", restarted=restarted) as made:
+    for _ in range(2):
+        with recorder(path, warnings=warnings) as made:
             play(made, clip)
-    assert [len(read_recording(tmp_path / name).pts) for name in ("one.mp4", "one_2.mp4")] == [15, 15]
+    assert path.read_text() == "mine"
+    assert [len(read_recording(tmp_path / name).pts) for name in ("one_2.mp4", "one_3.mp4")] == [15, 15]
+    assert warnings == [f"{path}: already exists; the recording goes to one_{number}.mp4" for number in (2, 3)]
 
 
 def test_schemes_codecs_and_containers_that_cannot_be_are_named_without_secrets(tmp_path: Path) -> None:

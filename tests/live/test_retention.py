@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from vidsr.media.sink.recording_dir import Segment, delete_expired, expired, finished_segments
+from vidsr.media.sink.recording_dir import Segment, delete_expired, expired, finished_segments, oldest_of_all
 from vidsr.settings import RecordSettings
 
 GB = 1_000_000_000
@@ -17,12 +17,9 @@ def segments_of(*ended_days: float) -> list[Segment]:
     return [Segment(paths=(Path(f"{day}"),), size=GB, ended_s=day * DAY_S) for day in ended_days]
 
 
-def expired_days(
-    *ended_days: float, growing: float = 0, free: float = 100, now: float = 10, **record: float
-) -> list[str]:
+def expired_days(*ended_days: float, growing: float = 0, now: float = 10, **record: float) -> list[str]:
     settings = RecordSettings(**{"min_free_gb": 0, **record})
-    sizes = {"open_bytes": round(growing * GB), "free": round(free * GB)}
-    chosen = expired(segments_of(*ended_days), **sizes, now_s=now * DAY_S, record=settings)
+    chosen = expired(segments_of(*ended_days), open_bytes=round(growing * GB), now_s=now * DAY_S, record=settings)
     return [str(segment.paths[0]) for segment in chosen]
 
 
@@ -39,14 +36,15 @@ def test_the_oldest_go_until_the_rest_is_small_enough() -> None:
     assert expired_days(3, 1, 2, 4, keep_gb=2.5, growing=0.6) == ["1", "2", "3"]
 
 
-def test_the_oldest_go_until_so_much_is_free() -> None:
-    assert expired_days(3, 1, 2, free=0.5, min_free_gb=2) == ["1", "2"]
+def test_the_oldest_of_all_folders_go_and_the_newest_of_each_stays() -> None:
+    folders = [segments_of(3, 1, 5, 7), segments_of(2, 4), segments_of(0.5)]
+    for missing, gone in [(0, []), (0.5, ["1"]), (2, ["1", "2"]), (9, ["1", "2", "3", "5"])]:
+        assert [str(one.paths[0]) for one in oldest_of_all(folders, missing=missing * GB)] == gone
 
 
 def test_the_limit_that_is_hit_first_decides() -> None:
     assert expired_days(1, 2, 3, keep_gb=2, keep_days=8.5) == ["1"]
     assert expired_days(1, 2, 3, keep_gb=2, keep_days=7.5) == ["1", "2"]
-    assert expired_days(1, 2, 3, keep_gb=2, keep_days=8.5, free=0, min_free_gb=2.5) == ["1", "2", "3"]
 
 
 @pytest.fixture
@@ -98,7 +96,8 @@ def test_a_disk_that_is_short_of_room_costs_the_oldest_first(folder: Path) -> No
     free = os.statvfs(folder)
     wanted = (free.f_bavail * free.f_frsize + GB) / GB  # a little more than there is, whatever others write meanwhile
     delete_expired(folder, now_s=0, record=RecordSettings(min_free_gb=wanted))
-    assert list(finished_segments(folder)) == []
+    (newest,) = finished_segments(folder)
+    assert newest.paths == (folder / "2026-01-02/10-00-00.mp4",)
 
 
 def test_what_is_being_written_counts_too(folder: Path) -> None:
@@ -107,3 +106,26 @@ def test_what_is_being_written_counts_too(folder: Path) -> None:
         delete_expired(folder, now_s=0, record=RecordSettings(keep_gb=4.5 * one / GB, min_free_gb=0)) == 1
     )  # of 4 and 1
     assert [len(segment.paths) for segment in finished_segments(folder)] == [1, 1]
+
+
+def test_a_quiet_camera_on_a_full_disk_keeps_as_long_as_a_busy_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def free(folder: Path) -> int:
+        return 3_000_000 - sum(path.stat().st_size for path in tmp_path.rglob("*.mp4"))
+
+    monkeypatch.setattr("vidsr.media.sink.recording_dir.free_bytes", free)  # of a disk that nobody else writes to
+    sizes = {"busy": 400_000, "quiet": 40_000}
+    neighbours = [*(tmp_path / camera for camera in sizes), tmp_path / "none"]
+    for hour in range(60):
+        for camera, size in sizes.items():
+            path = tmp_path / camera / f"2026-01-01/{hour // 60:02}-{hour % 60:02}-00.mp4"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(bytes(size))
+            os.utime(path, (hour * 3600, hour * 3600))
+            record = RecordSettings(min_free_gb=0.001)
+            delete_expired(tmp_path / camera, now_s=0, record=record, neighbours=neighbours)
+    kept = {camera: {one.paths[0].name for one in finished_segments(tmp_path / camera)} for camera in sizes}
+    assert len(kept["busy"]) >= 3
+    assert abs(len(kept["busy"]) - len(kept["quiet"])) <= 1
+    assert all("00-59-00.mp4" in names for names in kept.values())

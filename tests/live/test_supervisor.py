@@ -33,6 +33,12 @@ def test_a_signal_ends_every_process_in_order_and_the_exit_code_is_0(tmp_path: P
         assert running.process.stdout.read() == "loaded: []\n"
 
 
+@pytest.mark.parametrize("code", [2, 4, 5])
+def test_what_has_been_recorded_is_started_again_whatever_its_exit_code(tmp_path: Path, code: int) -> None:
+    with supervised(tmp_path, f"fails-{code}") as running:
+        eventually(lambda: len(running.starts(f"fails-{code}")) == 2)
+
+
 @pytest.mark.parametrize("name", ["stalls", "hangs"])
 def test_what_writes_no_frame_or_says_nothing_is_killed_and_started_again(tmp_path: Path, name: str) -> None:
     with supervised(tmp_path, name, "good") as running:
@@ -42,7 +48,7 @@ def test_what_writes_no_frame_or_says_nothing_is_killed_and_started_again(tmp_pa
         assert len(running.starts("good")) == 1
         running.process.send_signal(SIGTERM)
         assert running.exit_code() == 0
-        words = {"stalls": "no frame was written", "hangs": "no status"}[name]
+        words = {"stalls": "no frame was upscaled", "hangs": "no status"}[name]
         assert f"vidsr: {name}: {words}" in running.stderr_text()
 
 

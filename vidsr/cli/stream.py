@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from vidsr.cli.messages import UsageError
 from vidsr.cli.options import Commands, Help, add_options, settings
-from vidsr.live.camera_file import check_cameras, read_cameras, read_url, with_camera_defaults
+from vidsr.live.camera_file import check_cameras, read_cameras, read_url, segment_dirs, with_camera_defaults
 from vidsr.live.config import CameraConfig, SupervisorConfig, exec_supervisor
 from vidsr.settings import EncodeSettings, PoolSettings, RecordSettings, StreamSettings
 from vidsr.stream_url import StreamUrl
@@ -74,9 +74,12 @@ def run(args: argparse.Namespace) -> NoReturn:
     with _usage():
         configs = _file_configs(args) if args.config else (_config(args),)
         check_cameras(configs)
+    neighbours = segment_dirs(configs)
     exec_supervisor(
         SupervisorConfig(
-            cameras=tuple(replace(config, log_level=level) for config in configs), http=http, log_level=level
+            cameras=tuple(replace(config, log_level=level, neighbours=neighbours) for config in configs),
+            http=http,
+            log_level=level,
         )
     )
 

@@ -191,6 +191,12 @@ def check_cameras(configs: Iterable[CameraConfig]) -> None:
             load_model(config.stream.model, config.stream.scale)
 
 
+def segment_dirs(configs: Iterable[CameraConfig]) -> tuple[Path, ...]:
+    """The targets that are directories of segments."""
+    paths = (target.path for config in configs for target in config.targets)
+    return tuple(path for path in paths if path and not is_video(path) and not is_playlist(path))
+
+
 def _check_source(config: CameraConfig) -> None:
     source = config.source
     _check_url(source, SOURCE_SCHEMES)

@@ -77,7 +77,7 @@ class _CameraMain:
                     record=config.record,
                     encode=config.encode,
                     on_warning=log.warning,
-                    restarted=config.restarted,
+                    neighbours=config.neighbours,
                 )
             )
             pool = stack.enter_context(open_pool(models.default, config.pool, fallback=fallback))

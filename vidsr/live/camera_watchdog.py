@@ -47,7 +47,7 @@ output_log = logging.getLogger(f"{__name__}.output")
 """The output of the processes, each at a log level of its own: always passed on, independent of the level here."""
 
 _FATAL_CODES = (USAGE, TARGET, MODEL)
-"""Exit codes after which a restart cannot help."""
+"""Exit codes after which a restart cannot help, unless the camera has been recorded before."""
 HISTORY = 61
 """Number of statuses that are kept, one per second."""
 
@@ -113,7 +113,6 @@ class CameraWatchdog:
             return None
         try:
             self.process = CameraHandle(self.config, now, command=self._command, cpus=self._cpus, limits=self._limits)
-            self.config = replace(self.config, restarted=True)
         except OSError as error:  # out of memory or of process ids
             self._schedule_restart(f"no process can be started: {error.strerror}", now)
             return None
@@ -146,7 +145,8 @@ class CameraWatchdog:
         reason = _exit_text(code)
         if self._stopping:
             return
-        if code in _FATAL_CODES or (code == SOURCE and self.config.stream.fail_fast):
+        never_ran = self.status.last_frame_at is None
+        if (code in _FATAL_CODES and never_ran) or (code == SOURCE and self.config.stream.fail_fast):
             self.code = code
             log.warning("%s: its process %s, and is not restarted", self.config.name, reason)
             self._set_waiting(f"its process {reason}")

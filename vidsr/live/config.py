@@ -27,8 +27,8 @@ class CameraConfig:
     pool: PoolSettings = field(default_factory=PoolSettings)
     log_level: str = "WARNING"
     """The lowest level that is logged, by name."""
-    restarted: bool = False
-    """Whether an earlier process wrote to the same targets."""
+    neighbours: tuple[Path, ...] = ()
+    """The directories of segments of all cameras."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -38,7 +38,7 @@ class Recorder:
     """Encodes upscaled frames once, and writes them with the audio and packets of the source to all targets.
 
     Closed by `with`. The errors of a target affect no other: `on_warning` receives them once, `target_states` shows
-    them, and the target is restarted after 5, 10, ... 60 s. Only errors that no retry can fix are raised, as
+    them, and the target is restarted after longer and longer pauses. Only errors that no retry can fix are raised, as
     TargetError: at construction, or by `begin` for frames that the encoder does not accept. Frames and packets come
     from one thread; `on_warning` is also called from others. Audio, and with `record.original` the packets of the
     source, come before the frames of the same time and are queued here.
@@ -51,12 +51,14 @@ class Recorder:
         record: RecordSettings,
         encode: EncodeSettings,
         on_warning: OnWarning,
-        restarted: bool = False,
+        neighbours: Sequence[Path] = (),
     ) -> None:
-        """`restarted`: an existing target file is of an earlier process; the recording goes on in a file beside it."""
+        """A target file that exists stays: the recording goes on in a file beside it. `neighbours` are directories of
+        segments of other cameras, whose oldest are deleted, too, when the disk they share is full.
+        """
         probe_stream = probe_encoder(encode).stream
         self.frames_written = self.segments = 0  # frames that at least one target took
-        self._record, self._encode, self._on_warning, self._restarted = record, encode, on_warning, restarted
+        self._record, self._encode, self._on_warning, self._neighbours = record, encode, on_warning, neighbours
         self._encoder: LiveEncoder | None = None
         self._audio: deque[TimedPacket] = deque(maxlen=_MAX_PENDING)
         self._source_keys: deque[int] = deque(maxlen=_MAX_PENDING)
@@ -203,7 +205,7 @@ class Recorder:
         if is_playlist(path):
             return HlsSink(path, on_warning)
         if not is_video(path):
-            recording_dir = RecordingDir(path, self._record, on_warning=on_warning)
+            recording_dir = RecordingDir(path, self._record, on_warning=on_warning, neighbours=self._neighbours)
             self._recording_dirs[str(path)] = recording_dir
             container, segment_s, next_path = (
                 container_for(Path("x.mp4")),
@@ -212,7 +214,9 @@ class Recorder:
             )
         else:
             container, segment_s, next_path = container_for(path), None, partial(unused_path, path)
-            prepare_file(path, restarted=self._restarted)
+            prepare_file(path)
+            if path.exists():
+                on_warning(f"already exists; the recording goes to {unused_path(path).name}")
         return SegmentSink(
             next_path,
             container=container,

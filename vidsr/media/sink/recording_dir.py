@@ -5,11 +5,11 @@ import fcntl
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 from tempfile import TemporaryFile
 from time import monotonic, time
@@ -37,33 +37,59 @@ class Segment:
 
 
 def expired(
-    segments: Iterable[Segment], *, open_bytes: int, free: int, now_s: float, record: RecordSettings
+    segments: Iterable[Segment], *, open_bytes: int, now_s: float, record: RecordSettings
 ) -> Iterator[Segment]:
-    """The segments to delete, oldest first, given `free` bytes on the disk and `open_bytes` in unfinished files."""
+    """The segments that are too old or too many, oldest first, given `open_bytes` in unfinished files."""
     oldest_first = sorted(segments, key=lambda segment: segment.ended_s)
     total = open_bytes + sum(segment.size for segment in oldest_first)
     for segment in oldest_first:
         too_old = record.keep_days is not None and now_s - segment.ended_s > record.keep_days * _DAY_S
         too_large = record.keep_gb is not None and total > record.keep_gb * _GB
-        if not (too_old or too_large or free < record.min_free_gb * _GB):
+        if not (too_old or too_large):
             return
         yield segment
         total -= segment.size
-        free += segment.size
 
 
-def delete_expired(folder: Path, *, now_s: float, record: RecordSettings) -> int:
-    """Delete expired segments and empty days; returns the number of segments. Other files are never touched."""
-    n_deleted, open_bytes = 0, sum(_disk_bytes(path) for path in unfinished_parts(folder))
-    for segment in expired(
-        finished_segments(folder), open_bytes=open_bytes, free=free_bytes(folder), now_s=now_s, record=record
-    ):
-        for path in segment.paths:
-            path.unlink(missing_ok=True)
-        with suppress(OSError):  # the day has other files
-            segment.paths[0].parent.rmdir()
-        n_deleted += 1
+def oldest_of_all(folders: Iterable[Iterable[Segment]], *, missing: float) -> Iterator[Segment]:
+    """The oldest segments of all folders that free `missing` bytes; the newest of each folder stays."""
+    last_first = (sorted(segments, key=lambda segment: segment.ended_s)[:-1] for segments in folders)
+    for segment in sorted(chain.from_iterable(last_first), key=lambda segment: segment.ended_s):
+        if missing <= 0:
+            return
+        yield segment
+        missing -= segment.size
+
+
+def delete_expired(folder: Path, *, now_s: float, record: RecordSettings, neighbours: Iterable[Path] = ()) -> int:
+    """Delete expired segments and empty days; returns the number of segments. Other files are never touched.
+
+    For free space, the oldest segments of all `neighbours` on the same disk go: quiet cameras keep theirs as long as
+    busy ones.
+    """
+    open_bytes = sum(_disk_bytes(path) for path in unfinished_parts(folder))
+    n_deleted = sum(
+        map(_delete, expired(finished_segments(folder), open_bytes=open_bytes, now_s=now_s, record=record))
+    )
+    if (missing := record.min_free_gb * _GB - free_bytes(folder)) > 0:
+        folders = [finished_segments(each) for each in {folder, *neighbours} if _is_same_disk(each, folder)]
+        n_deleted += sum(map(_delete, oldest_of_all(folders, missing=missing)))
     return n_deleted
+
+
+def _delete(segment: Segment) -> bool:
+    for path in segment.paths:
+        path.unlink(missing_ok=True)
+    with suppress(OSError):  # the day has other files
+        segment.paths[0].parent.rmdir()
+    return True
+
+
+def _is_same_disk(folder: Path, other: Path) -> bool:
+    try:
+        return folder.stat().st_dev == other.stat().st_dev
+    except OSError:
+        return False
 
 
 def finished_segments(folder: Path) -> Iterator[Segment]:
@@ -114,9 +140,11 @@ class RecordingDir:
     Raises TargetError when it cannot be created or written, or another process records to it.
     """
 
-    def __init__(self, path: Path, record: RecordSettings, *, on_warning: Callable[[str], None]) -> None:
+    def __init__(
+        self, path: Path, record: RecordSettings, *, on_warning: Callable[[str], None], neighbours: Sequence[Path] = ()
+    ) -> None:
         self.free = 0
-        self._path, self._record, self._on_warning = path, record, on_warning
+        self._path, self._record, self._on_warning, self._neighbours = path, record, on_warning, neighbours
         self._is_changed, self._is_short = True, False
         self._checked_s = monotonic()
         try:
@@ -145,13 +173,14 @@ class RecordingDir:
         """Delete expired segments: after each new segment, every minute, and with little free space."""
         with suppress(OSError):  # the disk may be gone for a while
             self.free = free_bytes(self._path)
-            min_free = self._record.min_free_gb * 1e9
+            min_free = self._record.min_free_gb * _GB
             if self._is_changed or self.free < min_free or monotonic() - self._checked_s > _CHECK_S:
                 self._is_changed, self._checked_s = False, monotonic()
-                delete_expired(self._path, now_s=time(), record=self._record)
+                delete_expired(self._path, now_s=time(), record=self._record, neighbours=self._neighbours)
                 self.free = free_bytes(self._path)
             if self.free < min_free and not self._is_short:
-                self._on_warning(f"only {self.free / 1e9:.2f} GB free, and no segment left to delete")
+                kept = "only the newest segment of each camera is kept; free some space, or lower --min-free-gb"
+                self._on_warning(f"only {self.free / _GB:.2f} GB free, less than {min_free / _GB:g}: {kept}")
             self._is_short = self.free < min_free
 
     def close(self) -> None:
@@ -159,15 +188,11 @@ class RecordingDir:
         os.close(self._lock)
 
 
-def prepare_file(path: Path, *, restarted: bool) -> None:
-    """Recover what a crash left of a single file. Raises TargetError if it exists, unless `restarted`."""
-    part = part_path(path)
-    crashed = part.exists()
+def prepare_file(path: Path) -> None:
+    """Recover what a crash left of a single file. Raises TargetError if it cannot be written."""
     try:
-        if crashed:
-            recover_part(part)
-        if path.exists() and not (crashed or restarted):
-            raise TargetError(f"{path}: already exists")
+        if part_path(path).exists():
+            recover_part(part_path(path))
         require_writable(path.parent)
     except OSError as error:
         raise TargetError(f"{path}: {error.strerror}") from error

@@ -24,6 +24,8 @@ class Sink(ABC):
 
     key_interval_s = 10.0
     """The most seconds between two key frames."""
+    first_retry_s = 5.0
+    """The first pause after an error."""
 
     def __init__(self, container: Container, on_warning: Callable[[str], None]) -> None:
         self.container, self._on_warning = container, on_warning
@@ -102,13 +104,13 @@ def error_message(error: Exception) -> str:
 _ERRORS = (VidsrError, av.FFmpegError, OSError)
 _REFUSALS = (av.ArgumentError, av.InvalidDataError, av.PatchWelcomeError, av.PermissionError)
 """The errors of muxers for a stream or a packet. Video comes from our own encoder, so that audio is their cause."""
-_FIRST_RETRY_S, _MAX_RETRY_S = 5.0, 60.0
-_STABLE_S = 3.0  # without an error, before it counts as up again: a full disk fails only at a flush
+_MAX_RETRY_S = 60.0
+_STABLE_S = 4.0  # without an error, before it counts as up again: a full disk fails at a flush, a silent server at 3 s
 _RESET_S = 60.0  # without an error, before the pauses start from the shortest again
 
 
 class RetryingSink:
-    """A sink that is restarted after errors: at a key frame, after a pause of 5 to 60 s.
+    """A sink that is restarted after errors: at a key frame, after pauses that double up to 60 s.
 
     `on_warning` receives each outage and its end; `error` is "" while the sink is up. `inner` is the sink itself.
     """
@@ -117,7 +119,7 @@ class RetryingSink:
         self.label, self.inner, self.bytes_written = label, inner, 0
         self.error = self._problem = ""
         self._on_warning = on_warning
-        self._retry_s = _FIRST_RETRY_S
+        self._retry_s = inner.first_retry_s
         self._down = False
         self._since_s = 0.0  # time of the restart; while it is down, of the next one
 
@@ -174,7 +176,7 @@ class RetryingSink:
             self.error = ""
             self._on_warning(f"{self.label}: is written again")
         if not self.error and up_s > _RESET_S:
-            self._retry_s = _FIRST_RETRY_S
+            self._retry_s = self.inner.first_retry_s
         if (problem := self.inner.problem) != self._problem:
             self._on_warning(f"{self.label}: {problem or 'is written again'}")
             self._problem = problem

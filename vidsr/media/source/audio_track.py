@@ -1,7 +1,6 @@
 """The audio of a live source: the tracks of its video's programme, in the form that every container takes."""
 
 import re
-from threading import Lock
 
 import av
 from av.audio.stream import AudioStream
@@ -9,12 +8,11 @@ from av.bitstream import BitStreamFilterContext
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
+from vidsr.media.ffmpeg_log import ffmpeg_log
 from vidsr.media.probe import codec_name
 from vidsr.media.source.pacing import LivePacket
 from vidsr.media.stream_template import StreamTemplate
 
-LOG_LEVEL = Lock()
-"""To be held while the log level of FFmpeg, which is one for all threads, is not the usual one."""
 _PROGRAMME, _STREAM = re.compile(r"  Program \d+"), re.compile(r"  Stream #0:(\d+)")
 
 
@@ -59,13 +57,8 @@ def audio_tracks(container: InputContainer, video: VideoStream) -> list[AudioTra
 
 def _programmes(container: InputContainer) -> list[set[int]]:
     """The stream indices of each programme, which PyAV shows only in its description of the container."""
-    with LOG_LEVEL:
-        usual = av.logging.get_level()
-        av.logging.set_level(av.logging.INFO)
-        try:
-            lines = container.dumps_format().splitlines()  # type: ignore[attr-defined]  # missing in the stubs
-        finally:
-            av.logging.set_level(usual)
+    with ffmpeg_log(av.logging.INFO):
+        lines = container.dumps_format().splitlines()  # type: ignore[attr-defined]  # missing in the stubs
     found: list[set[int]] = []
     for line in lines:
         if _PROGRAMME.match(line):
