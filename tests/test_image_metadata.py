@@ -165,3 +165,15 @@ def with_chunks(path: Path, chunks: list[tuple[bytes, bytes]]) -> None:
         for kind, content in chunks
     )
     path.write_bytes(data[:33] + added + data[33:])
+
+
+@pytest.mark.parametrize(("target", "kept"), [("png", True), ("jpg", False)])
+def test_a_profile_of_another_colour_model_is_named(target: str, kept: bool, tiny_model: str, tmp_path: Path) -> None:
+    """vidsr writes grey JPEGs in colour."""
+    profile = bytearray(PROFILE)
+    profile[16:20] = b"GRAY"
+    Image.new("L", (48, 32), 90).save(tmp_path / "in.png", icc_profile=bytes(profile))
+    report = enlarged(tmp_path / "in.png", tmp_path / f"out.{target}", tiny_model)
+    with Image.open(tmp_path / f"out.{target}") as image:
+        assert image.info.get("icc_profile") == (bytes(profile) if kept else None)
+    assert report.left_out == ([] if kept else ["the ICC profile, which is of another colour model"])
