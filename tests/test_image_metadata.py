@@ -1,6 +1,7 @@
 """Metadata of images: it arrives in PNG and JPEG, and says that the image is upright and how large it is."""
 
 import struct
+import zlib
 from pathlib import Path
 
 import pytest
@@ -127,3 +128,52 @@ def test_the_thumbnail_of_a_turned_image_is_cut_off() -> None:
 def test_xmp_says_that_the_film_of_a_motion_photo_is_gone() -> None:
     text = b'GCamera:MotionPhoto="1" exif:PixelXDimension="48" tiff:Model="12"'
     assert adjusted_xmp(text, (96, 64), 2) == b'GCamera:MotionPhoto="0" exif:PixelXDimension="96" tiff:Model="12"'
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        [(b"gAMA", struct.pack(">I", 45455))],
+        [(b"sRGB", b"\0"), (b"gAMA", struct.pack(">I", 45455))],
+        [(b"cICP", bytes([9, 16, 0, 1]))],
+        [],
+    ],
+)
+def test_a_png_says_of_its_colours_what_the_source_says(
+    chunks: list[tuple[bytes, bytes]], tiny_model: str, tmp_path: Path
+) -> None:
+    with_chunks(tmp_path / "in.png", chunks)
+    enlarged(tmp_path / "in.png", tmp_path / "out.png", tiny_model)
+    found = chunks_of(tmp_path / "out.png")
+    assert [each for each in found if each[0] not in (b"IHDR", b"IDAT", b"IEND")] == chunks
+
+
+def chunks_of(path: Path) -> list[tuple[bytes, bytes]]:
+    data, at, found = path.read_bytes(), 8, []
+    while at < len(data):
+        length = int.from_bytes(data[at : at + 4], "big")
+        found.append((data[at + 4 : at + 8], data[at + 8 : at + 8 + length]))
+        at += 12 + length
+    return found
+
+
+def with_chunks(path: Path, chunks: list[tuple[bytes, bytes]]) -> None:
+    Image.new("RGB", (48, 32), (120, 60, 30)).save(path)
+    data = path.read_bytes()
+    added = b"".join(
+        struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        for kind, content in chunks
+    )
+    path.write_bytes(data[:33] + added + data[33:])
+
+
+@pytest.mark.parametrize(("target", "kept"), [("png", True), ("jpg", False)])
+def test_a_profile_of_another_colour_model_is_named(target: str, kept: bool, tiny_model: str, tmp_path: Path) -> None:
+    """vidsr writes grey JPEGs in colour."""
+    profile = bytearray(PROFILE)
+    profile[16:20] = b"GRAY"
+    Image.new("L", (48, 32), 90).save(tmp_path / "in.png", icc_profile=bytes(profile))
+    report = enlarged(tmp_path / "in.png", tmp_path / f"out.{target}", tiny_model)
+    with Image.open(tmp_path / f"out.{target}") as image:
+        assert image.info.get("icc_profile") == (bytes(profile) if kept else None)
+    assert report.left_out == ([] if kept else ["the ICC profile, which is of another colour model"])

@@ -155,3 +155,25 @@ def test_tags_that_are_not_utf8_keep_their_bytes(suffix: str, vidsr: Command, ti
         if suffix == "mkv":
             assert [stream.metadata["title"] for stream in container.streams] == [CYRILLIC] * 2
     assert vidsr("info", before).code == 0
+
+
+@pytest.mark.parametrize(("suffix", "kept"), [("ts", True), ("mp4", False), ("mkv", False)])
+def test_timed_metadata_is_copied_or_named(suffix: str, kept: bool, tiny_model: str, tmp_path: Path) -> None:
+    """MP4's muxer takes its header, and writes none of it."""
+    film = make_video(tmp_path / "film.mp4", scene_frames(30))
+    with av.open(film) as video, av.open(tmp_path / "in.ts", "w") as output:
+        picture = output.add_stream_from_template(video.streams.video[0], opaque=True)
+        data = output.add_mux_stream("timed_id3", time_base=Fraction(1, 90_000))
+        output.start_encoding()
+        for number in range(3):
+            packet = av.Packet(b"ID3\x04" + bytes(range(30)))
+            packet.pts = packet.dts = 27_000 * number
+            packet.time_base, packet.stream = Fraction(1, 90_000), data
+            output.mux(packet)
+        for packet in video.demux(video=0):
+            if packet.size:
+                packet.stream = picture
+                output.mux(packet)
+    report = upscale(tmp_path / "in.ts", tmp_path / f"out.{suffix}", tiny_model)
+    assert report.copied_packets == ({"#1 data timed_id3": 3} if kept else {})
+    assert (report.left_out, report.damage) == ([] if kept else ["#1 data timed_id3"], [])

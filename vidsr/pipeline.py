@@ -234,7 +234,7 @@ def _upscale_image(
         network = _network(settings, reader.info)
         size = target_size(settings, reader.info, network.weights.architecture.scale)
         check_frame_size(size, reader.info.working_format)
-        writer = ImageWriter(target, source=source, overwrite=settings.overwrite)
+        writer = ImageWriter(target, source=source, first=reader.first.av_frame, overwrite=settings.overwrite)
         warnings = [_DROPPED.format(target.name, name) for name in writer.dropped]
         for sentence in warnings:
             on_warning(f"{source}: {sentence}")

@@ -35,7 +35,7 @@ _MP4_SIDE_DATA = _MATROSKA_SIDE_DATA | {
 _MPEGTS_CODECS = frozenset(
     [
         "h264", "hevc", "mpeg1video", "mpeg2video", "mpeg4", "vvc", "aac", "aac_latm", "ac3", "eac3", "dts", "mp1",
-        "mp2", "mp3", "opus", "s302m", "truehd", "dvb_subtitle", "dvb_teletext", "klv",
+        "mp2", "mp3", "opus", "s302m", "truehd", "dvb_subtitle", "dvb_teletext", "klv", "timed_id3", "smpte_2038",
     ]
 )  # fmt: skip
 # Without AVI: it has no time stamps, and B-frames shift its frames.

@@ -174,7 +174,9 @@ def _png_with(image: bytes, metadata: ImageMetadata) -> bytes:
     if metadata.xmp:
         added.append((b"iTXt", _XMP_TEXT + bytes(4) + metadata.xmp))
     header, *rest = _chunks(image)
-    replaced = {kind for kind, _ in added} | {b"pHYs"}  # FFmpeg writes a resolution of 0
+    replaced = {b"pHYs"}  # FFmpeg writes a resolution of 0
+    if any(kind in _COLOUR_CHUNKS for kind, _ in added):
+        replaced.update(_COLOUR_CHUNKS)  # and a cICP of what it made of them
     parts = [header, *added, *(each for each in rest if each[0] not in replaced)]
     return _PNG + b"".join(
         struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))

@@ -26,12 +26,18 @@ class ImageWriter:
     the target raises TargetError.
     """
 
-    def __init__(self, target: Path, *, source: Path, overwrite: bool) -> None:
+    def __init__(self, target: Path, *, source: Path, first: VideoFrame, overwrite: bool) -> None:
+        """`first` is the source's image."""
         self._codec = image_codec_for(target)
         if self._codec is None:
             raise TargetError(f"{target}: the name of an image must end in .png or .jpg")
         self._metadata = read_metadata(source)
         self.dropped = self._metadata.losses(self._codec)
+        profile = side_data(first, FrameKind.ICC_PROFILE)
+        self._drops_profile = bool(profile and profile[16:20] != _profile_space(self._codec, first.format.name))
+        if self._drops_profile:
+            self._metadata.chunks = [each for each in self._metadata.chunks if each[0] != b"iCCP"]
+            self.dropped.append("the ICC profile, which is of another colour model")
         self._file = AtomicFile(target, source=source, overwrite=overwrite)
 
     def __enter__(self) -> Self:
@@ -47,6 +53,8 @@ class ImageWriter:
         metadata.exif = metadata.exif or side_data(frame, FrameKind.EXIF)
         metadata.adjust((frame.width, frame.height), scale)
         set_frame_side_data(frame, FrameKind.EXIF)  # FFmpeg would write it, and move maker's notes
+        if self._drops_profile:
+            set_frame_side_data(frame, FrameKind.ICC_PROFILE)
         try:
             self._file.file.write(with_metadata(encode_image(frame, self._codec), metadata))
             self._file.commit()
@@ -71,6 +79,11 @@ def encode_image(frame: VideoFrame, codec: str) -> bytes:
     if codec == "mjpeg":
         context.qmin = context.qmax = 2  # the best quality
     return b"".join(bytes(packet) for packet in [*context.encode(stored), *context.encode(None)])
+
+
+def _profile_space(codec: str, name: str) -> bytes:
+    """The colour model, as ICC profiles state it, of an image in pixel format `name` as the encoder stores it."""
+    return b"GRAY" if codec == "png" and _png_format(name).startswith("gray") else b"RGB "
 
 
 def _png_format(name: str) -> str:

@@ -176,18 +176,31 @@ def file_tags(tags: dict[str, str]) -> dict[str, str]:
 
 
 def can_hold(container: Container, stream: Stream) -> bool:
-    """Whether the container takes a copy of the stream, by a trial header."""
+    """Whether the container takes a copy of the stream, by a trial header, and a packet of data streams."""
     if container.codecs is not None and codec_name(stream) not in container.codecs:
         return False
     if container.format == "mov" and is_cover(stream):  # FFmpeg would accept it, and write nothing
         return False
+    memory = io.BytesIO()
     try:
-        with av.open(io.BytesIO(), "w", format=container.format, metadata_errors=TAG_ERRORS) as trial:
-            copy_stream(stream, trial)
+        with av.open(memory, "w", format=container.format, metadata_errors=TAG_ERRORS) as trial:
+            copy = copy_stream(stream, trial)
             trial.start_encoding()
-        return True
+            if stream.type != "data" or container.codecs is not None:
+                return True
+            trial.mux_one(_data_packet(copy))
+        memory.seek(0)
+        with av.open(memory, "r", format=container.format) as written:  # FFmpeg may accept it, and write nothing
+            return any(packet.size and packet.stream.type == "data" for packet in written.demux())
     except (av.FFmpegError, ValueError, OSError):
         return False
+
+
+def _data_packet(stream: Stream) -> SidePacket:
+    packet: SidePacket = Packet(bytes(64))
+    packet.stream, packet.pts, packet.dts, packet.duration = stream, 0, 0, 1
+    packet.time_base = stream.time_base or Fraction(1, 1000)
+    return packet
 
 
 def copy_stream(stream: Stream, output: OutputContainer) -> Stream:

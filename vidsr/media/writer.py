@@ -201,7 +201,7 @@ class Writer:
         copy_tags(self._template.video, stream)
         for name in [name for name in stream.metadata if name.lower() == "alpha_mode"]:
             del stream.metadata[name]
-        if codec in _VPX and has_alpha(self.choice.pixel_format):
+        if codec in _VPX and has_alpha(self.choice.pixel_format) and self._container.format in _VPX_ALPHA:
             stream.metadata["alpha_mode"] = "1"  # by which Matroska and WebM declare the alpha of each packet
         return stream
 
