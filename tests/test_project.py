@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import vidsr
-from vidsr.cli.main import build_parser
+from vidsr.cli import build_parser
 from vidsr.settings import (
     EncodeSettings,
     NetworkSettings,
