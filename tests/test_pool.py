@@ -12,7 +12,7 @@ import pytest
 from made import tiny_weights
 
 from vidsr.arrays import Plane
-from vidsr.cpu_affinity import Machine
+from vidsr.cpu import Machine
 from vidsr.engine import Engine
 from vidsr.engine.graph import band_model
 from vidsr.engine.tiles import SIDES

@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from vidsr.callbacks import ShouldStop
-from vidsr.cpu_affinity import MAX_WORKERS, describe_machine, plan_cores
+from vidsr.cpu import MAX_WORKERS, describe_machine, plan_cores
 from vidsr.pipeline import STAGES, upscale
 from vidsr.report import Report
 from vidsr.settings import EncodeSettings, PoolSettings, UpscaleSettings

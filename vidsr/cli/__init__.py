@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import vidsr
 from vidsr.cli.crash_guard import Journal, run_guarded
-from vidsr.cli.messages import UsageError, null_stream, print_message
+from vidsr.cli.output import UsageError, null_stream, print_message
 from vidsr.errors import STOPPED, TARGET, USAGE, VidsrError, exit_code
 from vidsr.redaction import Redactor
 from vidsr.stream_url import StreamUrl

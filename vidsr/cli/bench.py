@@ -16,9 +16,8 @@ from functools import partial
 from pathlib import Path
 
 from vidsr.bench import BenchRun, candidate_plans, process_age_s, run_bench, usable_cores
-from vidsr.cli.messages import UsageError, print_message
 from vidsr.cli.options import Parser, settings
-from vidsr.cli.output import aligned, png_file
+from vidsr.cli.output import UsageError, aligned, png_file, print_message
 from vidsr.cli.signals import GracefulStop
 from vidsr.cli.upscale import add_settings
 from vidsr.errors import DAMAGED, STOPPED

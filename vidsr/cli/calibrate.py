@@ -13,8 +13,8 @@ import logging
 import sys
 from pathlib import Path
 
-from vidsr.cli.messages import UsageError
 from vidsr.cli.options import Parser
+from vidsr.cli.output import UsageError
 from vidsr.engine.precision import MAX_LOSS_DB
 from vidsr.media.atomic_file import atomic_write
 from vidsr.model.weights import load_weights, save_weights

@@ -12,9 +12,8 @@ import dataclasses
 import json
 from pathlib import Path
 
-from vidsr.cli.messages import UsageError, print_message
 from vidsr.cli.options import Parser, model_label, seconds
-from vidsr.cli.output import png_file
+from vidsr.cli.output import UsageError, png_file, print_message
 from vidsr.engine import Engine
 from vidsr.errors import DAMAGED
 from vidsr.media.reader import Reader

@@ -13,9 +13,8 @@ import logging
 import os
 from pathlib import Path
 
-from vidsr.cli.messages import UsageError, print_message
 from vidsr.cli.options import Group, Parser, add_options, settings, usage_errors
-from vidsr.cli.output import training_bars
+from vidsr.cli.output import UsageError, print_message, training_bars
 from vidsr.cli.signals import GracefulStop
 from vidsr.errors import STOPPED
 from vidsr.settings import DatasetSettings, DegradeSettings

@@ -18,9 +18,8 @@ import logging
 from pathlib import Path
 from typing import BinaryIO
 
-from vidsr.cli.messages import print_message
 from vidsr.cli.options import Parser, add_options, model_label, settings
-from vidsr.cli.output import aligned, png_file, progress_bar
+from vidsr.cli.output import aligned, png_file, print_message, progress_bar
 from vidsr.cpu import this_cpu
 from vidsr.engine import Engine
 from vidsr.engine.autotune import frame_ms

@@ -18,9 +18,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vidsr.cli.messages import UsageError, print_message
 from vidsr.cli.options import Parser, add_options, require_extra, settings, usage_errors
-from vidsr.cli.output import training_bars
+from vidsr.cli.output import UsageError, print_message, training_bars
 from vidsr.cli.signals import GracefulStop
 from vidsr.errors import DAMAGED, STOPPED, Stopped
 from vidsr.settings import FinetuneSettings

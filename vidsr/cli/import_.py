@@ -12,8 +12,8 @@ import logging
 import sys
 from pathlib import Path
 
-from vidsr.cli.messages import UsageError
 from vidsr.cli.options import Parser, require_extra
+from vidsr.cli.output import UsageError
 from vidsr.interop import flat_response
 from vidsr.media.atomic_file import atomic_write
 from vidsr.model.architecture import PAPER_PADDING, SCALES

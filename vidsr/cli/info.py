@@ -15,8 +15,7 @@ from pathlib import Path
 
 import vidsr
 from vidsr.cli.options import Parser
-from vidsr.cpu import this_cpu
-from vidsr.cpu_affinity import describe_machine, plan_cores
+from vidsr.cpu import describe_machine, plan_cores, this_cpu
 from vidsr.engine import expected_precision
 from vidsr.media.reader import Reader
 from vidsr.model.architecture import SCALES

@@ -13,9 +13,8 @@ import json
 import re
 from dataclasses import dataclass
 
-from vidsr.cli.messages import UsageError
 from vidsr.cli.options import Parser
-from vidsr.cli.output import aligned
+from vidsr.cli.output import UsageError, aligned
 from vidsr.engine import Engine
 from vidsr.engine.autotune import frame_ms
 from vidsr.model.weights import Facts

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Generator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn, TypeVar, get_args, get_type_hints
 
-from vidsr.cli.messages import UsageError
+from vidsr.cli.output import UsageError
 from vidsr.model.zoo import full_name
 from vidsr.settings.options import option_name
 

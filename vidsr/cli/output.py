@@ -1,21 +1,47 @@
-"""What a command prints and draws: progress bars, tables, PNG files."""
+"""What a command prints and draws: messages, progress bars, tables, PNG files."""
 
+import os
+import sys
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, TextIO, cast
 
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from vidsr.callbacks import OnProgress
-from vidsr.cli.messages import UsageError
 from vidsr.media.atomic_file import atomic_write
 
 if TYPE_CHECKING:
     from vidsr.training.run import TrainProgress
+
+
+class UsageError(Exception):
+    """The arguments make no sense."""
+
+
+def print_message(sentence: object, *, because: BaseException | None = None) -> None:
+    """Print one line to stderr, and one per cause in the chain that begins with `because`."""
+    print_line(" ".join(["vidsr:", *str(sentence).splitlines()]))
+    while because is not None:
+        print_line(f"vidsr:   because of {type(because).__name__}: {because}")
+        because = because.__cause__
+
+
+def print_line(line: str) -> None:
+    """Print to stderr; where that is impossible, no more is printed, and the work goes on."""
+    try:
+        print(line, file=sys.stderr, flush=True)
+    except OSError:
+        sys.stderr = null_stream("w")
+
+
+def null_stream(mode: str) -> TextIO:
+    """A stream that stays open to the end of the process, in the place of a standard stream."""
+    return cast(TextIO, open(os.devnull, mode))
 
 
 def aligned(rows: list[list[str]], *, text_columns: int) -> str:

@@ -15,8 +15,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
-from vidsr.cli.messages import UsageError
 from vidsr.cli.options import Parser, add_options, settings, usage_errors
+from vidsr.cli.output import UsageError
 from vidsr.live.camera_file import check_cameras, read_cameras, read_url, with_camera_defaults
 from vidsr.live.config import CameraConfig, SupervisorConfig, exec_supervisor
 from vidsr.settings import EncodeSettings, PoolSettings, RecordSettings, StreamSettings

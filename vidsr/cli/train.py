@@ -17,9 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vidsr.cli.dataset import add_sources
-from vidsr.cli.messages import print_message
 from vidsr.cli.options import Parser, add_options, require_extra, settings, usage_errors
-from vidsr.cli.output import training_bars
+from vidsr.cli.output import print_message, training_bars
 from vidsr.cli.signals import GracefulStop
 from vidsr.errors import STOPPED
 from vidsr.settings import NetworkSettings, TrainSettings

@@ -16,11 +16,10 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
-from vidsr.cli.messages import UsageError
 from vidsr.cli.models import frame_size
 from vidsr.cli.options import Parser
-from vidsr.cli.output import aligned
-from vidsr.cpu_affinity import describe_machine, plan_cores
+from vidsr.cli.output import UsageError, aligned
+from vidsr.cpu import describe_machine, plan_cores
 from vidsr.engine.autotune import Tuning, tune
 from vidsr.engine.autotune_cache import cache_path
 from vidsr.engine.precision import precision_order

@@ -17,9 +17,8 @@ from functools import partial
 from pathlib import Path
 
 from vidsr.cli.crash_guard import Outcome
-from vidsr.cli.messages import UsageError, print_line, print_message
 from vidsr.cli.options import Parser, add_options, settings
-from vidsr.cli.output import progress_bar
+from vidsr.cli.output import UsageError, print_line, print_message, progress_bar
 from vidsr.cli.signals import GracefulStop
 from vidsr.errors import BUG, DAMAGED, STOPPED, SourceError, VidsrError, exit_code
 from vidsr.media.atomic_file import part_path

@@ -8,8 +8,7 @@ from functools import cache
 import numpy as np
 
 from vidsr.arrays import Plane
-from vidsr.cpu import Cpu
-from vidsr.cpu_affinity import describe_machine
+from vidsr.cpu import Cpu, describe_machine
 from vidsr.engine.accuracy import AccuracyCheck
 from vidsr.engine.autotune_cache import TunedNetwork, tuned_network
 from vidsr.engine.blocking import OutputBlocking, blockings, default_blocking

@@ -7,7 +7,7 @@ from math import inf
 from typing import Protocol
 
 from vidsr.arrays import Plane
-from vidsr.cpu_affinity import Machine, describe_machine, plan_cores
+from vidsr.cpu import Machine, describe_machine, plan_cores
 from vidsr.engine.precision import PrecisionChoice
 from vidsr.model.weights import Weights
 from vidsr.model.zoo import load_model

@@ -11,7 +11,7 @@ from typing import Self
 import numpy as np
 
 from vidsr.arrays import Plane
-from vidsr.cpu_affinity import describe_machine, plan_cores
+from vidsr.cpu import describe_machine, plan_cores
 from vidsr.engine import Engine
 from vidsr.engine.change_detection import UpdatePlan, run_plan
 from vidsr.errors import WorkerError

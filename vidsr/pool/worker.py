@@ -13,8 +13,7 @@ from pathlib import Path
 import ray
 
 from vidsr.arrays import Plane
-from vidsr.cpu import Cpu, this_cpu
-from vidsr.cpu_affinity import CpuShare, Machine, describe_machine, pin_process, unpinned_threads
+from vidsr.cpu import Cpu, CpuShare, Machine, describe_machine, pin_process, this_cpu, unpinned_threads
 from vidsr.engine.change_detection import UpdatePlan, run_plan
 from vidsr.engine.precision import PrecisionChoice
 from vidsr.model.weights import Weights
