@@ -130,8 +130,8 @@ def test_the_limits_are_those_of_the_settings(tmp_path: Path) -> None:
 
 COUNTED = {
     ("vidsr_frames_in_total",): 9,
-    ("vidsr_frames_enlarged_total", "net"): 5,
-    ("vidsr_frames_enlarged_total", "swscale"): 1,
+    ("vidsr_frames_upscaled_total", "net"): 5,
+    ("vidsr_frames_upscaled_total", "swscale"): 1,
     ("vidsr_frames_written_total",): 6,
     ("vidsr_frames_dropped_total", "late"): 3,
     ("vidsr_timestamps_repaired_total", "wrap"): 1,

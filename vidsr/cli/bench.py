@@ -116,9 +116,9 @@ def _plan_row(done: BenchRun, best: BenchRun) -> list[str]:
 def _rows(spans: list[TimedSpan]) -> dict[str, list[TimedSpan]]:
     """The spans of each stage, and of each worker."""
     lanes = sorted({(STAGES.index(span.stage), span.lane) for span in spans})
-    several = sum(STAGES[stage] == "enlarge" for stage, _ in lanes) > 1
+    several = sum(STAGES[stage] == "upscale" for stage, _ in lanes) > 1
     names = [
-        STAGES[stage] + (f" {lane + 1}" if several and STAGES[stage] == "enlarge" else "") for stage, lane in lanes
+        STAGES[stage] + (f" {lane + 1}" if several and STAGES[stage] == "upscale" else "") for stage, lane in lanes
     ]
     return {
         name: [span for span in spans if (STAGES.index(span.stage), span.lane) == lane]

@@ -28,8 +28,8 @@ _NOT_OF_CAMERAS = ("ray_address", "timeout_s")  # each has a Ray of its own; the
 
 def add_arguments(parser: Parser) -> None:
     """Declare the arguments."""
-    parser.usage = "vidsr stream [options] SOURCE TARGET"
     parser.intermixed = True
+    parser.usage = "vidsr stream [options] SOURCE TARGET"
     parser.add_argument(
         "places",
         nargs="*",
