@@ -26,9 +26,9 @@ from vidsr.engine.precision import precision_order
 from vidsr.errors import TargetError
 from vidsr.model.weights import Weights
 from vidsr.model.zoo import load_model, model_names
+from vidsr.settings import PRECISIONS
 
 _LIMIT_S = 8.0  # per network and number of threads
-_PRECISIONS = ("auto", "f32", "bf16", "int8")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +62,7 @@ def add_arguments(parser: Parser) -> None:
     help_ = "threads of an engine (default: 1, and as many as a worker of `vidsr upscale` gets)"
     parser.add_argument("--threads", type=int, metavar="N", help=help_)
     help_ = "f32, bf16 or int8 (default: auto, which measures each whose loss is recorded)"
-    parser.add_argument("--precision", default="auto", choices=_PRECISIONS, metavar="P", help=help_)
+    parser.add_argument("--precision", default="auto", choices=PRECISIONS, metavar="P", help=help_)
 
 
 def run(args: argparse.Namespace) -> int:

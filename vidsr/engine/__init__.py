@@ -137,9 +137,8 @@ class Engine:
 
     def _blockings(self, precision: str, tuned: TunedNetwork) -> list[OutputBlocking]:
         """The tuned or the usual one, then the others."""
-        architecture = self.weights.architecture
-        first = tuned.blockings.get(precision) or default_blocking(architecture)
-        return [first, *(other for other in blockings(architecture) if other != first)]
+        first = tuned.blockings.get(precision)
+        return sorted(blockings(self.weights.architecture), key=lambda each: each != first)
 
 
 def expected_precision(weights: Weights, precision: str = "auto", *, threads: int = 1) -> PrecisionChoice:
