@@ -23,7 +23,7 @@ from vidsr.cli.output import aligned, png_file, print_message, progress_bar
 from vidsr.cpu import this_cpu
 from vidsr.engine import Engine
 from vidsr.engine.autotune import frame_ms
-from vidsr.engine.change_detection import ReusingEngine
+from vidsr.engine.reusing_engine import ReusingEngine
 from vidsr.errors import DAMAGED, ModelError
 from vidsr.media.encoders import encoder_options
 from vidsr.model.architecture import SCALES
