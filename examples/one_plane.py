@@ -9,8 +9,8 @@ from pathlib import Path
 from vidsr import Engine, Reader
 
 
-def enlarge_first_luma(source: Path, model: str = "fsrcnn-x2") -> tuple[int, ...]:
-    """The shape of the first frame's luma, (H, W), once it is enlarged."""
+def upscale_first_luma(source: Path, model: str = "fsrcnn-x2") -> tuple[int, ...]:
+    """The shape of the first frame's luma, (H, W), once it is upscaled."""
     engine = Engine(model, threads=2)
     with Reader(source) as reader:
         plane = reader.first.luma  # any (H, W) uint8 or uint16 array will do
@@ -20,4 +20,4 @@ def enlarge_first_luma(source: Path, model: str = "fsrcnn-x2") -> tuple[int, ...
 
 
 if __name__ == "__main__":
-    enlarge_first_luma(Path(sys.argv[1]), *sys.argv[2:])
+    upscale_first_luma(Path(sys.argv[1]), *sys.argv[2:])

@@ -244,4 +244,4 @@ def test_an_unknown_model(refused: Refused, clip: Path, tmp_path: Path) -> None:
 
 
 def test_a_scale_that_the_model_does_not_support(refused: Refused, clip: Path, tmp_path: Path) -> None:
-    assert "enlarges 2 times, not 3" in refused(MODEL, "--scale", "3", clip, tmp_path / "out.mp4")
+    assert "upscales 2 times, not 3" in refused(MODEL, "--scale", "3", clip, tmp_path / "out.mp4")

@@ -34,7 +34,7 @@ def test_a_table_has_every_stage_and_this_process(clip: Path, tiny_model: str, v
     assert (ended.code, ended.err) == (0, "")
     assert "10 frames to 192x128, 0 workers of 1 threads" in ended.out
     names = [line.split("  ")[0] for line in ended.out.splitlines()]
-    assert {"stage", "read", "enlarge", "merge", "write", "process", OWN} <= set(names)
+    assert {"stage", "read", "upscale", "merge", "write", "process", OWN} <= set(names)
     assert benched() == kept
 
 
@@ -66,7 +66,7 @@ def test_work_of_one_thread_does_not_overlap(clip: Path, tiny_model: str) -> Non
         frames=12,
         traced_frames=8,
     )
-    for stages in (("read",), ("enlarge",), ("merge", "write")):
+    for stages in (("read",), ("upscale",), ("merge", "write")):
         spans = [span for span in done.spans if span.stage in stages]
         assert len(spans) == 8 * len(stages)
         assert all(one.ended_s <= other.began_s for one, other in pairwise(spans))

@@ -18,7 +18,8 @@ from vidsr.engine.activation_ranges import measure_ranges
 from vidsr.engine.autotune import Tuning
 from vidsr.engine.autotune_cache import cache_path, load_verdict, save_tuning, save_verdict, tuned_network
 from vidsr.engine.blocking import OutputBlocking, blockings, default_blocking
-from vidsr.engine.change_detection import ReusingEngine, TilingCost
+from vidsr.engine.change_detection import TilingCost
+from vidsr.engine.reusing_engine import ReusingEngine
 from vidsr.model.architecture import Architecture, fsrcnn, srcnn
 from vidsr.model.weights import Calibration
 

@@ -25,7 +25,7 @@ def test_json_on_stdout_is_the_report_and_nothing_else(upscale: Command, clip: P
     report = json.loads(ended.out)
     assert (ended.code, ended.out.count("\n")) == (0, 1)
     assert (report["source"], report["target"]) == (str(clip), str(tmp_path / "out.mp4"))
-    assert [report[f"frames_{what}"] for what in ("read", "enlarged", "written")] == [24, 24, 24]
+    assert [report[f"frames_{what}"] for what in ("read", "upscaled", "written")] == [24, 24, 24]
     assert (report["size"], report["damage"], report["copied"]) == ([192, 128], [], ["#1 audio aac und"])
 
 

@@ -11,7 +11,7 @@ from commands import SOURCE, TARGET, USAGE, Command, contents
 from made import make_clip, make_sound, scene
 from oracles import read_with_av, samples
 
-from vidsr.cli.main import build_parser
+from vidsr.cli import build_parser
 from vidsr.quality.matlab import imresize
 from vidsr.quality.metrics import psnr
 from vidsr.settings import DegradeSettings

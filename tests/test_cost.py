@@ -8,7 +8,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tools"))
 
-import scaling
+import scaling_study
 import simulate as simulate_tool
 from cost.model import Node, Pipeline, Route, Step, Window
 from cost.pipeline_model import NetworkLink, Setup, StageCosts, build_pipeline
@@ -47,11 +47,11 @@ def fps(pipeline: Pipeline) -> float:
 
 def test_the_slowest_of_three_stages_sets_the_speed() -> None:
     pipeline = Pipeline(
-        before=(step("read", 0.01), step("enlarge", 0.05)), after=(step("write", 0.02),), nodes=ONE, windows=(FEW,)
+        before=(step("read", 0.01), step("upscale", 0.05)), after=(step("write", 0.02),), nodes=ONE, windows=(FEW,)
     )
     outcome = simulate(pipeline, 101, edge=20)
     assert outcome.fps == pytest.approx(1 / 0.05)
-    assert outcome.lanes == pytest.approx({"read": 0.2, "enlarge": 1.0, "write": 0.4})
+    assert outcome.lanes == pytest.approx({"read": 0.2, "upscale": 1.0, "write": 0.4})
 
 
 def test_steps_of_one_lane_add_up() -> None:
@@ -72,20 +72,20 @@ def test_with_a_window_of_one_frame_nothing_overlaps() -> None:
 
 def test_a_window_of_two_frames_holds_two() -> None:
     two = Window(first="read", last="write", size=2)
-    stages = (step("read", 0.01), step("enlarge", 0.06))
-    pipeline = Pipeline(before=stages, after=(step("write", 0.01),), nodes=ONE, servers={"enlarge": 4}, windows=(two,))
+    stages = (step("read", 0.01), step("upscale", 0.06))
+    pipeline = Pipeline(before=stages, after=(step("write", 0.01),), nodes=ONE, servers={"upscale": 4}, windows=(two,))
     assert fps(pipeline) == pytest.approx(2 / 0.08)  # two frames in 80 ms, although servers are free
 
 
 def test_several_servers_of_a_lane_share_the_frames() -> None:
     pipeline = Pipeline(
-        before=(step("enlarge", 0.06),), after=(step("write", 0.001),), nodes=ONE, servers={"enlarge": 3}
+        before=(step("upscale", 0.06),), after=(step("write", 0.001),), nodes=ONE, servers={"upscale": 3}
     )
     assert fps(pipeline) == pytest.approx(3 / 0.06)
 
 
 def test_frames_leave_in_order_from_workers_of_different_speed() -> None:
-    quick, slow = (Route(steps=(step("enlarge", s, lane),)) for lane, s in (("quick", 0.01), ("slow", 0.07)))
+    quick, slow = (Route(steps=(step("upscale", s, lane),)) for lane, s in (("quick", 0.01), ("slow", 0.07)))
     pipeline = Pipeline(before=(step("read", 0.005),), routes=(quick, slow), after=(step("write", 0.001),), nodes=ONE)
     assert simulate(pipeline, 60, edge=5).finished == tuple(range(60))
 
@@ -101,10 +101,10 @@ def test_steps_take_longer_where_cores_are_too_few() -> None:
 def test_memory_bandwidth_limits_a_node() -> None:
     node = Node(cores=8, bandwidth_gb_s=10)
     pipeline = Pipeline(
-        before=(step("enlarge", 0.01, traffic_gb=0.5),),
+        before=(step("upscale", 0.01, traffic_gb=0.5),),
         after=(step("write", 0.001),),
         nodes={"here": node},
-        servers={"enlarge": 4},
+        servers={"upscale": 4},
     )
     assert fps(pipeline) == pytest.approx(10 / 0.5)
 
@@ -113,7 +113,7 @@ def test_a_slow_network_limits_the_workers_behind_it() -> None:
     away = Step(name="away", lane="network", seconds=0.1)
     pipeline = Pipeline(
         before=(step("send", 0.001),),
-        routes=(Route(steps=(away, step("enlarge", 0.02, "workers"))),),
+        routes=(Route(steps=(away, step("upscale", 0.02, "workers"))),),
         after=(step("write", 0.001),),
         nodes=ONE,
         servers={"workers": 4},
@@ -167,7 +167,7 @@ def test_the_smallest_run_of_the_tools_measures_checks_and_predicts(clip: Path, 
     measured, predicted = tmp_path / "growth.json", tmp_path / "predicted.json"
     table, plot = tmp_path / "predicted.md", tmp_path / "predicted.png"
     options = ["--clip", str(clip), "--output", str(measured), "--sizes", "270p", "--models", "fsrcnn-s-x2"]
-    scaling.main(["stages", "resolution", *options, "--workers", "0", "--effort", "0.02"])
+    scaling_study.main(["stages", "resolution", *options, "--workers", "0", "--effort", "0.02"])
     kept = json.loads(measured.read_text())
     assert all(value >= 0 for value in kept["stages"][0]["costs"].values())
     assert kept["resolution"][0]["frames"] == 8

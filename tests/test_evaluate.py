@@ -198,7 +198,7 @@ def test_the_plot_is_a_png_and_is_replaced_only_with_overwrite(
 def test_without_matplotlib_a_plot_is_refused_in_one_sentence(
     evaluate: Command, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vidsr.cli.png_output.find_spec", lambda name: None)
+    monkeypatch.setattr("vidsr.cli.output.find_spec", lambda name: None)
     ended = evaluate("--plot", tmp_path / "plot.png", pictures)
     assert (ended.code, ended.out) == (USAGE, "")
     assert ended.err == "vidsr: drawing needs matplotlib: pip install 'vidsr[plot]'\n"

@@ -50,7 +50,7 @@ def test_finetuning_ends_with_a_larger_sub_stream_or_none(clip: Path, tmp_path: 
 def test_one_plane_needs_neither_pool_nor_writer(
     clip: Path, tiny_model: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert example("one_plane", "enlarge_first_luma")(clip, tiny_model) == (128, 192)
+    assert example("one_plane", "upscale_first_luma")(clip, tiny_model) == (128, 192)
     assert capsys.readouterr().out.startswith("(64, 96) -> (128, 192)")
 
 

@@ -8,15 +8,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import openvino as ov
 import pytest
 from made import random_weights, scene, tiny_weights
 from numpy.typing import NDArray
+from openvino import opset15 as ops
 
 from vidsr.cpu import this_cpu
 from vidsr.engine import BAND_PIXELS, Engine
 from vidsr.engine.activation_ranges import measure_ranges
 from vidsr.engine.blocking import default_blocking
 from vidsr.engine.compiled_network import CompiledNetwork
+from vidsr.engine.quantization import quantize_input, quantize_weights
 from vidsr.errors import ModelError
 from vidsr.model.architecture import ACTIVATIONS, fsrcnn, srcnn
 from vidsr.model.weights import Calibration, Ranges, Weights, input_widths, load_weights, save_weights
@@ -64,6 +67,32 @@ def test_every_layer_but_the_first_runs_in_integers(scale: int, precision: str) 
     whole = {name for name, (kind, _) in ran.items() if kind in INTEGERS}
     assert whole == ran.keys() - {"feature", "residual"}, ran
     assert {ran[name][0] for name in ("feature", "residual")} == {"f32"}
+
+
+def computed(node: ov.Node, *parameters: ov.Node, values: tuple[NDArray[np.float32], ...] = ()) -> NDArray[np.float32]:
+    model = ov.Model([node], list(parameters), "rounding")
+    return ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(list(values))[0]
+
+
+@pytest.mark.parametrize("max_weight", [127, 63])
+def test_weights_are_whole_steps_and_off_by_at_most_half_of_one(max_weight: int) -> None:
+    kernel = np.random.default_rng(0).normal(size=(5, 3, 3, 3)).astype(np.float32)
+    steps = np.abs(kernel).max(axis=(1, 2, 3), keepdims=True) / max_weight
+    found = computed(quantize_weights(kernel, max_weight)) / steps
+    assert np.abs(found - np.round(found)).max() < 1e-4
+    assert np.abs(found - kernel / steps).max() < 0.501
+
+
+def test_inputs_have_256_levels_over_their_range_one_of_them_0() -> None:
+    low, high = -1.3, 4.2
+    step = (high - low) / 255
+    parameter = ops.parameter([1, 1, 1, 2001], ov.Type.f32, "x")
+    values = np.append(np.linspace(low, high, 2000), 0).astype(np.float32).reshape(1, 1, 1, -1)
+    found = computed(quantize_input(parameter, (low, high)), parameter, values=(values,))
+    assert len(np.unique(np.round(found / step))) == 256
+    assert abs(found[..., -1]) < 1e-6
+    assert np.abs(found - values).max() < 1.001 * step  # the range is moved by up to half a step, rounding is the rest
+    assert np.median(np.abs(found - values)) < 0.26 * step
 
 
 def test_nothing_runs_in_integers_in_f32(calibrated_weights: Weights) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from vidsr.cpu_affinity import describe_machine, parse_cpu_list, usable_cpus
+from vidsr.cpu import describe_machine, parse_cpu_list, usable_cpus
 
 V1 = "9:memory:/other\n1:cpu:/job/step\n0::/\n"
 

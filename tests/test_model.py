@@ -208,7 +208,7 @@ def test_a_model_can_be_a_file(tiny_model: str) -> None:
 
 
 def test_a_file_of_another_scale_is_refused(tiny_model: str) -> None:
-    with pytest.raises(ModelError, match="enlarges 2 times, not 3"):
+    with pytest.raises(ModelError, match="upscales 2 times, not 3"):
         load_model(tiny_model, 3)
 
 

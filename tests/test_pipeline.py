@@ -70,11 +70,11 @@ def test_the_report_counts_every_frame_and_times_every_stage(
     clip: Path, tmp_path: Path, settings: UpscaleSettings
 ) -> None:
     report = vidsr.upscale(clip, tmp_path / "out.mp4", settings=settings, pool=HERE)
-    assert (report.frames_read, report.frames_enlarged, report.frames_written) == (24, 24, 24)
+    assert (report.frames_read, report.frames_upscaled, report.frames_written) == (24, 24, 24)
     assert (report.size, report.copied, report.left_out) == ((192, 128), ["#1 audio aac und"], [])
     assert (report.damage, report.warnings, report.quarantined, report.worker_restarts) == ([], [], [], 0)
     assert not report.stopped
-    assert list(report.stages) == ["read", "enlarge", "merge", "write"]
+    assert list(report.stages) == ["read", "upscale", "merge", "write"]
     assert all(0 < stage.seconds < report.seconds for stage in report.stages.values())
     assert all(stage.fps == pytest.approx(report.frames_read / stage.seconds) for stage in report.stages.values())
     assert report.fps == pytest.approx(24 / report.seconds)
@@ -231,7 +231,7 @@ def test_a_worker_that_is_lost_costs_nothing_and_is_counted(
         long, tmp_path / "struck.mkv", settings=settings, encode=LOSSLESS, pool=pool, on_progress=strike
     )
     assert (report.worker_restarts, report.damage) == (1, [])
-    assert (report.frames_read, report.frames_enlarged, report.frames_written) == (96, 96, 96)
+    assert (report.frames_read, report.frames_upscaled, report.frames_written) == (96, 96, 96)
     quiet, struck = read_with_av(tmp_path / "quiet.mkv"), read_with_av(tmp_path / "struck.mkv")
     assert struck.times == quiet.times
     for before, after in zip(quiet.pictures, struck.pictures, strict=True):

@@ -25,10 +25,11 @@ with private_tempdir() as folder:
 """
 
 REMOVER = """
-import sys
+import sys, time
 from pathlib import Path
 from vidsr.private_tempdir import remove_stale
-while not Path(sys.argv[1], "done").exists():
+deadline = time.monotonic() + 60  # nobody ends it if the test is killed
+while not Path(sys.argv[1], "done").exists() and time.monotonic() < deadline:
     remove_stale()
 print("ended")
 """

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import vidsr
-from vidsr.cli.main import build_parser
+from vidsr.cli import build_parser
 from vidsr.settings import (
     EncodeSettings,
     NetworkSettings,
@@ -42,7 +42,7 @@ HOMES = {
 LEVELS = [  # from low to high; a part imports from those above it in this list, and from itself
     {"arrays", "callbacks", "html_template", "stage_timer"},
     {"errors", "settings", "report", "flow", "plots", "stream_url", "private_tempdir"},
-    {"model", "cpu", "cpu_affinity", "redaction"},
+    {"model", "cpu", "redaction"},
     {"engine", "media"},
     {"pool", "quality"},
     {"interop"},

@@ -11,7 +11,7 @@ from commands import Command
 from made import make_clip, scene
 from PIL import Image
 
-from vidsr.cli.main import build_parser
+from vidsr.cli import build_parser
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / page for page in ("README.md", "examples/README.md", "tools/README.md", "vidsr/model/zoo/README.md")]

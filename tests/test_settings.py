@@ -5,7 +5,7 @@ from dataclasses import FrozenInstanceError, fields
 import pytest
 
 from vidsr.settings import DatasetSettings, DegradeSettings, EncodeSettings, PoolSettings, UpscaleSettings
-from vidsr.settings.range_syntax import parse_range, parse_shares
+from vidsr.settings.options import parse_range, parse_shares
 
 Kind = (
     type[UpscaleSettings] | type[EncodeSettings] | type[PoolSettings] | type[DegradeSettings] | type[DatasetSettings]

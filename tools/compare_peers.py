@@ -24,8 +24,7 @@ from peers.end_to_end import run_command, trim_clip
 from peers.engine_bench import clip_scores, image_scores, measure_speed
 
 from vidsr.callbacks import OnWarning
-from vidsr.cpu import this_cpu
-from vidsr.cpu_affinity import describe_machine, usable_cpus
+from vidsr.cpu import describe_machine, this_cpu, usable_cpus
 from vidsr.errors import VidsrError, exit_code
 from vidsr.media.reader import Reader
 from vidsr.quality.evaluation import collect

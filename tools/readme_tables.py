@@ -3,7 +3,7 @@
 python tools/score_zoo.py IMAGES > quality.md
 python tools/benchmark.py engine --output speed.json     (and command, and memory)
 python tools/compare_peers.py ... --output peers.json
-python tools/scaling.py ... --output growth.json
+python tools/scaling_study.py ... --output growth.json
 python tools/simulate.py growth.json --output predicted.json
 python tools/readme_tables.py --quality quality.md --speed speed.json --peers peers.json --growth predicted.json
                                                                                          (or some of them)

@@ -1,4 +1,4 @@
-"""Predict the speed of `vidsr upscale` on other machines from the measurements of tools/scaling.py on this one.
+"""Predict the speed of `vidsr upscale` on other machines from the measurements of tools/scaling_study.py on this one.
 
   python tools/simulate.py growth.json --output predicted.json --table predicted.md --plot predicted.png
 
@@ -169,7 +169,7 @@ def mean_error(rows: Sequence[Row]) -> float:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Check, predict, and write the requested files."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("measured", type=Path, help="the output of tools/scaling.py")
+    parser.add_argument("measured", type=Path, help="the output of tools/scaling_study.py")
     parser.add_argument("--machines", nargs="+", default=MACHINES, metavar="CORES[xNODES]")
     parser.add_argument("--network", nargs=2, type=float, default=(10.0, 0.2), metavar=("GBIT_S", "MS"))
     parser.add_argument("--output", type=Path)

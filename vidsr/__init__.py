@@ -38,33 +38,25 @@ __all__ = [
 ]
 
 _HOMES = {
-    "EncodeSettings": "settings",
-    "Engine": "engine",
-    "LumaMerger": "media.luma_merger",
-    "ModelError": "errors",
-    "Pool": "pool",
-    "PoolSettings": "settings",
-    "Reader": "media.reader",
-    "Report": "report",
-    "SourceError": "errors",
-    "TargetError": "errors",
-    "TrainingError": "errors",
-    "UpscaleSettings": "settings",
-    "VidsrError": "errors",
-    "WorkerError": "errors",
-    "Writer": "media.writer",
-    "open_pool": "pool",
-    "upscale": "pipeline",
-    "upscale_frames": "pipeline",
+    "engine": ("Engine",),
+    "errors": ("ModelError", "SourceError", "TargetError", "TrainingError", "VidsrError", "WorkerError"),
+    "media.luma_merger": ("LumaMerger",),
+    "media.reader": ("Reader",),
+    "media.writer": ("Writer",),
+    "pipeline": ("upscale", "upscale_frames"),
+    "pool": ("Pool", "open_pool"),
+    "report": ("Report",),
+    "settings": ("EncodeSettings", "PoolSettings", "UpscaleSettings"),
 }
 
 
 def __getattr__(name: str) -> object:
     """A public name, loaded when it is first asked for: a supervisor of cameras lives for weeks without PyAV."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(f"vidsr.{_HOMES[name]}"), name)
-    return value
+    for home, names in _HOMES.items():
+        if name in names:
+            value = globals()[name] = getattr(import_module(f"vidsr.{home}"), name)
+            return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

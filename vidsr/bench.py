@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from vidsr.callbacks import ShouldStop
-from vidsr.cpu_affinity import MAX_WORKERS, describe_machine, plan_cores
+from vidsr.cpu import MAX_WORKERS, describe_machine, plan_cores
 from vidsr.pipeline import STAGES, upscale
 from vidsr.report import Report
 from vidsr.settings import EncodeSettings, PoolSettings, UpscaleSettings
@@ -18,7 +18,7 @@ from vidsr.stage_timer import TimedSpan
 
 _SAMPLE_S = 0.25  # between samples of /proc; each takes a few milliseconds
 BUSY = 0.9  # share of all cores; below it, the bottleneck is a stage
-_THREADS = {"read": "reading", "enlarge": "network", "merge": "writing", "write": "writing"}
+_THREADS = {"read": "reading", "upscale": "network", "merge": "writing", "write": "writing"}
 """The thread, or set of workers, that executes each stage."""
 OWN, WORKERS, RAY = "this process", "workers", "Ray"
 _TICKS = os.sysconf("SC_CLK_TCK")

@@ -5,7 +5,6 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from vidsr.media.image_writer import ImageWriter
 from vidsr.media.luma_merger import LumaMerger, check_frame_size, upscale_bicubic
 from vidsr.media.reader import Reader
 from vidsr.media.writer import Writer
+from vidsr.model.architecture import Architecture
 from vidsr.model.weights import Weights
 from vidsr.model.zoo import load_model, model_names
 from vidsr.model_selection import AUTO, select_model
@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 FRAMES_AHEAD = 4  # decoded ahead of the network, each a whole frame in memory
 FRAMES_BEHIND = 3  # upscaled, for the encoder, which needs far longer for some frames than for others
 _DROPPED = "{} cannot hold {}; it is dropped"
-STAGES = ("read", "enlarge", "merge", "write")
+STAGES = ("read", "upscale", "merge", "write")
 
 
 def upscale(
@@ -59,8 +59,7 @@ def upscale(
     if image_codec_for(target):
         return _upscale_image(source, target, settings, pool, on_warning)
     with _opened(source, target, settings) as reader:
-        network = _network(settings, reader.info)
-        weights = network.weights
+        weights, name = _network(settings, reader.info)
         size = target_size(settings, reader.info, weights.architecture.scale)
         with Writer(target, reader.template, size=size, encode=encode, overwrite=settings.overwrite) as writer:
             run = _Run(reader, writer, settings, on_warning, on_span)
@@ -68,7 +67,7 @@ def upscale(
             pixels = reader.info.width * reader.info.height
             with open_pool(weights, pool, fallback=fallback, pixels=pixels) as workers:
                 run.process(workers, size, on_progress, should_stop)
-            return run.report(workers, size, network)
+            return run.report(workers, size, weights.architecture, name)
 
 
 def upscale_frames(frames: Iterable[Frame], pool: Pool, depth: int) -> Iterator[tuple[Frame, Plane]]:
@@ -140,8 +139,8 @@ class _Run:
         with self._timer.busy("write"):
             self._writer.write(picture, frame.packets)
 
-    def report(self, pool: Pool, size: Size, network: "_Network") -> Report:
-        """The report of the run."""
+    def report(self, pool: Pool, size: Size, architecture: Architecture, name: str) -> Report:
+        """The report of the run; `name` is that of the weights."""
         seconds = time.perf_counter() - self._began
         copier = self._writer.copier
         self._warnings += [sentence for sentence in pool.warnings if sentence not in self._warnings]
@@ -155,13 +154,13 @@ class _Run:
         return Report(
             source=self._reader.path,
             target=self._writer.target,
-            model=str(network.weights.architecture),
-            weights=network.name,
+            model=str(architecture),
+            weights=name,
             precision=pool.choice.precision,
             precision_why=pool.choice.why,
             size=size,
             frames_read=self._read,
-            frames_enlarged=self._upscaled - len(pool.quarantined),
+            frames_upscaled=self._upscaled - len(pool.quarantined),
             frames_written=self._writer.written,
             concealed=self._reader.corrupt,
             quarantined=list(pool.quarantined),
@@ -202,7 +201,7 @@ class _Run:
 
     def _stages(self, pool: Pool) -> dict[str, Stage]:
         """The working time per stage; workers work side by side."""
-        busy_s = self._timer.busy_s | {"enlarge": self._timer.busy_s["enlarge"] / pool.workers}
+        busy_s = self._timer.busy_s | {"upscale": self._timer.busy_s["upscale"] / pool.workers}
         return {name: Stage(seconds=s, fps=self._upscaled / s if s else 0.0) for name, s in busy_s.items()}
 
     def _damage(self, pool: Pool) -> Iterator[str]:
@@ -231,14 +230,14 @@ def _upscale_image(
     with Reader(source, upright=True, max_megapixels=settings.max_megapixels) as reader:
         if not reader.info.still:
             raise TargetError(f"{target}: holds one image, and {source} is a video")
-        network = _network(settings, reader.info)
-        size = target_size(settings, reader.info, network.weights.architecture.scale)
+        weights, name = _network(settings, reader.info)
+        size = target_size(settings, reader.info, weights.architecture.scale)
         check_frame_size(size, reader.info.working_format)
         writer = ImageWriter(target, source=source, first=reader.first.av_frame, overwrite=settings.overwrite)
-        warnings = [_DROPPED.format(target.name, name) for name in writer.dropped]
+        warnings = [_DROPPED.format(target.name, lost) for lost in writer.dropped]
         for sentence in warnings:
             on_warning(f"{source}: {sentence}")
-        with writer, InProcessPool(network.weights, pool, engines=1) as alone:
+        with writer, InProcessPool(weights, pool, engines=1) as alone:
             ((frame, luma),) = upscale_frames([reader.first], alone, reader.info.depth)
             merger = LumaMerger()
             writer.write(merger.resize(merger.merge(frame.av_frame, luma), size), size[0] / reader.info.width)
@@ -246,15 +245,15 @@ def _upscale_image(
         return Report(
             source=source,
             target=target,
-            model=str(network.weights.architecture),
-            weights=network.name,
+            model=str(weights.architecture),
+            weights=name,
             precision=alone.choice.precision,
             precision_why=alone.choice.why,
             left_out=writer.dropped,
             warnings=[*warnings, *alone.warnings],
             size=size,
             frames_read=1,
-            frames_enlarged=1,
+            frames_upscaled=1,
             frames_written=1,
             threads=alone.threads,
             concealed=reader.corrupt,
@@ -276,19 +275,11 @@ def _opened(source: Path, target: Path, settings: UpscaleSettings) -> Reader:
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Network:
-    """Weights, and their name in the report."""
-
-    weights: Weights
-    name: str
-
-
-def _network(settings: UpscaleSettings, info: VideoInfo) -> _Network:
-    """The network of the settings, or the one that suits the source."""
+def _network(settings: UpscaleSettings, info: VideoInfo) -> tuple[Weights, str]:
+    """The network of the settings, or the one that suits the source, and its name in the report."""
     scale = default_scale(settings, info)
     if settings.model != AUTO:
-        return _Network(weights=load_model(settings.model, settings.scale, usual_scale=scale), name=settings.model)
+        return load_model(settings.model, settings.scale, usual_scale=scale), settings.model
     choice = select_model(info.compression, still=info.still, scale=settings.scale or scale, names=model_names())
     log.info("%s: %s", info.path, choice)
-    return _Network(weights=load_model(choice.model), name=str(choice))
+    return load_model(choice.model), str(choice)

@@ -34,7 +34,7 @@ class Report:
     size: tuple[int, int]
     """(width, height) of the result."""
     frames_read: int
-    frames_enlarged: int
+    frames_upscaled: int
     """Upscaled by the network, without quarantined frames."""
     frames_written: int
     """In the target, as read back."""
@@ -72,7 +72,7 @@ class Report:
         width, height = self.size
         text = [
             f"{self.target}: {self.frames_written} frames, {width}x{height}, {self.seconds:.1f} s, {self.fps:.1f} fps",
-            f"  frames: {self.frames_read} read, {self.frames_enlarged} upscaled, {self.frames_written} written",
+            f"  frames: {self.frames_read} read, {self.frames_upscaled} upscaled, {self.frames_written} written",
         ]
         text.append(f"  network: {self.weights}")
         text.append(f"  precision: {self.precision} ({self.precision_why})")

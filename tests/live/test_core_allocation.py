@@ -2,7 +2,7 @@
 
 import pytest
 
-from vidsr.cpu_affinity import Machine
+from vidsr.cpu import Machine
 from vidsr.live.supervisor import share_cores
 
 

@@ -96,8 +96,8 @@ def test_a_stream_whose_only_target_is_gone_has_failed_until_it_is_back(
         rmtree(place)
         run.wait_until(lambda: state(run) == "failed", within_s=20, what="it has failed")
         assert run.get("/healthz")[0] == 503
-        written, seen = run.written(), run.number("vidsr_frames_enlarged_total")
-        run.wait_until(lambda: run.number("vidsr_frames_enlarged_total") > seen + 20, within_s=20, what="it goes on")
+        written, seen = run.written(), run.number("vidsr_frames_upscaled_total")
+        run.wait_until(lambda: run.number("vidsr_frames_upscaled_total") > seen + 20, within_s=20, what="it goes on")
         assert run.written() == written
         place.mkdir()
         run.wait_until(lambda: state(run) == "ok", within_s=40, what="it is written again")

@@ -13,8 +13,8 @@ from vidsr.live.http_server import StatusServer
 
 COUNTED = {
     ("vidsr_frames_in_total",): 9,
-    ("vidsr_frames_enlarged_total", "net"): 5,
-    ("vidsr_frames_enlarged_total", "swscale"): 1,
+    ("vidsr_frames_upscaled_total", "net"): 5,
+    ("vidsr_frames_upscaled_total", "swscale"): 1,
     ("vidsr_frames_written_total",): 6,
     ("vidsr_frames_dropped_total", "late"): 3,
     ("vidsr_timestamps_repaired_total", "wrap"): 1,

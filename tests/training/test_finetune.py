@@ -251,7 +251,7 @@ def test_a_start_that_is_not_there_or_a_clip_ends_it_before_anything_is_made(
     assert (ended.code, ended.out) == (MODEL, "")
     assert "none.npz: No such file" in ended.err
     other = vidsr("finetune", *clips, "--start", "fsrcnn-x3", "--output", tmp_path / "run", *QUICK)
-    assert (other.code, other.err) == (MODEL, "vidsr: fsrcnn-x3 enlarges 3 times, not 2\n")
+    assert (other.code, other.err) == (MODEL, "vidsr: fsrcnn-x3 upscales 3 times, not 2\n")
     missing = vidsr("finetune", "--from", tmp_path / "none.mp4", "--output", tmp_path / "run", *QUICK)
     assert missing.code == MODEL
     assert "none.mp4: No such file" in missing.err

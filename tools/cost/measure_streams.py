@@ -54,7 +54,7 @@ def measure_cameras(clip: Path, count: int, *, seconds: float, folder: Path) -> 
         "seconds": round(passed, 1),
         "fps_in_each": round(_sum(delta, "vidsr_frames_in") / passed / count, 1),
         "fps_out_each": round(_sum(delta, "vidsr_frames_written") / passed / count, 1),
-        "enlarged": _sums_by_label(delta, "vidsr_frames_enlarged", "rung"),
+        "upscaled": _sums_by_label(delta, "vidsr_frames_upscaled", "rung"),
         "dropped": _sums_by_label(delta, "vidsr_frames_dropped", "reason"),
         **{name: getattr(usage, name) for name in ("peak_mb", "cores", "others", "processes")},
     }

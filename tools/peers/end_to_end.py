@@ -23,7 +23,7 @@ def run_command(key: str, clip: Path, options: BackendOptions, crf: int) -> dict
     path = os.pathsep.join(filter(None, [str(_TOOLS), os.environ.get("PYTHONPATH")]))
     began = time.perf_counter()
     done = subprocess.run(
-        [sys.executable, "-m", "peers.runner", *map(str, arguments)],
+        [sys.executable, "-m", "peers.upscale_file", *map(str, arguments)],
         env={**os.environ, "PYTHONPATH": path, "CI": "true"},  # CI: else OpenVINO waits for its telemetry
         capture_output=True,
         text=True,

@@ -1,4 +1,11 @@
-"""`vidsr bench`: the time of each stage of a run, and the fastest workers and threads for a file."""
+"""Measure the stages of a run: `vidsr upscale` on the first frames of a video; the output is discarded.
+
+  vidsr bench holiday.mp4
+  vidsr bench --preset veryfast --picture stages.png holiday.mp4
+  vidsr bench --plan holiday.mp4
+
+--plan tries several numbers of workers and threads, and prints the fastest command.
+"""
 
 import argparse
 import dataclasses
@@ -9,33 +16,22 @@ from functools import partial
 from pathlib import Path
 
 from vidsr.bench import BenchRun, candidate_plans, process_age_s, run_bench, usable_cores
-from vidsr.cli.messages import UsageError, print_message
-from vidsr.cli.options import Commands, Help, add_output, settings
-from vidsr.cli.png_output import png_file
+from vidsr.cli.options import Parser, settings
+from vidsr.cli.output import UsageError, aligned, png_file, print_message
 from vidsr.cli.signals import GracefulStop
-from vidsr.cli.tables import aligned
 from vidsr.cli.upscale import add_settings
 from vidsr.errors import DAMAGED, STOPPED
 from vidsr.pipeline import STAGES
 from vidsr.settings import EncodeSettings, PoolSettings, UpscaleSettings
 from vidsr.stage_timer import TimedSpan
 
-_EXAMPLE = """Measure the stages of `vidsr upscale` on the first frames of a video; the output is discarded.
-
-  vidsr bench holiday.mp4
-  vidsr bench --preset veryfast --picture stages.png holiday.mp4
-  vidsr bench --plan holiday.mp4
-"""
 _FRAMES = 100
 _DRAWN_FRAMES = 24  # more would make the bars too narrow
 RunPlan = Callable[[PoolSettings], BenchRun]
 
 
-def add(commands: Commands) -> None:
-    """Declare the command."""
-    parser = commands.add_parser(
-        "bench", help="measure the stages of a run", description=_EXAMPLE, formatter_class=Help
-    )
+def add_arguments(parser: Parser) -> None:
+    """Declare the arguments."""
     parser.add_argument("source", metavar="SOURCE", type=Path, help="a video")
     group = parser.add_argument_group("measuring")
     group.add_argument(
@@ -44,8 +40,6 @@ def add(commands: Commands) -> None:
     group.add_argument("--plan", action="store_true", help="try workers and threads, and print the fastest")
     group.add_argument("--picture", metavar="FILE", type=Path, help="draw the stages over time as a PNG")
     add_settings(parser)
-    add_output(parser)
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -122,9 +116,9 @@ def _plan_row(done: BenchRun, best: BenchRun) -> list[str]:
 def _rows(spans: list[TimedSpan]) -> dict[str, list[TimedSpan]]:
     """The spans of each stage, and of each worker."""
     lanes = sorted({(STAGES.index(span.stage), span.lane) for span in spans})
-    several = sum(STAGES[stage] == "enlarge" for stage, _ in lanes) > 1
+    several = sum(STAGES[stage] == "upscale" for stage, _ in lanes) > 1
     names = [
-        STAGES[stage] + (f" {lane + 1}" if several and STAGES[stage] == "enlarge" else "") for stage, lane in lanes
+        STAGES[stage] + (f" {lane + 1}" if several and STAGES[stage] == "upscale" else "") for stage, lane in lanes
     ]
     return {
         name: [span for span in spans if (STAGES.index(span.stage), span.lane) == lane]

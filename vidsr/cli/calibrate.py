@@ -1,4 +1,11 @@
-"""`vidsr calibrate`: measure the ranges and losses that int8 needs, into a weight file."""
+"""Calibrate a weight file for int8: on images like those that it will upscale.
+
+  vidsr calibrate mine.npz photos/
+
+Every fourth image measures the losses of int8 and bf16, all others the ranges of the layers' inputs; precisions that
+lose at most 0.05 dB are then used where they are the fastest. Files of `vidsr train` and `vidsr finetune` are
+calibrated already, those of `vidsr import` are not. The file is replaced; its weights stay.
+"""
 
 import argparse
 import json
@@ -6,8 +13,8 @@ import logging
 import sys
 from pathlib import Path
 
-from vidsr.cli.messages import UsageError
-from vidsr.cli.options import Commands, Help, add_output
+from vidsr.cli.options import Parser
+from vidsr.cli.output import UsageError
 from vidsr.engine.precision import MAX_LOSS_DB
 from vidsr.media.atomic_file import atomic_write
 from vidsr.model.weights import load_weights, save_weights
@@ -17,28 +24,16 @@ from vidsr.quality.metrics import read_luma
 
 log = logging.getLogger(__name__)
 
-_EXAMPLE = """Calibrate a weight file for int8, on images like those that it will upscale.
-
-  vidsr calibrate mine.npz photos/
-
-Every fourth image measures the losses of int8 and bf16, all others the ranges of the layers' inputs; precisions that
-lose at most 0.05 dB are then used where they are the fastest. Files of `vidsr train` and `vidsr finetune` are
-calibrated already, those of `vidsr import` are not. The file is replaced; its weights stay.
-"""
 _VALIDATION_STEP = 4  # every fourth image measures the losses
 _MAX_RANGE_IMAGES, _MAX_VALIDATION_IMAGES = 32, 16
 
 
-def add(commands: Commands) -> None:
-    """Declare the command."""
-    text = "calibrate a weight file for int8"
-    parser = commands.add_parser("calibrate", help=text, description=_EXAMPLE, formatter_class=Help)
+def add_arguments(parser: Parser) -> None:
+    """Declare the arguments."""
     parser.add_argument("model", metavar="MODEL", type=Path, help="the .npz file")
     parser.add_argument(
         "pictures", nargs="+", metavar="IMAGE", type=Path, help="two images or more, or folders of them"
     )
-    add_output(parser)
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -1,13 +1,19 @@
-"""`vidsr compare`: PSNR and SSIM between two files, or parts of a frame side by side as a PNG."""
+"""Measure how far a video or an image is from another: PSNR and SSIM of the luma; or draw parts of a frame.
+
+  vidsr compare film.mp4 film-again.mp4
+  vidsr compare --min-psnr 40 before.png after.png
+  vidsr compare --picture parts.png --at 0:12 --crop 120x80+40+200 film.mp4
+
+The parts are drawn reduced, upscaled by Lanczos and by a network, and as they were.
+"""
 
 import argparse
 import dataclasses
 import json
 from pathlib import Path
 
-from vidsr.cli.messages import UsageError, print_message
-from vidsr.cli.options import Commands, Help, add_output, model_label, seconds
-from vidsr.cli.png_output import png_file
+from vidsr.cli.options import Parser, model_label, seconds
+from vidsr.cli.output import UsageError, png_file, print_message
 from vidsr.engine import Engine
 from vidsr.errors import DAMAGED
 from vidsr.media.reader import Reader
@@ -18,24 +24,10 @@ from vidsr.quality.compare import Comparison, compare
 from vidsr.quality.crops import crops_png, parse_crop, side_by_side
 from vidsr.settings import UpscaleSettings
 
-_EXAMPLE = """Print the PSNR and SSIM of the luma between two files of one size; or draw parts of a frame: reduced,
-upscaled by Lanczos and by a network, and the original.
 
-  vidsr compare film.mp4 film-again.mp4
-  vidsr compare --min-psnr 40 before.png after.png
-  vidsr compare --picture parts.png --at 0:12 --crop 120x80+40+200 film.mp4
-"""
-
-
-def add(commands: Commands) -> None:
-    """Declare the command."""
-    parser = commands.add_parser(
-        "compare",
-        help="measure how far a video or an image is from another",
-        usage="vidsr compare [options] REFERENCE CANDIDATE\n       vidsr compare --picture FILE [options] SOURCE",
-        description=_EXAMPLE,
-        formatter_class=Help,
-    )
+def add_arguments(parser: Parser) -> None:
+    """Declare the arguments."""
+    parser.usage = "vidsr compare [options] REFERENCE CANDIDATE\n       vidsr compare --picture FILE [options] SOURCE"
     parser.add_argument(
         "files",
         nargs="+",
@@ -62,8 +54,6 @@ def add(commands: Commands) -> None:
         help="a part of the frame; repeatable (default: the three with the most detail)",
     )
     group.add_argument("--overwrite", action="store_true", help="replace an existing PNG")
-    add_output(parser)
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

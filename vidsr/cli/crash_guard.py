@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from vidsr.cli.messages import print_message
+from vidsr.cli.output import print_message
 from vidsr.errors import SOURCE, STOPPED
 
 _FORWARDED = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}

@@ -1,19 +1,4 @@
-"""`vidsr degrade`: write one degraded clip, to look at."""
-
-import argparse
-import dataclasses
-import json
-from pathlib import Path
-
-import numpy as np
-
-from vidsr.cli.options import Commands, Help, add_options, add_output, settings
-from vidsr.media.luma_video import write_luma_video
-from vidsr.settings import DegradeSettings
-from vidsr.training.data.clips import full_frame_clip
-from vidsr.training.data.degradation import degrade, draw_count, draw_recipe
-
-_EXAMPLE = """Write a degraded, downscaled clip of a video or an image, as in `vidsr dataset`; luma only.
+"""Write one clip of a video or an image, degraded and downscaled as by `vidsr dataset`: to look at; luma only.
 
   vidsr degrade camera.mp4 degraded.mkv --seed 7
   vidsr degrade photo.png coarse.mkv --codecs x264:1 --codec-share 1 --x264-crf 35 --noise-share 0
@@ -22,18 +7,27 @@ Each seed draws another position of the video and another degradation, which is 
 share of 0 or 1 leave nothing to chance.
 """
 
+import argparse
+import dataclasses
+import json
+from pathlib import Path
 
-def add(commands: Commands) -> None:
-    """Declare the command."""
-    text = "write one degraded clip, to look at"
-    parser = commands.add_parser("degrade", help=text, description=_EXAMPLE, formatter_class=Help)
+import numpy as np
+
+from vidsr.cli.options import Parser, add_options, settings
+from vidsr.media.luma_video import write_luma_video
+from vidsr.settings import DegradeSettings
+from vidsr.training.data.clips import full_frame_clip
+from vidsr.training.data.degradation import degrade, draw_count, draw_recipe
+
+
+def add_arguments(parser: Parser) -> None:
+    """Declare the arguments."""
     parser.add_argument("source", metavar="SOURCE", type=Path, help="a video or an image")
     parser.add_argument("target", metavar="TARGET", type=Path, help="the degraded clip, an .mkv (lossless FFV1)")
     for title in ("clip", "camera", "codec"):
         add_options(parser.add_argument_group(title), DegradeSettings, part=title)
     parser.add_argument("--overwrite", action="store_true", help="replace an existing target")
-    add_output(parser)
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -1,23 +1,29 @@
-"""`vidsr evaluate`: the quality of networks beside bicubic and Lanczos, on images and videos."""
+"""Measure the quality of networks beside bicubic and Lanczos: of images and clips, reduced and upscaled again.
+
+  vidsr evaluate set5/ set14/
+  vidsr evaluate --crf none,18,23,28,33 camera.mp4 film.mkv
+  vidsr evaluate --model tuned.npz --crf 28 --min-gain 0.2 clips/
+
+Images are measured as in the papers, reduced in full precision (P1) and in bytes (P2); clips in bytes, encoded in
+between. "worst" is the lowest gain over Lanczos of a single image or clip; "flicker" the mean change from frame to
+frame, in grey levels, where the source is still, and "(source)" that of the source itself. "loss" is the loss by
+--reuse against the same network without it, "reused" the share of pixels copied from the previous output.
+"""
 
 import argparse
 import dataclasses
+import itertools
 import json
 import logging
 from pathlib import Path
 from typing import BinaryIO
 
-from tqdm import tqdm
-from tqdm.contrib.logging import logging_redirect_tqdm
-
-from vidsr.cli.messages import print_message
-from vidsr.cli.options import Commands, Help, add_options, add_output, model_label, settings
-from vidsr.cli.png_output import png_file
-from vidsr.cli.tables import aligned
+from vidsr.cli.options import Parser, add_options, model_label, settings
+from vidsr.cli.output import aligned, png_file, print_message, progress_bar
 from vidsr.cpu import this_cpu
 from vidsr.engine import Engine
 from vidsr.engine.autotune import frame_ms
-from vidsr.engine.change_detection import ReusingEngine
+from vidsr.engine.reusing_engine import ReusingEngine
 from vidsr.errors import DAMAGED, ModelError
 from vidsr.media.encoders import encoder_options
 from vidsr.model.architecture import SCALES
@@ -29,19 +35,7 @@ from vidsr.settings import PRECISIONS, EncodeSettings, PoolSettings
 
 log = logging.getLogger(__name__)
 
-_EXAMPLE = """Reduce images and clips, upscale them again, and compare with the original: networks, bicubic, Lanczos.
-
-  vidsr evaluate set5/ set14/
-  vidsr evaluate --crf none,18,23,28,33 camera.mp4 film.mkv
-  vidsr evaluate --model tuned.npz --crf 28 --min-gain 0.2 clips/
-
-Images are measured as in the papers, reduced in full precision (P1) and in bytes (P2); clips in bytes, encoded in
-between. "worst" is the lowest gain over Lanczos of a single image or clip; "flicker" the mean change from frame to
-frame, in grey levels, where the source is still, and "(source)" that of the source itself. "loss" is the loss by
---reuse against the same network without it, "reused" the share of pixels copied from the previous output.
-"""
 _PLOTTED = (640, 360)
-_CODING = {"codec": ("NAME", "the encoder"), "preset": ("NAME", "speed against size, by the codec's own names")}
 
 Engines = dict[str, Engine]
 
@@ -51,10 +45,8 @@ def crf_list(text: str) -> list[int | None]:
     return [None if part == "none" else int(part) for part in text.split(",")]
 
 
-def add(commands: Commands) -> None:
-    """Declare the command."""
-    text = "measure the quality of networks beside bicubic and Lanczos"
-    parser = commands.add_parser("evaluate", help=text, description=_EXAMPLE, formatter_class=Help)
+def add_arguments(parser: Parser) -> None:
+    """Declare the arguments."""
     parser.add_argument("sources", nargs="+", metavar="SOURCE", type=Path, help="images, clips, or folders of them")
     group = parser.add_argument_group("networks")
     group.add_argument(
@@ -75,16 +67,16 @@ def add(commands: Commands) -> None:
         default="none",
         help="encode with each of these CRF; none: no codec (default: none)",
     )
-    add_options(group, EncodeSettings, fields=_CODING)
-    add_options(group, ClipProtocol, fields={"frames": ("N", "at most so many from the start of each clip")})
-    add_options(group, PoolSettings, fields={"reuse": ("N", "also measure networks with this --reuse; 0: not")})
+    add_options(group, EncodeSettings, omit=("crf",))
+    help_ = f"at most so many from the start of each clip (default: {ClipProtocol.frames})"
+    group.add_argument("--frames", metavar="N", type=int, default=ClipProtocol.frames, help=help_)
+    help_ = "also measure networks with this --reuse; 0: not (default: 0)"
+    group.add_argument("--reuse", metavar="N", type=int, default=0, help=help_)
     group = parser.add_argument_group("result")
     group.add_argument("--each", action="store_true", help="print a row per image and clip as well")
     group.add_argument("--min-gain", metavar="DB", type=float, help="exit 7 when the mean gain of a network is lower")
     group.add_argument("--plot", metavar="FILE", type=Path, help="draw gain against time as a PNG")
     group.add_argument("--overwrite", action="store_true", help="replace an existing PNG")
-    add_output(parser)
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -94,10 +86,10 @@ def run(args: argparse.Namespace) -> int:
     collections = collect(args.sources, scales[-1], on_warning=log.warning)
     if args.plot:
         with png_file(args.plot, source=args.sources[0], overwrite=args.overwrite) as drawing:
-            rows = _measured(collections, engines, protocols, reuse)
+            rows = _measured(collections, engines, protocols, reuse, quiet=args.quiet)
             _plot(means(rows), engines, drawing)
     else:
-        rows = _measured(collections, engines, protocols, reuse)
+        rows = _measured(collections, engines, protocols, reuse, quiet=args.quiet)
     _print(rows, args)
     return _judged(means(rows), engines, args.min_gain)
 
@@ -131,18 +123,19 @@ def _engines(args: argparse.Namespace) -> Engines:
 
 
 def _measured(
-    collections: list[Collection], engines: Engines, protocols: dict[str, ClipProtocol], reuse: int
+    collections: list[Collection], engines: Engines, protocols: dict[str, ClipProtocol], reuse: int, *, quiet: bool
 ) -> list[ResultRow]:
     rows = []
     scales = sorted({engine.scale for engine in engines.values()})
     files = sum(len(collection.images) + len(collection.clips) for collection in collections)
-    with tqdm(total=files * len(scales), unit=" files", disable=None) as bar, logging_redirect_tqdm():
+    measured = itertools.count(1)
+    with progress_bar(None, "files", quiet=quiet) as on_progress:
         for scale in scales:
             ways = make_upscalers(engines, scale)
             for collection in collections:
                 for path in collection.images:
                     rows += evaluate_image(path, collection, scale, ways)
-                    bar.update()
+                    on_progress(next(measured), files * len(scales))
                 for path in collection.clips:
                     for given, protocol in protocols.items():
                         # new engines per clip: no output of the previous clip is reused
@@ -150,7 +143,7 @@ def _measured(
                         every = ways | {name: network_upscaler(engine) for name, engine in own.items()}
                         found = evaluate_clip(path, collection, scale, every, {given: protocol})
                         rows += [_with_reused(row, own) for row in found]
-                    bar.update()
+                    on_progress(next(measured), files * len(scales))
     return rows
 
 

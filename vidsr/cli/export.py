@@ -1,4 +1,12 @@
-"""`vidsr export`: write a network for other tools."""
+"""Write a network for other tools.
+
+  vidsr export fsrcnn-x2 --to onnx
+  vidsr export mine.npz --to torch mine.pt2
+
+The exported network takes float32 luma (batch, 1, height, width) of any size, code values divided by the largest
+(255 for 8 bits), and returns (batch, 1, scale*height, scale*width) on the same scale, neither clipped nor rounded.
+Edge replication is part of the graph. The file is run first, and refused when it is more than a grey level from vidsr.
+"""
 
 import argparse
 import json
@@ -10,24 +18,13 @@ from functools import partial
 from pathlib import Path
 
 import vidsr
-from vidsr.cli.messages import UsageError
-from vidsr.cli.optional_deps import require_extra
-from vidsr.cli.options import Commands, Help, add_output, model_label
+from vidsr.cli.options import Parser, model_label, require_extra
+from vidsr.cli.output import UsageError
 from vidsr.engine.openvino_export import ir_files, run_network
 from vidsr.interop import NetworkFunction, model_metadata, verify_output
 from vidsr.media.atomic_file import atomic_write
 from vidsr.model.weights import Weights
 from vidsr.model.zoo import load_model
-
-_EXAMPLE = """Write a network for other tools.
-
-  vidsr export fsrcnn-x2 --to onnx
-  vidsr export mine.npz --to torch mine.pt2
-
-The exported network takes float32 luma (batch, 1, height, width) of any size, code values divided by the largest
-(255 for 8 bits), and returns (batch, 1, scale*height, scale*width) on the same scale, neither clipped nor rounded.
-Edge replication is part of the graph. The file is run first, and refused when it is more than a grey level from vidsr.
-"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,10 +44,8 @@ class ExportFormat:
     build: Callable[[Weights, dict[str, str]], ExportedNetwork]
 
 
-def add(commands: Commands) -> None:
-    """Declare the command."""
-    text = "write a network for other tools: ONNX, OpenVINO, PyTorch"
-    parser = commands.add_parser("export", help=text, description=_EXAMPLE, formatter_class=Help)
+def add_arguments(parser: Parser) -> None:
+    """Declare the arguments."""
     parser.intermixed = True
     parser.add_argument("model", metavar="MODEL", help="a name of the zoo (see `vidsr models`) or an .npz file")
     parser.add_argument(
@@ -62,8 +57,6 @@ def add(commands: Commands) -> None:
     )
     parser.add_argument("--to", required=True, choices=FORMATS, help="the file format")
     parser.add_argument("--overwrite", action="store_true", help="replace an existing target")
-    add_output(parser)
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -1,28 +1,4 @@
-"""`vidsr finetune`: fine-tune a network on your own footage."""
-
-import argparse
-import dataclasses
-import json
-import logging
-import sys
-from pathlib import Path
-from typing import TYPE_CHECKING
-
-from vidsr.cli.messages import UsageError, print_message
-from vidsr.cli.optional_deps import require_extra
-from vidsr.cli.options import Commands, Help, add_options, add_output, settings
-from vidsr.cli.progress_bars import training_bars
-from vidsr.cli.signals import GracefulStop
-from vidsr.errors import DAMAGED, STOPPED, Stopped
-from vidsr.settings import FinetuneSettings
-
-if TYPE_CHECKING:
-    from vidsr.training.finetune import FinetuneResult
-    from vidsr.training.finetune.finetune_data import FinetuneData
-
-log = logging.getLogger(__name__)
-
-_EXAMPLE = """Fine-tune a network on your own footage; use the weights with `vidsr upscale --model`.
+"""Fine-tune a network on your own footage; use the weights with `vidsr upscale --model`.
 
   vidsr finetune main-stream-*.mp4 --output tuned
   vidsr finetune --from monday.mp4 --frames 200 --output tuned
@@ -34,11 +10,29 @@ undo that. Whole clips, scenes, or the end of a single scene are held out for va
 than its start is not written. `report.html` shows the gains. The same command resumes an interrupted fine-tuning.
 """
 
+import argparse
+import dataclasses
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-def add(commands: Commands) -> None:
-    """Declare the command."""
-    text = "fine-tune a network on your own footage"
-    parser = commands.add_parser("finetune", help=text, description=_EXAMPLE, formatter_class=Help)
+from vidsr.cli.options import Parser, add_options, require_extra, settings, usage_errors
+from vidsr.cli.output import UsageError, print_message, training_bars
+from vidsr.cli.signals import GracefulStop
+from vidsr.errors import DAMAGED, STOPPED, Stopped
+from vidsr.settings import FinetuneSettings
+
+if TYPE_CHECKING:
+    from vidsr.training.finetune import FinetuneResult
+    from vidsr.training.finetune.finetune_data import FinetuneData
+
+log = logging.getLogger(__name__)
+
+
+def add_arguments(parser: Parser) -> None:
+    """Declare the arguments."""
     parser.intermixed = True
     parser.add_argument("footage", nargs="*", metavar="CLIP", type=Path, help="full-size clips, or folders of them")
     group = parser.add_argument_group("footage")
@@ -59,8 +53,6 @@ def add(commands: Commands) -> None:
         own = group if title == "footage" else parser.add_argument_group(title)
         add_options(own, FinetuneSettings, part=title)
     group.add_argument("--force", action="store_true", help="write the network even if it is no better")
-    add_output(parser)
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -72,21 +64,20 @@ def run(args: argparse.Namespace) -> int:
     check_ready(args.output, finetune_settings)
     with GracefulStop("a checkpoint is being written") as stop, training_bars(quiet=args.quiet) as bars:
         try:
-            result = finetune(
-                _data(args, finetune_settings, stop),
-                args.output,
-                finetune_settings,
-                force=args.force,
-                on_warning=log.warning,
-                on_step=bars.on_step,
-                on_progress=bars.on_progress,
-                should_stop=stop,
-            )
+            with usage_errors():
+                result = finetune(
+                    _data(args, finetune_settings, stop),
+                    args.output,
+                    finetune_settings,
+                    force=args.force,
+                    on_warning=log.warning,
+                    on_step=bars.on_step,
+                    on_progress=bars.on_progress,
+                    should_stop=stop,
+                )
         except Stopped as stopped:
             print_message(f"{stopped}; the same command resumes")
             return STOPPED + stop.signal
-        except ValueError as error:  # settings that exclude each other
-            raise UsageError(str(error)) from error
     return _report(result, args)
 
 

@@ -1,4 +1,10 @@
-"""`vidsr import`: convert a PyTorch state dict to a weight file."""
+"""Convert a PyTorch state dict to a weight file: FSRCNN with PReLU, or SRCNN with ReLU, for luma in 0..1.
+
+  vidsr import fsrcnn_x2.pth mine.npz --scale 2
+  vidsr upscale --model mine.npz old.mp4 new.mp4
+
+No code in the file is run; a file that holds anything but tensors is refused.
+"""
 
 import argparse
 import json
@@ -6,9 +12,8 @@ import logging
 import sys
 from pathlib import Path
 
-from vidsr.cli.messages import UsageError
-from vidsr.cli.optional_deps import require_extra
-from vidsr.cli.options import Commands, Help, add_output
+from vidsr.cli.options import Parser, require_extra
+from vidsr.cli.output import UsageError
 from vidsr.interop import flat_response
 from vidsr.media.atomic_file import atomic_write
 from vidsr.model.architecture import PAPER_PADDING, SCALES
@@ -16,20 +21,11 @@ from vidsr.model.weights import save_weights
 
 log = logging.getLogger(__name__)
 
-_EXAMPLE = """Convert a PyTorch state dict to a weight file: FSRCNN with PReLU, or SRCNN with ReLU, for luma in 0..1.
-
-  vidsr import fsrcnn_x2.pth mine.npz --scale 2
-  vidsr upscale --model mine.npz old.mp4 new.mp4
-
-No code in the file is run; a file that holds anything but tensors is refused.
-"""
 _GREY, _FAR = 128, 16
 
 
-def add(commands: Commands) -> None:
-    """Declare the command."""
-    text = "convert a PyTorch state dict to a weight file"
-    parser = commands.add_parser("import", help=text, description=_EXAMPLE, formatter_class=Help)
+def add_arguments(parser: Parser) -> None:
+    """Declare the arguments."""
     parser.add_argument("source", metavar="STATE_DICT", type=Path, help="a model.state_dict() written by torch.save")
     parser.add_argument("target", metavar="TARGET", type=Path, help="the .npz file to write")
     parser.add_argument(
@@ -43,8 +39,6 @@ def add(commands: Commands) -> None:
         help=f"padding of the ConvTranspose2d of an FSRCNN; the file does not hold it (default: {PAPER_PADDING})",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace an existing target")
-    add_output(parser)
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

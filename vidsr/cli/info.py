@@ -1,4 +1,10 @@
-"""`vidsr info`: versions, CPU, cores per worker and models; or the facts of a file."""
+"""Print versions, cores per worker and models with their precision; or the facts of a file.
+
+  vidsr info
+  vidsr info holiday.mp4
+
+Of a file, the network and the precision that `vidsr upscale` would take are printed, too.
+"""
 
 import argparse
 import dataclasses
@@ -8,9 +14,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 import vidsr
-from vidsr.cli.options import Commands, Help, add_output
-from vidsr.cpu import this_cpu
-from vidsr.cpu_affinity import describe_machine, plan_cores
+from vidsr.cli.options import Parser
+from vidsr.cpu import describe_machine, plan_cores, this_cpu
 from vidsr.engine import expected_precision
 from vidsr.media.reader import Reader
 from vidsr.model.architecture import SCALES
@@ -19,21 +24,12 @@ from vidsr.model_selection import select_model
 from vidsr.pool import runs_in_process
 from vidsr.settings import PoolSettings
 
-_EXAMPLE = """Print versions, CPU, cores per worker and the precision of each model; or the facts of a file.
-
-  vidsr info
-  vidsr info holiday.mp4
-"""
 _PACKAGES = ("av", "numpy", "openvino", "ray", "tqdm")
 
 
-def add(commands: Commands) -> None:
-    """Declare the command."""
-    text = "versions, cores and models; or what is in a file"
-    parser = commands.add_parser("info", help=text, description=_EXAMPLE, formatter_class=Help)
+def add_arguments(parser: Parser) -> None:
+    """Declare the arguments."""
     parser.add_argument("source", nargs="?", metavar="SOURCE", type=Path, help="a video or an image")
-    add_output(parser)
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

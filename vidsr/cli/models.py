@@ -1,20 +1,4 @@
-"""`vidsr models`: the networks that ship, their cost and their scores."""
-
-import argparse
-import dataclasses
-import json
-import re
-from dataclasses import dataclass
-
-from vidsr.cli.messages import UsageError
-from vidsr.cli.options import Commands, Help, add_output
-from vidsr.cli.tables import aligned
-from vidsr.engine import Engine
-from vidsr.engine.autotune import frame_ms
-from vidsr.model.weights import Facts
-from vidsr.model.zoo import load_model, model_names, model_path
-
-_EXAMPLE = """List the networks that ship, or those of some files.
+"""List networks, their cost and their scores: those that ship, or those of some files.
 
   vidsr models
   vidsr models --time --size 1280x720 fsrcnn-x2 mine.npz
@@ -22,6 +6,20 @@ _EXAMPLE = """List the networks that ship, or those of some files.
 Weights are those of the kernels; multiplies are multiply-adds for a pixel of the source; scores are PSNR in dB of the
 luma, as the file has them. --time measures milliseconds a frame, on all cores that this process may use.
 """
+
+import argparse
+import dataclasses
+import json
+import re
+from dataclasses import dataclass
+
+from vidsr.cli.options import Parser
+from vidsr.cli.output import UsageError, aligned
+from vidsr.engine import Engine
+from vidsr.engine.autotune import frame_ms
+from vidsr.model.weights import Facts
+from vidsr.model.zoo import load_model, model_names, model_path
+
 _LARGEST = 1 << 14
 
 
@@ -40,16 +38,12 @@ class ModelRow:
     scores: dict[str, float]
 
 
-def add(commands: Commands) -> None:
-    """Declare the command."""
-    text = "list the networks, their cost and their scores"
-    parser = commands.add_parser("models", help=text, description=_EXAMPLE, formatter_class=Help)
+def add_arguments(parser: Parser) -> None:
+    """Declare the arguments."""
     parser.intermixed = True
     parser.add_argument("models", nargs="*", metavar="MODEL", help="a name or an .npz file (default: all that ship)")
     parser.add_argument("--time", action="store_true", help="measure milliseconds per frame")
     parser.add_argument("--size", default="640x360", metavar="WxH", help="frame size for --time (default: 640x360)")
-    add_output(parser)
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

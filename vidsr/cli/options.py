@@ -2,10 +2,11 @@
 
 import argparse
 import dataclasses
-from collections.abc import Callable, Collection, Sequence
-from typing import TYPE_CHECKING, NoReturn, TypeAlias, TypeVar, get_args, get_type_hints
+from collections.abc import Callable, Collection, Generator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NoReturn, TypeVar, get_args, get_type_hints
 
-from vidsr.cli.messages import UsageError
+from vidsr.cli.output import UsageError
 from vidsr.model.zoo import full_name
 from vidsr.settings.options import option_name
 
@@ -15,7 +16,26 @@ if TYPE_CHECKING:
     Settings = TypeVar("Settings", bound=DataclassInstance)
 
 Group = argparse._ArgumentGroup
-Commands: TypeAlias = "argparse._SubParsersAction[Parser]"
+
+
+@contextmanager
+def usage_errors() -> Generator[None]:
+    """ValueError, of settings that exclude each other, as UsageError."""
+    try:
+        yield
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+@contextmanager
+def require_extra(package: str, extra: str) -> Generator[None]:
+    """Around an import of an extra's package: raises UsageError, which says what to install, when it is missing."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name != package:
+            raise
+        raise UsageError(f"this needs the package {package}: pip install 'vidsr[{extra}]'") from error
 
 
 class Parser(argparse.ArgumentParser):
@@ -41,36 +61,22 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(f"{message}; see {self.prog} --help")
 
 
-class Help(argparse.RawDescriptionHelpFormatter):
-    """Help that keeps the line breaks of the examples."""
-
-
-def add_options(
-    group: Group,
-    cls: "type[DataclassInstance]",
-    *,
-    part: str = "",
-    omit: Collection[str] = (),
-    fields: dict[str, tuple[str, str]] | None = None,
-) -> None:
+def add_options(group: Group, cls: "type[DataclassInstance]", *, part: str = "", omit: Collection[str] = ()) -> None:
     """Add an option for each field of a settings class, or of a `part` of it, as its metadata says.
 
-    A field that is False becomes a flag; one in seconds loses its `_s` and may be written as a time. A command that
-    uses some fields in another sense names them as {name: (placeholder, help)}.
+    A field that is False becomes a flag; one in seconds loses its `_s` and may be written as a time.
     """
-    documented = {
-        field.name: (field.metadata["placeholder"], field.metadata["help"])
-        for field in dataclasses.fields(cls)
-        if "help" in field.metadata and field.metadata["group"].startswith(part) and field.name not in omit
-    }
-    defaults = {field.name: field.default for field in dataclasses.fields(cls)}
-    for name, (placeholder, text) in (fields or documented).items():
-        flag, default = _flag(name), defaults[name]
-        if default is False:
-            group.add_argument(flag, dest=name, action="store_true", help=text)
+    for field in dataclasses.fields(cls):
+        documented = field.metadata
+        if "help" not in documented or field.name in omit or not documented["group"].startswith(part):
             continue
-        text += "" if default is None else f" (default: {default})"
-        group.add_argument(flag, dest=name, type=_kind(cls, name), default=default, metavar=placeholder, help=text)
+        flag, text = _flag(field.name), documented["help"]
+        if field.default is False:
+            group.add_argument(flag, dest=field.name, action="store_true", help=text)
+            continue
+        text += "" if field.default is None else f" (default: {field.default})"
+        kind = {"type": _kind(cls, field.name), "default": field.default, "metavar": documented["placeholder"]}
+        group.add_argument(flag, dest=field.name, help=text, **kind)
 
 
 def settings(cls: "type[Settings]", args: argparse.Namespace) -> "Settings":
@@ -80,14 +86,6 @@ def settings(cls: "type[Settings]", args: argparse.Namespace) -> "Settings":
     except ValueError as error:  # it begins with the name of the field
         name, _, fault = str(error).partition(" ")
         raise UsageError(f"{_flag(name)} {fault}") from error
-
-
-def add_output(parser: Parser) -> None:
-    """Add the options of output that all commands have."""
-    group = parser.add_argument_group("output")
-    group.add_argument("--json", action="store_true", help="print the result as JSON on stdout")
-    group.add_argument("-v", "--verbose", action="store_true", help="print more, and the causes of errors")
-    group.add_argument("-q", "--quiet", action="store_true", help="print errors only")
 
 
 def model_label(model: str, scale: int) -> str:

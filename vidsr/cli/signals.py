@@ -42,7 +42,5 @@ class GracefulStop:
         if self.signal:
             raise SystemExit(STOPPED + number)
         self.signal, self._received_s = number, time.monotonic()
-        with suppress(OSError):
-            os.write(
-                sys.stderr.fileno(), self._sentence
-            )  # print() would fail inside a print() that the signal interrupts
+        with suppress(OSError):  # print() would fail inside a print() that the signal interrupts
+            os.write(sys.stderr.fileno(), self._sentence)

@@ -1,22 +1,4 @@
-"""`vidsr stream`: upscale live cameras until stopped."""
-
-import argparse
-import logging
-import re
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
-from pathlib import Path
-from typing import NoReturn
-
-from vidsr.cli.messages import UsageError
-from vidsr.cli.options import Commands, Help, add_options, settings
-from vidsr.live.camera_file import check_cameras, read_cameras, read_url, segment_dirs, with_camera_defaults
-from vidsr.live.config import CameraConfig, SupervisorConfig, exec_supervisor
-from vidsr.settings import EncodeSettings, PoolSettings, RecordSettings, StreamSettings
-from vidsr.stream_url import StreamUrl
-
-_EXAMPLE = """Upscale live cameras until stopped; lost sources and failed targets are retried forever.
+"""Upscale live cameras until stopped; lost sources and failed targets are retried forever.
 
   vidsr stream rtsp://user:password@camera/stream recordings/
   vidsr stream --url-env CAMERA recordings/ --also rtmp://server/live/key
@@ -25,20 +7,29 @@ _EXAMPLE = """Upscale live cameras until stopped; lost sources and failed target
 A target is a folder of segments, an HLS playlist (.m3u8), a single file (.mp4, .mkv), or an rtmp(s):// or rtsp(s)://
 server.
 """
+
+import argparse
+import logging
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import NoReturn
+
+from vidsr.cli.options import Parser, add_options, settings, usage_errors
+from vidsr.cli.output import UsageError
+from vidsr.live.camera_file import check_cameras, read_cameras, read_url, segment_dirs, with_camera_defaults
+from vidsr.live.config import CameraConfig, SupervisorConfig, exec_supervisor
+from vidsr.settings import EncodeSettings, PoolSettings, RecordSettings, StreamSettings
+from vidsr.stream_url import StreamUrl
+
 _NAME = "camera"
 _NOT_OF_CAMERAS = ("ray_address", "timeout_s")  # each has a Ray of its own; the time limit is the source's
 
 
-def add(commands: Commands) -> None:
-    """Declare the command."""
-    parser = commands.add_parser(
-        "stream",
-        help="upscale live cameras until stopped",
-        usage="vidsr stream [options] SOURCE TARGET",
-        description=_EXAMPLE,
-        formatter_class=Help,
-    )
+def add_arguments(parser: Parser) -> None:
+    """Declare the arguments."""
     parser.intermixed = True
+    parser.usage = "vidsr stream [options] SOURCE TARGET"
     parser.add_argument(
         "places",
         nargs="*",
@@ -58,20 +49,15 @@ def add(commands: Commands) -> None:
     add_options(recording, RecordSettings)
     add_options(parser.add_argument_group("encoding"), EncodeSettings)
     add_options(parser.add_argument_group("speed"), PoolSettings, omit=_NOT_OF_CAMERAS)
-    output = parser.add_argument_group("output")
-    output.add_argument(
-        "--http", metavar="HOST:PORT", help="serve /healthz, /metrics and a web page (default host: 127.0.0.1)"
-    )
-    output.add_argument("-v", "--verbose", action="store_true", help="log more")
-    output.add_argument("-q", "--quiet", action="store_true", help="log errors only")
-    parser.set_defaults(run=run)
+    http_help = "serve /healthz, /metrics and a web page (default host: 127.0.0.1)"
+    parser.add_argument_group("status").add_argument("--http", metavar="HOST:PORT", help=http_help)
 
 
 def run(args: argparse.Namespace) -> NoReturn:
     """Check the configuration, and become the supervisor."""
     level = logging.getLevelName(logging.getLogger().getEffectiveLevel())
     http = _http(args.http) if args.http else None
-    with _usage():
+    with usage_errors():
         configs = _file_configs(args) if args.config else (_config(args),)
         check_cameras(configs)
     neighbours = segment_dirs(configs)
@@ -123,12 +109,3 @@ def _http(text: str) -> tuple[str, int]:
     if not found or not 0 < int(found["port"]) < 1 << 16:
         raise UsageError(f"--http must be a port, or HOST:PORT, not {text!r}")
     return (found["host"] or "127.0.0.1").strip("[]"), int(found["port"])
-
-
-@contextmanager
-def _usage() -> Iterator[None]:
-    """Turn ValueError into a usage error."""
-    try:
-        yield
-    except ValueError as error:
-        raise UsageError(str(error)) from error

@@ -1,4 +1,12 @@
-"""`vidsr train`: train a network on images and videos."""
+"""Train a network on images and videos: from random weights or a start, for `vidsr upscale --model`.
+
+  vidsr train photos/ --output run
+  vidsr train photos/ clips/ --family fsrcnn --d 16 --s 16 --m 5 --scale 3 --output narrow
+  vidsr train photos/ --start fsrcnn-x2 --scale 4 --train tail --output tail
+  vidsr train photos/ --start fsrcnn-x2 --dataset degraded --held-out more/ --output video
+
+The same command resumes an interrupted training.
+"""
 
 import argparse
 import dataclasses
@@ -9,10 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vidsr.cli.dataset import add_sources
-from vidsr.cli.messages import UsageError, print_message
-from vidsr.cli.optional_deps import require_extra
-from vidsr.cli.options import Commands, Help, add_options, add_output, settings
-from vidsr.cli.progress_bars import training_bars
+from vidsr.cli.options import Parser, add_options, require_extra, settings, usage_errors
+from vidsr.cli.output import print_message, training_bars
 from vidsr.cli.signals import GracefulStop
 from vidsr.errors import STOPPED
 from vidsr.settings import NetworkSettings, TrainSettings
@@ -22,32 +28,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_EXAMPLE = """Train a network on images and videos, from random weights or a start, for `vidsr upscale --model`.
 
-  vidsr train photos/ --output run
-  vidsr train photos/ clips/ --family fsrcnn --d 16 --s 16 --m 5 --scale 3 --output narrow
-  vidsr train photos/ --start fsrcnn-x2 --scale 4 --train tail --output tail
-  vidsr train photos/ --start fsrcnn-x2 --dataset degraded --held-out more/ --output video
-
-The same command resumes an interrupted training.
-"""
-
-
-def add(commands: Commands) -> None:
-    """Declare the command."""
-    text = "train a network on images and videos"
-    parser = commands.add_parser("train", help=text, description=_EXAMPLE, formatter_class=Help)
+def add_arguments(parser: Parser) -> None:
+    """Declare the arguments."""
     data = parser.add_argument_group("data")
-    data.add_argument("--output", required=True, metavar="DIR", type=Path, help="the run directory")
-    data.add_argument(
-        "--held-out",
-        nargs="+",
-        default=[],
-        metavar="SOURCE",
-        type=Path,
-        help="validation set, which is not trained on",
-    )
     add_sources(parser, data)
+    data.add_argument("--output", required=True, metavar="DIR", type=Path, help="the run directory")
+    help_ = "validation set, which is not trained on"
+    data.add_argument("--held-out", nargs="+", default=[], metavar="SOURCE", type=Path, help=help_)
     data.add_argument(
         "--dataset",
         dest="datasets",
@@ -59,8 +47,6 @@ def add(commands: Commands) -> None:
     )
     add_options(parser.add_argument_group("network"), NetworkSettings)
     add_options(parser.add_argument_group("training"), TrainSettings)
-    add_output(parser)
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -77,11 +63,12 @@ def run(args: argparse.Namespace) -> int:
         held_out=tuple(Source(path=path, sizes=(1.0,)) for path in args.held_out),
         datasets=tuple(args.datasets),
     )
-    with GracefulStop("a checkpoint is being written") as stop, training_bars(quiet=args.quiet) as bars:
-        try:
-            result = train_model(train_run, on_warning=log.warning, on_step=bars.on_step, should_stop=stop)
-        except ValueError as error:  # settings that exclude each other
-            raise UsageError(str(error)) from error
+    with (
+        GracefulStop("a checkpoint is being written") as stop,
+        training_bars(quiet=args.quiet) as bars,
+        usage_errors(),
+    ):
+        result = train_model(train_run, on_warning=log.warning, on_step=bars.on_step, should_stop=stop)
     return _report(result, args, stop)
 
 

@@ -1,23 +1,4 @@
-"""`vidsr tune`: the fastest precision and blocking of each network on this machine, measured and kept."""
-
-import argparse
-import json
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
-
-from vidsr.cli.messages import UsageError
-from vidsr.cli.models import frame_size
-from vidsr.cli.options import Commands, Help, add_output
-from vidsr.cli.tables import aligned
-from vidsr.cpu_affinity import describe_machine, plan_cores
-from vidsr.engine.autotune import Tuning, tune
-from vidsr.engine.autotune_cache import cache_path
-from vidsr.engine.precision import precision_order
-from vidsr.errors import TargetError
-from vidsr.model.weights import Weights
-from vidsr.model.zoo import load_model, model_names
-
-_EXAMPLE = """Measure the fastest precision and blocking of each network on this machine, and use it from now on.
+"""Find the fastest precision and blocking of each network on this machine; both are used from now on.
 
   vidsr tune
   vidsr tune fsrcnn-x2 mine.npz --size 1280x720 --threads 1
@@ -29,8 +10,25 @@ OpenVINO, network and threads, in autotune.json in ~/.cache/vidsr (or XDG_CACHE_
 is kept where it takes at least 3 % less time than the built-in one: on a busy machine often none is. GFLOP/s count the
 network's own multiply-adds; "of product" is their share of a matrix product's in float32, of the same rounds.
 """
+
+import argparse
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+
+from vidsr.cli.models import frame_size
+from vidsr.cli.options import Parser
+from vidsr.cli.output import UsageError, aligned
+from vidsr.cpu import describe_machine, plan_cores
+from vidsr.engine.autotune import Tuning, tune
+from vidsr.engine.autotune_cache import cache_path
+from vidsr.engine.precision import precision_order
+from vidsr.errors import TargetError
+from vidsr.model.weights import Weights
+from vidsr.model.zoo import load_model, model_names
+from vidsr.settings import PRECISIONS
+
 _LIMIT_S = 8.0  # per network and number of threads
-_PRECISIONS = ("auto", "f32", "bf16", "int8")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,10 +53,8 @@ class TuningRow:
     """A sentence per graph that is wrong on this CPU."""
 
 
-def add(commands: Commands) -> None:
-    """Declare the command."""
-    text = "find the fastest precision and blocking of the networks on this machine"
-    parser = commands.add_parser("tune", help=text, description=_EXAMPLE, formatter_class=Help)
+def add_arguments(parser: Parser) -> None:
+    """Declare the arguments."""
     parser.intermixed = True
     help_ = "a name or an .npz file (default: all that ship)"
     parser.add_argument("models", nargs="*", metavar="MODEL", help=help_)
@@ -66,9 +62,7 @@ def add(commands: Commands) -> None:
     help_ = "threads of an engine (default: 1, and as many as a worker of `vidsr upscale` gets)"
     parser.add_argument("--threads", type=int, metavar="N", help=help_)
     help_ = "f32, bf16 or int8 (default: auto, which measures each whose loss is recorded)"
-    parser.add_argument("--precision", default="auto", choices=_PRECISIONS, metavar="P", help=help_)
-    add_output(parser)
-    parser.set_defaults(run=run)
+    parser.add_argument("--precision", default="auto", choices=PRECISIONS, metavar="P", help=help_)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -1,4 +1,10 @@
-"""`vidsr upscale`: upscale videos and images."""
+"""Upscale videos with a small neural network; audio, subtitles and timing are kept.
+
+  vidsr upscale holiday.mp4 holiday-2x.mp4
+  vidsr upscale --to 1080p --codec libx265 old/*.avi new/
+
+Several sources, or a folder of them, go into a folder, each under its own name.
+"""
 
 import argparse
 import dataclasses
@@ -6,18 +12,13 @@ import json
 import logging
 import traceback
 from collections import Counter
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from tqdm import tqdm
-from tqdm.contrib.logging import logging_redirect_tqdm
-
-from vidsr.callbacks import OnProgress
 from vidsr.cli.crash_guard import Outcome
-from vidsr.cli.messages import UsageError, print_line, print_message
-from vidsr.cli.options import Commands, Help, add_options, add_output, settings
+from vidsr.cli.options import Parser, add_options, settings
+from vidsr.cli.output import UsageError, print_line, print_message, progress_bar
 from vidsr.cli.signals import GracefulStop
 from vidsr.errors import BUG, DAMAGED, STOPPED, SourceError, VidsrError, exit_code
 from vidsr.media.atomic_file import part_path
@@ -33,31 +34,18 @@ from vidsr.settings import EncodeSettings, PoolSettings, UpscaleSettings
 
 log = logging.getLogger(__name__)
 
-_EXAMPLE = """Upscale videos with a small neural network; audio, subtitles and timing are kept.
-
-  vidsr upscale holiday.mp4 holiday-2x.mp4
-  vidsr upscale --to 1080p --codec libx265 old/*.avi new/
-"""
 _WRITTEN = VIDEO_SUFFIXES | IMAGE_SUFFIXES
 _BECOMES = dict.fromkeys(READ_ONLY_VIDEO_SUFFIXES, ".mkv") | dict.fromkeys(READ_ONLY_IMAGE_SUFFIXES, ".png")
 
 
-def add(commands: Commands) -> None:
-    """Declare the command."""
-    parser = commands.add_parser(
-        "upscale",
-        help="upscale videos and images",
-        usage="vidsr upscale [options] SOURCE... TARGET",
-        description=_EXAMPLE,
-        formatter_class=Help,
-    )
+def add_arguments(parser: Parser) -> None:
+    """Declare the arguments."""
+    parser.usage = "vidsr upscale [options] SOURCE... TARGET"
     parser.add_argument(
         "sources", nargs="+", metavar="SOURCE", type=Path, help="a video or an image, or a folder of them"
     )
     parser.add_argument("target", metavar="TARGET", type=Path, help="the file to write, or the folder to write into")
     add_settings(parser)
-    add_output(parser)
-    parser.set_defaults(run=run)
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
@@ -105,7 +93,7 @@ def _outcome(
 ) -> Outcome:
     """Upscale one file, and say what became of it; among several even a bug costs only that file."""
     try:
-        with _bar(source.name, args) as on_progress:
+        with progress_bar(source.name, "frames", quiet=args.quiet) as on_progress:
             report = work(source, target, on_progress=on_progress, should_stop=stop)
         return Outcome(
             source=str(source), code=_print_report(report, args), sentence=f"{source}: {'; '.join(report.damage)}"
@@ -151,19 +139,6 @@ def _media_in(folder: Path) -> list[Path]:
 def _target_name(source: Path) -> str:
     suffix = source.suffix.lower()
     return source.name if suffix in _WRITTEN else source.stem + _BECOMES.get(suffix, ".mkv")
-
-
-@contextmanager
-def _bar(name: str, args: argparse.Namespace) -> Generator[OnProgress]:
-    """A progress bar, where stderr is a terminal."""
-    hidden = True if args.quiet else None
-    with tqdm(desc=name, unit=" frames", disable=hidden, dynamic_ncols=True) as bar, logging_redirect_tqdm():
-
-        def on_progress(done: int, total: int | None) -> None:
-            bar.total = total if total is None else max(total, done)
-            bar.update(done - bar.n)
-
-        yield on_progress
 
 
 def _print_report(report: Report, args: argparse.Namespace) -> int:

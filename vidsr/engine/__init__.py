@@ -8,8 +8,7 @@ from functools import cache
 import numpy as np
 
 from vidsr.arrays import Plane
-from vidsr.cpu import Cpu
-from vidsr.cpu_affinity import describe_machine
+from vidsr.cpu import Cpu, describe_machine
 from vidsr.engine.accuracy import AccuracyCheck
 from vidsr.engine.autotune_cache import TunedNetwork, tuned_network
 from vidsr.engine.blocking import OutputBlocking, blockings, default_blocking
@@ -138,9 +137,8 @@ class Engine:
 
     def _blockings(self, precision: str, tuned: TunedNetwork) -> list[OutputBlocking]:
         """The tuned or the usual one, then the others."""
-        architecture = self.weights.architecture
-        first = tuned.blockings.get(precision) or default_blocking(architecture)
-        return [first, *(other for other in blockings(architecture) if other != first)]
+        first = tuned.blockings.get(precision)
+        return sorted(blockings(self.weights.architecture), key=lambda each: each != first)
 
 
 def expected_precision(weights: Weights, precision: str = "auto", *, threads: int = 1) -> PrecisionChoice:

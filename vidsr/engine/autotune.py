@@ -135,12 +135,11 @@ def _accurate(
 ) -> tuple[dict[_Run, CompiledNetwork], list[str]]:
     """The networks whose graphs for the plane are accurate, compiled for it, and the faults of the others."""
     default = default_blocking(weights.architecture)
-    ordered = [default, *(other for other in blockings(weights.architecture) if other != default)]
     build = partial(CompiledNetwork, weights, threads=threads)
     check = AccuracyCheck(weights, build(precision="f32", blocking=default).upscale_tiles)
     networks, rejected = dict[_Run, CompiledNetwork](), list[str]()
     for precision in precisions:
-        for blocking in ordered:
+        for blocking in blockings(weights.architecture):
             network = build(precision=precision, blocking=blocking, check=None if precision == "f32" else check)
             try:
                 network.upscale(plane, 8, band_pixels=BAND_PIXELS)

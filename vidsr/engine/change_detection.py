@@ -1,35 +1,43 @@
-"""Upscaling only the tiles that changed: for fixed cameras.
+"""Which parts of a plane have changed, and the cheapest tiles that cover them: for fixed cameras."""
 
-A detector that sees every plane decides which tiles of each are upscaled (`ChangeDetector`), any engine does it
-(`run_plan`), and the result is composed of those and the previous result (`composite`), so engines may take turns.
-"""
-
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
+from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vidsr.arrays import Plane
-from vidsr.engine import Engine
-from vidsr.engine.tiles import (
-    CELL,
-    SIDES,
-    Cells,
-    Tile,
-    batch_size,
-    batches,
-    block_max,
-    covering_tiles,
-    dilate,
-    erode_complement,
-    tile_cost,
-    total_cost,
-)
 from vidsr.model.architecture import Architecture
 
+_Level = TypeVar("_Level", np.uint8, np.uint16, np.bool_)
+
+Cells = NDArray[np.bool_]
+"""(rows, columns) of blocks of `CELL` x `CELL` pixels; the last ones are cut by the edge of the plane."""
+
+CELL = 4
+SIDES = (16, 32, 64, 128)  # pixels; each has a compiled graph, and smaller ones would be nothing but halo
+_OVERHEAD = 150.0  # pixels that take as long as a tile's cost beside its own: 60 to 250 in the networks that ship
 _COMPILE_MACS = 40e9  # multiply-adds that take as long as compiling the graphs for tiles
 _MAX_SHARE, _OVERHEAD_MACS = 0.85, 1100.0  # of a plane's cost, and per pixel: see `TilingCost.of`
 _REFRESH = 32  # planes within which every part of a frame is brought up to date
 _PATIENCE, _REST = 8, 8  # planes without a gain before as many are not compared
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tile:
+    """A square of a plane, which may extend over its right and its lower edge."""
+
+    side: int
+    row: int
+    column: int
+
+    def pixels(self, shape: tuple[int, int]) -> int:
+        """How many of its pixels lie in a plane of that (height, width)."""
+        height, width = shape
+        return min(self.side, height - self.row) * min(self.side, width - self.column)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,85 +174,96 @@ class ChangeDetector:
         return chosen, total_cost(chosen, self._halo) / tile_cost(shape, self._halo)
 
 
-class ReusingEngine:
-    """An engine that upscales the tiles that changed since the previous plane, and copies the rest.
-
-    With a `tolerance` of 0 grey levels the result is exactly the engine's; with more, the engine's for the planes that
-    `ChangeDetector` plans. Results are read-only. `cost` is by default that of the network; `share` is the cost of the
-    last plane, of a whole one's.
-    """
-
-    def __init__(self, engine: Engine, *, tolerance: int = 0, cost: TilingCost | None = None) -> None:
-        self.scale = engine.scale
-        self.share = 1.0
-        self._engine = engine
-        cost = cost or TilingCost.of(engine.weights.architecture)
-        self._detector = ChangeDetector(engine.halo, tolerance=tolerance, cost=cost)
-        self._previous: Plane | None = None
-
-    @property
-    def reused(self) -> float:
-        """As `ChangeDetector.reused`."""
-        return self._detector.reused
-
-    def __call__(self, plane: Plane, depth: int | None = None) -> Plane:
-        """As `Engine.__call__`."""
-        plan = self._detector(plane, 8 * plane.dtype.itemsize if depth is None else depth)
-        self.share = plan.share
-        self._previous = composite(self._previous, plan, run_plan(self._engine, plan), self.scale)
-        return self._previous
-
-
-def warm_up(engine: Engine, plane: Plane, depth: int) -> None:
-    """Compile the graphs for planes like this one, whole and in tiles: else the first of each kind waits for it."""
-    engine(plane, depth)
-    for side in SIDES:
-        engine.upscale_tiles(_empty_batch(engine, side, plane.dtype), depth)
-
-
-def run_plan(engine: Engine, plan: UpdatePlan) -> Plane:
-    """The upscaled plane, or its upscaled tiles one behind the other as (pixels,)."""
-    if plan.tiles is None:
-        return engine(plan.plane, plan.depth)
-    halo = engine.halo
-    below, right = (halo + -length % SIDES[-1] for length in plan.plane.shape)
-    padded = np.pad(np.ascontiguousarray(plan.plane), ((halo, below), (halo, right)), mode="edge")
-    results = [np.empty(0, plan.plane.dtype)]
-    for tiles in batches(plan.tiles):
-        batch = _empty_batch(engine, tiles[0].side, plan.plane.dtype)
-        for part, tile in zip(batch, tiles, strict=False):
-            part[:] = padded[tile.row : tile.row + len(part), tile.column : tile.column + len(part)]
-        results.append(engine.upscale_tiles(batch, plan.depth)[: len(tiles)].ravel())
-    return np.concatenate(results)
-
-
-def _empty_batch(engine: Engine, side: int, dtype: np.dtype[np.generic]) -> Plane:
-    """Zeros of the shape of the tiles of a call, with halo."""
-    batch: Plane = np.zeros((batch_size(side), *[side + 2 * engine.halo] * 2), dtype)
-    return batch
-
-
-def composite(previous: Plane | None, plan: UpdatePlan, upscaled: Plane, scale: int) -> Plane:
-    """The whole result, read-only: the result of `run_plan`, with the previous one around its tiles."""
-    if plan.tiles is None:
-        result = upscaled
-    elif not plan.tiles and previous is not None:
-        return previous
-    else:
-        assert previous is not None, "a plan without a previous result is whole"
-        result, begin = previous.copy(), 0
-        for tile in plan.tiles:
-            side = tile.side * scale
-            part = result[tile.row * scale :, tile.column * scale :][:side, :side]
-            part[:] = upscaled[begin : begin + side * side].reshape(side, side)[: part.shape[0], : part.shape[1]]
-            begin += side * side
-    result.flags.writeable = False  # the next result is made of it
-    return result
-
-
 def _refreshed(previous: Plane, plane: Plane, cells: Cells) -> Plane:
     height, width = plane.shape
     pixels = cells.repeat(CELL, axis=0).repeat(CELL, axis=1)[:height, :width]
     updated = previous.copy()
     np.copyto(updated, plane, where=pixels)
     return updated
+
+
+def block_max(plane: NDArray[_Level]) -> NDArray[_Level]:
+    """The highest level in each cell, or whether any is true."""
+    for _ in range(2):  # down the columns, then, turned, along the rows
+        if cut_off := -len(plane) % CELL:
+            plane = np.pad(plane, ((0, cut_off), (0, 0)), mode="edge")
+        plane = np.maximum.reduce([plane[row::CELL] for row in range(CELL)]).T
+    return plane
+
+
+def dilate(cells: Cells, pixels: int) -> Cells:
+    """The cells no further than so many pixels from one of these."""
+    for _ in range(2):
+        spread = cells.copy()
+        for radius in range(1, -(-pixels // CELL) + 1):
+            spread[radius:] |= cells[:-radius]
+            spread[:-radius] |= cells[radius:]
+        cells = spread.T
+    return cells
+
+
+def tile_cost(shape: tuple[int, int], halo: int) -> float:
+    """The cost of upscaling a part of that (height, width), in pixels."""
+    height, width = shape
+    return (height + halo) * (width + halo) + _OVERHEAD
+
+
+def batch_size(side: int) -> int:
+    """Tiles per call, which itself costs as much as 600 to 2500 pixels."""
+    return SIDES[-1] // side
+
+
+def batches(chosen: Sequence[Tile]) -> Iterator[Sequence[Tile]]:
+    """The tiles by calls, in their order: tiles of one side are neighbours."""
+    for side, alike in groupby(chosen, attrgetter("side")):
+        group, count = tuple(alike), batch_size(side)
+        yield from (group[begin : begin + count] for begin in range(0, len(group), count))
+
+
+def total_cost(chosen: Sequence[Tile], halo: int) -> float:
+    """The cost of upscaling them, in pixels: calls that are not full cost as much as full ones."""
+    sides = [call[0].side for call in batches(chosen)]
+    return sum(batch_size(side) * tile_cost((side, side), halo) for side in sides)
+
+
+def covering_tiles(wanted: Cells, halo: int) -> list[Tile]:
+    """The cheapest squares of a quadtree that cover all wanted cells; the largest come first."""
+    return list(_outermost(_cheapest(wanted, halo)))
+
+
+def erode_complement(chosen: Sequence[Tile], shape: tuple[int, int], pixels: int) -> Cells:
+    """The cells, (rows, columns), further than so many pixels from everything outside the tiles."""
+    outside = np.ones(shape, bool)
+    for tile in chosen:
+        row, column, side = (length // CELL for length in (tile.row, tile.column, tile.side))
+        outside[row : row + side, column : column + side] = False
+    return ~dilate(outside, pixels)
+
+
+def _cheapest(wanted: Cells, halo: int) -> list[Cells]:
+    """For each side, from the shortest, the squares that cost less than the squares they could be divided into."""
+    largest = SIDES[-1] // CELL
+    wanted = np.pad(wanted, [(0, -length % largest) for length in wanted.shape])
+    need = block_max(wanted)  # the shortest side has as many cells as a cell has pixels
+    cost, chosen = need * tile_cost((SIDES[0], SIDES[0]), halo), [need]
+    for side in SIDES[1:]:
+        divided, one = _sums(cost, 2), tile_cost((side, side), halo)
+        chosen.append(divided > one)
+        cost = np.minimum(divided, one)
+    return chosen
+
+
+def _outermost(chosen: list[Cells]) -> Iterator[Tile]:
+    """The squares that lie in no larger one."""
+    covered = np.zeros_like(chosen[-1])
+    for side, one in zip(reversed(SIDES), reversed(chosen), strict=True):
+        for row, column in np.argwhere(one & ~covered).tolist():
+            yield Tile(side=side, row=row * side, column=column * side)
+        covered = (covered | one).repeat(2, axis=0).repeat(2, axis=1)
+
+
+def _sums(cells: NDArray[np.generic], side: int) -> NDArray[np.float64]:
+    """The sum over each square of that side, in cells."""
+    rows, columns = cells.shape
+    sums: NDArray[np.float64] = cells.reshape(rows // side, side, columns // side, side).sum(axis=(1, 3), dtype=float)
+    return sums

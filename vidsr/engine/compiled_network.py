@@ -11,8 +11,7 @@ import openvino as ov  # type: ignore[import-untyped]
 from vidsr.arrays import Plane
 from vidsr.cpu import isa_limit, this_cpu
 from vidsr.engine.accuracy import AccuracyCheck
-from vidsr.engine.blocking import OutputBlocking
-from vidsr.engine.depth_to_space import depth_to_space
+from vidsr.engine.blocking import OutputBlocking, depth_to_space
 from vidsr.engine.graph import band_model
 from vidsr.engine.precision import MAX_WEIGHT
 from vidsr.engine.quantization import equalize_channels

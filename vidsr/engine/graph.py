@@ -52,7 +52,7 @@ def band_model(
     x = source = ops.convert(ops.reshape(bands, np.array([count, 1, rows, columns]), False), "f32")
     places = shape
     if architecture.upscales_first:
-        x = source = _enlarged(source, scale)
+        x = source = _bicubic(source, scale)
         places = (shape[0] * scale, shape[1] * scale)
     x = _body(_trimmed(x, places, architecture.reach), weights, peak=peak, quantization=quantization)
     tail = architecture.tail
@@ -90,8 +90,8 @@ def _convolutions(blocking: OutputBlocking, stride: int) -> list[tuple[slice, Bl
     return [(slice(last), (1, 1)), (slice(last, None), block)] if blocking.split_last_phase else [(slice(None), block)]
 
 
-def _enlarged(x: ov.Node, scale: int) -> ov.Node:
-    """(count, 1, scale*H, scale*W): the bicubic enlargement of what lies two pixels inside of H + 4 and W + 4."""
+def _bicubic(x: ov.Node, scale: int) -> ov.Node:
+    """(count, 1, scale*H, scale*W): the bicubic upscaling of what lies two pixels inside of H + 4 and W + 4."""
     none = [0, 0]
     phases = ops.convolution(x, ops.constant(bicubic_kernels(scale)), [1, 1], none, none, [1, 1])
     return ops.depth_to_space(phases, "blocks_first", scale)

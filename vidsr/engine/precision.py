@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from vidsr.cpu import Cpu, this_cpu
 from vidsr.errors import ModelError
 from vidsr.model.weights import Weights
+from vidsr.settings import PRECISIONS
 
 MAX_LOSS_DB = 0.05
 """PSNR that "auto" may give away, as the weight file records it."""
@@ -71,7 +72,7 @@ _AVX2 = _CpuKind(  # two threads; fsrcnn-s, fsrcnn, FSRCNN(16, 16, 5)
 
 def check_precision(precision: str, weights: Weights) -> None:
     """Raises ModelError for integers without a calibration, and ValueError for a precision that does not exist."""
-    if precision not in ("auto", "f32", "bf16", *MAX_WEIGHT):
+    if precision not in PRECISIONS and precision not in MAX_WEIGHT:
         raise ValueError(f"an engine computes in auto, f32, bf16 or int8, not {precision!r}")
     if precision in MAX_WEIGHT and not weights.calibration:
         raise ModelError(f"weights of {weights.architecture} have no ranges for int8; `vidsr calibrate` finds them")

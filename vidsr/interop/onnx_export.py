@@ -13,7 +13,7 @@ from vidsr.model.subpixel import BICUBIC_RADIUS, bicubic_kernels, phase_kernels
 from vidsr.model.weights import Weights
 
 OPSET, IR_VERSION = 17, 8  # of 2022, which every runtime in use supports
-INPUT, OUTPUT = "luma", "enlarged"
+INPUT, OUTPUT = "luma", "upscaled"
 
 Constant = NDArray[np.float32] | NDArray[np.int64]
 
@@ -81,7 +81,7 @@ def onnx_bytes(weights: Weights, metadata: Mapping[str, str]) -> bytes:
         graph.nodes,
         str(weights.architecture),
         [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["batch", 1, "height", "width"])],
-        [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["batch", 1, "enlarged_height", "enlarged_width"])],
+        [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["batch", 1, "upscaled_height", "upscaled_width"])],
         graph.constants,
         doc_string=description,
     )

@@ -24,7 +24,7 @@ _COUNTERS: dict[str, tuple[_Help, Callable[[Status], float | Mapping[str, float]
     "vidsr_worker_restarts": (("Replaced workers", ""), lambda total: total.worker_restarts),
     "vidsr_bytes_written": (("Bytes written to the targets", ""), lambda total: total.bytes_written),
     "vidsr_segments": (("Finished segments", ""), lambda total: total.segments),
-    "vidsr_frames_enlarged": (("Upscaled frames by rung", "rung"), lambda total: total.upscaled),
+    "vidsr_frames_upscaled": (("Upscaled frames by rung", "rung"), lambda total: total.upscaled),
     "vidsr_frames_dropped": (("Dropped packets by reason", "reason"), lambda total: total.dropped),
     "vidsr_timestamps_repaired": (("Repaired timestamps by fault", "fault"), lambda total: total.repaired),
 }

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Self
 
-from vidsr.cpu_affinity import Machine, describe_machine
+from vidsr.cpu import Machine, describe_machine
 from vidsr.errors import STOPPED
 from vidsr.live.camera_handle import CameraHandle, Limits, kill
 from vidsr.live.camera_watchdog import CameraStatus, CameraWatchdog

@@ -7,7 +7,7 @@ from math import inf
 from typing import Protocol
 
 from vidsr.arrays import Plane
-from vidsr.cpu_affinity import Machine, describe_machine, plan_cores
+from vidsr.cpu import Machine, describe_machine, plan_cores
 from vidsr.engine.precision import PrecisionChoice
 from vidsr.model.weights import Weights
 from vidsr.model.zoo import load_model
@@ -140,7 +140,7 @@ def runs_in_process(settings: PoolSettings, machine: Machine, *, multiplies: flo
 
 def engine_span(began_s: float, ended_s: float, worker: int) -> TimedSpan:
     """The time an engine took for one plane."""
-    return TimedSpan(stage="enlarge", began_s=began_s, ended_s=ended_s, lane=worker)
+    return TimedSpan(stage="upscale", began_s=began_s, ended_s=ended_s, lane=worker)
 
 
 def require_scale(weights: Weights, scale: int) -> None:

@@ -9,8 +9,9 @@ from typing import Generic, TypeVar
 
 from vidsr.arrays import Plane
 from vidsr.engine import expected_precision, warn_once
-from vidsr.engine.change_detection import ChangeDetector, TilingCost, UpdatePlan, composite
+from vidsr.engine.change_detection import ChangeDetector, TilingCost, UpdatePlan
 from vidsr.engine.precision import PrecisionChoice
+from vidsr.engine.reusing_engine import composite
 from vidsr.flow import ordered_window
 from vidsr.model.weights import Weights
 from vidsr.pool import QUEUE_DEPTH, Ticket, require_scale

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from vidsr.arrays import Plane
 from vidsr.cpu import Cpu
 from vidsr.engine import Engine
-from vidsr.engine.change_detection import warm_up
+from vidsr.engine.reusing_engine import warm_up
 from vidsr.model.weights import Weights
 from vidsr.pool import NETWORKS_KEPT
 

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import Any
 
-from vidsr.cpu import Cpu
-from vidsr.cpu_affinity import CpuShare, describe_machine, plan_cores
+from vidsr.cpu import Cpu, CpuShare, describe_machine, plan_cores
 from vidsr.errors import WorkerError
 from vidsr.model.weights import Weights
 from vidsr.pool.ray_runtime import START_S, ray

@@ -11,9 +11,10 @@ from typing import Self
 import numpy as np
 
 from vidsr.arrays import Plane
-from vidsr.cpu_affinity import describe_machine, plan_cores
+from vidsr.cpu import describe_machine, plan_cores
 from vidsr.engine import Engine
-from vidsr.engine.change_detection import UpdatePlan, run_plan
+from vidsr.engine.change_detection import UpdatePlan
+from vidsr.engine.reusing_engine import run_plan
 from vidsr.errors import WorkerError
 from vidsr.model.weights import Weights
 from vidsr.pool import engine_span

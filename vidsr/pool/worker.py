@@ -13,10 +13,10 @@ from pathlib import Path
 import ray
 
 from vidsr.arrays import Plane
-from vidsr.cpu import Cpu, this_cpu
-from vidsr.cpu_affinity import CpuShare, Machine, describe_machine, pin_process, unpinned_threads
-from vidsr.engine.change_detection import UpdatePlan, run_plan
+from vidsr.cpu import Cpu, CpuShare, Machine, describe_machine, pin_process, this_cpu, unpinned_threads
+from vidsr.engine.change_detection import UpdatePlan
 from vidsr.engine.precision import PrecisionChoice
+from vidsr.engine.reusing_engine import run_plan
 from vidsr.model.weights import Weights
 from vidsr.pool.engine_cache import EngineCache
 from vidsr.settings import PoolSettings

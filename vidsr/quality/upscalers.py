@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from vidsr.arrays import Luma
 from vidsr.engine import Engine
-from vidsr.engine.change_detection import ReusingEngine, TilingCost
+from vidsr.engine.change_detection import TilingCost
+from vidsr.engine.reusing_engine import ReusingEngine
 from vidsr.quality.matlab import CUBIC, LANCZOS3, imresize
 
 FINE = 257  # uint16 steps per uint8 step

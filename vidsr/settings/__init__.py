@@ -1,8 +1,15 @@
 """Every setting, checked when it is made; defaults and help are written here and nowhere else."""
 
-from vidsr.settings.degradation import CODINGS, REDUCTIONS, DatasetSettings, DegradeSettings
 from vidsr.settings.stream import TRANSPORTS, RecordSettings, StreamSettings
-from vidsr.settings.training import FinetuneSettings, NetworkSettings, TrainSettings
+from vidsr.settings.training import (
+    CODINGS,
+    REDUCTIONS,
+    DatasetSettings,
+    DegradeSettings,
+    FinetuneSettings,
+    NetworkSettings,
+    TrainSettings,
+)
 from vidsr.settings.upscale import PRECISIONS, EncodeSettings, PoolSettings, UpscaleSettings
 
 __all__ = [

@@ -1,5 +1,6 @@
-"""Fields of settings that are options of the command line, with their help: written here and nowhere else."""
+"""Fields of settings that are options of the command line, with their help; the syntax of ranges and shares."""
 
+import re
 from dataclasses import field
 from typing import Any
 
@@ -15,3 +16,33 @@ def option(default: Any, help_: str, placeholder: str = "", *, group: str = "") 
 def option_name(field_name: str) -> str:
     """The name of a field on the command line, behind "--", and in a file of cameras: max-delay of max_delay_s."""
     return field_name.removesuffix("_s").replace("_", "-")
+
+
+def parse_range(text: str) -> tuple[float, float]:
+    """(low, high) of "18-35"; a single number is both."""
+    low, _, high = text.partition("-")
+    return float(low), float(high or low)
+
+
+def parse_shares(text: str) -> dict[str, float]:
+    """{name: share} of "area:3,bicubic:1"; the shares sum to 1."""
+    weights = {name: float(weight) for name, _, weight in (part.partition(":") for part in text.split(","))}
+    return {name: weight / sum(weights.values()) for name, weight in weights.items()}
+
+
+def check_range(name: str, text: str, least: float, most: float, *, whole: bool) -> None:
+    """Raises ValueError, beginning with `name`, unless the text is a range within these limits."""
+    number = r"\d+" if whole else r"\d+(\.\d+)?"
+    if not re.fullmatch(f"{number}(-{number})?", text):
+        raise ValueError(f"{name} must be a range like {least:g}-{most:g}, not {text!r}")
+    low, high = parse_range(text)
+    if not least <= low <= high <= most:
+        raise ValueError(f"{name} must be a range within {least:g}-{most:g}, not {text}")
+
+
+def check_shares(name: str, text: str, known: tuple[str, ...]) -> None:
+    """Raises ValueError, beginning with `name`, unless the text has shares of `known` names with a positive sum."""
+    one = rf"({'|'.join(known)}):\d+(\.\d+)?"
+    parts = text.split(",")
+    if not all(re.fullmatch(one, part) for part in parts) or not sum(float(part.partition(":")[2]) for part in parts):
+        raise ValueError(f"{name} must be written like {known[0]}:3,{known[1]}:1, of {', '.join(known)}, not {text!r}")

@@ -30,7 +30,7 @@ def load_model(model: str, scale: int | None = None, *, usual_scale: int = 2) ->
     """The weights of a name of the zoo, of a family and a scale ("fsrcnn" at 3 is fsrcnn-x3), or of a file.
 
     A name that ends in "-video25" is a mean of two. A family without a scale is taken at `usual_scale`. Raises
-    ModelError for a model that is not there, is damaged, or enlarges by another scale than it should.
+    ModelError for a model that is not there, is damaged, or upscales by another scale than it should.
     """
     base, _, percent = _parts(model)
     if percent:
@@ -38,7 +38,7 @@ def load_model(model: str, scale: int | None = None, *, usual_scale: int = 2) ->
         return blend(clean, video, int(percent) / 100)
     weights = load_weights(model_path(model, scale or usual_scale))
     if scale not in (None, weights.architecture.scale):
-        raise ModelError(f"{model} enlarges {weights.architecture.scale} times, not {scale}")
+        raise ModelError(f"{model} upscales {weights.architecture.scale} times, not {scale}")
     return weights
 
 

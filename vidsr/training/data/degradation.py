@@ -17,7 +17,7 @@ from vidsr.arrays import Floats, Luma
 from vidsr.media.codec_roundtrip import EncoderPreset, mjpeg, preset_roundtrip, x264, x264_at_rate, x265
 from vidsr.quality.matlab import CUBIC, LANCZOS3, Kernel, imresize
 from vidsr.settings import DegradeSettings
-from vidsr.settings.range_syntax import parse_range, parse_shares
+from vidsr.settings.options import parse_range, parse_shares
 
 _PRESETS = ("superfast", "veryfast", "fast", "medium")
 _RATED_PIXELS = 640 * 360

@@ -16,7 +16,7 @@ from vidsr.errors import SourceError, TrainingError
 from vidsr.media.atomic_file import atomic_write
 from vidsr.media.probe import MediaProbe, probe
 from vidsr.settings import DatasetSettings, DegradeSettings
-from vidsr.settings.range_syntax import parse_range
+from vidsr.settings.options import parse_range
 from vidsr.training.data.clips import DEFAULT_RATE, Clip, crop_clip, image_clip, video_clip
 from vidsr.training.data.degradation import Recipe, degrade, draw_count, draw_recipe
 from vidsr.training.data.sources import Footage, image_luma

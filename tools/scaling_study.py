@@ -1,7 +1,7 @@
 """Measure how time and memory scale with frame size, length, workers, and number of cameras.
 
-  python tools/scaling.py --clip CLIP --output growth.json              all parts: about 35 minutes on two cores
-  python tools/scaling.py stages resolution --clip CLIP --output growth.json
+  python tools/scaling_study.py --clip CLIP --output growth.json              all parts: about 35 minutes on two cores
+  python tools/scaling_study.py stages resolution --clip CLIP --output growth.json
 
   stages       cost of each stage per frame, by size and network: the input of tools/simulate.py
   resolution   the whole command from 270p to 2160p, with 0, 1 and 2 workers
@@ -191,7 +191,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                     rows.append(row)
                     save_rows(args.output, part, rows)
             except VidsrError as error:
-                raise SystemExit(f"scaling: {part}: {error}") from None
+                raise SystemExit(f"scaling_study: {part}: {error}") from None
 
 
 if __name__ == "__main__":

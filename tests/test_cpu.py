@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from vidsr.cpu_affinity import CpuShare, Machine, plan_cores, unpinned_threads, usable_cpus
+from vidsr.cpu import CpuShare, Machine, plan_cores, unpinned_threads, usable_cpus
 
 
 def machine(cpus: Iterable[int], *, cores: int, nodes: int = 1, quota: float | None = None) -> Machine:
@@ -155,7 +155,7 @@ def check_cpus(found: Machine, plan: Sequence[CpuShare], sizes: Sequence[int]) -
 
 CONFINED = """
 import os, sys, threading
-from vidsr.cpu_affinity import pin_process, unpinned_threads
+from vidsr.cpu import pin_process, unpinned_threads
 
 end = threading.Event()
 early = threading.Thread(target=end.wait, daemon=True)

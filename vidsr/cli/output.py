@@ -1,0 +1,113 @@
+"""What a command prints and draws: messages, progress bars, tables, PNG files."""
+
+import os
+import sys
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, TextIO, cast
+
+from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
+
+from vidsr.callbacks import OnProgress
+from vidsr.media.atomic_file import atomic_write
+
+if TYPE_CHECKING:
+    from vidsr.training.run import TrainProgress
+
+
+class UsageError(Exception):
+    """The arguments make no sense."""
+
+
+def print_message(sentence: object, *, because: BaseException | None = None) -> None:
+    """Print one line to stderr, and one per cause in the chain that begins with `because`."""
+    print_line(" ".join(["vidsr:", *str(sentence).splitlines()]))
+    while because is not None:
+        print_line(f"vidsr:   because of {type(because).__name__}: {because}")
+        because = because.__cause__
+
+
+def print_line(line: str) -> None:
+    """Print to stderr; where that is impossible, no more is printed, and the work goes on."""
+    try:
+        print(line, file=sys.stderr, flush=True)
+    except OSError:
+        sys.stderr = null_stream("w")
+
+
+def null_stream(mode: str) -> TextIO:
+    """A stream that stays open to the end of the process, in the place of a standard stream."""
+    return cast(TextIO, open(os.devnull, mode))
+
+
+def aligned(rows: list[list[str]], *, text_columns: int) -> str:
+    """The lines: the first columns are text and begin below each other, the others are numbers and end so."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    sides = ["<" if number < text_columns else ">" for number in range(len(widths))]
+    lines = [zip(row, sides, widths, strict=True) for row in rows]
+    return "\n".join("  ".join(f"{cell:{side}{width}}" for cell, side, width in line).rstrip() for line in lines)
+
+
+@contextmanager
+def png_file(target: Path, *, source: Path, overwrite: bool) -> Generator[BinaryIO]:
+    """The file to draw into; it gets the target's name when `with` ends well.
+
+    Raises UsageError without matplotlib, TargetError for a target that exists already or is not writable.
+    """
+    if find_spec("matplotlib") is None:
+        raise UsageError("drawing needs matplotlib: pip install 'vidsr[plot]'")
+    if target.suffix.lower() != ".png":
+        raise UsageError(f"{target}: the name of a drawing ends in .png")
+    with atomic_write(target, source=source, overwrite=overwrite) as file:
+        yield file
+
+
+@contextmanager
+def progress_bar(name: str | None, unit: str, *, quiet: bool) -> Generator[OnProgress]:
+    """The callback that moves a bar, which is shown where stderr is a terminal."""
+    with tqdm(desc=name, unit=f" {unit}", disable=quiet or None, dynamic_ncols=True) as bar, logging_redirect_tqdm():
+
+        def on_progress(done: int, total: int | None) -> None:
+            bar.total = total if total is None else max(total, done)
+            bar.update(done - bar.n)
+
+        yield on_progress
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingBars:
+    """The callbacks that move the bars."""
+
+    on_progress: OnProgress
+    on_step: "Callable[[TrainProgress], None]"
+
+
+@contextmanager
+def training_bars(*, quiet: bool) -> Generator[TrainingBars]:
+    """The callbacks of two bars, of the degraded shards and the training steps, each shown at its first progress."""
+    with ExitStack() as shown, logging_redirect_tqdm():
+        bars: dict[str, tqdm[None]] = {}
+
+        def bar(name: str, unit: str, *, begin: int, total: int | None) -> "tqdm[None]":
+            if name not in bars:
+                made = tqdm(
+                    desc=name, unit=unit, initial=begin, total=total, disable=quiet or None, dynamic_ncols=True
+                )
+                bars[name] = shown.enter_context(made)
+            return bars[name]
+
+        def on_progress(done: int, total: int | None) -> None:
+            own = bar("degrading", " shards", begin=done, total=total)
+            own.update(done - own.n)
+
+        def on_step(progress: "TrainProgress") -> None:  # steps of an earlier run do not count for the time left
+            own = bar("training", " steps", begin=progress.step - 1, total=progress.steps)
+            score = {} if progress.psnr is None else {"psnr": f"{progress.psnr:.3f} dB"}
+            own.set_postfix({"loss": f"{progress.loss:.5f}", **score}, refresh=False)
+            own.update(progress.step - own.n)
+
+        yield TrainingBars(on_progress=on_progress, on_step=on_step)
