@@ -258,7 +258,7 @@ def _upscale_image(
             frames_written=1,
             threads=alone.threads,
             concealed=reader.corrupt,
-            damage=["the source is damaged"] if reader.corrupt or reader.truncation else [],
+            damage=[reader.truncation or "the source is damaged"] if reader.corrupt or reader.truncation else [],
             seconds=seconds,
             fps=1 / seconds,
         )

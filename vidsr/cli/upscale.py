@@ -111,8 +111,10 @@ def _outcome(
             source=str(source), code=_print_report(report, args), sentence=f"{source}: {'; '.join(report.damage)}"
         )
     except VidsrError as error:
-        print_message(error, because=error.__cause__ if args.verbose else None)
-        return Outcome(source=str(source), code=exit_code(error), sentence=str(error))
+        named = alone or str(source) in str(error) or str(target) in str(error)
+        sentence = str(error) if named else f"{source}: {error}"
+        print_message(sentence, because=error.__cause__ if args.verbose else None)
+        return Outcome(source=str(source), code=exit_code(error), sentence=sentence)
     except Exception as error:
         if alone:
             raise
