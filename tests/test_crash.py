@@ -81,6 +81,12 @@ def test_a_crash_leaves_no_part_file(tmp_path: Path, tiny_model: str) -> None:
     assert (ended.returncode, os.listdir(tmp_path)) == (SOURCE, ["in.mp4"])
 
 
+def test_a_parent_that_ignores_its_children_changes_nothing(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "in.mp4", pts=[0])
+    ended = run("info", source, preexec_fn=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN))
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
 def test_other_commands_have_a_sentence_too(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "segv.mp4", pts=[0])
     ended = run("info", source)

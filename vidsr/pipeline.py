@@ -149,8 +149,7 @@ class _Run:
             self._warn(f"{self._reader.retimed} frames had no usable time stamp and received one")
         if self._reader.flattened:
             self._warn(f"{self._reader.flattened} frames lose their transparency, because the first one has none")
-        if copier.dropped_packets:
-            count = copier.dropped_packets
+        if count := copier.dropped_packets:
             self._warn(f"{count} packets of other streams are damaged or run backwards, and were dropped")
         return Report(
             source=self._reader.path,
@@ -160,6 +159,7 @@ class _Run:
             precision=pool.choice.precision,
             precision_why=pool.choice.why,
             size=size,
+            encoder=str(self._writer.choice),
             frames_read=self._read,
             frames_enlarged=self._upscaled - len(pool.quarantined),
             frames_written=self._writer.written,

@@ -76,6 +76,7 @@ def run_guarded(work: Callable[[Journal], int], journal: Journal) -> int:
         return work(journal)
     parent = os.getpid()
     watched = {*_FORWARDED, signal.SIGCHLD}
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # some daemons ignore it, and their children would not be waited for
     before = signal.pthread_sigmask(signal.SIG_BLOCK, watched)
     while True:
         if (child := os.fork()) == 0:

@@ -54,6 +54,9 @@ class EncoderChoice:
     why: str = ""
     """The sentence for the user; empty for the usual encoder and the format of the source."""
 
+    def __str__(self) -> str:
+        return f"{self.encode.codec}, {self.pixel_format}"
+
 
 def choose_encoder(encode: EncodeSettings, container: str, pixel_format: str) -> EncoderChoice:
     """The encoder of the settings; with auto the first that holds the working format in FFmpeg's `container`.
