@@ -175,3 +175,6 @@ def test_what_follows_the_end_of_an_image_is_no_damage(upscale: Command, tmp_pat
         with (tmp_path / name).open("ab") as file:
             file.write(b"\xff\xd8 more data")
         assert upscale("-q", tmp_path / name, tmp_path / f"{name}.mkv").code == 0, name
+    Image.fromarray(scene(0)).save(tmp_path / "open.gif")
+    (tmp_path / "open.gif").write_bytes((tmp_path / "open.gif").read_bytes()[:-1])
+    assert upscale("-q", tmp_path / "open.gif", tmp_path / "open.mkv").code == 0, "only its trailer is missing"

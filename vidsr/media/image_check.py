@@ -39,10 +39,13 @@ def _is_whole_jpeg(data: bytes) -> bool:
 
 
 def _is_whole_gif(data: bytes) -> bool:
-    """Whether the blocks lead to the trailer."""
+    """Whether no block is cut off; some writers leave out the trailer."""
     try:
         at = 13 + _color_table_bytes(data[10])
-        while data[at] != 0x3B:
+        while at < len(data) and data[at] != 0x3B:
+            if data[at] == 0:
+                at += 1
+                continue
             if data[at] == 0x2C:  # a frame: its header, a table of colours, the size of the codes
                 at += 11 + _color_table_bytes(data[at + 9])
             elif data[at] == 0x21:
