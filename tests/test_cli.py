@@ -135,6 +135,17 @@ def test_a_bug_on_one_file_of_several_costs_only_that_file(
     assert "a.mp4: AssertionError" in ended.err.splitlines()[-1]
 
 
+def test_sources_that_differ_in_their_suffix_keep_it_in_the_target(upscale: Command, tmp_path: Path) -> None:
+    for folder in ("old", "new"):
+        (tmp_path / folder).mkdir()
+    for name in ("a.mkv", "a.avi", "a.flv", "b.avi"):
+        make_clip(tmp_path / "old" / name, pts=[0, 512])
+    for name in ("a.png", "a.bmp"):
+        Image.new("RGB", (8, 8)).save(tmp_path / "old" / name)
+    assert upscale(tmp_path / "old", tmp_path / "new").code == 0
+    assert sorted(os.listdir(tmp_path / "new")) == ["a.avi.mkv", "a.bmp.png", "a.flv.mkv", "a.mkv", "a.png", "b.mkv"]
+
+
 def test_a_folder_passes_over_hidden_and_foreign_files(upscale: Command, tmp_path: Path) -> None:
     for folder in ("old", "new", "old/b.mp4", "old/.hidden.mp4"):
         (tmp_path / folder).mkdir()

@@ -129,7 +129,8 @@ def _jobs(sources: list[Path], target: Path) -> list[tuple[Path, Path]]:
     if not target.is_dir():
         raise UsageError(f"{target}: is no folder; several sources, or a folder, need a folder as target")
     files = [file for source in sources for file in (_media_in(source) if source.is_dir() else [source])]
-    jobs = [(file, target / _target_name(file)) for file in files]
+    names = Counter(map(_target_name, files))
+    jobs = [(file, target / _target_name(file, whole=names[_target_name(file)] > 1)) for file in files]
     if twice := [file for file, count in Counter(file for _, file in jobs).items() if count > 1]:
         raise UsageError(f"{twice[0]}: two sources have this target")
     return jobs
@@ -150,9 +151,12 @@ def _media_in(folder: Path) -> list[Path]:
     return files
 
 
-def _target_name(source: Path) -> str:
+def _target_name(source: Path, *, whole: bool = False) -> str:
+    """The name of the target; for another suffix that of the source is left out, unless its `whole` name is kept."""
     suffix = source.suffix.lower()
-    return source.name if suffix in _WRITTEN else source.stem + _BECOMES.get(suffix, ".mkv")
+    if suffix in _WRITTEN:
+        return source.name
+    return (source.name if whole else source.stem) + _BECOMES.get(suffix, ".mkv")
 
 
 @contextmanager
