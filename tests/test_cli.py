@@ -151,9 +151,19 @@ def test_a_folder_passes_over_hidden_and_foreign_files(upscale: Command, tmp_pat
         (tmp_path / folder).mkdir()
     make_clip(tmp_path / "old" / "a.mp4", pts=[0, 512])
     (tmp_path / "old" / "._a.mp4").write_bytes(b"\0\5\x16\7\0\2\0\0Mac OS X        ")
-    for name in (".DS_Store", "Thumbs.db", "c.mp4.part", "d.mp4.crdownload", "e.srt", "f.jpg.txt"):
+    for name in (
+        ".DS_Store",
+        "Thumbs.db",
+        "c.mp4.part",
+        "d.mp4.crdownload",
+        "e.srt",
+        "f.jpg.txt",
+        "index.ts",
+        "go.mod",
+    ):
         (tmp_path / "old" / name).write_text("foreign")
-    os.mkfifo(tmp_path / "old" / "pipe.mp4")
+    for name in ("pipe.mp4", "pipe.ts"):
+        os.mkfifo(tmp_path / "old" / name)
     assert upscale(tmp_path / "old", tmp_path / "new").code == 0
     assert os.listdir(tmp_path / "new") == ["a.mp4"]
     (tmp_path / "old" / "nowhere.mp4").symlink_to("nothing")

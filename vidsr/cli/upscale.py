@@ -39,6 +39,7 @@ _EXAMPLE = """Upscale videos with a small neural network; audio, subtitles and t
   vidsr upscale --to 1080p --codec libx265 old/*.avi new/
 """
 _WRITTEN = VIDEO_SUFFIXES | IMAGE_SUFFIXES
+_SHARED_SUFFIXES = (".ts", ".mod", ".avs")
 _BECOMES = dict.fromkeys(READ_ONLY_VIDEO_SUFFIXES, ".mkv") | dict.fromkeys(READ_ONLY_IMAGE_SUFFIXES, ".png")
 
 
@@ -140,7 +141,7 @@ def _media_in(folder: Path) -> list[Path]:
     """The media files in a folder by their names, without hidden ones: a Mac keeps its own notes in those."""
     known = _WRITTEN | _BECOMES.keys()
     try:
-        shown = (file for file in folder.iterdir() if not file.name.startswith("."))
+        shown = [file for file in folder.iterdir() if not file.name.startswith(".") and not _is_text(file)]
         files = sorted(
             file for file in shown if file.suffix.lower() in known and (file.is_file() or not file.exists())
         )
@@ -149,6 +150,17 @@ def _media_in(folder: Path) -> list[Path]:
     if not files:
         raise UsageError(f"{folder}: no video and no image in this folder")
     return files
+
+
+def _is_text(file: Path) -> bool:
+    """Whether the file is a text of a kind that shares its suffix with videos: TypeScript, go.mod, AviSynth."""
+    if file.suffix.lower() not in _SHARED_SUFFIXES or not file.is_file():
+        return False
+    try:
+        with file.open("rb") as opened:
+            return b"\0" not in opened.read(4096)
+    except OSError:
+        return False
 
 
 def _target_name(source: Path, *, whole: bool = False) -> str:
