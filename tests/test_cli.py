@@ -135,14 +135,35 @@ def test_a_bug_on_one_file_of_several_costs_only_that_file(
     assert "a.mp4: AssertionError" in ended.err.splitlines()[-1]
 
 
+def test_sources_that_differ_in_their_suffix_keep_it_in_the_target(upscale: Command, tmp_path: Path) -> None:
+    for folder in ("old", "new"):
+        (tmp_path / folder).mkdir()
+    for name in ("a.mkv", "a.avi", "a.flv", "b.avi"):
+        make_clip(tmp_path / "old" / name, pts=[0, 512])
+    for name in ("a.png", "a.bmp"):
+        Image.new("RGB", (8, 8)).save(tmp_path / "old" / name)
+    assert upscale(tmp_path / "old", tmp_path / "new").code == 0
+    assert sorted(os.listdir(tmp_path / "new")) == ["a.avi.mkv", "a.bmp.png", "a.flv.mkv", "a.mkv", "a.png", "b.mkv"]
+
+
 def test_a_folder_passes_over_hidden_and_foreign_files(upscale: Command, tmp_path: Path) -> None:
     for folder in ("old", "new", "old/b.mp4", "old/.hidden.mp4"):
         (tmp_path / folder).mkdir()
     make_clip(tmp_path / "old" / "a.mp4", pts=[0, 512])
     (tmp_path / "old" / "._a.mp4").write_bytes(b"\0\5\x16\7\0\2\0\0Mac OS X        ")
-    for name in (".DS_Store", "Thumbs.db", "c.mp4.part", "d.mp4.crdownload", "e.srt", "f.jpg.txt"):
+    for name in (
+        ".DS_Store",
+        "Thumbs.db",
+        "c.mp4.part",
+        "d.mp4.crdownload",
+        "e.srt",
+        "f.jpg.txt",
+        "index.ts",
+        "go.mod",
+    ):
         (tmp_path / "old" / name).write_text("foreign")
-    os.mkfifo(tmp_path / "old" / "pipe.mp4")
+    for name in ("pipe.mp4", "pipe.ts"):
+        os.mkfifo(tmp_path / "old" / name)
     assert upscale(tmp_path / "old", tmp_path / "new").code == 0
     assert os.listdir(tmp_path / "new") == ["a.mp4"]
     (tmp_path / "old" / "nowhere.mp4").symlink_to("nothing")

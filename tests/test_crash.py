@@ -81,6 +81,27 @@ def test_a_crash_leaves_no_part_file(tmp_path: Path, tiny_model: str) -> None:
     assert (ended.returncode, os.listdir(tmp_path)) == (SOURCE, ["in.mp4"])
 
 
+def test_a_parent_that_ignores_its_children_changes_nothing(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "in.mp4", pts=[0])
+    ended = run("info", source, preexec_fn=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN))
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_a_crash_at_the_end_of_the_process_changes_nothing(tmp_path: Path, tiny_model: str) -> None:
+    source = make_clip(tmp_path / "in.mp4", pts=[0])
+    script = CRASHING.replace("import av\n", "import atexit, av\n    atexit.register(ctypes.string_at, 0)\n")
+    command = [sys.executable, "-c", script, "upscale", "-q", "--workers", "0", "--model", tiny_model]
+    ended = subprocess.run([*command, source, tmp_path / "out.mp4"], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert len(read_with_av(tmp_path / "out.mp4").pts) == 1
+
+
+def test_a_source_with_the_name_of_a_part_file_survives_a_crash(tmp_path: Path, tiny_model: str) -> None:
+    source = make_clip(tmp_path / "in-segv.mp4", pts=[0]).rename(tmp_path / "segv.mp4.vidsr.part")
+    assert upscale(source, tmp_path / "segv.mp4", model=tiny_model).returncode == SOURCE
+    assert os.listdir(tmp_path) == ["segv.mp4.vidsr.part"]
+
+
 def test_other_commands_have_a_sentence_too(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "segv.mp4", pts=[0])
     ended = run("info", source)

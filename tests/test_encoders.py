@@ -49,6 +49,7 @@ def test_the_encoder_holds_the_source(
     (after,) = read_with_av(tmp_path / f"out.{suffix}").pictures
     assert after.format.name == stored
     usual = {"webm": "libvpx-vp9"}.get(suffix, "libx264")
+    assert report.encoder.endswith(f", {stored}")
     warned = [sentence for sentence in report.warnings if f"{usual} cannot hold {pixel_format}" in sentence]
     assert len(warned) == ((codec, stored) not in {("h264", pixel_format), ("vp9", pixel_format)})
 

@@ -148,8 +148,7 @@ class _Run:
             self._warn(f"{self._reader.retimed} frames had no usable time stamp and received one")
         if self._reader.flattened:
             self._warn(f"{self._reader.flattened} frames lose their transparency, because the first one has none")
-        if copier.dropped_packets:
-            count = copier.dropped_packets
+        if count := copier.dropped_packets:
             self._warn(f"{count} packets of other streams are damaged or run backwards, and were dropped")
         return Report(
             source=self._reader.path,
@@ -159,6 +158,7 @@ class _Run:
             precision=pool.choice.precision,
             precision_why=pool.choice.why,
             size=size,
+            encoder=str(self._writer.choice),
             frames_read=self._read,
             frames_upscaled=self._upscaled - len(pool.quarantined),
             frames_written=self._writer.written,
@@ -257,7 +257,7 @@ def _upscale_image(
             frames_written=1,
             threads=alone.threads,
             concealed=reader.corrupt,
-            damage=["the source is damaged"] if reader.corrupt or reader.truncation else [],
+            damage=[reader.truncation or "the source is damaged"] if reader.corrupt or reader.truncation else [],
             seconds=seconds,
             fps=1 / seconds,
         )

@@ -33,6 +33,8 @@ class Report:
     """Why this precision."""
     size: tuple[int, int]
     """(width, height) of the result."""
+    encoder: str = ""
+    """The encoder of a video and its pixel format."""
     frames_read: int
     frames_upscaled: int
     """Upscaled by the network, without quarantined frames."""
@@ -75,6 +77,8 @@ class Report:
             f"  frames: {self.frames_read} read, {self.frames_upscaled} upscaled, {self.frames_written} written",
         ]
         text.append(f"  network: {self.weights}")
+        if self.encoder:
+            text.append(f"  encoder: {self.encoder}")
         text.append(f"  precision: {self.precision} ({self.precision_why})")
         if self.stages:
             text.append("  stages: " + ", ".join(f"{name} {stage}" for name, stage in self.stages.items()))

@@ -49,6 +49,16 @@ class Journal:
         """Note how it ended."""
         self._add(str(target), ended=vars(outcome))
 
+    def finish(self, code: int) -> int:
+        """Note that all work is done, with this exit code; returns it."""
+        self._add("", code=code)
+        return code
+
+    @property
+    def code(self) -> int | None:
+        """The exit code of all work; None before its end."""
+        return next((int(entry["code"]) for entry in self._entries() if "code" in entry), None)
+
     @property
     def outcomes(self) -> dict[str, Outcome]:
         """The outcomes so far, by target."""
@@ -76,6 +86,7 @@ def run_guarded(work: Callable[[Journal], int], journal: Journal) -> int:
         return work(journal)
     parent = os.getpid()
     watched = {*_FORWARDED, signal.SIGCHLD}
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # some daemons ignore it, and their children would not be waited for
     before = signal.pthread_sigmask(signal.SIG_BLOCK, watched)
     while True:
         if (child := os.fork()) == 0:
@@ -83,11 +94,13 @@ def run_guarded(work: Callable[[Journal], int], journal: Journal) -> int:
             if os.getppid() != parent:  # it has died meanwhile
                 os._exit(STOPPED + signal.SIGKILL)
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
-            return work(journal)
+            return journal.finish(work(journal))
         code = os.waitstatus_to_exitcode(_wait(child, watched))
         if -code not in _CRASHES:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
             return code if code >= 0 else _report_kill(-code)
+        if journal.code is not None:  # a library has crashed at the end of the process, when all was done
+            return journal.code
         if not _note_crash(journal, signal.Signals(-code).name):
             return SOURCE
 
@@ -119,7 +132,8 @@ def _note_crash(journal: Journal, name: str) -> bool:
         return False
     target, source, part = unfinished
     with suppress(OSError):
-        os.unlink(part)
+        if not os.path.samefile(part, source):
+            os.unlink(part)
     sentence = f"{source}: {cause} on this file; it is damaged or unusual, and was not upscaled"
     print_message(sentence)
     journal.end(target, Outcome(source=source, code=SOURCE, sentence=sentence))

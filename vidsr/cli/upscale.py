@@ -35,6 +35,7 @@ from vidsr.settings import EncodeSettings, PoolSettings, UpscaleSettings
 log = logging.getLogger(__name__)
 
 _WRITTEN = VIDEO_SUFFIXES | IMAGE_SUFFIXES
+_SHARED_SUFFIXES = (".ts", ".mod", ".avs")
 _BECOMES = dict.fromkeys(READ_ONLY_VIDEO_SUFFIXES, ".mkv") | dict.fromkeys(READ_ONLY_IMAGE_SUFFIXES, ".png")
 
 
@@ -99,8 +100,10 @@ def _outcome(
             source=str(source), code=_print_report(report, args), sentence=f"{source}: {'; '.join(report.damage)}"
         )
     except VidsrError as error:
-        print_message(error, because=error.__cause__ if args.verbose else None)
-        return Outcome(source=str(source), code=exit_code(error), sentence=str(error))
+        named = alone or str(source) in str(error) or str(target) in str(error)
+        sentence = str(error) if named else f"{source}: {error}"
+        print_message(sentence, because=error.__cause__ if args.verbose else None)
+        return Outcome(source=str(source), code=exit_code(error), sentence=sentence)
     except Exception as error:
         if alone:
             raise
@@ -115,7 +118,8 @@ def _jobs(sources: list[Path], target: Path) -> list[tuple[Path, Path]]:
     if not target.is_dir():
         raise UsageError(f"{target}: is no folder; several sources, or a folder, need a folder as target")
     files = [file for source in sources for file in (_media_in(source) if source.is_dir() else [source])]
-    jobs = [(file, target / _target_name(file)) for file in files]
+    names = Counter(map(_target_name, files))
+    jobs = [(file, target / _target_name(file, whole=names[_target_name(file)] > 1)) for file in files]
     if twice := [file for file, count in Counter(file for _, file in jobs).items() if count > 1]:
         raise UsageError(f"{twice[0]}: two sources have this target")
     return jobs
@@ -125,7 +129,7 @@ def _media_in(folder: Path) -> list[Path]:
     """The media files in a folder by their names, without hidden ones: a Mac keeps its own notes in those."""
     known = _WRITTEN | _BECOMES.keys()
     try:
-        shown = (file for file in folder.iterdir() if not file.name.startswith("."))
+        shown = [file for file in folder.iterdir() if not file.name.startswith(".") and not _is_text(file)]
         files = sorted(
             file for file in shown if file.suffix.lower() in known and (file.is_file() or not file.exists())
         )
@@ -136,9 +140,23 @@ def _media_in(folder: Path) -> list[Path]:
     return files
 
 
-def _target_name(source: Path) -> str:
+def _is_text(file: Path) -> bool:
+    """Whether the file is a text of a kind that shares its suffix with videos: TypeScript, go.mod, AviSynth."""
+    if file.suffix.lower() not in _SHARED_SUFFIXES or not file.is_file():
+        return False
+    try:
+        with file.open("rb") as opened:
+            return b"\0" not in opened.read(4096)
+    except OSError:
+        return False
+
+
+def _target_name(source: Path, *, whole: bool = False) -> str:
+    """The name of the target; for another suffix that of the source is left out, unless its `whole` name is kept."""
     suffix = source.suffix.lower()
-    return source.name if suffix in _WRITTEN else source.stem + _BECOMES.get(suffix, ".mkv")
+    if suffix in _WRITTEN:
+        return source.name
+    return (source.name if whole else source.stem) + _BECOMES.get(suffix, ".mkv")
 
 
 def _print_report(report: Report, args: argparse.Namespace) -> int:

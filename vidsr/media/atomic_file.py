@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from vidsr.errors import TargetError
+from vidsr.media.error_text import write_error_text
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -43,20 +44,24 @@ class AtomicFile:
             self.file = _FullWriteFile(self.part, "x+b")
             self._identity = os.fstat(self.file.fileno())
         except OSError as error:
-            raise TargetError(f"{target}: {error.strerror}") from error
+            raise TargetError(f"{target}: {write_error_text(error)}") from error
 
     def commit(self) -> None:
         """Flush the part file to disk and rename it to the target. Raises TargetError."""
         try:
             _fsync(self.file.fileno())
             self.file.close()
-            if not self._owns_part():
-                raise TargetError(f"{self.part}: another run writes the same file")
+            self.check_part()
             os.replace(self.part, self.target)
         except OSError as error:
             self.discard()
-            raise TargetError(f"{self.target}: {error.strerror}") from error
+            raise TargetError(f"{self.target}: {write_error_text(error)}") from error
         fsync_dir(self.target.parent)
+
+    def check_part(self) -> None:
+        """Raises TargetError if the part file is no longer the one created here."""
+        if not self._owns_part():
+            raise TargetError(f"{self.part}: another run writes the same file")
 
     def discard(self) -> None:
         """Close and delete the part file; does nothing after `commit`."""
@@ -90,7 +95,7 @@ def atomic_write(target: Path, *, source: Path | None = None, overwrite: bool = 
         yield cast(BinaryIO, output.file)
     except OSError as error:
         output.discard()
-        raise TargetError(f"{target}: {error.strerror or error}") from error
+        raise TargetError(f"{target}: {write_error_text(error)}") from error
     except BaseException:
         output.discard()
         raise

@@ -14,6 +14,7 @@ from av.video.codeccontext import VideoCodecContext
 from vidsr.arrays import Luma
 from vidsr.errors import TargetError
 from vidsr.media.encoders import FrameFormat, check_encoder, encoder_options, video_encoder
+from vidsr.media.error_text import write_error_text
 from vidsr.media.formats import luma_of
 from vidsr.settings import EncodeSettings
 
@@ -96,7 +97,7 @@ def preset_roundtrip(planes: Iterable[Luma], preset: EncoderPreset, rate: Fracti
         if trip:
             yield from trip.finish()
     except av.FFmpegError as error:
-        raise TargetError(f"{preset.codec}: refuses the clip ({error.strerror})") from error
+        raise TargetError(f"{preset.codec}: refuses the clip ({write_error_text(error)})") from error
 
 
 def _coded_size(plane: Luma, codec: str) -> tuple[int, int]:

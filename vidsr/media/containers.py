@@ -53,9 +53,22 @@ _IMAGES = {".png": "png", ".jpg": "mjpeg", ".jpeg": "mjpeg"}
 VIDEO_SUFFIXES = frozenset(_VIDEOS)
 IMAGE_SUFFIXES = frozenset(_IMAGES)
 READ_ONLY_VIDEO_SUFFIXES = frozenset(
-    [".3gp", ".avi", ".flv", ".m2ts", ".mpeg", ".mpg", ".mts", ".ogv", ".vob", ".wmv"]
+    [
+        ".264", ".265", ".3g2", ".3gp", ".apng", ".asf", ".av1", ".avi", ".avs", ".avs2", ".avs3", ".cine",
+        ".dav", ".dif", ".divx", ".dv", ".dvr-ms", ".f4v", ".flc", ".fli", ".flv", ".gif", ".gxf", ".h261",
+        ".h263", ".h264", ".h265", ".hevc", ".insv", ".ivf", ".kux", ".lrv", ".m1v", ".m2t", ".m2ts", ".m2v",
+        ".mj2", ".mjpeg", ".mjpg", ".mod", ".moflex", ".mp2v", ".mpe", ".mpeg", ".mpg", ".mpv", ".mts",
+        ".mxf", ".mxg", ".nsv", ".nuv", ".obu", ".ogm", ".ogv", ".qt", ".rm", ".rmvb", ".ser", ".smk", ".swf",
+        ".tod", ".tp", ".trp", ".ty", ".vc1", ".viv", ".vob", ".vro", ".vvc", ".wmv", ".wtv", ".xmv", ".y4m",
+    ]
 )  # fmt: skip
-READ_ONLY_IMAGE_SUFFIXES = frozenset([".bmp", ".tif", ".tiff", ".webp"])
+READ_ONLY_IMAGE_SUFFIXES = frozenset(
+    [
+        ".avif", ".bmp", ".dds", ".dpx", ".exr", ".heic", ".heif", ".hif", ".j2k", ".jfif", ".jp2", ".jpe",
+        ".jls", ".pam", ".pbm", ".pcx", ".pgm", ".pnm", ".ppm", ".psd", ".qoi", ".ras", ".sgi", ".tga",
+        ".tif", ".tiff", ".webp", ".xbm", ".xpm", ".xwd",
+    ]
+)  # fmt: skip
 """Suffixes that are read, but not written."""
 READABLE_VIDEOS = VIDEO_SUFFIXES | READ_ONLY_VIDEO_SUFFIXES
 READABLE = READABLE_VIDEOS | IMAGE_SUFFIXES | READ_ONLY_IMAGE_SUFFIXES

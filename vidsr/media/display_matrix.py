@@ -10,14 +10,14 @@ from vidsr.media.side_data import FrameKind, side_data
 
 Matrix = tuple[int, ...]
 
-_FLIP: tuple[Filter, ...] = (("vflip", ""), ("copy", ""))  # vflip alone gives a negative line size
+FLIP: tuple[Filter, ...] = (("vflip", ""), ("copy", ""))  # vflip alone gives a negative line size
 
 _FILTERS: dict[tuple[int, ...], tuple[Filter, ...]] = {
     # by the signs of a, b, c, d where x' = a*x + c*y and y' = b*x + d*y
     (1, 0, 0, 1): (),
     (-1, 0, 0, 1): (("hflip", ""),),
-    (1, 0, 0, -1): _FLIP,
-    (-1, 0, 0, -1): (*_FLIP, ("hflip", "")),
+    (1, 0, 0, -1): FLIP,
+    (-1, 0, 0, -1): (*FLIP, ("hflip", "")),
     (0, 1, -1, 0): (("transpose", "clock"),),
     (0, -1, 1, 0): (("transpose", "cclock"),),
     (0, 1, 1, 0): (("transpose", "cclock_flip"),),

@@ -31,6 +31,7 @@ _ALPHA = {"mov": ("prores_ks", "yuva444p10le"), "webm": ("libvpx-vp9", "yuva420p
 _WITHOUT_ALPHA = {"libx265", "libvpx-vp9"}  # they list formats with alpha that they do not open, or lose it
 _WITHOUT_CRF = {"ffv1", "prores_ks"}
 
+_X265_ROWS = 32  # x265 4.1 writes beyond its memory for 34x18 and others
 _SD_HEIGHT = 576
 _UNSPECIFIED, _BT601 = 2, 6
 
@@ -52,6 +53,9 @@ class EncoderChoice:
     pixel_format: str
     why: str = ""
     """The sentence for the user; empty for the usual encoder and the format of the source."""
+
+    def __str__(self) -> str:
+        return f"{self.encode.codec}, {self.pixel_format}"
 
 
 def choose_encoder(encode: EncodeSettings, container: str, pixel_format: str) -> EncoderChoice:
@@ -152,6 +156,8 @@ def _refusal(codec: str, frame_format: FrameFormat, options: dict[str, str]) -> 
     width, height, name = frame_format.width, frame_format.height, frame_format.pixel_format
     if (supported := _formats(codec)) and name not in supported:
         return f"cannot hold {name}"
+    if height < _X265_ROWS and Codec(codec, "w").name == "libx265":
+        return f"ends the process for frames below {_X265_ROWS} rows, such as {width}x{height}"
     context = video_encoder(codec)
     context.width, context.height, context.pix_fmt = width, height, name
     context.time_base, context.framerate = Fraction(1, 25), Fraction(25)
@@ -159,5 +165,8 @@ def _refusal(codec: str, frame_format: FrameFormat, options: dict[str, str]) -> 
     try:
         context.open(strict=False)
     except (av.FFmpegError, ValueError, OSError) as error:
-        return f"refuses {width}x{height} in {name} ({getattr(error, 'strerror', error)})"
+        reason = getattr(error, "strerror", error)
+        if width % 2 or height % 2:
+            reason = f"{reason}: it may need an even width and height"
+        return f"refuses {width}x{height} in {name} ({reason})"
     return None

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from vidsr.errors import SourceError
 from vidsr.media.open_input import open_source
 from vidsr.media.pixel_format_converter import RESAMPLING
+from vidsr.media.probe import require_video
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:
@@ -20,7 +21,7 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     """
     try:
         with open_source(path) as container:
-            frame = next(container.decode(video=0))
+            frame = next(container.decode(require_video(path, container)))
             pixels = frame.to_ndarray(format="gray" if frame.format.name == "gray" else "rgb24")
             return pixels.astype(np.uint8, copy=False)
     except (av.FFmpegError, OSError, IndexError, StopIteration) as error:

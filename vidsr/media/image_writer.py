@@ -12,6 +12,7 @@ from vidsr.errors import TargetError
 from vidsr.media.atomic_file import AtomicFile
 from vidsr.media.containers import image_codec_for
 from vidsr.media.encoders import video_encoder
+from vidsr.media.error_text import write_error_text
 from vidsr.media.formats import depth_of, has_alpha
 from vidsr.media.image_metadata import read_metadata, with_metadata
 from vidsr.media.libav import set_frame_side_data
@@ -59,7 +60,7 @@ class ImageWriter:
             self._file.file.write(with_metadata(encode_image(frame, self._codec), metadata))
             self._file.commit()
         except (av.FFmpegError, OSError) as error:
-            raise TargetError(f"{self._file.target}: {error.strerror or error}") from error
+            raise TargetError(f"{self._file.target}: {write_error_text(error)}") from error
 
 
 def encode_image(frame: VideoFrame, codec: str) -> bytes:

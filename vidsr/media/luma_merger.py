@@ -37,7 +37,8 @@ class LumaMerger:
         Luma above the depth of the format is clipped: x264 ends the process when it meets such a sample.
         """
         upscaled = self._upscale_chroma(frame, luma.shape[1] // frame.width)
-        np.minimum(luma, (1 << depth_of(frame.format.name)) - 1, out=luma_of(upscaled))
+        peak = min((1 << depth_of(frame.format.name)) - 1, int(np.iinfo(luma.dtype).max))
+        np.minimum(luma, peak, out=luma_of(upscaled))
         return upscaled
 
     def upscale(self, frame: VideoFrame, scale: int) -> VideoFrame:

@@ -13,6 +13,7 @@ from vidsr.arrays import Luma
 from vidsr.errors import TargetError
 from vidsr.media.atomic_file import atomic_write
 from vidsr.media.containers import container_for
+from vidsr.media.error_text import write_error_text
 from vidsr.media.formats import luma_of
 
 _NEUTRAL_CHROMA = 128
@@ -38,7 +39,7 @@ def write_luma_video(target: Path, planes: Iterable[Luma], rate: Fraction, *, so
                     output.mux(stream.encode(_frame(plane, count - 1, stream, rate)))
                 output.mux(stream.encode(None))
         except av.FFmpegError as error:
-            raise TargetError(f"{target}: {error.strerror}") from error
+            raise TargetError(f"{target}: {write_error_text(error)}") from error
     return count
 
 

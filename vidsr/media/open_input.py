@@ -4,19 +4,34 @@ from pathlib import Path
 
 import av
 from av.container import InputContainer
+from av.video.stream import VideoStream
 
 from vidsr.errors import SourceError
+from vidsr.media.error_text import read_error_text
 
-_FORMATS = ",".join(
-    [
-        "3gp", "aiff", "apng", "asf", "av1", "avi", "dv", "flac", "flv", "gif", "h264", "hevc", "image2", "ivf", "m4v",
-        "matroska", "mjpeg", "mov", "mp3", "mp4", "mpeg", "mpegts", "mpegvideo", "mxf", "nut", "obu", "ogg", "vc1",
-        "wav", "wtv", "yuv4mpegpipe", "bmp_pipe", "jpeg_pipe", "png_pipe", "tiff_pipe", "webp_pipe", "webm",
-    ]
-)  # fmt: skip
+# Every demuxer of a file that may hold video and needs nothing but the file: none that opens others (concat, hls),
+# reads devices or the network, needs a size that only the user knows (rawvideo), or draws text.
+_VIDEO_FORMATS = """
+    4xm anm apng apv asf asf_o av1 avi avs avs2 avs3 bethsoftvid bfi bink bmv c93 cavsvideo cdg cdxl cine dfa dhav
+    dirac dnxhd dsicin dv dxa ea evc film_cpk filmstrip flic flv frm gdv gif gxf h261 h263 h264 hevc hnm hxvs idcin
+    iff ifv ingenient ipmovie ipu iss iv8 ivf ivr jv kux live_flv lmlm4 luodat lxf m4v matroska mgsts mjpeg
+    mjpeg_2000 mm mods moflex mov mpeg mpegts mpegvideo mpjpeg msnwctcp mtv mv mvi mxf mxg nc nsv nut nuv obu ogg paf
+    pdv pmp psxstr pva r3d rl2 rm roq rpl ser sga siff simbiosis_imx smjpeg smk smush swf thp tiertexseq tmv txd ty
+    usm vc1 vc1test viv vividas vivo vmd vvc wc3movie wsvqa wtv xmv yop yuv4mpegpipe
+"""
+_IMAGE_FORMATS = """
+    image2 alias_pix brender_pix fits bmp_pipe cri_pipe dds_pipe dpx_pipe exr_pipe gem_pipe hdr_pipe j2k_pipe
+    jpeg_pipe jpegls_pipe jpegxl_pipe jpegxs_pipe pam_pipe pbm_pipe pcx_pipe pfm_pipe pgm_pipe pgmyuv_pipe pgx_pipe
+    phm_pipe photocd_pipe pictor_pipe png_pipe ppm_pipe psd_pipe qdraw_pipe qoi_pipe sgi_pipe sunrast_pipe tiff_pipe
+    vbn_pipe webp_pipe xbm_pipe xpm_pipe xwd_pipe
+"""
+_AUDIO_FORMATS = "aiff flac mp3 wav"
+_STILLS = frozenset(_IMAGE_FORMATS.split())
+FORMATS = frozenset(" ".join([_VIDEO_FORMATS, _IMAGE_FORMATS, _AUDIO_FORMATS]).split())
+"""FFmpeg's names of the demuxers that files are read by."""
+_HEIF_BRANDS = ("avif", "mif1", "mif2", "heic", "heix", "heim", "heis")
 TAG_ERRORS = "surrogateescape"
 """How tags are decoded, and encoded again: bytes that are not UTF-8 stay what they are."""
-_STILLS = {"image2", "bmp_pipe", "jpeg_pipe", "png_pipe", "tiff_pipe", "webp_pipe"}
 
 
 def open_source(path: Path) -> InputContainer:
@@ -26,14 +41,25 @@ def open_source(path: Path) -> InputContainer:
             raise SourceError(f"{path}: is a folder")
         if path.stat().st_size == 0:
             raise SourceError(f"{path}: is empty")
-        options = {"protocol_whitelist": "file", "format_whitelist": _FORMATS, "pattern_type": "none"}
+        options = {"protocol_whitelist": "file", "format_whitelist": ",".join(FORMATS), "pattern_type": "none"}
         return av.open(f"file:{path.absolute()}", container_options=options, metadata_errors=TAG_ERRORS)
-    except (av.InvalidDataError, av.ArgumentError) as error:  # ArgumentError: a format that is not in the list
+    except av.InvalidDataError as error:
         raise SourceError(f"{path}: not a media file, or cut off before its index") from error
+    except av.ArgumentError as error:  # a format that is not in the list
+        raise SourceError(f"{path}: not a media file, or of a kind that is not read") from error
     except (av.FFmpegError, OSError) as error:
-        raise SourceError(f"{path}: {error.strerror or error}") from error
+        raise SourceError(f"{path}: {read_error_text(error)}") from error
+
+
+def heif_items(container: InputContainer) -> list[VideoStream]:
+    """The images in a HEIC or AVIF file: of a picture its tiles, its alpha and so on; [] for other files."""
+    brands = container.metadata.get("major_brand", "") + container.metadata.get("compatible_brands", "")
+    if not any(brand in brands for brand in _HEIF_BRANDS):
+        return []
+    return [stream for stream in container.streams.video if stream.duration is None and stream.frames == 1]
 
 
 def is_still(container: InputContainer) -> bool:
     """Whether the file is an image."""
-    return container.format.name in _STILLS
+    name = container.format.name
+    return name in _STILLS or len(heif_items(container)) == len(container.streams) > 0

@@ -16,7 +16,7 @@ from vidsr.media.compression_probe import Compression
 from vidsr.media.formats import depth_of
 from vidsr.media.frame import StreamInfo, VideoInfo
 from vidsr.media.libav import stream_codec
-from vidsr.media.open_input import is_still, open_source
+from vidsr.media.open_input import heif_items, is_still, open_source
 
 _MAX_RATE = 1000  # frames per second; FFmpeg derives higher ones from two packets of DV
 _ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
@@ -40,8 +40,8 @@ class MediaProbe:
 def probe(path: Path) -> MediaProbe:
     """The header of a file, without decoding. Raises SourceError if it is neither image nor video."""
     with open_source(path) as container:
-        video = first_video(container)
-        if video is None or not video.codec_context.width or not video.codec_context.height:
+        video = require_video(path, container, missing="image and no video")
+        if not video.codec_context.width or not video.codec_context.height:
             raise SourceError(f"{path}: holds no image and no video")
         return MediaProbe(
             width=video.codec_context.width,
@@ -60,11 +60,24 @@ def video_seconds(container: InputContainer, video: VideoStream) -> float:
 
 def first_video(container: InputContainer) -> VideoStream | None:
     """The first video stream with a decoder, cover art and thumbnails excluded; None if there is none."""
-    for stream in container.streams.video:
+    stills = heif_items(container)  # of an animation the first frame, once more
+    for stream in sorted(container.streams.video, key=lambda stream: stream in stills):
         # Against PyAV's stubs a stream without a decoder has no context.
         if not stream.disposition & _NOT_VIDEO and getattr(stream, "codec_context", None) is not None:
             return stream
     return None
+
+
+def require_video(path: Path, container: InputContainer, *, missing: str = "video") -> VideoStream:
+    """The first video stream. Raises SourceError with the reason why there is none, or that `missing` is missing."""
+    video, items = first_video(container), heif_items(container)
+    if video in items and len(items) > 1:
+        raise SourceError(f"{path}: a HEIC or AVIF image of several parts (tiles, alpha) is read by upscale only")
+    if video is not None:
+        return video
+    if any(not stream.disposition & _NOT_VIDEO for stream in container.streams.video):
+        raise SourceError(f"{path}: its video has a codec for which there is no decoder")
+    raise SourceError(f"{path}: holds no {missing}")
 
 
 def video_decoder(video: VideoStream) -> VideoCodecContext:
@@ -82,9 +95,19 @@ def tag(tags: dict[str, str], name: str) -> str | None:
     return next((value for key, value in tags.items() if key.lower() == name), None)
 
 
+def missing_frames_text(container: InputContainer, video: VideoStream, *, trimmed: bool) -> str:
+    """Why no frame can be decoded, at the start of the range if `trimmed`."""
+    if video.codec_context.width:
+        return " there: it ends before, or is damaged" if trimmed else ": it is damaged, or cut off"
+    unusual = "an animated WebP" if container.format.name == "webp_pipe" else "far too large"
+    return f": it is damaged, or {unusual}"
+
+
 def other_streams(container: InputContainer, video: VideoStream) -> list[Stream]:
-    """All streams but the video and those that FFmpeg has read as chapters."""
-    return [stream for stream in container.streams if stream is not video and stream.discard != Discard.all]
+    """All streams but the video, those that FFmpeg has read as chapters, and the stills of an animation."""
+    items = heif_items(container)
+    return [stream for stream in container.streams if stream is not video and stream.discard != Discard.all
+            and stream not in items]  # fmt: skip
 
 
 def video_info(

@@ -1,6 +1,7 @@
 """Reading a video: its frames in display order, with the packets of the other streams."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
@@ -14,16 +15,20 @@ from av.video.stream import VideoStream
 from vidsr.errors import SourceError
 from vidsr.media.compression_probe import EXPORT_QUANTISERS, Compression, probe_compression
 from vidsr.media.display_matrix import display_matrix, swaps_axes, upright_filters
+from vidsr.media.error_text import read_error_text
 from vidsr.media.filters import CHROMA_LEFT, DEINTERLACE, Filter, filter_frames
 from vidsr.media.formats import luma_of
 from vidsr.media.frame import Frame, SidePacket, SourceTemplate
-from vidsr.media.open_input import is_still, open_source
+from vidsr.media.heif import HeifImage, decode_heif, read_heif
+from vidsr.media.image_check import image_damage
+from vidsr.media.open_input import heif_items, is_still, open_source
 from vidsr.media.pixel_format_converter import PixelFormatConverter
 from vidsr.media.probe import (
     codec_name,
-    first_video,
     frame_rate,
+    missing_frames_text,
     other_streams,
+    require_video,
     video_decoder,
     video_info,
     video_seconds,
@@ -37,6 +42,7 @@ _SEEKABLE = ("mov", "matroska")
 """Formats with an exact seek; in others it misses the key frame, and they are read from the beginning."""
 _DISCONTINUOUS = ("mpegts", "mpeg")
 """Formats whose time stamps may restart: edited broadcasts, concatenated discs."""
+_ANIMATIONS = ("gif", "apng")
 _UNTAGGED_CHROMA = {"vp8", "vp9", "av1", "prores", "dnxhd"}
 """Codecs without a chroma location tag: the location is left, but swscale would assume centre."""
 
@@ -68,6 +74,7 @@ class Reader:
         self.truncation: str | None = None
         self._first_bytes = 0
         self._compression: Compression | None = None
+        self._heif: HeifImage | None = None
         self._container = open_source(path)
         try:
             self.video = self._select_video()
@@ -134,15 +141,20 @@ class Reader:
         return packets
 
     def _select_video(self) -> VideoStream:
-        if (video := first_video(self._container)) is None:
-            raise SourceError(f"{self.path}: holds no video")
-        return video
+        items = heif_items(self._container)
+        if len(items) > 1 and is_still(self._container):
+            self._heif, video = read_heif(self.path, items)
+            return video
+        return require_video(self.path, self._container)
 
     def _configure_decoder(self, max_megapixels: float) -> None:
         context, self._decoder = self.video.codec_context, video_decoder(self.video)
-        if context.width * context.height > max_megapixels * 1e6:
-            size = f"{context.width}x{context.height}"
-            raise SourceError(f"{self.path}: {size} is above {max_megapixels:g} megapixels (see --max-megapixels)")
+        tiled = self._heif.color.size if self._heif else None
+        width, height = tiled or (context.width, context.height)
+        if width * height > max_megapixels * 1e6:
+            raise SourceError(
+                f"{self.path}: {width}x{height} is above {max_megapixels:g} megapixels (see --max-megapixels)"
+            )
         max_pixels = int(max_megapixels * 1e6) + 64 * context.height  # FFmpeg pads rows to multiples of 64 pixels
         self._decoder.options = {"max_pixels": str(max_pixels), **EXPORT_QUANTISERS}  # limits later sizes, too
         self._decoder.thread_type = "AUTO"
@@ -160,22 +172,27 @@ class Reader:
         """All frames; the first one is decoded at once for `first` and `info`."""
         start = self._range.start
         if start is not None and self._container.format.name.startswith(_SEEKABLE):
-            self._container.seek(round(start / self.time_base), stream=self.video)
-        decoded = self._trimmed(self._decoded())
+            with suppress(av.FFmpegError):  # a file without an index; it is read from the beginning
+                self._container.seek(round(start / self.time_base), stream=self.video)
+        decoded = self._trimmed(self._heif_frame(self._heif) if self._heif else self._decoded())
         first = next(decoded, None)
         if first is None:
-            size = "" if self.video.codec_context.width else ": it is damaged, or far too large"
-            raise SourceError(f"{self.path}: no frame can be decoded" + (size or (" there" if start else "")))
+            why = missing_frames_text(self._container, self.video, trimmed=bool(start))
+            raise SourceError(f"{self.path}: no frame can be decoded{why}")
         assert self._compression  # set with the first frame
+        if is_still(self._container) or self._container.format.name in _ANIMATIONS:
+            self.truncation = image_damage(self.path, codec_name(self.video))
         matrix = display_matrix(first)
         rotation = upright_filters(matrix) if matrix and upright else ()
+        if self._heif:
+            rotation = self._heif.upright
         try:
             self._converter = PixelFormatConverter(first, still=is_still(self._container))
         except ValueError as error:
             raise SourceError(f"{self.path}: pixel format {first.format.name} is not supported") from error
         decoded = chain([first], decoded)
         if filters := self._filters(rotation, deinterlace):
-            decoded = filter_frames(decoded, filters, self.time_base)
+            decoded = self._filtered(decoded, filters)
         frames = map(self._converted, decoded)
         self.first = next(frames)
         self.info = video_info(
@@ -190,6 +207,20 @@ class Reader:
             compression=self._compression,
         )
         return chain([self.first], frames)
+
+    def _heif_frame(self, image: HeifImage) -> Iterator[VideoFrame]:
+        """The frame of an image that several streams make up."""
+        frame = decode_heif(self.path, self._container, image, self._decoder.options)
+        self._compression = probe_compression(self.video, frame, self.path.stat().st_size)
+        self.packets = 1
+        yield frame
+
+    def _filtered(self, frames: Iterator[VideoFrame], filters: tuple[Filter, ...]) -> Iterator[VideoFrame]:
+        try:
+            yield from filter_frames(frames, filters, self.time_base)
+        except av.FFmpegError as error:
+            names = ", ".join(name for name, _ in filters)
+            raise SourceError(f"{self.path}: FFmpeg's filter {names} refuses its frames ({error.strerror})") from error
 
     def _filters(self, rotation: tuple[Filter, ...], deinterlace: bool) -> tuple[Filter, ...]:
         untagged = codec_name(self.video) in _UNTAGGED_CHROMA
@@ -213,7 +244,7 @@ class Reader:
                 self._check_end()
             yield from self._decode(None)
         except av.FFmpegError as error:
-            self.truncation = f"reading ended early: {error.strerror}"
+            self.truncation = f"reading ended early: {read_error_text(error)}"
 
     def _demuxed(self) -> Iterator[SidePacket]:
         try:

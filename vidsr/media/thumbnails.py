@@ -13,9 +13,8 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from av.video.stream import VideoStream
 
 from vidsr.arrays import Luma
-from vidsr.errors import SourceError
 from vidsr.media.open_input import open_source
-from vidsr.media.probe import first_video, probe
+from vidsr.media.probe import probe, require_video
 from vidsr.media.reader import Reader
 
 WIDTH, HEIGHT = 64, 48
@@ -80,9 +79,7 @@ def _key_frame_pairs(
     """Opens the file itself: the Reader's decoder runs frame threads, which would decode ahead after every seek."""
     latest = -1.0
     with open_source(path) as container:
-        video = first_video(container)
-        if video is None:
-            raise SourceError(f"{path}: holds no video")
+        video = require_video(path, container)
         for time_s in times_s:
             pair = shrinker.pair(_sought(container, video, time_s), 0.0, later_s)
             if pair and pair.now.time_s > latest:

@@ -29,6 +29,7 @@ from vidsr.media.encoders import (
     encoder_options,
     video_encoder,
 )
+from vidsr.media.error_text import write_error_text
 from vidsr.media.formats import has_alpha
 from vidsr.media.frame import SidePacket, SourceTemplate
 from vidsr.media.hdr import hdr_options
@@ -184,7 +185,9 @@ class Writer:
 
     def _add_video(self, codec: str) -> VideoStream:
         """A stream apart from the encoder: PyAV would replace the side data of an encoder's stream."""
-        info = self._template.info
+        info, held = self._template.info, self._container.codecs
+        if held is not None and self._encoder.codec.canonical_name not in held:
+            raise self._refused_codec(codec)
         try:
             stream = self._output.add_mux_stream(codec, rate=info.rate or Fraction(25))
         except ValueError as error:
@@ -245,6 +248,7 @@ class Writer:
     def _read_back(self, verify: bool) -> None:
         """Counts what is in the closed file, and with `verify` decodes it."""
         part = self._atomic_file.part
+        self._atomic_file.check_part()
         try:
             self.content = target_content(part)
         except (av.FFmpegError, OSError) as error:
@@ -269,4 +273,4 @@ class Writer:
         try:
             yield
         except (av.FFmpegError, OSError) as error:
-            raise TargetError(f"{self.target}: {error.strerror or error}") from error
+            raise TargetError(f"{self.target}: {write_error_text(error)}") from error

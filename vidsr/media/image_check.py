@@ -1,0 +1,80 @@
+"""Whether an image file is whole: FFmpeg's decoders fill the missing part of some with grey, and report nothing."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import av
+from av import Packet
+from av.video.codeccontext import VideoCodecContext
+
+_APP0, _APP15, _COMMENT, _SCAN = 0xE0, 0xEF, 0xFE, 0xDA
+
+
+def image_damage(path: Path, codec: str) -> str | None:
+    """What is wrong with an image or an animation of FFmpeg's `codec`; None if nothing is known. Raises OSError."""
+    is_whole = _CHECKS.get(codec)
+    if is_whole is None or is_whole(path.read_bytes()):
+        return None
+    return "the image is cut off or damaged: a part of it is missing"
+
+
+def _is_whole_jpeg(data: bytes) -> bool:
+    """Whether a decoder that accepts no error decodes it; without tags and comments, whose faults do no harm."""
+    kept, at = data[:2], 2
+    while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != _SCAN:
+        end = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+        if not (_APP0 <= data[at + 1] <= _APP15 or data[at + 1] == _COMMENT):
+            kept += data[at:end]
+        at = end
+    kept += data[at:]
+    context = av.CodecContext.create("mjpeg", "r")
+    assert isinstance(context, VideoCodecContext)
+    context.options = {"err_detect": "explode"}
+    packet = Packet(len(kept))
+    packet.update(kept)  # padded with zeros, as the decoder demands
+    try:
+        return bool([*context.decode(packet), *context.decode(None)])
+    except av.FFmpegError:
+        return False
+
+
+def _is_whole_gif(data: bytes) -> bool:
+    """Whether no block is cut off; some writers leave out the trailer."""
+    try:
+        at = 13 + _color_table_bytes(data[10])
+        while at < len(data) and data[at] != 0x3B:
+            if data[at] == 0:
+                at += 1
+                continue
+            if data[at] == 0x2C:  # a frame: its header, a table of colours, the size of the codes
+                at += 11 + _color_table_bytes(data[at + 9])
+            elif data[at] == 0x21:
+                at += 2
+            else:
+                return False
+            while data[at]:
+                at += 1 + data[at]
+            at += 1
+    except IndexError:
+        return False
+    return True
+
+
+def _color_table_bytes(flags: int) -> int:
+    return 3 << (flags & 7) + 1 if flags & 0x80 else 0
+
+
+def _is_whole_png(data: bytes) -> bool:
+    return b"\0\0\0\0IEND\xae\x42\x60\x82" in data
+
+
+def _is_whole_qoi(data: bytes) -> bool:
+    return data.endswith(b"\0\0\0\0\0\0\0\1")
+
+
+_CHECKS: dict[str, Callable[[bytes], bool]] = {
+    "mjpeg": _is_whole_jpeg,
+    "gif": _is_whole_gif,
+    "apng": _is_whole_png,
+    "qoi": _is_whole_qoi,
+}
