@@ -25,13 +25,13 @@ with private_tempdir() as folder:
 """
 
 REMOVER = """
-import sys, time
-from pathlib import Path
+import fcntl, time
 from vidsr.private_tempdir import remove_stale
-deadline = time.monotonic() + 60  # nobody ends it if the test is killed
-while not Path(sys.argv[1], "done").exists() and time.monotonic() < deadline:
-    remove_stale()
-print("ended")
+def flock(*arguments):
+    print("opened", flush=True)
+    time.sleep(60)
+fcntl.flock = flock
+remove_stale()
 """
 
 RAY = """
@@ -147,19 +147,14 @@ def test_a_process_that_works_in_the_folder_of_a_killed_run_is_ended_and_no_othe
                 process.wait()
 
 
-def test_runs_that_remove_the_same_folder_do_not_kill_each_other(tmp_path: Path) -> None:
-    removers = [
-        subprocess.Popen([sys.executable, "-c", REMOVER, tmp_path], stdout=subprocess.PIPE, text=True)
-        for _ in range(3)
-    ]
-    deadline = time.monotonic() + 3
-    while time.monotonic() < deadline:
-        with suppress(OSError):  # it is being removed
-            (tmp_path / "vidsr-killed").mkdir(exist_ok=True)
-            (tmp_path / "vidsr-killed/owner").write_bytes(THIS_BOOT)
-        time.sleep(0.01)
-    (tmp_path / "done").touch()
-    assert [process.communicate(timeout=20)[0] for process in removers] == ["ended\n"] * 3
+def test_a_run_that_removes_a_folder_does_not_kill_another_that_is_about_to(tmp_path: Path) -> None:
+    (tmp_path / "vidsr-killed").mkdir()
+    (tmp_path / "vidsr-killed/owner").write_bytes(THIS_BOOT)
+    with owner(tmp_path, REMOVER) as (other, said):
+        assert str(said) == "opened"
+        assert remove_stale() == [tmp_path / "vidsr-killed"]
+        time.sleep(0.1)
+        assert other.poll() is None
 
 
 def test_nothing_is_left_of_a_killed_run_with_a_ray_of_its_own_after_the_next_start() -> None:
