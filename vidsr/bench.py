@@ -165,10 +165,7 @@ def run_bench(
     traced_frames: int = 0,
     should_stop: ShouldStop = lambda: False,
 ) -> BenchRun:
-    """Upscale the first `frames` of a video; `traced_frames` is the number of frames whose spans are kept.
-
-    Raises the errors of `upscale`.
-    """
+    """Upscale the first `frames` of a video; spans of `traced_frames` are kept. Raises the errors of `upscale`."""
     recorder = _Recorder(traced_frames)
     frame_numbers = itertools.count(1)
     with TemporaryDirectory(prefix="vidsr-bench-") as folder:

@@ -99,10 +99,7 @@ def label_points(axes: Axes, points: Mapping[str, tuple[float, float]]) -> None:
 
 
 def timeline(rows: Mapping[str, Sequence[TimedSpan]], file: File, *, title: str) -> None:
-    """Draw a row per name and a bar per span, in two alternating shades, against milliseconds from the first span.
-
-    There is at least one span.
-    """
+    """Draw a row per name and a bar per span, of one at least, in two shades, against ms from the first span."""
     spans = [span for row in rows.values() for span in row]
     start_s, end_s = min(span.began_s for span in spans), max(span.ended_s for span in spans)
     figure = _figure(11, 1.4 + 0.5 * len(rows))

@@ -48,8 +48,7 @@ def _resize_rows(plane: Floats, scale: float, kernel: Kernel) -> Floats:
 def contributions(centres: Floats, length: int, antialias: float, kernel: Kernel) -> tuple[NDArray[np.int64], Floats]:
     """The input pixels that contribute to positions on an axis, and their weights, both (positions, taps).
 
-    Position 0 is the centre of the first of `length` pixels; the edges are mirrored. The kernel is widened by
-    1/antialias.
+    Position 0 is the centre of the first of `length` pixels; edges are mirrored; the kernel is widened by 1/antialias.
     """
     width = kernel.width / antialias
     index = np.floor(centres - width / 2).astype(np.int64)[:, None] + np.arange(math.ceil(width) + 2)

@@ -86,10 +86,7 @@ def save_checkpoint(path: Path, state: TrainState) -> None:
 
 
 def load_checkpoint(path: Path, state: TrainState) -> None:
-    """Load the checkpoint into the state, if the file exists.
-
-    Raises TrainingError for a checkpoint of another network or a damaged file.
-    """
+    """Load the checkpoint, if the file exists. Raises TrainingError for another network or a damaged file."""
     if not path.exists():
         return
     try:
@@ -161,11 +158,7 @@ def _finite_loss(loss: Tensor, state: TrainState) -> float:
 
 
 def _compile(network: Network) -> Callable[[Tensor], Tensor]:
-    """The network compiled for batches of one shape.
-
-    The compiler cache is reset first: PyTorch stops compiling a module whose shape changes too often.
-    """
-    torch.compiler.reset()
+    torch.compiler.reset()  # or PyTorch stops compiling a module whose shape changes too often
     return torch.compile(network, dynamic=False)
 
 

@@ -133,10 +133,7 @@ class Network(nn.Module):
             return cast(Tensor, self.tail(x).float())
 
     def select_trainable(self, part: str) -> list[nn.Parameter]:
-        """Makes "all", the "tail" or the "mapping" layers trainable, and nothing else; returns their parameters.
-
-        Slopes that the activation fixes are never trainable.
-        """
+        """Makes "all", the "tail" or the "mapping" layers trainable, but no fixed slope; returns the parameters."""
         mapping = [layer for name, layer in self._layers if name.startswith("mapping")]
         parts: dict[str, list[nn.Module]] = {"all": [self], "tail": [self.tail], "mapping": [*mapping]}
         self.requires_grad_(False)

@@ -141,10 +141,7 @@ def read_dataset(
 
 
 def read_degraded_pairs(folder: Path, scale: int) -> list[Pair]:
-    """Every pair of a directory of degraded clips, in the order of the shards.
-
-    Raises TrainingError for clips of another scale, and for a damaged or empty directory.
-    """
+    """Every pair of a dataset, in order. Raises TrainingError for one that is empty, damaged or of another scale."""
     degradation, shards = read_shards(folder)
     if degradation.scale != scale:
         raise TrainingError(f"{folder}: holds a dataset for x{degradation.scale}, not x{scale}")
@@ -183,10 +180,7 @@ class ValidationSample:
 
 
 def validation_samples(footage: Sequence[Footage], scale: int, *, on_warning: OnWarning) -> list[ValidationSample]:
-    """A few frames of each file at each of CRFS; an image is made into a moving clip first.
-
-    An unreadable file is skipped with a warning.
-    """
+    """A few frames of each file, images as moving clips, at each of CRFS; warns of a file that is unreadable."""
     samples: list[ValidationSample] = []
     stems = Counter(file.path.stem for file in footage)
     for number, file in enumerate(footage):

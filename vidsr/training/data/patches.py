@@ -43,10 +43,7 @@ class Pair:
 
 
 def read_pairs(footage: Iterable[Footage], scale: int, *, frames: int, on_warning: OnWarning) -> list[Pair]:
-    """A pair per image, and per frame of up to `frames` of every video, at every size.
-
-    An unreadable file is skipped with a warning.
-    """
+    """A pair per size and image, or frame of up to `frames` per video; warns of a file that is unreadable."""
     return [
         make_pair(resize(luma, size), scale)
         for file, luma in read_lumas(footage, frames, on_warning)

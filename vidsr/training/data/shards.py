@@ -130,10 +130,7 @@ class ShardFrames:
 
 
 def build_shard(shard: ShardPlan) -> tuple[int, list[str]]:
-    """Build the shard and write its file; returns its clips, and a warning per file that is unreadable or flat.
-
-    Raises TargetError.
-    """
+    """Write the shard; returns its clips, and a warning per file that is unreadable or flat. Raises TargetError."""
     warnings: list[str] = []
     clips = [pair for point in shard.points for pair in _clips_at(point, shard, warnings)]
     write_shard(shard.path, clips, crop=shard.crop, scale=shard.settings.scale)

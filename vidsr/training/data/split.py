@@ -38,10 +38,7 @@ _MIN_SCENE_S = 1.0
 
 
 def split_files(footage: list[Footage], share: float, seed: int) -> tuple[list[Footage], list[Footage]]:
-    """Returns the training files and the validation files: a share of the files, at least one if there are two.
-
-    Files are never divided: frames of one clip are too similar for validation.
-    """
+    """Returns the training and the validation files: a share of the files, at least one if there are two."""
     count = min(len(footage) - 1, max(1, round(share * len(footage)))) if share else 0
     chosen = set(np.random.default_rng(seed).permutation(len(footage))[:count].tolist())
     training = [file for number, file in enumerate(footage) if number not in chosen]

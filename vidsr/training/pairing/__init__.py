@@ -133,10 +133,7 @@ def aligned_pairs(
 
 
 def pairs_at(alignment: Alignment, times: Sequence[float], window_s: float) -> Iterator[tuple[int, Luma, Luma]]:
-    """Yields (index, lr, hr) as `aligned_pairs`: for each ascending LR time, the first pair within `window_s`.
-
-    An index without a pair before the next time is skipped.
-    """
+    """Yields (index, lr, hr) as `aligned_pairs`: the first pair within `window_s` of each ascending LR time."""
     scale, (rows, columns) = alignment.scale, alignment.registration.covered
     resample = alignment.registration.resampler(scale)
     wide, high = slice(scale * columns.start, scale * columns.stop), slice(scale * rows.start, scale * rows.stop)

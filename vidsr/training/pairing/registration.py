@@ -106,10 +106,7 @@ def full_overlap(lr_plane: Luma, hr_plane: Luma) -> Registration:
 
 
 def register(pairs: Sequence[tuple[Luma, Luma]]) -> tuple[Registration, Fit]:
-    """Registers (LR, HR) pairs of one shape each by coarse-to-fine Gauss-Newton; returns the result and its quality.
-
-    If the iteration diverges, the result is `full_overlap`.
-    """
+    """The registration of (LR, HR) pairs by coarse-to-fine Gauss-Newton, `full_overlap` if it diverges; its fit."""
     lr, hr = pairs[0]
     start = registration = full_overlap(lr, hr)
     coarsest = int(np.log2(max(1, min(lr.shape) / _MIN_SIDE)))

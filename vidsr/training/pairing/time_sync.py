@@ -54,10 +54,7 @@ class MotionSignature:
 
 
 def timed_lumas(path: Path, start_s: float = 0.0) -> Iterator[tuple[float, Luma]]:
-    """Yields the time in seconds from the start, and luma that is valid until the next one is taken.
-
-    Ends at a frame of another shape. Raises SourceError.
-    """
+    """Yields seconds from the start, luma valid until the next; ends where the shape changes. Raises SourceError."""
     with Reader(path, start_s=start_s) as reader:
         shape = reader.first.luma.shape
         for frame in reader:
