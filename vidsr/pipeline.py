@@ -229,7 +229,7 @@ def _upscale_image(
     began = time.perf_counter()
     with Reader(source, upright=True, max_megapixels=settings.max_megapixels) as reader:
         if not reader.info.still:
-            raise TargetError(f"{target}: holds one image, and {source} is a video")
+            raise TargetError(f"{target}: holds one image, and {source} is a video; use .mkv")
         weights, name = _network(settings, reader.info)
         size = target_size(settings, reader.info, weights.architecture.scale)
         check_frame_size(size, reader.info.working_format)

@@ -7,7 +7,8 @@ import av
 from av import Packet
 from av.video.codeccontext import VideoCodecContext
 
-_APP0, _APP15, _COMMENT, _SCAN = 0xE0, 0xEF, 0xFE, 0xDA
+_TAGS = {*range(0xE0, 0xEE), 0xEF, 0xFE}  # markers of JPEG: APP0 to APP15 without Adobe's colours, and comments
+_SCAN = 0xDA
 
 
 def image_damage(path: Path, codec: str) -> str | None:
@@ -23,7 +24,7 @@ def _is_whole_jpeg(data: bytes) -> bool:
     kept, at = data[:2], 2
     while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != _SCAN:
         end = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-        if not (_APP0 <= data[at + 1] <= _APP15 or data[at + 1] == _COMMENT):
+        if data[at + 1] not in _TAGS:
             kept += data[at:end]
         at = end
     kept += data[at:]

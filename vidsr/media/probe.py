@@ -99,8 +99,9 @@ def missing_frames_text(container: InputContainer, video: VideoStream, *, trimme
     """Why no frame can be decoded, at the start of the range if `trimmed`."""
     if video.codec_context.width:
         return " there: it ends before, or is damaged" if trimmed else ": it is damaged, or cut off"
-    unusual = "an animated WebP" if container.format.name == "webp_pipe" else "far too large"
-    return f": it is damaged, or {unusual}"
+    if container.format.name == "webp_pipe":
+        return ": it is damaged, or an animated WebP"
+    return ": it is damaged, far too large, or of a variant that FFmpeg does not decode"
 
 
 def other_streams(container: InputContainer, video: VideoStream) -> list[Stream]:
