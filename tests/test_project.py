@@ -71,6 +71,7 @@ NOT_OPTIONS = {
     "url_env",
     "url_file",
     "config",
+    "check",
     "also",
     "http",
 }

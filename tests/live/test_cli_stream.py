@@ -133,3 +133,52 @@ def family(pid: int) -> list[int]:
     """A process and those below it."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return [pid, *(each for child in map(int, children) for each in family(child))]
+
+
+TWO = """
+[cameras.a]
+source = "rtsp://127.0.0.1:1/x"
+targets = ["o/a"]
+[cameras.b]
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "more", "words"),
+    [
+        (USAGE, "rtp://127.0.0.1:1/y|o/b", [], "b: source: rtp://127.0.0.1:1: must be a path or begin with one of"),
+        (
+            USAGE,
+            "rtsp://127.0.0.1:99999/y|o/b",
+            [],
+            "b: source: rtsp://127.0.0.1:99999: the port must be at most 65535",
+        ),
+        (USAGE, "rtsp://127.0.0.1:1/y|o/a", [], "b: targets: o/a: is already a target of a"),
+        (
+            0,
+            "rtsp://127.0.0.1:1/y|/dev/null/b",
+            [],
+            "b: targets: /dev/null/b: /dev/null is not a folder; this camera is",
+        ),
+        (0, "rtsp://127.0.0.1:1/y|o/b|model", [], "b: model: "),
+        (0, "rtsp://127.0.0.1:1/y|o/b|codec", [], "b: codec: "),
+        (0, "rtsp://127.0.0.1:1/y|o/b", [], ""),
+        (USAGE, "rtsp://127.0.0.1:1/y|o/b", ["--keep-days", "3"], "--config holds the settings; put keep-days into"),
+        (USAGE, "rtsp://127.0.0.1:1/y|o/b", ["--model", "x", "--workers", "1"], "put model, workers into [defaults]"),
+        (USAGE, "rtsp://127.0.0.1:1/y|o/b", ["--timeout", "3"], "put timeout into [defaults]"),
+    ],
+)
+def test_a_file_of_cameras_is_checked_and_what_is_wrong_named_by_file_camera_and_key(
+    vidsr: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, text: str, more: list[str], words: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    source, target, *key = text.split("|")
+    lines = [f'source = "{source}"', f'targets = ["{target}"]', *(f'{each} = "nonsense"' for each in key)]
+    Path("c.toml").write_text(TWO + "\n".join(lines) + "\n")
+    result = vidsr("stream", "--config", "c.toml", "--check", *more)
+    assert result.code == code
+    assert words in result.err
+    assert bool(result.err) == bool(words)
+    assert os.listdir() == ["c.toml"]
+    if not more and words:
+        assert "c.toml: b: " in result.err

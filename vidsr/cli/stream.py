@@ -11,15 +11,16 @@ server.
 import argparse
 import logging
 import re
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import NoReturn
 
 from vidsr.cli.options import Parser, add_options, settings, usage_errors
-from vidsr.cli.output import UsageError
+from vidsr.cli.output import UsageError, print_message
 from vidsr.live.camera_file import check_cameras, read_cameras, read_url, segment_dirs, with_camera_defaults
 from vidsr.live.config import CameraConfig, SupervisorConfig, exec_supervisor
 from vidsr.settings import EncodeSettings, PoolSettings, RecordSettings, StreamSettings
+from vidsr.settings.options import option_name
 from vidsr.stream_url import StreamUrl
 
 _NAME = "camera"
@@ -42,6 +43,7 @@ def add_arguments(parser: Parser) -> None:
     source.add_argument(
         "--config", metavar="FILE", type=Path, help="TOML file of cameras, instead of SOURCE and TARGET"
     )
+    source.add_argument("--check", action="store_true", help="check the configuration, and start nothing")
     add_options(source, StreamSettings, part="source")
     add_options(parser.add_argument_group("quality"), StreamSettings, part="quality")
     recording = parser.add_argument_group("recording")
@@ -53,26 +55,29 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument_group("status").add_argument("--http", metavar="HOST:PORT", help=http_help)
 
 
-def run(args: argparse.Namespace) -> NoReturn:
+def run(args: argparse.Namespace) -> int:
     """Check the configuration, and become the supervisor."""
     level = logging.getLevelName(logging.getLogger().getEffectiveLevel())
     http = _http(args.http) if args.http else None
     with usage_errors():
-        configs = _file_configs(args) if args.config else (_config(args),)
-        check_cameras(configs)
-    neighbours = segment_dirs(configs)
-    exec_supervisor(
-        SupervisorConfig(
-            cameras=tuple(replace(config, log_level=level, neighbours=neighbours) for config in configs),
-            http=http,
-            log_level=level,
-        )
-    )
+        asked = _file_configs(args) if args.config else (_config(args),)
+        configs = check_cameras(asked, file=args.config, on_warning=print_message)
+    if not args.check:
+        neighbours = segment_dirs(configs)
+        cameras = tuple(replace(config, log_level=level, neighbours=neighbours) for config in configs)
+        exec_supervisor(SupervisorConfig(cameras=cameras, http=http, log_level=level))
+    return 0
 
 
-def _file_configs(args: argparse.Namespace) -> tuple[CameraConfig, ...]:
+def _file_configs(args: argparse.Namespace) -> Sequence[CameraConfig]:
     if args.places or args.also or args.url_env or args.url_file:
         raise UsageError("--config holds the sources and targets; do not pass others")
+    kinds = (StreamSettings, RecordSettings, EncodeSettings, PoolSettings)
+    defaults = {field.name: field.default for kind in reversed(kinds) for field in fields(kind)}
+    if set_ := [option_name(name) for name, default in defaults.items() if getattr(args, name, default) != default]:
+        raise UsageError(
+            f"--config holds the settings; put {', '.join(sorted(set_))} into [defaults] of {args.config}"
+        )
     return read_cameras(args.config)
 
 

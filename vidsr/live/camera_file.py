@@ -3,12 +3,14 @@
 import os
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, get_args, get_type_hints
 
-from vidsr.errors import SourceError, TargetError
+from vidsr.callbacks import OnWarning
+from vidsr.errors import SourceError, TargetError, VidsrError
 from vidsr.live.config import CameraConfig
 from vidsr.media.containers import container_for
 from vidsr.media.encoders import encoder_options
@@ -28,6 +30,7 @@ Values = Mapping[str, object]
 
 POOL_TIMEOUT_S = 3.0
 """Seconds per megapixel before a worker counts as hung: shorter than for files, as a camera does not wait."""
+_MAX_PORT = 65_535
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 _SOURCES = ("source", "source-env", "source-file")
 _TYPE_NAMES = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
@@ -175,20 +178,54 @@ def _value(what: str, value: object, kind: type[int | float | str]) -> object:
     return value
 
 
-def check_cameras(configs: Iterable[CameraConfig]) -> None:
-    """Raises ValueError for senseless configurations, and SourceError, TargetError or ModelError for missing files."""
+def check_cameras(
+    configs: Iterable[CameraConfig], *, file: Path | None = None, on_warning: OnWarning
+) -> list[CameraConfig]:
+    """The cameras that can be started; `on_warning` receives what is missing for others.
+
+    Raises ValueError for a senseless configuration, and SourceError, TargetError or ModelError if none can be started.
+    With `file`, each message names it, the camera and the key.
+    """
     owner_of: dict[str, str] = {}
+    good, errors = list[CameraConfig](), list[VidsrError]()
     for config in configs:
+        try:
+            _check_camera(config, owner_of, f"{file}: {config.name}: {{}}: " if file else "")
+            good.append(config)
+        except VidsrError as error:
+            errors.append(error)
+    if errors and not good:
+        raise errors[0]
+    for missing in errors:
+        on_warning(f"{missing}; this camera is not started")
+    return good
+
+
+def _check_camera(config: CameraConfig, owner_of: dict[str, str], where: str) -> None:
+    """`where` is a template of what comes before each message, with room for a key."""
+    with _prefixed(where.format("source")):
         _check_source(config)
-        for target in config.targets:
+    for target in config.targets:
+        with _prefixed(where.format("targets")):
             _check_target(target)
             resolved = os.path.realpath(target.text) if target.path else target.text
             if resolved in owner_of:
                 raise ValueError(f"{target}: is already a target of {owner_of[resolved]}")
             owner_of[resolved] = config.name
+    with _prefixed(where.format("codec")):
         encoder_options(config.encode, {})
+    with _prefixed(where.format("model")):
         if config.stream.model != AUTO:
             load_model(config.stream.model, config.stream.scale)
+
+
+@contextmanager
+def _prefixed(prefix: str) -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, VidsrError) as error:
+        kind = ValueError if isinstance(error, ValueError) else type(error)
+        raise kind(f"{prefix}{error}") from error
 
 
 def segment_dirs(configs: Iterable[CameraConfig]) -> tuple[Path, ...]:
@@ -232,6 +269,8 @@ def _check_url(url: StreamUrl, schemes: tuple[str, ...]) -> None:
         return
     if url.scheme not in schemes:
         raise ValueError(f"{url}: must be a path or begin with one of {', '.join(f'{each}://' for each in schemes)}")
+    if (port := re.search(r":(\d+)$", str(url))) and int(port[1]) > _MAX_PORT:
+        raise ValueError(f"{url}: the port must be at most {_MAX_PORT}")
     if not url.is_wellformed:
         raise ValueError(
             f"{url}: is not a valid URL; in the user name, the password and after the host write / as %2F, "
