@@ -11,6 +11,7 @@ from field_coding import field_coded
 from footage import SMALL, make_video, scene_frames, upscale
 from made import make_clip
 from oracles import read_with_av
+from test_stream_copy import muxed
 
 from vidsr.media.h264 import may_have_fields
 from vidsr.media.reader import Reader
@@ -85,6 +86,15 @@ def test_a_truncated_matroska_file_is_read_to_its_end(tiny_model: str, tmp_path:
 def test_a_slow_matroska_file_with_reordered_frames_is_complete(tiny_model: str, tmp_path: Path) -> None:
     whole = make_clip(tmp_path / "slow.mkv", size=(32, 24), pts=[15360 * i for i in range(20)])  # one per second
     assert upscale(whole, tmp_path / "out.mkv", tiny_model).damage == []
+
+
+def test_subtitles_after_the_last_frame_belong_to_a_complete_file(tiny_model: str, tmp_path: Path) -> None:
+    film = make_clip(tmp_path / "film.mp4", size=SMALL)
+    (tmp_path / "in.srt").write_text("1\n00:00:05,000 --> 00:00:20,000\nThe End\n")
+    muxed(tmp_path / "in.mkv", [film, tmp_path / "in.srt"])
+    with av.open(tmp_path / "in.mkv") as container:
+        assert container.duration == 20_000_000
+    assert upscale(tmp_path / "in.mkv", tmp_path / "out.mkv", tiny_model).damage == []
 
 
 @pytest.mark.parametrize("suffix", ["ts", "mkv"])

@@ -56,7 +56,7 @@ class TimestampRepair:
     def __init__(self, *, clock_s: Fraction = Fraction(0), broadcast: bool, dts_only: bool) -> None:
         self.retimed = self.retimed_packets = self.parts = 0
         self.stored_end = Fraction(0)
-        """The latest end of a packet, in presentation order, by the time stamps as stored."""
+        """The latest end of a packet by the time stamps as stored, wrong ones among them."""
         self._dts_only, self._broadcast = dts_only, broadcast
         self._pause = _BROADCAST_PAUSE_S if broadcast else _FILE_PAUSE_S
         self._offset = -clock_s  # of the newest part; streams reach it at different packets
@@ -94,7 +94,8 @@ class TimestampRepair:
         last, stored = self._last_pts, self._stored(frame)
         limit = None if following is None else self._stored(following)
         repeated, self._last_stored = stored == self._last_stored, stored
-        usual = frame.duration or step
+        least = max(1, step // 16)
+        usual = frame.duration if frame.duration > least else step
         pts = stored
         if last is None:
             if stored is None or (limit is not None and limit < stored):
@@ -105,7 +106,7 @@ class TimestampRepair:
             if limit is not None and limit > last:
                 pts = last + min(usual, max(1, (limit - last) // 2))
             else:  # with times that are late only, the next ones catch up
-                pts = last + (usual if stored is None or repeated or following is None else 1)
+                pts = last + (usual if stored is None or repeated or following is None else least)
         assert pts is not None
         self.retimed += pts != stored
         self._last_pts = pts
@@ -117,6 +118,7 @@ class TimestampRepair:
     def _repaired(self, packet: SidePacket, ahead: deque[SidePacket]) -> SidePacket:
         if not packet.size:
             return packet
+        self.stored_end = max(self.stored_end, _presented_end(packet))
         kind, index = packet.stream.type, packet.stream.index
         if kind not in ("video", "audio"):
             packet.dts = packet.pts if packet.dts is None else packet.dts
@@ -159,8 +161,6 @@ class TimestampRepair:
         else:
             if track.begin is not None and not reordered and not self._follows(time + track.offset - track.begin):
                 self._reach_part(packet, track, ahead)
-            duration = (packet.duration or 0) * packet.time_base
-            self.stored_end = max(self.stored_end, _presented(packet) + (duration if duration < self._pause else 0))
             shift_packet(packet, track.offset)
             if track.begin is not None and not is_video:
                 shift_packet(packet, max(Fraction(0), track.begin - dts_seconds(packet)))
@@ -265,8 +265,9 @@ def _dts_before(packet: SidePacket, ahead: Iterable[SidePacket]) -> int | None:
     return None
 
 
-def _presented(packet: SidePacket) -> Fraction:
-    return dts_seconds(packet) if packet.pts is None else packet.pts * packet.time_base
+def _presented_end(packet: SidePacket) -> Fraction:
+    begin = packet.dts if packet.pts is None else packet.pts
+    return ((begin or 0) + (packet.duration or 0)) * packet.time_base
 
 
 def _limit_reordering(packet: SidePacket) -> None:
