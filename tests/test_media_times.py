@@ -61,6 +61,15 @@ def test_times_are_kept_to_the_time_base_of_the_container(
     assert np.abs(after - before).max() <= tick / 2 + 1e-9
 
 
+def test_a_slow_film_keeps_its_times_however_its_frames_are_reordered(tiny_model: str, tmp_path: Path) -> None:
+    """A frame in some 20 s, at varying distances: a frame may be stored a minute before it is shown."""
+    pts = [15360 * second for second in (0, 20, 37, 60, 85, 100, 121, 140)]
+    make_video(tmp_path / "in.mp4", scene_frames(8), pts=pts, options={"bf": "3"})
+    report = upscale(tmp_path / "in.mp4", tmp_path / "out.mp4", tiny_model)
+    assert read_with_av(tmp_path / "out.mp4").times == [time * TIME_BASE for time in pts]
+    assert (report.damage, report.warnings) == ([], [])
+
+
 @pytest.mark.parametrize("first", [1, 100, 7681, 15360 * 8 + 5115])
 def test_a_late_first_frame_keeps_its_time(first: int, tiny_model: str, tmp_path: Path) -> None:
     pts = [first + 512 * i for i in range(5)]

@@ -28,6 +28,7 @@ _BROADCAST_PAUSE_S = 10  # a larger step forward is a discontinuity, as in FFmpe
 _FILE_PAUSE_S = (
     1800  # in other files: above any duration of a frame, below the step at which FFmpeg's MP4 muxer aborts
 )
+_MAX_REORDERED = 16  # frames, in H.264 and HEVC
 _WRAP_S = Fraction(2**33, 90_000)
 _AHEAD = 64  # packets that are read ahead, to see whether a stream returns from a jump
 
@@ -126,7 +127,7 @@ class TimestampRepair:
                 packet.dts = round(self._end / packet.time_base)
             else:
                 shift_packet(packet, self._unwrapped(dts_seconds(packet), self._offset, self._end))
-            _limit_reordering(packet)
+            _limit_reordering(packet, Fraction(0))
             return packet
         track = self._tracks.setdefault(index, _Track(offset=self._offset))
         if packet.dts is None and packet.pts is not None:
@@ -164,7 +165,7 @@ class TimestampRepair:
             shift_packet(packet, track.offset)
             if track.begin is not None and not is_video:
                 shift_packet(packet, max(Fraction(0), track.begin - dts_seconds(packet)))
-        _limit_reordering(packet)
+        _limit_reordering(packet, track.step)
         self._advance(packet, track, dts_seconds(packet) if between is None else between)
 
     def _between(self, track: _Track, time: Fraction, following: Iterator[Fraction]) -> Fraction | None:
@@ -270,8 +271,10 @@ def _presented_end(packet: SidePacket) -> Fraction:
     return ((begin or 0) + (packet.duration or 0)) * packet.time_base
 
 
-def _limit_reordering(packet: SidePacket) -> None:
+def _limit_reordering(packet: SidePacket, step: Fraction) -> None:
+    """Removes a pts that is too far from the dts for any order of frames that are `step` apart."""
     if packet.pts is None or packet.dts is None:
         return
-    if abs(packet.pts - packet.dts) * packet.time_base > MAX_INTERLEAVE_S:
+    step = max(step, (packet.duration or 0) * packet.time_base)
+    if abs(packet.pts - packet.dts) * packet.time_base > max(Fraction(MAX_INTERLEAVE_S), _MAX_REORDERED * step):
         packet.pts = None if packet.stream.type == "video" else packet.dts
