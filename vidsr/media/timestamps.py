@@ -120,7 +120,7 @@ class TimestampRepair:
         if not packet.size:
             return packet
         self.stored_end = max(self.stored_end, _presented_end(packet))
-        kind, index = packet.stream.type, packet.stream.index
+        kind, index = packet.stream.type, packet.stream_index
         if kind not in ("video", "audio"):
             packet.dts = packet.pts if packet.dts is None else packet.dts
             if packet.dts is None:
@@ -149,13 +149,8 @@ class TimestampRepair:
     def _place(self, packet: SidePacket, track: _Track, ahead: deque[SidePacket]) -> None:
         time = dts_seconds(packet)
         track.offset = self._unwrapped(time, track.offset, self._end if track.begin is None else track.begin)
-        following = (
-            dts_seconds(p) - time + self._unwrapped(dts_seconds(p), Fraction(0), time)
-            for p in ahead
-            if p.stream is packet.stream and p.dts is not None
-        )
         is_video = packet.stream.type == "video"
-        between = self._between(track, time, following)
+        between = self._between(packet, track, ahead)
         reordered = is_video and between is not None and abs(between - track.offset - time) <= _REORDER_S
         if between is not None and not reordered:
             self._move_lie(packet, track, between)
@@ -168,37 +163,32 @@ class TimestampRepair:
         _limit_reordering(packet, track.step)
         self._advance(packet, track, dts_seconds(packet) if between is None else between)
 
-    def _between(self, track: _Track, time: Fraction, following: Iterator[Fraction]) -> Fraction | None:
-        """The time of a packet whose own one is a lie, from the packets that follow it; None if it is none.
-
-        `following` are their distances from `time`.
-        """
-        distances = chain([Fraction(0)], following)
+    def _between(self, packet: SidePacket, track: _Track, ahead: Iterable[SidePacket]) -> Fraction | None:
+        """The time of a packet whose own one is a lie, from the packets that follow it; None if it is none."""
+        base = packet.time_base
+        distances = chain([0], self._distances(packet, ahead))
         if track.begin is None:
-            return self._before(time + track.offset, distances)
-        jump = time + track.offset - track.begin
+            before = _before(list(distances), usual=round(_REORDER_S / base))
+            return None if before is None else dts_seconds(packet) + track.offset + before * base
+        jump_s = dts_seconds(packet) + track.offset - track.begin
+        jump, pause = round(jump_s / base), round(self._pause / base)
         is_last = True
         for lies, (before, after) in enumerate(pairwise(distances), 1):
             is_last, back, place = False, after - before, jump + after
             if back * jump < 0 and abs(back) > abs(jump) / 2:
-                returns = 0 <= place < (jump if jump > 0 else self._pause)
-                return track.begin + place / (lies + 1) if returns else None
-            if abs(jump) <= _BACKWARD_S:
+                returns = 0 <= place < (jump if jump > 0 else pause)
+                return track.begin + round(place / (lies + 1)) * base if returns else None
+            if -_BACKWARD_S <= jump_s <= max(_BACKWARD_S, 2 * track.step):
                 return None
-        return track.end if is_last and jump < -_BACKWARD_S else None
+        return track.end if is_last and jump_s < -_BACKWARD_S else None
 
-    def _before(self, time: Fraction, distances: Iterator[Fraction]) -> Fraction | None:
-        """The same for the first packet of a stream: the longer of two runs of packets tells the truth."""
-        steps = list(pairwise(distances))
-        jumps = [i for i, (before, after) in enumerate(steps) if abs(after - before) > _REORDER_S]
-        if not jumps:
-            return None
-        lies, run = jumps[0] + 1, (jumps[1:] or [len(steps)])[0] - jumps[0]
-        after = steps[jumps[0]][1]
-        if after > -_REORDER_S or run <= lies:  # a part that begins as the first is none
-            return None
-        usual = steps[jumps[0] + 1][1] - after if run > 1 else Fraction(0)
-        return time + after - lies * max(usual, Fraction(0))
+    def _distances(self, packet: SidePacket, ahead: Iterable[SidePacket]) -> Iterator[int]:
+        """The ticks from the dts of a packet to those of the packets that follow it in its stream."""
+        index, wrap = packet.stream_index, _WRAP_S / packet.time_base
+        for following in ahead:
+            if following.stream_index == index and following.dts is not None and packet.dts is not None:
+                ticks = following.dts - packet.dts
+                yield ticks - round(round(ticks / wrap) * wrap) if self._broadcast else ticks
 
     def _move_lie(self, packet: SidePacket, track: _Track, begin: Fraction) -> None:
         distance = begin - dts_seconds(packet)
@@ -232,7 +222,7 @@ class TimestampRepair:
     def _reaching(self, time: Fraction, ahead: deque[SidePacket]) -> Iterator[Fraction]:
         """The times of the next packets that reach the part in which `time` is, too."""
         for packet in ahead:
-            track, other = self._tracks.get(packet.stream.index), dts_seconds(packet)
+            track, other = self._tracks.get(packet.stream_index), dts_seconds(packet)
             if track is None or track.begin is None or packet.dts is None or abs(other - time) > MAX_INTERLEAVE_S:
                 continue
             if not self._follows(other + track.offset - track.begin):
@@ -252,6 +242,20 @@ class TimestampRepair:
         track.begin, track.step = begin, step
 
 
+def _before(distances: list[int], *, usual: int) -> int | None:
+    """The ticks to the right time of the first packet of a stream; None if its own is right.
+
+    `distances` are those to the packets after it. The longer of two runs of packets without a step above `usual` tells
+    the truth.
+    """
+    steps = [after - before for before, after in pairwise(distances)]
+    jumps = [number for number, step in enumerate(steps) if abs(step) > usual] + [len(steps)]
+    lies, run = jumps[0] + 1, (jumps[1:] or jumps)[0] - jumps[0]
+    if run <= lies or distances[lies] > -usual:  # a part that begins as the first is no return
+        return None
+    return distances[lies] - lies * max(0, steps[lies])
+
+
 def _is_late(distance: int, following: int | None, usual: int) -> bool:
     """Whether a frame's distance from the one before is a lie, by that of the frame after it and the usual one."""
     return following is not None and 0 < following < distance and abs(distance - usual) > abs(following - usual)
@@ -259,7 +263,7 @@ def _is_late(distance: int, following: int | None, usual: int) -> bool:
 
 def _dts_before(packet: SidePacket, ahead: Iterable[SidePacket]) -> int | None:
     """The dts of one of the first packets of a video in Matroska, from the first that has one; None without any."""
-    packets = (following for following in ahead if following.stream is packet.stream and following.size)
+    packets = (following for following in ahead if following.stream_index == packet.stream_index and following.size)
     for number, following in enumerate(packets, 1):
         if following.dts is not None:
             return following.dts - number * (packet.duration or 1)
@@ -273,7 +277,7 @@ def _presented_end(packet: SidePacket) -> Fraction:
 
 def _limit_reordering(packet: SidePacket, step: Fraction) -> None:
     """Removes a pts that is too far from the dts for any order of frames that are `step` apart."""
-    if packet.pts is None or packet.dts is None:
+    if packet.pts is None or packet.dts is None or packet.pts == packet.dts:
         return
     step = max(step, (packet.duration or 0) * packet.time_base)
     if abs(packet.pts - packet.dts) * packet.time_base > max(Fraction(MAX_INTERLEAVE_S), _MAX_REORDERED * step):

@@ -74,6 +74,8 @@ def dts_seconds(packet: SidePacket) -> Fraction:
 
 def shift_packet(packet: SidePacket, seconds: Fraction) -> None:
     """Adds to the packet's time stamps."""
+    if not seconds:
+        return
     ticks = round(seconds / packet.time_base)
     packet.dts = (packet.dts or 0) + ticks
     if packet.pts is not None:
