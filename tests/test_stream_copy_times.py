@@ -61,7 +61,7 @@ def test_no_packet_is_lost_to_the_rounding_of_its_time(suffix: str, tiny_model: 
 
 def test_a_copy_that_would_make_the_target_unreadable_is_left_out(tiny_model: str, tmp_path: Path) -> None:
     """A second VP9 track that begins after all that is probed: MP4 needs to know its pixel format."""
-    make_clip(tmp_path / "film.mp4", size=SMALL, pts=[1536 * i for i in range(150)])
+    make_clip(tmp_path / "film.mp4", size=SMALL, pts=[15360 * i for i in range(90)])
     make_clip(tmp_path / "late.webm", size=SMALL, codec="libvpx-vp9", pts=[512 * i for i in range(3)])
     with (
         av.open(tmp_path / "film.mp4") as film,
@@ -69,7 +69,7 @@ def test_a_copy_that_would_make_the_target_unreadable_is_left_out(tiny_model: st
         av.open(tmp_path / "in.mkv", "w") as output,
     ):
         copies = [output.add_stream_from_template(source.streams.video[0]) for source in (film, late)]
-        for source, copy, start_s in ((film, copies[0], 0), (late, copies[1], 14)):
+        for source, copy, start_s in ((film, copies[0], 0), (late, copies[1], 80)):
             for packet in source.demux():
                 if packet.size:
                     ticks = round(start_s / packet.time_base)
@@ -77,7 +77,31 @@ def test_a_copy_that_would_make_the_target_unreadable_is_left_out(tiny_model: st
                     output.mux(packet)
     report = upscale(tmp_path / "in.mkv", tmp_path / "out.mp4", tiny_model)
     assert (report.copied, report.left_out) == ([], ["#1 video vp9"])
-    assert len(read_with_av(tmp_path / "out.mp4").times) == 150
+    assert len(read_with_av(tmp_path / "out.mp4").times) == 90
     report = upscale(tmp_path / "in.mkv", tmp_path / "out.mkv", tiny_model)
     assert (len(report.copied), report.left_out) == (1, [])
     assert len(read_with_av(tmp_path / "out.mkv").packets[1]) == 3
+
+
+@pytest.mark.parametrize("target", ["mp4", "mkv"])
+def test_sound_that_begins_late_is_found(target: str, tiny_model: str, tmp_path: Path) -> None:
+    """MPEG-TS declares it from the start, but its parameters are in its packets."""
+    make_clip(tmp_path / "film.mp4", size=SMALL, pts=[1536 * i for i in range(160)])
+    make_clip(tmp_path / "sound.mp4", size=SMALL, audio=1)
+    with (
+        av.open(tmp_path / "film.mp4") as film,
+        av.open(tmp_path / "sound.mp4") as sound,
+        av.open(tmp_path / "in.ts", "w") as output,
+    ):
+        streams = (film.streams.video[0], sound.streams.audio[0])
+        copies = [output.add_stream_from_template(stream) for stream in streams]
+        for source, stream, copy, start_s in zip((film, sound), streams, copies, (0, 14), strict=True):
+            for packet in source.demux(stream):
+                if packet.size:
+                    ticks = round(start_s / packet.time_base)
+                    packet.pts, packet.dts, packet.stream = packet.pts + ticks, packet.dts + ticks, copy
+                    output.mux(packet)
+    report = upscale(tmp_path / "in.ts", tmp_path / f"out.{target}", tiny_model)
+    assert (len(report.copied), report.left_out, report.damage) == (1, [], [])
+    before, after = (read_with_av(tmp_path / name) for name in ("in.ts", f"out.{target}"))
+    assert len(before.packets[1]) == len(after.packets[1]) > 30
