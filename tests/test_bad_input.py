@@ -56,6 +56,17 @@ def test_an_mp4_truncated_before_its_index(refused: Refused, clip: Path, tmp_pat
     assert "cut off before its index" in refused(SOURCE, tmp_path / "cut.mp4", tmp_path / "out.mp4")
 
 
+@pytest.mark.parametrize("options", [(), ("--start", "0.5"), ("--start", "0.5", "--end", "1")])
+def test_an_mp4_without_samples(options: tuple[str, ...], refused: Refused, clip: Path, tmp_path: Path) -> None:
+    """The first segment of a stream: a header, and nothing else."""
+    path = tmp_path / "init.mp4"
+    with av.open(clip) as source, av.open(path, "w", options={"movflags": "+frag_keyframe+empty_moov"}) as output:
+        for stream in source.streams:
+            output.add_stream_from_template(stream)
+        output.start_encoding()
+    assert "no frame can be decoded" in refused(SOURCE, *options, path, tmp_path / "out.mkv")
+
+
 def test_audio_only(refused: Refused, tmp_path: Path) -> None:
     make_sound(tmp_path / "song.m4a")
     assert "holds no video" in refused(SOURCE, tmp_path / "song.m4a", tmp_path / "out.mp4")

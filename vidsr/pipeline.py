@@ -144,8 +144,8 @@ class _Run:
         seconds = time.perf_counter() - self._began
         copier = self._writer.copier
         self._warnings += [sentence for sentence in pool.warnings if sentence not in self._warnings]
-        if self._reader.retimed:
-            self._warn(f"{self._reader.retimed} frames had no usable time stamp and received one")
+        for sentence in self._reader.repair.sentences():
+            self._warn(sentence)
         if self._reader.flattened:
             self._warn(f"{self._reader.flattened} frames lose their transparency, because the first one has none")
         if count := copier.dropped_packets:
@@ -205,7 +205,7 @@ class _Run:
         return {name: Stage(seconds=s, fps=self._upscaled / s if s else 0.0) for name, s in busy_s.items()}
 
     def _damage(self, pool: Pool) -> Iterator[str]:
-        reader, writer, settings = self._reader, self._writer, self._settings
+        reader, writer = self._reader, self._writer
         missing_s = writer.first_missing_s
         if self._read != writer.written or missing_s is not None:
             where = "" if missing_s is None else f"; the first that is missing is at {missing_s:.3f} s"
@@ -215,9 +215,6 @@ class _Run:
             yield f"{reader.corrupt} frames or packets of the source are damaged"
         if reader.truncation:
             yield reader.truncation
-        whole = not self._stopped and settings.start_s is None and settings.end_s is None
-        if whole and reader.info.container.startswith("mov") and reader.packets < reader.info.frames:
-            yield f"the source lists {reader.info.frames} frames and holds {reader.packets}"
         if pool.quarantined:
             frames = ", ".join(map(str, pool.quarantined))
             yield f"upscaled without the network, because each ended two workers: frames {frames}"
@@ -271,6 +268,7 @@ def _opened(source: Path, target: Path, settings: UpscaleSettings) -> Reader:
         end_s=settings.end_s,
         upright=not turns,
         deinterlace=settings.deinterlace,
+        keep_start=settings.keep_start,
         max_megapixels=settings.max_megapixels,
     )
 

@@ -30,6 +30,8 @@ _STILLS = frozenset(_IMAGE_FORMATS.split())
 FORMATS = frozenset(" ".join([_VIDEO_FORMATS, _IMAGE_FORMATS, _AUDIO_FORMATS]).split())
 """FFmpeg's names of the demuxers that files are read by."""
 _HEIF_BRANDS = ("avif", "mif1", "mif2", "heic", "heix", "heim", "heis")
+_PROBING = {"analyzeduration": "60000000", "probesize": "20000000"}
+"""Microseconds and bytes that FFmpeg may look through for the parameters of a stream that begins late."""
 TAG_ERRORS = "surrogateescape"
 """How tags are decoded, and encoded again: bytes that are not UTF-8 stay what they are."""
 
@@ -42,6 +44,7 @@ def open_source(path: Path) -> InputContainer:
         if path.stat().st_size == 0:
             raise SourceError(f"{path}: is empty")
         options = {"protocol_whitelist": "file", "format_whitelist": ",".join(FORMATS), "pattern_type": "none"}
+        options |= _PROBING
         return av.open(f"file:{path.absolute()}", container_options=options, metadata_errors=TAG_ERRORS)
     except av.InvalidDataError as error:
         raise SourceError(f"{path}: not a media file, or cut off before its index") from error

@@ -19,6 +19,7 @@ from vidsr.media.error_text import read_error_text
 from vidsr.media.filters import CHROMA_LEFT, DEINTERLACE, Filter, filter_frames
 from vidsr.media.formats import luma_of
 from vidsr.media.frame import Frame, SidePacket, SourceTemplate
+from vidsr.media.h264 import may_have_fields
 from vidsr.media.heif import HeifImage, decode_heif, read_heif
 from vidsr.media.image_check import image_damage
 from vidsr.media.open_input import heif_items, is_still, open_source
@@ -34,13 +35,13 @@ from vidsr.media.probe import (
     video_seconds,
 )
 from vidsr.media.side_data import crop_filters, remove_source_side_data
+from vidsr.media.stated_length import StatedLength
 from vidsr.media.timestamps import TimestampRepair
-from vidsr.media.trim import TrimRange
+from vidsr.media.trim import TrimRange, clock_seconds
 
-_END_TOLERANCE_S = 1  # a complete file may end this much before its stated duration
 _SEEKABLE = ("mov", "matroska")
 """Formats with an exact seek; in others it misses the key frame, and they are read from the beginning."""
-_DISCONTINUOUS = ("mpegts", "mpeg")
+_BROADCAST = ("mpegts", "mpeg")
 """Formats whose time stamps may restart: edited broadcasts, concatenated discs."""
 _ANIMATIONS = ("gif", "apng")
 _UNTAGGED_CHROMA = {"vp8", "vp9", "av1", "prores", "dnxhd"}
@@ -50,12 +51,13 @@ _UNTAGGED_CHROMA = {"vp8", "vp9", "av1", "prores", "dnxhd"}
 class Reader:
     """The first video stream of a file, as an iterable of `Frame` for one pass; closed by `with`.
 
-    Frames keep the source's time stamps; with a `start_s` above 0 they count from there. `start_s` and `end_s` count
-    from the first frame. `upright` applies the display matrix; `deinterlace` turns fields into full frames.
+    Frames keep the source's time stamps; those of a clock, hours ahead, count from its start unless `keep_start`, and
+    all count from a `start_s` above 0. `start_s` and `end_s` count from the first frame. `upright` applies the display
+    matrix; `deinterlace` turns fields into full frames.
     Raises SourceError if there is no video to read or its frames are larger than `max_megapixels`. Damage after the
     first frame is counted and raises nothing: `corrupt` counts frames and packets that the decoder concealed or
-    dropped, `retimed` frames without a usable time stamp, `packets` the video packets; `truncation` says why
-    reading ended early, None at a regular end.
+    dropped; `repair` has the repaired time stamps, `stated` the packets by stream; `truncation` says why reading
+    ended early, None at a regular end.
     """
 
     def __init__(
@@ -66,11 +68,11 @@ class Reader:
         end_s: float | None = None,
         upright: bool = False,
         deinterlace: bool = False,
+        keep_start: bool = False,
         max_megapixels: float = 64.0,
     ) -> None:
         self.path = path
         self.corrupt = 0
-        self.packets = 0
         self.truncation: str | None = None
         self._first_bytes = 0
         self._compression: Compression | None = None
@@ -81,11 +83,14 @@ class Reader:
             self._configure_decoder(max_megapixels)
             self.others = other_streams(self._container, self.video)
             self.time_base = self.video.time_base or Fraction(1, av.time_base)
-            self._range = self._trim_range(start_s or None, end_s)  # a start of 0 neither trims nor shifts
             self._side_packets: list[SidePacket] = []
             self._covers: dict[int, bytes] = {}
             name = self._container.format.name
-            self._repair = TimestampRepair(discontinuous=name in _DISCONTINUOUS, dts_only=name == "avi")
+            self._hides_negative = name.startswith("mov")  # frames before 0 are not shown
+            self.stated = StatedLength(path, self._container, self.video, self.others)
+            self._clock_s = Fraction(0) if keep_start else clock_seconds(self._container)
+            self._range = self._trim_range(start_s or None, end_s)  # a start of 0 neither trims nor shifts
+            self.repair = TimestampRepair(clock_s=self._clock_s, broadcast=name in _BROADCAST, dts_only=name == "avi")
             self._frames = self._open_frames(upright, deinterlace)
         except BaseException:
             self._container.close()
@@ -101,11 +106,6 @@ class Reader:
         return self._frames
 
     @property
-    def retimed(self) -> int:
-        """Number of frames without a usable time stamp."""
-        return self._repair.retimed
-
-    @property
     def flattened(self) -> int:
         """Number of frames that lost their transparency, because the first frame has none."""
         return self._converter.flattened
@@ -113,7 +113,7 @@ class Reader:
     @property
     def start_pts(self) -> int:
         """The pts, in `time_base`, of the position `start_s`: that of the first frame, or 0 with a `start_s`."""
-        return (self.video.start_time or 0) if self._range.start is None else 0
+        return self._first_pts if self._range.start is None else 0
 
     @property
     def seconds(self) -> float:
@@ -123,7 +123,7 @@ class Reader:
     @property
     def template(self) -> SourceTemplate:
         """What an output file takes over from this one, chapters trimmed; valid while the reader is open."""
-        chapters = map(self._range.trim_chapter, self._container.chapters())
+        chapters = (self._range.trim_chapter(chapter, self._clock_s) for chapter in self._container.chapters())
         return SourceTemplate(
             info=self.info,
             first=self.first.av_frame,
@@ -157,14 +157,20 @@ class Reader:
             )
         max_pixels = int(max_megapixels * 1e6) + 64 * context.height  # FFmpeg pads rows to multiples of 64 pixels
         self._decoder.options = {"max_pixels": str(max_pixels), **EXPORT_QUANTISERS}  # limits later sizes, too
-        self._decoder.thread_type = "AUTO"
+        # With frame threads FFmpeg 8.1 takes frames of two fields for damaged.
+        fields = codec_name(self.video) == "h264" and may_have_fields(context.extradata or b"")
+        self._decoder.thread_type = "SLICE" if fields else "AUTO"
+
+    @property
+    def _first_pts(self) -> int:
+        pts = (self.video.start_time or 0) - round(self._clock_s / self.time_base)
+        return max(pts, 0) if self._hides_negative else pts
 
     def _trim_range(self, start_s: float | None, end_s: float | None) -> TrimRange:
         """The range in whole ticks of the video, to include a frame at `start_s` however its time is rounded."""
-        first = self.video.start_time or 0
 
         def at(seconds: float | None) -> Fraction | None:
-            return None if seconds is None else (first + round(seconds / self.time_base)) * self.time_base
+            return None if seconds is None else (self._first_pts + round(seconds / self.time_base)) * self.time_base
 
         return TrimRange(start=at(start_s), end=at(end_s))
 
@@ -173,7 +179,7 @@ class Reader:
         start = self._range.start
         if start is not None and self._container.format.name.startswith(_SEEKABLE):
             with suppress(av.FFmpegError):  # a file without an index; it is read from the beginning
-                self._container.seek(round(start / self.time_base), stream=self.video)
+                self._container.seek(round((start + self._clock_s) / self.time_base), stream=self.video)
         decoded = self._trimmed(self._heif_frame(self._heif) if self._heif else self._decoded())
         first = next(decoded, None)
         if first is None:
@@ -212,7 +218,6 @@ class Reader:
         """The frame of an image that several streams make up."""
         frame = decode_heif(self.path, self._container, image, self._decoder.options)
         self._compression = probe_compression(self.video, frame, self.path.stat().st_size)
-        self.packets = 1
         yield frame
 
     def _filtered(self, frames: Iterator[VideoFrame], filters: tuple[Filter, ...]) -> Iterator[VideoFrame]:
@@ -228,35 +233,27 @@ class Reader:
 
     def _decoded(self) -> Iterator[VideoFrame]:
         """Every frame of the decoder; collects the packets of other streams on the way."""
-        try:
-            for packet in self._demuxed():
-                if packet.size:
-                    self._repair.fix_packet(packet)
-                if packet.stream is not self.video:
-                    self._collect(packet)
-                elif self._range.is_past_end(packet):
-                    break
-                elif packet.size or packet.dts is None:  # Theora's empty packets repeat a frame
-                    self.packets += packet.size > 0
-                    self._first_bytes = self._first_bytes or packet.size
-                    yield from self._decode(packet)
-            else:
-                self._check_end()
-            yield from self._decode(None)
-        except av.FFmpegError as error:
-            self.truncation = f"reading ended early: {read_error_text(error)}"
+        for packet in self.repair.packets(self._demuxed()):
+            self.stated.count(packet)
+            if packet.stream is not self.video:
+                self._collect(packet)
+            elif self._range.is_past_end(packet):
+                break
+            elif packet.size or packet.dts is None:  # Theora's empty packets repeat a frame
+                self._first_bytes = self._first_bytes or packet.size
+                yield from self._decode(packet)
+        else:
+            end_s, from_start = float(self.repair.stored_end), self._range.start is None
+            self.truncation = self.truncation or self.stated.truncation(end_s, from_start=from_start)
+        yield from self._decode(None)
 
     def _demuxed(self) -> Iterator[SidePacket]:
         try:
             yield from self._container.demux()
         except IndexError:  # PyAV 18.1 raises it at the end of a file in which a stream appeared late
             return
-
-    def _check_end(self) -> None:
-        """Sets `truncation` of a Matroska file that is shorter than its header says: FFmpeg reports no error."""
-        stated, end = (self._container.duration or 0) / av.time_base, float(self._repair.presented_end)
-        if self._container.format.name.startswith("matroska") and end < stated - _END_TOLERANCE_S:
-            self.truncation = f"reading ended early: the file should last {stated:.1f} s, not {end:.1f}"
+        except av.FFmpegError as error:
+            self.truncation = f"reading ended early: {read_error_text(error)}"
 
     def _decode(self, packet: "SidePacket | None") -> list[VideoFrame]:
         """The frames that the decoder returns for a packet, or at the end for None; counts a refused packet."""
@@ -275,9 +272,9 @@ class Reader:
         """The frames in the range, with their final time stamps."""
         rate = frame_rate(self.video)
         step = round(1 / (rate * self.time_base)) if rate else 1
-        for frame in frames:
-            pts = self._repair.fix_frame(frame, step)
-            if self._range.contains(pts * self.time_base):
+        for frame in self.repair.frames(frames, step):
+            pts = frame.pts or 0
+            if self._range.contains(pts * self.time_base) and not (pts < 0 and self._hides_negative):
                 self.corrupt += frame.is_corrupt
                 frame.pts = pts - round(self._range.offset / self.time_base)
                 yield frame

@@ -3,10 +3,11 @@
 import html
 import io
 import re
-from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from heapq import heappop, heappush
+from itertools import count
 
 import av
 from av import Packet
@@ -22,10 +23,13 @@ from vidsr.media.open_input import TAG_ERRORS
 from vidsr.media.probe import codec_name, title_of
 from vidsr.media.readback import TargetContent, is_attached
 from vidsr.media.side_data import dropped_with_copy
+from vidsr.media.trim import dts_seconds
 
 # Tags that a muxer sets; copies would be wrong.
 _MUXER_TAGS = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration"}
 _MUXER_STATISTICS = ("_STATISTICS", "BPS", "DURATION", "NUMBER_OF_FRAMES", "NUMBER_OF_BYTES")
+_TAKES_EQUAL_TIMES = ("matroska", "webm", "nut")
+_MAX_WAITING_BYTES = 32 * 2**20
 _MAX_REFUSALS = 100  # consecutive packets: some seconds of audio may be damaged
 # PCM has no channel layout, and FFmpeg writes no MP4 without one.
 _DEFAULT_LAYOUTS = {f"{1 + i} channels": name for i, name in enumerate(("mono", "stereo", "2.1", "4.0", "5.0", "5.1"))}
@@ -38,8 +42,9 @@ class StreamCopier:
     """Copies the other streams of a source into `output`; create it before the header is written.
 
     `copied_streams` and `dropped_streams` name the streams that the container takes and refuses. Packets wait until
-    the video has reached their time, which interleaves the file whatever the encoder's delay; `dropped_packets`
-    counts the packets that the muxer refused.
+    the video has reached their time, which interleaves the file whatever the encoder's delay; those far ahead hold up
+    no others, and all that wait take at most _MAX_WAITING_BYTES. `dropped_packets` counts the packets that the muxer
+    refused.
     """
 
     def __init__(self, output: OutputContainer, container: Container, template: SourceTemplate) -> None:
@@ -50,7 +55,11 @@ class StreamCopier:
         self._output = output
         self._copies: dict[int, _Copy] = {}
         self._has_timecode = False
-        self._waiting: deque[SidePacket] = deque()
+        self._waiting: list[tuple[Fraction, int, SidePacket]] = []  # a heap, by time and number
+        self._waiting_bytes = 0
+        self._numbers = count()
+        self._strict = container.format not in _TAKES_EQUAL_TIMES
+        self._next_dts: dict[int, int] = {}  # by stream of the output
         for stream, info in zip(template.others, template.info.others, strict=True):
             declared = self._declare(stream, str(info), container, template.covers)
             (self.copied_streams if declared else self.dropped_streams).append(str(info))
@@ -81,17 +90,22 @@ class StreamCopier:
 
     def add(self, packets: tuple[SidePacket, ...]) -> None:
         """Queues packets that come before the next frame."""
-        self._waiting.extend(packet for packet in packets if packet.stream.index in self._copies)
+        for packet in packets:
+            if packet.stream.index in self._copies:
+                heappush(self._waiting, (dts_seconds(packet), next(self._numbers), packet))
+                self._waiting_bytes += packet.size
+        while self._waiting_bytes > _MAX_WAITING_BYTES:
+            self._write_next()
 
     def write_until(self, time: Fraction) -> None:
         """Writes the queued packets up to a time in seconds."""
-        while self._waiting and self._waiting[0].time_base * (self._waiting[0].dts or 0) <= time:
-            self._write(self._waiting.popleft())
+        while self._waiting and self._waiting[0][0] <= time:
+            self._write_next()
 
     def write_all(self) -> None:
         """Writes all queued packets."""
         while self._waiting:
-            self._write(self._waiting.popleft())
+            self._write_next()
 
     def mux(self, packet: "SidePacket | Packet[VideoStream]") -> None:
         """Writes a packet of any stream.
@@ -134,7 +148,9 @@ class StreamCopier:
             self._copies[stream.index] = _Copy(name, copy)
         return True
 
-    def _write(self, packet: SidePacket) -> None:
+    def _write_next(self) -> None:
+        _, _, packet = heappop(self._waiting)
+        self._waiting_bytes -= packet.size
         copy = self._copies[packet.stream.index]
         if copy.convert:
             text = copy.convert(bytes(packet))
@@ -142,8 +158,21 @@ class StreamCopier:
                 return
             packet = _like(packet, text)
         packet.stream = copy.stream
+        if self._strict:
+            self._separate(packet, copy.stream)
         copy.sent += 1
         self.mux(packet)
+
+    def _separate(self, packet: SidePacket, copy: Stream) -> None:
+        """Moves a packet by a tick of the copy if its time, rounded in the source, is that of the one before."""
+        base = copy.time_base or packet.time_base
+        dts, pts, duration = (
+            round((t or 0) * packet.time_base / base) for t in (packet.dts, packet.pts, packet.duration)
+        )
+        late = max(0, self._next_dts.get(copy.index, dts) - dts)
+        packet.time_base, packet.duration = base, duration
+        packet.dts, packet.pts = dts + late, None if packet.pts is None else pts + late
+        self._next_dts[copy.index] = dts + late + 1
 
 
 @dataclass
@@ -181,6 +210,8 @@ def can_hold(container: Container, stream: Stream) -> bool:
         return False
     if container.format == "mov" and is_cover(stream):  # FFmpeg would accept it, and write nothing
         return False
+    if container.has_display_matrix and codec_name(stream) == "vp9" and not getattr(stream, "pix_fmt", None):
+        return False  # it begins too late to be probed, and FFmpeg would write a header that nothing can read
     memory = io.BytesIO()
     try:
         with av.open(memory, "w", format=container.format, metadata_errors=TAG_ERRORS) as trial:

@@ -4,11 +4,15 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+import av
+from av.container import InputContainer
+
 from vidsr.media.frame import SidePacket
 
 if TYPE_CHECKING:
     from av.container.core import Chapter  # defined for type checkers only
 
+_MAX_START_S = 10  # a file that begins later counts by a clock
 MAX_INTERLEAVE_S = 10  # between packets of different streams at one position of a file
 
 
@@ -39,17 +43,28 @@ class TrimRange:
         shift_packet(packet, -self.offset)
         return True
 
-    def trim_chapter(self, chapter: "Chapter") -> "Chapter | None":
-        """The part of the chapter in the range, shifted as the frames; None if it is outside."""
+    def trim_chapter(self, chapter: "Chapter", clock_s: Fraction) -> "Chapter | None":
+        """The part of the chapter in the range, shifted as the frames; None if it is outside.
+
+        `clock_s` is the time of the file's beginning by its own time stamps, 0 if the frames keep these.
+        """
         base = chapter["time_base"]
         if not base:
             return chapter
-        start, end = (tick - round(self.offset / base) for tick in (chapter["start"], chapter["end"]))
+        start, end = (tick - round((self.offset + clock_s) / base) for tick in (chapter["start"], chapter["end"]))
         if self.end is not None:
             end = min(end, round((self.end - self.offset) / base))
-        if self.start is not None:
+        if self.start is not None or clock_s:
             start = max(start, 0)
         return {**chapter, "start": start, "end": end} if start < end else None
+
+
+def clock_seconds(container: InputContainer) -> Fraction:
+    """The start of a file whose time stamps are those of a clock, in seconds; 0 if they count from its beginning."""
+    start = Fraction(container.start_time or 0, av.time_base)
+    # MP4 has frames before 0, which are not shown.
+    is_clock = start > _MAX_START_S or (start < 0 and not container.format.name.startswith("mov"))
+    return start if is_clock else Fraction(0)
 
 
 def dts_seconds(packet: SidePacket) -> Fraction:
@@ -59,6 +74,8 @@ def dts_seconds(packet: SidePacket) -> Fraction:
 
 def shift_packet(packet: SidePacket, seconds: Fraction) -> None:
     """Adds to the packet's time stamps."""
+    if not seconds:
+        return
     ticks = round(seconds / packet.time_base)
     packet.dts = (packet.dts or 0) + ticks
     if packet.pts is not None:

@@ -81,6 +81,7 @@ class UpscaleSettings:
     to: str | None = option(None, "exact size after the network: 1080p (height, shape kept) or 1920x1080", "SIZE")
     start_s: float | None = option(None, "begin there: seconds, or H:MM:SS", "TIME")
     end_s: float | None = option(None, "end there", "TIME")
+    keep_start: bool = option(False, "keep the time stamps of a source that begins hours ahead (default: from 0)")
     deinterlace: bool = option(False, "deinterlace first (bwdif)")
     max_megapixels: float = option(64.0, "refuse a source with larger frames", "N")
     overwrite: bool = option(False, "replace an existing target")
