@@ -247,8 +247,7 @@ class Writer:
 
     def _read_back(self, verify: bool) -> None:
         """Counts what is in the closed file, and with `verify` decodes it."""
-        part = self._atomic_file.part
-        self._atomic_file.check_part()
+        part = Path(f"/proc/self/fd/{self._atomic_file.file.fileno()}")  # even if another run has taken the name
         try:
             self.content = target_content(part)
         except (av.FFmpegError, OSError) as error:
