@@ -51,17 +51,17 @@ def reference() -> dict[str, Recipe]:
     first = {"patch": 32, "finish_steps": 2_000, "finish_rate": 1e-4}
     x2 = [
         replace(_X2, steps=22_000, rate=7e-4, **first),
-        replace(_X2, start=BEFORE, steps=24_000, rate=6e-4),
-        replace(_X2, start=BEFORE, steps=36_000, rate=7e-4, seed=7),
+        replace(_X2, initial_model=BEFORE, steps=24_000, rate=6e-4),
+        replace(_X2, initial_model=BEFORE, steps=36_000, rate=7e-4, seed=7),
     ]
     x3 = [
-        replace(_X3, start="fsrcnn-x2", steps=12_000, rate=5e-4, **first),
-        replace(_X3, start=BEFORE, steps=12_000, rate=5e-4),
-        replace(_X3, start=BEFORE, steps=5_500, rate=4e-4),
-        replace(_X3, start=BEFORE, steps=9_000, rate=4e-4, seed=5),
-        replace(_X3, start=BEFORE, steps=16_000, rate=6e-4, seed=7),
+        replace(_X3, initial_model="fsrcnn-x2", steps=12_000, rate=5e-4, **first),
+        replace(_X3, initial_model=BEFORE, steps=12_000, rate=5e-4),
+        replace(_X3, initial_model=BEFORE, steps=5_500, rate=4e-4),
+        replace(_X3, initial_model=BEFORE, steps=9_000, rate=4e-4, seed=5),
+        replace(_X3, initial_model=BEFORE, steps=16_000, rate=6e-4, seed=7),
     ]
-    x4 = [replace(_X4, start="fsrcnn-x2", steps=12_000, rate=5e-4, **first)]
+    x4 = [replace(_X4, initial_model="fsrcnn-x2", steps=12_000, rate=5e-4, **first)]
     return {"fsrcnn-x2": (NetworkSettings(), x2), "fsrcnn-x3": (None, x3), "fsrcnn-x4": (None, x4)}
 
 
@@ -70,16 +70,16 @@ def narrow() -> dict[str, Recipe]:
     name = "fsrcnn-narrow-x2"
     x2 = [
         replace(_X2, steps=50_000, rate=8e-4),
-        replace(_X2, start=BEFORE, mapping_layers=9, steps=24_000, rate=6e-4),
-        replace(_X2, start=BEFORE, steps=40_000, rate=8e-4, seed=7),
+        replace(_X2, initial_model=BEFORE, mapping_layers=9, steps=24_000, rate=6e-4),
+        replace(_X2, initial_model=BEFORE, steps=40_000, rate=8e-4, seed=7),
     ]
     x3 = [
-        replace(_X3, start=name, steps=14_000, rate=6e-4),
-        replace(_X3, start=BEFORE, steps=7_000, rate=4e-4),
-        replace(_X3, start=BEFORE, steps=9_000, rate=4e-4, seed=5),
-        replace(_X3, start=BEFORE, steps=14_000, rate=6e-4, seed=7),
+        replace(_X3, initial_model=name, steps=14_000, rate=6e-4),
+        replace(_X3, initial_model=BEFORE, steps=7_000, rate=4e-4),
+        replace(_X3, initial_model=BEFORE, steps=9_000, rate=4e-4, seed=5),
+        replace(_X3, initial_model=BEFORE, steps=14_000, rate=6e-4, seed=7),
     ]
-    x4 = [replace(_X4, start=name, steps=14_000, rate=6e-4)]
+    x4 = [replace(_X4, initial_model=name, steps=14_000, rate=6e-4)]
     network = NetworkSettings(d=16, s=16, m=8, kernel=6)
     return {name: (network, x2), "fsrcnn-narrow-x3": (None, x3), "fsrcnn-narrow-x4": (None, x4)}
 
@@ -88,14 +88,14 @@ def small() -> dict[str, Recipe]:
     """FSRCNN-s(32, 5, 1)."""
     name = "fsrcnn-s-x2"
     x3 = [
-        replace(_X3, start=name, steps=9_000, rate=6e-4),
-        replace(_X3, start=BEFORE, steps=18_000, rate=1e-3),
-        replace(_X3, start=BEFORE, steps=24_000, rate=1e-3, seed=7),
+        replace(_X3, initial_model=name, steps=9_000, rate=6e-4),
+        replace(_X3, initial_model=BEFORE, steps=18_000, rate=1e-3),
+        replace(_X3, initial_model=BEFORE, steps=24_000, rate=1e-3, seed=7),
     ]
     return {
         name: (NetworkSettings(d=32, s=5, m=1), [replace(_X2, steps=36_000, rate=1e-3)]),
         "fsrcnn-s-x3": (None, x3),
-        "fsrcnn-s-x4": (None, [replace(_X4, start=name, steps=9_000, rate=6e-4)]),
+        "fsrcnn-s-x4": (None, [replace(_X4, initial_model=name, steps=9_000, rate=6e-4)]),
     }
 
 
@@ -104,8 +104,8 @@ def fast() -> dict[str, Recipe]:
     name = "fsrcnn-fast-x2"
     return {
         name: (NetworkSettings(d=8, s=8, m=5, kernel=6), [replace(_X2, steps=36_000, rate=1e-3, patch=40)]),
-        "fsrcnn-fast-x3": (None, [replace(_X3, start=name, steps=12_000, rate=8e-4, patch=40)]),
-        "fsrcnn-fast-x4": (None, [replace(_X4, start=name, steps=12_000, rate=8e-4, patch=40)]),
+        "fsrcnn-fast-x3": (None, [replace(_X3, initial_model=name, steps=12_000, rate=8e-4, patch=40)]),
+        "fsrcnn-fast-x4": (None, [replace(_X4, initial_model=name, steps=12_000, rate=8e-4, patch=40)]),
     }
 
 
@@ -117,15 +117,15 @@ def srcnn() -> dict[str, Recipe]:
         "srcnn-x3": (
             None,
             [
-                replace(x3, start=name, steps=2_500, rate=4e-4),
-                replace(x3, start=BEFORE, steps=2_000, rate=6e-4),
+                replace(x3, initial_model=name, steps=2_500, rate=4e-4),
+                replace(x3, initial_model=BEFORE, steps=2_000, rate=6e-4),
             ],
         ),
         "srcnn-x4": (
             None,
             [
-                replace(x4, start=name, steps=2_500, rate=4e-4),
-                replace(x4, start=BEFORE, steps=3_500, rate=6e-4),
+                replace(x4, initial_model=name, steps=2_500, rate=4e-4),
+                replace(x4, initial_model=BEFORE, steps=3_500, rate=6e-4),
             ],
         ),
     }
@@ -138,7 +138,7 @@ def video() -> dict[str, Recipe]:
     }
     more = {"rate": 4e-4, "clean_share": 0.1, "finish_steps": 0, "every": EVERY, "seed": 1, "threads": 1, "fast": True}
     return {
-        f"{family}-x{scale}{VIDEO}": (None, [replace(own, start=f"{family}-x{scale}", **more)])
+        f"{family}-x{scale}{VIDEO}": (None, [replace(own, initial_model=f"{family}-x{scale}", **more)])
         for scale, own in settings.items()
         for family in ("fsrcnn-narrow", "fsrcnn", "fsrcnn-fast")
     }
@@ -178,12 +178,12 @@ def train_name(name: str, recipe: Recipe, data: Path, work: Path) -> None:
     before: Path | None = None
     for number, settings in enumerate(stages, 1):
         output = work / f"{name}-{number}"
-        start = str(before) if settings.start == BEFORE else settings.start
+        start = str(before) if settings.initial_model == BEFORE else settings.initial_model
         run = TrainRun(
             sources=sources(data),
             output=output,
             network=network if network and number == 1 else NetworkSettings(),
-            settings=replace(settings, start=start),
+            settings=replace(settings, initial_model=start),
             held_out=(Source(path=data / "val"),),
             datasets=datasets(data, work, settings.scale, clips_for(name)) if name.endswith(VIDEO) else (),
         )

@@ -49,7 +49,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 def settings_for(start: Path, **changed: object) -> FinetuneSettings:
     quick = {"clips": 32, "steps": 60, "every": 20, "threads": 1, "layers": "all", "rate": 0.02}
-    return FinetuneSettings(start=str(start), **{**quick, **changed})
+    return FinetuneSettings(initial_model=str(start), **{**quick, **changed})
 
 
 def run_finetune(clips: list[Path], output: Path, settings: FinetuneSettings, **how: object) -> FinetuneResult:
@@ -102,7 +102,7 @@ def test_a_network_that_gains_nothing_is_written_only_by_force(
 ) -> None:
     good = tmp_path / "good.npz"
     save_weights(good, random_weights(fsrcnn(8, 4, 1, 2)))
-    slow = ("--start", good, *QUICK, "--rate", "1e-12")
+    slow = ("--initial-model", good, *QUICK, "--rate", "1e-12")
     ended = vidsr("finetune", *clips, "--output", tmp_path / "run", *slow)
     assert (ended.code, ended.out) == (DAMAGED, "")
     assert "no better than its start, and is not written; --force writes it" in ended.err
@@ -134,7 +134,7 @@ def test_it_resumes_where_it_was_stopped_and_ends_as_if_it_had_not_been(
 def test_a_long_recording_gives_start_times_and_its_end_validates(vidsr: Command, start: Path, tmp_path: Path) -> None:
     recording, output = tmp_path / "main.mp4", tmp_path / "run"
     record(recording, scene(360), [number / 10 for number in range(360)], 20)
-    start_times = ("--from", recording.parent, "--frames", "6", "--start", start, "--force")
+    start_times = ("--from", recording.parent, "--frames", "6", "--initial-model", start, "--force")
     ended = vidsr("finetune", *start_times, "--output", output, *QUICK)
     assert (ended.code, ended.out) == (0, f"{output / 'model.npz'}\n")
     assert "is a single scene; its last 7 s are held out" in ended.err
@@ -166,7 +166,7 @@ def test_images_train_beside_the_clips_and_never_validate(clips: list[Path], sta
 def test_two_recordings_teach_what_the_lr_one_lost(vidsr: Command, start: Path, tmp_path: Path) -> None:
     hr, lr = record_both(tmp_path, scene(300), main=range(300), sub=range(10, 290))
     output = tmp_path / "run"
-    both = ("--hr", hr, "--lr", lr, "--start", start, "--layers", "all", "--rate", "0.02")
+    both = ("--hr", hr, "--lr", lr, "--initial-model", start, "--layers", "all", "--rate", "0.02")
     ended = vidsr("finetune", *both, "--output", output, *QUICK, "--steps", "90", "--json")
     told = json.loads(ended.out)
     assert ended.code == 0
@@ -178,7 +178,9 @@ def test_recordings_that_have_nothing_to_do_with_each_other_are_refused(
     vidsr: Command, start: Path, clips: list[Path], tmp_path: Path
 ) -> None:
     other = record(tmp_path / "other.mp4", scene(100, seed=5), [number / 25 for number in range(100)], 20)
-    ended = vidsr("finetune", "--hr", clips[0], "--lr", other, "--start", start, "--output", tmp_path / "run", *QUICK)
+    ended = vidsr(
+        "finetune", "--hr", clips[0], "--lr", other, "--initial-model", start, "--output", tmp_path / "run", *QUICK
+    )
     assert (ended.code, ended.out) == (MODEL, "")
     assert ended.err.startswith(f"vidsr: {clips[0]}: 208x200 is not 2 times the 256x192 of {other}")
 
@@ -189,7 +191,9 @@ def test_a_clip_that_cannot_be_read_is_skipped_with_a_warning(
 ) -> None:
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(b"not a film")
-    ended = vidsr("finetune", broken, *clips, "--start", start, "--output", tmp_path / "run", *QUICK, "--force")
+    ended = vidsr(
+        "finetune", broken, *clips, "--initial-model", start, "--output", tmp_path / "run", *QUICK, "--force"
+    )
     assert ended.code == 0
     assert f"{broken}: " in ended.err
     assert f"{broken}: " in (tmp_path / "run" / "report.html").read_text().partition("skipped")[0]
@@ -217,7 +221,7 @@ def test_footage_that_cannot_train_is_reported_in_one_sentence(
     if twice:
         shutil.copy(tmp_path / "a.mp4", tmp_path / "b.mp4")
     files = sorted(tmp_path.glob("*.mp4"))
-    ended = vidsr("finetune", *files, "--start", start, "--output", tmp_path / "run", *QUICK)
+    ended = vidsr("finetune", *files, "--initial-model", start, "--output", tmp_path / "run", *QUICK)
     assert (ended.code, ended.out) == (MODEL, "")
     assert sentence in ended.err
     assert "Traceback" not in ended.err
@@ -238,7 +242,7 @@ def test_nonsense_is_refused(
     vidsr: Command, start: Path, clips: list[Path], tmp_path: Path, options: tuple[str, ...], sentence: str
 ) -> None:
     named = [clips[0] if option == "a.mp4" else option for option in options]
-    ended = vidsr("finetune", *named, "--start", start, "--output", tmp_path / "run")
+    ended = vidsr("finetune", *named, "--initial-model", start, "--output", tmp_path / "run")
     assert (ended.code, ended.out) == (USAGE, "")
     assert sentence in ended.err
     assert not (tmp_path / "run").exists()
@@ -247,10 +251,10 @@ def test_nonsense_is_refused(
 def test_a_start_that_is_not_there_or_a_clip_ends_it_before_anything_is_made(
     vidsr: Command, clips: list[Path], tmp_path: Path
 ) -> None:
-    ended = vidsr("finetune", *clips, "--start", tmp_path / "none.npz", "--output", tmp_path / "run", *QUICK)
+    ended = vidsr("finetune", *clips, "--initial-model", tmp_path / "none.npz", "--output", tmp_path / "run", *QUICK)
     assert (ended.code, ended.out) == (MODEL, "")
     assert "none.npz: No such file" in ended.err
-    other = vidsr("finetune", *clips, "--start", "fsrcnn-x3", "--output", tmp_path / "run", *QUICK)
+    other = vidsr("finetune", *clips, "--initial-model", "fsrcnn-x3", "--output", tmp_path / "run", *QUICK)
     assert (other.code, other.err) == (MODEL, "vidsr: fsrcnn-x3 upscales 3 times, not 2\n")
     missing = vidsr("finetune", "--from", tmp_path / "none.mp4", "--output", tmp_path / "run", *QUICK)
     assert missing.code == MODEL
@@ -259,7 +263,7 @@ def test_a_start_that_is_not_there_or_a_clip_ends_it_before_anything_is_made(
 
 def test_a_model_that_is_there_is_not_replaced(vidsr: Command, start: Path, clips: list[Path], tmp_path: Path) -> None:
     (tmp_path / "model.npz").write_bytes(b"mine")
-    ended = vidsr("finetune", *clips, "--start", start, "--output", tmp_path, *QUICK)
+    ended = vidsr("finetune", *clips, "--initial-model", start, "--output", tmp_path, *QUICK)
     assert (ended.code, ended.out) == (TARGET, "")
     assert (tmp_path / "model.npz").read_bytes() == b"mine"
 
@@ -273,7 +277,7 @@ def test_a_full_disk_is_reported_and_the_same_call_resumes(start: Path, clips: l
 
 @pytest.mark.slow
 def test_ctrl_c_leaves_something_to_resume_from(start: Path, clips: list[Path], tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "vidsr", "finetune", *map(str, clips), "--start", str(start)]
+    command = [sys.executable, "-m", "vidsr", "finetune", *map(str, clips), "--initial-model", str(start)]
     command += ["--output", str(tmp_path / "run"), *QUICK, "--steps", "100000", "--every", "1"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     while not (tmp_path / "run" / "training" / "checkpoint-0.pt").exists():

@@ -123,7 +123,7 @@ def test_a_training_that_is_done_is_not_done_again(train_run: TrainRun) -> None:
 def test_another_scale_keeps_the_body_and_begins_a_fresh_tail(train_run: TrainRun, tmp_path: Path) -> None:
     start = tmp_path / "start.npz"
     save_weights(start, tiny_weights(2))
-    settings = replace(SETTINGS, start=str(start), scale=3, train="tail")
+    settings = replace(SETTINGS, initial_model=str(start), scale=3, layers="tail")
     result = train_model(replace(train_run, network=NetworkSettings(), settings=settings))
     before, after = load_weights(start), load_weights(result.model)
     assert str(after.architecture) == "fsrcnn(8,4,1) x3"
@@ -134,7 +134,7 @@ def test_another_scale_keeps_the_body_and_begins_a_fresh_tail(train_run: TrainRu
 def test_a_start_can_be_given_more_mapping_layers_and_taps(train_run: TrainRun, tmp_path: Path) -> None:
     start = tmp_path / "start.npz"
     save_weights(start, tiny_weights(2))
-    settings = replace(SETTINGS, start=str(start), mapping_layers=3, tail_kernel=11, train="mapping")
+    settings = replace(SETTINGS, initial_model=str(start), mapping_layers=3, tail_kernel=11, layers="mapping")
     result = train_model(replace(train_run, network=NetworkSettings(), settings=settings))
     before, after = load_weights(start).tensors, load_weights(result.model).tensors
     assert result.network == "fsrcnn(8,4,3) x2"
@@ -146,7 +146,7 @@ def test_a_start_can_be_given_more_mapping_layers_and_taps(train_run: TrainRun, 
 def test_srcnn_starts_at_another_scale_from_all_of_its_layers(train_run: TrainRun, tmp_path: Path) -> None:
     lr = NetworkSettings(family="srcnn", kernels="5-1-3", widths="4-4")
     start = train_model(replace(train_run, output=tmp_path / "first", network=lr))
-    settings = replace(SETTINGS, start=str(start.model), scale=4, steps=1, finish_steps=0, rate=1e-9)
+    settings = replace(SETTINGS, initial_model=str(start.model), scale=4, steps=1, finish_steps=0, rate=1e-9)
     result = train_model(replace(train_run, network=NetworkSettings(), settings=settings))
     before, after = load_weights(start.model).tensors, load_weights(result.model).tensors
     assert all(np.allclose(before[name], after[name], atol=1e-5) for name in before)
@@ -171,8 +171,8 @@ def test_nothing_is_held_out_of_a_single_file(images: Path, train_run: TrainRun)
 
 def test_settings_that_do_not_fit_each_other_are_refused(train_run: TrainRun) -> None:
     for wrong, words in (
-        (replace(train_run, settings=replace(SETTINGS, train="tail")), "needs a start"),
-        (replace(train_run, settings=replace(SETTINGS, start="fsrcnn-x2")), "has its own architecture"),
+        (replace(train_run, settings=replace(SETTINGS, layers="tail")), "needs an initial model"),
+        (replace(train_run, settings=replace(SETTINGS, initial_model="fsrcnn-x2")), "has its own architecture"),
     ):
         with pytest.raises(ValueError, match=words):
             train_model(wrong)
@@ -214,11 +214,11 @@ def test_every_family_trains_by_its_numbers(vidsr: Command, images: Path, tmp_pa
         (2, "--kernels must be written like 9-1-5", ["--family", "srcnn", "--kernels", "9"]),
         (2, "--activation must be one of", ["--activation", "swish"]),
         (2, "odd kernels", ["--family", "srcnn", "--kernels", "8-1-5"]),
-        (2, "needs a start", ["--train", "tail"]),
+        (2, "needs an initial model", ["--layers", "tail"]),
         (2, "without a start, set m", ["--mapping-layers", "5"]),
         (2, "without a start, set kernel", ["--tail-kernel", "15"]),
-        (2, "an even number more", ["--tail-kernel", "12", "--start", "fsrcnn-s-x2"]),
-        (5, "no model named 'nothing'", ["--start", "nothing"]),
+        (2, "an even number more", ["--tail-kernel", "12", "--initial-model", "fsrcnn-s-x2"]),
+        (5, "no model named 'nothing'", ["--initial-model", "nothing"]),
         (5, "no CUDA device", ["--device", "cuda"]),
         (5, "needs a C++ compiler", ["--fast"]),
         (5, "pixels per side of a patch", ["--patch", "120"]),

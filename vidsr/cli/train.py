@@ -1,9 +1,9 @@
-"""Train a network on images and videos: from random weights or a start, for `vidsr upscale --model`.
+"""Train a network on images and videos: from random weights or a model, for `vidsr upscale --model`.
 
   vidsr train photos/ --output run
   vidsr train photos/ clips/ --family fsrcnn --d 16 --s 16 --m 5 --scale 3 --output narrow
-  vidsr train photos/ --start fsrcnn-x2 --scale 4 --train tail --output tail
-  vidsr train photos/ --start fsrcnn-x2 --dataset degraded --held-out more/ --output video
+  vidsr train photos/ --initial-model fsrcnn-x2 --scale 4 --layers tail --output tail
+  vidsr train photos/ --initial-model fsrcnn-x2 --dataset degraded --held-out more/ --output video
 
 The same command resumes an interrupted training.
 """

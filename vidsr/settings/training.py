@@ -132,12 +132,12 @@ class TrainSettings:
     """The training of a network."""
 
     scale: int = option(2, "2, 3 or 4", "N")
-    start: str | None = option(None, "zoo model or .npz file to start from, also of another scale", "MODEL")
-    mapping_layers: int | None = option(None, "mapping layers to expand the start to; new ones begin as identity", "N")
-    tail_kernel: int | None = option(
-        None, "taps per side to expand the start's deconvolution to; new ones begin at zero", "N"
+    initial_model: str | None = option(None, "zoo model or .npz file to begin with, also of another scale", "MODEL")
+    mapping_layers: int | None = option(
+        None, "mapping layers to expand the initial model to; new ones begin as identity", "N"
     )
-    train: str = option("all", "trainable part: all, tail (the deconvolution) or mapping (layers)", "PART")
+    tail_kernel: int | None = option(None, "taps per side to expand its deconvolution to; new ones begin at zero", "N")
+    layers: str = option("all", "trainable part: all, tail (the deconvolution) or mapping (layers)", "PART")
     steps: int = option(20_000, "steps with the main loss", "N")
     loss: str = option("l1", "the main loss: l1, the absolute difference, or mse, the squared one", "NAME")
     rate: float = option(7e-4, "peak learning rate of these steps", "R")
@@ -157,7 +157,7 @@ class TrainSettings:
     fast: bool = option(False, "use torch.compile, and bfloat16 on CPUs that have it; needs a C++ compiler")
 
     def __post_init__(self) -> None:
-        _choose("train", self.train, ("all", "tail", "mapping"))
+        _choose("layers", self.layers, ("all", "tail", "mapping"))
         _choose("loss", self.loss, ("l1", "mse"))
         _choose("device", self.device, ("cpu", "cuda"))
         if self.scale not in (2, 3, 4):
@@ -182,7 +182,7 @@ class FinetuneSettings:
     """The fine-tuning of a network on a user's own footage."""
 
     scale: int = option(2, "2, 3 or 4", "N", group="network")
-    start: str = option(
+    initial_model: str = option(
         "fsrcnn-narrow-video", "the network to fine-tune: zoo model or .npz file", "MODEL", group="network"
     )
     layers: str = option(
@@ -248,8 +248,8 @@ class FinetuneSettings:
         """The training on that dataset."""
         return TrainSettings(
             scale=self.scale,
-            start=self.start,
-            train=self.layers,
+            initial_model=self.initial_model,
+            layers=self.layers,
             mapping_layers=self.mapping_layers,
             steps=self.steps,
             rate=self.rate,

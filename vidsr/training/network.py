@@ -206,9 +206,11 @@ def initial_network(network: NetworkSettings, settings: TrainSettings) -> tuple[
 
     Raises ModelError for a start that does not exist; ValueError for settings that exclude each other.
     """
-    if settings.start is None:
-        if settings.train != "all":
-            raise ValueError(f"train={settings.train} needs a start: the other layers would keep their random weights")
+    if settings.initial_model is None:
+        if settings.layers != "all":
+            raise ValueError(
+                f"layers={settings.layers} needs an initial model: the other layers would keep their random weights"
+            )
         if settings.mapping_layers is not None:
             raise ValueError("mapping_layers changes a start; without a start, set m")
         if settings.tail_kernel is not None:
@@ -216,7 +218,7 @@ def initial_network(network: NetworkSettings, settings: TrainSettings) -> tuple[
         return _to_device(Network(build_architecture(network, settings.scale)), settings), False
     if network != NetworkSettings():
         raise ValueError("start has its own architecture; remove the options of the network")
-    start = load_model(settings.start, usual_scale=settings.scale)
+    start = load_model(settings.initial_model, usual_scale=settings.scale)
     if settings.mapping_layers is not None:
         start = with_mapping_layers(start, settings.mapping_layers)
     if settings.tail_kernel is not None:

@@ -238,7 +238,7 @@ def _finish(run: TrainRun, network: Network, dataset: Dataset, state: RunState) 
 
 def _facts(run: TrainRun, result: TrainResult) -> Facts:
     facts: Facts = {
-        "start": run.settings.start or "random",
+        "start": run.settings.initial_model or "random",
         "pictures": result.pictures,
         "degraded": result.degraded,
         "steps": result.steps,

@@ -61,14 +61,14 @@ def stages(settings: TrainSettings, *, fresh_tail: bool) -> list[Schedule]:
         patch=settings.patch,
         batch=settings.batch,
         still_camera=settings.still_camera,
-        part=settings.train,
+        part=settings.layers,
         every=settings.every,
         patience=settings.patience,
         compiled=settings.fast,
         mixed=settings.fast and (settings.device != "cpu" or this_cpu().has_bfloat16),
     )
     schedules = [main]
-    if fresh_tail and settings.train == "all":
+    if fresh_tail and settings.layers == "all":
         schedules.insert(0, replace(main, steps=TAIL_STEPS, rate=TAIL_RATE, part="tail"))
     if settings.finish_steps:  # in float32: bfloat16 rounds its gains away
         finish = replace(main, steps=settings.finish_steps, rate=settings.finish_rate, loss="mse", ema_decay=0.9995)

@@ -123,7 +123,7 @@ def finetune(
 
 def check_ready(output: Path, settings: FinetuneSettings) -> None:
     """Raise ModelError for a start that is missing or of another scale, TargetError for an existing model."""
-    load_model(settings.start, settings.scale)
+    load_model(settings.initial_model, settings.scale)
     if (output / MODEL).exists():
         raise TargetError(f"{output / MODEL}: exists already; choose another directory, or remove it")
 
@@ -148,9 +148,9 @@ def _write_result(
     force: bool,
 ) -> FinetuneResult:
     """Compare the network with its start; write the report, and the model if it is accepted or `force` is set."""
-    start = Path(settings.start).stem  # the name of a file
+    start = Path(settings.initial_model).stem  # the name of a file
     weights = load_weights(trained.model)
-    networks = {start: load_model(settings.start, settings.scale), TUNED: weights}
+    networks = {start: load_model(settings.initial_model, settings.scale), TUNED: weights}
     # In f32, because the losses of int8 are reported separately.
     engines = {name: Engine(network, precision="f32") for name, network in networks.items()}
     rows = score_methods(data.validation, make_upscalers(engines, settings.scale), settings.scale)
