@@ -74,6 +74,7 @@ NOT_OPTIONS = {
     "check",
     "also",
     "http",
+    "http_host",
 }
 
 

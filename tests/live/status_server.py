@@ -29,10 +29,14 @@ def status(name: str = "front", *, grew_s: float | None = 0.5, **counted: object
 
 
 @contextmanager
-def serving(preview_dir: Path, *statuses: CameraStatus, host: str = "127.0.0.1") -> Iterator[int]:
+def serving(
+    preview_dir: Path, *statuses: CameraStatus, host: str = "127.0.0.1", hosts: tuple[str, ...] = ()
+) -> Iterator[int]:
     """The port of a server that knows these cameras."""
     before = threading.active_count()
-    with StatusServer((host, 0), statuses=lambda: list(statuses), preview_dir=preview_dir, timeout_s=1.0) as server:
+    with StatusServer(
+        (host, 0), statuses=lambda: list(statuses), preview_dir=preview_dir, hosts=hosts, timeout_s=1.0
+    ) as server:
         yield server.port
     until = time.monotonic() + 1
     while threading.active_count() > before and time.monotonic() < until:

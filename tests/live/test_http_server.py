@@ -173,6 +173,17 @@ def test_a_page_elsewhere_whose_name_means_this_machine_reads_nothing(tmp_path: 
         assert get(port, "/", host="recorder.lan")[0].status == 200
 
 
+def test_a_proxy_may_ask_by_the_names_that_are_allowed(tmp_path: Path) -> None:
+    with serving(tmp_path, status(), hosts=("Cameras.example",)) as port:
+        for host, code in [
+            ("cameras.example", 200),
+            ("CAMERAS.example:443", 200),
+            ("evil.example", 403),
+            ("[::1]", 200),
+        ]:
+            assert get(port, "/healthz", host=host)[0].status == code
+
+
 def test_slow_clients_and_many_of_them_do_not_keep_others_from_an_answer(tmp_path: Path) -> None:
     with serving(tmp_path, status()) as port:
         slow = [socket.create_connection(("127.0.0.1", port), timeout=10) for _ in range(3)]

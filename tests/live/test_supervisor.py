@@ -11,7 +11,7 @@ from live.supervisor_process import alive, eventually, supervised
 
 from vidsr.live.status import Status
 
-SIGINT, SIGKILL, SIGTERM = 2, 9, 15
+SIGHUP, SIGINT, SIGKILL, SIGTERM = 1, 2, 9, 15
 
 
 def test_importing_the_supervisor_loads_no_heavy_package() -> None:
@@ -21,12 +21,12 @@ def test_importing_the_supervisor_loads_no_heavy_package() -> None:
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("number", [SIGTERM, SIGINT])
-def test_a_signal_ends_every_process_in_order_and_the_exit_code_is_0(tmp_path: Path, number: int) -> None:
+@pytest.mark.parametrize(("number", "code"), [(SIGTERM, 0), (SIGINT, 0), (SIGHUP, 129)])
+def test_a_signal_ends_every_process_in_order(tmp_path: Path, number: int, code: int) -> None:
     with supervised(tmp_path, "good", "good-2") as running:
         eventually(lambda: running.starts("good") and running.starts("good-2"))
         running.process.send_signal(number)
-        assert running.exit_code() == 0
+        assert running.exit_code() == code
         assert (tmp_path / "good/ended").exists()
         assert (tmp_path / "good-2/ended").exists()
         assert running.process.stdout

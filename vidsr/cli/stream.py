@@ -51,8 +51,10 @@ def add_arguments(parser: Parser) -> None:
     add_options(recording, RecordSettings)
     add_options(parser.add_argument_group("encoding"), EncodeSettings)
     add_options(parser.add_argument_group("speed"), PoolSettings, omit=_NOT_OF_CAMERAS)
-    http_help = "serve /healthz, /metrics and a web page (default host: 127.0.0.1)"
-    parser.add_argument_group("status").add_argument("--http", metavar="HOST:PORT", help=http_help)
+    http, http_help = parser.add_argument_group("status"), "serve /healthz, /metrics and a web page"
+    http.add_argument("--http", metavar="HOST:PORT", help=f"{http_help} (default host: 127.0.0.1)")
+    hosts_help = "a host name that --http answers to besides this machine's, as behind a proxy; repeatable"
+    http.add_argument("--http-host", metavar="NAME", action="append", default=[], help=hosts_help)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -65,7 +67,9 @@ def run(args: argparse.Namespace) -> int:
     if not args.check:
         neighbours = segment_dirs(configs)
         cameras = tuple(replace(config, log_level=level, neighbours=neighbours) for config in configs)
-        exec_supervisor(SupervisorConfig(cameras=cameras, http=http, log_level=level))
+        exec_supervisor(
+            SupervisorConfig(cameras=cameras, http=http, http_hosts=tuple(args.http_host), log_level=level)
+        )
     return 0
 
 

@@ -32,7 +32,11 @@ def main() -> int:
             from vidsr.live.http_server import StatusServer  # imports prometheus_client, only needed here
 
             try:
-                stack.enter_context(StatusServer(config.http, statuses=supervisor.statuses, preview_dir=folder))
+                stack.enter_context(
+                    StatusServer(
+                        config.http, statuses=supervisor.statuses, preview_dir=folder, hosts=config.http_hosts
+                    )
+                )
             except OSError as error:
                 log.error("cannot listen on %s:%d: %s", *config.http, error.strerror)
                 return USAGE

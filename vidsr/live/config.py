@@ -38,6 +38,8 @@ class SupervisorConfig:
     cameras: tuple[CameraConfig, ...]
     http: tuple[str, int] | None = None
     """Host and port of the HTTP server; None without one."""
+    http_hosts: tuple[str, ...] = ()
+    """The names of hosts that it answers to besides this machine's."""
     log_level: str = "WARNING"
     """The lowest level that is logged, by name."""
 

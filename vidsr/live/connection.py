@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from types import TracebackType
 from typing import Self
 
 from vidsr.errors import SourceLost
@@ -61,11 +60,9 @@ class Connection:
         self._status.source = str(self._source.info)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         with self._stack:
-            if self._stages and (error is None or isinstance(error, SourceLost)):
+            if self._stages and isinstance(exception[1], SourceLost | None):
                 self._write_ready(drain=True)
         self._context.recorder.end_segment()
 

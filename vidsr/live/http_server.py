@@ -5,7 +5,7 @@ import logging
 import re
 import socket
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from threading import Thread
 from typing import Any, Self
@@ -48,9 +48,12 @@ class StatusServer:
         *,
         statuses: Callable[[], list[CameraStatus]],
         preview_dir: Path,
+        hosts: Sequence[str] = (),
         timeout_s: float = 5.0,
     ) -> None:
         """`statuses` is called from several threads; `preview_dir` has a directory with previews for each camera.
+
+        A server on a loopback address answers requests for this machine and for the names in `hosts` only.
 
         Raises OSError when the port is taken or the host is not an address of this machine.
         """
@@ -59,7 +62,7 @@ class StatusServer:
         local_only = ipaddress.ip_address(host).is_loopback
         logging.getLogger("waitress").setLevel(logging.ERROR)  # anybody can cause its warnings
         self._server = _Server(
-            _App(statuses, preview_dir, local_only=local_only),
+            _App(statuses, preview_dir, hosts=[host.lower() for host in hosts] if local_only else None),
             _sock=listener,
             bind_socket=False,
             sockinfo=(listener.family, socket.SOCK_STREAM, None, None),
@@ -87,8 +90,10 @@ class StatusServer:
 class _App:
     """The WSGI application."""
 
-    def __init__(self, statuses: Callable[[], list[CameraStatus]], preview_dir: Path, *, local_only: bool) -> None:
-        self._statuses, self._preview_dir, self._local_only = statuses, preview_dir, local_only
+    def __init__(
+        self, statuses: Callable[[], list[CameraStatus]], preview_dir: Path, *, hosts: Sequence[str] | None
+    ) -> None:
+        self._statuses, self._preview_dir, self._hosts = statuses, preview_dir, hosts
         self._metrics = make_wsgi_app(metrics_registry(statuses))
 
     def __call__(self, environ: _Environ, start_response: Callable[..., object]) -> Iterable[bytes]:
@@ -97,8 +102,8 @@ class _App:
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
 
     def _answer(self, environ: _Environ) -> _Answer:
-        if self._local_only and not _is_local(environ):  # DNS rebinding
-            return _text("403 Forbidden", "only requests from this machine are answered\n")
+        if self._hosts is not None and not _is_allowed(environ, self._hosts):  # DNS rebinding
+            return _text("403 Forbidden", "only requests for this machine are answered (see --http-host)\n")
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
             return _text("501 Not Implemented", "only GET and HEAD are answered\n")
         match environ["PATH_INFO"]:
@@ -173,11 +178,11 @@ def _text(status: str, text: str, *, kind: str = "plain") -> _Answer:
     return status, [("Content-Type", f"text/{kind}; charset=utf-8")], text.encode(errors="replace")
 
 
-def _is_local(environ: _Environ) -> bool:
-    """Whether the Host header names this machine; HTTP/1.0, of simple health checks, needs none."""
+def _is_allowed(environ: _Environ, hosts: Sequence[str]) -> bool:
+    """Whether the Host header names this machine or one of the hosts; HTTP/1.0, of simple checks, needs none."""
     host = environ.get("HTTP_HOST", "localhost" if environ["SERVER_PROTOCOL"] == "HTTP/1.0" else "")
     name = re.sub(r":\d+$", "", host).strip("[]")
     try:
-        return name == "localhost" or ipaddress.ip_address(name).is_loopback
+        return name.lower() in ("localhost", *hosts) or ipaddress.ip_address(name).is_loopback
     except ValueError:
         return False

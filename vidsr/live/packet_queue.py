@@ -19,24 +19,18 @@ MAX_BYTES = 64 << 20  # 10 s at 50 Mbit/s, more than cameras send
 MAX_PACKETS = 4096  # 10 s of 60 frames and 340 packets of audio per second
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class QueuedPacket(Generic[Packet]):
-    """A packet that was taken from the queue."""
+    """A packet in the queue, or taken from it."""
 
-    packet: Packet
-    arrived_s: float
-    dropped: bool
-    """Whether it must not be decoded: it is late, or a packet that it depends on was dropped. Its data are valid."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Entry(Generic[Packet]):
     number: int
     packet: Packet
     arrived_s: float
     size: int
     video: bool
     key: bool
+    dropped: bool = False
+    """Whether it must not be decoded: it is late, or a packet that it depends on was dropped. Its data are valid."""
 
 
 class DroppingQueue(Generic[Packet]):
@@ -53,11 +47,9 @@ class DroppingQueue(Generic[Packet]):
     ) -> None:
         self.dropped: Counter[str] = Counter()
         self._max_age_s, self._max_bytes, self._max_packets = max_age_s, max_bytes, max_packets
-        self._entries: deque[_Entry[Packet]] = deque()
+        self._entries: deque[QueuedPacket[Packet]] = deque()
         self._bytes = self._count = 0
-        self._decode_from: float = (
-            0  # the number of the first video packet to decode; infinite until a key frame comes
-        )
+        self._decode_from: float = 0  # number of the first video packet to decode; infinite until a key frame comes
         self._reason = ""
         self._error: Exception | None = None
         self._changed = threading.Condition()
@@ -69,7 +61,7 @@ class DroppingQueue(Generic[Packet]):
             if video and key and self._decode_from == math.inf:
                 self._decode_from = number
             self._entries.append(
-                _Entry(number=number, packet=packet, arrived_s=arrived_s, size=size, video=video, key=key)
+                QueuedPacket(number=number, packet=packet, arrived_s=arrived_s, size=size, video=video, key=key)
             )
             self._bytes += size
             while self._is_full(arrived_s):
@@ -90,8 +82,7 @@ class DroppingQueue(Generic[Packet]):
                 if self._error:
                     raise self._error
                 return None
-            entry, dropped = self._pop()
-        return QueuedPacket(packet=entry.packet, arrived_s=entry.arrived_s, dropped=dropped)
+            return self._pop()
 
     def drop(self, reason: str) -> None:
         """Drop the video before the newest key frame in the queue.
@@ -107,7 +98,7 @@ class DroppingQueue(Generic[Packet]):
             oldest = next((entry for entry in self._entries if self._decodes(entry)), None)
             return now_s - oldest.arrived_s if oldest else 0.0
 
-    def _decodes(self, entry: _Entry[Packet]) -> bool:
+    def _decodes(self, entry: QueuedPacket[Packet]) -> bool:
         return entry.video and entry.number >= self._decode_from
 
     def _is_full(self, now_s: float) -> bool:
@@ -123,19 +114,19 @@ class DroppingQueue(Generic[Packet]):
             keys = [entry.number for entry in waiting[1:] if entry.key]
             self._decode_from, self._reason = keys[-1] if keys else math.inf, reason
 
-    def _pop(self) -> tuple[_Entry[Packet], bool]:
+    def _pop(self) -> QueuedPacket[Packet]:
         entry = self._entries.popleft()
         self._bytes -= entry.size
-        dropped = entry.video and entry.number < self._decode_from
-        self.dropped[self._reason] += dropped
-        return entry, dropped
+        entry.dropped = entry.video and entry.number < self._decode_from
+        self.dropped[self._reason] += entry.dropped
+        return entry
 
     def _evict(self) -> None:
         """Discard the oldest packet, and drop the run that depends on it if it was to be decoded."""
         if self._decodes(self._entries[0]):
             self._drop_to_key("full")
-        _, dropped = self._pop()
-        self.dropped["full"] += not dropped
+        evicted = self._pop()  # which may count it, too
+        self.dropped["full"] += not evicted.dropped
 
 
 _JOIN_S = 0.5  # a read within FFmpeg cannot be interrupted; the thread is abandoned after this time

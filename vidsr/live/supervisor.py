@@ -49,13 +49,13 @@ def _cores(machine: Machine) -> Sequence[frozenset[int]]:
     return [frozenset(cpus) for cpus in cores.values()]
 
 
-_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _SAME_SIGNAL_S = 0.5
 """Two signals within this time count as one: timeout(1) signals a process and then its group, and reaches it twice."""
 
 
 class SignalPipe:
-    """Within `with`, a signal makes `socket` readable; `stop_signals` holds the last SIGINT and SIGTERM received."""
+    """Within `with`, a signal makes `socket` readable; `stop_signals` holds the last ones that stop."""
 
     def __init__(self) -> None:
         self.stop_signals: list[int] = []
@@ -172,6 +172,8 @@ class Supervisor:
     def run(self, *, on_turn: Callable[[], None]) -> int:
         """The exit code: 0 after SIGINT or SIGTERM; that of the first camera when all have ended for good.
 
+        After SIGHUP it is 129, by which a service manager starts `vidsr stream` again, with a changed file of cameras.
+
         A second signal kills at once; the code is then 128 plus its number. `on_turn` is called at least twice a
         second.
         """
@@ -260,7 +262,7 @@ class Supervisor:
                 log.warning("killed after %g s without stopping: %s", self._limits.stop_s, late)
                 break
             self._wait_events(signals)
-        return 0
+        return STOPPED + signal.SIGHUP if signals.stop_signals[0] == signal.SIGHUP else 0
 
     def _kill_all(self, signals: SignalPipe) -> None:
         """Kill all processes that are left, and their children."""

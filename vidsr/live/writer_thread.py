@@ -6,7 +6,6 @@ import time
 from contextlib import suppress
 from pathlib import Path
 from queue import Empty, Full, Queue
-from types import TracebackType
 from typing import Self
 
 from vidsr.live.quality_ladder import QualityLadder
@@ -85,12 +84,10 @@ class WriterThread:
         self._thread.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self._closing.set()
         self._thread.join()
-        if self._error and error is None:
+        if self._error and exception[1] is None:
             raise self._error
 
     def put(self, item: Item) -> None:

@@ -13,11 +13,10 @@ from av.video.stream import VideoStream
 from vidsr.callbacks import OnWarning
 from vidsr.errors import TargetError
 from vidsr.media.containers import READABLE_VIDEOS, container_for
-from vidsr.media.sink.background import BackgroundWorker
 from vidsr.media.sink.hls import HlsSink
 from vidsr.media.sink.muxer import LiveEncoder, format_key, probe_encoder
 from vidsr.media.sink.push import PushSink
-from vidsr.media.sink.recording_dir import RecordingDir, prepare_file
+from vidsr.media.sink.recording_dir import BackgroundWorker, RecordingDir, prepare_file
 from vidsr.media.sink.segment_file import unused_path
 from vidsr.media.sink.segment_sink import SegmentSink, is_same_frame
 from vidsr.media.sink.sink import RetryingSink, Sink

@@ -4,7 +4,6 @@ import errno
 import socket
 import ssl
 import time
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import av
@@ -20,23 +19,15 @@ _PROBE_S = 10.0
 _PROBE_BYTES = 32_000_000  # 10 s at 25 Mbit/s; also the memory of a connection while it is probed
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Protocol:
-    """The protocols and formats that FFmpeg may use for a scheme, and the name of its timeout option."""
-
-    protocols: str
-    formats: str
-    timeout_option: str
-
-
 _HTTP = "mpegts,mpjpeg,mjpeg,flv"
 _PROTOCOLS = {
-    "rtsp": _Protocol(protocols="tcp,rtp,udp", formats="rtsp", timeout_option="timeout"),
-    "rtsps": _Protocol(protocols="tls,tcp,rtp,udp", formats="rtsp", timeout_option="timeout"),
-    "http": _Protocol(protocols="http,tcp", formats=_HTTP, timeout_option="rw_timeout"),
-    "https": _Protocol(protocols="https,tls,tcp", formats=_HTTP, timeout_option="rw_timeout"),
-    "udp": _Protocol(protocols="udp", formats="mpegts", timeout_option="timeout"),
+    "rtsp": ("tcp,rtp,udp", "rtsp", "timeout"),
+    "rtsps": ("tls,tcp,rtp,udp", "rtsp", "timeout"),
+    "http": ("http,tcp", _HTTP, "rw_timeout"),
+    "https": ("https,tls,tcp", _HTTP, "rw_timeout"),
+    "udp": ("udp", "mpegts", "timeout"),
 }
+"""The protocols and formats that FFmpeg may use for a scheme, and the name of its timeout option."""
 
 
 def open_live(url: StreamUrl, settings: StreamSettings) -> InputContainer:
@@ -91,12 +82,12 @@ def _open_jpegs(url: StreamUrl, settings: StreamSettings) -> InputContainer | No
 
 
 def _options(scheme: str, settings: StreamSettings) -> dict[str, str]:
-    protocol, timeout_us = _PROTOCOLS[scheme], f"{settings.timeout_s * 1e6:.0f}"
+    protocols, formats, timeout_option = _PROTOCOLS[scheme]
     probe_s = min(1.5 * settings.timeout_s, _PROBE_S)  # within the 2 x timeout_s of av.open
     options = {
-        "protocol_whitelist": protocol.protocols,
-        "format_whitelist": protocol.formats,
-        protocol.timeout_option: timeout_us,
+        "protocol_whitelist": protocols,
+        "format_whitelist": formats,
+        timeout_option: f"{settings.timeout_s * 1e6:.0f}",
         "analyzeduration": f"{probe_s * 1e6:.0f}",
         "probesize": str(_PROBE_BYTES),
         "fflags": "-genpts",  # PyAV sets +genpts, which reads ahead without a limit if times are missing
