@@ -141,10 +141,14 @@ def test_closed_standard_streams_change_nothing(tmp_path: Path, tiny_model: str,
     assert len(read_with_av(target).pts) == 2
 
 
-def test_a_report_that_cannot_be_printed_is_one_sentence(tmp_path: Path, tiny_model: str) -> None:
-    source, target = make_clip(tmp_path / "in.mp4", pts=[0, 512]), tmp_path / "out.mp4"
-    command = (
-        f"{sys.executable} -m vidsr upscale -q --json --workers 0 --model {tiny_model} {source} {target} >/dev/full"
-    )
+@pytest.mark.parametrize("names", [("in.mp4", "out.mp4"), ("in.mp4", "second.mp4", "folder")])
+def test_a_report_that_cannot_be_printed_ends_the_command(
+    tmp_path: Path, tiny_model: str, names: tuple[str, ...]
+) -> None:
+    for name in ("in.mp4", "second.mp4"):
+        make_clip(tmp_path / name, pts=[0, 512])
+    (tmp_path / "folder").mkdir()
+    files = " ".join(str(tmp_path / name) for name in names)
+    command = f"{sys.executable} -m vidsr upscale -q --json --workers 0 --model {tiny_model} {files} >/dev/full"
     ended = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stderr) == (TARGET, "vidsr: standard output: No space left on device\n")

@@ -96,9 +96,6 @@ def _outcome(
     try:
         with progress_bar(source.name, "frames", quiet=args.quiet) as on_progress:
             report = work(source, target, on_progress=on_progress, should_stop=stop)
-        return Outcome(
-            source=str(source), code=_print_report(report, args), sentence=f"{source}: {'; '.join(report.damage)}"
-        )
     except VidsrError as error:
         named = alone or str(source) in str(error) or str(target) in str(error)
         sentence = str(error) if named else f"{source}: {error}"
@@ -109,6 +106,8 @@ def _outcome(
             raise
         traceback.print_exc()
         return Outcome(source=str(source), code=BUG, sentence=f"{source}: {type(error).__name__}: {error}")
+    code, damage = _print_report(report, args), "; ".join(report.damage)
+    return Outcome(source=str(source), code=code, sentence=f"{source}: {damage}")
 
 
 def _jobs(sources: list[Path], target: Path) -> list[tuple[Path, Path]]:

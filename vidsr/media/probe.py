@@ -101,7 +101,7 @@ def missing_frames_text(container: InputContainer, video: VideoStream, *, trimme
         return " there: it ends before, or is damaged" if trimmed else ": it is damaged, or cut off"
     if container.format.name == "webp_pipe":
         return ": it is damaged, or an animated WebP"
-    return ": it is damaged, far too large, or of a variant that FFmpeg does not decode"
+    return ": it is damaged, or far too large"
 
 
 def other_streams(container: InputContainer, video: VideoStream) -> list[Stream]:
