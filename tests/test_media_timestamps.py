@@ -31,8 +31,8 @@ def repaired(repair: TimestampRepair, stream: av.stream.Stream, times: list[int]
     return [packet.dts for packet in repair.packets([timed(stream, time) for time in times])]
 
 
-def timed(stream: av.stream.Stream, time: int) -> av.Packet:
-    packet = av.Packet(b"x")
+def timed(stream: av.stream.Stream, time: int, *, size: int = 1) -> av.Packet:
+    packet = av.Packet(size)
     packet.stream, packet.time_base = stream, BASE
     packet.pts = packet.dts = time
     packet.duration = STEP
@@ -156,6 +156,14 @@ def test_streams_of_a_new_part_stay_in_sync_wherever_they_begin(
     assert min(video[50], audio[50]) == DAY + 50 * STEP
     assert video[50] - audio[50] == begins[0] - begins[1]
     assert repair.parts == 1
+
+
+def test_parts_of_large_packets_follow_each_other(streams: tuple[av.stream.Stream, ...]) -> None:
+    """Few of them are read ahead."""
+    packets = [timed(streams[0], STEP * (i % 6), size=9 * 2**20) for i in range(12)]
+    repair = broadcast()
+    assert [packet.dts for packet in repair.packets(packets)] == [STEP * i for i in range(12)]
+    assert (repair.parts, repair.retimed) == (1, 0)
 
 
 def test_a_start_of_hours_is_subtracted_from_all_streams(streams: tuple[av.stream.Stream, ...]) -> None:

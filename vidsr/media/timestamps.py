@@ -8,7 +8,8 @@
   The 33 bits of MPEG-TS that start again at 0 are neither: the count goes on.
 - A start far from 0 is a clock (a broadcast's, a camera's): all streams are moved alike, and the file begins at 0.
 - Frames leave the decoder in display order. A frame whose time is not between those of its neighbours gets one there.
-- Subtitles and data may come at any time, in any order; they are moved as the rest is, and no more.
+- Subtitles and data may come at any time, in any order; they are moved as the rest is, and no more. One far ahead
+  holds up no other stream: `StreamCopier` writes packets in the order of their times, within a bound of bytes.
 """
 
 from collections import deque
@@ -25,12 +26,10 @@ from vidsr.media.trim import MAX_INTERLEAVE_S, dts_seconds, shift_packet
 _BACKWARD_S = Fraction(1, 10)  # steps back up to this are the muxer's; FFmpeg has the same limit
 _REORDER_S = 1  # frames are stored this much out of order without being wrong
 _BROADCAST_PAUSE_S = 10  # a larger step forward is a discontinuity, as in FFmpeg
-_FILE_PAUSE_S = (
-    1800  # in other files: above any duration of a frame, below the step at which FFmpeg's MP4 muxer aborts
-)
+_FILE_PAUSE_S = 1800  # in other files: longer than any frame, below the step at which FFmpeg's MP4 muxer aborts
 _MAX_REORDERED = 16  # frames, in H.264 and HEVC
 _WRAP_S = Fraction(2**33, 90_000)
-_AHEAD = 64  # packets that are read ahead, to see whether a stream returns from a jump
+_AHEAD, _AHEAD_BYTES = 64, 16 * 2**20  # packets that are read ahead, to see whether a stream returns from a jump
 
 
 @dataclass(kw_only=True)
@@ -62,6 +61,7 @@ class TimestampRepair:
         self._pause = _BROADCAST_PAUSE_S if broadcast else _FILE_PAUSE_S
         self._offset = -clock_s  # of the newest part; streams reach it at different packets
         self._tracks: dict[int, _Track] = {}  # of video and audio, by stream
+        self._ended = False  # whether all packets that follow are known
         self._last_pts: int | None = None
         self._last_stored: int | None = None
 
@@ -77,10 +77,16 @@ class TimestampRepair:
     def packets(self, packets: Iterable[SidePacket]) -> Iterator[SidePacket]:
         """The packets in their order, with continuous time stamps, and a dts if their stream needs one."""
         ahead: deque[SidePacket] = deque()
+        ahead_bytes = 0
+        self._ended = False
         for packet in packets:
             ahead.append(packet)
-            if len(ahead) > _AHEAD:
-                yield self._repaired(ahead.popleft(), ahead)
+            ahead_bytes += packet.size
+            while len(ahead) > _AHEAD or (ahead_bytes > _AHEAD_BYTES and len(ahead) > 1):
+                first = ahead.popleft()
+                ahead_bytes -= first.size
+                yield self._repaired(first, ahead)
+        self._ended = True
         while ahead:
             yield self._repaired(ahead.popleft(), ahead)
 
@@ -100,10 +106,8 @@ class TimestampRepair:
         pts = stored
         if last is None:
             if stored is None or (limit is not None and limit < stored):
-                pts = 0 if limit is None else limit - usual
-        elif (
-            stored is None or stored <= last or _is_late(stored - last, None if limit is None else limit - last, usual)
-        ):
+                pts = 0 if limit is None else limit - min(usual, max(1, limit))
+        elif stored is None or stored <= last or _is_late(last, stored, limit, usual=usual):
             if limit is not None and limit > last:
                 pts = last + min(usual, max(1, (limit - last) // 2))
             else:  # with times that are late only, the next ones catch up
@@ -172,7 +176,7 @@ class TimestampRepair:
             return None if before is None else dts_seconds(packet) + track.offset + before * base
         jump_s = dts_seconds(packet) + track.offset - track.begin
         jump, pause = round(jump_s / base), round(self._pause / base)
-        is_last = True
+        is_last = self._ended
         for lies, (before, after) in enumerate(pairwise(distances), 1):
             is_last, back, place = False, after - before, jump + after
             if back * jump < 0 and abs(back) > abs(jump) / 2:
@@ -256,9 +260,9 @@ def _before(distances: list[int], *, usual: int) -> int | None:
     return distances[lies] - lies * max(0, steps[lies])
 
 
-def _is_late(distance: int, following: int | None, usual: int) -> bool:
-    """Whether a frame's distance from the one before is a lie, by that of the frame after it and the usual one."""
-    return following is not None and 0 < following < distance and abs(distance - usual) > abs(following - usual)
+def _is_late(last: int, stored: int, limit: int | None, *, usual: int) -> bool:
+    """Whether the time of a frame is a lie: that of the next one, `limit`, is before it and nearer to the usual."""
+    return limit is not None and last < limit < stored and abs(stored - last - usual) > abs(limit - last - usual)
 
 
 def _dts_before(packet: SidePacket, ahead: Iterable[SidePacket]) -> int | None:
