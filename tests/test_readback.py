@@ -5,6 +5,7 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import pytest
 from commands import Command
 from footage import SMALL, make_video, scene_frames, upscale
@@ -88,3 +89,21 @@ def test_covers_and_attachments_are_counted_apart(tmp_path: Path) -> None:
 def test_verify_is_an_option(vidsr: Command, film: Path, tiny_model: str, tmp_path: Path) -> None:
     command = ("upscale", "-q", "--workers", "0", "--model", tiny_model, "--verify")
     assert vidsr(*command, film, tmp_path / "out.mp4").code == 0
+
+
+def test_a_sound_without_packets_is_not_called_copied(tiny_model: str, tmp_path: Path) -> None:
+    """The sounds begin after the part that is upscaled."""
+    film = make_clip(tmp_path / "film.mp4", size=SMALL, pts=[15_360 * i for i in range(4)], audio=1)
+    shifted = tmp_path / "late.mkv"
+    with av.open(film) as source, av.open(shifted, "w") as output:
+        copies = [output.add_stream_from_template(stream, opaque=True) for stream in source.streams]
+        for packet in source.demux():
+            if packet.size:
+                if packet.stream.type == "audio":
+                    packet.pts += 3 * 48_000
+                    packet.dts += 3 * 48_000
+                packet.stream = copies[packet.stream.index]
+                output.mux(packet)
+    report = upscale(shifted, tmp_path / "out.mkv", tiny_model, end_s=1.5)
+    assert (report.copied, report.left_out, report.damage) == ([], ["#1 audio aac"], [])
+    assert report.warnings == ["out.mkv has no packets of #1 audio aac"]

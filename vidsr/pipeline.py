@@ -142,14 +142,9 @@ class _Run:
     def report(self, pool: Pool, size: Size, architecture: Architecture, name: str) -> Report:
         """The report of the run; `name` is that of the weights."""
         seconds = time.perf_counter() - self._began
-        copier = self._writer.copier
-        self._warnings += [sentence for sentence in pool.warnings if sentence not in self._warnings]
-        if self._reader.retimed:
-            self._warn(f"{self._reader.retimed} frames had no usable time stamp and received one")
-        if self._reader.flattened:
-            self._warn(f"{self._reader.flattened} frames lose their transparency, because the first one has none")
-        if count := copier.dropped_packets:
-            self._warn(f"{count} packets of other streams are damaged or run backwards, and were dropped")
+        copier, packets = self._writer.copier, self._writer.copier.packets_in(self._writer.content)
+        empty = [stream for stream, count in packets.items() if not count]
+        self._warn_of_run(pool, empty)
         return Report(
             source=self._reader.path,
             target=self._writer.target,
@@ -168,10 +163,10 @@ class _Run:
             workers=pool.workers,
             threads=pool.threads,
             worker_restarts=pool.restarts,
-            copied=copier.copied_streams,
-            copied_packets=copier.packets_in(self._writer.content),
+            copied=[stream for stream in copier.copied_streams if packets.get(stream) != 0],
+            copied_packets=packets,
             duration_s=self._writer.content.seconds,
-            left_out=copier.dropped_streams,
+            left_out=copier.dropped_streams + empty,
             warnings=self._warnings,
             damage=list(self._damage(pool)),
             stopped=self._stopped,
@@ -179,6 +174,18 @@ class _Run:
             fps=self._upscaled / seconds,
             stages=self._stages(pool),
         )
+
+    def _warn_of_run(self, pool: Pool, empty: list[str]) -> None:
+        """Warns of what was found on the way; `empty` are the copied streams without packets."""
+        self._warnings += [sentence for sentence in pool.warnings if sentence not in self._warnings]
+        if self._reader.retimed:
+            self._warn(f"{self._reader.retimed} frames had no usable time stamp and received one")
+        if self._reader.flattened:
+            self._warn(f"{self._reader.flattened} frames lose their transparency, because the first one has none")
+        if empty:
+            self._warn(f"{self._writer.target.name} has no packets of {', '.join(empty)}")
+        if count := self._writer.copier.dropped_packets:
+            self._warn(f"{count} packets of other streams are damaged or run backwards, and were dropped")
 
     def _until(self, should_stop: ShouldStop, frames: Iterable[Frame]) -> Iterator[Frame]:
         """The frames up to the one at which to stop; the first in any case, since a file needs one."""
