@@ -8,6 +8,8 @@ import pytest
 from av.stream import Disposition
 from footage import make_video, scene_frames, upscale
 
+NAMES = ("title", "DIRECTOR", "SUMMARY", "language")
+
 
 @pytest.fixture
 def tagged(tmp_path: Path) -> Path:
@@ -46,3 +48,9 @@ def test_lost_tags_are_named(suffix: str, lost: list[str], tagged: Path, tiny_mo
     report = upscale(tagged, tmp_path / f"out.{suffix}", tiny_model)
     assert (report.left_out, report.damage) == (lost, [])
     assert report.warnings == [f"out.{suffix} cannot hold {words}; it is dropped" for words in lost]
+    with av.open(tagged) as before, av.open(tmp_path / f"out.{suffix}") as after:
+        pairs = [(before, after), *zip(before.streams, after.streams, strict=True)] if suffix in ("mkv", "nut") else []
+        for source, target in pairs:
+            kept = {name.lower(): value for name, value in target.metadata.items()}
+            mattering = {name.lower(): value for name, value in source.metadata.items() if name in NAMES}
+            assert mattering.items() <= kept.items()

@@ -12,8 +12,15 @@ from vidsr.media.readback import is_attached
 
 _OF_MUXERS = {"encoder", "software", "handler_name", "vendor_id", "creation_time", "timecode", "stereo_mode"}
 """Tags of the muxer, or that it writes as something else."""
-_STORE_ALL = {"matroska", "webm", "nut"}
-_MPEGTS_DISPOSITIONS = Disposition.default | Disposition.hearing_impaired | Disposition.visual_impaired
+_IMPAIRED = Disposition.default | Disposition.hearing_impaired | Disposition.visual_impaired
+_EDITIONS = Disposition.default | Disposition.dub | Disposition.original | Disposition.comment
+_DISPOSITIONS = {
+    "matroska": _IMPAIRED | _EDITIONS | Disposition.forced | Disposition.descriptions,
+    "webm": Disposition.default | Disposition.forced,
+    "nut": _EDITIONS | Disposition.lyrics | Disposition.karaoke,
+    "mpegts": _IMPAIRED,
+}
+"""What these containers store; of the others a trial says it."""
 _STAND_INS = {
     "video": ("mpeg4", {"width": 16, "height": 16}),
     "audio": ("aac", {"rate": 48000}),
@@ -24,28 +31,39 @@ _STAND_INS = {
 
 def dropped_tags(output: OutputContainer, options: Mapping[str, str]) -> list[str]:
     """What of the tags and dispositions of `output`, before its header, its container does not store, in words."""
-    format_name = output.format.name
-    if format_name in _STORE_ALL:
+    streams, format_name = _timed(output), output.format.name
+    if known := _DISPOSITIONS.get(format_name):
+        stored = [stream.metadata for stream in streams]
+        if format_name == "mpegts":
+            stored = [{"language": stream.metadata.get("language", "")} for stream in streams]
+        file_tags = {} if format_name == "mpegts" else output.metadata
+        return _words(output, file_tags, stored, [known] * len(streams))
+    try:
+        return _words(output, *_trial(output, options))
+    except av.FFmpegError:  # no reason not to write the file
         return []
-    if format_name == "mpegts":
-        kept = [{"language": stream.metadata.get("language", "")} for stream in _timed(output)]
-        return _words(output, {}, kept, [_MPEGTS_DISPOSITIONS] * len(kept))
+
+
+def _trial(
+    output: OutputContainer, options: Mapping[str, str]
+) -> tuple[dict[str, str], list[dict[str, str]], list[Disposition]]:
+    """The tags of the file and of its streams, and the dispositions, as an MP4 or MOV without packets stores them."""
     flags = options.get("movflags", "").replace("+hybrid_fragmented", "") + "+empty_moov+frag_custom"
     memory = io.BytesIO()
     with av.open(
-        memory, "w", format=format_name, container_options={"movflags": flags}, metadata_errors=TAG_ERRORS
+        memory, "w", format=output.format.name, container_options={"movflags": flags}, metadata_errors=TAG_ERRORS
     ) as trial:
         trial.metadata.update(output.metadata)
         for stream in _timed(output):
             codec, parameters = _STAND_INS[stream.type]
             copy = trial.add_mux_stream(codec, time_base=stream.time_base, **parameters)
-            copy.metadata.update(stream.metadata)
+            copy.metadata.update({name: value for name, value in stream.metadata.items() if name != "timecode"})
             copy.disposition = stream.disposition
         trial.start_encoding()
     memory.seek(0)
     with av.open(memory, metadata_errors=TAG_ERRORS) as found:
         tags = [dict(stream.metadata) for stream in found.streams]
-        return _words(output, found.metadata, tags, [stream.disposition for stream in found.streams])
+        return dict(found.metadata), tags, [stream.disposition for stream in found.streams]
 
 
 def _words(

@@ -5,11 +5,11 @@ profile ends the process. Here bytes are copied, and PyAV's objects are never ma
 """
 
 import ctypes
-from ctypes import POINTER, c_byte, c_char_p, c_int, c_int64, c_size_t, c_uint, c_void_p
+from ctypes import POINTER, c_byte, c_char_p, c_int, c_size_t, c_uint, c_void_p
 from typing import Any, TypeVar
 
 import av
-from av import Packet, VideoFrame
+from av import VideoFrame
 from av.codec import CodecContext, context
 from av.stream import Stream
 
@@ -36,13 +36,6 @@ class _AVFrame(ctypes.Structure):
 
 class _PacketSideData(ctypes.Structure):
     _fields_ = [("data", c_void_p), ("size", c_size_t), ("type", c_int)]
-
-
-class _AVPacket(ctypes.Structure):
-    _fields_ = [
-        ("buf", c_void_p), ("pts", c_int64), ("dts", c_int64), ("data", c_void_p), ("size", c_int),
-        ("stream_index", c_int), ("flags", c_int), ("side_data", POINTER(_PacketSideData)), ("side_data_elems", c_int),
-    ]  # fmt: skip
 
 
 class _AVCodecParameters(ctypes.Structure):
@@ -107,12 +100,6 @@ def set_frame_side_data(frame: VideoFrame, kind: int, *contents: bytes) -> None:
     _remove_frame_side_data(memory, kind)
     for data in contents:
         ctypes.memmove(_new_frame_side_data(memory, kind, len(data)).contents.data, data, len(data))
-
-
-def packet_side_data_kinds(packet: "Packet[Stream]") -> list[int]:
-    """The kind of each side data of a packet."""
-    memory = _memory(packet, _AVPacket)
-    return [memory.side_data[index].type for index in range(memory.side_data_elems)]
 
 
 def stream_side_data(stream: Stream) -> list[tuple[int, bytes]]:

@@ -1,7 +1,6 @@
 """Side data: what becomes of each kind that FFmpeg knows, and what a target cannot hold.
 
-`FRAME_SIDE_DATA` and `STREAM_SIDE_DATA` are complete. Kinds of the second that packets of copied streams have are
-copied with them.
+`FRAME_SIDE_DATA` and `STREAM_SIDE_DATA` are complete. The side data of packets is copied with the packets.
 """
 
 import struct
