@@ -4,12 +4,14 @@ import struct
 import zlib
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageCms, ImageOps, PngImagePlugin
 
 import vidsr
 from vidsr import PoolSettings, UpscaleSettings
 from vidsr.media.exif import adjusted_exif, adjusted_xmp
+from vidsr.media.image_metadata import read_metadata
 from vidsr.report import Report
 
 ORIENTATION, MAKE, MAKER_NOTE = 0x112, 0x10F, 0x927C
@@ -177,3 +179,16 @@ def test_a_profile_of_another_colour_model_is_named(target: str, kept: bool, tin
     with Image.open(tmp_path / f"out.{target}") as image:
         assert image.info.get("icc_profile") == (bytes(profile) if kept else None)
     assert report.left_out == ([] if kept else ["the ICC profile, which is of another colour model"])
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "tiff"])
+def test_metadata_of_a_file_that_is_cut_off_or_damaged_is_read_as_far_as_it_goes(suffix: str, tmp_path: Path) -> None:
+    whole = photo(tmp_path / f"in.{suffix}").read_bytes()
+    chance = np.random.default_rng(0)
+    for _ in range(150):
+        data = bytearray(whole[: chance.integers(1, len(whole))])
+        data[chance.integers(len(data))] = chance.integers(256)
+        (tmp_path / "cut").write_bytes(data)
+        metadata = read_metadata(tmp_path / "cut")
+        metadata.adjust((96, 64), 2)
+        assert len(metadata.exif or b"") <= len(whole)

@@ -143,7 +143,7 @@ class _Run:
         """The report of the run; `name` is that of the weights."""
         seconds = time.perf_counter() - self._began
         copier, packets = self._writer.copier, self._writer.copier.packets_in(self._writer.content)
-        empty = [name for name, count in packets.items() if not count]
+        empty = [stream for stream, count in packets.items() if not count]
         self._warn_of_run(pool, empty)
         return Report(
             source=self._reader.path,
@@ -163,7 +163,7 @@ class _Run:
             workers=pool.workers,
             threads=pool.threads,
             worker_restarts=pool.restarts,
-            copied=[name for name in copier.copied_streams if packets.get(name) != 0],
+            copied=[stream for stream in copier.copied_streams if packets.get(stream) != 0],
             copied_packets=packets,
             duration_s=self._writer.content.seconds,
             left_out=copier.dropped_streams + empty,

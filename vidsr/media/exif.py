@@ -32,13 +32,14 @@ def adjusted_exif(exif: bytes, size: tuple[int, int]) -> bytes:
 
 def _adjust(data: bytearray, order: str, size: tuple[int, int]) -> None:
     (first,) = struct.unpack_from(order + "I", data, 4)
-    was_turned = False
+    was_turned = has_inner = False
     kept = []
     for at, tag, kind in _entries(data, order, first):
         if tag == _ORIENTATION:
             was_turned = struct.unpack_from(order + "H", data, at + 8) != (1,)
             struct.pack_into(order + "H", data, at + 8, 1)
-        elif tag == _EXIF_IFD:
+        elif tag == _EXIF_IFD and not has_inner:
+            has_inner = True
             for inner, inner_tag, inner_kind in _entries(data, order, *struct.unpack_from(order + "I", data, at + 8)):
                 _set_size(data, order, inner, inner_tag, inner_kind, size)
         else:

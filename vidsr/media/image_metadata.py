@@ -14,6 +14,7 @@ _XMP_TEXT = b"XML:com.adobe.xmp\0"
 _PNG, _SOI, _SOS, _EOI = b"\x89PNG\r\n\x1a\n", b"\xff\xd8", 0xDA, b"\xff\xd9"
 _APP0, _APP1, _APP2, _APP13, _COM = 0xE0, 0xE1, 0xE2, 0xED, 0xFE
 _MAX_SEGMENT = 65_533  # bytes of a JPEG segment
+_MAX_TEXT = 1 << 24  # bytes of a text when it is unpacked
 _COLOUR_CHUNKS = (b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"mDCV", b"cLLI")
 _TEXT_CHUNKS = (b"tEXt", b"zTXt", b"iTXt")
 
@@ -65,7 +66,7 @@ def read_metadata(path: Path) -> ImageMetadata:
             return _read_webp(data)
         if data[:4] in (b"II*\0", b"MM\0*"):
             return _read_tiff(data)
-    except (struct.error, zlib.error):
+    except (struct.error, zlib.error, IndexError):
         pass
     return ImageMetadata()
 
@@ -127,7 +128,7 @@ def _read_png(data: bytes) -> ImageMetadata:
 def _international_text(content: bytes) -> bytes:
     """The text of an iTXt chunk behind its keyword."""
     compressed, text = content[0], content[2:].split(b"\0", 2)[-1]
-    return zlib.decompress(text) if compressed else text
+    return zlib.decompressobj().decompress(text, _MAX_TEXT) if compressed else text
 
 
 def _read_webp(data: bytes) -> ImageMetadata:
