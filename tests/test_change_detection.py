@@ -234,9 +234,9 @@ def test_pools_reuse_what_is_as_it_was_and_nothing_of_another_network(
     near = plane ^ np.uint8(1)
     with open_pool(weights, PoolSettings(workers=workers, reuse=1)) as pool:
         first = list(pool.map([plane] * 4 + [near] * 4, 8))
-        pool.swap(weights)  # in use already
+        pool.set_weights(weights)  # in use already
         assert pool.reused == 7 / 8
-        pool.swap(other)
+        pool.set_weights(other)
         assert pool.reused == 0
         then = list(pool.map([near] * 4, 8))
     engines = [Engine(network, threads=1) for network in (weights, other)]

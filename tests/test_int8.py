@@ -170,7 +170,7 @@ def test_a_worker_computes_in_what_was_asked_for(calibrated_weights: Weights, ra
             (result,) = pool.map([PLANE], 8)
             assert np.array_equal(result, expected)
             with pytest.raises(ModelError, match="no ranges"):
-                pool.swap(tiny_weights())
+                pool.set_weights(tiny_weights())
 
 
 def test_integers_without_ranges_are_refused(weights: Weights) -> None:

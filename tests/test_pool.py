@@ -94,7 +94,7 @@ def test_no_more_planes_are_taken_than_the_workers_hold(pool: Pool) -> None:
     results = pool.map(counted(), 8)
     assert taken == 0
     for handed_out, _ in enumerate(results):
-        assert taken - handed_out <= 2 * pool.workers
+        assert taken - handed_out <= 2 * pool.engines
 
 
 def test_a_plane_that_fails_is_named_after_the_results_before_it(pool: Pool, weights: Weights) -> None:
@@ -137,7 +137,7 @@ def swapped(pool: Pool, source: list[Plane], networks: list[Weights], taken: lis
 
     results = pool.map(told(), 8)
     for network in networks:
-        pool.swap(network)
+        pool.set_weights(network)
         yield next(results)
     yield from results
 
@@ -149,7 +149,7 @@ def test_each_plane_is_enlarged_by_the_network_under_which_it_was_taken(pool: Po
     results = list(swapped(pool, source, networks, taken))
     assert {id(networks[0]), id(networks[4])} <= set(map(id, taken))
     assert same(results, [Engine(network, threads=1)(plane) for network, plane in zip(taken, source, strict=True)])
-    pool.swap(weights)
+    pool.set_weights(weights)
     assert same(pool.map(source, 8), enlarged(weights, source))
 
 
@@ -158,13 +158,13 @@ def test_planes_that_are_sent_one_by_one_come_back_under_the_network_they_were_s
 ) -> None:
     source, other = planes(7), tiny_weights(seed=1)
     before = [pool.send(plane, 8) for plane in source[:4]]
-    pool.swap(other)
+    pool.set_weights(other)
     after = [pool.send(plane, 8) for plane in source[4:]]
     results = [ticket.result() for ticket in before]
     while not after[0].ready():
         time.sleep(0.001)
     results += [ticket.result() for ticket in after]
-    pool.swap(weights)
+    pool.set_weights(weights)
     assert same(results, enlarged(weights, source[:4]) + enlarged(other, source[4:]))
 
 
@@ -179,9 +179,9 @@ def test_networks_are_prepared_beside_what_is_in_work_and_change_nothing(pool: P
         time.sleep(0.01)
     assert prepared()
     assert again()
-    pool.swap(other)
+    pool.set_weights(other)
     swapped = pool.send(source[0], 8).result()
-    pool.swap(weights)
+    pool.set_weights(weights)
     assert same([*results, swapped], enlarged(weights, source) + enlarged(other, source[:1]))
 
 
@@ -198,10 +198,10 @@ def test_what_is_prepared_is_not_compiled_again(weights: Weights, monkeypatch: p
         prepared = pool.prepare([weights, other], plane, 8)
         while not prepared():
             time.sleep(0.01)
-        assert len(compiled) == 2 * pool.workers * (1 + len(SIDES))
+        assert len(compiled) == 2 * pool.engines * (1 + len(SIDES))
         compiled.clear()
         for network in (other, weights, other):
-            pool.swap(network)
+            pool.set_weights(network)
             pool.send(plane, 8).result()
         assert not compiled
 
@@ -224,7 +224,7 @@ def test_a_network_of_another_scale_is_refused_and_changes_nothing(pool: Pool, w
     results = pool.map(source, 8)
     first = next(results)
     with pytest.raises(ValueError, match=r"pool of scale 2 cannot use fsrcnn\(8,4,1\) x3"):
-        pool.swap(tiny_weights(scale=3))
+        pool.set_weights(tiny_weights(scale=3))
     assert same([first, *results], enlarged(weights, source))
 
 

@@ -47,7 +47,7 @@ def test_a_network_that_is_wrong_is_computed_in_f32_with_one_warning(
     for engine in engines:
         assert np.array_equal(engine(PLANE), Engine(weights, threads=1, precision="f32")(PLANE))
         assert engine.precision == "f32"
-        assert f"{INTEGERS}, blocks of" in engine.choice.why
+        assert f"{INTEGERS}, blocks of" in engine.precision_choice.why
         (warning,) = engine.warnings
         assert f"{weights.architecture} in {INTEGERS}" in warning
         assert str(this_cpu()) in warning
@@ -191,9 +191,9 @@ def test_pools_report_what_was_wrong_and_what_is_used(
     workers: int, cache: Path, caplog: pytest.LogCaptureFixture, ray: None
 ) -> None:
     with open_pool(misjudged(), PoolSettings(workers=workers)) as pool:
-        assert pool.choice.precision == INTEGERS
+        assert pool.precision_choice.precision == INTEGERS
         list(pool.map([PLANE, PLANE[::-1].copy()], 8))
-        assert pool.choice.precision == "f32"
+        assert pool.precision_choice.precision == "f32"
         (warning,) = pool.warnings
     assert warning.startswith("fsrcnn(8,8,5) x2 in ")
     assert [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING] == [warning]

@@ -66,7 +66,7 @@ try:
         hosts, results, precisions, gap_s, last = None, [], set(), 0, time.monotonic()
         for result in pool.map(source(), 8):
             results.append(result)
-            precisions.add(pool.choice.precision)
+            precisions.add(pool.precision_choice.precision)
             gap_s, last = max(gap_s, time.monotonic() - last), time.monotonic()
             if hosts != (hosts := sorted(location.host for location in pool.locations)):
                 say(hosts=hosts)

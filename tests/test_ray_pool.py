@@ -81,7 +81,7 @@ def test_a_worker_that_is_killed_at_a_swap_costs_no_plane_and_mixes_up_no_networ
     source, other, before = planes(14), tiny_weights(seed=1), pids(crew)
     results, taken = crew.map(source, 8), 6  # with the third result: three handed out, three in flight
     found = [next(results) for _ in range(3)]
-    crew.swap(other)
+    crew.set_weights(other)
     found += [next(results) for _ in range(late)]
     os.kill(before[0], signal.SIGKILL)
     assert same([*found, *results], enlarged(weights, source[:taken]) + enlarged(other, source[taken:]))

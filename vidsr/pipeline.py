@@ -121,8 +121,8 @@ class _Run:
 
     def _counted(self, pool: Pool, upscaled: Iterable[tuple[Frame, Plane]]) -> Iterator[tuple[Frame, Plane]]:
         for pair in upscaled:
-            if pool.latest:
-                self._timer.count(pool.latest)
+            if pool.last_span:
+                self._timer.count(pool.last_span)
             yield pair
 
     def _write(self, size: Size, upscaled: tuple[Frame, Plane]) -> None:
@@ -157,8 +157,8 @@ class _Run:
             target=self._writer.target,
             model=str(network.weights.architecture),
             weights=network.name,
-            precision=pool.choice.precision,
-            precision_why=pool.choice.why,
+            precision=pool.precision_choice.precision,
+            precision_why=pool.precision_choice.why,
             size=size,
             frames_read=self._read,
             frames_enlarged=self._upscaled - len(pool.quarantined),
@@ -166,7 +166,7 @@ class _Run:
             concealed=self._reader.corrupt,
             quarantined=list(pool.quarantined),
             reused=pool.reused,
-            workers=pool.processes,
+            workers=pool.workers,
             threads=pool.threads,
             worker_restarts=pool.restarts,
             copied=copier.copied_streams,
@@ -202,7 +202,7 @@ class _Run:
 
     def _stages(self, pool: Pool) -> dict[str, Stage]:
         """The working time per stage; workers work side by side."""
-        busy_s = self._timer.busy_s | {"enlarge": self._timer.busy_s["enlarge"] / pool.workers}
+        busy_s = self._timer.busy_s | {"enlarge": self._timer.busy_s["enlarge"] / pool.engines}
         return {name: Stage(seconds=s, fps=self._upscaled / s if s else 0.0) for name, s in busy_s.items()}
 
     def _damage(self, pool: Pool) -> Iterator[str]:
@@ -248,8 +248,8 @@ def _upscale_image(
             target=target,
             model=str(network.weights.architecture),
             weights=network.name,
-            precision=alone.choice.precision,
-            precision_why=alone.choice.why,
+            precision=alone.precision_choice.precision,
+            precision_why=alone.precision_choice.why,
             left_out=writer.dropped,
             warnings=[*warnings, *alone.warnings],
             size=size,

@@ -33,10 +33,10 @@ class Engine:
     `model` is a name of the zoo, the path of a weight file, or weights. `threads` 0 means every core allowed.
     `precision` is auto, f32, bf16 or int8 (see `engine.precision`). Graphs in anything but f32 are compared with f32
     before their first use (see `engine.accuracy`); where one is wrong, the next blocking is used, then the next
-    precision, and a warning is logged. `choice` has the precision in use and why. A `simulated` engine rounds as int8
-    or int7 does and computes in f32: slower, and the same on every CPU. `blocking` is by default the one that `vidsr
-    tune` found, or the usual one for CPUs of this kind; it changes the speed only. `cpu` is one whose precisions this
-    engine is to take, so that engines on several machines compute alike.
+    precision, and a warning is logged. `precision_choice` has the precision in use and why. A `simulated` engine
+    rounds as int8 or int7 does and computes in f32: slower, and the same on every CPU. `blocking` is by default the
+    one that `vidsr tune` found, or the usual one for CPUs of this kind; it changes the speed only. `cpu` is one whose
+    precisions this engine is to take, so that engines on several machines compute alike.
     Not safe for two threads at once. Raises ModelError when the model cannot be read, or not be computed so.
     """
 
@@ -58,7 +58,7 @@ class Engine:
         self._threads, self._band_pixels = threads, band_pixels
         candidates = self._simulation(precision) if simulated else self._networks(precision, blocking, cpu)
         self._candidates = deque(candidates)
-        self.choice, self._network = self._candidates.popleft()
+        self.precision_choice, self._network = self._candidates.popleft()
 
     @property
     def precision(self) -> str:
@@ -100,13 +100,13 @@ class Engine:
                 break
             except InaccurateGraphError as error:
                 faults[str(self._network)] = str(error)
-                self.choice, self._network = self._candidates.popleft()
+                self.precision_choice, self._network = self._candidates.popleft()
         if faults:
             first, *others = faults
             more = f" (and {len(others)} other graphs)" if others else ""
             self.warnings.append(f"{faults[first]}{more}; {self._network}, is used")
             warn_once(self.warnings[-1])
-            self.choice = PrecisionChoice(precision=self.precision, why=f"not {first}{more}: wrong here")
+            self.precision_choice = PrecisionChoice(precision=self.precision, why=f"not {first}{more}: wrong here")
         return result
 
     def _simulation(self, precision: str) -> Iterator[tuple[PrecisionChoice, CompiledNetwork]]:

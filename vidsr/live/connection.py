@@ -156,7 +156,7 @@ class Connection:
             context.recorder,
             source,
             scale=context.models.scale,
-            workers=context.pool.workers,
+            engines=context.pool.engines,
             ladder=ladder,
             status=context.status,
             preview_dir=context.config.preview_dir,

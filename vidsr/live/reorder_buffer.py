@@ -64,7 +64,7 @@ class ReorderBuffer:
     @property
     def is_full(self) -> bool:
         """Whether every worker has enough frames."""
-        return self._in_work >= self._pool.workers * QUEUE_DEPTH
+        return self._in_work >= self._pool.engines * QUEUE_DEPTH
 
     def prepare(self, plane: Plane, depth: int) -> None:
         """Start to compile all networks for planes like this one; `available_rung` polls for the result."""
@@ -81,7 +81,7 @@ class ReorderBuffer:
         if network is None:
             self._items.append((frame, None))
             return
-        self._pool.swap(network)
+        self._pool.set_weights(network)
         self._items.append((frame, self._pool.send(frame.decoded.luma, frame.depth)))
         self._in_work += 1
 

@@ -66,12 +66,12 @@ class WriterThread:
         source: LiveSource,
         *,
         scale: int,
-        workers: int,
+        engines: int,
         ladder: QualityLadder,
         status: Status,
         preview_dir: Path | None,
     ) -> None:
-        self._recorder, self._source, self._scale, self._workers = recorder, source, scale, workers
+        self._recorder, self._source, self._scale, self._engines = recorder, source, scale, engines
         self._ladder, self._status = ladder, status
         self._previews = PreviewWriter(preview_dir) if preview_dir else None
         self._merger = LumaMerger()
@@ -144,7 +144,7 @@ class WriterThread:
             rung=frame.rung,
             time_s=float(frame.time.pts * TIME_BASE),
             delay_s=now - frame.arrived_s,
-            cost_s=max(item.engine_s / self._workers, now - began),
+            cost_s=max(item.engine_s / self._engines, now - began),
         )
         if self._previews:
             self._previews.write(decoded, upscaled, now_s=now)

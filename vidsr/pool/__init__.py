@@ -20,7 +20,7 @@ FEW_CORES = 4
 """Up to so many cores are used by threads of this process, unless workers are asked for: Ray's own work would take 6
 ms of a core per frame at 640x360. Measured on two cores; three and four by tools/simulate.py alone."""
 NETWORKS_KEPT = 4
-"""Networks that stay compiled, so that a swap back to one takes no time."""
+"""Networks that stay compiled, so that a change back to one takes no time."""
 SMALL_PLANE_MACS = 250_000_000
 """Multiply-adds per plane up to which threads of this process do on any number of cores: a plane's way to a worker and
 back costs 1 to 1.6 ms, in which four threads upscale it (fsrcnn-fast-x2 at 320x240)."""
@@ -44,25 +44,25 @@ class Pool(Protocol):
     restarts: int
     quarantined: list[int]
     engine_s: float
-    choice: PrecisionChoice
+    precision_choice: PrecisionChoice
     """The precision of the last upscaled plane, and why; before the first plane the expected one."""
     warnings: list[str]
     """A sentence per graph that is wrong on a worker's CPU."""
-    latest: TimedSpan | None
+    last_span: TimedSpan | None
     """The time that an engine took for the last result; None where no engine was needed."""
 
     @property
     def reused(self) -> float:
-        """The share of all pixels since the last swap that was copied from previous results."""
+        """The share of all pixels since the last `set_weights` that was copied from previous results."""
         ...
 
     @property
-    def workers(self) -> int:
+    def engines(self) -> int:
         """The number of planes upscaled side by side: by processes, or by threads of this one."""
         ...
 
     @property
-    def processes(self) -> int:
+    def workers(self) -> int:
         """The number of worker processes, 0 for this one."""
         ...
 
@@ -89,11 +89,11 @@ class Pool(Protocol):
     def prepare(self, networks: Sequence[Weights], plane: Plane, depth: int) -> Callable[[], bool]:
         """Compile networks for planes like this one in the background; the result says whether that is done.
 
-        Planes that are sent before wait for it. The last `NETWORKS_KEPT` networks stay compiled for later swaps.
+        Planes that are sent before wait for it. The last `NETWORKS_KEPT` networks stay compiled for `set_weights`.
         """
         ...
 
-    def swap(self, weights: Weights) -> None:
+    def set_weights(self, weights: Weights) -> None:
         """Use another network of the same scale for every plane from now on, also in the middle of a `map`.
 
         Planes in flight keep the network they came in with, even if their worker is replaced. The caller is the one

@@ -43,7 +43,7 @@ class BasePool(ABC, Generic[Pending]):
         self.restarts = 0
         self.quarantined: list[int] = []
         self.engine_s = 0.0
-        self.latest: TimedSpan | None = None
+        self.last_span: TimedSpan | None = None
         self.warnings: list[str] = []
         self._settings = settings
         self._use(weights)
@@ -53,8 +53,8 @@ class BasePool(ABC, Generic[Pending]):
 
     @property
     @abstractmethod
-    def workers(self) -> int:
-        """As `Pool.workers`."""
+    def engines(self) -> int:
+        """As `Pool.engines`."""
 
     @abstractmethod
     def prepare(self, networks: Sequence[Weights], plane: Plane, depth: int) -> Callable[[], bool]:
@@ -87,22 +87,24 @@ class BasePool(ABC, Generic[Pending]):
         self._in_flight.clear()
         self._detector.forget()
         submit = partial(self._submit, depth=depth)
-        return ordered_window(submit, self._collect, enumerate(planes), lambda: self.workers * QUEUE_DEPTH)
+        return ordered_window(submit, self._collect, enumerate(planes), lambda: self.engines * QUEUE_DEPTH)
 
     def send(self, plane: Plane, depth: int) -> Ticket:
         """As `Pool.send`, with no bound on how many wait."""
         self._sent += 1
         return _Ticket(self, self._submit((self._sent - 1, plane), depth))
 
-    def swap(self, weights: Weights) -> None:
-        """As `Pool.swap`."""
+    def set_weights(self, weights: Weights) -> None:
+        """As `Pool.set_weights`."""
         if weights is self._weights:
             return
         require_scale(weights, self._weights.architecture.scale)
         self._use(weights)
 
     def _use(self, weights: Weights) -> None:
-        self.choice = expected_precision(weights, self._settings.precision, threads=self._settings.threads or 1)
+        self.precision_choice = expected_precision(
+            weights, self._settings.precision, threads=self._settings.threads or 1
+        )
         self._weights = weights
         cost = TilingCost.of(weights.architecture)
         self._detector = ChangeDetector(weights.architecture.halo, tolerance=self._settings.reuse, cost=cost)
@@ -115,7 +117,7 @@ class BasePool(ABC, Generic[Pending]):
 
     def _report(self, choice: PrecisionChoice, warnings: Sequence[str]) -> None:
         """Keep an engine's precision, and log its new warnings."""
-        self.choice = choice
+        self.precision_choice = choice
         for sentence in warnings:
             if sentence not in self.warnings:
                 self.warnings.append(sentence)

@@ -86,6 +86,7 @@ class Placement:
         self._nodes: dict[str, dict[str, Any]] = {}
         self._nodes_read = 0.0
         self._common: Cpu | None = None
+        self._class = ray.remote(concurrency_groups={"watch": 1})(Worker)  # type: ignore[call-overload]
 
     def start(self) -> list[WorkerSlot]:
         """The first workers. Raises WorkerError where there are none, on this machine where one does not start."""
@@ -173,8 +174,7 @@ class Placement:
         place = NodeAffinitySchedulingStrategy(node, soft=False) if node else "SPREAD"
         cpus = (self._settings.threads or 1) if self._cluster else 0
         options = {"num_cpus": cpus, "scheduling_strategy": place, "max_restarts": 0, "max_task_retries": 0}
-        actor = ray.remote(concurrency_groups={"watch": 1})(Worker)  # type: ignore[call-overload]
-        return actor.options(**options, enable_task_events=False).remote()  # type: ignore[no-any-return]
+        return self._class.options(**options, enable_task_events=False).remote()  # type: ignore[no-any-return]
 
     def _answered(self) -> list[_Candidate]:
         calls = [each.call for each in self._candidates]

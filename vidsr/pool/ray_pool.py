@@ -76,12 +76,12 @@ class RayPool(BasePool[PendingJob]):
         self._stack.close()
 
     @property
-    def workers(self) -> int:
+    def engines(self) -> int:
         """The number of engines."""
         return len(self._slots)
 
     @property
-    def processes(self) -> int:
+    def workers(self) -> int:
         """The same."""
         return len(self._slots)
 
@@ -129,7 +129,7 @@ class RayPool(BasePool[PendingJob]):
             slot.on_probation = False
 
     def _collect(self, job: PendingJob) -> Plane:
-        self.latest = None
+        self.last_span = None
         if job.plan.tiles is not None and self._previous is None:
             job.plan = replace(job.plan, tiles=None, share=1.0)
             job.send()
@@ -148,8 +148,8 @@ class RayPool(BasePool[PendingJob]):
                 if made := self._answer(job):
                     job.slot.proven = True
                     self.engine_s += made.ended_s - made.began_s
-                    self.latest = engine_span(made.began_s, made.ended_s, self._slots.index(job.slot))
-                    self._report(made.choice, made.warnings)
+                    self.last_span = engine_span(made.began_s, made.ended_s, self._slots.index(job.slot))
+                    self._report(made.precision_choice, made.warnings)
                     return made.upscaled
                 reason = "hangs"
             except LOST:
@@ -188,6 +188,7 @@ class RayPool(BasePool[PendingJob]):
         if len(self._deaths) > DEATHS_PER_MINUTE and self._deaths[-1] - self._deaths[0] < 60:
             message = f"workers died {len(self._deaths)} times in a minute, last at frame {culprit.index}"
             raise WorkerError(message, culprit.index)
+        self._require_ray(culprit)
         answering = self._answering(culprit.slot)
         lost = [slot for slot in self._slots if slot is culprit.slot or self._lost_too(slot, answering, culprit.slot)]
         if len(lost) == 1:  # of several the node is to blame, and not the plane
@@ -228,8 +229,7 @@ class RayPool(BasePool[PendingJob]):
         """A new worker, or, where none comes soon, the one with the least to do, once that has done it."""
         until = time.monotonic() + (wait_s if self._slots else START_S)
         while not (new := self._placement.arrived()) and time.monotonic() < until:
-            if not self._ray_lives():
-                raise WorkerError(f"Ray itself ended at frame {culprit.index}", culprit.index)
+            self._require_ray(culprit)
             if not self._placement.wait(POLL_S):
                 break
         self._slots += new
@@ -244,6 +244,11 @@ class RayPool(BasePool[PendingJob]):
                 ray.wait([job.result], timeout=self._settings.timeout_s)
         return heir
 
+    def _require_ray(self, culprit: PendingJob) -> None:
+        """Raises WorkerError where Ray itself has ended: whatever is asked of it would wait for a minute."""
+        if not self._ray_lives():
+            raise WorkerError(f"Ray itself ended at frame {culprit.index}", culprit.index)
+
     def _end_probation(self, slot: WorkerSlot) -> None:
         """End the probation, and send the planes that waited for it, in their order."""
         if slot.on_probation:
@@ -253,6 +258,8 @@ class RayPool(BasePool[PendingJob]):
                     job.send()
 
     def _stop(self) -> None:
+        if not self._ray_lives():
+            return
         for end in (self._placement.end, *(slot.end for slot in self._slots)):
             with suppress(Exception):  # the cluster may be gone, and our processes with it
                 end()

@@ -3,6 +3,7 @@
 import logging
 import os
 import secrets
+import select
 import shutil
 import signal
 import socket
@@ -10,10 +11,10 @@ import subprocess
 import sys
 import sysconfig
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import IO, cast
 
 from vidsr.errors import WorkerError
 from vidsr.private_tempdir import private_tempdir
@@ -38,17 +39,24 @@ _ADDRESS_FILE = "ray/ray_current_cluster"
 _HTTP2_SETTINGS = b"\x04"  # the type of the frame that both sides begin with
 _HTTP2_HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0" + _HTTP2_SETTINGS + bytes(5)
 _LONGEST_SOCKET = "/ray/session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store"
-_HEAD = """
-import os, sys, threading
+_START = """
+import sys
 sys.modules["grpc"] = None  # Ray would start a server for clients of its own
 from ray.scripts.scripts import main
-
-def follow():
-    sys.stdin.read()  # ends with the process that started this one
-    os._exit(1)  # Ray's processes end with this one
-
-threading.Thread(target=follow, daemon=True).start()
 main()
+"""
+_KEEPER = """
+import ctypes, os, signal, subprocess, sys
+from pathlib import Path
+
+ctypes.CDLL(None).prctl(36, 1)  # PR_SET_CHILD_SUBREAPER: all that is left of Ray's start becomes a child
+started = subprocess.run([sys.executable, "-P", "-c", *sys.argv[1:]], stdin=subprocess.DEVNULL, stdout=sys.stderr)
+print(started.returncode, flush=True)
+sys.stdin.read()  # ends with the process that started this one
+while children := Path("/proc/thread-self/children").read_text().split():
+    for child in map(int, children):
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
 """
 
 
@@ -135,9 +143,9 @@ def _private() -> Iterator[Callable[[], bool]]:
             raise WorkerError(f"Ray does not start: {error}") from error
         # Ray itself asks for the token of a cluster that it finds by this directory.
         with _environment(_QUIET | {"RAY_TMPDIR": str(home), "RAY_AUTH_TOKEN_PATH": _new_token(home)}, only=True):
-            head = stack.enter_context(_head(home))
+            keeper = stack.enter_context(_kept(home))
             stack.enter_context(_connected("auto", directory=home / "empty"))
-        yield lambda: head.poll() is None
+        yield lambda: _is_whole(keeper)
 
 
 def _new_token(home: Path) -> str:
@@ -149,30 +157,53 @@ def _new_token(home: Path) -> str:
 
 
 @contextmanager
-def _head(home: Path) -> Iterator["subprocess.Popen[bytes]"]:
-    """The command that starts Ray, and that Ray's processes end with, as it does with this process."""
+def _kept(home: Path) -> Iterator["subprocess.Popen[str]"]:
+    """The process that starts Ray, and ends all of Ray's processes with this one."""
     environment = {**os.environ, "RAY_AUTH_MODE": "token", "PYTHONPATH": _search_path()}
     # Ray's processes inherit the mask: a SIGTERM to the whole group, as systemd sends it, or a SIGINT from a terminal
     # must leave us the workers to finish the file with.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
     try:
         with (home / "log").open("wb") as log:
-            head = subprocess.Popen(
-                [sys.executable, "-P", "-c", _HEAD, *_options(home)],
+            keeper = subprocess.Popen(
+                [sys.executable, "-P", "-c", _KEEPER, _START, *_options(home)],
                 env=environment,
                 cwd=home,
                 stdin=subprocess.PIPE,
-                stdout=log,
+                stdout=subprocess.PIPE,
                 stderr=log,
+                text=True,
             )
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    with head:
+    with keeper:  # at the end its input is closed, and it is waited for
         try:
-            _wait_for(head, home)
-            yield head
-        finally:
-            head.kill()
+            _wait_for(keeper, home)
+        except BaseException:
+            keeper.kill()
+            raise
+        yield keeper
+
+
+def _wait_for(keeper: "subprocess.Popen[str]", home: Path) -> None:
+    """Wait for Ray. Raises WorkerError with the last line of what it says where it does not start."""
+    output = cast("IO[str]", keeper.stdout)
+    if not select.select([output], [], [], START_S)[0]:
+        raise WorkerError(f"Ray does not start on this machine within {START_S:.0f} s")
+    if output.readline() != "0\n":
+        lines = (home / "log").read_text(errors="replace").split("\n")
+        last = next(filter(None, map(str.strip, reversed(lines))), "it does not say why")
+        raise WorkerError(f"Ray does not start on this machine: {last}")
+
+
+def _is_whole(keeper: "subprocess.Popen[str]") -> bool:
+    """Whether it lives with all of its children: those that have ended stay with it."""
+    if keeper.poll() is not None:
+        return False
+    with suppress(OSError):
+        children = Path(f"/proc/{keeper.pid}/task/{keeper.pid}/children").read_text().split()
+        return not any("State:\tZ" in Path(f"/proc/{child}/status").read_text() for child in children)
+    return keeper.poll() is None
 
 
 def _options(home: Path) -> list[str]:
@@ -181,7 +212,7 @@ def _options(home: Path) -> list[str]:
     with suppress(OSError):  # there may be no /dev/shm. Where it does not fit into that, Ray puts all of it on a disk.
         store = max(store, min(MOST_STORE_BYTES, shutil.disk_usage("/dev/shm").free // 2))
     return [
-        *("start", "--head", "--block", "--port=0", f"--temp-dir={home / 'ray'}"),
+        *("start", "--head", "--port=0", f"--temp-dir={home / 'ray'}"),
         *("--num-cpus=0", "--num-gpus=0", f"--object-store-memory={store}"),  # cores are planned by us
         *("--include-dashboard=false", "--dashboard-port=0", "--dashboard-agent-listen-port=0"),
         *("--include-log-monitor=false", "--no-monitor", "--disable-usage-stats"),
@@ -198,18 +229,6 @@ def _search_path() -> str:
     installed = ours in (sysconfig.get_path("purelib"), sysconfig.get_path("platlib"))
     found = not installed and ours in map(os.path.abspath, sys.path)
     return os.pathsep.join([*given, ours] if found else given)
-
-
-def _wait_for(head: "subprocess.Popen[bytes]", home: Path) -> None:
-    address, until = home / _ADDRESS_FILE, time.monotonic() + START_S
-    while not (address.exists() and address.stat().st_size):
-        if time.monotonic() > until:
-            raise WorkerError(f"Ray does not start on this machine within {START_S:.0f} s")
-        if head.poll() is not None:
-            lines = (home / "log").read_text(errors="replace").split("\n")
-            last = next(filter(None, map(str.strip, reversed(lines))), "it does not say why")
-            raise WorkerError(f"Ray does not start on this machine: {last}")
-        time.sleep(0.02)
 
 
 @contextmanager

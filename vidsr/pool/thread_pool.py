@@ -41,7 +41,7 @@ class InProcessPool(BasePool[_FuturePlane]):
     make 1.05 to 1.10 times as many planes, 1.06 to 1.17 with an encoder beside them. `engines` bounds their number.
     """
 
-    processes = 0
+    workers = 0
 
     def __init__(self, weights: Weights, settings: PoolSettings, *, engines: int = MAX_ENGINES) -> None:
         super().__init__(weights, settings)
@@ -61,7 +61,7 @@ class InProcessPool(BasePool[_FuturePlane]):
         self._executor.shutdown(cancel_futures=True)
 
     @property
-    def workers(self) -> int:
+    def engines(self) -> int:
         """The number of engines."""
         return len(self._threads)
 
@@ -98,15 +98,15 @@ class InProcessPool(BasePool[_FuturePlane]):
                 pending.future.cancel()
 
     def _collect(self, pending: _FuturePlane) -> Plane:
-        self.latest, upscaled = None, np.empty(0, pending.plan.plane.dtype)
+        self.last_span, upscaled = None, np.empty(0, pending.plan.plane.dtype)
         self._in_flight.popleft()
         if pending.future:
             try:
-                upscaled, self.latest, engine = pending.future.result()
+                upscaled, self.last_span, engine = pending.future.result()
             except Exception as error:  # as in a worker: a plane's error is reported with its index
                 raise WorkerError(f"frame {pending.index}: {error}", pending.index) from error
-            self.engine_s += self.latest.seconds
-            self._report(engine.choice, engine.warnings)
+            self.engine_s += self.last_span.seconds
+            self._report(engine.precision_choice, engine.warnings)
         return self._composite(pending, upscaled)
 
 

@@ -49,8 +49,8 @@ class WorkerResult:
     began_s: float
     """By `time.perf_counter`; `ended_s` likewise."""
     ended_s: float
-    choice: PrecisionChoice
-    """As `Engine.choice`."""
+    precision_choice: PrecisionChoice
+    """As `Engine.precision_choice`."""
     warnings: tuple[str, ...]
     """As `Engine.warnings`."""
 
@@ -120,7 +120,7 @@ class Worker:
             upscaled=upscaled,
             began_s=began,
             ended_s=time.perf_counter(),
-            choice=engine.choice,
+            precision_choice=engine.precision_choice,
             warnings=tuple(engine.warnings),
         )
 
