@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 NodeAffinitySchedulingStrategy = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
 
 PLACE_S = 10.0
-"""How long is waited for workers without which others can work: a cluster's CPUs may be in use for long."""
+"""How long is waited for workers without which others can work, where a cluster's CPUs may be in use for long."""
 NODES_POLL_S = 5.0
 START_TRIES = 3
 
@@ -85,17 +85,21 @@ class Placement:
         self._nodes: dict[str, dict[str, Any]] = {}
         self._nodes_read = 0.0
         self._common: Cpu | None = None
+        self._mixed = self._cluster
         self._class = ray.remote(concurrency_groups={"watch": 1})(Worker)  # type: ignore[call-overload]
 
     def start(self) -> list[WorkerSlot]:
         """The first workers. Raises WorkerError where there are none, on this machine where one does not start."""
-        for node in self._first_nodes():
+        nodes = self._first_nodes()
+        patient = not self._cluster or len(nodes) * (self._settings.threads or 1) <= _free_cpus()
+        for node in nodes:
             self._add(node)
-        self.wait(PLACE_S if self._cluster else START_S, all_of_them=True)
+        self.wait(START_S if patient else PLACE_S, all_of_them=True)
         self.wait(START_S)
         present = {each: location for each in self._answered() if (location := self._locate(each))}
         if present:
             self._common = reduce(Cpu.common, (location.cpu for location in present.values()))
+            self._mixed |= any(location.cpu != self._common for location in present.values())
         counts = Counter(location.node for location in present.values())
         for location in {location.node: location for location in present.values()}.values():
             self._plan(location, counts[location.node])
@@ -240,9 +244,13 @@ class Placement:
             self._plan(location, self._room(location.node) if location.node in self._nodes else 1)
         share, weights = self._shares[location.node].pop(0), self._weights()
         candidate.slot = WorkerSlot(actor=candidate.actor, location=location, share=share, weights=weights)
-        # What the CPUs have in common decides; only this machine's own workers may use what `vidsr tune` found here.
-        cpu = self._common if self._cluster else None
+        # What the CPUs have in common decides; only workers of one machine may go by what `vidsr tune` found there.
+        cpu = self._common if self._mixed else None
         candidate.call = candidate.actor.start.remote(weights, share, self._settings, cpu)
+
+
+def _free_cpus() -> float:
+    return float(ray.available_resources().get("CPU", 0))  # type: ignore[no-untyped-call]
 
 
 def _cause(error: Exception) -> str:
