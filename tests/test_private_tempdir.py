@@ -157,6 +157,34 @@ def test_a_run_that_removes_a_folder_does_not_kill_another_that_is_about_to(tmp_
         assert other.poll() is None
 
 
+WRITERS = """
+import os
+from vidsr.private_tempdir import private_tempdir
+kept, ended = os.pipe()
+for number in range(20):
+    with private_tempdir() as folder:
+        log = (folder / "log").open("w")  # Ray keeps some open, also after its end
+        for name in range(300):
+            (folder / str(name)).touch()
+        if number == 0 and (forked := os.fork()) == 0:
+            os.close(ended)
+            os.read(kept, 1)
+            os._exit(0)
+os.close(ended)
+print("ended", os.waitpid(forked, 0)[1])
+"""
+
+
+def test_a_run_that_ends_is_not_taken_for_a_killed_one_nor_what_it_forked_for_a_leftover(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    removers = [subprocess.Popen([sys.executable, "-c", REMOVER, tmp_path], env=environment) for _ in range(2)]
+    command = [sys.executable, "-c", WRITERS]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100, check=False)
+    (tmp_path / "done").touch()
+    assert (done.stdout, done.returncode) == ("ended 0\n", 0), done.stderr
+    assert [process.wait(20) for process in removers] == [0, 0]
+
+
 def test_nothing_is_left_of_a_killed_run_with_a_ray_of_its_own_after_the_next_start() -> None:
     shared = {*os.listdir("/dev/shm")}
     with owner(Path("/tmp"), RAY.format(tests=str(Path(__file__).parent))) as (killed, left):

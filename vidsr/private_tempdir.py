@@ -28,18 +28,19 @@ def private_tempdir(*, max_bytes: int = 4096) -> Iterator[Path]:
     """
     remove_stale()
     folder = _new_folder(max_bytes)
+    lock = None
     try:
-        lock = os.open(folder / ".new", os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
-        try:
-            os.write(lock, _this_boot())
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            os.rename(folder / ".new", folder / _LOCK_NAME)  # locked before remove_stale can find it
-            yield folder
-        finally:
-            os.close(lock)
+        (folder / ".new").write_bytes(_this_boot())
+        # For reading: processes that write in the directory are killed, and this one may fork.
+        lock = os.open(folder / ".new", os.O_RDONLY)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        os.rename(folder / ".new", folder / _LOCK_NAME)  # locked before remove_stale can find it
+        yield folder
     finally:
         _kill_lingering_processes(folder)  # they would create the directory again
         shutil.rmtree(folder, ignore_errors=True)
+        if lock is not None:  # not before: another run would take this one for a leftover
+            os.close(lock)
 
 
 def remove_stale() -> list[Path]:
@@ -112,10 +113,10 @@ def _kill_lingering_processes(folder: Path) -> None:
 
 def _writes_in(pid: int, folder: Path) -> bool:
     """Whether a process has a file in the directory open for writing, as a log; Ray overwrites its environment."""
-    if pid == os.getpid():  # the holder of the lock
-        return False
     files = Path(f"/proc/{pid}/fd")
     with suppress(OSError):  # another user's process, or one that has ended
+        if Path(f"/proc/{pid}/cmdline").read_bytes() == Path("/proc/self/cmdline").read_bytes():
+            return False  # the holder of the lock, or forked by it
         return any(_writes(file, folder) for file in files.iterdir())
     return False
 
