@@ -22,7 +22,7 @@ from vidsr.quality.upscalers import center_crop, crop_to_multiple, network_upsca
 
 _SIDE = 128  # pixels: a good part of an image, and the maps of 32 such planes still fit into memory
 _CELL = 16  # pixels per side of a glyph of the drawing
-_PHOTOS_LOSE_DB = {"int8": 0.03, "int7": MAX_LOSS_DB}  # at most, unless they lose more with ranges of their own
+_PHOTOS_LOSE_DB = {"int8": 0.035, "int7": MAX_LOSS_DB}  # at most, unless they lose more with ranges of their own
 _SHARES = 8  # how finely the ranges are tried between photographs and drawing
 _MAX_DB = 50.0  # PSNR is capped here: a black frame, which f32 may reproduce exactly, would dominate the loss
 
