@@ -157,6 +157,14 @@ def test_a_run_that_removes_a_folder_does_not_kill_another_that_is_about_to(tmp_
         assert other.poll() is None
 
 
+REMOVERS = """
+import sys
+from pathlib import Path
+from vidsr.private_tempdir import remove_stale
+while not Path(sys.argv[1], "done").exists():
+    remove_stale()
+"""
+
 WRITERS = """
 import os
 from vidsr.private_tempdir import private_tempdir
@@ -177,7 +185,7 @@ print("ended", os.waitpid(forked, 0)[1])
 
 def test_a_run_that_ends_is_not_taken_for_a_killed_one_nor_what_it_forked_for_a_leftover(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
-    removers = [subprocess.Popen([sys.executable, "-c", REMOVER, tmp_path], env=environment) for _ in range(2)]
+    removers = [subprocess.Popen([sys.executable, "-c", REMOVERS, tmp_path], env=environment) for _ in range(2)]
     command = [sys.executable, "-c", WRITERS]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100, check=False)
     (tmp_path / "done").touch()
