@@ -29,7 +29,8 @@ import fcntl, time
 from vidsr.private_tempdir import remove_stale
 def flock(*arguments):
     print("opened", flush=True)
-    time.sleep(60)
+    time.sleep(60)  # it is killed meanwhile
+    raise BlockingIOError
 fcntl.flock = flock
 remove_stale()
 """
