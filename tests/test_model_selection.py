@@ -136,6 +136,7 @@ def test_a_part_of_a_film_is_measured_at_the_key_frame_before_it(tmp_path: Path)
         ("h264", 20.1, 1.5, f"{VIDEO}75"),
         ("h264", 30.0, 9.0, VIDEO),
         ("h264", 3.0, 0.05, f"{VIDEO}75"),
+        ("h264", 30.0, 0.05, VIDEO),
         ("hevc", None, 2.5, f"{VIDEO}25"),
         ("hevc", None, 1.4, f"{VIDEO}50"),
         ("av1", None, 0.1, f"{VIDEO}75"),

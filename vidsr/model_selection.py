@@ -60,6 +60,7 @@ def _percent(compression: Compression) -> tuple[int, str]:
     if quantiser is None:
         fine = sum(bits >= limit for limit in _BITS.get(codec, _BITS_OF_OTHERS))
         return _PERCENTS[fine], f"{bits:g} bits per pixel of {codec}"
-    if bits < _EMPTY_BITS:
+    percent = _PERCENTS[sum(quantiser <= limit for limit in _QUANTISERS)]
+    if bits < _EMPTY_BITS and percent < _EMPTY_PERCENT:
         return _EMPTY_PERCENT, f"quantiser {quantiser:g}, but of an empty frame"
-    return _PERCENTS[sum(quantiser <= limit for limit in _QUANTISERS)], f"quantiser {quantiser:g}"
+    return percent, f"quantiser {quantiser:g}"
