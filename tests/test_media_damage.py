@@ -58,6 +58,23 @@ def test_reading_continues_after_damaged_packets(good: Path, tiny_model: str, tm
     assert report.damage == [f"{reader.corrupt} frames or packets of the source are damaged"]
 
 
+@pytest.mark.parametrize(("first", "hidden"), [(0, 0), (4, 6), (9, 1)])
+def test_frames_before_the_first_key_frame_are_missed_and_said(
+    first: int, hidden: int, tiny_model: str, tmp_path: Path
+) -> None:
+    whole = make_video(tmp_path / "whole.mkv", scene_frames(30, size=(64, 48)), options={"g": "10", "bf": "0"})
+    cut = tmp_path / "cut.mp4"
+    with av.open(whole) as container, av.open(cut, "w") as output:
+        copy = output.add_stream_from_template(container.streams.video[0])
+        for packet in list(container.demux(video=0))[first:-1]:
+            packet.stream = copy
+            output.mux(packet)
+    report = upscale(cut, tmp_path / "out.mp4", tiny_model)
+    assert report.frames_written == 30 - first - hidden
+    told = f"the first {hidden} frames cannot be decoded, because the video does not begin with a key frame"
+    assert report.warnings == ([told] if hidden else [])
+
+
 def test_a_truncated_mp4_is_recognised_by_its_packet_count(tiny_model: str, tmp_path: Path) -> None:
     whole = make_video(tmp_path / "whole.mp4", scene_frames(40, size=(64, 48)), muxer={"movflags": "+faststart"})
     cut = tmp_path / "cut.mp4"

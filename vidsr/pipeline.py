@@ -180,6 +180,10 @@ class _Run:
         self._warnings += [sentence for sentence in pool.warnings if sentence not in self._warnings]
         for sentence in self._reader.repair.sentences():
             self._warn(sentence)
+        if count := self._reader.before_key:
+            self._warn(
+                f"the first {count} frames cannot be decoded, because the video does not begin with a key frame"
+            )
         if self._reader.flattened:
             self._warn(f"{self._reader.flattened} frames lose their transparency, because the first one has none")
         if empty:

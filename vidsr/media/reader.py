@@ -56,8 +56,8 @@ class Reader:
     matrix; `deinterlace` turns fields into full frames.
     Raises SourceError if there is no video to read or its frames are larger than `max_megapixels`. Damage after the
     first frame is counted and raises nothing: `corrupt` counts frames and packets that the decoder concealed or
-    dropped; `repair` has the repaired time stamps, `stated` the packets by stream; `truncation` says why reading
-    ended early, None at a regular end.
+    dropped, `before_key` packets before the first key frame, which show nothing; `repair` has the repaired time
+    stamps, `stated` the packets by stream; `truncation` says why reading ended early, None at a regular end.
     """
 
     def __init__(
@@ -72,7 +72,8 @@ class Reader:
         max_megapixels: float = 64.0,
     ) -> None:
         self.path = path
-        self.corrupt = 0
+        self.corrupt = self.before_key = 0
+        self._key_seen = False
         self.truncation: str | None = None
         self._first_bytes = 0
         self._compression: Compression | None = None
@@ -241,6 +242,8 @@ class Reader:
                 break
             elif packet.size or packet.dts is None:  # Theora's empty packets repeat a frame
                 self._first_bytes = self._first_bytes or packet.size
+                self._key_seen |= packet.is_keyframe or self._compression is not None
+                self.before_key += not self._key_seen
                 yield from self._decode(packet)
         else:
             end_s, from_start = float(self.repair.stored_end), self._range.start is None
@@ -266,6 +269,7 @@ class Reader:
             return []
         if frames and self._compression is None:
             self._compression = probe_compression(self.video, frames[0], self._first_bytes)
+            self.before_key *= frames[0].key_frame
         return frames
 
     def _trimmed(self, frames: Iterator[VideoFrame]) -> Iterator[VideoFrame]:
