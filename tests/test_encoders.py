@@ -1,5 +1,7 @@
 """The encoder that is chosen without --codec: the first that holds the source, in the container of the target."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import av
@@ -106,3 +108,29 @@ def test_luma_beyond_its_depth_is_clipped(bits: int) -> None:
     assert luma.max() >= 1 << bits
     merged = samples(LumaMerger().merge(frame, luma))[0]
     assert np.array_equal(merged, np.minimum(luma, (1 << bits) - 1))
+
+
+SCHEDULED = """
+import os, sys
+from pathlib import Path
+from vidsr.media.encoders import FrameFormat, check_encoder
+from vidsr.pipeline import upscale
+from vidsr.settings import EncodeSettings, PoolSettings, UpscaleSettings
+codec, source, target, model = sys.argv[1:]
+policies = lambda: {os.sched_getscheduler(int(tid)) for tid in os.listdir("/proc/self/task")}
+check_encoder(codec, FrameFormat(width=128, height=96, pixel_format="yuv420p"), {})
+during = []
+upscale(
+    source, target, settings=UpscaleSettings(model=model), encode=EncodeSettings(codec=codec),
+    pool=PoolSettings(workers=0), on_progress=lambda *done: during.append(policies()),
+)
+assert {os.SCHED_OTHER} == policies() == set().union(*during), (policies(), during)
+"""
+
+
+@pytest.mark.parametrize("codec", ["libx264", "libsvtav1"])
+def test_no_encoder_makes_threads_that_nothing_else_runs_beside(codec: str, tiny_model: str, tmp_path: Path) -> None:
+    source = make_video(tmp_path / "in.mkv", scene_frames(5, size=(128, 96)))
+    command = [sys.executable, "-c", SCHEDULED, codec, str(source), str(tmp_path / "out.mkv"), tiny_model]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 0, done.stderr

@@ -6,7 +6,7 @@ OpenVINO does not: it ignores the quota of `docker --cpus`, and each of its proc
 import math
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import cycle, islice
@@ -172,6 +172,23 @@ def pin_process(cpus: frozenset[int]) -> None:
         for tid in strays:
             with suppress(ProcessLookupError):  # it ended meanwhile
                 os.sched_setaffinity(tid, cpus)
+
+
+@contextmanager
+def kept_scheduling() -> Iterator[None]:
+    """Gives all threads of this process the scheduling policy back that this thread has at the beginning.
+
+    As root, SVT-AV1 makes the thread that opens it and its own ones real-time threads of the highest priority, which
+    processes that they start inherit: nothing else runs on the machine then.
+    """
+    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        for tid in _thread_ids("self"):
+            with suppress(ProcessLookupError, PermissionError):
+                if os.sched_getscheduler(tid) != policy:
+                    os.sched_setscheduler(tid, policy, parameters)
 
 
 def unpinned_threads(cpus: frozenset[int], pid: int | None = None) -> list[int]:

@@ -12,6 +12,7 @@ from av.codec import Codec
 from av.video.codeccontext import VideoCodecContext
 
 from vidsr.arrays import Luma
+from vidsr.cpu import kept_scheduling
 from vidsr.errors import TargetError
 from vidsr.media.encoders import FrameFormat, check_encoder, encoder_options, video_encoder
 from vidsr.media.error_text import write_error_text
@@ -117,7 +118,8 @@ class RoundTrip:
         self._encoder.pix_fmt = preset.pixel_format
         self._encoder.time_base, self._encoder.framerate = 1 / rate, rate
         self._encoder.options = dict(preset.options)
-        self._encoder.open(strict=False)
+        with kept_scheduling():
+            self._encoder.open(strict=False)
         self._decoder = self._create_decoder()
         self._sent = self._received = 0
 

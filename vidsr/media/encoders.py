@@ -9,6 +9,7 @@ from av.codec import Codec
 from av.codec.codec import UnknownCodecError
 from av.video.codeccontext import VideoCodecContext
 
+from vidsr.cpu import kept_scheduling
 from vidsr.errors import TargetError
 from vidsr.media.formats import has_alpha, wider_formats
 from vidsr.settings import EncodeSettings
@@ -163,7 +164,8 @@ def _refusal(codec: str, frame_format: FrameFormat, options: dict[str, str]) -> 
     context.time_base, context.framerate = Fraction(1, 25), Fraction(25)
     context.options = options
     try:
-        context.open(strict=False)
+        with kept_scheduling():
+            context.open(strict=False)
     except (av.FFmpegError, ValueError, OSError) as error:
         reason = getattr(error, "strerror", error)
         if width % 2 or height % 2:

@@ -16,6 +16,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType
 from av.video.stream import VideoStream
 
+from vidsr.cpu import kept_scheduling
 from vidsr.errors import TargetError
 from vidsr.media.atomic_file import AtomicFile
 from vidsr.media.containers import container_for, muxer_options
@@ -180,7 +181,8 @@ class Writer:
             context.flags |= Flags.global_header
         if codec == "libx265" and self._container.has_display_matrix:
             context.codec_tag = "hvc1"  # Apple's players need this tag
-        context.open(strict=False)
+        with kept_scheduling():
+            context.open(strict=False)
         return context
 
     def _add_video(self, codec: str) -> VideoStream:

@@ -12,6 +12,7 @@ from av.stream import Stream
 from av.video.frame import PictureType
 from av.video.stream import VideoStream
 
+from vidsr.cpu import kept_scheduling
 from vidsr.errors import TargetError
 from vidsr.media.encoders import colorspace_tag, encoder_options
 from vidsr.media.source.live_timestamps import TIME_BASE
@@ -115,7 +116,8 @@ class LiveEncoder:
         context.max_b_frames = 0
         context.flags |= Flags.global_header
         try:
-            container.start_encoding()
+            with kept_scheduling():
+                container.start_encoding()
         except (av.FFmpegError, ValueError, OSError) as error:
             size = f"{first.width}x{first.height} in {first.format.name}"
             reason = getattr(error, "strerror", error)
