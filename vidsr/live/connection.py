@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -51,6 +51,7 @@ class Connection:
         self._last_pts: int | None = None  # of the previous frame; None after a drop
         self._converter: PixelFormatConverter | None = None
         self._format: tuple[int, int, str] | None = None
+        self._early: deque[tuple[LivePacket, int | None, int | None, float]] = deque()
         self._stages: tuple[QualityLadder, ReorderBuffer, WriterThread] | None = None
         self._stack = ExitStack()
 
@@ -89,14 +90,26 @@ class Connection:
         decoded = [] if queued.dropped else self._source.decode(packet)
         self._last_pts = None if queued.dropped else self._last_pts
         frames = [self._timed_frame(video_frame, queued.arrived_s) for video_frame in decoded]
-        if self._context.config.record.original:  # after the times of its frames, which may begin a new timeline
-            pts, dts = (
-                self._timeline.source_pts(each, time_base=packet.time_base, arrived_s=queued.arrived_s)
-                for each in times
-            )
-            self._queue_packet(PassthroughPacket(packet=packet, pts=pts, dts=dts, is_source=True))
+        if self._context.config.record.original:
+            self._queue_source(packet, *times, queued.arrived_s)
         for frame in frames:
             self._submit(frame)
+
+    def _queue_source(self, packet: LivePacket, pts: int | None, dts: int | None, arrived_s: float) -> None:
+        """Queue a packet for the original, once there is a timeline: it begins with the first frame.
+
+        A decoder with B-frames or threads returns that after several packets; those from a key frame on wait here.
+        """
+        if packet.is_keyframe and self._stages is None:
+            self._early.clear()
+        if packet.is_keyframe or self._stages or self._early:
+            self._early.append((packet, pts, dts, arrived_s))
+        while self._stages and self._early:
+            packet, *times, arrived_s = self._early.popleft()
+            pts, dts = (
+                self._timeline.source_pts(time, time_base=packet.time_base, arrived_s=arrived_s) for time in times
+            )
+            self._queue_packet(PassthroughPacket(packet=packet, pts=pts, dts=dts, is_source=True))
 
     def _timed_frame(self, video_frame: VideoFrame, arrived_s: float) -> TimedFrame:
         """The frame in the pixel format to upscale in, with its time."""
