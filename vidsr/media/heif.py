@@ -56,6 +56,16 @@ def read_heif(path: Path, items: Sequence[VideoStream]) -> tuple[HeifImage, Vide
         ) from error
 
 
+def heif_xmp(data: bytes) -> bytes | None:
+    """The XMP in the bytes of a file. Raises struct.error, IndexError or KeyError if it is not understood."""
+    return _Meta(data).xmp()
+
+
+def has_auxiliary_images(data: bytes) -> bool:
+    """Whether the primary image has a gain map, a depth map or the like. Raises as `heif_xmp`."""
+    return _Meta(data).has_auxiliary_images()
+
+
 def decode_heif(path: Path, container: InputContainer, image: HeifImage, options: dict[str, str]) -> VideoFrame:
     """The whole image, not turned yet; `options` are those of the decoders. Raises SourceError for a missing part."""
     try:
@@ -115,19 +125,35 @@ class _Meta:
         self._boxes = dict(_boxes(dict(_boxes(data))[b"meta"][4:]))
 
     def primary(self) -> HeifImage:
-        version, number = self._boxes[b"pitm"][0], self._boxes[b"pitm"][4:]
-        item = int.from_bytes(number[: 4 if version else 2], "big")
+        item = self._primary_item()
         upright: tuple[Filter, ...] = ()
         for kind, value in self._properties(item):
             if kind == b"irot":
                 upright += _ROTATIONS.get(value[0] & 3, ())
             elif kind == b"imir":
                 upright += _MIRRORS[value[0] & 1]
-        about = (source for source, targets in self._references(b"auxl") if item in targets)
-        alpha = next((source for source in about if self._is_alpha(source)), None)
+        alpha = next((source for source in self._auxiliary_to(item) if self._is_alpha(source)), None)
         return HeifImage(
             color=self._tiling(item), alpha=None if alpha is None else self._tiling(alpha), upright=upright
         )
+
+    def has_auxiliary_images(self) -> bool:
+        return not all(self._is_alpha(source) for source in self._auxiliary_to(self._primary_item()))
+
+    def xmp(self) -> bytes | None:
+        data = self._boxes[b"iinf"]
+        for _, info in _boxes(data[8 if data[0] else 6 :]):
+            at = 8 if info[0] > 2 else 6  # behind the item's number, of 4 or 2 bytes
+            if info[at + 2 : at + 6] == b"mime" and b"application/rdf+xml\0" in info:
+                return self._payload(int.from_bytes(info[4:at], "big"))
+        return None
+
+    def _primary_item(self) -> int:
+        version, number = self._boxes[b"pitm"][0], self._boxes[b"pitm"][4:]
+        return int.from_bytes(number[: 4 if version else 2], "big")
+
+    def _auxiliary_to(self, item: int) -> Iterator[int]:
+        return (source for source, targets in self._references(b"auxl") if item in targets)
 
     def _is_alpha(self, item: int) -> bool:
         return any(kind == b"auxC" and any(word in value for word in _ALPHA) for kind, value in self._properties(item))
