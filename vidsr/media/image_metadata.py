@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vidsr.media.exif import adjusted_exif, adjusted_xmp
-from vidsr.media.heif import has_auxiliary_images, heif_xmp
+from vidsr.media.heif import heif_metadata
 
 _EXIF, _XMP, _IPTC = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0", b"Photoshop 3.0\0"
 _EXTENDED_XMP, _MPF = b"http://ns.adobe.com/xmp/extension/\0", b"MPF\0"
@@ -163,9 +163,9 @@ def _read_tiff(data: bytes) -> ImageMetadata:
 
 
 def _read_heif(data: bytes) -> ImageMetadata:
-    """The XMP; FFmpeg gives the frame its Exif."""
-    others = ["further images in the file (gain or depth maps)"] if has_auxiliary_images(data) else []
-    return ImageMetadata(xmp=heif_xmp(data), others=others)
+    exif, xmp, has_auxiliary = heif_metadata(data)
+    others = ["further images in the file (gain or depth maps)"] if has_auxiliary else []
+    return ImageMetadata(exif=exif, xmp=xmp, others=others)
 
 
 def _jpeg_with(image: bytes, metadata: ImageMetadata) -> bytes:
