@@ -9,8 +9,10 @@ import pytest
 from commands import SOURCE, Command, Refused
 from made import make_clip, scene
 from oracles import samples
-from PIL import Image, ImageOps
+from PIL import Image, ImageCms, ImageOps
 
+import vidsr
+from vidsr import PoolSettings, UpscaleSettings
 from vidsr.errors import SourceError
 from vidsr.media.image_reader import read_image, rgb_of
 from vidsr.media.reader import Reader
@@ -34,8 +36,8 @@ def box_of(data: bytes, kind: bytes) -> bytes:
     return data[at : at + int.from_bytes(data[at : at + 4], "big")]
 
 
-def tiled_avif(*turns: tuple[bytes, int]) -> bytes:
-    """An AVIF image of 2x2 tiles, cropped to SIZE, with the transformations in that order."""
+def coded_tiles() -> list[bytes]:
+    """Four tiles, each as an AVIF file."""
     whole = Image.fromarray(scene(0, (2 * TILE[0], 2 * TILE[1])))
     coded = []
     for y in (0, TILE[1]):
@@ -43,9 +45,15 @@ def tiled_avif(*turns: tuple[bytes, int]) -> bytes:
             file = io.BytesIO()
             whole.crop((x, y, x + TILE[0], y + TILE[1])).save(file, "AVIF", quality=95)
             coded.append(file.getvalue())
-    media = [box_of(data, b"mdat")[8:] for data in coded]
+    return coded
+
+
+def tiled_avif(*turns: tuple[bytes, int], exif: bytes = b"", profile: bytes = b"") -> bytes:
+    """An AVIF image of 2x2 tiles, cropped to SIZE, with the transformations in that order."""
+    coded = coded_tiles()
+    media = [*(box_of(data, b"mdat")[8:] for data in coded), bytes(4) + exif]
     grid = struct.pack(">BBBBHH", 0, 0, 1, 1, *SIZE)
-    items = [(1, b"grid"), *((number, b"av01") for number in range(2, 6))]
+    items = [(1, b"grid"), *((number, b"av01") for number in range(2, 6)), (6, b"Exif")]
     infos = [full_box(b"infe", struct.pack(">HH4sB", number, 0, kind, 0), version=2) for number, kind in items]
     properties = [
         full_box(b"ispe", struct.pack(">II", *SIZE)),
@@ -53,8 +61,11 @@ def tiled_avif(*turns: tuple[bytes, int]) -> bytes:
         box_of(coded[0], b"av1C"),
         full_box(b"pixi", bytes([3, 8, 8, 8])),
         *(box(kind, bytes([value])) for kind, value in turns),
+        *([box(b"colr", b"prof", profile)] if profile else []),
     ]
-    owned = {1: [1, 4, *(0x80 | 5 + index for index in range(len(turns)))]} | {n: [2, 0x83, 4] for n in range(2, 6)}
+    owned = {1: [1, 4, *(0x80 | 5 + index for index in range(len(properties) - 4))]} | {
+        n: [2, 0x83, 4] for n in range(2, 6)
+    }
     associations = [struct.pack(">HB", number, len(indices)) + bytes(indices) for number, indices in owned.items()]
     parts = [
         full_box(b"hdlr", bytes(4), b"pict", bytes(13)),
@@ -71,9 +82,30 @@ def tiled_avif(*turns: tuple[bytes, int]) -> bytes:
         for number, data in enumerate(media, 2):
             places.append(struct.pack(">HHHHII", number, 0, 0, 1, start, len(data)))
             start += len(data)
-        return full_box(b"meta", *parts, full_box(b"iloc", struct.pack(">BBH", 0x44, 0, 5), *places, version=1))
+        return full_box(
+            b"meta", *parts, full_box(b"iloc", struct.pack(">BBH", 0x44, 0, len(items)), *places, version=1)
+        )
 
     return head + meta(len(head) + len(meta(0)) + 8) + box(b"mdat", *media)
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg"])
+def test_exif_and_profile_of_an_image_of_tiles_arrive(suffix: str, tiny_model: str, tmp_path: Path) -> None:
+    tags = Image.Exif()
+    tags[0x10F] = "Maker"
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    data = tiled_avif(exif=tags.tobytes().removeprefix(b"Exif\0\0"), profile=profile)
+    (tmp_path / "in.avif").write_bytes(data)
+    settings = UpscaleSettings(model=tiny_model)
+    vidsr.upscale(
+        tmp_path / "in.avif",
+        tmp_path / f"out.{suffix}",
+        settings=settings,
+        pool=PoolSettings(workers=0, threads=1),
+    )
+    with Image.open(tmp_path / f"out.{suffix}") as image:
+        image.load()
+        assert (image.getexif()[0x10F], image.info["icc_profile"]) == ("Maker", profile)
 
 
 def check_against_pillow(path: Path) -> None:

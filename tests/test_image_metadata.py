@@ -95,6 +95,27 @@ def test_a_tiff_gives_its_facts_but_not_how_it_stores_pixels(tiny_model: str, tm
     assert not {0x102, 0x111, 0x115, 0x117} & set(tags)
 
 
+def test_xmp_of_an_avif_arrives(tiny_model: str, tmp_path: Path) -> None:
+    assert enlarged(photo(tmp_path / "in.avif"), tmp_path / "out.png", tiny_model).left_out == []
+    with Image.open(tmp_path / "out.png") as image:
+        image.load()
+        assert b'tiff:Orientation="1"' in image.info["xmp"]
+        assert (image.getexif()[MAKE], image.info["icc_profile"]) == ("Maker", PROFILE)
+
+
+def test_transparency_that_a_jpeg_cannot_hold_is_reported(tiny_model: str, tmp_path: Path) -> None:
+    for level, lost in ((128, ["transparency"]), (255, [])):
+        Image.new("RGBA", (48, 32), (30, 90, 30, level)).save(tmp_path / "in.png")
+        report = enlarged(tmp_path / "in.png", tmp_path / f"{level}.jpg", tiny_model)
+        assert report.left_out == lost
+
+
+def test_further_pages_of_a_tiff_are_reported(tiny_model: str, tmp_path: Path) -> None:
+    page = Image.new("RGB", (48, 32))
+    page.save(tmp_path / "in.tiff", save_all=True, append_images=[page])
+    assert enlarged(tmp_path / "in.tiff", tmp_path / "out.png", tiny_model).left_out == ["further pages"]
+
+
 def test_comments_and_iptc_of_a_jpeg_arrive_or_are_named(tiny_model: str, tmp_path: Path) -> None:
     data = photo(tmp_path / "plain.jpg").read_bytes()
     iptc = b"Photoshop 3.0\0" + b"8BIM\x04\x04\0\0\0\0\0\x08\x1c\x02\x78\0\x03abc"
@@ -181,7 +202,7 @@ def test_a_profile_of_another_colour_model_is_named(target: str, kept: bool, tin
     assert report.left_out == ([] if kept else ["the ICC profile, which is of another colour model"])
 
 
-@pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "tiff"])
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "tiff", "avif"])
 def test_metadata_of_a_file_that_is_cut_off_or_damaged_is_read_as_far_as_it_goes(suffix: str, tmp_path: Path) -> None:
     whole = photo(tmp_path / f"in.{suffix}").read_bytes()
     chance = np.random.default_rng(0)

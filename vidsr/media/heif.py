@@ -1,5 +1,6 @@
 """HEIF files (HEIC, AVIF): an image of tiles and with transparency, whose parts FFmpeg reads as a stream each."""
 
+import re
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from vidsr.errors import SourceError
 from vidsr.media.display_matrix import FLIP
 from vidsr.media.filters import Filter, crop
 from vidsr.media.formats import samples_of
+from vidsr.media.libav import set_frame_side_data
+from vidsr.media.side_data import FrameKind
 
 _ROTATIONS: dict[int, tuple[Filter, ...]] = {
     1: (("transpose", "cclock"),),
@@ -21,6 +24,7 @@ _ROTATIONS: dict[int, tuple[Filter, ...]] = {
     3: (("transpose", "clock"),),
 }  # by quarters anticlockwise
 _MIRRORS: dict[int, tuple[Filter, ...]] = {0: FLIP, 1: (("hflip", ""),)}
+_XMP = rb"mime[^\0]*\0application/rdf\+xml\0"
 _ALPHA = (b"alpha", b"auxid:1")
 
 
@@ -43,6 +47,8 @@ class HeifImage:
     alpha: Tiling | None
     upright: tuple[Filter, ...]
     """The filters that turn it upright."""
+    profile: bytes | None
+    """The ICC profile."""
 
 
 def read_heif(path: Path, items: Sequence[VideoStream]) -> tuple[HeifImage, VideoStream]:
@@ -56,17 +62,30 @@ def read_heif(path: Path, items: Sequence[VideoStream]) -> tuple[HeifImage, Vide
         ) from error
 
 
+def heif_metadata(data: bytes) -> tuple[bytes | None, bytes | None, bool]:
+    """Exif and XMP in the bytes of a file, and whether it holds a gain map, a depth map or the like.
+
+    Raises struct.error, IndexError or KeyError if it is not understood.
+    """
+    meta = _Meta(data)
+    exif = meta.item(b"Exif")
+    return exif and exif[4 + int.from_bytes(exif[:4], "big") :], meta.item(_XMP), meta.has_auxiliary_images()
+
+
 def decode_heif(path: Path, container: InputContainer, image: HeifImage, options: dict[str, str]) -> VideoFrame:
     """The whole image, not turned yet; `options` are those of the decoders. Raises SourceError for a missing part."""
     try:
         color = _assembled(container, image.color, options)
+        profile = () if image.profile is None else (image.profile,)
         if image.alpha is None:
+            set_frame_side_data(color, FrameKind.ICC_PROFILE, *profile)
             return color
         alpha = _assembled(container, image.alpha, options)
         whole = VideoFrame(color.width, color.height, color.format.name.replace("yuvj", "yuv").replace("yuv", "yuva"))
         for index in range(3):
             samples_of(whole, index)[:] = samples_of(color, index)
         samples_of(whole, 3)[:] = samples_of(alpha, 0)
+        set_frame_side_data(whole, FrameKind.ICC_PROFILE, *profile)
         return _tagged(whole, color)
     except (av.FFmpegError, ValueError, KeyError, IndexError) as error:
         raise SourceError(f"{path}: a part of this HEIC or AVIF image is damaged or missing") from error
@@ -115,19 +134,42 @@ class _Meta:
         self._boxes = dict(_boxes(dict(_boxes(data))[b"meta"][4:]))
 
     def primary(self) -> HeifImage:
-        version, number = self._boxes[b"pitm"][0], self._boxes[b"pitm"][4:]
-        item = int.from_bytes(number[: 4 if version else 2], "big")
+        item = self._primary_item()
         upright: tuple[Filter, ...] = ()
+        profile = None
         for kind, value in self._properties(item):
             if kind == b"irot":
                 upright += _ROTATIONS.get(value[0] & 3, ())
             elif kind == b"imir":
                 upright += _MIRRORS[value[0] & 1]
-        about = (source for source, targets in self._references(b"auxl") if item in targets)
-        alpha = next((source for source in about if self._is_alpha(source)), None)
+            elif kind == b"colr" and value[:4] in (b"prof", b"rICC"):
+                profile = value[4:]
+        alpha = next((source for source in self._auxiliary_to(item) if self._is_alpha(source)), None)
         return HeifImage(
-            color=self._tiling(item), alpha=None if alpha is None else self._tiling(alpha), upright=upright
+            color=self._tiling(item),
+            alpha=None if alpha is None else self._tiling(alpha),
+            upright=upright,
+            profile=profile,
         )
+
+    def has_auxiliary_images(self) -> bool:
+        return not all(self._is_alpha(source) for source in self._auxiliary_to(self._primary_item()))
+
+    def item(self, kind: bytes) -> bytes | None:
+        """The bytes of the first item whose type, name and content type match a pattern."""
+        data = self._boxes[b"iinf"]
+        for _, info in _boxes(data[8 if data[0] else 6 :]):
+            at = 8 if info[0] > 2 else 6  # behind the item's number, of 4 or 2 bytes
+            if re.match(kind, info[at + 2 :]):
+                return self._payload(int.from_bytes(info[4:at], "big"))
+        return None
+
+    def _primary_item(self) -> int:
+        version, number = self._boxes[b"pitm"][0], self._boxes[b"pitm"][4:]
+        return int.from_bytes(number[: 4 if version else 2], "big")
+
+    def _auxiliary_to(self, item: int) -> Iterator[int]:
+        return (source for source, targets in self._references(b"auxl") if item in targets)
 
     def _is_alpha(self, item: int) -> bool:
         return any(kind == b"auxC" and any(word in value for word in _ALPHA) for kind, value in self._properties(item))

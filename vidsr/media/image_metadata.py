@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vidsr.media.exif import adjusted_exif, adjusted_xmp
+from vidsr.media.heif import heif_metadata
 
 _EXIF, _XMP, _IPTC = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0", b"Photoshop 3.0\0"
 _EXTENDED_XMP, _MPF = b"http://ns.adobe.com/xmp/extension/\0", b"MPF\0"
@@ -55,7 +56,7 @@ class ImageMetadata:
 
 
 def read_metadata(path: Path) -> ImageMetadata:
-    """The metadata of a JPEG, PNG, WebP or TIFF file; of other files, and where they are damaged, less or none."""
+    """The metadata of a JPEG, PNG, WebP, TIFF or HEIF file; of others, and where they are damaged, less or none."""
     data = path.read_bytes()
     try:
         if data.startswith(_SOI):
@@ -66,7 +67,9 @@ def read_metadata(path: Path) -> ImageMetadata:
             return _read_webp(data)
         if data[:4] in (b"II*\0", b"MM\0*"):
             return _read_tiff(data)
-    except (struct.error, zlib.error, IndexError):
+        if data[4:8] == b"ftyp":
+            return _read_heif(data)
+    except (struct.error, zlib.error, IndexError, KeyError):
         pass
     return ImageMetadata()
 
@@ -146,14 +149,23 @@ def _read_webp(data: bytes) -> ImageMetadata:
 
 def _read_tiff(data: bytes) -> ImageMetadata:
     """The XMP; the whole file would be its Exif."""
+    found = ImageMetadata()
     order = "<" if data.startswith(b"II") else ">"
     (first,) = struct.unpack_from(order + "I", data, 4)
     (count,) = struct.unpack_from(order + "H", data, first)
     for at in range(first + 2, first + 2 + 12 * count, 12):
         tag, _, length, offset = struct.unpack_from(order + "HHII", data, at)
         if tag == 700:
-            return ImageMetadata(xmp=data[offset : offset + length])
-    return ImageMetadata()
+            found.xmp = data[offset : offset + length]
+    if any(data[first + 2 + 12 * count :][:4]):
+        found.others = ["further pages"]
+    return found
+
+
+def _read_heif(data: bytes) -> ImageMetadata:
+    exif, xmp, has_auxiliary = heif_metadata(data)
+    others = ["further images in the file (gain or depth maps)"] if has_auxiliary else []
+    return ImageMetadata(exif=exif, xmp=xmp, others=others)
 
 
 def _jpeg_with(image: bytes, metadata: ImageMetadata) -> bytes:

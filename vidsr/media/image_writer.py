@@ -23,7 +23,7 @@ from vidsr.media.side_data import FrameKind, side_data
 class ImageWriter:
     """A PNG or JPEG file, by the suffix of `target`, with the metadata of `source`; closed by `with`.
 
-    `dropped` names the metadata that it cannot hold. Leaving `with` without `write` deletes the file. Every fault of
+    `dropped` names what it cannot hold. Leaving `with` without `write` deletes the file. Every fault of
     the target raises TargetError.
     """
 
@@ -39,6 +39,8 @@ class ImageWriter:
         if self._drops_profile:
             self._metadata.chunks = [each for each in self._metadata.chunks if each[0] != b"iCCP"]
             self.dropped.append("the ICC profile, which is of another colour model")
+        if self._codec == "mjpeg" and has_alpha(first.format.name):
+            self.dropped.append("transparency")
         self._file = AtomicFile(target, source=source, overwrite=overwrite)
 
     def __enter__(self) -> Self:
