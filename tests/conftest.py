@@ -12,9 +12,24 @@ from commands import Command, Ended, Refused, contents
 from made import make_clip, tiny_weights
 
 from vidsr.cli import main
+from vidsr.cpu import kept_scheduling
 from vidsr.engine import warn_once
 from vidsr.engine.autotune_cache import cache_path
 from vidsr.model.weights import Weights, save_weights
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup() -> Iterator[None]:
+    """Fixtures that encode by SVT-AV1 as root leave no real-time threads: all of the machine would wait for them."""
+    with kept_scheduling():
+        yield
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Iterator[None]:
+    """As above, of the test itself."""
+    with kept_scheduling():
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -260,7 +260,7 @@ def test_a_picture_is_enlarged_with_clean_weights(vidsr: Command, tmp_path: Path
 @pytest.mark.parametrize("model", ["fsrcnn-s", "fsrcnn-narrow-x2"])
 def test_a_model_that_was_named_is_taken_whatever_the_source(vidsr: Command, tmp_path: Path, model: str) -> None:
     source = make_video(tmp_path / "in.mp4", scene_frames(3, size=SIZE), options={"crf": "40"})
-    assert used(vidsr, "--model", model, source, tmp_path / "out.mp4") == model
+    assert used(vidsr, "--model", model, source, tmp_path / "out.mp4") == full_name(model, 2)
 
 
 def test_the_scale_that_a_size_asks_for_is_that_of_the_choice(vidsr: Command, tmp_path: Path) -> None:

@@ -159,10 +159,11 @@ def test_a_run_that_removes_a_folder_does_not_kill_another_that_is_about_to(tmp_
 
 
 REMOVERS = """
-import sys
+import sys, time
 from pathlib import Path
 from vidsr.private_tempdir import remove_stale
-while not Path(sys.argv[1], "done").exists():
+deadline = time.monotonic() + 120  # nobody ends it if the test is killed
+while not Path(sys.argv[1], "done").exists() and time.monotonic() < deadline:
     remove_stale()
 """
 

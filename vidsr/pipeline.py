@@ -20,7 +20,7 @@ from vidsr.media.reader import Reader
 from vidsr.media.writer import Writer
 from vidsr.model.architecture import Architecture
 from vidsr.model.weights import Weights
-from vidsr.model.zoo import load_model, model_names
+from vidsr.model.zoo import full_name, load_model, model_names
 from vidsr.model_selection import AUTO, select_model
 from vidsr.output_size import Size, default_scale, expected_frames, target_size
 from vidsr.pool import Pool, open_pool
@@ -169,6 +169,7 @@ class _Run:
             left_out=copier.dropped_streams + empty,
             warnings=self._warnings,
             damage=list(self._damage(pool)),
+            verified=self._settings.verify,
             stopped=self._stopped,
             seconds=seconds,
             fps=self._upscaled / seconds,
@@ -288,7 +289,9 @@ def _network(settings: UpscaleSettings, info: VideoInfo) -> tuple[Weights, str]:
     """The network of the settings, or the one that suits the source, and its name in the report."""
     scale = default_scale(settings, info)
     if settings.model != AUTO:
-        return load_model(settings.model, settings.scale, usual_scale=scale), settings.model
+        weights = load_model(settings.model, settings.scale, usual_scale=scale)
+        own = settings.model.endswith(".npz")
+        return weights, settings.model if own else full_name(settings.model, weights.architecture.scale)
     choice = select_model(info.compression, still=info.still, scale=settings.scale or scale, names=model_names())
     log.info("%s: %s", info.path, choice)
     return load_model(choice.model), str(choice)

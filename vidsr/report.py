@@ -62,6 +62,8 @@ class Report:
     warnings: list[str] = field(default_factory=list)
     damage: list[str] = field(default_factory=list)
     """A sentence per kind of damage."""
+    verified: bool = False
+    """Whether the target was decoded, too; what differs is in `damage`."""
     stopped: bool = False
     """Whether it was stopped before the end."""
     seconds: float = 0.0
@@ -86,6 +88,8 @@ class Report:
             text.append(f"  reused from previous frames: {self.reused:.0%} of the pixels")
         if self.copied:
             text.append(f"  copied: {', '.join(map(self._copied, self.copied))}")
+        if self.verified and not self.damage:
+            text.append("  verified: every frame decodes, at its time")
         if self.worker_restarts:
             text.append(f"  workers replaced: {self.worker_restarts}")
         return text

@@ -85,7 +85,7 @@ class UpscaleSettings:
     deinterlace: bool = option(False, "deinterlace first (bwdif)")
     max_megapixels: float = option(64.0, "refuse a source with larger frames", "N")
     overwrite: bool = option(False, "replace an existing target")
-    verify: bool = option(False, "decode the target, and compare number and times of its frames with the source")
+    verify: bool = option(False, "decode the target, and compare its frames and their times with those that were read")
 
     def __post_init__(self) -> None:
         if self.scale not in (None, 2, 3, 4):
