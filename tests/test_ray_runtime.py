@@ -106,7 +106,7 @@ except WorkerError as error:
 def test_a_directory_that_is_too_long_for_a_socket_is_said_and_not_taken(tmp_path: Path) -> None:
     long = tmp_path / ("long" * 20)
     long.mkdir()
-    done = run(START, TMPDIR=str(long), HOME="/nonexistent")
+    done = run(START, TMPDIR=str(long), HOME="/proc/nonexistent")
     assert done.stdout == "3\n", done.stderr
     sentence = rf"TMPDIR cannot be used, /tmp is: {long}: longer by \d+ bytes than the path of a socket may be\n"
     assert re.search(sentence + "$", done.stderr)
@@ -124,9 +124,9 @@ def test_without_any_directory_for_temporary_files_one_sentence_says_so() -> Non
     ]
     if subprocess.run([*private, "true"], capture_output=True, check=False).returncode:
         pytest.skip("no right to mount")
-    done = run(START, before=private, TMPDIR="/nonexistent")
+    done = run(START, before=private, TMPDIR="/proc/nonexistent")
     assert done.stdout == (
-        "Ray does not start: no directory for temporary files (/nonexistent: No such file or directory;"
+        "Ray does not start: no directory for temporary files (/proc/nonexistent: No such file or directory;"
         " /tmp: Read-only file system); set TMPDIR to a short, writable one\n"
     )
     assert done.stderr == ""
