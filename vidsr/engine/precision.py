@@ -47,10 +47,11 @@ _AMX = _CpuKind(  # two threads; the networks are fsrcnn-fast, fsrcnn and fsrcnn
         16: {"int8": 16.9, "bf16": 13.2, "f32": 45.6},
     },
 )
-_VNNI = _CpuKind(  # AVX-512 with VNNI and bf16, one thread; fsrcnn-s, fsrcnn, fsrcnn-narrow
+_VNNI = _CpuKind(  # AVX-512 with VNNI and bf16, one thread; fsrcnn-s, fsrcnn-fast (on a Zen 5), fsrcnn, fsrcnn-narrow
     name="with VNNI",
     ms={
         5: {"int8": 12.9, "bf16": 14.4, "f32": 25.3},
+        8: {"int8": 10.9, "bf16": 12.6, "f32": 19.1},
         12: {"int8": 29.1, "bf16": 32.6, "f32": 61.7},
         16: {"int8": 23.3, "bf16": 35.0, "f32": 56.8},
     },
