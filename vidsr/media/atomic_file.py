@@ -51,17 +51,13 @@ class AtomicFile:
         try:
             _fsync(self.file.fileno())
             self.file.close()
-            self.check_part()
+            if not self._owns_part():
+                raise TargetError(f"{self.part}: another run writes the same file")
             os.replace(self.part, self.target)
         except OSError as error:
             self.discard()
             raise TargetError(f"{self.target}: {write_error_text(error)}") from error
         fsync_dir(self.target.parent)
-
-    def check_part(self) -> None:
-        """Raises TargetError if the part file is no longer the one created here."""
-        if not self._owns_part():
-            raise TargetError(f"{self.part}: another run writes the same file")
 
     def discard(self) -> None:
         """Close and delete the part file; does nothing after `commit`."""

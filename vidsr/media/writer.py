@@ -21,6 +21,7 @@ from vidsr.errors import TargetError
 from vidsr.media.atomic_file import AtomicFile
 from vidsr.media.containers import container_for, muxer_options
 from vidsr.media.display_matrix import scale_matrix
+from vidsr.media.dropped_tags import dropped_tags
 from vidsr.media.encoders import (
     SIDE_DATA_OPTIONS,
     FrameFormat,
@@ -34,7 +35,6 @@ from vidsr.media.error_text import write_error_text
 from vidsr.media.formats import has_alpha
 from vidsr.media.frame import SidePacket, SourceTemplate
 from vidsr.media.hdr import hdr_options
-from vidsr.media.kept_tags import dropped_tags
 from vidsr.media.libav import add_stream_side_data, set_parameters
 from vidsr.media.open_input import TAG_ERRORS
 from vidsr.media.readback import frame_differences, target_content
