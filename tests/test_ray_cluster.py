@@ -253,7 +253,7 @@ def test_a_plane_that_waits_for_its_turn_does_not_hang(ray: None, weights: Weigh
         source = planes(4)
         assert same(pool.map(source, 8), enlarged(weights, source))
         large = planes(1, shape=(600, 800))[0]
-        for _ in range(6):
+        for _ in range(12):
             pool.prepare([tiny_weights(seed=seed, dimensions=(32, 16, 4)) for seed in range(4)], large, 8)
         began = time.monotonic()
         assert same(pool.map(source, 8), enlarged(weights, source))

@@ -4,11 +4,13 @@ import socket
 import time
 from contextlib import suppress
 from pathlib import Path
+from threading import Event
 
 import pytest
 from live.status_server import get, serving, status
 from prometheus_client.parser import text_string_to_metric_families
 
+from vidsr.live.camera_watchdog import CameraStatus
 from vidsr.live.http_server import StatusServer
 
 COUNTED = {
@@ -103,6 +105,22 @@ def test_only_get_and_head_are_answered(tmp_path: Path, method: str) -> None:
     with serving(tmp_path, status()) as port:
         for path in ("/", "/metrics"):
             assert get(port, path, method=method)[0].status == 501
+
+
+def test_a_request_that_runs_at_the_end_is_answered(tmp_path: Path) -> None:
+    running = Event()
+
+    def statuses() -> list[CameraStatus]:
+        running.set()
+        time.sleep(0.5)
+        return []
+
+    with StatusServer(("127.0.0.1", 0), statuses=statuses, preview_dir=tmp_path) as server:
+        client = socket.create_connection(("127.0.0.1", server.port))
+        client.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
+        assert running.wait(10)
+    with client:
+        assert client.recv(100).startswith(b"HTTP/1.0 ")
 
 
 @pytest.mark.parametrize("path", ["/", "/healthz", "/metrics", "/camera/front/after.jpg", "/none"])

@@ -82,9 +82,9 @@ class StatusServer:
         return self
 
     def __exit__(self, *exception: object) -> None:
+        self._server.task_dispatcher.shutdown()  # first: its threads write to the trigger that is closed next
         self._server.trigger.pull_trigger(lambda: wasyncore.close_all(self._server._map))
         self._thread.join()
-        self._server.task_dispatcher.shutdown()
 
 
 class _App:
