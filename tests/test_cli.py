@@ -193,7 +193,7 @@ def test_sources_that_would_become_one_target_are_refused(upscale: Command, tmp_
         (["--workers", "-1"], "--workers must be 0 or more, not -1"),
         (["--workers", "two"], "argument --workers: invalid int value: 'two'; see vidsr upscale --help"),
         (["--start", "1:2:3:4"], "argument --start: invalid seconds value: '1:2:3:4'; see vidsr upscale --help"),
-        (["--bananas"], "unrecognized arguments: --bananas; see vidsr --help"),
+        (["--bananas"], "unrecognized arguments: --bananas; see vidsr upscale --help"),
     ],
 )
 def test_what_makes_no_sense_is_said_in_one_sentence(

@@ -21,7 +21,7 @@ from vidsr.model.weights import Weights
 from vidsr.model.zoo import load_model
 from vidsr.pool import NETWORKS_KEPT, SMALL_PLANE_MACS, Pool, open_pool, runs_in_process
 from vidsr.pool.engine_cache import EngineCache
-from vidsr.pool.thread_pool import MAX_ENGINES, split_evenly
+from vidsr.pool.in_process_pool import MAX_ENGINES, split_evenly
 from vidsr.settings import PoolSettings
 
 TESTS = Path(__file__).parent

@@ -24,7 +24,7 @@ from vidsr.model.zoo import full_name, load_model, model_names
 from vidsr.model_selection import AUTO, select_model
 from vidsr.output_size import Size, default_scale, expected_frames, target_size
 from vidsr.pool import Pool, open_pool
-from vidsr.pool.thread_pool import InProcessPool
+from vidsr.pool.in_process_pool import InProcessPool
 from vidsr.report import Report, Stage
 from vidsr.settings import EncodeSettings, PoolSettings, UpscaleSettings
 from vidsr.stage_timer import OnSpan, StageTimer

@@ -44,7 +44,9 @@ def main(arguments: list[str] | None = None) -> int:
 def _run(words: list[str], journal: Journal) -> int:
     args = argparse.Namespace(verbose=False, journal=journal)
     try:
-        build_parser(words[:1]).parse_args(words, args)
+        _, unknown = build_parser(words[:1]).parse_known_args(words, args)
+        if unknown:
+            raise UsageError(f"unrecognized arguments: {' '.join(unknown)}; see vidsr {words[0]} --help")
         _set_up_output(args)
         code = int(args.run(args))
         sys.stdout.flush()

@@ -34,7 +34,13 @@ log = logging.getLogger(__name__)
 def add_arguments(parser: Parser) -> None:
     """Declare the arguments."""
     parser.intermixed = True
-    parser.add_argument("footage", nargs="*", metavar="CLIP", type=Path, help="full-size clips, or folders of them")
+    parser.add_argument(
+        "footage",
+        nargs="*",
+        metavar="CLIP",
+        type=Path,
+        help="full-size clips, or folders of them; one clip alone: 30 s or more",
+    )
     group = parser.add_argument_group("footage")
     group.add_argument("--output", required=True, metavar="DIR", type=Path, help="the output directory")
     group.add_argument(

@@ -24,6 +24,7 @@ from vidsr.model_selection import select_model
 from vidsr.pool import runs_in_process
 from vidsr.settings import PoolSettings
 
+_WORDS = {None: "unknown", False: "no", True: "yes"}
 _PACKAGES = ("av", "numpy", "openvino", "ray", "tqdm")
 
 
@@ -79,4 +80,4 @@ def _text(value: object) -> str:
         return ", ".join(f"{name} {_text(part)}" for name, part in value.items())
     if isinstance(value, list | tuple):
         return "; ".join(_text(part) for part in value)
-    return str(value)
+    return _WORDS[value] if value is None or isinstance(value, bool) else str(value)

@@ -119,7 +119,7 @@ def open_pool(
     weights = load_model(model) if isinstance(model, str) else model
     multiplies = inf if pixels is None else pixels * weights.architecture.multiplies
     if runs_in_process(settings, describe_machine(), multiplies=multiplies):
-        from vidsr.pool.thread_pool import InProcessPool
+        from vidsr.pool.in_process_pool import InProcessPool
 
         return InProcessPool(weights, settings)
     from vidsr.pool.ray_pool import RayPool

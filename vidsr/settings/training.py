@@ -20,19 +20,19 @@ class DegradeSettings:
 
     scale: int = option(2, "downscaling factor: 2, 3 or 4", "N", group="clip")
     frames: str = option("8-12", "frames per clip", "N-N", group="clip")
-    still_share: float = option(0.5, "share of still clips among those made of images", "PART", group="clip")
-    blur_share: float = option(0.05, "share of clips that are blurred", "PART", group="camera")
+    still_share: float = option(0.5, "share of still clips among those made of images", "SHARE", group="clip")
+    blur_share: float = option(0.05, "share of clips that are blurred", "SHARE", group="camera")
     blur: str = option("0.2-0.8", "sigma of the blur in full-size pixels", "S-S", group="camera")
     kernels: str = option(
         "bicubic:85,area:5,bilinear:2,lanczos:6,plain:2", "downscaling kernels", "NAME:N,...", group="camera"
     )
-    noise_share: float = option(0.05, "share of clips with noise", "PART", group="camera")
+    noise_share: float = option(0.05, "share of clips with noise", "SHARE", group="camera")
     noise: str = option("0.5-2", "sigma of the noise in grey levels at white", "S-S", group="camera")
-    denoise_share: float = option(0.05, "share of clips that are denoised", "PART", group="camera")
+    denoise_share: float = option(0.05, "share of clips that are denoised", "SHARE", group="camera")
     denoise: str = option("3-12", "sigma of the denoising in grey levels", "S-S", group="camera")
-    sharpen_share: float = option(0.05, "share of clips that are sharpened", "PART", group="camera")
+    sharpen_share: float = option(0.05, "share of clips that are sharpened", "SHARE", group="camera")
     sharpen: str = option("0.2-0.5", "amount of the unsharp mask", "A-A", group="camera")
-    codec_share: float = option(0.95, "share of clips that are encoded", "PART", group="codec")
+    codec_share: float = option(0.95, "share of clips that are encoded", "SHARE", group="codec")
     codecs: str = option("x264:80,x265:15,mjpeg:2,rate:3", "codecs", "NAME:N,...", group="codec")
     x264_crf: str = option("15-38", "CRF of x264", "N-N", group="codec")
     x265_crf: str = option("22-36", "CRF of x265", "N-N", group="codec")
@@ -41,9 +41,9 @@ class DegradeSettings:
         "0.3-3", "megabits per second at 640x360; proportional to the area at other sizes", "R-R", group="codec"
     )
     gop: str = option("25-100", "frames between key frames", "N-N", group="codec")
-    second_share: float = option(0.03, "share of the encoded clips that are encoded twice", "PART", group="codec")
+    second_share: float = option(0.03, "share of the encoded clips that are encoded twice", "SHARE", group="codec")
     first_share: float = option(
-        0.1, "share of clips whose training frame is the first, a key frame", "PART", group="clip"
+        0.1, "share of clips whose training frame is the first, a key frame", "SHARE", group="clip"
     )
     seed: int = option(0, "seed of every draw", "N", group="clip")
 
@@ -85,7 +85,7 @@ class DatasetSettings:
 
     clips: int = option(13_000, "degraded clips; each gives one training frame", "N")
     crop: int = option(96, "low-resolution pixels per side of a clip", "N")
-    footage_share: float = option(0.5, "share of clips from videos when there are images as well", "PART")
+    footage_share: float = option(0.5, "share of clips from videos when there are images as well", "SHARE")
     max_gb: float = option(2.0, "limit of the dataset on disk, in GB", "N")
 
     def __post_init__(self) -> None:
@@ -146,9 +146,9 @@ class TrainSettings:
     patch: int = option(48, "low-resolution pixels per side of a patch", "N")
     batch: int = option(16, "patches per step", "N")
     still_camera: bool = option(False, "no rotation and flips of patches")
-    held_out_share: float = option(0.05, "share of the files held out for validation, without --held-out", "PART")
+    held_out_share: float = option(0.05, "share of the files held out for validation, without --held-out", "SHARE")
     frames: int = option(50, "frames per video", "N")
-    clean_share: float = option(0.2, "share of clean patches with --dataset", "PART")
+    clean_share: float = option(0.2, "share of clean patches with --dataset", "SHARE")
     every: int = option(1000, "steps between measurements, each with a checkpoint", "N")
     patience: int | None = option(None, "end with the best weights after N measurements without improvement", "N")
     seed: int = option(0, "seed of initial weights, patches and validation split", "N")
@@ -194,9 +194,9 @@ class FinetuneSettings:
     crf: str = option("16-35", "expected CRF of the low-resolution footage", "N-N", group="footage")
     clips: int = option(2_000, "short degraded clips to train on", "N", group="footage")
     frames: int = option(200, "frames selected from each recording of --from", "N", group="footage")
-    clean_share: float = option(0.1, "share of patches that were not encoded", "PART", group="footage")
+    clean_share: float = option(0.1, "share of patches that were not encoded", "SHARE", group="footage")
     held_out_share: float = option(
-        0.2, "share of the clips, or of a single clip, held out for validation", "PART", group="footage"
+        0.2, "share of the clips, or of a single clip, held out for validation", "SHARE", group="footage"
     )
     steps: int = option(4_000, "maximum number of steps", "N", group="training")
     rate: float = option(2e-3, "peak learning rate", "R", group="training")

@@ -17,7 +17,7 @@ from threading import Thread
 from time import monotonic, time
 
 from vidsr.errors import TargetError
-from vidsr.media.sink.segment_file import part_path, recover_part, unused_path
+from vidsr.media.sink.segment_file import recover_part, segment_part_path, unused_path
 from vidsr.settings import RecordSettings
 
 _MAX_JOBS = 16  # files being closed and synced: a minute of the shortest segments
@@ -240,8 +240,8 @@ class RecordingDir:
 def prepare_file(path: Path) -> None:
     """Recover what a crash left of a single file. Raises TargetError if it cannot be written."""
     try:
-        if part_path(path).exists():
-            recover_part(part_path(path))
+        if segment_part_path(path).exists():
+            recover_part(segment_part_path(path))
         require_writable(path.parent)
     except OSError as error:
         raise TargetError(f"{path}: {error.strerror}") from error

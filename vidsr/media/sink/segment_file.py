@@ -28,7 +28,7 @@ class SegmentFile:
     def __init__(self, path: Path, *, video: Stream, audio: StreamTemplate | None, start_pts: int) -> None:
         self.start_pts, self.has_audio = start_pts, audio is not None
         kind = container_for(path)
-        self._atomic_file = AtomicFile(path, source=None, overwrite=False, part=part_path(path))
+        self._atomic_file = AtomicFile(path, source=None, overwrite=False, part=segment_part_path(path))
         options = muxer_options(kind, TIME_BASE, covers=False, tags=())
         if kind.has_display_matrix:
             # Write the index after the first packet of each stream: an earlier edit list hides the first second of a
@@ -109,11 +109,13 @@ def unused_path(path: Path, *, own: Path | None = None) -> Path:
     names = chain([path], (path.with_stem(f"{path.stem}_{number}") for number in count(2)))
     # Test the .part file first: another thread may rename it in between.
     return next(
-        name for name in names if (part_path(name) == own or not part_path(name).exists()) and not name.exists()
+        name
+        for name in names
+        if (segment_part_path(name) == own or not segment_part_path(name).exists()) and not name.exists()
     )
 
 
-def part_path(path: Path) -> Path:
+def segment_part_path(path: Path) -> Path:
     """The path of a file while it is being written."""
     return path.with_name(path.name + ".part")
 
