@@ -29,6 +29,8 @@ NAN, INF = float("nan"), float("inf")
         (UpscaleSettings, {"end_s": 0.0}),
         (UpscaleSettings, {"end_s": 2.0, "start_s": 3.0}),
         (UpscaleSettings, {"end_s": NAN}),
+        (UpscaleSettings, {"strength": 1.6}),
+        (UpscaleSettings, {"strength": NAN}),
         (UpscaleSettings, {"max_megapixels": 0.0}),
         (UpscaleSettings, {"max_megapixels": 1e6}),
         (UpscaleSettings, {"max_megapixels": NAN}),

@@ -6,10 +6,17 @@ than both.
 The first key frame decided better there than the first eight frames.
 """
 
+import logging
 from collections.abc import Collection
 from dataclasses import dataclass
 
 from vidsr.media.compression_probe import Compression
+from vidsr.media.frame import VideoInfo
+from vidsr.model.weights import Weights, with_strength
+from vidsr.model.zoo import full_name, load_model, model_names
+from vidsr.settings import UpscaleSettings
+
+log = logging.getLogger(__name__)
 
 AUTO = "auto"
 DEFAULT_FAMILY = "fsrcnn-narrow"
@@ -50,6 +57,23 @@ def select_model(
         return ModelChoice(model=clean, why=f"no {video} in the zoo")
     mean = f"{video}{percent}" if percent < 100 else video
     return ModelChoice(model=mean if percent else clean, why=why)
+
+
+def load_network(settings: UpscaleSettings, info: VideoInfo, *, usual_scale: int) -> tuple[Weights, str]:
+    """The network of the settings, or the one that suits the source, and its name in the report.
+
+    `usual_scale` is the scale where the settings and the model name none. Raises ModelError.
+    """
+    if settings.model == AUTO:
+        scale = settings.scale or usual_scale
+        choice = select_model(info.compression, still=info.still, scale=scale, names=model_names())
+        log.info("%s: %s", info.path, choice)
+        weights, name = load_model(choice.model), str(choice)
+    else:
+        weights = load_model(settings.model, settings.scale, usual_scale=usual_scale)
+        own = settings.model.endswith(".npz")
+        name = settings.model if own else full_name(settings.model, weights.architecture.scale)
+    return with_strength(weights, settings.strength), name
 
 
 def _percent(compression: Compression) -> tuple[int, str]:

@@ -1,6 +1,5 @@
 """The main job: read, upscale, write."""
 
-import logging
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -13,23 +12,19 @@ from vidsr.callbacks import OnProgress, OnWarning, ShouldStop
 from vidsr.errors import TargetError
 from vidsr.flow import map_in_thread, prefetch
 from vidsr.media.containers import container_for, image_codec_for
-from vidsr.media.frame import Frame, VideoInfo
+from vidsr.media.frame import Frame
 from vidsr.media.image_writer import ImageWriter
 from vidsr.media.luma_merger import LumaMerger, check_frame_size, upscale_bicubic
 from vidsr.media.reader import Reader
 from vidsr.media.writer import Writer
 from vidsr.model.architecture import Architecture
-from vidsr.model.weights import Weights
-from vidsr.model.zoo import full_name, load_model, model_names
-from vidsr.model_selection import AUTO, select_model
+from vidsr.model_selection import load_network
 from vidsr.output_size import Size, default_scale, expected_frames, target_size
 from vidsr.pool import Pool, open_pool
 from vidsr.pool.in_process_pool import InProcessPool
 from vidsr.report import Report, Stage
 from vidsr.settings import EncodeSettings, PoolSettings, UpscaleSettings
 from vidsr.stage_timer import OnSpan, StageTimer
-
-log = logging.getLogger(__name__)
 
 FRAMES_AHEAD = 4  # decoded ahead of the network, each a whole frame in memory
 FRAMES_BEHIND = 3  # upscaled, for the encoder, which needs far longer for some frames than for others
@@ -59,7 +54,7 @@ def upscale(
     if image_codec_for(target):
         return _upscale_image(source, target, settings, pool, on_warning)
     with _opened(source, target, settings) as reader:
-        weights, name = _network(settings, reader.info)
+        weights, name = load_network(settings, reader.info, usual_scale=default_scale(settings, reader.info))
         size = target_size(settings, reader.info, weights.architecture.scale)
         with Writer(target, reader.template, size=size, encode=encode, overwrite=settings.overwrite) as writer:
             run = _Run(reader, writer, settings, on_warning, on_span)
@@ -150,6 +145,7 @@ class _Run:
             target=self._writer.target,
             model=str(architecture),
             weights=name,
+            strength=self._settings.strength,
             precision=pool.precision_choice.precision,
             precision_why=pool.precision_choice.why,
             size=size,
@@ -239,7 +235,7 @@ def _upscale_image(
     with Reader(source, upright=True, max_megapixels=settings.max_megapixels) as reader:
         if not reader.info.still:
             raise TargetError(f"{target}: holds one image, and {source} is a video; use .mkv")
-        weights, name = _network(settings, reader.info)
+        weights, name = load_network(settings, reader.info, usual_scale=default_scale(settings, reader.info))
         size = target_size(settings, reader.info, weights.architecture.scale)
         check_frame_size(size, reader.info.working_format)
         writer = ImageWriter(target, source=source, first=reader.first.av_frame, overwrite=settings.overwrite)
@@ -256,6 +252,7 @@ def _upscale_image(
             target=target,
             model=str(weights.architecture),
             weights=name,
+            strength=settings.strength,
             precision=alone.precision_choice.precision,
             precision_why=alone.precision_choice.why,
             left_out=writer.dropped,
@@ -283,15 +280,3 @@ def _opened(source: Path, target: Path, settings: UpscaleSettings) -> Reader:
         keep_start=settings.keep_start,
         max_megapixels=settings.max_megapixels,
     )
-
-
-def _network(settings: UpscaleSettings, info: VideoInfo) -> tuple[Weights, str]:
-    """The network of the settings, or the one that suits the source, and its name in the report."""
-    scale = default_scale(settings, info)
-    if settings.model != AUTO:
-        weights = load_model(settings.model, settings.scale, usual_scale=scale)
-        own = settings.model.endswith(".npz")
-        return weights, settings.model if own else full_name(settings.model, weights.architecture.scale)
-    choice = select_model(info.compression, still=info.still, scale=settings.scale or scale, names=model_names())
-    log.info("%s: %s", info.path, choice)
-    return load_model(choice.model), str(choice)

@@ -27,6 +27,8 @@ class Report:
     """The architecture of the network."""
     weights: str
     """Their name or file; with the reason, where they were chosen by the source."""
+    strength: float
+    """Of what the network added to the bicubic frame; 1 as it was trained."""
     precision: str
     """f32, bf16, int8, or int7 (int8 with weights of 7 bits)."""
     precision_why: str
@@ -78,7 +80,7 @@ class Report:
             f"{self.target}: {self.frames_written} frames, {width}x{height}, {self.seconds:.1f} s, {self.fps:.1f} fps",
             f"  frames: {self.frames_read} read, {self.frames_upscaled} upscaled, {self.frames_written} written",
         ]
-        text.append(f"  network: {self.weights}")
+        text.append(f"  network: {self.weights}" + (f", strength {self.strength:g}" if self.strength != 1 else ""))
         if self.encoder:
             text.append(f"  encoder: {self.encoder}")
         text.append(f"  precision: {self.precision} ({self.precision_why})")

@@ -12,7 +12,7 @@ import dataclasses
 import json
 from pathlib import Path
 
-from vidsr.cli.options import Parser, model_label, seconds
+from vidsr.cli.options import Parser, model_label, seconds, setting
 from vidsr.cli.output import UsageError, png_file, print_message
 from vidsr.engine import Engine
 from vidsr.errors import DAMAGED
@@ -41,6 +41,8 @@ def add_arguments(parser: Parser) -> None:
     help_ = f"a name of the zoo, an .npz file, or auto: by the source (default: {UpscaleSettings.model})"
     group.add_argument("--model", metavar="NAME", default=UpscaleSettings.model, help=help_)
     group.add_argument("--scale", type=int, choices=SCALES, help="2, 3 or 4 (default: that of the model, or 2)")
+    help_ = "as in `vidsr upscale` (default: 1)"
+    group.add_argument("--strength", metavar="N", type=float, default=UpscaleSettings.strength, help=help_)
     group.add_argument(
         "--at", metavar="TIME", type=seconds, default=0.0, help="time of the frame (default: the first)"
     )
@@ -90,7 +92,7 @@ def _draw(args: argparse.Namespace) -> int:
     source = args.files[0]
     with png_file(args.picture, source=source, overwrite=args.overwrite) as drawing:
         model = args.model if args.model != AUTO else _model_for(source, args.scale)
-        engine = Engine(load_model(model, args.scale))
+        engine = Engine(load_model(model, args.scale), strength=setting(UpscaleSettings, "strength", args))
         label = model_label(Path(model).stem, engine.scale)
         rows = side_by_side(source, engine, label=label, at_s=args.at, crops=tuple(args.crops))
         drawing.write(crops_png(rows))

@@ -18,7 +18,7 @@ import logging
 from pathlib import Path
 from typing import BinaryIO
 
-from vidsr.cli.options import Parser, add_options, model_label, settings
+from vidsr.cli.options import Parser, add_options, model_label, setting, settings
 from vidsr.cli.output import aligned, png_file, print_message, progress_bar
 from vidsr.cpu import this_cpu
 from vidsr.engine import Engine
@@ -31,7 +31,7 @@ from vidsr.model.zoo import load_model, model_names
 from vidsr.quality.evaluation import Collection, ResultRow, collect, evaluate_clip, evaluate_image, means
 from vidsr.quality.metrics import ClipProtocol
 from vidsr.quality.upscalers import make_upscalers, network_upscaler, reuse_label, reusing_engines
-from vidsr.settings import PRECISIONS, EncodeSettings, PoolSettings
+from vidsr.settings import PRECISIONS, EncodeSettings, PoolSettings, UpscaleSettings
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +58,8 @@ def add_arguments(parser: Parser) -> None:
     group.add_argument(
         "--precision", choices=PRECISIONS, default=PoolSettings.precision, help="as in `vidsr upscale` (default: auto)"
     )
+    help_ = "as in `vidsr upscale` (default: 1)"
+    group.add_argument("--strength", metavar="N", type=float, default=UpscaleSettings.strength, help=help_)
     group.add_argument("--scale", type=int, choices=SCALES, help="2, 3 or 4 (default: that of the models, or 2)")
     group = parser.add_argument_group("clips")
     group.add_argument(
@@ -81,7 +83,7 @@ def add_arguments(parser: Parser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure, print, and check --min-gain."""
-    protocols, reuse, engines = _protocols(args), _reuse(args), _engines(args)
+    protocols, reuse, engines = _protocols(args), setting(PoolSettings, "reuse", args), _engines(args)
     scales = sorted({engine.scale for engine in engines.values()})
     collections = collect(args.sources, scales[-1], on_warning=log.warning)
     if args.plot:
@@ -107,15 +109,11 @@ def _protocols(args: argparse.Namespace) -> dict[str, ClipProtocol]:
     return protocols
 
 
-def _reuse(args: argparse.Namespace) -> int:
-    return settings(PoolSettings, argparse.Namespace(**vars(PoolSettings()) | {"reuse": args.reuse})).reuse
-
-
 def _engines(args: argparse.Namespace) -> Engines:
     names = args.model or [name for name in model_names() if load_model(name).architecture.scale == (args.scale or 2)]
-    engines = {}
+    strength, engines = setting(UpscaleSettings, "strength", args), {}
     for name in names:
-        engine = Engine(load_model(name, args.scale), precision=args.precision)
+        engine = Engine(load_model(name, args.scale), precision=args.precision, strength=strength)
         engines[model_label(name, engine.scale)] = engine
     if not engines:
         raise ModelError(f"no network of the zoo has scale {args.scale}")

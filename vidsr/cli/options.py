@@ -4,7 +4,7 @@ import argparse
 import dataclasses
 from collections.abc import Callable, Collection, Generator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NoReturn, TypeVar, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, get_args, get_type_hints
 
 from vidsr.cli.output import UsageError
 from vidsr.model.zoo import full_name
@@ -86,6 +86,11 @@ def settings(cls: "type[Settings]", args: argparse.Namespace) -> "Settings":
     except ValueError as error:  # it begins with the name of the field
         name, _, fault = str(error).partition(" ")
         raise UsageError(f"{_flag(name)} {fault}") from error
+
+
+def setting(cls: type, name: str, args: argparse.Namespace) -> Any:
+    """One setting of a class, for a command that has an option for few of them. Raises as `settings`."""
+    return getattr(settings(cls, argparse.Namespace(**vars(cls()) | {name: getattr(args, name)})), name)
 
 
 def model_label(model: str, scale: int) -> str:

@@ -14,7 +14,7 @@ from vidsr.engine.autotune_cache import TunedNetwork, tuned_network
 from vidsr.engine.blocking import OutputBlocking, blockings, default_blocking
 from vidsr.engine.compiled_network import CompiledNetwork, InaccurateGraphError
 from vidsr.engine.precision import PrecisionChoice, check_precision, precision_order
-from vidsr.model.weights import Weights
+from vidsr.model.weights import Weights, with_strength
 from vidsr.model.zoo import load_model
 
 __all__ = ["BAND_PIXELS", "Engine", "expected_precision", "warn_once"]
@@ -30,6 +30,7 @@ class Engine:
     `engine(plane)` upscales a (H, W) uint8 or uint16 plane of any size to (scale*H, scale*W) of the same type,
     band by band, so that memory does not grow with the frame; the bands give exactly the pixels of the whole.
     `model` is a name of the zoo, the path of a weight file, or weights. `threads` 0 means every core allowed.
+    `strength` scales what the network adds to the bicubic plane: 0 is bicubic, 1 the network as trained.
     `precision` is auto, f32, bf16 or int8 (see `engine.precision`). Graphs in anything but f32 are compared with f32
     before their first use (see `engine.accuracy`); where one is wrong, the next blocking is used, then the next
     precision, and a warning is logged. `precision_choice` has the precision in use and why. A `simulated` engine
@@ -45,12 +46,13 @@ class Engine:
         *,
         threads: int = 0,
         precision: str = "auto",
+        strength: float = 1.0,
         simulated: bool = False,
         band_pixels: int = BAND_PIXELS,
         blocking: OutputBlocking | None = None,
         cpu: Cpu | None = None,
     ) -> None:
-        self.weights = load_model(model) if isinstance(model, str) else model
+        self.weights = with_strength(load_model(model) if isinstance(model, str) else model, strength)
         self.scale = self.weights.architecture.scale
         self.halo = self.weights.architecture.halo
         self.warnings: list[str] = []

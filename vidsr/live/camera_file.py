@@ -15,6 +15,7 @@ from vidsr.live.config import CameraConfig
 from vidsr.media.containers import container_for
 from vidsr.media.encoders import encoder_options
 from vidsr.media.sink.recorder import is_playlist, is_video
+from vidsr.model.weights import with_strength
 from vidsr.model.zoo import load_model
 from vidsr.model_selection import AUTO
 from vidsr.settings import EncodeSettings, PoolSettings, RecordSettings, StreamSettings
@@ -216,7 +217,7 @@ def _check_camera(config: CameraConfig, owner_of: dict[str, str], where: str) ->
         encoder_options(config.encode, {})
     with _prefixed(where.format("model")):
         if config.stream.model != AUTO:
-            load_model(config.stream.model, config.stream.scale)
+            with_strength(load_model(config.stream.model, config.stream.scale), config.stream.strength)
 
 
 @contextmanager

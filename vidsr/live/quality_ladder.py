@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from vidsr.media.compression_probe import Compression
-from vidsr.model.weights import Weights
+from vidsr.model.weights import Weights, with_strength
 from vidsr.model.zoo import load_model, model_names
 from vidsr.model_selection import AUTO, DEFAULT_FAMILY, select_model
 from vidsr.settings import StreamSettings
@@ -190,10 +190,11 @@ class ModelLadder:
     """The networks of a camera, from which each connection selects. Raises ModelError for a missing one."""
 
     def __init__(self, settings: StreamSettings) -> None:
+        self._strength = settings.strength
         self._named = None if settings.model == AUTO else settings.model
         self._loaded: dict[str, Weights] = {}  # cached: a pool compares networks by identity
         if self._named:
-            self._loaded[self._named] = load_model(self._named, settings.scale)
+            self._loaded[self._named] = with_strength(load_model(self._named, settings.scale), settings.strength)
             self.scale = self._loaded[self._named].architecture.scale
         else:
             self.scale = settings.scale or 2
@@ -218,5 +219,5 @@ class ModelLadder:
 
     def _load(self, name: str) -> Weights:
         if name not in self._loaded:
-            self._loaded[name] = load_model(name)
+            self._loaded[name] = with_strength(load_model(name), self._strength)
         return self._loaded[name]

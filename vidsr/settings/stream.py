@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from vidsr.settings.options import option
+from vidsr.settings.upscale import MAX_STRENGTH
 
 TRANSPORTS = ("tcp", "udp")
 _LONGEST_S = 86_400.0
@@ -19,6 +20,9 @@ class StreamSettings:
         group="quality",
     )
     scale: int | None = option(None, "2, 3 or 4 (default: that of the model, else 2)", "N", group="quality")
+    strength: float = option(
+        1.0, "0 to 1.5 times what the network adds to the bicubic frame: softer or sharper", "N", group="quality"
+    )
     transport: str = option("tcp", "transport of RTSP: tcp or udp", "KIND", group="source")
     timeout_s: float = option(5.0, "seconds of silence after which a connection is lost", "S", group="source")
     max_delay_s: float = option(
@@ -48,6 +52,8 @@ class StreamSettings:
     def __post_init__(self) -> None:
         if self.scale not in (None, 2, 3, 4):
             raise ValueError(f"scale must be 2, 3 or 4, not {self.scale}")
+        if not 0 <= self.strength <= MAX_STRENGTH:
+            raise ValueError(f"strength must be between 0 and {MAX_STRENGTH:g}, not {self.strength:g}")
         if self.transport not in TRANSPORTS:
             raise ValueError(f"transport must be tcp or udp, not {self.transport!r}")
         if not 0.5 <= self.timeout_s <= _LONGEST_S:

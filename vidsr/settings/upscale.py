@@ -8,6 +8,8 @@ from vidsr.settings.options import option
 _MAX_S = 1e9  # no video is longer, and FFmpeg's clock in microseconds holds 9e12
 _MAX_MEGAPIXELS = 268  # FFmpeg holds no larger frame
 _MAX_REUSE = 32  # far beyond what looks right
+MAX_STRENGTH = 1.5
+"""What the network adds to the bicubic frame at most, relative to what it was trained to add."""
 _MAX_CRF = 63  # of AV1 and VP9; H.264 and HEVC end at 51
 
 PRECISIONS = ("auto", "f32", "bf16", "int8")
@@ -79,6 +81,7 @@ class UpscaleSettings:
     )
     scale: int | None = option(None, "2, 3 or 4 (default: that of the model or of --to, else 2)", "N")
     to: str | None = option(None, "exact size after the network: 1080p (height, shape kept) or 1920x1080", "SIZE")
+    strength: float = option(1.0, "0 to 1.5 times what the network adds to the bicubic frame: softer or sharper", "N")
     start_s: float | None = option(None, "begin there: seconds, or H:MM:SS", "TIME")
     end_s: float | None = option(None, "end there", "TIME")
     keep_start: bool = option(False, "keep the time stamps of a source that begins hours ahead (default: from 0)")
@@ -92,6 +95,8 @@ class UpscaleSettings:
             raise ValueError(f"scale must be 2, 3 or 4, not {self.scale}")
         if self.to is not None and not re.fullmatch(r"[1-9]\d{0,4}(p|x[1-9]\d{0,4})", self.to):
             raise ValueError(f"to must be a size like 1080p or 1920x1080, not {self.to!r}")
+        if not 0 <= self.strength <= MAX_STRENGTH:
+            raise ValueError(f"strength must be between 0 and {MAX_STRENGTH:g}, not {self.strength:g}")
         if self.start_s is not None and not 0 <= self.start_s <= _MAX_S:
             raise ValueError(f"start_s must be 0 or more, not {self.start_s:g}")
         if self.end_s is not None and not (self.start_s or 0) < self.end_s <= _MAX_S:
