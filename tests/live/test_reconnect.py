@@ -13,8 +13,9 @@ from recorder_feed import recorder
 from supervisor_process import eventually
 
 from vidsr.live.config import CameraConfig
-from vidsr.live.connection import CameraContext, Connection, run_reconnect_loop
+from vidsr.live.connection import CameraContext, Connection
 from vidsr.live.quality_ladder import ModelLadder
+from vidsr.live.reconnect import run_reconnect_loop
 from vidsr.live.status import State, Status
 from vidsr.media.luma_merger import upscale_bicubic
 from vidsr.media.source.live_source import LiveSource

@@ -15,8 +15,9 @@ from types import FrameType
 
 from vidsr.errors import BUG, VidsrError, exit_code
 from vidsr.live.config import CameraConfig
-from vidsr.live.connection import CameraContext, run_reconnect_loop
+from vidsr.live.connection import CameraContext
 from vidsr.live.quality_ladder import ModelLadder
+from vidsr.live.reconnect import run_reconnect_loop
 from vidsr.live.status import State, Status
 from vidsr.media.luma_merger import upscale_bicubic
 from vidsr.media.sink.recorder import Recorder

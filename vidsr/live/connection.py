@@ -1,19 +1,19 @@
-"""A connection to a camera: packets are decoded, timed, upscaled and written in order; and the reconnect loop."""
+"""A connection to a camera: packets are decoded, timed, upscaled and written in order."""
 
 import threading
 import time
-from collections import Counter, deque
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Self
 
 from vidsr.errors import SourceLost
-from vidsr.live.camera_watchdog import Backoff
 from vidsr.live.config import CameraConfig
-from vidsr.live.packet_queue import DroppingQueue, PacketReader, QueuedPacket
+from vidsr.live.packet_queue import DroppingQueue, QueuedPacket
 from vidsr.live.quality_ladder import ModelLadder, QualityLadder
 from vidsr.live.reorder_buffer import PassthroughPacket, ReorderBuffer, TimedFrame
+from vidsr.live.source_packets import SourcePackets
 from vidsr.live.status import NO_NETWORK, State, Status
 from vidsr.live.writer_thread import WriterThread
 from vidsr.media.formats import depth_of, luma_of
@@ -51,7 +51,8 @@ class Connection:
         self._last_pts: int | None = None  # of the previous frame; None after a drop
         self._converter: PixelFormatConverter | None = None
         self._format: tuple[int, int, str] | None = None
-        self._early: deque[tuple[LivePacket, int | None, int | None, float]] = deque()
+        self._source_packets = SourcePackets(context.timeline)
+        self._is_decoding = False
         self._stages: tuple[QualityLadder, ReorderBuffer, WriterThread] | None = None
         self._stack = ExitStack()
 
@@ -63,8 +64,8 @@ class Connection:
 
     def __exit__(self, *exception: object) -> None:
         with self._stack:
-            if self._stages and isinstance(exception[1], SourceLost | None):
-                self._write_ready(drain=True)
+            if isinstance(exception[1], SourceLost | None):
+                self._finish()
         self._context.recorder.end_segment()
 
     def process(self, queued: "QueuedPacket[LivePacket] | None") -> None:
@@ -84,32 +85,38 @@ class Connection:
         """Whether frames are being upscaled."""
         return bool(self._stages and self._stages[1])
 
+    def _finish(self) -> None:
+        """Write the frames and packets that are still in the decoder and in work."""
+        self._submit_all(self._source.flush(), time.monotonic())
+        if self._stages:
+            self._queue_source_packets(is_last=True)
+            self._write_ready(drain=True)
+
     def _process_video(self, queued: QueuedPacket[LivePacket]) -> None:
         packet = queued.packet
         times = packet.pts, packet.dts  # before decoding, which may change them
-        decoded = [] if queued.dropped else self._source.decode(packet)
-        self._last_pts = None if queued.dropped else self._last_pts
-        frames = [self._timed_frame(video_frame, queued.arrived_s) for video_frame in decoded]
+        decoded = self._decode(queued)
         if self._context.config.record.original:
-            self._queue_source(packet, *times, queued.arrived_s)
+            self._source_packets.put(packet, times, arrived_s=queued.arrived_s, is_decoded=not queued.dropped)
+        self._submit_all(decoded, queued.arrived_s)
+        self._last_pts = None if queued.dropped else self._last_pts
+
+    def _decode(self, queued: QueuedPacket[LivePacket]) -> list[VideoFrame]:
+        """The frames that a packet completes; where packets are dropped, those that the decoder holds."""
+        was_decoding, self._is_decoding = self._is_decoding, not queued.dropped
+        if queued.dropped:
+            return self._source.flush() if was_decoding else []
+        return self._source.decode(queued.packet)
+
+    def _submit_all(self, video_frames: Iterable[VideoFrame], arrived_s: float) -> None:
+        frames = [self._timed_frame(video_frame, arrived_s) for video_frame in video_frames]
+        self._queue_source_packets(is_last=False)  # before the frames, with which files begin
         for frame in frames:
             self._submit(frame)
 
-    def _queue_source(self, packet: LivePacket, pts: int | None, dts: int | None, arrived_s: float) -> None:
-        """Queue a packet for the original, once there is a timeline: it begins with the first frame.
-
-        A decoder with B-frames or threads returns that after several packets; those from a key frame on wait here.
-        """
-        if packet.is_keyframe and self._stages is None:
-            self._early.clear()
-        if packet.is_keyframe or self._stages or self._early:
-            self._early.append((packet, pts, dts, arrived_s))
-        while self._stages and self._early:
-            packet, *times, arrived_s = self._early.popleft()
-            pts, dts = (
-                self._timeline.source_pts(time, time_base=packet.time_base, arrived_s=arrived_s) for time in times
-            )
-            self._queue_packet(PassthroughPacket(packet=packet, pts=pts, dts=dts, is_source=True))
+    def _queue_source_packets(self, *, is_last: bool) -> None:
+        for packet in self._source_packets.placed(is_last=is_last):
+            self._queue_packet(packet)
 
     def _timed_frame(self, video_frame: VideoFrame, arrived_s: float) -> TimedFrame:
         """The frame in the pixel format to upscale in, with its time."""
@@ -117,6 +124,7 @@ class Connection:
             self._begin()
         time_base = video_frame.time_base or TIME_BASE
         frame_time = self._timeline.frame_time(video_frame.pts, time_base=time_base, arrived_s=arrived_s)
+        self._source_packets.on_frame(video_frame.pts, time_base=time_base, pts=frame_time.pts)
         self._count_missed(frame_time)
         format_ = (video_frame.width, video_frame.height, video_frame.format.name)
         is_new_format = self._converter is None or format_ != self._format
@@ -221,46 +229,3 @@ class Connection:
         if self._stages:
             ladder, reorder, _ = self._stages
             status.rung = "dropping" if ladder.is_dropping(now) else reorder.available_rung(ladder.rung)
-
-
-_BUSY_S, _IDLE_S = 0.004, 0.1
-"""The wait for a packet: while frames are being upscaled, and otherwise."""
-
-
-def run_reconnect_loop(context: CameraContext) -> None:
-    """Connect, and reconnect after pauses, until `context.stop` is set.
-
-    Raises SourceError for a source that can never work; SourceLost at the first loss with `fail_fast`; WorkerError
-    when the pool cannot go on.
-    """
-    backoff, stop, status = Backoff(), context.stop, context.status
-    while not stop.is_set():
-        status.state, before = State.CONNECTING, status.connects
-        began = time.monotonic()
-        try:
-            _connect(context)
-            return
-        except SourceLost as error:
-            if context.config.stream.fail_fast:
-                raise
-            if status.connects > before:
-                backoff.on_success(time.monotonic() - began)
-            pause_s = backoff.next_s(slow=error.slow)
-            status.state, status.reason = State.WAITING, f"{error}; the next attempt is in {pause_s:.0f} s"
-            context.on_warning(status.reason)
-            error.__traceback__ = None  # it refers to the connection, its decoder and its threads, in a cycle
-        stop.wait(pause_s)
-
-
-def _connect(context: CameraContext) -> None:
-    """One connection, until the source is lost, which raises SourceLost, or until the stop event."""
-    config, stop = context.config, context.stop
-    with PacketReader(config.source, config.stream) as reader, ExitStack() as stack:
-        connection: Connection | None = None
-        while not stop.is_set():
-            queued = reader.queue.get(_BUSY_S if connection and connection.is_busy else _IDLE_S)
-            if queued and connection is None:
-                assert reader.source
-                connection = stack.enter_context(Connection(context, reader.source, reader.queue))
-            if connection:
-                connection.process(queued)

@@ -147,11 +147,15 @@ class PacketReader:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        if self.source:
-            self.source.stop()
+        self.stop()
         self._thread.join(_JOIN_S)
         if self.source and not self._thread.is_alive():
             self.source.close()
+
+    def stop(self) -> None:
+        """Read no more packets."""
+        if self.source:
+            self.source.stop()
 
     def _read(self) -> None:
         try:

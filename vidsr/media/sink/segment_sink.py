@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import av
@@ -27,59 +27,82 @@ def is_same_frame(source_pts: int, pts: int) -> bool:
     return abs(source_pts - pts) <= _MAX_OFFSET
 
 
-class SourcePassthrough:
-    """The packets of the source whose file is not known yet, and the open file."""
+@dataclass(frozen=True, kw_only=True)
+class _NextFile:
+    """The file beside the upscaled one at `upscaled`; it begins with the first key frame from `start_pts` on."""
 
-    def __init__(self) -> None:
+    upscaled: Path
+    source: StreamTemplate
+    audio: StreamTemplate | None
+    start_pts: int
+
+    def begins_with(self, packet: TimedPacket) -> bool:
+        return packet.key and packet.pts >= self.start_pts - _MAX_OFFSET
+
+    def open(self, first: TimedPacket) -> SegmentFile:
+        """The file; the headers of its stream are taken from its first packet, and the audio only if it fits."""
+        source = StreamTemplate(self.source.stream, headers=video_headers(first.av_packet, self.source.stream))
+        path = self.upscaled.with_name(f"{self.upscaled.stem}.original.mp4")
+        if not can_hold(container_for(path), source.stream):
+            path = path.with_suffix(".mkv")
+        audio_fits = self.audio and can_hold(container_for(path), self.audio.stream)
+        start_pts = self.start_pts if is_same_frame(first.pts, self.start_pts) else first.pts
+        return SegmentFile(path, video=source.stream, audio=self.audio if audio_fits else None, start_pts=start_pts)
+
+
+class SourcePassthrough:
+    """The packets of the source whose file is not known yet, and the open file; `finish` takes each full one.
+
+    A file ends where the next one begins, at a key frame: no packet between two files is lost.
+    """
+
+    def __init__(self, finish: Callable[[SegmentFile], None]) -> None:
+        self._finish = finish
         self._pending: deque[TimedPacket] = deque()
         self._file: SegmentFile | None = None
+        self._next: _NextFile | None = None
         self._last_dts = 0
 
     def put(self, packet: TimedPacket) -> int:
         """Append a packet, in decoding order; returns the bytes written to make room for it."""
         self._pending.append(packet)
-        return self._write(self._pending.popleft()) if len(self._pending) > _MAX_PENDING else 0
+        return self._write_first() if len(self._pending) > _MAX_PENDING else 0
+
+    def begin(self, next_file: _NextFile) -> None:
+        """Continue in the next file, from its first key frame on."""
+        self._next = next_file
 
     def write_until(self, pts: int) -> int:
-        """Write the packets that belong to the open file, given the upscaled frame at `pts`; returns the bytes."""
+        """Write the packets up to those of the upscaled frame at `pts`; returns the bytes."""
         written = 0
         while self._pending and not (self._pending[0].key and self._pending[0].pts > pts + _MAX_OFFSET):
-            written += self._write(self._pending.popleft())
+            written += self._write_first()
         return written
 
-    def cut(self, pts: int | None) -> SegmentFile | None:
-        """Write the packets before the key frame at `pts`, or all, and return the open file to be finished."""
-        while self._pending and not (
-            pts is not None and is_same_frame(self._pending[0].pts, pts) and self._pending[0].key
-        ):
-            self._write(self._pending.popleft())
-        return self.take_file()
+    def end(self) -> None:
+        """Write all packets, and have the file finished."""
+        while self._pending:
+            self._write_first()
+        if file := self.take_file():
+            self._finish(file)
 
     def take_file(self) -> SegmentFile | None:
         """Return the open file as it is, and keep none."""
-        file, self._file = self._file, None
+        file, self._file, self._next = self._file, None, None
         return file
-
-    def open(self, upscaled: Path, source: StreamTemplate, audio: StreamTemplate | None, *, start_pts: int) -> None:
-        """Open a file beside the upscaled one, with the same start, for `source` and, where it fits, `audio`.
-
-        The headers of the stream are taken from the first pending packet.
-        """
-        if self._pending:
-            headers = video_headers(self._pending[0].av_packet, source.stream)
-            source = StreamTemplate(source.stream, headers=headers)
-        path = upscaled.with_name(f"{upscaled.stem}.original.mp4")
-        if not can_hold(container_for(path), source.stream):
-            path = path.with_suffix(".mkv")
-        audio_fits = audio and can_hold(container_for(path), audio.stream)
-        self._file = SegmentFile(path, video=source.stream, audio=audio if audio_fits else None, start_pts=start_pts)
-        self._last_dts = start_pts - _MAX_LEAD
 
     def write_audio(self, packet: TimedPacket) -> int:
         """Write a packet of audio; returns the bytes."""
         return self._file.write_audio(packet) if self._file else 0
 
-    def _write(self, packet: TimedPacket) -> int:
+    def _write_first(self) -> int:
+        packet = self._pending.popleft()
+        if self._next and self._next.begins_with(packet):
+            next_file = self._next
+            if file := self.take_file():
+                self._finish(file)
+            self._file = next_file.open(packet)
+            self._last_dts = self._file.start_pts - _MAX_LEAD
         if self._file is None:
             return 0
         dts = max(packet.dts, self._last_dts + 1)
@@ -114,7 +137,7 @@ class SegmentSink(Sink):
         super().__init__(container, on_warning)
         self._next_path, self._on_segment, self._background = next_path, on_segment, background
         self._max_ticks = None if segment_s is None else round(segment_s * SECOND)
-        self._passthrough = SourcePassthrough() if passthrough else None
+        self._passthrough = SourcePassthrough(lambda file: self._submit(file.finish)) if passthrough else None
         self._file: SegmentFile | None = None
         self._last_pts = 0
         self._background_error = ""  # of a job in the background, raised by the next write
@@ -123,12 +146,12 @@ class SegmentSink(Sink):
     def begin(self, streams: OutputStreams) -> None:
         """Finish the open file if it cannot continue; segments always begin a new one."""
         if self._max_ticks is not None or self._streams is None or not self._streams.can_continue_with(streams):
-            self._end(streams.start_pts)
+            self._end_file()
         super().begin(streams)
 
     def wants_key(self, pts: int, *, source_key: bool) -> bool:
-        """Whether a file begins with the frame; with passthrough only where the source has a key frame."""
-        return (source_key or self._passthrough is None) and (self._file is None or self._is_segment_over(pts))
+        """Whether a file begins with the frame; with passthrough a full file ends at a key frame of the source."""
+        return self._file is None or ((source_key or self._passthrough is None) and self._is_segment_over(pts))
 
     def write_video(self, packet: TimedPacket) -> int:
         """Write a packet, in a new file if it is due; returns the bytes written, with those of the passthrough."""
@@ -137,7 +160,7 @@ class SegmentSink(Sink):
             raise TargetError(message)
         if packet.key and self.wants_key(packet.pts, source_key=packet.source_key):
             self._audio_silent = self._audio_silent or self._lacks_audio(packet.pts)
-            self._end(packet.pts)
+            self._end_file()
             self._start(packet.pts)
         if self._file is None:
             return 0
@@ -159,7 +182,7 @@ class SegmentSink(Sink):
     def end_segment(self) -> None:
         """Finish the open segment."""
         if self._max_ticks is not None:
-            self._end(None)
+            self.close()
 
     def abort(self) -> None:
         """Have the open files recovered."""
@@ -171,7 +194,9 @@ class SegmentSink(Sink):
 
     def close(self) -> None:
         """Have the open files finished."""
-        self._end(None)
+        self._end_file()
+        if self._passthrough:
+            self._passthrough.end()
 
     def _is_segment_over(self, pts: int) -> bool:
         start_pts = self._file.start_pts if self._file else pts
@@ -193,13 +218,13 @@ class SegmentSink(Sink):
         self._file = SegmentFile(path, video=self._streams.video, audio=self._audio, start_pts=pts)
         self._last_pts = pts
         if self._passthrough:
-            self._passthrough.open(path, self._streams.source, self._audio, start_pts=pts)
+            self._passthrough.begin(
+                _NextFile(upscaled=path, source=self._streams.source, audio=self._audio, start_pts=pts)
+            )
 
-    def _end(self, pts: int | None) -> None:
-        """Have the open files finished; the passthrough is cut at the key frame at `pts`, or after its last packet."""
-        files = [self._file, self._passthrough.cut(pts) if self._passthrough else None]
-        self._file = None
-        for file in filter(None, files):
+    def _end_file(self) -> None:
+        file, self._file = self._file, None
+        if file:
             self._submit(file.finish)
 
     def _submit(self, job: Callable[[], bool]) -> None:

@@ -125,11 +125,17 @@ class LiveSource:
             self.corrupt += 1
             self._refused += 1
             frames = []
-        self.corrupt += sum(frame.is_corrupt for frame in frames)
-        if frames and self._compression is None:
-            self._compression = probe_compression(self.video, frames[0], self._first_bytes)
         self._check_progress(has_frames=bool(frames))
-        return frames
+        return self._probed(frames)
+
+    def flush(self) -> list[VideoFrame]:
+        """The frames that the decoder holds for the order of presentation; it goes on with a key frame."""
+        try:
+            frames = self._decoder.decode(None)
+        except av.FFmpegError:  # it holds none
+            frames = []
+        self._decoder.flush_buffers()
+        return self._probed(frames)
 
     def compression(self) -> Compression:
         """How strongly the stream is compressed. Raises ValueError before the first frame."""
@@ -220,6 +226,12 @@ class LiveSource:
             silent = time.monotonic() - asked_s >= self._timeout_s
             message = f"sends nothing for {self._timeout_s:g} s" if silent else disconnect_text(error)
         raise self._lost(message)  # outside `except`: the context, an error of FFmpeg, would hold the whole URL
+
+    def _probed(self, frames: list[VideoFrame]) -> list[VideoFrame]:
+        self.corrupt += sum(frame.is_corrupt for frame in frames)
+        if frames and self._compression is None:
+            self._compression = probe_compression(self.video, frames[0], self._first_bytes)
+        return frames
 
     def _check_progress(self, *, has_frames: bool) -> None:
         now_s = time.monotonic()

@@ -93,7 +93,7 @@ class LiveTimeline:
     def audio_pts(self, pts: int | None, *, time_base: Fraction, arrived_s: float) -> int | None:
         """The time of a packet of audio, later than the one before; None if it has no place, and must be dropped."""
         pts_out = self.source_pts(pts, time_base=time_base, arrived_s=arrived_s)
-        expected = self._expected_pts(arrived_s)
+        expected = self.expected_pts(arrived_s)
         if pts is None and self._audio_pts >= 0 and not self._is_restart:
             pts_out = self._audio_pts + self._audio_step
             pts_out = pts_out if abs(pts_out - expected) <= _MAX_AV_OFFSET else expected
@@ -116,7 +116,7 @@ class LiveTimeline:
         if time is None or self._shift is None or self._is_restart:
             return None
         shifts = [self._shift] + ([self._suspect.pts - self._suspect.source] if self._suspect else [])
-        expected = self._expected_pts(arrived_s)
+        expected = self.expected_pts(arrived_s)
         candidates = [expected + _unwrap(time + shift - expected, time_base) for shift in shifts]
         return next((candidate for candidate in candidates if abs(candidate - expected) <= _JUMP), None)
 
@@ -136,7 +136,7 @@ class LiveTimeline:
         """The pts of a frame whose own time is unusable."""
         return (self._pts or 0) + max(_MIN_STEP, round(self._usual_step))
 
-    def _expected_pts(self, arrived_s: float) -> int:
+    def expected_pts(self, arrived_s: float) -> int:
         """The expected pts of a packet, from its arrival and the last frame."""
         return (self._pts or 0) + max(0, round(arrived_s * SECOND) - self._arrived)
 
