@@ -6,7 +6,7 @@ from struct import Struct
 
 import numpy as np
 from av import VideoFrame
-from av.video.stream import VideoStream
+from av.codec import Codec
 
 from vidsr.media.side_data import FrameKind, side_data
 
@@ -31,9 +31,8 @@ class Compression:
     """Size of the first packet per luma pixel."""
 
 
-def probe_compression(video: VideoStream, frame: VideoFrame, packet_bytes: int) -> Compression:
+def probe_compression(codec: Codec, frame: VideoFrame, packet_bytes: int) -> Compression:
     """The compression by the first decoded frame and the size of the first packet."""
-    codec = video.codec_context.codec
     return Compression(
         codec=codec.canonical_name,
         lossless=codec.lossless and not codec.lossy,

@@ -13,12 +13,13 @@ from av import VideoFrame
 from av.video.stream import VideoStream
 
 from vidsr.errors import SourceError, SourceLost
-from vidsr.media.compression_probe import EXPORT_QUANTISERS, Compression, probe_compression
+from vidsr.media.compression_probe import Compression
 from vidsr.media.probe import codec_name, first_video, frame_rate
 from vidsr.media.source.audio_track import AudioTrack, audio_tracks
 from vidsr.media.source.live_timestamps import TIME_BASE
 from vidsr.media.source.open_live import disconnect_text, open_live
 from vidsr.media.source.pacing import LivePacket, paced_packets
+from vidsr.media.video_decoder import VideoDecoder
 from vidsr.settings.stream import StreamSettings
 from vidsr.stream_url import StreamUrl
 
@@ -66,20 +67,15 @@ class LiveSource:
         self._timeout_s = settings.timeout_s
         self._stopped = threading.Event()
         self._reading = threading.Lock()
-        self._compression: Compression | None = None
-        self._first_bytes = 0
         self._frameless = self._refused = 0
         self._frameless_since_s = 0.0
         self._container = open_live(url, settings)
         try:
             self.video = self._select_video(settings.max_megapixels)
-            self._decoder = self.video.codec_context
-            self._decoder.options = {
-                "max_pixels": _max_pixels(self.video, settings.max_megapixels),
-                **EXPORT_QUANTISERS,
-            }
-            self._decoder.thread_type = "SLICE"  # frame threads would delay a frame for each thread
-            self._decoder.thread_count = _DECODER_THREADS
+            context = self.video.codec_context
+            context.thread_type = "SLICE"  # frame threads would delay a frame for each thread
+            context.thread_count = _DECODER_THREADS
+            self._decoder = VideoDecoder(context, max_megapixels=settings.max_megapixels)
             self.audio_tracks = audio_tracks(self._container, self.video)
             self.audio = next(iter(self.audio_tracks), None)
             self._untimed = self._container.format.name in _UNTIMED_FORMATS
@@ -117,31 +113,25 @@ class LiveSource:
 
         Raises SourceLost when no packet has completed a frame for long.
         """
-        self._first_bytes = self._first_bytes or packet.size
-        try:
-            frames = self._decoder.decode(packet)
-            self._refused = 0
-        except av.FFmpegError:
-            self.corrupt += 1
-            self._refused += 1
-            frames = []
+        refused = self._decoder.refused
+        frames = self._decoder.decode(packet)
+        refused = self._decoder.refused - refused
+        self._refused = self._refused + 1 if refused else 0
+        self.corrupt += refused + sum(frame.is_corrupt for frame in frames)
         self._check_progress(has_frames=bool(frames))
-        return self._probed(frames)
+        return frames
 
     def flush(self) -> list[VideoFrame]:
         """The frames that the decoder holds for the order of presentation; it goes on with a key frame."""
-        try:
-            frames = self._decoder.decode(None)
-        except av.FFmpegError:  # it holds none
-            frames = []
-        self._decoder.flush_buffers()
-        return self._probed(frames)
+        frames = self._decoder.flush()
+        self.corrupt += sum(frame.is_corrupt for frame in frames)
+        return frames
 
     def compression(self) -> Compression:
         """How strongly the stream is compressed. Raises ValueError before the first frame."""
-        if self._compression is None:
+        if self._decoder.compression is None:
             raise ValueError("no frame is decoded yet")
-        return self._compression
+        return self._decoder.compression
 
     def stop(self) -> None:
         """End `packets()` at the next packet, or after `timeout_s`: a read of FFmpeg cannot be interrupted."""
@@ -227,12 +217,6 @@ class LiveSource:
             message = f"sends nothing for {self._timeout_s:g} s" if silent else disconnect_text(error)
         raise self._lost(message)  # outside `except`: the context, an error of FFmpeg, would hold the whole URL
 
-    def _probed(self, frames: list[VideoFrame]) -> list[VideoFrame]:
-        self.corrupt += sum(frame.is_corrupt for frame in frames)
-        if frames and self._compression is None:
-            self._compression = probe_compression(self.video, frames[0], self._first_bytes)
-        return frames
-
     def _check_progress(self, *, has_frames: bool) -> None:
         now_s = time.monotonic()
         if has_frames:
@@ -242,7 +226,7 @@ class LiveSource:
             self._frameless_since_s = now_s
         self._frameless += 1
         passed_s = now_s - self._frameless_since_s
-        if self._compression and self._refused >= _NO_FRAME_PACKETS and passed_s >= _REFUSED_S:
+        if self._decoder.compression and self._refused >= _NO_FRAME_PACKETS and passed_s >= _REFUSED_S:
             raise self._lost("sends frames that can no longer be decoded")
         if self._frameless >= _NO_FRAME_PACKETS and passed_s >= _NO_FRAME_S:
             raise self._lost(f"sends video, but no frame in {_NO_FRAME_S:g} s")
@@ -253,11 +237,6 @@ class LiveSource:
     def _unfit(self, message: str) -> SourceError:
         """SourceError for a file, SourceLost for a camera, which may send something else later."""
         return SourceError(f"{self._url}: {message}") if self._url.path else self._lost(message)
-
-
-def _max_pixels(video: VideoStream, max_megapixels: float) -> str:
-    """The limit of the decoder, also for frames that grow later; FFmpeg aligns rows to 64 pixels."""
-    return str(int(max_megapixels * 1e6) + 64 * video.codec_context.height)
 
 
 def _info(video: VideoStream, tracks: Sequence[AudioTrack], *, untimed: bool) -> SourceInfo:

@@ -1,0 +1,145 @@
+"""Demuxing: the packets of a file on one time line, in the range that is read."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import av
+from av.stream import Disposition
+from av.video.stream import VideoStream
+
+from vidsr.errors import SourceError
+from vidsr.media.error_text import read_error_text
+from vidsr.media.frame import SidePacket
+from vidsr.media.heif import HeifImage, read_heif
+from vidsr.media.open_input import heif_items, is_still, open_source
+from vidsr.media.probe import missing_frames_text, other_streams, require_video
+from vidsr.media.stated_length import StatedLength
+from vidsr.media.timestamps import TimestampRepair
+from vidsr.media.trim import TrimRange, clock_seconds
+
+if TYPE_CHECKING:
+    from av.container.core import Chapter  # defined for type checkers only
+
+_SEEKABLE = ("mov", "matroska")
+"""Formats with an exact seek; in others it misses the key frame, and they are read from the beginning."""
+_BROADCAST = ("mpegts", "mpeg")
+"""Formats whose time stamps may restart: edited broadcasts, concatenated discs."""
+
+
+class Demuxer:
+    """The packets of a file, as an iterable for one pass; closed by `with`.
+
+    `video` is the first video stream, `others` are the streams beside it; `heif` is the image in a HEIC or AVIF file
+    of several parts, whose frame is in no single packet. Packets of the video have the file's time stamps, repaired,
+    from the key frame before `start_s` on; those of other streams are in the range, and count from its start.
+    `covers` has the cover art by the index of its stream; `repair` the repaired time stamps, `stated` the packets by
+    stream; `truncation` says why reading ended early, None at a regular end.
+    Raises SourceError if there is no video.
+    """
+
+    def __init__(
+        self, path: Path, *, start_s: float | None = None, end_s: float | None = None, keep_start: bool = False
+    ) -> None:
+        self.path = path
+        self.truncation: str | None = None
+        self.covers: dict[int, bytes] = {}
+        self.container = open_source(path)
+        try:
+            self.heif, self.video = self._select_video()
+            self.others = other_streams(self.container, self.video)
+            self.time_base = self.video.time_base or Fraction(1, av.time_base)
+            name = self.container.format.name
+            self._hides_negative = name.startswith("mov")
+            self.stated = StatedLength(path, self.container, self.video, self.others)
+            self.clock_s = Fraction(0) if keep_start else clock_seconds(self.container)
+            self.range = self._trim_range(start_s or None, end_s)  # a start of 0 neither trims nor shifts
+            self.repair = TimestampRepair(clock_s=self.clock_s, broadcast=name in _BROADCAST, dts_only=name == "avi")
+            self._packets = self._in_range()
+        except BaseException:
+            self.container.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.container.close()
+
+    def __iter__(self) -> Iterator[SidePacket]:
+        return self._packets
+
+    @property
+    def start_pts(self) -> int:
+        """The pts, in `time_base`, of the position `start_s`: that of the first frame, or 0 with a `start_s`."""
+        return self._first_pts if self.range.start is None else 0
+
+    def shown_pts(self, pts: int) -> int | None:
+        """The pts of a frame in the range, which counts from the range's start; None for one that is not shown."""
+        if not self.range.contains(pts * self.time_base) or (pts < 0 and self._hides_negative):
+            return None
+        return pts - round(self.range.offset / self.time_base)
+
+    def chapters(self) -> "Iterator[Chapter]":
+        """The chapters in the range, with the times of the frames."""
+        trimmed = (self.range.trim_chapter(chapter, self.clock_s) for chapter in self.container.chapters())
+        return (chapter for chapter in trimmed if chapter)
+
+    def no_frame_error(self) -> SourceError:
+        """The error of a file of which no frame can be decoded."""
+        why = missing_frames_text(self.container, self.video, trimmed=bool(self.range.start))
+        return SourceError(f"{self.path}: no frame can be decoded{why}")
+
+    def _select_video(self) -> tuple[HeifImage | None, VideoStream]:
+        items = heif_items(self.container)
+        if len(items) > 1 and is_still(self.container):
+            return read_heif(self.path, items)
+        return None, require_video(self.path, self.container)
+
+    @property
+    def _first_pts(self) -> int:
+        pts = (self.video.start_time or 0) - round(self.clock_s / self.time_base)
+        return max(pts, 0) if self._hides_negative else pts
+
+    def _trim_range(self, start_s: float | None, end_s: float | None) -> TrimRange:
+        """The range in whole ticks of the video, to include a frame at `start_s` however its time is rounded."""
+
+        def at(seconds: float | None) -> Fraction | None:
+            return None if seconds is None else (self._first_pts + round(seconds / self.time_base)) * self.time_base
+
+        return TrimRange(start=at(start_s), end=at(end_s))
+
+    def _in_range(self) -> Iterator[SidePacket]:
+        start = self.range.start
+        if start is not None and self.container.format.name.startswith(_SEEKABLE):
+            with suppress(av.FFmpegError):  # a file without an index; it is read from the beginning
+                self.container.seek(round((start + self.clock_s) / self.time_base), stream=self.video)
+        for packet in self.repair.packets(self._demuxed()):
+            self.stated.count(packet)
+            if packet.stream is not self.video:
+                if packet.size and self._places(packet):
+                    yield packet
+            elif self.range.is_past_end(packet):
+                return
+            elif packet.size or packet.dts is None:  # Theora's empty packets repeat a frame
+                yield packet
+        end_s, from_start = float(self.repair.stored_end), self.range.start is None
+        self.truncation = self.truncation or self.stated.truncation(end_s, from_start=from_start)
+
+    def _demuxed(self) -> Iterator[SidePacket]:
+        try:
+            yield from self.container.demux()
+        except IndexError:  # PyAV 18.1 raises it at the end of a file in which a stream appeared late
+            return
+        except av.FFmpegError as error:
+            self.truncation = f"reading ended early: {read_error_text(error)}"
+
+    def _places(self, packet: SidePacket) -> bool:
+        """Whether a packet of another stream is in the range; its time stamps then count from the start of that."""
+        if not packet.stream.disposition & Disposition.attached_pic:
+            return self.range.trim_packet(packet)
+        packet.pts = packet.dts = 0  # cover art has no time
+        self.covers.setdefault(packet.stream.index, bytes(packet))
+        return True

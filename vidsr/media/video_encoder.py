@@ -1,0 +1,123 @@
+"""Encoding: packets of a file's video out of upscaled frames."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from av import Packet, VideoFrame
+from av.codec.context import Flags
+from av.video.codeccontext import VideoCodecContext
+from av.video.frame import PictureType
+from av.video.stream import VideoStream
+
+from vidsr.cpu import kept_scheduling
+from vidsr.media.containers import Container
+from vidsr.media.encoders import SIDE_DATA_OPTIONS, EncoderChoice, colorspace_tag, encoder_options, video_encoder
+from vidsr.media.frame import SourceTemplate
+from vidsr.media.hdr import hdr_options
+
+_MAX_DELAY_S = 3600  # between dts and pts; for a video of one or two frames x265 writes arbitrary, often larger ones
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderParameters:
+    """All that decides, beside the frames, what an encoder makes of them."""
+
+    codec: str
+    options: dict[str, str]
+    size: tuple[int, int]
+    """(width, height) of the frames."""
+    pixel_format: str
+    time_base: Fraction
+    """Seconds per tick of the frames' and the packets' time stamps."""
+    rate: Fraction
+    """Mean frames per second."""
+    pixel_aspect: Fraction
+    color: tuple[int, int, int, int]
+    """Range, primaries, transfer and colorspace, by FFmpeg's numbers."""
+    global_header: bool
+    """Whether the headers are apart from the packets."""
+    codec_tag: str
+    """The container's tag for the codec, "" for its usual one."""
+
+
+def encoder_parameters(
+    template: SourceTemplate, choice: EncoderChoice, container: Container, size: tuple[int, int]
+) -> EncoderParameters:
+    """The parameters for frames of `size` made of those of a source. Raises TargetError as `encoder_options` does."""
+    info, first, codec = template.info, template.first, choice.encode.codec
+    hdr = hdr_options(first, codec)
+    # The source's pixel aspect, adjusted to keep the display aspect where `size` has another one.
+    aspect = info.pixel_aspect * Fraction(info.width * size[1], info.height * size[0])
+    colorspace = colorspace_tag(first.colorspace, (info.height, size[1]))
+    return EncoderParameters(
+        codec=codec,
+        options=encoder_options(choice.encode, hdr) | SIDE_DATA_OPTIONS.get(codec, {}),
+        size=size,
+        pixel_format=choice.pixel_format,
+        time_base=template.time_base,
+        rate=info.rate or Fraction(25),
+        pixel_aspect=aspect,
+        color=(first.color_range, first.color_primaries, first.color_trc, colorspace),
+        global_header=container.format != "mpegts",
+        # Apple's players need this tag.
+        codec_tag="hvc1" if codec == "libx265" and container.has_display_matrix else "",
+    )
+
+
+class VideoEncoder:
+    """An open encoder. `pending` are the durations of the frames in it, by their pts.
+
+    Raises FFmpegError if it does not open.
+    """
+
+    def __init__(self, parameters: EncoderParameters) -> None:
+        self.parameters = parameters
+        self.pending: dict[int, int] = {}
+        self.context = _open(parameters)
+
+    def encode(self, frame: VideoFrame) -> "list[Packet[VideoStream]]":
+        """The packets that the encoder returns for a frame; frames come in ascending order of pts.
+
+        Raises ValueError for a frame of another size, which PyAV would silently scale.
+        """
+        if (frame.width, frame.height) != self.parameters.size:
+            raise ValueError(f"the encoder takes frames of {self.parameters.size}, not {(frame.width, frame.height)}")
+        assert frame.pts is not None
+        frame.pict_type = PictureType.NONE  # the encoder chooses its own key frames
+        self.pending[frame.pts] = frame.duration
+        return self._timed(self.context.encode(frame))
+
+    def flush(self) -> "list[Packet[VideoStream]]":
+        """The last packets; no frame can follow."""
+        return self._timed(self.context.encode(None))
+
+    def _timed(self, packets: "list[Packet[VideoStream]]") -> "list[Packet[VideoStream]]":
+        """The packets with the durations of their frames, which not all encoders set, and a usable dts."""
+        base = self.parameters.time_base
+        for packet in packets:
+            pts, dts = packet.pts or 0, packet.dts
+            if dts is not None and not 0 <= (pts - dts) * packet.time_base < _MAX_DELAY_S:
+                packet.dts = pts
+            pts = round(pts * packet.time_base / base)
+            if duration := self.pending.pop(pts, 0):
+                packet.duration = round(duration * base / packet.time_base)
+        return packets
+
+
+def _open(parameters: EncoderParameters) -> VideoCodecContext:
+    context = video_encoder(parameters.codec)
+    context.thread_type = "AUTO"  # PyAV's default, slices, makes x264 files 3 % larger
+    context.options = parameters.options
+    context.width, context.height = parameters.size
+    context.pix_fmt = parameters.pixel_format
+    context.time_base = parameters.time_base
+    context.framerate = parameters.rate
+    context.sample_aspect_ratio = parameters.pixel_aspect
+    context.color_range, context.color_primaries, context.color_trc, context.colorspace = parameters.color
+    if parameters.global_header:
+        context.flags |= Flags.global_header
+    if parameters.codec_tag:
+        context.codec_tag = parameters.codec_tag
+    with kept_scheduling():
+        context.open(strict=False)
+    return context
