@@ -73,12 +73,15 @@ def test_prometheus_reads_every_count(tmp_path: Path) -> None:
 def test_the_newest_frames_are_served_and_nothing_else_is(tmp_path: Path) -> None:
     (tmp_path / "secret.jpg").write_bytes(b"secret")
     (tmp_path / "front").mkdir()
-    (tmp_path / "front/after.jpg").write_bytes(b"frame")
+    (tmp_path / "front/1-before.jpg").write_bytes(b"before")
+    (tmp_path / "front/1-after.jpg").write_bytes(b"frame")
     with serving(tmp_path, status()) as port:
+        assert "camera/front/after.jpg?moment=1" in get(port, "/")[1]
         response, text = get(port, "/camera/front/after.jpg")
         assert (response.status, response.getheader("Content-Type"), text) == (200, "image/jpeg", "frame")
         for path in (
-            "/camera/front/before.jpg",
+            "/camera/front/before.jpg?moment=2",
+            "/camera/front/1-before.jpg",
             "/camera/../secret.jpg",
             "/camera/front/../../secret.jpg",
             "/camera/%2e%2e/secret.jpg",

@@ -2,7 +2,7 @@
 
 import json
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import accumulate
 
 from vidsr.html_template import render_html_template
@@ -28,8 +28,8 @@ def health_json(statuses: list[CameraStatus], now: float) -> tuple[bool, str]:
     return state is not Health.FAILED, json.dumps({"state": state, "cameras": cameras}, ensure_ascii=False) + "\n"
 
 
-def dashboard_html(statuses: list[CameraStatus], now: float) -> str:
-    """The whole page."""
+def dashboard_html(statuses: list[CameraStatus], now: float, *, moments: Mapping[str, int]) -> str:
+    """The whole page, with the previews of these moments by camera; 0 stands for none."""
     healths = [camera_health(status, now) for status in statuses]
     states = [health.state for health in healths]
     bad = [
@@ -46,6 +46,7 @@ def dashboard_html(statuses: list[CameraStatus], now: float) -> str:
             {
                 "name": status.name,
                 "health": health,
+                "moment": moments[status.name],
                 "source": " · ".join(filter(None, (status.source, status.total.source))),
                 "total": status.total,
                 "facts": dict(_facts(status, now)),

@@ -18,6 +18,7 @@ from waitress.server import TcpWSGIServer
 
 from vidsr.live.camera_watchdog import CameraStatus
 from vidsr.live.dashboard import dashboard_html, health_json
+from vidsr.live.previews import preview_moments, preview_path
 from vidsr.live.prometheus import metrics_registry
 
 _Environ = dict[str, Any]
@@ -25,6 +26,9 @@ _Answer = tuple[str, list[tuple[str, str]], bytes]
 _THREADS, _MAX_CONNECTIONS, _POLL_S = 4, 64, 0.1
 _MAX_HEAD = 16 << 10
 _PREVIEW_PATH = re.compile(r"/camera/([A-Za-z0-9_-]+)/(before|after)\.jpg")
+_MOMENT = re.compile(r"moment=(\d{1,12})")
+_PAIR_S = 10.0
+"""How long a request for the frame after upscaling is answered with the moment of the last one before it."""
 _HEADERS = [
     ("Cache-Control", "no-store"),
     (
@@ -95,6 +99,7 @@ class _App:
     ) -> None:
         self._statuses, self._preview_dir, self._hosts = statuses, preview_dir, hosts
         self._metrics = make_wsgi_app(metrics_registry(statuses))
+        self._last_before: dict[str, tuple[float, int]] = {}  # by camera: when it was served, and its moment
 
     def __call__(self, environ: _Environ, start_response: Callable[..., object]) -> Iterable[bytes]:
         status, headers, body = self._answer(environ)
@@ -114,24 +119,46 @@ class _App:
             case "/metrics":
                 return self._metrics_answer(environ)
             case "/":
-                return _text("200 OK", dashboard_html(self._statuses(), time.monotonic()), kind="html")
+                statuses = self._statuses()
+                moments = {status.name: self._newest(status.name) for status in statuses}
+                return _text("200 OK", dashboard_html(statuses, time.monotonic(), moments=moments), kind="html")
             case path:
-                return self._preview(path)
+                return self._preview(path, environ["QUERY_STRING"])
 
     def _metrics_answer(self, environ: _Environ) -> _Answer:
         begun: list[tuple[str, list[tuple[str, str]]]] = []
         body = b"".join(self._metrics(environ | {"REQUEST_METHOD": "GET"}, lambda *begin: begun.append(begin)))
         return *begun[0], body
 
-    def _preview(self, path: str) -> _Answer:
+    def _preview(self, path: str, query: str) -> _Answer:
         found = _PREVIEW_PATH.fullmatch(path)
         try:
             if found and found[1] in {status.name for status in self._statuses()}:
-                data = (self._preview_dir / found[1] / f"{found[2]}.jpg").read_bytes()
+                camera, which = found.groups()
+                asked = _MOMENT.fullmatch(query)
+                moment = int(asked[1]) if asked else self._moment(camera, which)
+                data = preview_path(self._preview_dir / camera, moment, which).read_bytes()
                 return "200 OK", [("Content-Type", "image/jpeg")], data
         except OSError:
             pass  # no preview yet
         return _text("404 Not Found", "not found\n")
+
+    def _newest(self, camera: str) -> int:
+        """The newest moment with previews; 0 without any."""
+        try:
+            return max(preview_moments(self._preview_dir / camera), default=0)
+        except OSError:
+            return 0
+
+    def _moment(self, camera: str, which: str) -> int:
+        """The newest moment; for the frame after upscaling, that of the frame before which was just served."""
+        now, (served_s, moment) = time.monotonic(), self._last_before.get(camera, (0.0, 0))
+        if which == "after" and moment and now - served_s < _PAIR_S:
+            return moment
+        newest = self._newest(camera)
+        if which == "before":
+            self._last_before[camera] = now, newest
+        return newest
 
 
 class _Parser(HTTPRequestParser):  # type: ignore[misc]  # waitress has no types

@@ -8,6 +8,7 @@ from pathlib import Path
 from queue import Empty, Full, Queue
 from typing import Self
 
+from vidsr.live.previews import KEPT, preview_moments, preview_path
 from vidsr.live.quality_ladder import QualityLadder
 from vidsr.live.reorder_buffer import Item, UpscaledFrame
 from vidsr.live.status import NO_NETWORK, Status
@@ -20,32 +21,30 @@ from vidsr.media.source.live_source import LiveSource
 from vidsr.media.source.live_timestamps import TIME_BASE
 
 _INTERVAL_S = 2.0
-_MAX_WIDTH = 1280
 
 
 class PreviewWriter:
-    """Writes `before.jpg` and `after.jpg` into a directory, atomically, about every two seconds."""
+    """Writes pairs of previews into a directory, about every two seconds."""
 
     def __init__(self, preview_dir: Path) -> None:
         self._preview_dir = preview_dir
-        self._merger = LumaMerger()
         self._next_s = 0.0
 
     def write(self, decoded: VideoFrame, upscaled: VideoFrame, *, now_s: float) -> None:
-        """Write both frames if it is time. Failed writes are ignored: the previous files stay."""
+        """Write both frames, whole, if it is time. Failed writes are ignored: the previous files stay."""
         if now_s < self._next_s:
             return
         self._next_s = now_s + _INTERVAL_S
         with suppress(OSError):
-            for name, frame in (("before.jpg", decoded), ("after.jpg", upscaled)):
-                part = self._preview_dir / f"{name}.part"
-                part.write_bytes(encode_image(self._shrunk(frame), "mjpeg"))
-                os.replace(part, self._preview_dir / name)
-
-    def _shrunk(self, frame: VideoFrame) -> VideoFrame:
-        if frame.width <= _MAX_WIDTH:
-            return frame
-        return self._merger.resize(frame, (_MAX_WIDTH, max(2, frame.height * _MAX_WIDTH // frame.width // 2 * 2)))
+            moments = preview_moments(self._preview_dir)
+            newest = max(moments, default=0) + 1
+            for which, frame in (("after", upscaled), ("before", decoded)):  # a pair is complete with the latter
+                part = self._preview_dir / f"{which}.part"
+                part.write_bytes(encode_image(frame, "mjpeg"))
+                os.replace(part, preview_path(self._preview_dir, newest, which))
+            for moment in moments[: 1 - KEPT]:
+                for which in ("before", "after"):
+                    preview_path(self._preview_dir, moment, which).unlink(missing_ok=True)
 
 
 _MAX_ITEMS = 8  # upscaled frames in memory, not yet written
