@@ -1,5 +1,6 @@
 """HLS playlists."""
 
+import itertools
 import re
 from pathlib import Path
 
@@ -42,18 +43,29 @@ def test_every_segment_begins_at_a_key_frame_two_seconds_after_the_last(clip: Pa
     assert text.count("#EXT-X-PROGRAM-DATE-TIME") == 3
 
 
-def test_another_size_has_a_playlist_of_its_own_with_higher_numbers(clip: Path, tmp_path: Path) -> None:
-    playlist = tmp_path / "live.m3u8"
+def test_another_size_continues_the_playlist(clip: Path, tmp_path: Path) -> None:
+    playlist, seen = tmp_path / "live.m3u8", list[list[int]]()
+
+    def look(_frame: int) -> None:
+        if playlist.exists():
+            seen.append([int(number) for number in re.findall(r"live-(\d+)\.m4s", playlist.read_text())])
+
     with recorder(playlist) as made:
-        for number, size in enumerate([(64, 48), (96, 80)]):
-            play(made, clip, start=9 * number * SECOND, size=size)
-    numbers = [int(number) for number in re.findall(r"live-(\d+)\.m4s", playlist.read_text())]
-    assert numbers == sorted(numbers)
+        for number, size in enumerate([(64, 48), (96, 80), (64, 48)]):
+            play(made, clip, start=9 * number * SECOND, size=size, on_frame=look)
+    listed = sorted({number for numbers in seen for number in numbers})
+    assert listed == list(range(listed[0], listed[-1] + 1))
+    assert all(numbers == sorted(numbers) and len(numbers) <= 5 for numbers in seen)
+    assert all(before[-1] in numbers for before, numbers in itertools.pairwise(seen))
+    text = playlist.read_text()
+    assert text.count("#EXT-X-DISCONTINUITY\n") == 1
+    (passed,) = map(int, re.findall(r"#EXT-X-DISCONTINUITY-SEQUENCE:(\d+)", text))
+    assert passed == listed[0] + 1  # both begin with the time; the first of two discontinuities has left the list
     with av.open(ended(playlist)) as container:
         frames = list(container.decode(video=0))
-    assert len(frames) == 5 * RATE
-    assert (frames[0].width, frames[0].height) == (96, 80)
-    assert "#EXT-X-DISCONTINUITY" in playlist.read_text()
+    assert {(frame.width, frame.height) for frame in frames} == {(64, 48), (96, 80)}
+    assert len(frames) == (3 + 5) * RATE
+    assert not any(frame.is_corrupt for frame in frames)
 
 
 def test_only_the_last_seconds_are_kept_and_a_new_start_leaves_none_of_the_old(tmp_path: Path) -> None:
