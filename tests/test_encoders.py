@@ -94,7 +94,7 @@ def test_crf_and_preset_are_for_the_encoders_that_have_them() -> None:
     assert deep.encode == EncodeSettings(codec="libx265", crf=20, preset="slow")
     transparent = choose_encoder(encode, "matroska", "yuva420p")
     assert transparent.encode == EncodeSettings(codec="ffv1")
-    assert "ffv1 takes no such --crf or --preset" in transparent.why
+    assert "ffv1 takes no such --crf, --bitrate or --preset" in transparent.why
 
 
 @pytest.mark.parametrize("bits", [9, 10, 12])
@@ -118,7 +118,7 @@ from vidsr.pipeline import upscale
 from vidsr.settings import EncodeSettings, PoolSettings, UpscaleSettings
 codec, source, target, model = sys.argv[1:]
 policies = lambda: {os.sched_getscheduler(int(tid)) for tid in os.listdir("/proc/self/task")}
-check_encoder(codec, FrameFormat(width=128, height=96, pixel_format="yuv420p"), {})
+check_encoder(EncodeSettings(codec=codec), FrameFormat(width=128, height=96, pixel_format="yuv420p"), {})
 during = []
 upscale(
     source, target, settings=UpscaleSettings(model=model), encode=EncodeSettings(codec=codec),

@@ -96,6 +96,7 @@ def recorder(
     *targets: Path | str,
     warnings: list[str] | None = None,
     codec: str = "libx264",
+    encode: EncodeSettings | None = None,
     **keep: float,
 ) -> Iterator[Recorder]:
     """A recorder whose warnings go to a list; `keep` are fields of RecordSettings."""
@@ -103,7 +104,7 @@ def recorder(
     with Recorder(
         [StreamUrl(str(target)) for target in targets],
         record=settings,
-        encode=EncodeSettings(codec=codec),
+        encode=encode or EncodeSettings(codec=codec),
         on_warning=[].append if warnings is None else warnings.append,
     ) as made:
         yield made

@@ -11,6 +11,7 @@ from made import make_clip
 from recorder_feed import RATE, SECOND, camera_clip, play, read_recording, recorder, segments
 
 from vidsr.media.source.live_timestamps import TIME_BASE
+from vidsr.settings import EncodeSettings
 
 HOURS = 10 * 3600 * SECOND
 
@@ -18,6 +19,15 @@ HOURS = 10 * 3600 * SECOND
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return camera_clip(tmp_path_factory.mktemp("camera") / "camera.mp4")
+
+
+def test_the_encoder_takes_its_own_options_a_pixel_format_and_a_bitrate(clip: Path, tmp_path: Path) -> None:
+    encode = EncodeSettings(encoder_option=("profile=high10",), pixel_format="yuv420p10le", bitrate="300k")
+    with recorder(tmp_path / "one.mp4", encode=encode) as made:
+        play(made, clip)
+    with av.open(tmp_path / "one.mp4") as container:
+        assert {frame.format.name for frame in container.decode(video=0)} == {"yuv420p10le"}
+        assert container.streams.video[0].bit_rate < 600_000
 
 
 def test_every_frame_and_every_packet_of_audio_comes_out_of_every_target(clip: Path, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from commands import few_rights
 from recorder_feed import camera_clip, play, read_recording, recorder
 
 from vidsr.errors import TargetError
+from vidsr.settings import EncodeSettings
 
 
 def refusal(*targets: Path | str, codec: str = "libx264") -> str:
@@ -35,6 +36,13 @@ def test_schemes_codecs_and_containers_that_cannot_be_are_named_without_secrets(
     assert refusal(tmp_path / "one.webm") == f"{tmp_path / 'one.webm'}: webm cannot hold libx264"
     assert "mpeg4 refuses a live stream" in refusal(tmp_path / "cam", codec="mpeg4")
     assert "must not contain %" in refusal(tmp_path / "50%" / "live.m3u8")
+
+
+@pytest.mark.parametrize("wrong", ["tune=bad", "x264-params=foo=1"])
+def test_an_option_that_the_encoder_would_leave_out_is_refused(wrong: str, tmp_path: Path) -> None:
+    encode = EncodeSettings(encoder_option=(wrong,))
+    with pytest.raises(TargetError, match="libx264 refuses a live stream"), recorder(tmp_path / "a", encode=encode):
+        pass
 
 
 def test_a_folder_that_cannot_be_written_is_refused(open_folder: Path) -> None:

@@ -160,7 +160,7 @@ def _encode(frames: Sequence[VideoFrame], time_base: Fraction, *, threads: int, 
     context.width, context.height, context.pix_fmt = first.width, first.height, first.format.name
     context.time_base, context.framerate, context.thread_count = time_base, Fraction(25), threads
     context.thread_type = "FRAME"
-    options = encoder_options(EncodeSettings(preset="veryfast"), {})
+    options = encoder_options(EncodeSettings(preset="veryfast"))
     context.options = {**options, "x264-params": params} if params else options
     with _timed() as spent:
         for frame in frames:

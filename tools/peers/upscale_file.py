@@ -56,7 +56,7 @@ def run_loop(upscale_frame: FrameUpscaler, clip: Path, target: Path, encode: Enc
 
 
 def _stream(output: av.container.OutputContainer, video: VideoStream, encode: EncodeSettings) -> VideoStream:
-    stream = output.add_stream(encode.encoder, rate=video.average_rate, options=encoder_options(encode, {}))
+    stream = output.add_stream(encode.encoder, rate=video.average_rate, options=encoder_options(encode))
     assert isinstance(stream, VideoStream)
     stream.width, stream.height, stream.pix_fmt = video.width * SCALE, video.height * SCALE, "yuv420p"
     stream.codec_context.time_base = video.time_base

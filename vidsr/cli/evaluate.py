@@ -69,7 +69,7 @@ def add_arguments(parser: Parser) -> None:
         default="none",
         help="encode with each of these CRF; none: no codec (default: none)",
     )
-    add_options(group, EncodeSettings, omit=("crf",))
+    add_options(group, EncodeSettings, omit=("crf", "bitrate", "pixel_format"))
     help_ = f"at most so many from the start of each clip (default: {ClipProtocol.frames})"
     group.add_argument("--frames", metavar="N", type=int, default=ClipProtocol.frames, help=help_)
     help_ = "also measure networks with this --reuse; 0: not (default: 0)"
@@ -102,8 +102,8 @@ def _protocols(args: argparse.Namespace) -> dict[str, ClipProtocol]:
     for crf in args.crf:
         encode = None
         if crf is not None:
-            encode = settings(EncodeSettings, argparse.Namespace(**{**vars(args), "crf": crf}))
-            encoder_options(encode, {})
+            encode = settings(EncodeSettings, argparse.Namespace(**vars(EncodeSettings()) | vars(args) | {"crf": crf}))
+            encoder_options(encode)
         name = "none" if crf is None else f"crf {crf}"
         protocols[name] = settings(ClipProtocol, argparse.Namespace(frames=args.frames, encode=encode))
     return protocols

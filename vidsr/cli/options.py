@@ -38,6 +38,13 @@ def require_extra(package: str, extra: str) -> Generator[None]:
         raise UsageError(f"this needs the package {package}: pip install 'vidsr[{extra}]'") from error
 
 
+class _Append(argparse.Action):
+    """Appends the value to those in the namespace, a tuple as settings have it."""
+
+    def __call__(self, parser: object, namespace: argparse.Namespace, value: object, option: object = None) -> None:
+        setattr(namespace, self.dest, (*getattr(namespace, self.dest), value))
+
+
 class Parser(argparse.ArgumentParser):
     """A parser that raises UsageError."""
 
@@ -64,7 +71,8 @@ class Parser(argparse.ArgumentParser):
 def add_options(group: Group, cls: "type[DataclassInstance]", *, part: str = "", omit: Collection[str] = ()) -> None:
     """Add an option for each field of a settings class, or of a `part` of it, as its metadata says.
 
-    A field that is False becomes a flag; one in seconds loses its `_s` and may be written as a time.
+    A field that is False becomes a flag, and a tuple of texts an option that may be repeated; one in seconds loses its
+    `_s` and may be written as a time.
     """
     for field in dataclasses.fields(cls):
         documented = field.metadata
@@ -73,6 +81,10 @@ def add_options(group: Group, cls: "type[DataclassInstance]", *, part: str = "",
         flag, text = _flag(field.name), documented["help"]
         if field.default is False:
             group.add_argument(flag, dest=field.name, action="store_true", help=text)
+            continue
+        if isinstance(field.default, tuple):
+            placeholder = documented["placeholder"]
+            group.add_argument(flag, dest=field.name, action=_Append, default=(), metavar=placeholder, help=text)
             continue
         text += "" if field.default is None else f" (default: {field.default})"
         kind = {"type": _kind(cls, field.name), "default": field.default, "metavar": documented["placeholder"]}

@@ -6,8 +6,9 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar, get_args, get_type_hints
+from typing import TYPE_CHECKING, TypeVar, get_args, get_origin, get_type_hints
 
 from vidsr.callbacks import OnWarning
 from vidsr.errors import SourceError, TargetError, VidsrError
@@ -137,10 +138,7 @@ def _source(name: str, own: Values) -> StreamUrl:
 
 
 def _targets(name: str, own: Values) -> tuple[StreamUrl, ...]:
-    targets = own.get("targets")
-    if not isinstance(targets, list) or not targets or not all(isinstance(target, str) for target in targets):
-        raise ValueError(f"{name}: targets must be a list of at least one text")
-    return tuple(map(StreamUrl, targets))
+    return tuple(map(StreamUrl, _texts(f"{name}: targets", own.get("targets"))))
 
 
 def _fields(kind: "type[DataclassInstance]") -> dict[str, str]:
@@ -162,12 +160,19 @@ def _settings(kind: "type[Settings]", name: str, values: Values) -> "Settings":
     for key, field in _fields(kind).items():
         if key in values:
             type_ = next(iter(get_args(hints[field])), hints[field])  # float for float | None
-            chosen[field] = _value(f"{name}: {key}", values[key], type_)
+            read = _texts if get_origin(hints[field]) is tuple else partial(_value, kind=type_)
+            chosen[field] = read(f"{name}: {key}", values[key])
     try:
         return kind(**chosen)
     except ValueError as error:  # the message begins with the name of the field
         field, _, fault = str(error).partition(" ")
         raise ValueError(f"{name}: {option_name(field)} {fault}") from error
+
+
+def _texts(what: str, value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or not value or not all(isinstance(each, str) for each in value):
+        raise ValueError(f"{what} must be a list of at least one text")
+    return tuple(value)
 
 
 def _value(what: str, value: object, kind: type[int | float | str]) -> object:
@@ -214,7 +219,7 @@ def _check_camera(config: CameraConfig, owner_of: dict[str, str], where: str) ->
                 raise ValueError(f"{target}: is already a target of {owner_of[resolved]}")
             owner_of[resolved] = config.name
     with _prefixed(where.format("codec")):
-        encoder_options(config.encode, {})
+        encoder_options(config.encode)
     with _prefixed(where.format("model")):
         if config.stream.model != AUTO:
             with_strength(load_model(config.stream.model, config.stream.scale), config.stream.strength)

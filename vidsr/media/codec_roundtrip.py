@@ -82,9 +82,9 @@ def roundtrip(planes: Iterable[Luma], encode: EncodeSettings, rate: Fraction) ->
     rest = iter(planes)
     if (first := next(rest, None)) is None:
         return
-    options = encoder_options(encode, {})
+    options = encoder_options(encode)
     width, height = _coded_size(first, encode.encoder)
-    check_encoder(encode.encoder, FrameFormat(width=width, height=height, pixel_format=_YUV420), options)
+    check_encoder(encode, FrameFormat(width=width, height=height, pixel_format=_YUV420), options)
     yield from preset_roundtrip(chain([first], rest), EncoderPreset(codec=encode.encoder, options=options), rate)
 
 

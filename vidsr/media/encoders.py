@@ -1,8 +1,12 @@
 """Video encoders: default options, option checks, and the frame formats that an encoder takes."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from fractions import Fraction
+from itertools import chain
 
 import av
 from av.codec import Codec
@@ -11,14 +15,15 @@ from av.video.codeccontext import VideoCodecContext
 
 from vidsr.cpu import kept_scheduling
 from vidsr.errors import TargetError
-from vidsr.media.formats import has_alpha, wider_formats
+from vidsr.media.ffmpeg_log import ffmpeg_log
+from vidsr.media.formats import has_alpha, wider_formats, working_format
 from vidsr.settings import EncodeSettings
 
 _DEFAULTS = {
     "libx264": {"crf": "18"},
     "libx265": {"crf": "20", "x265-params": "log-level=none"},
     "libsvtav1": {"crf": "26"},
-    "libvpx-vp9": {"crf": "28", "b:v": "0", "row-mt": "1"},
+    "libvpx-vp9": {"crf": "28", "row-mt": "1"},
     "ffv1": {"level": "3", "slicecrc": "1"},
 }
 
@@ -31,6 +36,12 @@ _ALPHA = {"mov": ("prores_ks", "yuva444p10le"), "webm": ("libvpx-vp9", "yuva420p
 """The only encoding with alpha that such a container holds."""
 _WITHOUT_ALPHA = {"libx265", "libvpx-vp9"}  # they list formats with alpha that they do not open, or lose it
 _WITHOUT_CRF = {"ffv1", "prores_ks"}
+_RESERVED = {"sar", "aspect", "export_side_data", "color_primaries", "color_trc", "colorspace", "color_range"}
+"""Options of any encoder that follow from the source."""
+_ENCODES_VIDEO = 1 | 16
+"""FFmpeg's flags of an option."""
+_COMPLAINT = re.compile("unknown option|invalid value|error parsing|unable to parse|out of range", re.IGNORECASE)
+"""The words by which encoders log that they leave an option out."""
 
 _X265_ROWS = 32  # x265 4.1 writes beyond its memory for 34x18 and others
 _SD_HEIGHT = 576
@@ -65,20 +76,24 @@ def choose_encoder(encode: EncodeSettings, container: str, pixel_format: str) ->
     Where none does, the format becomes one that holds all of it, such as 4:2:2 of 4:1:1. Raises TargetError if there
     is no encoder.
     """
+    if encode.pixel_format is not None:
+        _check_pixel_format(encode.pixel_format)
+        pixel_format = encode.pixel_format
     if encode.codec != "auto":
         return EncoderChoice(encode=encode, pixel_format=pixel_format)
     usual = _AUTO.get(container, _USUAL)[0]
     for codec, name in _candidates(container, pixel_format):
-        if name not in _formats(codec):
+        if name not in _formats(codec) or encode.pixel_format not in (None, name):
             continue
         crf = None if codec in _WITHOUT_CRF else encode.crf
+        bitrate = None if codec in _WITHOUT_CRF else encode.bitrate
         preset = encode.preset if codec in _USUAL else None  # whose names others do not know
-        settings = EncodeSettings(codec=codec, crf=crf, preset=preset)
+        settings = replace(encode, codec=codec, crf=crf, bitrate=bitrate, preset=preset)
         why = []
         if (codec, name) != (usual, pixel_format):
             why.append(f"{usual} cannot hold {pixel_format}; it is encoded as {name} by {codec}")
-        if (crf, preset) != (encode.crf, encode.preset):
-            why.append(f"{codec} takes no such --crf or --preset; its default is used")
+        if (crf, bitrate, preset) != (encode.crf, encode.bitrate, encode.preset):
+            why.append(f"{codec} takes no such --crf, --bitrate or --preset; its default is used")
         return EncoderChoice(encode=settings, pixel_format=name, why="; ".join(why))
     raise TargetError(f"{container} cannot hold {pixel_format}; use .mkv")
 
@@ -99,28 +114,67 @@ def _formats(codec: str) -> set[str]:
     return {pixel_format.name for pixel_format in Codec(codec, "w").video_formats or ()}
 
 
-def encoder_options(settings: EncodeSettings, hdr: dict[str, str]) -> dict[str, str]:
-    """FFmpeg options for the encoder, with `hdr` of `hdr.hdr_options` merged in.
+def encoder_options(
+    settings: EncodeSettings, hdr: Mapping[str, str] = {}, *, defaults: Mapping[str, str] = {}
+) -> dict[str, str]:
+    """FFmpeg options for the encoder: its own defaults, `defaults`, those of the settings, and `hdr` of `hdr_options`.
 
-    Raises TargetError for an unknown codec, and for a crf or preset that the codec does not have.
+    Raises TargetError for an unknown codec, for what the codec does not have of the settings, and for a pixel format
+    that is unknown, RGB or not planar.
     """
-    try:
-        codec = Codec(settings.encoder, "w")
-    except UnknownCodecError:
-        raise TargetError(f"no encoder named {settings.encoder!r}; try one of {', '.join(_DEFAULTS)}") from None
-    if codec.type != "video":
-        raise TargetError(f"{settings.encoder} encodes {codec.type}, not video")
-    known = {option.name for option in av.CodecContext.create(settings.encoder, "w").supported_options.private}
-    options = dict(_DEFAULTS.get(settings.encoder, {}))
+    codec = settings.encoder
+    private, general = _option_names(codec)
+    options = {**_DEFAULTS.get(codec, {}), **defaults}
+    if settings.bits_per_second is not None:
+        if codec in _WITHOUT_CRF:
+            raise TargetError(f"{codec} has no --bitrate")
+        options.pop("crf", None)
+        options["b"] = str(settings.bits_per_second)
     for name, value in (("crf", settings.crf), ("preset", settings.preset)):
         if value is None:
             continue
-        if name not in known:
-            raise TargetError(f"{settings.encoder} has no --{name}")
+        if name not in private:
+            raise TargetError(f"{codec} has no --{name}")
         options[name] = str(value)
-    for name, words in hdr.items():
-        options[name] = f"{options[name]}:{words}" if name in options else words
-    return options
+    for name in settings.encoder_options:
+        if name not in private | general:
+            near = get_close_matches(name, private | general, 1)
+            raise TargetError(f"{codec} has no option {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+    if settings.pixel_format is not None:
+        _check_pixel_format(settings.pixel_format)
+        if (formats := _formats(codec)) and settings.pixel_format not in formats:
+            raise TargetError(f"{codec} cannot hold {settings.pixel_format}, but {', '.join(sorted(formats))}")
+    return _merged(options, settings.encoder_options, hdr)
+
+
+def _option_names(encoder: str) -> tuple[set[str], set[str]]:
+    """The options of a video encoder alone, and those of any. Raises TargetError for another name."""
+    try:
+        codec = Codec(encoder, "w")
+    except UnknownCodecError:
+        raise TargetError(f"no encoder named {encoder!r}; try one of {', '.join(_DEFAULTS)}") from None
+    if codec.type != "video":
+        raise TargetError(f"{encoder} encodes {codec.type}, not video")
+    options = av.CodecContext.create(encoder, "w").supported_options
+    general = {each.name for each in options.generic if int(each.flags) & _ENCODES_VIDEO == _ENCODES_VIDEO}
+    return {each.name for each in options.private}, general - _RESERVED
+
+
+def _check_pixel_format(name: str) -> None:
+    try:
+        planar = working_format(name)
+    except ValueError:
+        raise TargetError(f"no pixel format named {name!r}") from None
+    if name != planar:
+        raise TargetError(f"--pixel-format must be planar YUV or grey, not {name}; the nearest is {planar}")
+
+
+def _merged(*options: Mapping[str, str]) -> dict[str, str]:
+    """All of them; later ones replace earlier ones, but lists of an encoder's own (x265-params) are joined."""
+    merged: dict[str, str] = {}
+    for name, value in chain.from_iterable(each.items() for each in options):
+        merged[name] = f"{merged[name]}:{value}" if name in merged and name.endswith("-params") else value
+    return merged
 
 
 def colorspace_tag(source: int, heights: tuple[int, int]) -> int:
@@ -139,21 +193,40 @@ def video_encoder(codec: str) -> VideoCodecContext:
     return context
 
 
-def check_encoder(codec: str, frame_format: FrameFormat, options: dict[str, str]) -> None:
+def check_encoder(encode: EncodeSettings, frame_format: FrameFormat, options: dict[str, str]) -> None:
     """Raises TargetError if the encoder refuses the format, with another encoder as a hint, or its options."""
+    codec = encode.encoder
     if (reason := _refusal(codec, frame_format, options)) is None:
         return
-    defaults = _DEFAULTS.get(codec, {})
-    changed = [f"--{name} {options[name]}" for name in ("crf", "preset") if options.get(name) != defaults.get(name)]
-    if changed and _refusal(codec, frame_format, defaults) is None:
-        raise TargetError(f"{codec} refuses {' '.join(changed)}")
+    asked = [
+        f"--{name} {value}" for name in ("crf", "bitrate", "preset") if (value := getattr(encode, name)) is not None
+    ]
+    asked += [f"--encoder-option {each}" for each in encode.encoder_option]
+    if asked and _refusal(codec, frame_format, _DEFAULTS.get(codec, {})) is None:
+        raise TargetError(f"{codec} refuses {' '.join(asked)} ({reason})")
     others = [name for name in _DEFAULTS if name != codec and _refusal(name, frame_format, _DEFAULTS[name]) is None]
     hint = f"use --codec {others[0]}" if others else "no encoder takes that; choose another size"
     raise TargetError(f"{codec} {reason}; {hint}")
 
 
-def _refusal(codec: str, frame_format: FrameFormat, options: dict[str, str]) -> str | None:
-    """Why the encoder does not open; None if it does."""
+@contextmanager
+def option_errors() -> Iterator[None]:
+    """While an encoder is opened: raises ValueError, in FFmpeg's words, for an option that is wrong or left out."""
+    opened: BaseException | None = None
+    with ffmpeg_log(av.logging.WARNING) as lines:
+        try:
+            yield
+        except (av.FFmpegError, OSError) as error:
+            opened = error
+    for _, _, text in lines:
+        if _COMPLAINT.search(text):
+            raise ValueError(text.strip().rstrip(".")) from opened
+    if opened:
+        raise opened
+
+
+def _refusal(codec: str, frame_format: FrameFormat, options: Mapping[str, str]) -> str | None:
+    """Why the encoder does not open, or not with all of the options; None if it does."""
     width, height, name = frame_format.width, frame_format.height, frame_format.pixel_format
     if (supported := _formats(codec)) and name not in supported:
         return f"cannot hold {name}"
@@ -162,9 +235,9 @@ def _refusal(codec: str, frame_format: FrameFormat, options: dict[str, str]) -> 
     context = video_encoder(codec)
     context.width, context.height, context.pix_fmt = width, height, name
     context.time_base, context.framerate = Fraction(1, 25), Fraction(25)
-    context.options = options
+    context.options = dict(options)
     try:
-        with kept_scheduling():
+        with kept_scheduling(), option_errors():
             context.open(strict=False)
     except (av.FFmpegError, ValueError, OSError) as error:
         reason = getattr(error, "strerror", error)

@@ -51,7 +51,7 @@ def encoder_parameters(
     colorspace = colorspace_tag(first.colorspace, (info.height, size[1]))
     return EncoderParameters(
         codec=codec,
-        options=encoder_options(choice.encode, hdr) | SIDE_DATA_OPTIONS.get(codec, {}),
+        options=encoder_options(choice.encode, hdr, defaults=SIDE_DATA_OPTIONS.get(codec, {})),
         size=size,
         pixel_format=choice.pixel_format,
         time_base=template.time_base,

@@ -43,7 +43,7 @@ class Writer:
         self.choice = choose_encoder(encode, self._container.format, template.info.working_format)
         parameters = encoder_parameters(template, self.choice, self._container, size)
         frame_format = FrameFormat(width=size[0], height=size[1], pixel_format=parameters.pixel_format)
-        check_encoder(parameters.codec, frame_format, parameters.options)
+        check_encoder(self.choice.encode, frame_format, parameters.options)
         with target_errors(target):
             self._encoder = VideoEncoder(parameters)
         self._muxer = FileMuxer(target, template, self._encoder, overwrite=overwrite)

@@ -60,11 +60,38 @@ class EncodeSettings:
         "NAME",
     )
     crf: int | None = option(None, "constant quality, lower is better (default: one that fits the codec)", "N")
+    bitrate: str | None = option(None, "mean bits per second, such as 4M or 800k, instead of --crf", "N")
     preset: str | None = option(None, "speed against size, by the codec's own names", "NAME")
+    pixel_format: str | None = option(
+        None, "planar YUV or grey, such as yuv420p10le (default: that of the source, without loss)", "NAME"
+    )
+    encoder_option: tuple[str, ...] = option(
+        (), "an option of the encoder by FFmpeg's name, such as tune=grain; repeatable", "KEY=VALUE"
+    )
 
     def __post_init__(self) -> None:
         if self.crf is not None and not 0 <= self.crf <= _MAX_CRF:
             raise ValueError(f"crf must be between 0 and {_MAX_CRF}, not {self.crf}")
+        if self.bitrate is not None and not re.fullmatch(r"(?=.*[1-9])\d{1,9}(\.\d+)?[kM]?", self.bitrate):
+            raise ValueError(f"bitrate must be a number like 4M, 800k or 800000, not {self.bitrate!r}")
+        if self.bitrate is not None and self.crf is not None:
+            raise ValueError("bitrate must be alone, not beside crf")
+        for each in self.encoder_option:
+            if not re.fullmatch(r"[^=\s]+=.+", each, re.DOTALL):
+                raise ValueError(f"encoder_option must be KEY=VALUE, not {each!r}")
+
+    @property
+    def bits_per_second(self) -> int | None:
+        """The bitrate as a number."""
+        if self.bitrate is None:
+            return None
+        factor = {"k": 1e3, "M": 1e6}.get(self.bitrate[-1], 1)
+        return round(float(self.bitrate.rstrip("kM")) * factor)
+
+    @property
+    def encoder_options(self) -> dict[str, str]:
+        """The options of the encoder by name; the last of a name counts."""
+        return dict(each.split("=", 1) for each in self.encoder_option)
 
     @property
     def encoder(self) -> str:

@@ -1,5 +1,6 @@
 """A container that is being written from packets, and the encoder for live streams that makes them."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -14,7 +15,7 @@ from av.video.stream import VideoStream
 
 from vidsr.cpu import kept_scheduling
 from vidsr.errors import TargetError
-from vidsr.media.encoders import colorspace_tag, encoder_options
+from vidsr.media.encoders import colorspace_tag, encoder_options, option_errors
 from vidsr.media.source.live_timestamps import TIME_BASE
 from vidsr.media.stream_copy import copy_stream
 from vidsr.media.stream_template import StreamTemplate, TimedPacket, null_container, pixel_aspect
@@ -100,13 +101,14 @@ class LiveEncoder:
     """
 
     def __init__(self, first: VideoFrame, encode: EncodeSettings, *, source: VideoStream | None) -> None:
-        options = _LIVE.get(encode.encoder, {}) | encoder_options(encode, {})
+        options = encoder_options(encode, defaults=_LIVE.get(encode.encoder, {}))
         self.format_key = format_key(first)
         container = null_container()  # it owns the encoder
         stream = container.add_stream(encode.encoder, options=options)
         assert isinstance(stream, VideoStream)
         self.stream, context = stream, stream.codec_context
-        context.width, context.height, context.pix_fmt = first.width, first.height, first.format.name
+        context.width, context.height = first.width, first.height
+        context.pix_fmt = encode.pixel_format or first.format.name  # into which PyAV converts each frame
         context.time_base = TIME_BASE
         context.framerate = (source.average_rate if source else None) or Fraction(_DEFAULT_RATE)
         context.sample_aspect_ratio = pixel_aspect(source) if source else Fraction(1)
@@ -116,10 +118,10 @@ class LiveEncoder:
         context.max_b_frames = 0
         context.flags |= Flags.global_header
         try:
-            with kept_scheduling():
+            with kept_scheduling(), option_errors() if encode.encoder_option else nullcontext():
                 container.start_encoding()
         except (av.FFmpegError, ValueError, OSError) as error:
-            size = f"{first.width}x{first.height} in {first.format.name}"
+            size = f"{first.width}x{first.height} in {context.pix_fmt}"
             reason = getattr(error, "strerror", error)
             raise TargetError(f"{encode.encoder} refuses a live stream of {size} ({reason})") from error
         finally:

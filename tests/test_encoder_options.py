@@ -1,0 +1,144 @@
+"""What a user says of the encoding beyond codec, crf and preset: the encoder's own options, pixel format, bitrate."""
+
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from commands import TARGET, USAGE, Command, Refused
+from footage import make_video, scene_frames
+from made import make_clip
+
+from vidsr.live.camera_file import read_cameras
+from vidsr.media.encoders import encoder_options
+from vidsr.settings import EncodeSettings
+
+GRAIN = ("--codec", "libsvtav1", "--preset", "12", "--encoder-option", "svtav1-params=film-grain=20")
+
+
+def packets(path: Path) -> list[bytes]:
+    with av.open(path) as container:
+        return [bytes(packet) for packet in container.demux(video=0) if packet.size]
+
+
+def decoded(path: Path, **options: str) -> np.ndarray:
+    """Every luma; `options` are those of FFmpeg's own decoder."""
+    with av.open(path) as container:
+        video = container.streams.video[0]
+        context = av.CodecContext.create(video.codec_context.name, "r")
+        context.options = options
+        context.extradata = video.codec_context.extradata
+        frames = [frame for packet in container.demux(video) for frame in context.decode(packet)]
+    return np.stack([frame.to_ndarray()[: frame.height].astype(int) for frame in frames])
+
+
+def test_an_option_reaches_the_encoder_and_the_last_of_a_name_counts(
+    upscale: Command, clip: Path, tmp_path: Path
+) -> None:
+    keys = []
+    for number, options in enumerate(([], ["g=1"], ["g=1", "g=4"])):
+        target = tmp_path / f"{number}.mkv"
+        assert upscale(*(word for each in options for word in ("--encoder-option", each)), clip, target).code == 0
+        with av.open(target) as container:
+            keys.append(sum(packet.is_keyframe for packet in container.demux(video=0) if packet.size))
+    assert keys == [1, 24, 6]
+
+
+def test_the_film_grain_of_av1_is_in_the_stream_for_the_player_to_apply(
+    upscale: Command, clip: Path, tmp_path: Path
+) -> None:
+    ended = upscale(*GRAIN, clip, tmp_path / "grain.mkv")
+    assert ended.code == 0, ended.err
+    with_grain, without = (decoded(tmp_path / "grain.mkv", filmgrain=applied) for applied in ("1", "0"))
+    assert 0.3 < np.abs(with_grain - without).mean() < 20
+
+
+def test_x265_is_tuned_for_grain_beside_the_parameters_that_vidsr_needs(tmp_path: Path) -> None:
+    encode = EncodeSettings(codec="libx265", encoder_option=("tune=grain", "x265-params=aq-mode=0"))
+    options = encoder_options(encode, {"x265-params": "hdr10=1"})
+    assert options["tune"] == "grain"
+    assert options["x265-params"] == "log-level=none:aq-mode=0:hdr10=1"
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--encoder-option", "tun=grain"], "libx264 has no option 'tun'; did you mean 'tune'?"),
+        (["--encoder-option", "zzzzzz=1"], "libx264 has no option 'zzzzzz'"),
+        (["--encoder-option", "color_range=2"], "libx264 has no option 'color_range'"),
+        (["--encoder-option", "time_base=1/7"], "libx264 has no option 'time_base'"),
+        (["--encoder-option", "g=many"], "libx264 refuses --encoder-option g=many"),
+        (["--encoder-option", "x264-params=foo=1"], "Error parsing option 'foo = 1'"),
+        (["--codec", "libx265", "--encoder-option", "x265-params=foo=1"], "Unknown option: foo"),
+        (["--codec", "libx265", "--encoder-option", "x265-params=rd=x"], "Invalid value for rd: x"),
+        (["--codec", "libsvtav1", "--encoder-option", "svtav1-params=grain=1"], "Error parsing option grain: 1"),
+        (["--codec", "ffv1", "--bitrate", "1M"], "ffv1 has no --bitrate"),
+        (["--pixel-format", "yuv420"], "no pixel format named 'yuv420'"),
+        (["--pixel-format", "rgb24"], "--pixel-format must be planar YUV or grey, not rgb24; the nearest is yuv444p"),
+        (["--pixel-format", "nv12"], "not nv12; the nearest is yuv420p"),
+        (["--codec", "libx264", "--pixel-format", "yuv420p12le"], "libx264 cannot hold yuv420p12le, but gray, "),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_the_encoder_does_not_have_is_refused_by_name(
+    words: list[str], sentence: str, refused: Refused, clip: Path, tmp_path: Path
+) -> None:
+    assert sentence in refused(TARGET, *words, clip, tmp_path / "out.mkv")
+
+
+def test_what_makes_no_sense_is_a_fault_of_usage(refused: Refused, clip: Path, tmp_path: Path) -> None:
+    target = tmp_path / "out.mkv"
+    assert "--encoder-option must be KEY=VALUE, not 'tune'" in refused(USAGE, "--encoder-option", "tune", clip, target)
+    assert "--bitrate must be alone, not beside crf" in refused(USAGE, "--bitrate", "1M", "--crf", "20", clip, target)
+    assert "not '1 Mbit'" in refused(USAGE, "--bitrate", "1 Mbit", clip, target)
+
+
+@pytest.mark.parametrize("codec", ["libx264", "libx265", "libvpx-vp9"])
+def test_a_bitrate_is_kept_instead_of_a_quality(codec: str, upscale: Command, tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.mp4", size=(96, 64), pts=[512 * i for i in range(60)])
+    sizes = {}
+    for rate in ("50k", "0.4M"):
+        target = tmp_path / f"{rate}.mkv"
+        ended = upscale("--codec", codec, "--bitrate", rate, clip, target)
+        assert ended.code == 0, ended.err
+        sizes[rate] = 8 * sum(map(len, packets(target))) / 2  # of two seconds
+    assert 25_000 < sizes["50k"] < 120_000
+    assert 200_000 < sizes["0.4M"] < 700_000
+
+
+@pytest.mark.parametrize(
+    ("stored", "asked", "codec"),
+    [
+        ("yuv420p", "yuv420p10le", "h264"),
+        ("yuv444p", "yuv420p", "h264"),
+        ("yuv420p10le", "yuv420p", "h264"),
+        ("yuv420p", "yuv420p12le", "hevc"),
+        ("yuv420p", "gray16le", "ffv1"),
+        ("yuv420p", "yuv422p16le", "ffv1"),
+    ],
+)
+def test_a_pixel_format_is_what_the_file_has(
+    stored: str, asked: str, codec: str, upscale: Command, tmp_path: Path
+) -> None:
+    source = make_video(tmp_path / "in.mkv", scene_frames(2, stored, size=(64, 48)), codec="ffv1")
+    same = upscale("--codec", "ffv1", source, tmp_path / "same.mkv")
+    ended = upscale("--pixel-format", asked, "--crf", "0", source, tmp_path / "out.mkv")
+    assert (same.code, ended.code) == (0, 0), ended.err
+    with av.open(tmp_path / "out.mkv") as container:
+        assert container.streams.video[0].codec_context.codec.canonical_name == codec
+        frames = list(container.decode(video=0))
+        assert frames[0].format.name == asked
+        lumas = [frame.reformat(format="gray16le").to_ndarray() / 65536 for frame in frames]
+    with av.open(tmp_path / "same.mkv") as container:
+        expected = [frame.reformat(format="gray16le").to_ndarray() / 65536 for frame in container.decode(video=0)]
+    assert np.abs(np.stack(lumas) - np.stack(expected)).max() < 5 / 255
+
+
+def test_a_file_of_cameras_lists_encoder_options(tmp_path: Path) -> None:
+    camera = '[cameras.a]\nsource = "rtsp://h/"\ntargets = ["x"]\n'
+    (tmp_path / "cameras.toml").write_text(camera + 'encoder-option = ["tune=grain", "g=30"]\nbitrate = "1M"\n')
+    (config,) = read_cameras(tmp_path / "cameras.toml")
+    assert config.encode.encoder_options == {"tune": "grain", "g": "30"}
+    (tmp_path / "cameras.toml").write_text(camera + 'encoder-option = "tune=grain"')
+    with pytest.raises(ValueError, match="encoder-option must be a list of at least one text"):
+        read_cameras(tmp_path / "cameras.toml")
