@@ -48,7 +48,7 @@ LEVELS = [  # from low to high; a part imports from those above it in this list,
     {"interop"},
     {"output_size", "model_selection"},
     {"pipeline"},
-    {"training", "live", "bench"},
+    {"training", "live", "bench", "estimate"},
     {"vidsr"},
     {"cli"},
     {"__main__"},
@@ -75,6 +75,8 @@ NOT_OPTIONS = {
     "also",
     "http",
     "http_host",
+    "progress",
+    "estimate",
 }
 
 

@@ -46,6 +46,7 @@ def upscale(
 ) -> Report:
     """Upscale a video into a video, or an image into an image, by the target's name; the report of it.
 
+    `on_progress` receives the frames done and the expected total, which after the last one is that of the frames.
     `should_stop` is asked after each frame, and ends the file there, in order; `on_span` receives the working times of
     each stage, in the thread of that stage. Raises SourceError, TargetError, ModelError or WorkerError, without a
     target.
@@ -108,6 +109,8 @@ class _Run:
                 for _ in written:
                     self._upscaled += 1
                     on_progress(self._upscaled, total)
+        if total != self._upscaled:
+            on_progress(self._upscaled, self._upscaled)
         # Packets after frames that were read ahead, but not written, are dropped.
         packets = () if self._stopped else self._reader.trailing_packets()
         with self._timer.busy("write"):

@@ -2,6 +2,7 @@
 
   vidsr upscale holiday.mp4 holiday-2x.mp4
   vidsr upscale --to 1080p --codec libx265 old/*.avi new/
+  vidsr upscale --estimate film.mkv film-2x.mkv
 
 Several sources, or a folder of them, go into a folder, each under its own name.
 """
@@ -13,20 +14,25 @@ import logging
 import traceback
 from collections import Counter
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 
+from vidsr.callbacks import OnProgress
 from vidsr.cli.crash_guard import Outcome
+from vidsr.cli.json_progress import json_progress
 from vidsr.cli.options import Parser, add_options, settings
 from vidsr.cli.output import UsageError, print_line, print_message, progress_bar
 from vidsr.cli.signals import GracefulStop
 from vidsr.errors import BUG, DAMAGED, STOPPED, SourceError, VidsrError, exit_code
+from vidsr.estimate import estimate
 from vidsr.media.atomic_file import part_path
 from vidsr.media.containers import (
     IMAGE_SUFFIXES,
     READ_ONLY_IMAGE_SUFFIXES,
     READ_ONLY_VIDEO_SUFFIXES,
     VIDEO_SUFFIXES,
+    image_codec_for,
 )
 from vidsr.pipeline import upscale
 from vidsr.report import Report
@@ -47,6 +53,11 @@ def add_arguments(parser: Parser) -> None:
     )
     parser.add_argument("target", metavar="TARGET", type=Path, help="the file to write, or the folder to write into")
     add_settings(parser)
+    group = parser.add_argument_group("progress")
+    help_ = "json: a line per second on stderr, for programs (default: bar, on a terminal)"
+    group.add_argument("--progress", choices=("bar", "json"), default="bar", help=help_)
+    help_ = "print what the videos would take, by a trial of a second each, and write nothing"
+    group.add_argument("--estimate", action="store_true", help=help_)
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
@@ -66,6 +77,8 @@ def run(args: argparse.Namespace) -> int:
         on_warning=log.warning,
     )
     jobs, journal = _jobs(args.sources, args.target), args.journal
+    if args.estimate:
+        return _print_estimates([job for job in jobs if image_codec_for(job[1]) is None], args)
     done = journal.outcomes  # by an earlier process, which a file has crashed
     with GracefulStop("the file is being completed") as stop:
         for source, target in jobs:
@@ -94,7 +107,7 @@ def _outcome(
 ) -> Outcome:
     """Upscale one file, and say what became of it; among several even a bug costs only that file."""
     try:
-        with progress_bar(source.name, "frames", quiet=args.quiet) as on_progress:
+        with _progress(source, args) as on_progress:
             report = work(source, target, on_progress=on_progress, should_stop=stop)
     except VidsrError as error:
         named = alone or str(source) in str(error) or str(target) in str(error)
@@ -108,6 +121,31 @@ def _outcome(
         return Outcome(source=str(source), code=BUG, sentence=f"{source}: {type(error).__name__}: {error}")
     code, damage = _print_report(report, args), "; ".join(report.damage)
     return Outcome(source=str(source), code=code, sentence=f"{source}: {damage}")
+
+
+def _progress(source: Path, args: argparse.Namespace) -> AbstractContextManager[OnProgress]:
+    if args.progress == "json":
+        return json_progress(source)
+    return progress_bar(source.name, "frames", quiet=args.quiet)
+
+
+def _print_estimates(jobs: list[tuple[Path, Path]], args: argparse.Namespace) -> int:
+    """Print what each video would take."""
+    if not jobs:
+        raise UsageError("--estimate is for videos")
+    work = partial(
+        estimate,
+        settings=settings(UpscaleSettings, args),
+        encode=settings(EncodeSettings, args),
+        pool=settings(PoolSettings, args),
+    )
+    with GracefulStop("the estimate ends here") as stop:
+        for source, target in jobs:
+            found = work(source, target, should_stop=stop)
+            if stop():
+                return STOPPED + stop.signal
+            print(json.dumps(dataclasses.asdict(found), default=str) if args.json else "\n".join(found.lines()))
+    return 0
 
 
 def _jobs(sources: list[Path], target: Path) -> list[tuple[Path, Path]]:

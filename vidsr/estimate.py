@@ -1,0 +1,100 @@
+"""What a run will take, by a trial of its first second."""
+
+import time
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from vidsr.callbacks import ShouldStop
+from vidsr.pipeline import upscale
+from vidsr.settings import EncodeSettings, PoolSettings, UpscaleSettings
+
+_TRIAL_S = 1.0  # from the first written frame
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """What the upscaling of a file is expected to take."""
+
+    source: Path
+    size: tuple[int, int]
+    """(width, height) of the result."""
+    weights: str
+    precision: str
+    encoder: str
+    trial_frames: int
+    fps: float
+    """Of the trial, from its first frame to the end of its file."""
+    frames: int | None
+    """Of the whole; None where the container does not tell, and so with the next two."""
+    seconds: float | None
+    """Of the whole, with the start."""
+    bytes: int | None
+    """Of the target."""
+
+    def lines(self) -> list[str]:
+        """The estimate for people."""
+        (width, height), whole = self.size, "an unknown number of frames"
+        if self.frames is not None and self.seconds is not None and self.bytes is not None:
+            duration = timedelta(seconds=max(1, round(self.seconds)))
+            whole = f"{self.frames} frames, about {duration} and {self.bytes / 1e6:.1f} MB"
+        return [
+            f"{self.source}: {width}x{height}, {whole}, {self.fps:.1f} fps in a trial of {self.trial_frames} frames",
+            f"  network: {self.weights}, {self.precision}; encoder: {self.encoder}",
+        ]
+
+
+class _Trial:
+    """When the first frame was written, and how many there will be."""
+
+    def __init__(self) -> None:
+        self.first_s: float | None = None
+        self.total: int | None = None
+
+    def on_progress(self, done: int, total: int | None) -> None:
+        if self.first_s is None:
+            self.first_s, self.total = time.perf_counter(), total
+
+    def is_over(self) -> bool:
+        return self.first_s is not None and time.perf_counter() - self.first_s >= _TRIAL_S
+
+
+def estimate(
+    source: Path,
+    target: Path,
+    *,
+    settings: UpscaleSettings,
+    encode: EncodeSettings,
+    pool: PoolSettings,
+    should_stop: ShouldStop = lambda: False,
+) -> Estimate:
+    """What upscaling a video into `target` would take, by a trial into a temporary file. Raises as `upscale`."""
+    trial, began_s = _Trial(), time.perf_counter()
+    with TemporaryDirectory(prefix="vidsr-estimate-") as folder:
+        file = Path(folder) / f"trial{target.suffix}"
+        report = upscale(
+            source,
+            file,
+            settings=replace(settings, verify=False),
+            encode=encode,
+            pool=pool,
+            on_progress=trial.on_progress,
+            should_stop=lambda: trial.is_over() or should_stop(),
+        )
+        size, done, ended_s = file.stat().st_size, report.frames_written, time.perf_counter()
+    first_s = began_s if done == 1 or trial.first_s is None else trial.first_s
+    fps = max(1, done - 1) / (ended_s - first_s)
+    total = trial.total if report.stopped else done
+    return Estimate(
+        source=source,
+        size=report.size,
+        weights=report.weights,
+        precision=report.precision,
+        encoder=report.encoder,
+        trial_frames=done,
+        fps=fps,
+        frames=total,
+        seconds=None if total is None else first_s - began_s + total / fps,
+        bytes=None if total is None else round(size * total / done),
+    )
