@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vidsr import UpscaleSettings, upscale
 from vidsr.settings import FinetuneSettings
-from vidsr.training.finetune import finetune
+from vidsr.training.finetune.finetune import finetune
 from vidsr.training.finetune.finetune_data import from_footage
 
 

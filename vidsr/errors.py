@@ -1,12 +1,12 @@
 """The errors that are no bugs, and their exit codes; bugs stay ordinary exceptions.
 
 VidsrError
-├── SourceError     a source cannot be read
+├── SourceError     a source cannot be read, or shows nothing to train on
 │   └── SourceLost  a live source does not answer or has ended
 ├── TargetError     a target cannot be written
 ├── ModelError      a network or its weights are not usable
 ├── WorkerError     the pool cannot go on
-└── TrainingError   there is no training data, or the training diverged
+└── TrainingError   a directory holds another training or dataset, or the training diverged
 
 `str(error)` is one whole sentence that names the file, frame or model.
 
@@ -19,7 +19,7 @@ class VidsrError(Exception):
 
 
 class SourceError(VidsrError):
-    """A source is missing, unreadable or not a video."""
+    """A source is missing, unreadable or not a video, or nothing can be learned from it."""
 
 
 class SourceLost(SourceError):
@@ -47,7 +47,7 @@ class WorkerError(VidsrError):
 
 
 class TrainingError(VidsrError):
-    """There is no training data, or the loss is not finite."""
+    """A dataset, a training or the machine does not fit what was asked, or the loss is not finite."""
 
 
 class Stopped(Exception):

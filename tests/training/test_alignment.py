@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from oracles import read_with_av, samples
 from recordings import RATE, SIZE, record, record_both, scene, smaller
 
-from vidsr.errors import TrainingError
+from vidsr.errors import SourceError, TrainingError
 from vidsr.quality.matlab import imresize
 from vidsr.quality.metrics import psnr
 from vidsr.quality.upscalers import to_uint8
@@ -27,7 +27,7 @@ FRAMES = scene(150)
 
 
 def refused(hr: Path, lr: Path, scale: int = 2) -> str:
-    with pytest.raises(TrainingError) as caught:
+    with pytest.raises(SourceError) as caught:
         align(hr, lr, scale, on_warning=pytest.fail)
     assert hr.name in str(caught.value)
     return str(caught.value)
@@ -168,10 +168,10 @@ def test_where_nothing_moves_frames_that_fit_are_taken_and_others_refused(tmp_pa
     pairs = list(aligned_pairs(found, 5))
     assert gain_db(pairs) > gain_db(pairs, lambda hr: np.roll(hr, 1, 0)) + 1
     other = record(tmp_path / "other.mp4", scene(1, seed=1) * 30, [n / RATE for n in range(30)], 20)
-    with pytest.raises(TrainingError, match=r"their views do not match \(similarity of edges -?0\.\d+, 0\.8 needed\)"):
+    with pytest.raises(SourceError, match=r"their views do not match \(similarity of edges -?0\.\d+, 0\.8 needed\)"):
         align(other, lr, 2)
     nothing = record_both(tmp_path, [np.full(SIZE[::-1], 90, np.uint8)] * 30, main=range(30), sub=range(30))
-    with pytest.raises(TrainingError, match="views do not match"):
+    with pytest.raises(SourceError, match="views do not match"):
         align(*nothing, 2)
 
 
@@ -223,5 +223,5 @@ def test_a_dataset_stops_where_the_recording_ends_with_a_warning(tmp_path: Path)
     assert warnings == ["the dataset is limited to 256 of 9999 clips: the recordings are too short"]
     assert dataset.finished
     assert 200 < dataset.clips <= 256
-    with pytest.raises(TrainingError, match="smaller than the 128 pixels per side"):
+    with pytest.raises(SourceError, match="smaller than the 128 pixels per side"):
         build_paired_dataset(found, tmp_path / "none", DatasetSettings(crop=128))

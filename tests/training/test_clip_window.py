@@ -8,7 +8,7 @@ import pytest
 from made import make_clip
 from oracles import read_with_av, samples
 
-from vidsr.errors import TrainingError
+from vidsr.errors import SourceError, TrainingError
 from vidsr.settings import DatasetSettings, DegradeSettings
 from vidsr.training.data.dataset import read_degraded_pairs
 from vidsr.training.data.dataset_builder import build_dataset
@@ -114,7 +114,7 @@ def test_datasets_of_other_parts_are_distinguished_and_one_of_whole_videos_is_na
 
 def test_parts_too_short_for_a_clip_are_named(film: Path, tmp_path: Path) -> None:
     warnings: list[str] = []
-    with pytest.raises(TrainingError, match="none of 1 files"):
+    with pytest.raises(SourceError, match="none of 1 files"):
         build_dataset(
             [used(film, (TimeRange(1, 1.1),))], tmp_path, QUICK, DatasetSettings(crop=32), on_warning=warnings.append
         )

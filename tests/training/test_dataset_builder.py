@@ -11,7 +11,7 @@ from made import make_clip, scene
 from numpy.typing import NDArray
 from oracles import read_with_av, samples
 
-from vidsr.errors import TargetError, TrainingError
+from vidsr.errors import SourceError, TargetError, TrainingError
 from vidsr.model.architecture import fsrcnn
 from vidsr.quality.matlab import imresize
 from vidsr.quality.metrics import psnr
@@ -207,9 +207,9 @@ def test_a_video_cut_off_in_the_middle_gives_what_it_has(tmp_path: Path) -> None
 
 def test_without_anything_to_see_there_is_no_dataset(tmp_path: Path) -> None:
     black = still(tmp_path / "black.png", np.full((80, 80), 16, np.uint8))
-    with pytest.raises(TrainingError, match="no clip could be made"):
+    with pytest.raises(SourceError, match="no clip could be made"):
         build(black, tmp_path / "dataset", on_warning=lambda sentence: None)
-    with pytest.raises(TrainingError, match="none of 1 files is usable"):
+    with pytest.raises(SourceError, match="none of 1 files is usable"):
         build(
             still(tmp_path / "tiny.png", np.zeros((9, 9), np.uint8)),
             tmp_path / "none",

@@ -14,7 +14,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from commands import DAMAGED, MODEL, TARGET, USAGE, Command, contents, full_disk
+from commands import DAMAGED, MODEL, SOURCE, TARGET, USAGE, Command, contents, full_disk
 from made import make_clip, random_weights
 from recordings import record, record_both, scene
 
@@ -23,8 +23,8 @@ from vidsr.model.architecture import fsrcnn
 from vidsr.model.weights import load_weights, save_weights
 from vidsr.model.zoo import load_model
 from vidsr.settings import FinetuneSettings
-from vidsr.training.data.dataset import CRFS
-from vidsr.training.finetune import FinetuneResult, finetune
+from vidsr.training.data.validation_set import CRFS
+from vidsr.training.finetune.finetune import FinetuneResult, finetune
 from vidsr.training.finetune.finetune_data import from_footage
 
 QUICK = ("--clips", "32", "--steps", "30", "--every", "10", "--threads", "1")
@@ -181,7 +181,7 @@ def test_recordings_that_have_nothing_to_do_with_each_other_are_refused(
     ended = vidsr(
         "finetune", "--hr", clips[0], "--lr", other, "--initial-model", start, "--output", tmp_path / "run", *QUICK
     )
-    assert (ended.code, ended.out) == (MODEL, "")
+    assert (ended.code, ended.out) == (SOURCE, "")
     assert ended.err.startswith(f"vidsr: {clips[0]}: 208x200 is not 2 times the 256x192 of {other}")
 
 
@@ -222,7 +222,7 @@ def test_footage_that_cannot_train_is_reported_in_one_sentence(
         shutil.copy(tmp_path / "a.mp4", tmp_path / "b.mp4")
     files = sorted(tmp_path.glob("*.mp4"))
     ended = vidsr("finetune", *files, "--initial-model", start, "--output", tmp_path / "run", *QUICK)
-    assert (ended.code, ended.out) == (MODEL, "")
+    assert (ended.code, ended.out) == (SOURCE, "")
     assert sentence in ended.err
     assert "Traceback" not in ended.err
 
@@ -257,8 +257,16 @@ def test_a_start_that_is_not_there_or_a_clip_ends_it_before_anything_is_made(
     other = vidsr("finetune", *clips, "--initial-model", "fsrcnn-x3", "--output", tmp_path / "run", *QUICK)
     assert (other.code, other.err) == (MODEL, "vidsr: fsrcnn-x3 upscales 3 times, not 2\n")
     missing = vidsr("finetune", "--from", tmp_path / "none.mp4", "--output", tmp_path / "run", *QUICK)
-    assert missing.code == MODEL
+    assert missing.code == SOURCE
     assert "none.mp4: No such file" in missing.err
+
+
+def test_clips_are_looked_at_before_pytorch_is_loaded(clips: list[Path], tmp_path: Path) -> None:
+    command = ["finetune", str(clips[0]), "--output", str(tmp_path / "run")]
+    code = f"import sys; from vidsr.cli import main; print(main({command}), 'torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout == f"{SOURCE} False\n"
+    assert "is a single scene of 1 s, too short to split" in done.stderr
 
 
 def test_a_model_that_is_there_is_not_replaced(vidsr: Command, start: Path, clips: list[Path], tmp_path: Path) -> None:

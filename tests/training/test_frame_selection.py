@@ -9,7 +9,7 @@ import pytest
 from films import SHAPE, Luma, lit, place, with_car, write_film
 from made import make_long
 
-from vidsr.errors import SourceError, TrainingError
+from vidsr.errors import SourceError
 from vidsr.training.data.degradation import blur
 from vidsr.training.data.sources import TimeRange
 from vidsr.training.finetune.frame_selection import select_frame_times
@@ -97,10 +97,10 @@ def test_of_a_long_recording_the_key_frames_are_taken_within_the_ranges(tmp_path
 
 def test_what_cannot_be_searched_is_refused_by_name(tmp_path: Path) -> None:
     black = write_film(tmp_path / "black.mp4", [lit(ROAD, 0)] * 40)
-    with pytest.raises(TrainingError, match=f"^{black}: shows nothing"):
+    with pytest.raises(SourceError, match=f"^{black}: shows nothing"):
         select_frame_times(black, 4)
     short = write_film(tmp_path / "short.mp4", [ROAD] * 10)
-    with pytest.raises(TrainingError, match=rf"^{short}: too short: 1\.0 s, and a clip takes 1.5 s"):
+    with pytest.raises(SourceError, match=rf"^{short}: too short: 1\.0 s, and a clip takes 1.5 s"):
         select_frame_times(short, 4)
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(b"no video")

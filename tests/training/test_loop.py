@@ -13,7 +13,8 @@ from made import scene
 from vidsr.errors import TargetError, TrainingError
 from vidsr.model.architecture import ACTIVATIONS, Architecture, fsrcnn, srcnn
 from vidsr.training.data.dataset import Dataset
-from vidsr.training.data.patches import Pair, PatchSampler, make_pair
+from vidsr.training.data.pairs import Pair, make_pair
+from vidsr.training.data.patches import PatchSampler
 from vidsr.training.loop import train
 from vidsr.training.network import Network
 from vidsr.training.schedule import Schedule

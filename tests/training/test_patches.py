@@ -8,13 +8,14 @@ import pytest
 from made import make_clip, scene
 from oracles import read_with_av, samples
 
-from vidsr.errors import TrainingError
+from vidsr.errors import SourceError
 from vidsr.media.probe import probe
 from vidsr.model.architecture import Architecture, fsrcnn
 from vidsr.quality.matlab import imresize
 from vidsr.quality.metrics import psnr
 from vidsr.training.data.clips import video_clip
-from vidsr.training.data.patches import MixedSampler, Pair, PatchSampler, make_pair, read_pairs
+from vidsr.training.data.pairs import Pair, make_pair, read_pairs
+from vidsr.training.data.patches import MixedSampler, PatchSampler
 from vidsr.training.data.sources import Footage, Source, find_footage, read_lumas, training_luma
 from vidsr.training.data.split import split_files
 
@@ -78,7 +79,7 @@ def test_grey_images_are_brought_to_the_range_of_video() -> None:
 
 def test_a_folder_with_nothing_to_train_on_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("no picture")
-    with pytest.raises(TrainingError, match=str(tmp_path)):
+    with pytest.raises(SourceError, match=str(tmp_path)):
         find_footage([Source(path=tmp_path)])
 
 
@@ -144,7 +145,7 @@ def test_images_smaller_than_a_patch_are_counted_and_refused_when_there_is_nothi
     tiny = Pair(lr=np.zeros((7, 12), np.float32), hr=np.zeros((14, 24), np.uint8))
     larger = make_pair(np.zeros((64, 64), np.uint8), 2)
     assert PatchSampler([tiny, larger, tiny], shape(2), patch=8, batch=1).skipped == 2
-    with pytest.raises(TrainingError, match="16 pixels"):
+    with pytest.raises(SourceError, match="16 pixels"):
         PatchSampler([tiny], shape(2), patch=8, batch=1)
 
 

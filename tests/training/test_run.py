@@ -19,9 +19,9 @@ from vidsr.engine import Engine
 from vidsr.errors import TargetError, TrainingError
 from vidsr.model.weights import load_weights, save_weights
 from vidsr.settings import DatasetSettings, DegradeSettings, NetworkSettings, TrainSettings
-from vidsr.training.data.dataset import CRFS
 from vidsr.training.data.dataset_builder import build_dataset
 from vidsr.training.data.sources import Source, find_footage
+from vidsr.training.data.validation_set import CRFS
 from vidsr.training.run import TrainProgress, TrainRun, train_model
 
 SETTINGS = TrainSettings(steps=4, finish_steps=2, every=2, patch=8, batch=2, threads=1)

@@ -6,7 +6,7 @@ import av
 import pytest
 from films import lit, place, write_film
 
-from vidsr.errors import TrainingError
+from vidsr.errors import SourceError
 from vidsr.training.data.sources import Footage, TimeRange
 from vidsr.training.data.split import split_footage
 
@@ -57,12 +57,12 @@ def test_of_a_camera_that_stands_still_the_end_is_held_out_with_a_warning(tmp_pa
 def test_what_cannot_be_parted_is_refused_by_name(tmp_path: Path) -> None:
     short = write_film(tmp_path / "short.mp4", [place(0)] * 40, rate=2)
     with pytest.raises(
-        TrainingError, match=rf"^{short}: is a single scene of 20 s, too short .* 30 s, or add a second file"
+        SourceError, match=rf"^{short}: is a single scene of 20 s, too short .* 30 s, or add a second file"
     ):
         split_footage(footage(short))
     black = write_film(tmp_path / "black.mp4", [lit(place(0), 0)] * 80, rate=2)
-    with pytest.raises(TrainingError, match=f"^{black}: shows nothing"):
+    with pytest.raises(SourceError, match=f"^{black}: shows nothing"):
         split_footage(footage(black))
     av.VideoFrame.from_ndarray(place(0), format="gray").save(tmp_path / "still.png")
-    with pytest.raises(TrainingError, match="is a single image"):
+    with pytest.raises(SourceError, match="is a single image"):
         split_footage(footage(tmp_path / "still.png"))

@@ -11,9 +11,9 @@ from made import make_clip
 from vidsr.quality.matlab import imresize
 from vidsr.quality.metrics import psnr
 from vidsr.quality.upscalers import make_upscalers, to_uint8
-from vidsr.training.data.dataset import CRFS, ValidationSample, score_methods, validation_samples
 from vidsr.training.data.sources import Footage, TimeRange
-from vidsr.training.finetune import assess
+from vidsr.training.data.validation_set import CRFS, ValidationSample, score_methods, validation_samples
+from vidsr.training.finetune.acceptance import assess
 
 
 @pytest.fixture(scope="module")

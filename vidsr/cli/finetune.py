@@ -18,14 +18,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vidsr.cli.options import Parser, add_options, require_extra, settings, usage_errors
+from vidsr.cli.options import Parser, add_options, check_extra, settings, usage_errors
 from vidsr.cli.output import UsageError, print_message, training_bars
 from vidsr.cli.signals import GracefulStop
 from vidsr.errors import DAMAGED, STOPPED, Stopped
 from vidsr.settings import FinetuneSettings
 
 if TYPE_CHECKING:
-    from vidsr.training.finetune import FinetuneResult
+    from vidsr.training.finetune.finetune import FinetuneResult
     from vidsr.training.finetune.finetune_data import FinetuneData
 
 log = logging.getLogger(__name__)
@@ -63,16 +63,20 @@ def add_arguments(parser: Parser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Fine-tune, validate, and print the path of the weights."""
-    with require_extra("torch", "train"), require_extra("matplotlib", "train"):
-        from vidsr.training.finetune import check_ready, finetune
+    from vidsr.training.finetune import check_ready
 
+    for package in ("torch", "matplotlib"):
+        check_extra(package, "train")
     finetune_settings = settings(FinetuneSettings, args)
     check_ready(args.output, finetune_settings)
     with GracefulStop("a checkpoint is being written") as stop, training_bars(quiet=args.quiet) as bars:
         try:
             with usage_errors():
+                data = _data(args, finetune_settings, stop)
+                from vidsr.training.finetune.finetune import finetune  # loads PyTorch, for footage that can be used
+
                 result = finetune(
-                    _data(args, finetune_settings, stop),
+                    data,
                     args.output,
                     finetune_settings,
                     force=args.force,

@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 from collections.abc import Callable, Collection, Generator, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, get_args, get_type_hints
 
 from vidsr.cli.output import UsageError
@@ -35,7 +36,17 @@ def require_extra(package: str, extra: str) -> Generator[None]:
     except ModuleNotFoundError as error:
         if error.name != package:
             raise
-        raise UsageError(f"this needs the package {package}: pip install 'vidsr[{extra}]'") from error
+        raise _missing(package, extra) from error
+
+
+def check_extra(package: str, extra: str) -> None:
+    """Raise UsageError, as `require_extra`, when the package is missing; it is not imported."""
+    if find_spec(package) is None:
+        raise _missing(package, extra)
+
+
+def _missing(package: str, extra: str) -> UsageError:
+    return UsageError(f"this needs the package {package}: pip install 'vidsr[{extra}]'")
 
 
 class _Append(argparse.Action):

@@ -156,7 +156,7 @@ def train_model(
     """Train a network on images and videos and write it to `run.output`/model.npz.
 
     `on_step` receives the progress after each step; `should_stop` is called before each. The same run resumes.
-    Raises TrainingError, ModelError or TargetError; ValueError for settings that exclude each other.
+    Raises SourceError, TrainingError, ModelError or TargetError; ValueError for settings that exclude each other.
     """
     read = partial(read_dataset, run.sources, run.held_out, run.settings, on_warning, run.datasets)
     return train_on_dataset(run, read, on_step=on_step, should_stop=should_stop)

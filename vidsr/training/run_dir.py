@@ -3,11 +3,14 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vidsr.errors import TargetError, TrainingError
 from vidsr.media.atomic_file import atomic_write
 from vidsr.training.data.dataset_builder import Config, check_config
-from vidsr.training.loop import LogEntry
+
+if TYPE_CHECKING:
+    from vidsr.training.loop import LogEntry
 
 MODEL, CURVE, _LOG = "model.npz", "curve.png", "log.json"
 """The final weights, the plot of the learning curve and the log, in the run directory."""
@@ -38,7 +41,7 @@ def read_result(run_dir: Path, config: Config) -> Config | None:
     return result
 
 
-def write_log(run_dir: Path, config: Config, stages: list[list[LogEntry]], result: Config | None = None) -> None:
+def write_log(run_dir: Path, config: Config, stages: list[list["LogEntry"]], result: Config | None = None) -> None:
     """Write the config, the log entries and the result to log.json. Raises TargetError."""
     entries = [[asdict(entry) for entry in stage] for stage in stages]
     content = {_CONFIG: config, _STAGES: entries, _RESULT: result}

@@ -1,12 +1,8 @@
-"""The dataset of a training: pairs in memory for training and for validation.
-
-The validation set of a fine-tuning, or with degraded clips, are held-out frames, encoded at several qualities.
-"""
+"""The dataset of a training: pairs in memory for training and for validation."""
 
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -16,34 +12,25 @@ from torch.nn import functional
 
 from vidsr.callbacks import OnWarning
 from vidsr.errors import SourceError, TrainingError
-from vidsr.media.codec_roundtrip import roundtrip
-from vidsr.media.probe import probe
 from vidsr.model.architecture import Architecture
 from vidsr.model.weights import Weights
-from vidsr.quality.evaluation import ResultRow, means, result_rows
 from vidsr.quality.int8_calibration import ValidationPair, calibrate, sample_evenly
 from vidsr.quality.matlab import imresize
-from vidsr.quality.metrics import AnyPlane, psnr, score
-from vidsr.quality.upscalers import Upscaler, center_crop, crop_to_multiple, to_uint8
-from vidsr.settings import DegradeSettings, EncodeSettings, TrainSettings
-from vidsr.training.data.clips import Clip, full_frame_clip, video_clip
+from vidsr.quality.metrics import AnyPlane, psnr
+from vidsr.quality.upscalers import to_uint8
+from vidsr.settings import TrainSettings
 from vidsr.training.data.dataset_builder import read_shards
-from vidsr.training.data.patches import BatchSource, MixedSampler, Pair, PatchSampler, read_pairs
+from vidsr.training.data.pairs import Pair, read_pairs
+from vidsr.training.data.patches import BatchSource, MixedSampler, PatchSampler
 from vidsr.training.data.sources import Footage, Source, find_footage
 from vidsr.training.data.split import split_files
+from vidsr.training.data.validation_set import validation_samples
 from vidsr.training.network import Network
 from vidsr.training.schedule import Schedule
 
 _CALIBRATION_FRAMES = 32
 _LOSS_FRAMES, _LOSS_SIDE = 16, 192  # LR frames, and their pixels per side: seconds of work, not minutes
 _TIMED_BATCHES = 20  # to measure the speed of the loader
-CRFS = (18, 23, 28, 33)
-"""Of x264 medium: artefacts from hardly visible to plain."""
-_COLLECTION = "held out"
-_POSITIONS = (0.25, 0.75)  # of the clips in a video
-_CLIP_FRAMES = 40  # per clip
-_FRAME_NUMBERS = (12, 36)  # of a clip, away from its key frame
-_MAX_SIDE = 512  # full-size pixels per side, to keep the measurements fast
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +47,7 @@ class Dataset:
     """Share of clean patches if there are degraded pairs."""
 
     def batches(self, architecture: Architecture, schedule: Schedule) -> BatchSource:
-        """The batches of a schedule. Raises TrainingError when every pair is smaller than a patch."""
+        """The batches of a schedule. Raises SourceError when every pair is smaller than a patch."""
 
         def patches(pairs: list[Pair]) -> PatchSampler:
             return PatchSampler(
@@ -115,7 +102,7 @@ def read_dataset(
     """The dataset of the sources; without `held_out`, a share of their files is the validation set.
 
     `datasets` are directories of degraded clips; they degrade the validation set, too, and require `held_out`: their
-    clips may come from any file. Raises TrainingError when the training set or the validation set is empty.
+    clips may come from any file. Raises SourceError when the training set or the validation set is empty.
     """
     files, validation = find_footage(sources), find_footage(held_out)
     if datasets and not validation:
@@ -134,9 +121,9 @@ def read_dataset(
         clean_share=settings.clean_share,
     )
     if not dataset.clean:
-        raise TrainingError(f"nothing to train on: none of {len(files)} files is usable")
+        raise SourceError(f"nothing to train on: none of {len(files)} files is usable")
     if validation and not dataset.validation:
-        raise TrainingError(f"nothing to validate on: none of the {len(validation)} held-out files is usable")
+        raise SourceError(f"nothing to validate on: none of the {len(validation)} held-out files is usable")
     return dataset
 
 
@@ -166,58 +153,3 @@ def loader_speed(batches: BatchSource, batch: int) -> float:
     for _ in range(_TIMED_BATCHES):
         batches.draw(random)
     return _TIMED_BATCHES * batch / (time.perf_counter() - start_s)
-
-
-@dataclass(frozen=True, kw_only=True)
-class ValidationSample:
-    """One frame of the validation set."""
-
-    name: str
-    """File stem; the full path if several files share it."""
-    input: str
-    """The degradation: "crf 23"."""
-    pair: Pair
-
-
-def validation_samples(footage: Sequence[Footage], scale: int, *, on_warning: OnWarning) -> list[ValidationSample]:
-    """A few frames of each file, images as moving clips, at each of CRFS; warns of a file that is unreadable."""
-    samples: list[ValidationSample] = []
-    stems = Counter(file.path.stem for file in footage)
-    for number, file in enumerate(footage):
-        name = file.path.stem if stems[file.path.stem] == 1 else str(file.path)
-        try:
-            for clip in _clips(file, scale, np.random.default_rng(number)):
-                samples += _coded_samples(clip, name, scale)
-        except SourceError as error:
-            on_warning(str(error))
-    return samples
-
-
-def score_methods(samples: Iterable[ValidationSample], methods: dict[str, Upscaler], scale: int) -> list[ResultRow]:
-    """The scores of every method on every file and input, averaged over frames, `scale` border pixels cropped."""
-    inner = (slice(scale, -scale),) * 2
-    rows: list[ResultRow] = []
-    for sample in samples:
-        lr = sample.pair.lr_luma
-        scores = {name: score(sample.pair.hr[inner], upscale(lr)[inner]) for name, upscale in methods.items()}
-        # The mean is taken per collection.
-        rows += result_rows(scores, collection=sample.name, name=sample.name, scale=scale, input_name=sample.input)
-    return [replace(row, collection=_COLLECTION, name=row.collection, worst=row.gain) for row in means(rows)]
-
-
-def _clips(file: Footage, scale: int, random: np.random.Generator) -> list[Clip]:
-    outline = probe(file.path)
-    if outline.still:
-        return [full_frame_clip(file.path, _CLIP_FRAMES, DegradeSettings(scale=scale), random)]
-    return [video_clip(file, outline, position=position, frames=_CLIP_FRAMES) for position in _POSITIONS]
-
-
-def _coded_samples(clip: Clip, name: str, scale: int) -> Iterator[ValidationSample]:
-    crops = (crop_to_multiple(center_crop(plane, _MAX_SIDE), scale) for plane in clip.planes)
-    hr = [np.ascontiguousarray(crop) for crop in crops]
-    lr = [to_uint8(imresize(plane, 1 / scale)) for plane in hr]
-    for crf in CRFS:
-        decoded = list(roundtrip(lr, EncodeSettings(crf=crf), clip.rate))
-        for number in dict.fromkeys(min(wanted, len(hr) - 1) for wanted in _FRAME_NUMBERS):
-            pair = Pair(lr=decoded[number], hr=hr[number])
-            yield ValidationSample(name=name, input=f"crf {crf}", pair=pair)

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from vidsr.callbacks import OnProgress, OnWarning, ShouldStop
-from vidsr.errors import TargetError, TrainingError, WorkerError
+from vidsr.errors import SourceError, TargetError, TrainingError, WorkerError
 from vidsr.flow import ordered_window
 from vidsr.media.atomic_file import atomic_write
 from vidsr.settings import DatasetSettings, DegradeSettings
@@ -73,7 +73,8 @@ def build_dataset(
     """Build the missing shards of a dataset; `processes=1` builds in this process.
 
     `on_progress` receives shards; `should_stop` is called before each.
-    Raises TrainingError when no clip can be made or the directory holds a dataset of other settings or footage,
+    Raises SourceError when no clip can be made, TrainingError for a directory with a dataset of other settings or
+    footage,
     TargetError when a shard cannot be written, WorkerError when a process dies: complete shards stay.
     ValueError for a size limit below one shard, or less than one process.
     """
@@ -105,7 +106,7 @@ def build_missing(
 ) -> BuildResult:
     """Build the missing ones of `of` shards; `build` yields the clips of each, in order, and may end early.
 
-    Raises TrainingError when no clip can be made.
+    Raises SourceError when no clip can be made.
     """
     existing = [read_shard(shard_path(folder, number), crop=crop, scale=scale) for number in range(of)]
     missing = [number for number, frames in enumerate(existing) if frames is None]
@@ -116,7 +117,7 @@ def build_missing(
         clips, done = clips + made, done + 1
         on_progress(done, of)
     if done == of and not clips:
-        raise TrainingError(f"{folder}: no clip could be made of the sources")
+        raise SourceError(f"{folder}: no clip could be made of the sources")
     return BuildResult(folder=folder, shards=done, of=of, fresh=done - of + len(missing), clips=clips)
 
 

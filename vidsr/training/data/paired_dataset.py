@@ -12,7 +12,7 @@ import numpy as np
 
 from vidsr.arrays import Luma
 from vidsr.callbacks import OnProgress, OnWarning, ShouldStop
-from vidsr.errors import TrainingError
+from vidsr.errors import SourceError
 from vidsr.settings import DatasetSettings
 from vidsr.training.data.dataset_builder import BuildResult, build_missing, open_dataset_dir
 from vidsr.training.data.shards import CLIPS_PER_SHARD, MAX_TRIES, MIN_CONTRAST, shard_bytes, shard_path, write_shard
@@ -35,11 +35,11 @@ def build_paired_dataset(
 ) -> BuildResult:
     """Build the missing shards of a dataset of `start_s` to `end_s` of the LR recording.
 
-    Callbacks as of `build_dataset`. Raises TrainingError when nothing is visible or the directory holds another
-    dataset, TargetError when it cannot be written, SourceError when a recording is no longer readable.
+    Callbacks as of `build_dataset`. Raises TrainingError when the directory holds another dataset, TargetError when
+    it cannot be written, SourceError when a recording shows nothing or is no longer readable.
     """
     if min(alignment.shape) < settings.crop:
-        raise TrainingError(f"{alignment.lr}: smaller than the {settings.crop} pixels per side of a clip")
+        raise SourceError(f"{alignment.lr}: smaller than the {settings.crop} pixels per side of a clip")
     time_range = alignment.within(start_s, end_s)
     of = _shard_count(alignment, settings, time_range, on_warning)
     recorded = {
@@ -72,7 +72,7 @@ def _shard_count(
     times = int((time_range[1] - time_range[0]) / alignment.time_offset.interval_s)
     most = min(size_limit, -(-times // _TIMES_PER_SHARD))
     if most < 1:
-        raise TrainingError(
+        raise SourceError(
             f"{alignment.lr} and {alignment.hr}: no clip from {time_range[0]:.1f} to {time_range[1]:.1f} s fits "
             f"within {settings.max_gb:g} GB"
         )

@@ -1,67 +1,24 @@
-"""Patch sampling: LR/HR pairs in memory, and random batches of patches."""
+"""Patch sampling: random batches of patches from pairs in memory."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from vidsr.arrays import Luma
-from vidsr.callbacks import OnWarning
-from vidsr.errors import TrainingError
+from vidsr.errors import SourceError
 from vidsr.model.architecture import Architecture
-from vidsr.quality.matlab import imresize
-from vidsr.quality.upscalers import crop_to_multiple, to_uint8
-from vidsr.training.data.sources import Footage, read_lumas, resize
+from vidsr.training.data.pairs import LrLuma, Pair, floats_of
 
-LrLuma = Luma | NDArray[np.float32]
 Patch = tuple[LrLuma, Luma]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pair:
-    """One frame at two sizes."""
-
-    lr: LrLuma
-    """(H, W) luma: uint8 if decoded, float32 in 0..1 if downscaled and never rounded."""
-    hr: Luma
-    """(scale*H, scale*W)."""
-
-    @property
-    def lr_floats(self) -> NDArray[np.float32]:
-        """The LR luma in 0..1."""
-        return _floats(self.lr)
-
-    @property
-    def lr_luma(self) -> Luma:
-        """The LR luma as uint8."""
-        if self.lr.dtype == np.uint8:
-            return self.lr.astype(np.uint8, copy=False)
-        return to_uint8(255 * self.lr.astype(np.float64))
-
-
-def read_pairs(footage: Iterable[Footage], scale: int, *, frames: int, on_warning: OnWarning) -> list[Pair]:
-    """A pair per size and image, or frame of up to `frames` per video; warns of a file that is unreadable."""
-    return [
-        make_pair(resize(luma, size), scale)
-        for file, luma in read_lumas(footage, frames, on_warning)
-        for size in file.sizes
-    ]
-
-
-def make_pair(luma: Luma, scale: int) -> Pair:
-    """The plane, cropped to a multiple of the scale, and its antialiased bicubic downscaling."""
-    hr = np.ascontiguousarray(crop_to_multiple(luma, scale))
-    return Pair(lr=(imresize(hr, 1 / scale) / 255).astype(np.float32), hr=hr)
 
 
 class PatchSampler:
     """Random patches of one size from pairs in memory, sampled by area, rotated and flipped in all eight ways.
 
     Frames are edge-padded by the halo, like in the engine. With `still_camera` patches are not rotated or flipped.
-    Raises TrainingError when every pair is smaller than a patch.
+    Raises SourceError when every pair is smaller than a patch.
     """
 
     def __init__(
@@ -74,7 +31,7 @@ class PatchSampler:
         self.skipped = len(pairs) - len(self.pairs)
         if not self.pairs:
             side = patch * self.scale
-            raise TrainingError(
+            raise SourceError(
                 f"nothing to train on: {len(pairs)} frames, all smaller than the {side} pixels per side of a patch"
             )
         areas = np.array([pair.lr.size for pair in self.pairs], float)
@@ -126,12 +83,6 @@ BatchSource = PatchSampler | MixedSampler
 
 
 def _collate(patches: list[Patch]) -> tuple[Tensor, Tensor]:
-    lr = torch.from_numpy(np.stack([_floats(lr) for lr, _ in patches]))
+    lr = torch.from_numpy(np.stack([floats_of(lr) for lr, _ in patches]))
     hr = torch.from_numpy(np.stack([hr for _, hr in patches]))
     return lr[:, None], hr[:, None].float() / 255
-
-
-def _floats(luma: LrLuma) -> NDArray[np.float32]:
-    if luma.dtype == np.float32:
-        return luma.astype(np.float32, copy=False)
-    return luma.astype(np.float32) / np.float32(255)

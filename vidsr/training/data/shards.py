@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from vidsr.arrays import Luma
 from vidsr.callbacks import OnWarning
-from vidsr.errors import SourceError, TrainingError
+from vidsr.errors import SourceError
 from vidsr.media.atomic_file import atomic_write
 from vidsr.media.probe import MediaProbe, probe
 from vidsr.settings import DatasetSettings, DegradeSettings
@@ -58,7 +58,7 @@ def sampled_files(
 ) -> list[SampledFile]:
     """Every file at each of its sizes at which it holds clips of `side` full-size pixels.
 
-    A file that is unreadable, too small or too short is skipped with a warning. Raises TrainingError if none is left.
+    A file that is unreadable, too small or too short is skipped with a warning. Raises SourceError if none is left.
     """
     found: list[SampledFile] = []
     for file in footage:
@@ -67,7 +67,7 @@ def sampled_files(
         except SourceError as error:
             on_warning(str(error))
     if not found:
-        raise TrainingError(f"nothing to degrade: none of {len(footage)} files is usable")
+        raise SourceError(f"nothing to degrade: none of {len(footage)} files is usable")
     return found
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from vidsr.arrays import Luma
 from vidsr.callbacks import OnWarning
-from vidsr.errors import SourceError, TrainingError
+from vidsr.errors import SourceError
 from vidsr.media.containers import READABLE, READABLE_VIDEOS
 from vidsr.media.formats import luma_8bit
 from vidsr.media.frame import VideoInfo
@@ -68,13 +68,13 @@ class Footage:
 
 
 def find_footage(sources: Iterable[Source]) -> list[Footage]:
-    """Every file of the sources, sorted per folder. Raises TrainingError for a folder without images and videos."""
+    """Every file of the sources, sorted per folder. Raises SourceError for a folder without images and videos."""
     found = []
     for source in sources:
         inside = sorted(path for path in source.path.rglob("*") if path.suffix.lower() in READABLE)
         files = inside if source.path.is_dir() else [source.path]
         if not files:
-            raise TrainingError(f"{source.path}: no image or video to train on")
+            raise SourceError(f"{source.path}: no image or video to train on")
         found += [Footage(path=path, sizes=source.sizes) for path in files]
     return found
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from vidsr.arrays import Luma
 from vidsr.callbacks import OnWarning
-from vidsr.errors import TrainingError
+from vidsr.errors import SourceError
 from vidsr.media.probe import probe
 from vidsr.media.thumbnails import HEIGHT, WIDTH, Thumbnail, frame_pairs, is_long, thumbnails
 from vidsr.training.data.sources import Footage, TimeRange
@@ -52,7 +52,7 @@ def split_footage(
 
     Several files are split by file, one file by scene, one scene of at least 30 s by time: its end is held out after
     a gap of 2 s, with a warning. `seed` decides which files or scenes.
-    Raises TrainingError for footage that cannot be split, SourceError for a single file that cannot be read.
+    Raises SourceError for footage that cannot be split or a single file that cannot be read.
     """
     if not 0 < share < 1:
         raise ValueError(f"share must be above 0 and below 1, not {share:g}")
@@ -60,10 +60,10 @@ def split_footage(
         return split_files(list(footage), share, seed)
     (file,) = footage
     if probe(file.path).still:
-        raise TrainingError(f"{file.path}: is a single image; add a second file for validation")
+        raise SourceError(f"{file.path}: is a single image; add a second file for validation")
     scenes = find_scenes(file.path)
     if not scenes:
-        raise TrainingError(f"{file.path}: shows nothing to train on")
+        raise SourceError(f"{file.path}: shows nothing to train on")
     training, validation = (
         _by_scene(scenes, share, seed) if len(scenes) > 1 else _by_time(file, scenes[0], share, on_warning)
     )
@@ -85,7 +85,7 @@ def _by_time(
     file: Footage, scene: TimeRange, share: float, on_warning: OnWarning
 ) -> tuple[list[TimeRange], list[TimeRange]]:
     if scene.seconds < _MIN_SINGLE_SCENE_S:
-        raise TrainingError(
+        raise SourceError(
             f"{file.path}: is a single scene of {scene.seconds:.0f} s, too short to split; "
             f"use at least {_MIN_SINGLE_SCENE_S:.0f} s, or add a second file"
         )

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Protocol
 
 from vidsr.callbacks import OnProgress, OnWarning, ShouldStop
-from vidsr.errors import SourceError, Stopped, TrainingError
+from vidsr.errors import SourceError, Stopped
 from vidsr.media.probe import probe
 from vidsr.settings import FinetuneSettings
-from vidsr.training.data.dataset import ValidationSample, validation_samples
 from vidsr.training.data.dataset_builder import BuildResult, build_dataset
 from vidsr.training.data.paired_dataset import build_paired_dataset
-from vidsr.training.data.patches import Pair
+from vidsr.training.data.pairs import Pair
 from vidsr.training.data.sources import Footage, Source, find_footage
 from vidsr.training.data.split import split_footage
+from vidsr.training.data.validation_set import ValidationSample, validation_samples
 from vidsr.training.finetune.frame_selection import select_frame_times
 from vidsr.training.pairing import align, aligned_pairs
 
@@ -60,15 +60,15 @@ def from_footage(
 ) -> FinetuneData:
     """The data of full-size clips, long recordings, of which frames are selected, and additional training images.
 
-    Raises TrainingError when the training or the validation set is empty, SourceError for a single video that is
-    unreadable, Stopped during frame selection, ValueError for settings that exclude each other.
+    Raises SourceError when the training or the validation set is empty, or a single video is unreadable, Stopped
+    during frame selection, ValueError for settings that exclude each other.
     """
     warnings, on_warning = collect_warnings(on_warning)
     long = find_footage(Source(path=path, sizes=(1.0,)) for path in recordings)
     named = [*find_footage(Source(path=path, sizes=(1.0,)) for path in clips), *long]
     files = [file for file in named if _is_readable(file, on_warning)]
     if not files:
-        raise TrainingError("nothing to train on: no clip is readable")
+        raise SourceError("nothing to train on: no clip is readable")
     training, held_out = split_footage(files, share=settings.held_out_share, seed=settings.seed, on_warning=on_warning)
     long_paths = {file.path for file in long}
     for number, file in enumerate(training):
@@ -77,7 +77,7 @@ def from_footage(
     more = find_footage(Source(path=path) for path in images)
     validation = validation_samples(held_out, settings.scale, on_warning=on_warning)
     if not validation:
-        raise TrainingError(f"nothing to validate on: none of the {len(held_out)} held-out clips is usable")
+        raise SourceError(f"nothing to validate on: none of the {len(held_out)} held-out clips is usable")
     footage = (*training, *more)
     build = partial(
         build_dataset,
@@ -93,7 +93,7 @@ def from_footage(
 def from_recordings(hr: Path, lr: Path, settings: FinetuneSettings, *, on_warning: OnWarning) -> FinetuneData:
     """The data of two recordings of one camera; their last part is the validation set.
 
-    Raises TrainingError when they cannot be aligned, SourceError when one is unreadable.
+    Raises SourceError when they cannot be aligned, or one is unreadable.
     """
     warnings, on_warning = collect_warnings(on_warning)
     alignment = align(hr, lr, settings.scale, on_warning=on_warning)
@@ -106,7 +106,7 @@ def from_recordings(hr: Path, lr: Path, settings: FinetuneSettings, *, on_warnin
         for lr_plane, hr_plane in aligned_pairs(alignment, _VALIDATION_PAIRS, start_s=until_s)
     ]
     if not validation:
-        raise TrainingError(
+        raise SourceError(
             f"{lr} and {hr}: no pair to validate on after {until_s:.0f} s; record more, or lower held_out_share"
         )
     names = (str(hr), str(lr))

@@ -21,7 +21,7 @@ import numpy as np
 
 from vidsr.arrays import Floats, Luma
 from vidsr.callbacks import OnWarning, ShouldStop
-from vidsr.errors import TrainingError
+from vidsr.errors import SourceError
 from vidsr.media.probe import probe
 from vidsr.media.thumbnails import FramePair, frame_pairs
 from vidsr.training.data.sources import TimeRange, clip_window
@@ -65,8 +65,8 @@ def select_frame_times(
     """Up to `count` ascending times of selected frames, in seconds from the start; within `ranges`, if any.
 
     In a file of unknown length they are near the start. `should_stop` is called after each candidate, and ends the
-    search with those so far. Raises SourceError for an unreadable file, TrainingError for a recording that is too
-    short or shows nothing.
+    search with those so far. Raises SourceError for a recording that is unreadable, too short or shows
+    nothing.
     """
     if count < 1:
         raise ValueError(f"count must be 1 or more, not {count}")
@@ -78,7 +78,7 @@ def select_frame_times(
         if should_stop():
             return _start_times(usable, count)
     if not usable:
-        raise TrainingError(f"{path}: shows nothing to train on: it is black, blown out, flat or too short")
+        raise SourceError(f"{path}: shows nothing to train on: it is black, blown out, flat or too short")
     if len(usable) < count:
         on_warning(f"{path}: gives {len(usable)} frames, not {count}")
     if max(candidate.motion for candidate in usable) < _NOISE_LEVELS:
@@ -95,7 +95,7 @@ def _candidate_times(path: Path, ranges: Sequence[TimeRange], count: int) -> lis
     slacks = [time_range.seconds - _CLIP_S for time_range in known if time_range.seconds >= _CLIP_S]
     if not slacks:
         longest = max(time_range.seconds for time_range in known)
-        raise TrainingError(f"{path}: too short: {longest:.1f} s, and a clip takes {_CLIP_S:g} s")
+        raise SourceError(f"{path}: too short: {longest:.1f} s, and a clip takes {_CLIP_S:g} s")
     number = min(limit, int(sum(slacks) / _MIN_DISTANCE_S) + 1)
     positions = (index / number for index in range(number))
     return [

@@ -8,7 +8,7 @@ import numpy as np
 
 from vidsr.arrays import Luma
 from vidsr.callbacks import OnWarning
-from vidsr.errors import TrainingError
+from vidsr.errors import SourceError
 from vidsr.quality.upscalers import to_uint8
 from vidsr.training.pairing.frame_matching import match_frames, refine_offset
 from vidsr.training.pairing.registration import Fit, Registration, register
@@ -67,8 +67,8 @@ class Alignment:
 def align(hr_path: Path, lr_path: Path, scale: int, *, on_warning: OnWarning = lambda sentence: None) -> Alignment:
     """Aligns two recordings.
 
-    Raises TrainingError, with the measured and the required value, for recordings of different scenes, times or views,
-    with levels that are not linearly related, or when HR is not `scale` times as large. SourceError when one is
+    Raises SourceError, with the measured and the required value, for recordings of different scenes, times or views,
+    with levels that are not linearly related, or when HR is not `scale` times as large, or when one is
     unreadable.
     """
     lr, hr = motion_signature(lr_path), motion_signature(hr_path)
@@ -87,12 +87,12 @@ def align(hr_path: Path, lr_path: Path, scale: int, *, on_warning: OnWarning = l
 def _register_at(
     lr: MotionSignature, hr: MotionSignature, scale: int, time_offset: TimeOffset, similarity: float
 ) -> Alignment:
-    """The alignment for a time offset. Raises TrainingError when the registration is not good enough."""
+    """The alignment for a time offset. Raises SourceError when the registration is not good enough."""
     start_s = max(lr.times[0], hr.times[0] - time_offset.offset_s)
     times, window_s = evenly_spaced(start_s, _common_end_s(lr, hr, time_offset), _REGISTRATION_PAIRS)
     matches = match_frames(lr.path, hr.path, time_offset, times, window_s=window_s, registration=None)
     if not (pairs := [(lr_frame, hr_frame) for _, lr_frame, hr_frame in matches]):
-        raise TrainingError(f"{lr.path} and {hr.path}: no frames of the same instant")
+        raise SourceError(f"{lr.path} and {hr.path}: no frames of the same instant")
     registration, fit = register(pairs)
     found = Alignment(
         hr=hr.path,
@@ -147,7 +147,7 @@ def pairs_at(alignment: Alignment, times: Sequence[float], window_s: float) -> I
 def _check_size(lr: MotionSignature, hr: MotionSignature, scale: int) -> None:
     if min(hr / lr for lr, hr in zip(lr.shape, hr.shape, strict=True)) < scale * _MIN_SCALE_SHARE:
         sizes = [f"{width}x{height}" for height, width in (hr.shape, lr.shape)]
-        raise TrainingError(
+        raise SourceError(
             f"{hr.path}: {sizes[0]} is not {scale} times the {sizes[1]} of {lr.path}; use a larger recording "
             f"or another scale"
         )
@@ -162,8 +162,8 @@ def _find_offset(lr: MotionSignature, hr: MotionSignature, on_warning: OnWarning
         on_warning(f"{lr.path} and {hr.path}: nothing moves; the recordings are assumed to start together")
         return TimeOffset(offset_s=0.0, tolerance_s=interval_s, interval_s=interval_s), 0.0
     if not estimate:
-        raise TrainingError(f"{lr.path} and {hr.path}: one recording is shorter than {LEAST_OVERLAP_S:g} s")
-    raise TrainingError(
+        raise SourceError(f"{lr.path} and {hr.path}: one recording is shorter than {LEAST_OVERLAP_S:g} s")
+    raise SourceError(
         f"{lr.path} and {hr.path}: their motion does not match (similarity {estimate[1]:.2f} at the "
         f"best offset, {_MIN_MOTION_SIMILARITY} needed); they show different scenes or times"
     )
@@ -173,23 +173,23 @@ def _check_fit(alignment: Alignment) -> None:
     both, fit, registration = f"{alignment.lr} and {alignment.hr}", alignment.fit, alignment.registration
     least = _MIN_EDGE_SIMILARITY if alignment.similarity else _MIN_EDGE_SIMILARITY_STILL
     if fit.similarity < least:
-        raise TrainingError(
+        raise SourceError(
             f"{both}: their views do not match (similarity of edges {fit.similarity:.2f}, {least} needed)"
         )
     if fit.uncertainty > _MAX_UNCERTAINTY:
-        raise TrainingError(
+        raise SourceError(
             f"{both}: too little detail for a registration (uncertain by {fit.uncertainty:.2f} pixels, "
             f"{_MAX_UNCERTAINTY} needed)"
         )
     if not _GAIN_RANGE[0] <= registration.gain <= _GAIN_RANGE[1]:
-        raise TrainingError(f"{both}: their contrast differs too much (x{registration.gain:.2f} in the LR recording)")
+        raise SourceError(f"{both}: their contrast differs too much (x{registration.gain:.2f} in the LR recording)")
     if fit.nonlinearity > _MAX_NONLINEARITY:
-        raise TrainingError(
+        raise SourceError(
             f"{both}: their levels are not linearly related (off by {fit.nonlinearity:.1f} grey levels, "
             f"at most {_MAX_NONLINEARITY} allowed)"
         )
     shown = min(registration.rows.ratio, registration.columns.ratio)
     if shown < alignment.scale * _MIN_SCALE_SHARE:
-        raise TrainingError(
+        raise SourceError(
             f"{alignment.hr}: shows the view {shown:.2f} times as large as {alignment.lr}, not {alignment.scale} times"
         )

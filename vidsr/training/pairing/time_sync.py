@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidsr.arrays import Floats, Luma
-from vidsr.errors import TrainingError
+from vidsr.errors import SourceError
 from vidsr.media.formats import luma_8bit
 from vidsr.media.probe import probe
 from vidsr.media.reader import Reader
@@ -65,13 +65,13 @@ def timed_lumas(path: Path, start_s: float = 0.0) -> Iterator[tuple[float, Luma]
 
 
 def motion_signature(path: Path) -> MotionSignature:
-    """The signature of the first SEARCHED_S seconds. Raises SourceError, and TrainingError for tiny frames."""
+    """The signature of the first SEARCHED_S seconds. Raises SourceError, also for tiny frames."""
     times, cells = [], []
     for time_s, luma in timed_lumas(path):
         if time_s > SEARCHED_S:
             break
         if min(shape := luma.shape) < MIN_SIDE:
-            raise TrainingError(f"{path}: smaller than {MIN_SIDE} pixels per side")
+            raise SourceError(f"{path}: smaller than {MIN_SIDE} pixels per side")
         times.append(time_s)
         cells.append(_cells(luma))
     duration_s = times[-1] if time_s <= SEARCHED_S else max(times[-1], probe(path).seconds)
