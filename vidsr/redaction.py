@@ -25,12 +25,18 @@ class Redactor:
     `shown` holds the texts that are shown besides the URLs: the names of cameras.
     """
 
-    def __init__(self, urls: Iterable[StreamUrl], shown: Iterable[str] = ()) -> None:
-        urls = tuple(urls)
-        self._urls = {url.text: str(url) for url in urls if url.scheme}
-        shown_text = "\n".join([*map(str, urls), *shown])
-        known = {secret for url in urls for secret in url.secrets(shown_text)} - self._urls.keys()
-        self._patterns = [re.compile(_pattern(secret), re.IGNORECASE) for secret in known]
+    def __init__(self, urls: Iterable[StreamUrl] = (), shown: Iterable[str] = ()) -> None:
+        self._known_urls: tuple[StreamUrl, ...] = ()
+        self._shown: tuple[str, ...] = ()
+        self.add(urls, shown)
+
+    def add(self, urls: Iterable[StreamUrl], shown: Iterable[str] = ()) -> None:
+        """Mask the secrets of further URLs, too, and show further texts. Thread-safe."""
+        self._known_urls, self._shown = (*self._known_urls, *urls), (*self._shown, *shown)
+        shown_text = "\n".join([*map(str, self._known_urls), *self._shown])
+        masked = {url.text: str(url) for url in self._known_urls if url.scheme}
+        known = {secret for url in self._known_urls for secret in url.secrets(shown_text)} - masked.keys()
+        self._urls, self._patterns = masked, [re.compile(_pattern(secret), re.IGNORECASE) for secret in known]
 
     def redact(self, text: str) -> str:
         """The text with all known secrets masked, and the userinfo and query of every URL, known or not."""

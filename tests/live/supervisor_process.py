@@ -51,7 +51,8 @@ from vidsr.stream_url import StreamUrl
 from vidsr.private_tempdir import private_tempdir
 from vidsr.live.camera_handle import Limits
 from vidsr.live.config import CameraConfig
-from vidsr.live.supervisor import Supervisor, with_preview_dirs
+from vidsr.live.reload import with_preview_dirs
+from vidsr.live.supervisor import Supervisor
 from vidsr.redaction import RedactingStream, Redactor
 from vidsr.settings import StreamSettings
 child, out, *names = sys.argv[1:]

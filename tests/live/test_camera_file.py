@@ -1,11 +1,14 @@
 """The file of cameras: its settings, and the messages for its errors."""
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 
 from vidsr.live.camera_file import POOL_TIMEOUT_S, read_cameras, read_url
+from vidsr.live.config import CameraConfig
+from vidsr.live.preflight import check_cameras
 from vidsr.settings import EncodeSettings, PoolSettings, RecordSettings, StreamSettings
 
 WHOLE = """
@@ -93,7 +96,17 @@ def test_what_is_wrong_is_reported_in_one_sentence_without_a_secret(tmp_path: Pa
     path = written(tmp_path, text)
     with pytest.raises(ValueError, match=re.escape(words)) as caught:
         read_cameras(path)
-    assert str(caught.value) == f"{path}: {words}"
+    assert re.fullmatch(re.escape(f"{path}: {words}") + r"( \(line \d\))?", str(caught.value))
+
+
+def test_what_is_wrong_is_found_by_its_line(tmp_path: Path) -> None:
+    text = '[defaults]\ncrf = "low"\n[cameras.a]\nsource = "x"\ntargets = ["y"]\n'
+    with pytest.raises(ValueError, match=r"a: crf must be a whole number \(line 2\)$"):
+        read_cameras(written(tmp_path, text))
+    with pytest.raises(ValueError, match=r"a: crf must be a whole number \(line 6\)$"):
+        read_cameras(written(tmp_path, text + "crf = 1.5"))
+    with pytest.raises(ValueError, match=r"\(at line 6, column 7\)$"):
+        read_cameras(written(tmp_path, text + "crf = ]\n"))
 
 
 def test_a_file_that_is_not_there_or_no_text_is_named(tmp_path: Path) -> None:
@@ -126,3 +139,19 @@ def test_a_file_in_utf_16_gets_a_sentence(encoding: str, tmp_path: Path) -> None
     url.write_text("rtsp://a:canary7@cam/", encoding=encoding)
     with pytest.raises(ValueError, match=r"url: is UTF-16 or no text; save it as UTF-8$"):
         read_url("source-file", str(url))
+
+
+def test_another_model_under_the_same_name_makes_another_camera(tiny_model: str, tmp_path: Path) -> None:
+    model = tmp_path / "model.npz"
+    shutil.copy(tiny_model, model)
+    text = f'[cameras.a]\nsource = "rtsp://h/"\ntargets = ["{tmp_path}/a"]\nmodel = "{model}"\n'
+
+    def checked() -> CameraConfig:
+        (config,), errors = check_cameras(read_cameras(written(tmp_path, text)))
+        assert not errors
+        return config
+
+    before = checked()
+    assert before.is_same_camera(checked())
+    model.write_bytes(model.read_bytes() + b" ")
+    assert not before.is_same_camera(checked())

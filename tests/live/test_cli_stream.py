@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from commands import SOURCE, TARGET, USAGE, Command
+from commands import MODEL, SOURCE, TARGET, USAGE, Command
 from live.supervisor_process import eventually
 
 ROOT = Path(__file__).parents[2]
@@ -155,13 +155,13 @@ targets = ["o/a"]
         ),
         (USAGE, "rtsp://127.0.0.1:1/y|o/a", [], "b: targets: o/a: is already a target of a"),
         (
-            0,
+            TARGET,
             "rtsp://127.0.0.1:1/y|/dev/null/b",
             [],
-            "b: targets: /dev/null/b: /dev/null is not a folder; this camera is",
+            "b: targets: /dev/null/b: /dev/null is not a folder (line 7)",
         ),
-        (0, "rtsp://127.0.0.1:1/y|o/b|model", [], "b: model: "),
-        (0, "rtsp://127.0.0.1:1/y|o/b|codec", [], "b: codec: "),
+        (MODEL, "rtsp://127.0.0.1:1/y|o/b|model", [], "b: model: "),
+        (TARGET, "rtsp://127.0.0.1:1/y|o/b|codec", [], "b: codec: "),
         (0, "rtsp://127.0.0.1:1/y|o/b", [], ""),
         (USAGE, "rtsp://127.0.0.1:1/y|o/b", ["--keep-days", "3"], "--config holds the settings; put keep-days into"),
         (USAGE, "rtsp://127.0.0.1:1/y|o/b", ["--model", "x", "--workers", "1"], "put model, workers into [defaults]"),

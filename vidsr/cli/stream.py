@@ -17,8 +17,9 @@ from pathlib import Path
 
 from vidsr.cli.options import Parser, add_options, settings, usage_errors
 from vidsr.cli.output import UsageError, print_message
-from vidsr.live.camera_file import check_cameras, read_cameras, read_url, segment_dirs, with_camera_defaults
+from vidsr.live.camera_file import read_cameras, read_url, with_camera_defaults
 from vidsr.live.config import CameraConfig, SupervisorConfig, exec_supervisor
+from vidsr.live.preflight import check_cameras
 from vidsr.settings import EncodeSettings, PoolSettings, RecordSettings, StreamSettings
 from vidsr.settings.options import option_name
 from vidsr.stream_url import StreamUrl
@@ -63,12 +64,22 @@ def run(args: argparse.Namespace) -> int:
     http = _http(args.http) if args.http else None
     with usage_errors():
         asked = _file_configs(args) if args.config else (_config(args),)
-        configs = check_cameras(asked, file=args.config, on_warning=print_message)
+        configs, errors = check_cameras(asked, file=args.config)
+    if errors and (args.check or not configs):
+        for error in errors[1:]:
+            print_message(str(error))
+        raise errors[0]
+    for error in errors:
+        print_message(f"{error}; this camera is not started")
     if not args.check:
-        neighbours = segment_dirs(configs)
-        cameras = tuple(replace(config, log_level=level, neighbours=neighbours) for config in configs)
         exec_supervisor(
-            SupervisorConfig(cameras=cameras, http=http, http_hosts=tuple(args.http_host), log_level=level)
+            SupervisorConfig(
+                cameras=tuple(replace(config, log_level=level) for config in configs),
+                file=args.config.absolute() if args.config else None,
+                http=http,
+                http_hosts=tuple(args.http_host),
+                log_level=level,
+            )
         )
     return 0
 

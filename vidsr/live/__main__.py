@@ -8,7 +8,8 @@ from contextlib import ExitStack
 
 from vidsr.errors import USAGE
 from vidsr.live.config import SupervisorConfig, module_command
-from vidsr.live.supervisor import Supervisor, notify, with_preview_dirs
+from vidsr.live.reload import Reload, add_secrets, with_preview_dirs
+from vidsr.live.supervisor import Supervisor, notify
 from vidsr.private_tempdir import private_tempdir
 from vidsr.redaction import RedactingStream, Redactor
 
@@ -20,14 +21,19 @@ def main() -> int:
     faulthandler.enable()
     with open(int(sys.argv[1]), "rb") as file:
         config: SupervisorConfig = pickle.load(file)
-    urls = [url for camera in config.cameras for url in (camera.source, *camera.targets)]
-    redactor = Redactor(urls, shown=[camera.name for camera in config.cameras])
+    redactor = Redactor()
+    add_secrets(redactor, config.cameras)
     sys.stderr = RedactingStream(sys.stderr, redactor)
     logging.basicConfig(level=config.log_level, format="vidsr: %(message)s")
     logging.getLogger("vidsr.live.camera_watchdog.output").setLevel(logging.INFO)
     with private_tempdir() as folder, ExitStack() as stack:
-        configs = with_preview_dirs(config.cameras, folder) if config.http else config.cameras
-        supervisor = Supervisor(configs, command=module_command("vidsr.live.camera_process"), redactor=redactor)
+        run_dir = folder if config.http else None
+        supervisor = Supervisor(
+            with_preview_dirs(config.cameras, run_dir),
+            command=module_command("vidsr.live.camera_process"),
+            redactor=redactor,
+            reload=Reload(config, redactor=redactor, run_dir=run_dir) if config.file else None,
+        )
         if config.http:
             from vidsr.live.http_server import StatusServer  # imports prometheus_client, only needed here
 

@@ -1,27 +1,18 @@
-"""The TOML file of cameras: a configuration for each of their processes, checked before any work."""
+"""The TOML file of cameras: a configuration for each of their processes."""
 
 import os
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, get_args, get_origin, get_type_hints
 
-from vidsr.callbacks import OnWarning
-from vidsr.errors import SourceError, TargetError, VidsrError
 from vidsr.live.config import CameraConfig
-from vidsr.media.containers import container_for
-from vidsr.media.encoders import encoder_options
-from vidsr.media.sink.recorder import is_playlist, is_video
-from vidsr.model.weights import with_strength
-from vidsr.model.zoo import load_model
-from vidsr.model_selection import AUTO
 from vidsr.settings import EncodeSettings, PoolSettings, RecordSettings, StreamSettings
 from vidsr.settings.options import option_name
-from vidsr.stream_url import SOURCE_SCHEMES, TARGET_SCHEMES, StreamUrl
+from vidsr.stream_url import StreamUrl
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -32,8 +23,10 @@ Values = Mapping[str, object]
 
 POOL_TIMEOUT_S = 3.0
 """Seconds per megapixel before a worker counts as hung: shorter than for files, as a camera does not wait."""
-_MAX_PORT = 65_535
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
+_HEADER = re.compile(r"""\s*\[\s*(?:cameras\s*\.\s*)?["']?([A-Za-z0-9_-]+)["']?\s*\]""")
+_KEY = re.compile(r"""\s*["']?([A-Za-z0-9_-]+)["']?\s*=""")
+_TABLE_AND_KEY = re.compile(r"([\w-]+): (?:unknown setting )?([\w-]+)")
 _SOURCES = ("source", "source-env", "source-file")
 _TYPE_NAMES = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
 _SETTINGS = (StreamSettings, RecordSettings, EncodeSettings, PoolSettings)
@@ -45,12 +38,37 @@ def read_cameras(path: Path) -> tuple[CameraConfig, ...]:
 
     They have no `preview_dir`. Raises ValueError with one sentence that names the file, the camera and the key.
     """
+    text = ""
     try:
-        return _configs(tomllib.loads(_read_text(path)))
+        text = _read_text(path)
+        return _configs(tomllib.loads(text))
     except OSError as error:
         raise ValueError(f"{path}: {error.strerror}") from error
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+        found = _TABLE_AND_KEY.match(str(error))
+        raise ValueError(f"{path}: {error}{_line_text(text, *found.groups()) if found else ''}") from error
+
+
+def line_of_key(file: Path, camera: str, key: str) -> str:
+    """The words (line N), to end a message with; "" if the key is in no table of its own."""
+    try:
+        return _line_text(_read_text(file), camera, key)
+    except (OSError, ValueError):
+        return ""
+
+
+def _line_text(text: str, table: str, key: str) -> str:
+    """The line of a key in the table of a camera, else in [defaults], else of the table."""
+    found: dict[tuple[str, str], int] = {}
+    current = ""
+    for number, line in enumerate(text.splitlines(), 1):
+        if header := _HEADER.match(line):
+            current = header[1]
+            found.setdefault((current, ""), number)
+        elif name := _KEY.match(line):
+            found.setdefault((current, name[1]), number)
+    numbers = [found[place] for place in ((table, key), ("defaults", key), (table, "")) if place in found]
+    return f" (line {numbers[0]})" if numbers else ""
 
 
 def read_url(kind: str, where: str) -> StreamUrl:
@@ -182,103 +200,3 @@ def _value(what: str, value: object, kind: type[int | float | str]) -> object:
     if type(value) is not kind:
         raise ValueError(f"{what} must be {_TYPE_NAMES[kind]}")
     return value
-
-
-def check_cameras(
-    configs: Iterable[CameraConfig], *, file: Path | None = None, on_warning: OnWarning
-) -> list[CameraConfig]:
-    """The cameras that can be started; `on_warning` receives what is missing for others.
-
-    Raises ValueError for a senseless configuration, and SourceError, TargetError or ModelError if none can be started.
-    With `file`, each message names it, the camera and the key.
-    """
-    owner_of: dict[str, str] = {}
-    good, errors = list[CameraConfig](), list[VidsrError]()
-    for config in configs:
-        try:
-            _check_camera(config, owner_of, f"{file}: {config.name}: {{}}: " if file else "")
-            good.append(config)
-        except VidsrError as error:
-            errors.append(error)
-    if errors and not good:
-        raise errors[0]
-    for missing in errors:
-        on_warning(f"{missing}; this camera is not started")
-    return good
-
-
-def _check_camera(config: CameraConfig, owner_of: dict[str, str], where: str) -> None:
-    """`where` is a template of what comes before each message, with room for a key."""
-    with _prefixed(where.format("source")):
-        _check_source(config)
-    for target in config.targets:
-        with _prefixed(where.format("targets")):
-            _check_target(target)
-            resolved = os.path.realpath(target.text) if target.path else target.text
-            if resolved in owner_of:
-                raise ValueError(f"{target}: is already a target of {owner_of[resolved]}")
-            owner_of[resolved] = config.name
-    with _prefixed(where.format("codec")):
-        encoder_options(config.encode)
-    with _prefixed(where.format("model")):
-        if config.stream.model != AUTO:
-            with_strength(load_model(config.stream.model, config.stream.scale), config.stream.strength)
-
-
-@contextmanager
-def _prefixed(prefix: str) -> Iterator[None]:
-    try:
-        yield
-    except (ValueError, VidsrError) as error:
-        kind = ValueError if isinstance(error, ValueError) else type(error)
-        raise kind(f"{prefix}{error}") from error
-
-
-def segment_dirs(configs: Iterable[CameraConfig]) -> tuple[Path, ...]:
-    """The targets that are directories of segments."""
-    paths = (target.path for config in configs for target in config.targets)
-    return tuple(path for path in paths if path and not is_video(path) and not is_playlist(path))
-
-
-def _check_source(config: CameraConfig) -> None:
-    source = config.source
-    _check_url(source, SOURCE_SCHEMES)
-    if not source.path:
-        return
-    if not config.stream.realtime:
-        raise ValueError(f"{source}: is not the URL of a camera; --realtime plays a file as if it were one")
-    if not source.path.is_file():
-        raise SourceError(f"{source}: no such file")
-
-
-def _check_target(target: StreamUrl) -> None:
-    _check_url(target, TARGET_SCHEMES)
-    if not (path := target.path):
-        return
-    one_file = is_video(path) or is_playlist(path)
-    if is_video(path):
-        container_for(path)
-    if path.exists() and path.is_dir() == one_file:
-        raise TargetError(f"{target}: is already a {'folder' if one_file else 'file'}")
-    absolute = path.absolute()
-    folder = next(above for above in (absolute.parent if one_file else absolute, *absolute.parents) if above.exists())
-    if not folder.is_dir():
-        raise TargetError(f"{target}: {folder} is not a folder")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise TargetError(f"{target}: {folder} is not writable")
-
-
-def _check_url(url: StreamUrl, schemes: tuple[str, ...]) -> None:
-    if not url.text:
-        raise ValueError("a source or target is empty")
-    if not url.scheme:
-        return
-    if url.scheme not in schemes:
-        raise ValueError(f"{url}: must be a path or begin with one of {', '.join(f'{each}://' for each in schemes)}")
-    if (port := re.search(r":(\d+)$", str(url))) and int(port[1]) > _MAX_PORT:
-        raise ValueError(f"{url}: the port must be at most {_MAX_PORT}")
-    if not url.is_wellformed:
-        raise ValueError(
-            f"{url}: is not a valid URL; in the user name, the password and after the host write / as %2F, "
-            "? as %3F, # as %23 and @ as %40"
-        )

@@ -1,5 +1,6 @@
 """A handle on the process of a camera: configured through stdin, read through stdout and stderr."""
 
+import json
 import os
 import pickle
 import signal
@@ -8,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from io import BufferedReader
+from pathlib import Path
 from typing import BinaryIO
 
 from vidsr.live.config import CameraConfig
@@ -59,6 +61,13 @@ class CameraHandle:
         self.out, self.err = LineReader(self._process.stdout), LineReader(self._process.stderr)
         with suppress(BrokenPipeError):  # it has ended already, and will be reaped
             self._process.stdin.write(pickle.dumps(config))
+            self._process.stdin.flush()
+
+    def send_neighbours(self, neighbours: Iterable[Path]) -> None:
+        """Tell it the directories of all cameras, as a line of JSON."""
+        assert self._process.stdin
+        with suppress(OSError):  # it has ended
+            self._process.stdin.write(json.dumps([*map(str, neighbours)]).encode() + b"\n")
             self._process.stdin.flush()
 
     def on_line(self, line: str, now: float) -> bool:

@@ -1,6 +1,7 @@
 """`python -m vidsr.live.camera_process`: the process of one camera; reads its config from stdin, reports on stdout."""
 
 import faulthandler
+import json
 import logging
 import os
 import pickle
@@ -10,7 +11,9 @@ import threading
 import time
 import traceback
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from types import FrameType
 
 from vidsr.errors import BUG, VidsrError, exit_code
@@ -61,8 +64,12 @@ class _CameraMain:
         self._stop.set()
 
     def watch_owner(self) -> None:
-        """Stop when stdin ends, with the supervisor: nothing more is ever written to it."""
-        sys.stdin.read()
+        """Follow the directories of all cameras on stdin, a line of JSON each time; stop when the supervisor ends."""
+        for line in sys.stdin.buffer:
+            neighbours = tuple(map(Path, json.loads(line)))
+            self._config = replace(self._config, neighbours=neighbours)
+            if self._recorder:
+                self._recorder.set_neighbours(neighbours)
         self._stop.set()
 
     def run(self) -> None:

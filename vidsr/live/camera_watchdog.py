@@ -5,6 +5,7 @@ import signal
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from random import Random
 
 from vidsr.errors import MODEL, SOURCE, TARGET, USAGE
@@ -152,6 +153,12 @@ class CameraWatchdog:
             self._set_waiting(f"its process {reason}")
         else:
             self._schedule_restart(f"its process {reason}", now)
+
+    def send_neighbours(self, neighbours: tuple[Path, ...]) -> None:
+        """Tell the process, and later ones, the directories of all cameras."""
+        self.config = replace(self.config, neighbours=neighbours)
+        if self.process:
+            self.process.send_neighbours(neighbours)
 
     def stop(self) -> None:
         """Ask the process to end."""

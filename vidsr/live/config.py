@@ -3,7 +3,7 @@
 import os
 import pickle
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -28,7 +28,13 @@ class CameraConfig:
     log_level: str = "WARNING"
     """The lowest level that is logged, by name."""
     neighbours: tuple[Path, ...] = ()
-    """The directories of segments of all cameras."""
+    """The directories of segments of all cameras; its process receives later ones through stdin."""
+    model_digest: str = ""
+    """The SHA-256 of a model file, which may change under its name."""
+
+    def is_same_camera(self, other: "CameraConfig") -> bool:
+        """Whether the process of this one can go on for the other one."""
+        return replace(self, neighbours=()) == replace(other, neighbours=())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +42,10 @@ class SupervisorConfig:
     """All cameras of a supervisor, and its HTTP server. The cameras have no `preview_dir` yet."""
 
     cameras: tuple[CameraConfig, ...]
+    file: Path | None = None
+    """The file of cameras, which SIGHUP reads again."""
+    hidden_environment: dict[str, str] = field(default_factory=dict)
+    """The variables that hold URLs of sources: only the process that reads the file again receives them."""
     http: tuple[str, int] | None = None
     """Host and port of the HTTP server; None without one."""
     http_hosts: tuple[str, ...] = ()
@@ -51,6 +61,9 @@ def module_command(module: str) -> list[str]:
 
 def exec_supervisor(config: SupervisorConfig) -> NoReturn:
     """Replace this process by the supervisor, under the same process id. The configuration is passed in memory."""
+    secret = {config.source.text for config in config.cameras if config.source.scheme}
+    hidden = {name: value for name, value in os.environ.items() if value.strip() in secret}
+    config = replace(config, hidden_environment=hidden if config.file else {})
     config_file = os.memfd_create("vidsr-config", flags=0)  # no flag: inherited by exec
     with open(config_file, "wb", closefd=False) as file:
         pickle.dump(config, file)
@@ -58,11 +71,5 @@ def exec_supervisor(config: SupervisorConfig) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     command = [*module_command("vidsr.live"), str(config_file)]
-    os.execve(command[0], command, _environment(config))
-
-
-def _environment(config: SupervisorConfig) -> dict[str, str]:
-    """The environment without variables that hold the URL of a source, and with our module search path."""
-    secret = {config.source.text for config in config.cameras if config.source.scheme}
-    kept = {name: value for name, value in os.environ.items() if value.strip() not in secret}
-    return {**kept, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    environment = {name: value for name, value in os.environ.items() if name not in hidden}
+    os.execve(command[0], command, {**environment, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))})

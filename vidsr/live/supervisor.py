@@ -1,7 +1,6 @@
 """The supervisor: runs the processes of all cameras, each by its own watchdog, until it is stopped."""
 
 import ctypes
-import dataclasses
 import logging
 import os
 import selectors
@@ -10,10 +9,9 @@ import socket
 import time
 from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from types import FrameType
-from typing import Self
 
 from vidsr.cpu import Machine, describe_machine
 from vidsr.errors import STOPPED
@@ -21,6 +19,8 @@ from vidsr.live.camera_handle import CameraHandle, Limits, kill
 from vidsr.live.camera_watchdog import CameraStatus, CameraWatchdog
 from vidsr.live.config import CameraConfig
 from vidsr.live.health import Health, camera_health
+from vidsr.live.reload import Reload
+from vidsr.live.signal_pipe import SignalPipe
 from vidsr.private_tempdir import remove_stale
 from vidsr.redaction import Redactor
 
@@ -49,53 +49,6 @@ def _cores(machine: Machine) -> Sequence[frozenset[int]]:
     return [frozenset(cpus) for cpus in cores.values()]
 
 
-_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_SAME_SIGNAL_S = 0.5
-"""Two signals within this time count as one: timeout(1) signals a process and then its group, and reaches it twice."""
-
-
-class SignalPipe:
-    """Within `with`, a signal makes `socket` readable; `stop_signals` holds the last ones that stop."""
-
-    def __init__(self) -> None:
-        self.stop_signals: list[int] = []
-        self._stopped_at = 0.0
-        self.socket, self._sender = socket.socketpair()
-
-    def __enter__(self) -> Self:
-        for end in (self.socket, self._sender):
-            end.setblocking(False)
-        self._wakeup_before = signal.set_wakeup_fd(self._sender.fileno(), warn_on_full_buffer=False)
-        self._before = {number: signal.signal(number, self._stop) for number in _STOP_SIGNALS}
-        self._before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, _wake)
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-        signal.set_wakeup_fd(self._wakeup_before)
-        self.socket.close()
-        self._sender.close()
-
-    def drain(self) -> None:
-        """Empty the socket."""
-        try:
-            while self.socket.recv(4096):
-                pass
-        except BlockingIOError:
-            return
-
-    def _stop(self, number: int, frame: FrameType | None) -> None:
-        now, before = time.monotonic(), self._stopped_at
-        self._stopped_at = now
-        if not self.stop_signals or now - before > _SAME_SIGNAL_S:
-            self.stop_signals = [*self.stop_signals[-1:], number]  # the last two suffice
-
-
-def _wake(number: int, frame: FrameType | None) -> None:
-    """Ignore SIGCHLD here: its arrival alone wakes the wait for pipes."""
-
-
 _PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -113,7 +66,7 @@ def reap() -> Iterator[tuple[int, int]]:
             yield ended[0], os.waitstatus_to_exitcode(ended[1])
 
 
-def kill_orphans(known: Container[int]) -> None:
+def kill_orphans(known: Container[int | None]) -> None:
     """Send SIGKILL to all children that are not in `known`: they were adopted from a dead parent.
 
     Their own children are adopted in turn: call it again after each child that ended.
@@ -153,15 +106,22 @@ class Supervisor:
     """The cameras and their processes. When `run` returns, no process is left."""
 
     def __init__(
-        self, configs: Sequence[CameraConfig], *, command: Sequence[str], redactor: Redactor, limits: Limits = Limits()
+        self,
+        configs: Sequence[CameraConfig],
+        *,
+        command: Sequence[str],
+        redactor: Redactor,
+        limits: Limits = Limits(),
+        reload: Reload | None = None,
     ) -> None:
         """`configs` have their `preview_dir` if previews are wanted; `command` starts the process of a camera."""
-        self._limits = limits
+        self._limits, self._reload = limits, reload
+        self._new_watchdog = partial(CameraWatchdog, command=command, limits=limits, redactor=redactor)
         cores = share_cores(describe_machine(), len(configs))
-        self._watchdogs = [
-            CameraWatchdog(config, command=command, cpus=cpus, limits=limits, redactor=redactor)
-            for config, cpus in zip(configs, cores, strict=True)
-        ]
+        self._watchdogs = [self._new_watchdog(config, cpus=cpus) for config, cpus in zip(configs, cores, strict=True)]
+        self._leaving: list[CameraWatchdog] = []
+        """Those whose cameras were removed or changed, while their processes end."""
+        self._leave_until = 0.0
         self._selector = selectors.DefaultSelector()
         self._health: dict[str, Health] = {}
 
@@ -172,17 +132,21 @@ class Supervisor:
     def run(self, *, on_turn: Callable[[], None]) -> int:
         """The exit code: 0 after SIGINT or SIGTERM; that of the first camera when all have ended for good.
 
-        After SIGHUP it is 129, by which a service manager starts `vidsr stream` again, with a changed file of cameras.
+        SIGHUP has the file of cameras read again; without a file it stops, too, and the code is 129.
 
         A second signal kills at once; the code is then 128 plus its number. `on_turn` is called at least twice a
         second.
         """
         adopt_orphans()
-        with self._selector, SignalPipe() as signals:
+        with self._selector, SignalPipe(reloads=self._reload is not None) as signals:
             self._selector.register(signals.socket, selectors.EVENT_READ)
             try:
                 while not signals.stop_signals:
                     on_turn()
+                    if self._reload and signals.reload_asked:
+                        signals.reload_asked = False
+                        notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+                        self._reload.start()
                     self._poll()
                     self._wait_events(signals)
                     if all(watchdog.code is not None for watchdog in self._watchdogs):
@@ -191,8 +155,35 @@ class Supervisor:
             finally:
                 self._kill_all(signals)
 
+    def _update(self, configs: Sequence[CameraConfig]) -> None:
+        """Run these cameras from now on; the processes of unchanged ones go on."""
+        before = {watchdog.config.name: watchdog for watchdog in self._watchdogs}
+        watchdogs, unchanged = list[CameraWatchdog](), list[str]()
+        cores = share_cores(describe_machine(), len(configs))
+        for config, cpus in zip(configs, cores, strict=True):
+            old = before.get(config.name)
+            if old and old.code is None and old.config.is_same_camera(config):
+                old.send_neighbours(config.neighbours)
+                unchanged.append(config.name)
+            watchdogs.append(old if old and config.name in unchanged else self._new_watchdog(config, cpus=cpus))
+        leaving = [watchdog for name, watchdog in before.items() if name not in unchanged]
+        for watchdog in leaving:
+            watchdog.stop()
+        self._watchdogs, self._leaving = watchdogs, self._leaving + leaving
+        self._leave_until = time.monotonic() + self._limits.stop_s
+        self._health = {name: health for name, health in self._health.items() if name in unchanged}
+        ended = ", ".join(watchdog.config.name for watchdog in leaving) or "none"
+        begun = ", ".join(config.name for config in configs if config.name not in unchanged) or "none"
+        log.warning("the cameras are read again; ended: %s; begun: %s; the others go on", ended, begun)
+
     def _poll(self) -> None:
+        self._leaving = [watchdog for watchdog in self._leaving if watchdog.process]
+        for watchdog in self._leaving:
+            if time.monotonic() > self._leave_until and watchdog.process:
+                watchdog.process.kill()
         for watchdog in self._watchdogs:
+            if self._leaving and not watchdog.process:
+                continue  # its targets may still be written by another process
             now = time.monotonic()
             if process := watchdog.poll(now):
                 remove_stale()
@@ -229,15 +220,26 @@ class Supervisor:
 
     def _reap(self) -> None:
         """Reap the ended processes, and kill their orphans."""
-        by_pid = {watchdog.process.pid: watchdog for watchdog in self._watchdogs if watchdog.process}
+        by_pid = {watchdog.process.pid: watchdog for watchdog in self._all() if watchdog.process}
         any_ended = False
         for pid, code in reap():
             any_ended = True
-            if watchdog := by_pid.pop(pid, None):
+            if self._reload and pid == self._reload.pid:
+                self._end_reload(code)
+            elif watchdog := by_pid.pop(pid, None):
                 self._unregister(watchdog)
                 watchdog.on_exit(code, time.monotonic())
         if any_ended:
-            kill_orphans(by_pid)
+            kill_orphans([*by_pid, self._reload.pid if self._reload else None])
+
+    def _end_reload(self, code: int) -> None:
+        assert self._reload
+        if (configs := self._reload.result(code)) is not None:
+            self._update(configs)
+        notify("READY=1")
+
+    def _all(self) -> list[CameraWatchdog]:
+        return [*self._watchdogs, *self._leaving]
 
     def _unregister(self, watchdog: CameraWatchdog) -> None:
         """Stop reading the pipes of a process, which are about to be closed."""
@@ -251,14 +253,14 @@ class Supervisor:
         """Stop all processes: SIGTERM, then SIGKILL after the limit or a second signal."""
         notify("STOPPING=1")
         log.info("stopping; open files are being finished (signal again to abandon them)")
-        for watchdog in self._watchdogs:
+        for watchdog in self._all():
             watchdog.stop()
         until = time.monotonic() + self._limits.stop_s
-        while any(watchdog.process for watchdog in self._watchdogs):
+        while any(watchdog.process for watchdog in self._all()):
             if len(signals.stop_signals) > 1:
                 return STOPPED + signals.stop_signals[-1]
             if time.monotonic() > until:
-                late = ", ".join(watchdog.config.name for watchdog in self._watchdogs if watchdog.process)
+                late = ", ".join(watchdog.config.name for watchdog in self._all() if watchdog.process)
                 log.warning("killed after %g s without stopping: %s", self._limits.stop_s, late)
                 break
             self._wait_events(signals)
@@ -266,20 +268,10 @@ class Supervisor:
 
     def _kill_all(self, signals: SignalPipe) -> None:
         """Kill all processes that are left, and their children."""
-        for watchdog in self._watchdogs:
+        for watchdog in self._all():
             if watchdog.process:
                 watchdog.process.kill()
         until = time.monotonic() + _KILLED_S
         while own_children() and time.monotonic() < until:
-            kill_orphans([watchdog.process.pid for watchdog in self._watchdogs if watchdog.process])
+            kill_orphans([watchdog.process.pid for watchdog in self._all() if watchdog.process])
             self._wait_events(signals)
-
-
-def with_preview_dirs(configs: Sequence[CameraConfig], run_dir: Path) -> list[CameraConfig]:
-    """The configurations, each with a new preview directory in `run_dir`."""
-    result = []
-    for config in configs:
-        preview_dir = run_dir / config.name
-        preview_dir.mkdir(mode=0o700)
-        result.append(dataclasses.replace(config, preview_dir=preview_dir))
-    return result

@@ -96,6 +96,11 @@ class Recorder:
         """Free bytes by directory of segments, at most a few seconds old."""
         return {label: folder.free for label, folder in self._recording_dirs.items()}
 
+    def set_neighbours(self, neighbours: Sequence[Path]) -> None:
+        """Replace the directories of segments of all cameras. Thread-safe."""
+        for recording_dir in self._recording_dirs.values():
+            recording_dir.neighbours = neighbours
+
     def best_audio(self, tracks: Sequence[AudioTrack]) -> AudioTrack | None:
         """The first of the tracks that the most targets can hold; None without tracks."""
         return max(

@@ -193,7 +193,8 @@ class RecordingDir:
         self, path: Path, record: RecordSettings, *, on_warning: Callable[[str], None], neighbours: Sequence[Path] = ()
     ) -> None:
         self.free = 0
-        self._path, self._record, self._on_warning, self._neighbours = path, record, on_warning, neighbours
+        self.neighbours = neighbours
+        self._path, self._record, self._on_warning = path, record, on_warning
         self._is_changed, self._is_short = True, False
         self._checked_s = monotonic()
         try:
@@ -225,7 +226,7 @@ class RecordingDir:
             min_free = self._record.min_free_gb * _GB
             if self._is_changed or self.free < min_free or monotonic() - self._checked_s > _CHECK_S:
                 self._is_changed, self._checked_s = False, monotonic()
-                delete_expired(self._path, now_s=time(), record=self._record, neighbours=self._neighbours)
+                delete_expired(self._path, now_s=time(), record=self._record, neighbours=self.neighbours)
                 self.free = free_bytes(self._path)
             if self.free < min_free and not self._is_short:
                 kept = "only the newest segment of each camera is kept; free some space, or lower --min-free-gb"

@@ -1,0 +1,125 @@
+"""The checks of cameras before any work."""
+
+import hashlib
+import os
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from vidsr.errors import SourceError, TargetError, VidsrError
+from vidsr.live.camera_file import line_of_key
+from vidsr.live.config import CameraConfig
+from vidsr.media.containers import container_for
+from vidsr.media.encoders import encoder_options
+from vidsr.media.sink.recorder import is_playlist, is_video
+from vidsr.model.weights import with_strength
+from vidsr.model.zoo import load_model
+from vidsr.model_selection import AUTO
+from vidsr.stream_url import SOURCE_SCHEMES, TARGET_SCHEMES, StreamUrl
+
+_MAX_PORT = 65_535
+
+
+def check_cameras(
+    configs: Iterable[CameraConfig], *, file: Path | None = None
+) -> tuple[tuple[CameraConfig, ...], list[VidsrError]]:
+    """The cameras that can be started, with their `model_digest` and `neighbours`, and what is missing for others.
+
+    Raises ValueError for a senseless configuration. With `file`, each message names it, the line, the camera and the
+    key.
+    """
+    owner_of: dict[str, str] = {}
+    good, errors = list[CameraConfig](), list[VidsrError]()
+    for config in configs:
+        try:
+            _check_camera(config, owner_of, file)
+            good.append(replace(config, model_digest=_digest(config.stream.model)))
+        except VidsrError as error:
+            errors.append(error)
+    neighbours = _segment_dirs(good)
+    return tuple(replace(config, neighbours=neighbours) for config in good), errors
+
+
+def _digest(model: str) -> str:
+    """The SHA-256 of a model file; "" for a model of the zoo."""
+    path = Path(model)
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+
+
+def _check_camera(config: CameraConfig, owner_of: dict[str, str], file: Path | None) -> None:
+    with _prefixed(file, config.name, "source"):
+        _check_source(config)
+    for target in config.targets:
+        with _prefixed(file, config.name, "targets"):
+            _check_target(target)
+            resolved = os.path.realpath(target.text) if target.path else target.text
+            if resolved in owner_of:
+                raise ValueError(f"{target}: is already a target of {owner_of[resolved]}")
+            owner_of[resolved] = config.name
+    with _prefixed(file, config.name, "codec"):
+        encoder_options(config.encode)
+    with _prefixed(file, config.name, "model"):
+        if config.stream.model != AUTO:
+            with_strength(load_model(config.stream.model, config.stream.scale), config.stream.strength)
+
+
+@contextmanager
+def _prefixed(file: Path | None, camera: str, key: str) -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, VidsrError) as error:
+        kind = ValueError if isinstance(error, ValueError) else type(error)
+        text = f"{file}: {camera}: {key}: {error}{line_of_key(file, camera, key)}" if file else str(error)
+        raise kind(text) from error
+
+
+def _segment_dirs(configs: Iterable[CameraConfig]) -> tuple[Path, ...]:
+    """The targets that are directories of segments."""
+    paths = (target.path for config in configs for target in config.targets)
+    return tuple(path for path in paths if path and not is_video(path) and not is_playlist(path))
+
+
+def _check_source(config: CameraConfig) -> None:
+    source = config.source
+    _check_url(source, SOURCE_SCHEMES)
+    if not source.path:
+        return
+    if not config.stream.realtime:
+        raise ValueError(f"{source}: is not the URL of a camera; --realtime plays a file as if it were one")
+    if not source.path.is_file():
+        raise SourceError(f"{source}: no such file")
+
+
+def _check_target(target: StreamUrl) -> None:
+    _check_url(target, TARGET_SCHEMES)
+    if not (path := target.path):
+        return
+    one_file = is_video(path) or is_playlist(path)
+    if is_video(path):
+        container_for(path)
+    if path.exists() and path.is_dir() == one_file:
+        raise TargetError(f"{target}: is already a {'folder' if one_file else 'file'}")
+    absolute = path.absolute()
+    folder = next(above for above in (absolute.parent if one_file else absolute, *absolute.parents) if above.exists())
+    if not folder.is_dir():
+        raise TargetError(f"{target}: {folder} is not a folder")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise TargetError(f"{target}: {folder} is not writable")
+
+
+def _check_url(url: StreamUrl, schemes: tuple[str, ...]) -> None:
+    if not url.text:
+        raise ValueError("a source or target is empty")
+    if not url.scheme:
+        return
+    if url.scheme not in schemes:
+        raise ValueError(f"{url}: must be a path or begin with one of {', '.join(f'{each}://' for each in schemes)}")
+    if (port := re.search(r":(\d+)$", str(url))) and int(port[1]) > _MAX_PORT:
+        raise ValueError(f"{url}: the port must be at most {_MAX_PORT}")
+    if not url.is_wellformed:
+        raise ValueError(
+            f"{url}: is not a valid URL; in the user name, the password and after the host write / as %2F, "
+            "? as %3F, # as %23 and @ as %40"
+        )
