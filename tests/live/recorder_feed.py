@@ -97,7 +97,7 @@ def recorder(
     warnings: list[str] | None = None,
     codec: str = "libx264",
     encode: EncodeSettings | None = None,
-    **keep: float,
+    **keep: float | str,
 ) -> Iterator[Recorder]:
     """A recorder whose warnings go to a list; `keep` are fields of RecordSettings."""
     settings = RecordSettings(**{"segment_s": 1, "min_free_gb": 0, **keep})

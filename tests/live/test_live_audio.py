@@ -15,10 +15,18 @@ from vidsr.media.source.live_source import LiveSource
 from vidsr.settings.stream import StreamSettings
 from vidsr.stream_url import StreamUrl
 
-RATES = {"aac": 48_000, "mp2": 48_000, "ac3": 48_000, "libopus": 48_000, "pcm_mulaw": 8_000, "pcm_alaw": 8_000}
+RATES = {
+    "aac": 48_000,
+    "mp2": 48_000,
+    "ac3": 48_000,
+    "libopus": 48_000,
+    "pcm_mulaw": 8_000,
+    "pcm_alaw": 8_000,
+    "adpcm_g726": 8_000,
+}
 
 
-def with_audio(path: Path, *tracks: tuple[str, int], seconds: float = 4) -> Path:
+def with_audio(path: Path, *tracks: tuple[str, int], seconds: float = 4, silent_s: float = 0) -> Path:
     """A camera's clip with audio tracks, each a codec and the frequency of its tone in Hz; a .ts holds ADTS."""
     clip = camera_clip(path.with_name("silent.mp4"), seconds=seconds, audio=0)
     with av.open(clip) as source, av.open(path, "w") as output:
@@ -28,17 +36,18 @@ def with_audio(path: Path, *tracks: tuple[str, int], seconds: float = 4) -> Path
         for packet in packets:
             packet.stream = copy
         for encoder, (_, hertz) in zip(encoders, tracks, strict=True):
-            packets += tone(encoder, hertz, seconds)
+            packets += tone(encoder, hertz, seconds, silent_s)
         for packet in sorted(packets, key=lambda packet: packet.dts * packet.time_base):
             output.mux(packet)
     return path
 
 
-def tone(encoder: av.AudioStream, hertz: int, seconds: float) -> Iterator[av.Packet]:
+def tone(encoder: av.AudioStream, hertz: int, seconds: float, silent_s: float = 0) -> Iterator[av.Packet]:
     rate = encoder.rate
     encoder.codec_context.open()
     resampler = av.AudioResampler(encoder.format, "mono", rate, encoder.codec_context.frame_size or 320)
     wave = np.sin(2 * np.pi * hertz * np.arange(int(rate * seconds)) / rate)
+    wave[: int(rate * silent_s)] = 0
     frame = av.AudioFrame.from_ndarray((8000 * wave).astype(np.int16)[None], format="s16", layout="mono")
     frame.sample_rate, frame.pts = rate, 0
     for part in [*resampler.resample(frame), None]:
@@ -54,6 +63,16 @@ def pitch(path: Path) -> float:
         samples = np.concatenate([frame.to_ndarray()[0].astype(float) for frame in container.decode(audio)])
         spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples))))
         return float(np.argmax(spectrum) * audio.rate / len(samples))
+
+
+def onset_s(path: Path) -> float:
+    """When the audio in a file begins to sound."""
+    with av.open(path) as container:
+        for frame in container.decode(audio=0):
+            loud = np.flatnonzero(np.abs(frame.to_ndarray()[0].astype(float)) > 0.05)
+            if len(loud):
+                return float(frame.pts * frame.time_base) + loud[0] / frame.sample_rate
+    return 0.0
 
 
 @contextmanager
@@ -92,6 +111,37 @@ def test_aac_of_a_transport_stream_is_recorded_to_every_kind_of_target(
             assert len(part.audio) == pytest.approx(len(part.pts) / 15 * 48000 / 1024, rel=0.2, abs=8), path
         assert len(part.audio) > len(part.pts) / 2, path
     assert pitch(files[0]) == pytest.approx(1000, abs=5)
+
+
+@pytest.mark.parametrize(
+    ("codec", "suffix", "off_s"),
+    [("pcm_alaw", ".mov", 0.03), ("adpcm_g726", ".asf", 0.1)],  # ASF has no times of the frames
+)
+def test_audio_that_no_segment_holds_becomes_aac_in_step(
+    codec: str, suffix: str, off_s: float, quick: list[str], place: Path, tmp_path: Path
+) -> None:
+    clip = with_audio(tmp_path / f"camera{suffix}", (codec, 1000), silent_s=1.5)
+    with stream(clip, place, options=[*quick, "--original", "--realtime"], folder=tmp_path) as run:
+        run.wait_for_frames(more=50)
+        assert run.end(within_s=15 + BUSY_S) == 0
+        assert "cannot hold" not in run.log
+    first = segments(place)[0]
+    for path in (first, first.with_name(f"{first.stem}.original.mp4")):
+        with av.open(path) as container:
+            assert container.streams.audio[0].codec_context.name == "aac"
+        assert onset_s(path) == pytest.approx(1.5, abs=off_s)
+        assert pitch(path) == pytest.approx(1000, abs=5)
+
+
+@pytest.mark.parametrize(("kind", "codec"), [("aac", "aac"), ("copy", "pcm_alaw"), ("none", "")])
+def test_audio_is_recorded_as_asked(kind: str, codec: str, place: Path, tmp_path: Path) -> None:
+    clip = with_audio(tmp_path / "camera.mov", ("pcm_alaw", 1000), seconds=1)
+    with (
+        LiveSource(StreamUrl(str(clip)), StreamSettings(realtime=True)) as source,
+        recorder(place, audio=kind) as made,
+    ):
+        best = made.best_audio(source.audio_tracks)
+        assert (best.template.stream.codec_context.name if best else "") == codec
 
 
 def test_raw_aac_has_its_headers_from_the_first_packet_on(tmp_path: Path) -> None:

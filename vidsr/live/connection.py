@@ -184,12 +184,12 @@ class Connection:
         context.status.connects += 1
 
     def _process_audio(self, queued: QueuedPacket[LivePacket]) -> None:
-        packet = queued.packet
-        pts = self._timeline.audio_pts(packet.pts, time_base=packet.time_base, arrived_s=queued.arrived_s)
-        if pts is None:
-            self._dropped_audio += self._stages is not None
-        else:
-            self._queue_packet(PassthroughPacket(packet=packet, pts=pts, dts=pts, is_source=False))
+        for packet in self._source.encode_audio(queued.packet):
+            pts = self._timeline.audio_pts(packet.pts, time_base=packet.time_base, arrived_s=queued.arrived_s)
+            if pts is None:
+                self._dropped_audio += self._stages is not None
+            else:
+                self._queue_packet(PassthroughPacket(packet=packet, pts=pts, dts=pts, is_source=False))
 
     def _queue_packet(self, packet: PassthroughPacket) -> None:
         if self._stages:

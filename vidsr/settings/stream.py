@@ -6,6 +6,7 @@ from vidsr.settings.options import option
 from vidsr.settings.upscale import MAX_STRENGTH
 
 TRANSPORTS = ("tcp", "udp")
+AUDIO_KINDS = ("aac", "copy", "none")
 _LONGEST_S = 86_400.0
 
 
@@ -75,11 +76,16 @@ class RecordSettings:
     keep_days: float | None = option(None, "days after which a segment is deleted", "N")
     keep_gb: float | None = option(None, "gigabytes per folder; the oldest segments are deleted", "N")
     min_free_gb: float = option(1.0, "delete the oldest segments when less than N gigabytes are free", "N")
+    audio: str = option(
+        "aac", "audio that a target cannot hold is encoded as aac, or dropped by copy; none records no audio", "KIND"
+    )
     original: bool = option(False, "also record the packets of the source, unchanged, beside each segment")
 
     def __post_init__(self) -> None:
         if not 1 <= self.segment_s <= _LONGEST_S:
             raise ValueError(f"segment_s must be between 1 and {_LONGEST_S:g}, not {self.segment_s:g}")
+        if self.audio not in AUDIO_KINDS:
+            raise ValueError(f"audio must be aac, copy or none, not {self.audio!r}")
         if self.keep_days is not None and not self.keep_days > 0:
             raise ValueError(f"keep_days must be above 0, not {self.keep_days:g}")
         if self.keep_gb is not None and not self.keep_gb > 0:

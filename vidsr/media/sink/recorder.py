@@ -13,6 +13,7 @@ from av.video.stream import VideoStream
 from vidsr.callbacks import OnWarning
 from vidsr.errors import TargetError
 from vidsr.media.containers import READABLE_VIDEOS, container_for
+from vidsr.media.probe import codec_name
 from vidsr.media.sink.hls import HlsSink
 from vidsr.media.sink.muxer import LiveEncoder, format_key, probe_encoder
 from vidsr.media.sink.push import PushSink
@@ -20,6 +21,7 @@ from vidsr.media.sink.recording_dir import BackgroundWorker, RecordingDir, prepa
 from vidsr.media.sink.segment_file import unused_path
 from vidsr.media.sink.segment_sink import SegmentSink, is_same_frame
 from vidsr.media.sink.sink import RetryingSink, Sink
+from vidsr.media.source.aac_track import aac_track
 from vidsr.media.source.audio_track import AudioTrack
 from vidsr.media.source.live_timestamps import SECOND, TIME_BASE
 from vidsr.media.stream_copy import can_hold
@@ -102,10 +104,17 @@ class Recorder:
             recording_dir.neighbours = neighbours
 
     def best_audio(self, tracks: Sequence[AudioTrack]) -> AudioTrack | None:
-        """The first of the tracks that the most targets can hold; None without tracks."""
-        return max(
-            tracks, key=lambda track: sum(each.inner.holds(track.template) for each in self._sinks), default=None
-        )
+        """The first of the tracks that the most targets can hold, as AAC if some cannot; None without tracks."""
+        if not tracks or self._record.audio == "none":
+            return None
+        n_holding = [sum(sink.inner.holds(track.template) for sink in self._sinks) for track in tracks]
+        best = tracks[n_holding.index(max(n_holding))]
+        if self._record.audio == "copy" or max(n_holding) == len(self._sinks):
+            return best
+        if aac := aac_track(best):
+            return aac
+        self._on_warning(f"{codec_name(best.stream)} cannot be decoded: not every target gets the audio")
+        return best
 
     def begin(self, frame: VideoFrame, *, video: VideoStream, audio: StreamTemplate | None) -> None:
         """Begin a part with its first frame, which must then be passed to `write_frame`, from an open source.

@@ -1,6 +1,7 @@
 """The audio of a live source: the tracks of its video's programme, in the form that every container takes."""
 
 import re
+from collections.abc import Iterable
 
 import av
 from av.audio.stream import AudioStream
@@ -44,6 +45,10 @@ class AudioTrack:
             if self.lacks_headers and raw.has_sidedata("new_extradata"):
                 self.template = StreamTemplate(self.stream, headers=bytes(raw.get_sidedata("new_extradata")))
         return converted
+
+    def encode(self, packet: LivePacket) -> Iterable[LivePacket]:
+        """The packets to record for one that was converted: a copy."""
+        return [packet]
 
 
 def audio_tracks(container: InputContainer, video: VideoStream) -> list[AudioTrack]:

@@ -121,6 +121,14 @@ class LiveSource:
         self._check_progress(has_frames=bool(frames))
         return frames
 
+    def encode_audio(self, packet: LivePacket) -> list[LivePacket]:
+        """The packets to record for a packet of `audio`."""
+        try:
+            return list(self.audio.encode(packet)) if self.audio else []
+        except av.FFmpegError:
+            self.corrupt += 1
+            return []
+
     def flush(self) -> list[VideoFrame]:
         """The frames that the decoder holds for the order of presentation; it goes on with a key frame."""
         frames = self._decoder.flush()
