@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 from films import place, write_film
 from made import make_clip
+from numpy.typing import NDArray
 
 from vidsr.quality.matlab import imresize
 from vidsr.quality.metrics import psnr
 from vidsr.quality.upscalers import make_upscalers, to_uint8
 from vidsr.training.data.sources import Footage, TimeRange
-from vidsr.training.data.validation_set import CRFS, ValidationSample, score_methods, validation_samples
+from vidsr.training.data.validation_set import CRFS, ValidationSample, moving_areas, score_methods, validation_samples
 from vidsr.training.finetune.acceptance import assess
 
 
@@ -49,10 +50,10 @@ def test_the_worse_the_quality_the_lower_the_score_and_lanczos_is_the_measure(cl
     assert {(row.name, row.gain, row.worst, row.frames) for row in lanczos} == {("street", 0.0, 0.0, 4)}
     bicubic = {row.input: row.gain for row in rows if row.method == "bicubic"}
     verdict = assess(rows, start="lanczos", tuned="bicubic")
-    assert verdict.over_start == verdict.over_lanczos == bicubic
+    assert verdict.whole_over_start == verdict.whole_over_lanczos == bicubic
     assert not verdict.accepted
     other = assess(rows, start="bicubic", tuned="lanczos")
-    assert other.over_start == {name: -gain for name, gain in bicubic.items()}
+    assert other.whole_over_start == {name: -gain for name, gain in bicubic.items()}
 
 
 def test_only_the_ranges_of_a_video_validate(tmp_path: Path) -> None:
@@ -74,3 +75,41 @@ def test_what_cannot_be_read_is_skipped_with_a_warning(clip: Path, tmp_path: Pat
     found = validation_samples([whole(tmp_path / "none.mp4"), whole(clip)], 2, on_warning=warnings.append)
     assert {sample.name for sample in found} == {"street"}
     assert warnings == [f"{tmp_path / 'none.mp4'}: No such file or directory"]
+
+
+def test_the_gain_where_things_move_decides_and_not_what_stands_still(tmp_path: Path) -> None:
+    """A caption that never changes, and a car before a wall: a network that knows the caption alone is no better."""
+    wall = np.full(place(0).shape, 90, np.uint8)
+    wall[8:24, 16:112] = np.where(np.random.default_rng(0).random((16, 96)) < 0.5, 16, 235)
+    film = write_film(tmp_path / "film.mp4", [moved(wall, number) for number in range(60)])
+    (*_, last) = samples = validation_samples([whole(film)], 2, on_warning=pytest.fail)
+    moving, hr = last.pair.moving, last.pair.hr
+    assert moving is not None
+    assert not moving[:32].any()
+    assert moving[48:64, 40:80].all()
+    caption = np.zeros_like(moving)
+    caption[8:24, 16:112] = True
+    half = make_upscalers({}, 2)["bicubic"]
+    known = {id(sample.pair.lr): np.where(caption, sample.pair.hr, half(sample.pair.lr)) for sample in samples}
+    methods = {**make_upscalers({}, 2), "start": half, "tuned": lambda lr: known[id(lr)]}
+    verdict = assess(score_methods(samples, methods, 2), start="start", tuned="tuned")
+    assert hr.shape == moving.shape
+    assert set(verdict.over_start.values()) == {0.0}
+    assert min(verdict.whole_over_start.values()) > 3
+    assert not verdict.accepted
+    assert "+0.00 dB over start" in str(verdict)
+    assert "on the whole picture" in str(verdict)
+
+
+def moved(wall: NDArray[np.uint8], number: int) -> NDArray[np.uint8]:
+    """The wall with a textured car that drives by."""
+    shown = wall.copy()
+    shown[44:68, number + 8 : number + 40] = place(3)[44:68, :32]
+    return shown
+
+
+def test_where_nothing_moves_everything_counts() -> None:
+    still = [place(0)] * 5
+    assert moving_areas(still).all()
+    passing = [*still, moved(place(0), 20)]
+    assert 0.01 < moving_areas(passing).mean() < 0.2

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vidsr.arrays import Luma
+from vidsr.arrays import Luma, Mask
 from vidsr.engine import Engine
 from vidsr.errors import SourceError
 from vidsr.media.image_reader import rgb_of
@@ -91,11 +91,11 @@ def side_by_side(
     return [[_crop_image(name, *column, luma, crop) for name, column in columns.items()] for crop in crops]
 
 
-def finetune_crops(original: Luma, lr: Luma, engines: Mapping[str, Engine]) -> list[list[CropImage]]:
+def finetune_crops(original: Luma, lr: Luma, engines: Mapping[str, Engine], *, moving: Mask) -> list[list[CropImage]]:
     """A row per crop, in grey: the input, Lanczos, each engine under its key, and the original.
 
-    `original` is (scale*H, scale*W), `lr` its decoded (H, W) reduction. All engines have one scale. The crops are
-    those in which the engine `TUNED` gains most over Lanczos.
+    `original` and its `moving` areas are (scale*H, scale*W), `lr` is its decoded (H, W) reduction. All engines have
+    one scale. The crops are those of the moving areas in which the engine `TUNED` gains most over Lanczos.
     """
     scale = engines[TUNED].scale
     upscaled = {name: upscale(lr) for name, upscale in make_upscalers(dict(engines), scale).items()}
@@ -105,7 +105,7 @@ def finetune_crops(original: Luma, lr: Luma, engines: Mapping[str, Engine]) -> l
         **{name: upscaled[name] for name in engines},
         "original": original,
     }
-    crops = largest_gain(original, upscaled[BASELINE], upscaled[TUNED])
+    crops = largest_gain(original, upscaled[BASELINE], upscaled[TUNED], moving=moving)
     images = {name: np.stack([plane] * 3, axis=-1) for name, plane in columns.items()}
     return [
         [_crop_image(name, images[name], plane, original, crop) for name, plane in columns.items()] for crop in crops
@@ -134,16 +134,20 @@ def most_detailed(luma: Luma, count: int = _COUNT) -> list[Crop]:
     return _largest_sums(_window_sums(_detail(luma), width, height), size, count)
 
 
-def largest_gain(original: Luma, before: Luma, after: Luma) -> list[Crop]:
-    """The crops in which the sum of squared errors falls most from `before` to `after`.
+def largest_gain(original: Luma, before: Luma, after: Luma, *, moving: Mask) -> list[Crop]:
+    """The crops in which the sum of squared errors in the moving areas falls most from `before` to `after`.
 
-    They do not overlap. Each has at least the median detail of all positions, so none is flat.
+    They do not overlap. In each moves at least half as much as in any, and it has at least the median detail of these
+    positions, so none is flat.
     """
     width, height = size = _crop_size(original, _MAX_GAIN_WIDTH)
     levels = original.astype(np.int64)
     gain: NDArray[np.int64] = (levels - before) ** 2 - (levels - after) ** 2
+    motion = _window_sums(moving.astype(np.int64), width, height)
+    moves = motion >= motion.max() / 2
     detail = _window_sums(_detail(original), width, height)
-    sums = np.where(detail >= np.median(detail), _window_sums(gain, width, height), -np.inf)
+    shown = moves & (detail >= np.median(detail[moves]))
+    sums = np.where(shown, _window_sums(gain * moving, width, height), -np.inf)
     return _largest_sums(sums, size, _COUNT)
 
 

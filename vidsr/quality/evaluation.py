@@ -30,6 +30,8 @@ class ResultRow(Score):
     """PSNR over that of Lanczos, in dB."""
     worst: float
     """The lowest gain of the rows in the mean."""
+    moving_gain: float | None = None
+    """The gain in the moving areas alone, where they are known."""
     reused: float | None = None
     """With `--reuse`: the share of the clip whose output was copied; None for other methods."""
 
@@ -92,6 +94,7 @@ def result_rows(
     """Yields a row per method, Lanczos among them."""
     for method, score in scores.items():
         gain = score.psnr - scores[BASELINE].psnr
+        moving, baseline = score.moving_psnr, scores[BASELINE].moving_psnr
         yield ResultRow(
             **vars(score),
             collection=collection,
@@ -101,6 +104,7 @@ def result_rows(
             method=method,
             gain=gain,
             worst=gain,
+            moving_gain=None if moving is None or baseline is None else moving - baseline,
         )
 
 
@@ -153,6 +157,8 @@ def _mean(rows: list[ResultRow]) -> ResultRow:
         worst=min(row.worst for row in rows),
         flicker=_optional_mean([row.flicker for row in rows]),
         original_flicker=_optional_mean([row.original_flicker for row in rows]),
+        moving_psnr=_optional_mean([row.moving_psnr for row in rows]),
+        moving_gain=_optional_mean([row.moving_gain for row in rows]),
         reused=_optional_mean([row.reused for row in rows]),
         frames=sum(row.frames for row in rows),
     )

@@ -90,6 +90,8 @@ class Score:
     """Of a clip: mean change of its still parts between frames, in grey levels; None where nothing is still."""
     original_flicker: float | None = None
     """Flicker of the original, between 0 and 1."""
+    moving_psnr: float | None = None
+    """PSNR of the moving areas alone, in dB, where they are known."""
     frames: int = 1
 
 

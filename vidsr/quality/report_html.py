@@ -54,8 +54,10 @@ def render_html(report: HtmlReport) -> str:
         by_input=[
             (
                 name,
-                fmean(row.psnr for row in _rows_of(report, BASELINE, name)),
+                fmean(_moving(row.moving_psnr, row.psnr) for row in _rows_of(report, BASELINE, name)),
                 *(_gain(report, method, name) for method in (report.start, report.tuned)),
+                fmean(row.gain for row in _rows_of(report, report.tuned, name))
+                - fmean(row.gain for row in _rows_of(report, report.start, name)),
             )
             for name in inputs
         ],
@@ -79,9 +81,14 @@ def _gains_by_clip(report: HtmlReport, inputs: Sequence[str]) -> list[tuple[str,
 
 
 def _gain(report: HtmlReport, method: str, input_name: str, clip: Clip | None = None) -> float:
-    """In dB over Lanczos, of the clip or the mean of all clips."""
-    rows = _rows_of(report, method, input_name)
-    return fmean(row.gain for row in rows if clip in (None, (row.collection, row.name)))
+    """In dB over Lanczos in the moving areas, of the clip or the mean of all clips."""
+    rows = [row for row in _rows_of(report, method, input_name) if clip in (None, (row.collection, row.name))]
+    return fmean(_moving(row.moving_gain, row.gain) for row in rows)
+
+
+def _moving(number: float | None, whole: float) -> float:
+    """The number of the moving areas, or, where they are not known, that of the whole picture."""
+    return whole if number is None else number
 
 
 def _rows_of(report: HtmlReport, method: str, input_name: str) -> list[ResultRow]:

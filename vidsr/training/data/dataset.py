@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from vidsr.model.architecture import Architecture
 from vidsr.model.weights import Weights
 from vidsr.quality.int8_calibration import ValidationPair, calibrate, sample_evenly
 from vidsr.quality.matlab import imresize
-from vidsr.quality.metrics import AnyPlane, psnr
+from vidsr.quality.metrics import AnyPlane
 from vidsr.quality.upscalers import to_uint8
 from vidsr.settings import TrainSettings
 from vidsr.training.data.dataset_builder import read_shards
@@ -60,7 +60,7 @@ class Dataset:
         return MixedSampler([(patches(pairs), share) for pairs, share in sources if pairs and share])
 
     def psnr(self, network: Network) -> float:
-        """Mean PSNR of the network on full frames of the validation set, in dB."""
+        """Mean PSNR of the network in the moving areas of the validation set, where they are known, in dB."""
         halo, device = network.architecture.halo, network.bicubic.device
 
         @torch.no_grad()
@@ -77,12 +77,7 @@ class Dataset:
         return self._mean_psnr(lambda lr: to_uint8(imresize(255 * lr, len(pair.hr) // len(pair.lr))))
 
     def _mean_psnr(self, upscale: Callable[[NDArray[np.float32]], AnyPlane]) -> float:
-        scores = []
-        for pair in self.validation:
-            scale = len(pair.hr) // len(pair.lr)
-            inner = (slice(scale, -scale),) * 2
-            scores.append(psnr(pair.hr[inner], upscale(pair.lr_floats)[inner]))
-        return float(np.mean(scores))
+        return float(np.mean([pair.moving_psnr(upscale(pair.lr_floats)) for pair in self.validation]))
 
     def calibrate(self, weights: Weights) -> Weights:
         """The weights with activation ranges from training pairs, and int8 losses on validation pairs."""
@@ -113,7 +108,10 @@ def read_dataset(
     dataset = Dataset(
         clean=read_pairs(files, settings.scale, frames=settings.frames, on_warning=on_warning),
         validation=(
-            [sample.pair for sample in validation_samples(full_size, settings.scale, on_warning=on_warning)]
+            [
+                replace(sample.pair, moving=None)
+                for sample in validation_samples(full_size, settings.scale, on_warning=on_warning)
+            ]
             if datasets
             else read_pairs(full_size, settings.scale, frames=settings.frames, on_warning=on_warning)
         ),

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vidsr.arrays import Luma
+from vidsr.arrays import Luma, Mask
 from vidsr.callbacks import OnWarning
 from vidsr.quality.matlab import imresize
+from vidsr.quality.metrics import AnyPlane, psnr
 from vidsr.quality.upscalers import crop_to_multiple, to_uint8
 from vidsr.training.data.sources import Footage, read_lumas, resize
 
@@ -23,6 +24,15 @@ class Pair:
     """(H, W) luma: uint8 if decoded, float32 in 0..1 if downscaled and never rounded."""
     hr: Luma
     """(scale*H, scale*W)."""
+    moving: Mask | None = None
+    """(scale*H, scale*W): the moving areas, which a validation score is of; None: the whole frame."""
+
+    def moving_psnr(self, upscaled: AnyPlane) -> float:
+        """PSNR of (scale*H, scale*W) luma in the moving areas, without `scale` pixels at each border, in dB."""
+        scale = len(self.hr) // len(self.lr)
+        inner = (slice(scale, -scale),) * 2
+        counted = self.moving[inner] if self.moving is not None else ...
+        return psnr(self.hr[inner][counted], upscaled[inner][counted])
 
     @property
     def lr_floats(self) -> NDArray[np.float32]:

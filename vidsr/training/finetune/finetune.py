@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from vidsr.callbacks import OnProgress, OnWarning, ShouldStop
 from vidsr.engine import Engine
 from vidsr.errors import Stopped
@@ -126,9 +128,8 @@ def _write_result(
     with atomic_write(report, overwrite=True) as file:
         file.write(render_html(page).encode("utf-8", "replace"))
     if model:
-        gains = {f"over {start}, {name}": round(gain, 2) for name, gain in acceptance.over_start.items()}
         with atomic_write(model) as file:
-            save_weights(file, replace(weights, facts={**weights.facts, "gains": gains}))
+            save_weights(file, replace(weights, facts={**weights.facts, "gains": acceptance.gains}))
     return FinetuneResult(acceptance=acceptance, rows=rows, trained=trained, report=report, model=model)
 
 
@@ -151,5 +152,7 @@ def _sheets(validation: Sequence[ValidationSample], engines: Mapping[str, Engine
     inputs = list(dict.fromkeys(sample.input for sample in validation))
     usual = {sample.name: sample for sample in validation if sample.input == inputs[(len(inputs) - 1) // 2]}
     for name, sample in list(usual.items())[:: max(1, len(usual) - 1)][:_SHEETS]:
-        crops = finetune_crops(sample.pair.hr, sample.pair.lr_luma, engines)
+        pair = sample.pair
+        moving = np.ones(pair.hr.shape, np.bool_) if pair.moving is None else pair.moving
+        crops = finetune_crops(pair.hr, pair.lr_luma, engines, moving=moving)
         yield f"{name}, {sample.input}", crops_png(crops)

@@ -16,7 +16,7 @@ from vidsr.training.data.paired_dataset import build_paired_dataset
 from vidsr.training.data.pairs import Pair
 from vidsr.training.data.sources import Footage, Source, find_footage
 from vidsr.training.data.split import split_footage
-from vidsr.training.data.validation_set import ValidationSample, validation_samples
+from vidsr.training.data.validation_set import ValidationSample, moving_areas, validation_samples
 from vidsr.training.finetune.frame_selection import select_frame_times
 from vidsr.training.pairing import align, aligned_pairs
 
@@ -101,14 +101,14 @@ def from_recordings(hr: Path, lr: Path, settings: FinetuneSettings, *, on_warnin
 
     dataset = replace(settings.dataset, crop=min(settings.dataset.crop, *alignment.shape))
     build = partial(build_paired_dataset, alignment, settings=dataset, end_s=until_s - _GAP_S)
-    validation = [
-        ValidationSample(name=lr.stem, input="recorded", pair=Pair(lr=lr_plane, hr=hr_plane))
-        for lr_plane, hr_plane in aligned_pairs(alignment, _VALIDATION_PAIRS, start_s=until_s)
-    ]
-    if not validation:
+    planes = list(aligned_pairs(alignment, _VALIDATION_PAIRS, start_s=until_s))
+    if not planes:
         raise SourceError(
             f"{lr} and {hr}: no pair to validate on after {until_s:.0f} s; record more, or lower held_out_share"
         )
+    moving = moving_areas([hr_plane for _, hr_plane in planes])
+    pairs = [Pair(lr=lr_plane, hr=hr_plane, moving=moving) for lr_plane, hr_plane in planes]
+    validation = [ValidationSample(name=lr.stem, input="recorded", pair=pair) for pair in pairs]
     names = (str(hr), str(lr))
     return FinetuneData(build=build, clean=(), validation=validation, names=names, warnings=tuple(warnings))
 
