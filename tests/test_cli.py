@@ -74,14 +74,17 @@ def test_several_sources_go_into_a_folder_under_their_names(upscale: Command, cl
     assert sorted(os.listdir(tmp_path / "new")) == ["a.mp4", "b.mkv", "c.mkv"]
 
 
-def test_a_folder_stands_for_the_videos_and_pictures_in_it(upscale: Command, tmp_path: Path) -> None:
-    for folder in ("old", "new"):
+def test_a_folder_stands_for_the_videos_and_pictures_in_it(
+    upscale: Command, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for folder in ("old", "new", "old/further", "old/.hidden"):
         (tmp_path / folder).mkdir()
     make_clip(tmp_path / "old" / "a.MP4", pts=[0, 512])
     for name in ("b.png", "c.bmp"):
         Image.new("RGB", (8, 8)).save(tmp_path / "old" / name)
     (tmp_path / "old" / "notes.txt").write_text("not a video")
     assert upscale(tmp_path / "old", tmp_path / "new").code == 0
+    assert f"{tmp_path / 'old'}: the folders in it are passed over: further" in caplog.messages
     assert sorted(os.listdir(tmp_path / "new")) == ["a.MP4", "b.png", "c.png"]
 
 

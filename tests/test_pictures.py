@@ -77,6 +77,25 @@ def test_a_picture_that_is_there_is_not_replaced_unless_asked(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "b.png"]
 
 
+@pytest.mark.parametrize(("count", "code"), [(1, 0), (2, TARGET)])
+@pytest.mark.parametrize("suffix", ["gif", "png"])
+def test_an_animation_of_one_frame_may_become_a_picture(
+    upscale: Command, tmp_path: Path, suffix: str, count: int, code: int
+) -> None:
+    frames = [Image.new("RGB", (48, 32), (40 * number, 90, 90)) for number in range(count)]
+    source = tmp_path / f"in.{suffix}"
+    frames[0].save(source, save_all=True, append_images=frames[1:])
+    assert upscale("-q", source, tmp_path / "out.png").code == code
+
+
+def test_further_images_behind_the_first_are_named(tmp_path: Path, settings: UpscaleSettings) -> None:
+    Image.new("RGB", (48, 32)).save(tmp_path / "one.jpg")
+    (tmp_path / "two.jpg").write_bytes(2 * (tmp_path / "one.jpg").read_bytes())
+    for name, dropped in (("one", []), ("two", ["further images in the file"])):
+        report = vidsr.upscale(tmp_path / f"{name}.jpg", tmp_path / f"{name}.png", settings=settings, pool=HERE)
+        assert report.left_out == dropped
+
+
 def test_a_picture_may_become_a_video_of_one_frame(tmp_path: Path, settings: UpscaleSettings) -> None:
     Image.new("RGB", (48, 32)).save(tmp_path / "still.png")
     vidsr.upscale(tmp_path / "still.png", tmp_path / "out.mkv", settings=settings, pool=HERE)

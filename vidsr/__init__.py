@@ -9,8 +9,9 @@ if TYPE_CHECKING:
     from vidsr.media.luma_merger import LumaMerger
     from vidsr.media.reader import Reader
     from vidsr.media.writer import Writer
-    from vidsr.pipeline import upscale, upscale_frames
+    from vidsr.pipeline import upscale
     from vidsr.pool import Pool, open_pool
+    from vidsr.pool.frames import upscale_frames
     from vidsr.report import Report
     from vidsr.settings import EncodeSettings, PoolSettings, UpscaleSettings
 
@@ -43,8 +44,9 @@ _HOMES = {
     "media.luma_merger": ("LumaMerger",),
     "media.reader": ("Reader",),
     "media.writer": ("Writer",),
-    "pipeline": ("upscale", "upscale_frames"),
+    "pipeline": ("upscale",),
     "pool": ("Pool", "open_pool"),
+    "pool.frames": ("upscale_frames",),
     "report": ("Report",),
     "settings": ("EncodeSettings", "PoolSettings", "UpscaleSettings"),
 }

@@ -1,7 +1,6 @@
 """The main job: read, upscale, write."""
 
 import time
-from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from functools import partial
@@ -9,26 +8,24 @@ from pathlib import Path
 
 from vidsr.arrays import Plane
 from vidsr.callbacks import OnProgress, OnWarning, ShouldStop
-from vidsr.errors import TargetError
 from vidsr.flow import map_in_thread, prefetch
+from vidsr.image_pipeline import DROPPED, upscale_image
 from vidsr.media.containers import container_for, image_codec_for
 from vidsr.media.frame import Frame
-from vidsr.media.image_writer import ImageWriter
-from vidsr.media.luma_merger import LumaMerger, check_frame_size, upscale_bicubic
+from vidsr.media.luma_merger import LumaMerger, upscale_bicubic
 from vidsr.media.reader import Reader
 from vidsr.media.writer import Writer
 from vidsr.model.architecture import Architecture
 from vidsr.model_selection import load_network
 from vidsr.output_size import Size, default_scale, expected_frames, target_size
 from vidsr.pool import Pool, open_pool
-from vidsr.pool.in_process_pool import InProcessPool
+from vidsr.pool.frames import upscale_frames
 from vidsr.report import Report, Stage
 from vidsr.settings import EncodeSettings, PoolSettings, UpscaleSettings
 from vidsr.stage_timer import OnSpan, StageTimer
 
 FRAMES_AHEAD = 4  # decoded ahead of the network, each a whole frame in memory
 FRAMES_BEHIND = 3  # upscaled, for the encoder, which needs far longer for some frames than for others
-_DROPPED = "{} cannot hold {}; it is dropped"
 STAGES = ("read", "upscale", "merge", "write")
 
 
@@ -53,7 +50,7 @@ def upscale(
     """
     source, target = Path(source), Path(target)
     if image_codec_for(target):
-        return _upscale_image(source, target, settings, pool, on_warning)
+        return upscale_image(source, target, settings, pool, on_warning)
     with _opened(source, target, settings) as reader:
         weights, name = load_network(settings, reader.info, usual_scale=default_scale(settings, reader.info))
         size = target_size(settings, reader.info, weights.architecture.scale)
@@ -64,19 +61,6 @@ def upscale(
             with open_pool(weights, pool, fallback=fallback, pixels=pixels) as workers:
                 run.process(workers, size, on_progress, should_stop)
             return run.report(workers, size, weights.architecture, name)
-
-
-def upscale_frames(frames: Iterable[Frame], pool: Pool, depth: int) -> Iterator[tuple[Frame, Plane]]:
-    """Each frame with its upscaled luma, of `depth` bits; in order, a window of the pool ahead."""
-    waiting: deque[Frame] = deque()  # not itertools.tee, which keeps 57 frames longer than needed
-
-    def lumas() -> Iterator[Plane]:
-        for frame in frames:
-            waiting.append(frame)
-            yield frame.luma
-
-    for luma in pool.map(lumas(), depth):
-        yield waiting.popleft(), luma
 
 
 class _Run:
@@ -180,10 +164,12 @@ class _Run:
         self._warnings += [sentence for sentence in pool.warnings if sentence not in self._warnings]
         for sentence in self._reader.repair.sentences():
             self._warn(sentence)
-        if count := self._reader.before_key:
+        if count := self._reader.frame_count.before_key:
             self._warn(
                 f"the first {count} frames cannot be decoded, because the video does not begin with a key frame"
             )
+        if count := self._reader.frame_count.undecoded:
+            self._warn(f"{count} packets of the video made no frame: they refer to frames that are missing")
         if self._reader.flattened:
             self._warn(f"{self._reader.flattened} frames lose their transparency, because the first one has none")
         if empty:
@@ -202,7 +188,7 @@ class _Run:
 
     def _warn_dropped(self, names: Iterable[str]) -> None:
         for name in names:
-            self._warn(_DROPPED.format(self._writer.target.name, name))
+            self._warn(DROPPED.format(self._writer.target.name, name))
 
     def _warn(self, sentence: str) -> None:
         """Report a sentence once, and keep it for the report."""
@@ -229,47 +215,6 @@ class _Run:
         if pool.quarantined:
             frames = ", ".join(map(str, pool.quarantined))
             yield f"upscaled without the network, because each ended two workers: frames {frames}"
-
-
-def _upscale_image(
-    source: Path, target: Path, settings: UpscaleSettings, pool: PoolSettings, on_warning: OnWarning
-) -> Report:
-    began = time.perf_counter()
-    with Reader(source, upright=True, max_megapixels=settings.max_megapixels) as reader:
-        if not reader.info.still:
-            raise TargetError(f"{target}: holds one image, and {source} is a video; use .mkv")
-        weights, name = load_network(settings, reader.info, usual_scale=default_scale(settings, reader.info))
-        size = target_size(settings, reader.info, weights.architecture.scale)
-        check_frame_size(size, reader.info.working_format)
-        writer = ImageWriter(target, source=source, first=reader.first.av_frame, overwrite=settings.overwrite)
-        warnings = [_DROPPED.format(target.name, lost) for lost in writer.dropped]
-        for sentence in warnings:
-            on_warning(f"{source}: {sentence}")
-        with writer, InProcessPool(weights, pool, engines=1) as alone:
-            ((frame, luma),) = upscale_frames([reader.first], alone, reader.info.depth)
-            merger = LumaMerger()
-            writer.write(merger.resize(merger.merge(frame.av_frame, luma), size), size[0] / reader.info.width)
-        seconds = time.perf_counter() - began
-        return Report(
-            source=source,
-            target=target,
-            model=str(weights.architecture),
-            weights=name,
-            strength=settings.strength,
-            precision=alone.precision_choice.precision,
-            precision_why=alone.precision_choice.why,
-            left_out=writer.dropped,
-            warnings=[*warnings, *alone.warnings],
-            size=size,
-            frames_read=1,
-            frames_upscaled=1,
-            frames_written=1,
-            threads=alone.threads,
-            concealed=reader.corrupt,
-            damage=[reader.truncation or "the source is damaged"] if reader.corrupt or reader.truncation else [],
-            seconds=seconds,
-            fps=1 / seconds,
-        )
 
 
 def _opened(source: Path, target: Path, settings: UpscaleSettings) -> Reader:

@@ -172,6 +172,8 @@ def _media_in(folder: Path) -> list[Path]:
         )
     except OSError as error:
         raise SourceError(f"{folder}: {error.strerror}") from error
+    if folders := [file.name for file in shown if file.is_dir()]:
+        log.warning("%s: the folders in it are passed over: %s", folder, ", ".join(sorted(folders)))
     if not files:
         raise UsageError(f"{folder}: no video and no image in this folder")
     return files

@@ -46,6 +46,7 @@ class Demuxer:
         self.path = path
         self.truncation: str | None = None
         self.covers: dict[int, bytes] = {}
+        self._signature = b""  # of an image
         self.container = open_source(path)
         try:
             self.heif, self.video = self._select_video()
@@ -121,12 +122,19 @@ class Demuxer:
             if packet.stream is not self.video:
                 if packet.size and self._places(packet):
                     yield packet
-            elif self.range.is_past_end(packet):
+            elif self.range.is_past_end(packet) or not self._continues(packet):
                 return
             elif packet.size or packet.dts is None:  # Theora's empty packets repeat a frame
                 yield packet
         end_s, from_start = float(self.repair.stored_end), self.range.start is None
         self.truncation = self.truncation or self.stated.truncation(end_s, from_start=from_start)
+
+    def _continues(self, packet: SidePacket) -> bool:
+        """Whether a packet belongs to the video: what follows an image belongs if it begins as that does."""
+        if not packet.size or not is_still(self.container):
+            return True
+        self._signature = self._signature or bytes(packet)[:2]
+        return bytes(packet).startswith(self._signature)
 
     def _demuxed(self) -> Iterator[SidePacket]:
         try:

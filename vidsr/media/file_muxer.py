@@ -10,6 +10,7 @@ import av
 import numpy as np
 from av import Packet
 from av.container import OutputContainer
+from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from vidsr.errors import TargetError
@@ -20,6 +21,7 @@ from vidsr.media.dropped_tags import dropped_tags
 from vidsr.media.error_text import write_error_text
 from vidsr.media.formats import has_alpha
 from vidsr.media.frame import SidePacket, SourceTemplate
+from vidsr.media.image_metadata import read_metadata
 from vidsr.media.libav import add_stream_side_data, set_parameters
 from vidsr.media.open_input import TAG_ERRORS
 from vidsr.media.readback import frame_differences, target_content
@@ -94,7 +96,10 @@ class FileMuxer:
         self._output = self._open_output()
         self._video = self._add_video(codec)
         self.copier = StreamCopier(self._output, self._container, template)
-        self.copier.dropped_streams += [*self.side_data.dropped, *dropped_tags(self._output, self._options)]
+        lost = [*self.side_data.dropped, *dropped_tags(self._output, self._options)]
+        if template.info.still:
+            lost += read_metadata(template.info.path).losses(codec)
+        self.copier.dropped_streams += dict.fromkeys(lost)
         if template.info.matrix and not self._container.has_display_matrix:
             self.copier.dropped_streams.append("the display matrix")
         if self._has_vpx_alpha and self._container.format not in _VPX_ALPHA:
@@ -138,6 +143,7 @@ class FileMuxer:
         for kind, data in self.side_data.stored.items():
             add_stream_side_data(stream, kind, data)
         copy_tags(self._template.video, stream)
+        stream.disposition = Disposition(stream.disposition & ~Disposition.dependent)  # of an image's tiles
         for name in [name for name in stream.metadata if name.lower() == "alpha_mode"]:
             del stream.metadata[name]
         if self._has_vpx_alpha and self._container.format in _VPX_ALPHA:

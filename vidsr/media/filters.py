@@ -12,6 +12,8 @@ Filter = tuple[str, str]
 
 DEINTERLACE: Filter = ("bwdif", "mode=send_frame")  # one output frame per input frame
 CHROMA_LEFT: Filter = ("setparams", "chroma_location=left")
+UNPREMULTIPLY: tuple[Filter, ...] = (("setparams", "alpha_mode=premultiplied"), ("unpremultiply", "inplace=1"))
+"""The filters that divide the colours by the alpha, which FFmpeg's decoders of images take for straight."""
 
 
 def filter_frames(

@@ -13,7 +13,7 @@ from av.video.stream import VideoStream
 
 from vidsr.errors import SourceError
 from vidsr.media.display_matrix import FLIP
-from vidsr.media.filters import Filter, crop
+from vidsr.media.filters import UNPREMULTIPLY, Filter, crop
 from vidsr.media.formats import samples_of
 from vidsr.media.libav import set_frame_side_data
 from vidsr.media.side_data import FrameKind
@@ -46,7 +46,7 @@ class HeifImage:
     color: Tiling
     alpha: Tiling | None
     upright: tuple[Filter, ...]
-    """The filters that turn it upright."""
+    """The filters that turn it upright, and first divide its colours by an alpha by which they are multiplied."""
     profile: bytes | None
     """The ICC profile."""
 
@@ -135,7 +135,7 @@ class _Meta:
 
     def primary(self) -> HeifImage:
         item = self._primary_item()
-        upright: tuple[Filter, ...] = ()
+        upright: tuple[Filter, ...] = UNPREMULTIPLY * any(item == source for source, _ in self._references(b"prem"))
         profile = None
         for kind, value in self._properties(item):
             if kind == b"irot":

@@ -1,4 +1,4 @@
-"""Whether an image file is whole: FFmpeg's decoders fill the missing part of some with grey, and report nothing."""
+"""What FFmpeg's decoders get wrong in image files, and report nothing: missing parts are grey, variants unread."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,8 +7,27 @@ import av
 from av import Packet
 from av.video.codeccontext import VideoCodecContext
 
+from vidsr.media import tiff
+
 _TAGS = {*range(0xE0, 0xEE), 0xEF, 0xFE}  # markers of JPEG: APP0 to APP15 without Adobe's colours, and comments
 _SCAN = 0xDA
+_BMP_ALPHA_MASK = 66
+"""Where the header of a BMP file has it, from version 4 on, whose length is 108 bytes."""
+
+
+def unread_variant(path: Path) -> str | None:
+    """What an image uses that FFmpeg's decoder does not read; None if nothing is known. Raises OSError."""
+    with path.open("rb") as file:
+        head = file.read(_BMP_ALPHA_MASK + 4)
+        if head[:4] in tiff.SIGNATURES:
+            return tiff.unread_variant(head + file.read())
+    is_bmp_of_16_bits = head[:2] == b"BM" and head[28:30] == b"\x10\0" and head[14] >= 108
+    return "transparency of 16 bits" if is_bmp_of_16_bits and any(head[_BMP_ALPHA_MASK:]) else None
+
+
+def is_premultiplied(path: Path, codec: str) -> bool:
+    """Whether the colours of an image of FFmpeg's `codec` are multiplied by its alpha. Raises OSError."""
+    return codec == "tiff" and tiff.is_premultiplied(path.read_bytes())
 
 
 def image_damage(path: Path, codec: str) -> str | None:

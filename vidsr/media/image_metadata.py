@@ -1,6 +1,7 @@
 """Metadata of image files: Exif, XMP, profiles, texts; read from one file, written into another."""
 
 import struct
+import sys
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -8,6 +9,8 @@ from pathlib import Path
 
 from vidsr.media.exif import adjusted_exif, adjusted_xmp
 from vidsr.media.heif import heif_metadata
+from vidsr.media.tiff import SIGNATURES as TIFF_SIGNATURES
+from vidsr.media.tiff import first_directory
 
 _EXIF, _XMP, _IPTC = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0", b"Photoshop 3.0\0"
 _EXTENDED_XMP, _MPF = b"http://ns.adobe.com/xmp/extension/\0", b"MPF\0"
@@ -35,18 +38,19 @@ class ImageMetadata:
     """What no target gets."""
 
     def losses(self, codec: str) -> list[str]:
-        """The names of what an image encoded by "png" or "mjpeg" cannot hold."""
+        """The names of what an image encoded by "png" or "mjpeg" cannot hold; of all of it with a video's codec."""
         lost = list(self.others)
-        if codec == "png" and any(marker == _APP13 for marker, _ in self.segments):
+        markers = set() if codec == "mjpeg" else {marker for marker, _ in self.segments}
+        if _APP13 in markers:
             lost.append("IPTC metadata")
-        if codec == "png" and any(marker == _COM for marker, _ in self.segments):
+        if _COM in markers:
             lost.append("the comment")
-        if codec == "mjpeg" and any(kind in _TEXT_CHUNKS for kind, _ in self.chunks):
+        if codec != "png" and any(kind in _TEXT_CHUNKS for kind, _ in self.chunks):
             lost.append("PNG's texts")
-        if codec == "mjpeg":
-            for name, data, limit in (("EXIF metadata", self.exif, _EXIF), ("XMP metadata", self.xmp, _XMP)):
-                if data and len(limit + data) > _MAX_SEGMENT:
-                    lost.append(name)
+        longest = {"png": sys.maxsize, "mjpeg": _MAX_SEGMENT}.get(codec, 0)
+        for name, data, head in (("EXIF metadata", self.exif, _EXIF), ("XMP metadata", self.xmp, _XMP)):
+            if data and len(head + data) > longest:
+                lost.append(name)
         return lost
 
     def adjust(self, size: tuple[int, int], scale: float) -> None:
@@ -65,7 +69,7 @@ def read_metadata(path: Path) -> ImageMetadata:
             return _read_png(data)
         if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
             return _read_webp(data)
-        if data[:4] in (b"II*\0", b"MM\0*"):
+        if data[:4] in TIFF_SIGNATURES:
             return _read_tiff(data)
         if data[4:8] == b"ftyp":
             return _read_heif(data)
@@ -101,6 +105,9 @@ def _read_jpeg(data: bytes) -> ImageMetadata:
             found.others.append("further images in the file (MPF)")
         elif marker in (_APP0, _COM) or (marker == _APP13 and content.startswith(_IPTC)):
             found.segments.append((marker, content))
+    pixels = data[2 + sum(4 + len(content) for _, content in _segments(data)) :]
+    if not found.others and _EOI + _SOI + b"\xff" in pixels:
+        found.others.append("further images in the file")
     end = data.rfind(b"ftyp") - 4
     if end > 0 and data[:end].rstrip(b"\0").endswith(_EOI):
         found.others.append("the film behind the photo")
@@ -149,17 +156,8 @@ def _read_webp(data: bytes) -> ImageMetadata:
 
 def _read_tiff(data: bytes) -> ImageMetadata:
     """The XMP; the whole file would be its Exif."""
-    found = ImageMetadata()
-    order = "<" if data.startswith(b"II") else ">"
-    (first,) = struct.unpack_from(order + "I", data, 4)
-    (count,) = struct.unpack_from(order + "H", data, first)
-    for at in range(first + 2, first + 2 + 12 * count, 12):
-        tag, _, length, offset = struct.unpack_from(order + "HHII", data, at)
-        if tag == 700:
-            found.xmp = data[offset : offset + length]
-    if any(data[first + 2 + 12 * count :][:4]):
-        found.others = ["further pages"]
-    return found
+    directory = first_directory(data)
+    return ImageMetadata(xmp=directory.xmp, others=["further pages"] * directory.has_next)
 
 
 def _read_heif(data: bytes) -> ImageMetadata:

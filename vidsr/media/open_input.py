@@ -8,6 +8,7 @@ from av.video.stream import VideoStream
 
 from vidsr.errors import SourceError
 from vidsr.media.error_text import read_error_text
+from vidsr.media.image_check import unread_variant
 
 # Every demuxer of a file that may hold video and needs nothing but the file: none that opens others (concat, hls),
 # reads devices or the network, needs a size that only the user knows (rawvideo), or draws text.
@@ -43,6 +44,8 @@ def open_source(path: Path) -> InputContainer:
             raise SourceError(f"{path}: is a folder")
         if path.stat().st_size == 0:
             raise SourceError(f"{path}: is empty")
+        if variant := unread_variant(path):
+            raise SourceError(f"{path}: this kind of image ({variant}) is not read; use a PNG of it")
         options = {"protocol_whitelist": "file", "format_whitelist": ",".join(FORMATS), "pattern_type": "none"}
         options |= _PROBING
         return av.open(f"file:{path.absolute()}", container_options=options, metadata_errors=TAG_ERRORS)

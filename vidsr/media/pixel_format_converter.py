@@ -20,6 +20,8 @@ class PixelFormatConverter:
         self.format = working_format(first.format.name, alpha=_is_transparent(first))
         self.flattened = 0
         self._still = still
+        if still:
+            _set_range(first)
         self._stored = (first.format.name, first.color_range)
         self._reformatter = VideoReformatter()
         self._range = self(first).color_range or ColorRange.MPEG
@@ -27,6 +29,8 @@ class PixelFormatConverter:
     def __call__(self, frame: VideoFrame) -> VideoFrame:
         """The frame in the working format and range; the same object if it is in them already."""
         name = frame.format.name
+        if self._still:
+            _set_range(frame)
         colorspace: int | None = None
         color_range: int | None = ColorRange.JPEG if name.startswith("yuvj") else None
         if is_rgb(name):
@@ -46,6 +50,12 @@ class PixelFormatConverter:
         if colorspace is None:  # PyAV writes 6 for 5
             converted.colorspace = frame.colorspace
         return converted
+
+
+def _set_range(frame: VideoFrame) -> None:
+    """Sets the range of an image that states none to full, as the standards of images say, against those of video."""
+    if "yuv" in frame.format.name and not frame.color_range:
+        frame.color_range = ColorRange.JPEG
 
 
 def _is_transparent(frame: VideoFrame) -> bool:

@@ -101,6 +101,8 @@ def missing_frames_text(container: InputContainer, video: VideoStream, *, trimme
         return " there: it ends before, or is damaged" if trimmed else ": it is damaged, or cut off"
     if container.format.name == "webp_pipe":
         return ": it is damaged, or an animated WebP"
+    if is_still(container):
+        return ": it is damaged, or of a kind that is not read; use a PNG of it"
     return ": it is damaged, or far too large"
 
 

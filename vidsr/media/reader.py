@@ -12,12 +12,13 @@ from vidsr.errors import SourceError
 from vidsr.media.compression_probe import probe_compression
 from vidsr.media.demuxer import Demuxer
 from vidsr.media.display_matrix import display_matrix, swaps_axes, upright_filters
-from vidsr.media.filters import CHROMA_LEFT, DEINTERLACE, Filter, filter_frames
+from vidsr.media.filters import CHROMA_LEFT, DEINTERLACE, UNPREMULTIPLY, Filter, filter_frames
 from vidsr.media.formats import luma_of
 from vidsr.media.frame import Frame, SidePacket, SourceTemplate
+from vidsr.media.frame_count import FrameCount
 from vidsr.media.h264 import may_have_fields
 from vidsr.media.heif import HeifImage, decode_heif
-from vidsr.media.image_check import image_damage
+from vidsr.media.image_check import image_damage, is_premultiplied
 from vidsr.media.open_input import is_still
 from vidsr.media.pixel_format_converter import PixelFormatConverter
 from vidsr.media.probe import codec_name, frame_rate, video_decoder, video_info, video_seconds
@@ -37,8 +38,8 @@ class Reader:
     matrix; `deinterlace` turns fields into full frames.
     Raises SourceError if there is no video to read or its frames are larger than `max_megapixels`. Damage after the
     first frame is counted and raises nothing: `corrupt` counts frames and packets that the decoder concealed or
-    dropped, `before_key` packets before the first key frame, which show nothing; `repair` has the repaired time
-    stamps, `stated` the packets by stream; `truncation` says why reading ended early, None at a regular end.
+    dropped, `frame_count` packets without a frame; `repair` has the repaired time stamps, `stated` the packets by
+    stream; `truncation` says why reading ended early, None at a regular end.
     """
 
     def __init__(
@@ -85,9 +86,9 @@ class Reader:
         return self._corrupt + self._decoder.refused
 
     @property
-    def before_key(self) -> int:
-        """Number of packets before the first key frame."""
-        return self._decoder.before_key
+    def frame_count(self) -> FrameCount:
+        """The packets that were decoded, against their frames."""
+        return self._decoder.frame_count
 
     @property
     def truncation(self) -> str | None:
@@ -192,7 +193,9 @@ class Reader:
 
     def _filters(self, rotation: tuple[Filter, ...], deinterlace: bool) -> tuple[Filter, ...]:
         untagged = codec_name(self.video) in _UNTAGGED_CHROMA
-        return (CHROMA_LEFT,) * untagged + (DEINTERLACE,) * deinterlace + crop_filters(self.video) + rotation
+        premultiplied = is_still(self._container) and is_premultiplied(self.path, codec_name(self.video))
+        steps = (CHROMA_LEFT,) * untagged + UNPREMULTIPLY * premultiplied
+        return steps + (DEINTERLACE,) * deinterlace + crop_filters(self.video) + rotation
 
     def _decoded(self) -> Iterator[VideoFrame]:
         """Every frame of the decoder; collects the packets of other streams on the way."""
@@ -202,6 +205,7 @@ class Reader:
             else:
                 self._side_packets.append(packet)
         yield from self._decoder.decode(None)
+        self.frame_count.is_complete = self._demuxer.range.start is None
 
     def _shown(self, frames: Iterator[VideoFrame]) -> Iterator[VideoFrame]:
         """The frames in the range, with their final time stamps."""
