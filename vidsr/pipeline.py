@@ -97,8 +97,9 @@ class _Run:
             on_progress(self._upscaled, self._upscaled)
         # Packets after frames that were read ahead, but not written, are dropped.
         packets = () if self._stopped else self._reader.trailing_packets()
+        late = () if self._stopped else self._reader.late_packets()
         with self._timer.busy("write"):
-            self._writer.finish(packets, verify=self._settings.verify)
+            self._writer.finish(packets, late, verify=self._settings.verify)
 
     def _counted(self, pool: Pool, upscaled: Iterable[tuple[Frame, Plane]]) -> Iterator[tuple[Frame, Plane]]:
         for pair in upscaled:

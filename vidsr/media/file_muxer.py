@@ -66,7 +66,7 @@ class FileMuxer:
         if not self._finished:
             self._discard()
 
-    def mux(self, packets: "Iterable[Packet[VideoStream]]", others: tuple[SidePacket, ...] = ()) -> None:
+    def mux(self, packets: "Iterable[Packet[VideoStream]]", others: Iterable[SidePacket] = ()) -> None:
         """Writes encoded packets, each after the copied packets with earlier times, `others` among them."""
         with target_errors(self.target):
             self.copier.add(others)

@@ -1,7 +1,9 @@
 """Reading a video: its frames in display order, with the packets of the other streams."""
 
 from collections.abc import Iterator
-from itertools import chain
+from contextlib import ExitStack
+from functools import partial
+from itertools import chain, islice
 from pathlib import Path
 from typing import Self
 
@@ -26,6 +28,7 @@ from vidsr.media.side_data import crop_filters, remove_source_side_data
 from vidsr.media.video_decoder import VideoDecoder
 
 _ANIMATIONS = ("gif", "apng")
+_MAX_HELD_BYTES = 32 * 2**20  # of the packets of other streams before a frame
 _UNTAGGED_CHROMA = {"vp8", "vp9", "av1", "prores", "dnxhd"}
 """Codecs without a chroma location tag: the location is left, but swscale would assume centre."""
 
@@ -54,7 +57,9 @@ class Reader:
         max_megapixels: float = 64.0,
     ) -> None:
         self.path = path
-        self._demuxer = Demuxer(path, start_s=start_s, end_s=end_s, keep_start=keep_start)
+        self._open = partial(Demuxer, path, start_s=start_s, end_s=end_s, keep_start=keep_start)
+        self._opened = ExitStack()
+        self._demuxer = self._opened.enter_context(self._open())
         self._container = self._demuxer.container
         try:
             self.video, self.others, self.time_base = (
@@ -66,16 +71,18 @@ class Reader:
             self._decoder = self._open_decoder(max_megapixels)
             self._corrupt = 0
             self._side_packets: list[SidePacket] = []
+            self._has_ended = False
+            self._side_bytes = self._taken = self._seen = 0  # of the packets, and packets of other streams
             self._frames = self._open_frames(upright, deinterlace)
         except BaseException:
-            self._container.close()
+            self._opened.close()
             raise
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._container.close()
+        self._opened.close()
 
     def __iter__(self) -> Iterator[Frame]:
         return self._frames
@@ -126,8 +133,17 @@ class Reader:
 
     def trailing_packets(self) -> tuple[SidePacket, ...]:
         """The packets of other streams after the last frame, once all frames are read; () the second time."""
-        packets, self._side_packets = tuple(self._side_packets), []
+        packets, self._side_packets, self._side_bytes = tuple(self._side_packets), [], 0
+        self._taken += len(packets)
         return packets
+
+    def late_packets(self) -> Iterator[SidePacket]:
+        """The packets after those of `trailing_packets`, which are too many to be held: they are read once more."""
+        begin, self._taken = self._taken, self._seen
+        if begin < self._seen:
+            again = self._opened.enter_context(self._open())  # until the end: the packets refer to it
+            others = (packet for packet in again if packet.stream is not again.video)
+            yield from islice(others, begin, self._seen)
 
     def _open_decoder(self, max_megapixels: float) -> VideoDecoder:
         context, decoder, heif = self.video.codec_context, video_decoder(self.video), self._demuxer.heif
@@ -201,11 +217,20 @@ class Reader:
         """Every frame of the decoder; collects the packets of other streams on the way."""
         for packet in self._demuxer:
             if packet.stream is self.video:
+                self._has_ended = not packet.size and packet.dts is None
                 yield from self._decoder.decode(packet)
             else:
-                self._side_packets.append(packet)
+                self._hold(packet)
+        self._has_ended = True
         yield from self._decoder.decode(None)
         self.frame_count.is_complete = self._demuxer.range.start is None
+
+    def _hold(self, packet: SidePacket) -> None:
+        """Keeps a packet for the next frame; where none comes for long, as after the last one, up to a limit."""
+        if self._seen == self._taken + len(self._side_packets) and self._side_bytes < _MAX_HELD_BYTES:
+            self._side_packets.append(packet)
+            self._side_bytes += packet.size
+        self._seen += 1
 
     def _shown(self, frames: Iterator[VideoFrame]) -> Iterator[VideoFrame]:
         """The frames in the range, with their final time stamps."""
@@ -221,4 +246,5 @@ class Reader:
     def _converted(self, decoded: VideoFrame) -> Frame:
         frame = self._converter(decoded)
         remove_source_side_data(frame)
-        return Frame(av_frame=frame, luma=luma_of(frame), packets=self.trailing_packets())
+        late = () if self._has_ended else self.late_packets()
+        return Frame(av_frame=frame, luma=luma_of(frame), packets=(*self.trailing_packets(), *late))

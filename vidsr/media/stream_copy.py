@@ -3,7 +3,7 @@
 import html
 import io
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from heapq import heappop, heappush
@@ -88,14 +88,14 @@ class StreamCopier:
         if content.attached < self._attached:
             yield f"{self._attached} covers and attachments were copied, and {content.attached} are in the target"
 
-    def add(self, packets: tuple[SidePacket, ...]) -> None:
+    def add(self, packets: Iterable[SidePacket]) -> None:
         """Queues packets that come before the next frame."""
         for packet in packets:
             if packet.stream.index in self._copies:
                 heappush(self._waiting, (dts_seconds(packet), next(self._numbers), packet))
                 self._waiting_bytes += packet.size
-        while self._waiting_bytes > _MAX_WAITING_BYTES:
-            self._write_next()
+            while self._waiting_bytes > _MAX_WAITING_BYTES:
+                self._write_next()
 
     def write_until(self, time: Fraction) -> None:
         """Writes the queued packets up to a time in seconds."""

@@ -1,6 +1,7 @@
 """Writing a video: upscaled frames encoded, all other streams copied, interleaved by time."""
 
 from array import array
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Self
 
@@ -73,10 +74,13 @@ class Writer:
         self._last_duration = frame.duration
         self._muxer.mux(encoded, packets)
 
-    def finish(self, packets: tuple[SidePacket, ...], *, verify: bool = False) -> None:
+    def finish(
+        self, packets: tuple[SidePacket, ...], late: Iterable[SidePacket] = (), *, verify: bool = False
+    ) -> None:
         """Copies the packets after the last frame, flushes the encoder, reads the file back and commits it.
 
-        `verify` decodes the file, too, and compares the times of its frames with those written.
+        `late` are more of these packets. `verify` decodes the file, too, and compares the times of its frames with
+        those written.
         """
         with target_errors(self.target):
             encoded = self._encoder.flush()
@@ -84,5 +88,6 @@ class Writer:
             # An MP4 ends when the packet that is last in decoding order does, even if another one is displayed last.
             encoded[-1].duration = round(self._last_duration * self._time_base / encoded[-1].time_base)
         self._muxer.mux(encoded, packets)
+        self._muxer.mux((), late)
         self._muxer.finish(verify=self._times if verify else None)
         self.written = self.content.packets[0]
