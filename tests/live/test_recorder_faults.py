@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+from kit.servers import silent
 from recorder_feed import RATE, SECOND, camera_clip, play, read_recording, recorder, segments
 
 _MIB = 1 << 20
@@ -248,3 +249,13 @@ def test_a_server_that_dies_and_comes_back_is_sent_to_again(scheme: str, tmp_pat
     assert all(packets > 20 for _, packets in counts)
     assert warnings[0].startswith(f"{scheme}://127.0.0.1:{port}: the server rejects the stream (Connection refused)")
     assert f"{scheme}://127.0.0.1:{port}: is written again" in warnings
+
+
+def test_frames_count_as_written_once_a_target_has_them(tmp_path: Path) -> None:
+    clip, counts = camera_clip(tmp_path / "camera.mp4", seconds=7), list[tuple[int, int]]()
+    with silent() as server, recorder(f"rtmp://127.0.0.1:{server.port}/live/key") as made:
+        play(made, clip, live=True, on_frame=lambda _number: counts.append((made.frames_written, made.bytes_written)))
+    assert counts[-1][0] == 0
+    with recorder(tmp_path / "cam", tmp_path / "live.m3u8", original=True) as made:
+        fed = play(made, clip)
+    assert made.frames_written == fed.frames

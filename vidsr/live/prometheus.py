@@ -19,7 +19,10 @@ _COUNTERS: dict[str, tuple[_Help, Callable[[Status], float | Mapping[str, float]
     "vidsr_frames_in": (("Decoded frames", ""), lambda total: total.frames_in),
     "vidsr_frames_corrupt": (("Frames and packets that are damaged", ""), lambda total: total.corrupt),
     "vidsr_frames_missed": (("Frames of the source that never came", ""), lambda total: total.missed),
-    "vidsr_frames_written": (("Upscaled frames that at least one target took", ""), lambda total: total.written),
+    "vidsr_frames_written": (
+        ("Upscaled frames that a target has taken: a file, or a server for 4 s without an error", ""),
+        lambda total: total.written,
+    ),
     "vidsr_reconnects": (("Connections after the first", ""), lambda total: max(0, total.connects - 1)),
     "vidsr_worker_restarts": (("Replaced workers", ""), lambda total: total.worker_restarts),
     "vidsr_bytes_written": (("Bytes written to the targets", ""), lambda total: total.bytes_written),

@@ -136,6 +136,7 @@ class HlsSink(Sink):
             video=self._streams.video,
             audio=audio,
             start_pts=self._first_pts,
+            on_frame=self.on_frame,
         )
         self._start_pts, self._has_audio = pts, audio is not None
 

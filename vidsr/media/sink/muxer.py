@@ -1,5 +1,6 @@
 """A container that is being written from packets, and the encoder for live streams that makes them."""
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
 from fractions import Fraction
@@ -30,6 +31,7 @@ class Muxer:
 
     Its time begins at `start_pts`, in 1/90000 s. With `delay_one`, a video packet is written when the next one sets
     its duration: the muxer of fragmented MP4 guesses the last duration of each fragment, and so shifts the next frame.
+    `on_frame` receives the pts of each packet of video that was written.
     All methods raise FFmpegError or OSError.
     """
 
@@ -43,8 +45,9 @@ class Muxer:
         audio: StreamTemplate | None,
         start_pts: int,
         delay_one: bool = True,
+        on_frame: Callable[[int], None] = lambda _pts: None,
     ) -> None:
-        self._start_pts, self._delay_one = start_pts, delay_one
+        self._start_pts, self._delay_one, self._on_frame = start_pts, delay_one, on_frame
         self._pending: TimedPacket | None = None
         self._container = av.open(target, "w", format=format, container_options=_LOW_LATENCY | options)
         self._video = self._container.add_stream_from_template(video, opaque=True)
@@ -82,6 +85,8 @@ class Muxer:
         except BaseException:
             self._pending = None  # after a failed write the MP4 muxer of FFmpeg crashes at the next one
             raise
+        if stream is self._video:
+            self._on_frame(packet.pts)
         return av_packet.size
 
 

@@ -2,6 +2,7 @@
 
 import errno
 import ssl
+from collections import deque
 from collections.abc import Callable
 from time import monotonic
 
@@ -23,6 +24,7 @@ _FIFO = {
     "queue_size": "60",
     "max_interleave_delta": "1000000",
 }
+_QUEUED_S = 4.0  # a server that takes nothing for 3 s is an error
 _SLOW_S = 15.0  # FFmpeg reports a full queue only as often as it empties it
 _MAX_AUDIO_LAG = 81_000  # the interleaver sorts audio up to a second behind; FLV servers disconnect at later packets
 _RTMP = Container(format="flv", codecs=frozenset(["h264", "hevc", "av1", "vp9", "aac", "mp3"]))
@@ -44,11 +46,19 @@ class PushSink(Sink):
         self._muxer: Muxer | None = None
         self._slow_s = -_SLOW_S
         self._last_pts = 0
+        self._queued: deque[tuple[float, int]] = deque()  # when each frame was queued that may not be sent yet
 
     @property
     def problem(self) -> str:
         """What is wrong with the server while it takes packets; "" for nothing."""
         return "the server is too slow; frames are dropped" if monotonic() - self._slow_s < _SLOW_S else ""
+
+    def _frame_queued(self, pts: int) -> None:
+        """Report the frames that were queued long enough ago: FFmpeg does not report what it sends."""
+        now = monotonic()
+        self._queued.append((now, pts))
+        while self._queued[0][0] < now - _QUEUED_S:
+            self.on_frame(self._queued.popleft()[1])
 
     def begin(self, streams: OutputStreams) -> None:
         """Continue with the streams if the connection can, else reconnect."""
@@ -79,6 +89,7 @@ class PushSink(Sink):
     def close(self) -> None:
         """Disconnect; waits up to the timeout if the server does not answer."""
         muxer, self._muxer = self._muxer, None
+        self._queued.clear()
         if muxer:
             with FFMPEG_LOG:
                 muxer.close()
@@ -101,6 +112,7 @@ class PushSink(Sink):
             audio=self._audio,
             start_pts=pts,
             delay_one=False,
+            on_frame=self._frame_queued,
         )
 
     def _write(self, write: Callable[[TimedPacket], int], packet: TimedPacket) -> int:
@@ -113,4 +125,5 @@ class PushSink(Sink):
             raise TargetError(f"the server rejects the stream ({error.strerror})") from None
         if any(text.startswith("FIFO queue full") for _, _, text in lines):
             self._slow_s = monotonic()
+            self._queued.clear()
         return written

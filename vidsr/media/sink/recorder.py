@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from threading import Lock
 from typing import Self
 
 from av import VideoFrame
@@ -63,6 +64,8 @@ class Recorder:
         self._encoder: LiveEncoder | None = None
         self._audio: deque[TimedPacket] = deque(maxlen=_MAX_PENDING)
         self._source_keys: deque[int] = deque(maxlen=_MAX_PENDING)
+        self._untaken: dict[int, None] = {}  # the pts of frames that no target has taken yet, in order
+        self._lock = Lock()
         self._last_key = 0
         self._sinks: list[RetryingSink] = []
         self._recording_dirs: dict[str, RecordingDir] = {}
@@ -177,11 +180,22 @@ class Recorder:
         for packet in packets:
             packet = replace(packet, source_key=self._is_source_key(packet.pts))
             self._write_audio_until(packet.pts)
-            taken = [sink.write_video(packet) for sink in self._sinks]
-            self.frames_written += any(taken)
+            with self._lock:
+                self._untaken[packet.pts] = None
+                if len(self._untaken) > _MAX_PENDING:
+                    del self._untaken[next(iter(self._untaken))]
+            for sink in self._sinks:
+                sink.write_video(packet)
             self._last_key = packet.pts if packet.key else self._last_key
             while self._source_keys and self._source_keys[0] < packet.pts - _MAX_KEY_AGE:
                 self._source_keys.popleft()
+
+    def _on_frame(self, pts: int) -> None:
+        """Count the frame if this target is the first to take it."""
+        with self._lock:
+            if pts in self._untaken:
+                del self._untaken[pts]
+                self.frames_written += 1
 
     def _write_audio_until(self, until: int) -> None:
         while self._audio and self._audio[0].pts < until:
@@ -203,6 +217,7 @@ class Recorder:
             self._on_warning(f"{label}: {words}")
 
         sink = self._create(url, on_warning)
+        sink.on_frame = self._on_frame
         if not can_hold(sink.container, probe_stream):
             raise TargetError(f"{label}: {sink.container.format} cannot hold {self._encode.codec}")
         return RetryingSink(label, sink, self._on_warning)

@@ -1,6 +1,7 @@
 """A file that is being recorded: a .part file until it is complete; and the recovery of those that a crash cut off."""
 
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from itertools import chain, count
 from pathlib import Path
@@ -25,7 +26,15 @@ class SegmentFile:
     It gets its final name by `finish` or `recover`. One of them must be called, in any thread.
     """
 
-    def __init__(self, path: Path, *, video: Stream, audio: StreamTemplate | None, start_pts: int) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        video: Stream,
+        audio: StreamTemplate | None,
+        start_pts: int,
+        on_frame: Callable[[int], None] = lambda _pts: None,
+    ) -> None:
         self.start_pts, self.has_audio = start_pts, audio is not None
         kind = container_for(path)
         self._atomic_file = AtomicFile(path, source=None, overwrite=False, part=segment_part_path(path))
@@ -42,6 +51,7 @@ class SegmentFile:
                 video=video,
                 audio=audio,
                 start_pts=start_pts,
+                on_frame=on_frame,
             )
         except BaseException:
             self._atomic_file.discard()

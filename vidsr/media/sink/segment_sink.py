@@ -215,7 +215,9 @@ class SegmentSink(Sink):
     def _start(self, pts: int) -> None:
         assert self._streams
         path = self._next_path()
-        self._file = SegmentFile(path, video=self._streams.video, audio=self._audio, start_pts=pts)
+        self._file = SegmentFile(
+            path, video=self._streams.video, audio=self._audio, start_pts=pts, on_frame=self.on_frame
+        )
         self._last_pts = pts
         if self._passthrough:
             self._passthrough.begin(

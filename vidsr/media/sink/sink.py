@@ -31,6 +31,8 @@ class Sink(ABC):
         self.container, self._on_warning = container, on_warning
         self._streams: OutputStreams | None = None
         self._audio_fits = True
+        self.on_frame: Callable[[int], None] = lambda _pts: None
+        """Receives the pts of each frame that the target has taken, also from other threads."""
         self._last_audio_pts: int | None = None
         self._audio_silent = False
 
@@ -127,15 +129,14 @@ class RetryingSink:
         """Whether the sink is up, or due for a restart, and begins a file or stream with the frame at `pts`."""
         return not self._is_waiting() and self.inner.wants_key(pts, source_key=source_key)
 
-    def write_video(self, packet: TimedPacket) -> bool:
-        """Write a packet of video; restart the sink if it is due. Returns whether the sink is up, and took it."""
+    def write_video(self, packet: TimedPacket) -> None:
+        """Write a packet of video; restart the sink if it is due."""
         if self._down and packet.key and not self._is_waiting():
             self._down, self._since_s = False, monotonic()
         if not self._down:
             self.attempt(lambda inner: inner.write_video(packet))
         if not self._down:
             self._check_recovery()
-        return not self._down and not self._problem
 
     def write_audio(self, packet: TimedPacket) -> None:
         """Write a packet of audio, unless the sink is down."""
