@@ -24,8 +24,8 @@ def upscale_image(
     source: Path, target: Path, settings: UpscaleSettings, pool: PoolSettings, on_warning: OnWarning
 ) -> Report:
     """Upscale an image, or a video of one frame; the report of it. Raises what `pipeline.upscale` raises."""
-    began = time.perf_counter()
-    with Reader(source, upright=True, max_megapixels=settings.max_megapixels) as reader:
+    began, kind, limit = time.perf_counter(), settings.input_format, settings.max_megapixels
+    with Reader(source, upright=True, input_format=kind, max_megapixels=limit) as reader:
         further = _further_images(reader, target)
         weights, name = load_network(settings, reader.info, usual_scale=default_scale(settings, reader.info))
         size = target_size(settings, reader.info, weights.architecture.scale)

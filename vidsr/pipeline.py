@@ -54,7 +54,14 @@ def upscale(
     with _opened(source, target, settings) as reader:
         weights, name = load_network(settings, reader.info, usual_scale=default_scale(settings, reader.info))
         size = target_size(settings, reader.info, weights.architecture.scale)
-        with Writer(target, reader.template, size=size, encode=encode, overwrite=settings.overwrite) as writer:
+        with Writer(
+            target,
+            reader.template,
+            size=size,
+            encode=encode,
+            output_format=settings.output_format,
+            overwrite=settings.overwrite,
+        ) as writer:
             run = _Run(reader, writer, settings, on_warning, on_span)
             fallback = partial(upscale_bicubic, scale=weights.architecture.scale)
             pixels = reader.info.width * reader.info.height
@@ -165,6 +172,8 @@ class _Run:
         self._warnings += [sentence for sentence in pool.warnings if sentence not in self._warnings]
         for sentence in self._reader.repair.sentences():
             self._warn(sentence)
+        if (off_s := self._writer.most_off_s) > 0.5 / float(self._reader.info.rate or 25):
+            self._warn(f"y4m has a frame rate, but no times: frames are up to {off_s:.3f} s off theirs")
         if count := self._reader.frame_count.before_key:
             self._warn(
                 f"the first {count} frames cannot be decoded, because the video does not begin with a key frame"
@@ -219,7 +228,7 @@ class _Run:
 
 
 def _opened(source: Path, target: Path, settings: UpscaleSettings) -> Reader:
-    turns = container_for(target).has_display_matrix
+    turns = container_for(target, settings.output_format).has_display_matrix
     return Reader(
         source,
         start_s=settings.start_s,
@@ -227,5 +236,6 @@ def _opened(source: Path, target: Path, settings: UpscaleSettings) -> Reader:
         upright=not turns,
         deinterlace=settings.deinterlace,
         keep_start=settings.keep_start,
+        input_format=settings.input_format,
         max_megapixels=settings.max_megapixels,
     )

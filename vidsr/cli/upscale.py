@@ -3,14 +3,18 @@
   vidsr upscale holiday.mp4 holiday-2x.mp4
   vidsr upscale --to 1080p --codec libx265 old/*.avi new/
   vidsr upscale --estimate film.mkv film-2x.mkv
+  ffmpeg -i film.mkv -f yuv4mpegpipe - | vidsr upscale - - | ffmpeg -i - film-2x.mkv
 
-Several sources, or a folder of them, go into a folder, each under its own name.
+Several sources, or a folder of them, go into a folder, each under its own name. - is standard input (yuv4mpegpipe, or
+any container that needs no seeking) or standard output (see --output-format).
 """
 
 import argparse
 import dataclasses
 import json
 import logging
+import os
+import sys
 import traceback
 from collections import Counter
 from collections.abc import Callable
@@ -24,7 +28,7 @@ from vidsr.cli.json_progress import json_progress
 from vidsr.cli.options import Parser, add_options, settings
 from vidsr.cli.output import UsageError, print_line, print_message, progress_bar
 from vidsr.cli.signals import GracefulStop
-from vidsr.errors import BUG, DAMAGED, STOPPED, SourceError, VidsrError, exit_code
+from vidsr.errors import BUG, DAMAGED, STOPPED, SourceError, TargetError, VidsrError, exit_code
 from vidsr.estimate import estimate
 from vidsr.media.atomic_file import part_path
 from vidsr.media.containers import (
@@ -34,6 +38,7 @@ from vidsr.media.containers import (
     VIDEO_SUFFIXES,
     image_codec_for,
 )
+from vidsr.media.pipes import STDIN, STDOUT
 from vidsr.pipeline import upscale
 from vidsr.report import Report
 from vidsr.settings import EncodeSettings, PoolSettings, UpscaleSettings
@@ -49,9 +54,10 @@ def add_arguments(parser: Parser) -> None:
     """Declare the arguments."""
     parser.usage = "vidsr upscale [options] SOURCE... TARGET"
     parser.add_argument(
-        "sources", nargs="+", metavar="SOURCE", type=Path, help="a video or an image, or a folder of them"
+        "sources", nargs="+", metavar="SOURCE", type=_source, help="a video or an image, a folder of them, or -"
     )
-    parser.add_argument("target", metavar="TARGET", type=Path, help="the file to write, or the folder to write into")
+    help_ = "the file to write, the folder to write into, or -"
+    parser.add_argument("target", metavar="TARGET", type=_target, help=help_)
     add_settings(parser)
     group = parser.add_argument_group("progress")
     help_ = "json: a line per second on stderr, for programs (default: bar, on a terminal)"
@@ -67,6 +73,14 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     add_options(parser.add_argument_group("encoding"), EncodeSettings)
 
 
+def _source(text: str) -> Path:
+    return STDIN if text == "-" else Path(text)
+
+
+def _target(text: str) -> Path:
+    return STDOUT if text == "-" else Path(text)
+
+
 def run(args: argparse.Namespace) -> int:
     """Upscale every source; the exit code is that of the first one that failed."""
     work = partial(
@@ -76,11 +90,12 @@ def run(args: argparse.Namespace) -> int:
         pool=settings(PoolSettings, args),
         on_warning=log.warning,
     )
+    _check_pipes(args)
     jobs, journal = _jobs(args.sources, args.target), args.journal
     if args.estimate:
         return _print_estimates([job for job in jobs if image_codec_for(job[1]) is None], args)
     done = journal.outcomes  # by an earlier process, which a file has crashed
-    with GracefulStop("the file is being completed") as stop:
+    with GracefulStop("the file is being completed", closes_input=STDIN in args.sources) as stop:
         for source, target in jobs:
             if str(target) in done:
                 continue
@@ -121,6 +136,24 @@ def _outcome(
         return Outcome(source=str(source), code=BUG, sentence=f"{source}: {type(error).__name__}: {error}")
     code, damage = _print_report(report, args), "; ".join(report.damage)
     return Outcome(source=str(source), code=code, sentence=f"{source}: {damage}")
+
+
+def _check_pipes(args: argparse.Namespace) -> None:
+    """Raises UsageError for pipes that cannot work, TargetError for a standard output that is closed."""
+    if STDIN in args.sources and (len(args.sources) > 1 or args.target.is_dir()):
+        raise UsageError("- has no name; upscale it alone, into a file or into -")
+    if STDIN in args.sources and args.estimate:
+        raise UsageError("--estimate reads a second of the source, which a pipe gives only once")
+    if STDIN in args.sources and sys.stdin.isatty():
+        raise UsageError("- is a terminal; pipe a video into it")
+    if args.target != STDOUT or args.estimate:
+        return
+    if args.verify:
+        raise UsageError("--verify reads the target back, which a pipe does not allow")
+    if sys.stdout.isatty():
+        raise UsageError("- is a terminal; pipe it into a program or a file")
+    if getattr(sys.stdout, "name", "") == os.devnull:  # opened in place of one that was closed
+        raise TargetError("standard output is closed")
 
 
 def _progress(source: Path, args: argparse.Namespace) -> AbstractContextManager[OnProgress]:
@@ -201,7 +234,8 @@ def _target_name(source: Path, *, whole: bool = False) -> str:
 def _print_report(report: Report, args: argparse.Namespace) -> int:
     """Print the report: JSON to stdout, the rest to stderr. The exit code of a completed run."""
     if args.json:
-        print(json.dumps(dataclasses.asdict(report), default=str), flush=True)
+        text = json.dumps(dataclasses.asdict(report), default=str)
+        print(text, flush=True, file=sys.stderr if report.target == STDOUT else sys.stdout)
     if not args.quiet:
         print_line("\n".join(report.lines()))
     if report.stopped:

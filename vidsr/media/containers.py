@@ -1,11 +1,12 @@
 """Container formats by file name suffix, and the options of their muxers."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
 from vidsr.errors import TargetError
+from vidsr.media.pipes import STDOUT
 from vidsr.media.side_data import StreamKind
 
 
@@ -19,8 +20,15 @@ class Container:
     """Whether the container stores a display matrix, by which players rotate the frames."""
     side_data: frozenset[StreamKind] = frozenset()
     """The side data of a stream that it stores."""
+    seekable: bool = True
+    """Whether the header can be completed when all is written."""
     codecs: frozenset[str] | None = None
     """The codecs it supports, if FFmpeg writes others as unreadable data; None: FFmpeg checks them."""
+
+    @property
+    def is_raw(self) -> bool:
+        """Whether it holds the frames of one video and nothing else, not even their times."""
+        return self.format == "yuv4mpegpipe"
 
 
 _MATROSKA_SIDE_DATA = frozenset(
@@ -48,6 +56,9 @@ _VIDEOS = {
     ".ts": Container(format="mpegts", codecs=_MPEGTS_CODECS),
     ".nut": Container(format="nut"),
 }
+_Y4M = Container(format="yuv4mpegpipe", codecs=frozenset(["rawvideo"]))
+_STREAMS = {"y4m": _Y4M, "matroska": _VIDEOS[".mkv"], "nut": _VIDEOS[".nut"], "mpegts": _VIDEOS[".ts"]}
+"""What may be written to standard output."""
 _IMAGES = {".png": "png", ".jpg": "mjpeg", ".jpeg": "mjpeg"}
 
 VIDEO_SUFFIXES = frozenset(_VIDEOS)
@@ -76,8 +87,13 @@ READABLE = READABLE_VIDEOS | IMAGE_SUFFIXES | READ_ONLY_IMAGE_SUFFIXES
 _MIN_TIMESCALE = 90_000  # ticks per second: copied audio, too, should keep its start time
 
 
-def container_for(target: Path) -> Container:
-    """The container of a video file by its suffix. Raises TargetError for an unknown suffix."""
+def container_for(target: Path, output_format: str = "y4m") -> Container:
+    """The container of a video file by its suffix, and of standard output by the `output_format` of the settings.
+
+    Raises TargetError for an unknown suffix.
+    """
+    if target == STDOUT:
+        return replace(_STREAMS[output_format], seekable=False)
     try:
         return _VIDEOS[target.suffix.lower()]
     except KeyError:
@@ -93,6 +109,8 @@ def image_codec_for(target: Path) -> str | None:
 def muxer_options(kind: Container, time_base: Fraction, *, covers: bool, tags: Iterable[str]) -> dict[str, str]:
     """Muxer options for a video with this `time_base`, file tags, and cover art or not (`covers`)."""
     options = {"flush_packets": "1"}  # otherwise the last 256 KiB are lost in a crash
+    if kind.is_raw:
+        options["strict"] = "unofficial"  # for more than 8 bits
     if not kind.has_display_matrix:
         return options
     # The edit list stores the start of each stream in ticks of the movie, by default 1000 per second; in fragmented

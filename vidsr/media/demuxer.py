@@ -15,6 +15,7 @@ from vidsr.media.error_text import read_error_text
 from vidsr.media.frame import SidePacket
 from vidsr.media.heif import HeifImage, read_heif
 from vidsr.media.open_input import heif_items, is_still, open_source
+from vidsr.media.pipes import STDIN, InputPipe
 from vidsr.media.probe import missing_frames_text, other_streams, require_video
 from vidsr.media.stated_length import StatedLength
 from vidsr.media.timestamps import TimestampRepair
@@ -35,26 +36,34 @@ class Demuxer:
     `video` is the first video stream, `others` are the streams beside it; `heif` is the image in a HEIC or AVIF file
     of several parts, whose frame is in no single packet. Packets of the video have the file's time stamps, repaired,
     from the key frame before `start_s` on; those of other streams are in the range, and count from its start.
-    `covers` has the cover art by the index of its stream; `repair` the repaired time stamps, `stated` the packets by
-    stream; `truncation` says why reading ended early, None at a regular end.
+    `input_format` is FFmpeg's name of a demuxer, by default the one that recognises the file. `covers` has the cover
+    art by the index of its stream; `repair` the repaired time stamps, `stated` the packets by stream; `truncation`
+    says why reading ended early, None at a regular end.
     Raises SourceError if there is no video.
     """
 
     def __init__(
-        self, path: Path, *, start_s: float | None = None, end_s: float | None = None, keep_start: bool = False
+        self,
+        path: Path,
+        *,
+        start_s: float | None = None,
+        end_s: float | None = None,
+        keep_start: bool = False,
+        input_format: str | None = None,
     ) -> None:
         self.path = path
+        self.pipe = InputPipe() if path == STDIN and not path.is_file() else None
         self.truncation: str | None = None
         self.covers: dict[int, bytes] = {}
         self._signature = b""  # of an image
-        self.container = open_source(path)
+        self.container = open_source(path, pipe=self.pipe, input_format=input_format)
         try:
             self.heif, self.video = self._select_video()
             self.others = other_streams(self.container, self.video)
             self.time_base = self.video.time_base or Fraction(1, av.time_base)
             name = self.container.format.name
             self._hides_negative = name.startswith("mov")
-            self.stated = StatedLength(path, self.container, self.video, self.others)
+            self.stated = StatedLength(None if self.pipe else path, self.container, self.video, self.others)
             self.clock_s = Fraction(0) if keep_start else clock_seconds(self.container)
             self.range = self._trim_range(start_s or None, end_s)  # a start of 0 neither trims nor shifts
             self.repair = TimestampRepair(clock_s=self.clock_s, broadcast=name in _BROADCAST, dts_only=name == "avi")
@@ -114,7 +123,7 @@ class Demuxer:
 
     def _in_range(self) -> Iterator[SidePacket]:
         start = self.range.start
-        if start is not None and self.container.format.name.startswith(_SEEKABLE):
+        if start is not None and not self.pipe and self.container.format.name.startswith(_SEEKABLE):
             with suppress(av.FFmpegError):  # a file without an index; it is read from the beginning
                 self.container.seek(round((start + self.clock_s) / self.time_base), stream=self.video)
         for packet in self.repair.packets(self._demuxed()):
@@ -127,7 +136,8 @@ class Demuxer:
             elif packet.size or packet.dts is None:  # Theora's empty packets repeat a frame
                 yield packet
         end_s, from_start = float(self.repair.stored_end), self.range.start is None
-        self.truncation = self.truncation or self.stated.truncation(end_s, from_start=from_start)
+        size = self.pipe.count if self.pipe else None
+        self.truncation = self.truncation or self.stated.truncation(end_s, from_start=from_start, size=size)
 
     def _continues(self, packet: SidePacket) -> bool:
         """Whether a packet belongs to the video: what follows an image belongs if it begins as that does."""

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from fractions import Fraction
-from itertools import chain
+from itertools import chain, product
 
 import av
 from av.codec import Codec
@@ -30,12 +30,20 @@ _DEFAULTS = {
 SIDE_DATA_OPTIONS = {"libx264": {"udu_sei": "1"}, "libx265": {"a53cc": "1"}}
 """Options with which encoders write user data and captions that the frames bring along."""
 _USUAL = ("libx264", "libx265")
-_AUTO = {"webm": ("libvpx-vp9", "libsvtav1"), "mov": _USUAL, "mpegts": _USUAL}
+_AUTO = {
+    "webm": ("libvpx-vp9", "libsvtav1"),
+    "mov": _USUAL,
+    "mpegts": _USUAL,
+    "yuv4mpegpipe": ("rawvideo",),
+}
 """What auto chooses from, by FFmpeg's name of the container; others hold FFV1, too."""
 _ALPHA = {"mov": ("prores_ks", "yuva444p10le"), "webm": ("libvpx-vp9", "yuva420p")}
 """The only encoding with alpha that such a container holds."""
+_Y4M_FORMATS = {"gray", "gray9le", "gray10le", "gray12le", "gray16le", "yuv411p"} | {
+    f"yuv{code}p{depth}" for code, depth in product(("420", "422", "444"), ("", "9le", "10le", "12le", "14le", "16le"))
+}
 _WITHOUT_ALPHA = {"libx265", "libvpx-vp9"}  # they list formats with alpha that they do not open, or lose it
-_WITHOUT_CRF = {"ffv1", "prores_ks"}
+_WITHOUT_CRF = {"ffv1", "prores_ks", "rawvideo"}
 _RESERVED = {"sar", "aspect", "export_side_data", "color_primaries", "color_trc", "colorspace", "color_range"}
 """Options of any encoder that follow from the source."""
 _ENCODES_VIDEO = 1 | 16
@@ -83,7 +91,8 @@ def choose_encoder(encode: EncodeSettings, container: str, pixel_format: str) ->
         return EncoderChoice(encode=encode, pixel_format=pixel_format)
     usual = _AUTO.get(container, _USUAL)[0]
     for codec, name in _candidates(container, pixel_format):
-        if name not in _formats(codec) or encode.pixel_format not in (None, name):
+        formats = _Y4M_FORMATS if codec == "rawvideo" else _formats(codec)
+        if name not in formats or encode.pixel_format not in (None, name):
             continue
         crf = None if codec in _WITHOUT_CRF else encode.crf
         bitrate = None if codec in _WITHOUT_CRF else encode.bitrate

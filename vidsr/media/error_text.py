@@ -34,6 +34,8 @@ def read_error_text(error: av.FFmpegError | OSError) -> str:
 
 def write_error_text(error: av.FFmpegError | OSError) -> str:
     """Why a file cannot be written, what to do, and FFmpeg's own words."""
+    if isinstance(error, BrokenPipeError):
+        return f"the program that reads it has ended ({error.strerror})"
     return _error_text(error, _WRITE_TEXTS)
 
 

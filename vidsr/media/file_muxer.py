@@ -15,15 +15,18 @@ from av.video.stream import VideoStream
 
 from vidsr.errors import TargetError
 from vidsr.media.atomic_file import AtomicFile
-from vidsr.media.containers import container_for, muxer_options
+from vidsr.media.containers import Container, container_for, muxer_options
 from vidsr.media.display_matrix import scale_matrix
 from vidsr.media.dropped_tags import dropped_tags
 from vidsr.media.error_text import write_error_text
+from vidsr.media.filters import UNTAGGED_CHROMA
 from vidsr.media.formats import has_alpha
 from vidsr.media.frame import SidePacket, SourceTemplate
 from vidsr.media.image_metadata import read_metadata
-from vidsr.media.libav import add_stream_side_data, set_parameters
+from vidsr.media.libav import add_stream_side_data, chroma_location, set_parameters, set_raw_parameters
 from vidsr.media.open_input import TAG_ERRORS
+from vidsr.media.pipes import PIPE_BUFFER, STDOUT, OutputPipe
+from vidsr.media.probe import codec_name
 from vidsr.media.readback import frame_differences, target_content
 from vidsr.media.side_data import SideDataCarrier, StreamKind
 from vidsr.media.stream_copy import StreamCopier, copy_tags, file_tags, is_cover
@@ -31,6 +34,8 @@ from vidsr.media.video_encoder import VideoEncoder
 
 _VPX, _VPX_ALPHA = ("libvpx", "libvpx-vp9"), ("matroska", "webm")
 """Encoders that write alpha apart from the frames, and the containers that store it."""
+_LEFT = 1  # FFmpeg's number of the chroma location
+_UNSPECIFIED = 2  # FFmpeg's number of unknown primaries, transfer and colorspace
 
 
 class FileMuxer:
@@ -43,20 +48,29 @@ class FileMuxer:
     """
 
     def __init__(
-        self, target: Path, template: SourceTemplate, encoder: VideoEncoder, *, overwrite: bool = False
+        self,
+        target: Path,
+        template: SourceTemplate,
+        encoder: VideoEncoder,
+        *,
+        container: Container | None = None,
+        overwrite: bool = False,
     ) -> None:
-        """`encoder` makes the packets, or others of the same parameters do."""
+        """`encoder` makes the packets, or others of the same parameters do; `container` is by default the target's."""
         self.target = target
         self.damage: list[str] = []
         self._template, self._encoder, self._parameters = template, encoder, encoder.parameters
-        self._container = container_for(target)
-        self._atomic_file = AtomicFile(target, source=template.info.path, overwrite=overwrite)
+        self._container = container or container_for(target)
+        self._sent, self._end_s = 0, Fraction(0)
+        self._file = (
+            OutputPipe() if target == STDOUT else AtomicFile(target, source=template.info.path, overwrite=overwrite)
+        )
         self._finished = False
         try:
             with target_errors(target):
                 self._begin()
         except BaseException:
-            self._atomic_file.discard()
+            self._file.discard()
             raise
 
     def __enter__(self) -> Self:
@@ -74,6 +88,8 @@ class FileMuxer:
                 packet.stream = self._video
                 if packet.dts is not None:
                     self.copier.write_until(packet.dts * packet.time_base)
+                self._sent += 1
+                self._end_s = max(self._end_s, ((packet.pts or 0) + (packet.duration or 0)) * packet.time_base)
                 self.copier.mux(packet)
 
     def finish(self, *, verify: Sequence[int] | None = None) -> None:
@@ -85,7 +101,7 @@ class FileMuxer:
             self.copier.write_all()
             self._close()
             self._read_back(verify)
-        self._atomic_file.commit()
+        self._file.commit()
         self._finished = True
 
     def _begin(self) -> None:
@@ -104,6 +120,8 @@ class FileMuxer:
             self.copier.dropped_streams.append("the display matrix")
         if self._has_vpx_alpha and self._container.format not in _VPX_ALPHA:
             self.copier.dropped_streams.append("transparency of VP8 and VP9")
+        if self._container.is_raw and set(self._parameters.color[1:]) != {_UNSPECIFIED}:
+            self.copier.dropped_streams.append("colour tags but the range")
         try:
             self._output.start_encoding()
         except av.ArgumentError as error:
@@ -114,11 +132,12 @@ class FileMuxer:
         covers = any(map(is_cover, template.others))
         self._options = muxer_options(container, template.time_base, covers=covers, tags=template.metadata)
         output = av.open(
-            self._atomic_file.file,
+            self._file.file,
             "w",
             format=container.format,
             container_options=self._options,
             metadata_errors=TAG_ERRORS,
+            buffer_size=PIPE_BUFFER,
         )
         output.metadata.update(file_tags(template.metadata))
         output.set_chapters(list(template.chapters))
@@ -136,6 +155,10 @@ class FileMuxer:
         assert isinstance(stream, VideoStream)
         stream.time_base = self._template.time_base
         set_parameters(stream, self._encoder.context)
+        if self._container.is_raw:
+            location = _LEFT if codec_name(self._template.video) in UNTAGGED_CHROMA else None
+            location = location or chroma_location(self._template.video)
+            set_raw_parameters(stream, location=location, pixel_aspect=self._parameters.pixel_aspect)
         if info.matrix and self._container.has_display_matrix:
             factors = Fraction(size[0], info.width), Fraction(size[1], info.height)
             matrix = np.array(scale_matrix(info.matrix, factors), np.int32)
@@ -155,7 +178,8 @@ class FileMuxer:
         return self._parameters.codec in _VPX and has_alpha(self._parameters.pixel_format)
 
     def _refused_codec(self, codec: str) -> TargetError:
-        return TargetError(f"{self.target}: {self._container.format} cannot hold {codec}; use .mkv")
+        other = "--output-format matroska" if self.target == STDOUT else ".mkv"
+        return TargetError(f"{self.target}: {self._container.format} cannot hold {codec}; use {other}")
 
     def _close(self) -> None:
         try:
@@ -165,7 +189,10 @@ class FileMuxer:
 
     def _read_back(self, verify: Sequence[int] | None) -> None:
         """Counts what is in the closed file, and with `verify` decodes it."""
-        part = Path(f"/proc/self/fd/{self._atomic_file.file.fileno()}")  # even if another run has taken the name
+        if isinstance(self._file, OutputPipe):
+            self.content = self.copier.sent_content(self._sent, float(self._end_s))
+            return
+        part = Path(f"/proc/self/fd/{self._file.file.fileno()}")  # even if another run has taken the name
         try:
             self.content = target_content(part)
         except (av.FFmpegError, OSError) as error:
@@ -180,7 +207,7 @@ class FileMuxer:
 
     def _discard(self) -> None:
         # The file first: PyAV then writes no index, at which FFmpeg 8.1 crashes if a fragment has no packet yet.
-        self._atomic_file.discard()
+        self._file.discard()
         self._output.close()
 
 

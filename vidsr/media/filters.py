@@ -14,6 +14,8 @@ DEINTERLACE: Filter = ("bwdif", "mode=send_frame")  # one output frame per input
 CHROMA_LEFT: Filter = ("setparams", "chroma_location=left")
 UNPREMULTIPLY: tuple[Filter, ...] = (("setparams", "alpha_mode=premultiplied"), ("unpremultiply", "inplace=1"))
 """The filters that divide the colours by the alpha, which FFmpeg's decoders of images take for straight."""
+UNTAGGED_CHROMA = {"vp8", "vp9", "av1", "prores", "dnxhd"}
+"""Codecs without a chroma location tag: the location is left, but swscale would assume centre."""
 
 
 def filter_frames(

@@ -6,6 +6,7 @@ profile ends the process. Here bytes are copied, and PyAV's objects are never ma
 
 import ctypes
 from ctypes import POINTER, c_byte, c_char_p, c_int, c_size_t, c_uint, c_void_p
+from fractions import Fraction
 from typing import Any, TypeVar
 
 import av
@@ -42,12 +43,15 @@ class _AVCodecParameters(ctypes.Structure):
     _fields_ = [
         ("codec_type", c_int), ("codec_id", c_int), ("codec_tag", c_uint), ("extradata", c_void_p),
         ("extradata_size", c_int), ("coded_side_data", POINTER(_PacketSideData)), ("nb_coded_side_data", c_int),
-        ("_", c_byte * 112), ("block_align", c_int),
+        ("_", c_byte * 72), ("chroma_location", c_int), ("__", c_byte * 36), ("block_align", c_int),
     ]  # fmt: skip
 
 
 class _AVStream(ctypes.Structure):
-    _fields_ = [("av_class", c_void_p), ("index", c_int), ("id", c_int), ("codecpar", POINTER(_AVCodecParameters))]
+    _fields_ = [
+        ("av_class", c_void_p), ("index", c_int), ("id", c_int), ("codecpar", POINTER(_AVCodecParameters)),
+        ("_", c_byte * 48), ("pixel_aspect", c_int * 2),
+    ]  # fmt: skip
 
 
 _library = ctypes.CDLL(context.__file__)  # with the libraries that it is linked to
@@ -138,6 +142,19 @@ def copy_parameters(source: Stream, target: Stream) -> None:
 def set_parameters(stream: Stream, encoder: CodecContext) -> None:
     """Sets the codec parameters of a stream without a codec context to those of an open encoder."""
     _parameters_from_context(_memory(stream, _AVStream).codecpar, _address(encoder))
+
+
+def chroma_location(stream: Stream) -> int:
+    """Where the chroma samples of a video are, by FFmpeg's number, as its container or codec states; 0 if unknown."""
+    location: int = _memory(stream, _AVStream).codecpar.contents.chroma_location
+    return location
+
+
+def set_raw_parameters(stream: Stream, *, location: int, pixel_aspect: Fraction) -> None:
+    """Sets what yuv4mpegpipe writes into its header, and no encoder states."""
+    memory = _memory(stream, _AVStream)
+    memory.codecpar.contents.chroma_location = location
+    memory.pixel_aspect[:] = pixel_aspect.as_integer_ratio()
 
 
 def _memory(wrapper: object, kind: type[_Structure]) -> _Structure:

@@ -9,6 +9,7 @@ from av.video.stream import VideoStream
 from vidsr.errors import SourceError
 from vidsr.media.error_text import read_error_text
 from vidsr.media.image_check import unread_variant
+from vidsr.media.pipes import PIPE_BUFFER, InputPipe
 
 # Every demuxer of a file that may hold video and needs nothing but the file: none that opens others (concat, hls),
 # reads devices or the network, needs a size that only the user knows (rawvideo), or draws text.
@@ -30,6 +31,9 @@ _AUDIO_FORMATS = "aiff flac mp3 wav"
 _STILLS = frozenset(_IMAGE_FORMATS.split())
 FORMATS = frozenset(" ".join([_VIDEO_FORMATS, _IMAGE_FORMATS, _AUDIO_FORMATS]).split())
 """FFmpeg's names of the demuxers that files are read by."""
+_PIPE_FORMATS = FORMATS - _STILLS - {"gif", "apng"}
+"""Without those whose files are read twice."""
+_EXAMPLES = "yuv4mpegpipe, mpegts, matroska, nut, h264, hevc"
 _HEIF_BRANDS = ("avif", "mif1", "mif2", "heic", "heix", "heim", "heis")
 _PROBING = {"analyzeduration": "60000000", "probesize": "20000000"}
 """Microseconds and bytes that FFmpeg may look through for the parameters of a stream that begins late."""
@@ -37,8 +41,15 @@ TAG_ERRORS = "surrogateescape"
 """How tags are decoded, and encoded again: bytes that are not UTF-8 stay what they are."""
 
 
-def open_source(path: Path) -> InputContainer:
-    """The file, opened for reading; the caller closes it. Raises SourceError if it is not a media file."""
+def open_source(path: Path, *, pipe: InputPipe | None = None, input_format: str | None = None) -> InputContainer:
+    """The file or the pipe, opened for reading; the caller closes it. Raises SourceError if it is not a media file.
+
+    `input_format` is FFmpeg's name of a demuxer, by default the one that recognises the file.
+    """
+    if input_format is not None and input_format not in FORMATS:
+        raise SourceError(f"{path}: no --input-format is named {input_format!r}; try one of {_EXAMPLES}")
+    if pipe:
+        return _open_pipe(path, pipe, input_format)
     try:
         if path.is_dir():
             raise SourceError(f"{path}: is a folder")
@@ -48,13 +59,33 @@ def open_source(path: Path) -> InputContainer:
             raise SourceError(f"{path}: this kind of image ({variant}) is not read; use a PNG of it")
         options = {"protocol_whitelist": "file", "format_whitelist": ",".join(FORMATS), "pattern_type": "none"}
         options |= _PROBING
-        return av.open(f"file:{path.absolute()}", container_options=options, metadata_errors=TAG_ERRORS)
+        return av.open(
+            f"file:{path.absolute()}", format=input_format, container_options=options, metadata_errors=TAG_ERRORS
+        )
     except av.InvalidDataError as error:
         raise SourceError(f"{path}: not a media file, or cut off before its index") from error
     except av.ArgumentError as error:  # a format that is not in the list
         raise SourceError(f"{path}: not a media file, or of a kind that is not read") from error
     except (av.FFmpegError, OSError) as error:
         raise SourceError(f"{path}: {read_error_text(error)}") from error
+
+
+def _open_pipe(path: Path, pipe: InputPipe, input_format: str | None) -> InputContainer:
+    options = {"protocol_whitelist": "", "format_whitelist": ",".join(_PIPE_FORMATS)} | _PROBING
+    try:
+        return av.open(
+            pipe,
+            "r",
+            format=input_format,
+            container_options=options,
+            metadata_errors=TAG_ERRORS,
+            buffer_size=PIPE_BUFFER,
+        )
+    except (av.FFmpegError, OSError) as error:
+        if not pipe.count:
+            raise SourceError(f"{path}: is empty; the program that writes into it has failed") from error
+        reason = "holds no video, a damaged one, or one of a kind that cannot be read from a pipe"
+        raise SourceError(f"{path}: {reason}") from error
 
 
 def heif_items(container: InputContainer) -> list[VideoStream]:

@@ -14,7 +14,7 @@ from vidsr.errors import SourceError
 from vidsr.media.compression_probe import probe_compression
 from vidsr.media.demuxer import Demuxer
 from vidsr.media.display_matrix import display_matrix, swaps_axes, upright_filters
-from vidsr.media.filters import CHROMA_LEFT, DEINTERLACE, UNPREMULTIPLY, Filter, filter_frames
+from vidsr.media.filters import CHROMA_LEFT, DEINTERLACE, UNPREMULTIPLY, UNTAGGED_CHROMA, Filter, filter_frames
 from vidsr.media.formats import luma_of
 from vidsr.media.frame import Frame, SidePacket, SourceTemplate
 from vidsr.media.frame_count import FrameCount
@@ -29,8 +29,6 @@ from vidsr.media.video_decoder import VideoDecoder
 
 _ANIMATIONS = ("gif", "apng")
 _MAX_HELD_BYTES = 32 * 2**20  # of the packets of other streams before a frame
-_UNTAGGED_CHROMA = {"vp8", "vp9", "av1", "prores", "dnxhd"}
-"""Codecs without a chroma location tag: the location is left, but swscale would assume centre."""
 
 
 class Reader:
@@ -38,7 +36,7 @@ class Reader:
 
     Frames keep the source's time stamps; those of a clock, hours ahead, count from its start unless `keep_start`, and
     all count from a `start_s` above 0. `start_s` and `end_s` count from the first frame. `upright` applies the display
-    matrix; `deinterlace` turns fields into full frames.
+    matrix; `deinterlace` turns fields into full frames. `input_format` is FFmpeg's name of a demuxer.
     Raises SourceError if there is no video to read or its frames are larger than `max_megapixels`. Damage after the
     first frame is counted and raises nothing: `corrupt` counts frames and packets that the decoder concealed or
     dropped, `frame_count` packets without a frame; `repair` has the repaired time stamps, `stated` the packets by
@@ -54,10 +52,13 @@ class Reader:
         upright: bool = False,
         deinterlace: bool = False,
         keep_start: bool = False,
+        input_format: str | None = None,
         max_megapixels: float = 64.0,
     ) -> None:
         self.path = path
-        self._open = partial(Demuxer, path, start_s=start_s, end_s=end_s, keep_start=keep_start)
+        self._open = partial(
+            Demuxer, path, start_s=start_s, end_s=end_s, keep_start=keep_start, input_format=input_format
+        )
         self._opened = ExitStack()
         self._demuxer = self._opened.enter_context(self._open())
         self._container = self._demuxer.container
@@ -208,7 +209,7 @@ class Reader:
             raise SourceError(f"{self.path}: FFmpeg's filter {names} refuses its frames ({error.strerror})") from error
 
     def _filters(self, rotation: tuple[Filter, ...], deinterlace: bool) -> tuple[Filter, ...]:
-        untagged = codec_name(self.video) in _UNTAGGED_CHROMA
+        untagged = codec_name(self.video) in UNTAGGED_CHROMA
         premultiplied = is_still(self._container) and is_premultiplied(self.path, codec_name(self.video))
         steps = (CHROMA_LEFT,) * untagged + UNPREMULTIPLY * premultiplied
         return steps + (DEINTERLACE,) * deinterlace + crop_filters(self.video) + rotation
@@ -226,8 +227,12 @@ class Reader:
         self.frame_count.is_complete = self._demuxer.range.start is None
 
     def _hold(self, packet: SidePacket) -> None:
-        """Keeps a packet for the next frame; where none comes for long, as after the last one, up to a limit."""
-        if self._seen == self._taken + len(self._side_packets) and self._side_bytes < _MAX_HELD_BYTES:
+        """Keeps a packet for the next frame; where none comes for long, as after the last one, up to a limit.
+
+        A pipe has no limit, because it cannot be read once more.
+        """
+        is_held = self._demuxer.pipe or self._side_bytes < _MAX_HELD_BYTES
+        if self._seen == self._taken + len(self._side_packets) and is_held:
             self._side_packets.append(packet)
             self._side_bytes += packet.size
         self._seen += 1

@@ -32,9 +32,12 @@ class StatedLength:
     `packets` counts those that were read, by stream.
     """
 
-    def __init__(self, path: Path, container: InputContainer, video: VideoStream, others: Iterable[Stream]) -> None:
-        self._name, self._size = container.format.name, path.stat().st_size
-        self._missing_end = missing_end(path, self._name)
+    def __init__(
+        self, path: Path | None, container: InputContainer, video: VideoStream, others: Iterable[Stream]
+    ) -> None:
+        """`path` is None for a pipe."""
+        self._name, self._size = container.format.name, path.stat().st_size if path else 0
+        self._missing_end = missing_end(path, self._name) if path else None
         self.packets: Counter[int] = Counter()
         self._listing = (video, *others) if self._name.startswith("mov") else ()
         self._stated_s = 0.0
@@ -44,7 +47,7 @@ class StatedLength:
             self._stated_s = (container.duration or 0) / av.time_base
         elif self._name == "avi" and video.time_base:
             self._stated_s = float(video.frames * video.time_base)
-        elif self._name == "asf":  # FFmpeg ignores the duration of a file that has not its full size
+        elif self._name == "asf" and path:  # FFmpeg ignores the duration of a file that has not its full size
             self._stated_s = asf_seconds(path)
 
     def count(self, packet: SidePacket) -> None:
@@ -56,8 +59,12 @@ class StatedLength:
                 self._last_incomplete = _JPEG_END not in bytes(packet)
             self._read_end = (packet.pos or 0) + packet.size
 
-    def truncation(self, end_s: float, *, from_start: bool) -> str | None:
-        """What is lacking in a file that was read to its end at `end_s`; `from_start`: no packet was skipped."""
+    def truncation(self, end_s: float, *, from_start: bool, size: int | None = None) -> str | None:
+        """What is lacking in a file that was read to its end at `end_s`; `from_start`: no packet was skipped.
+
+        `size` is the number of bytes that came from a pipe.
+        """
+        self._size = self._size if size is None else size
         for stream in self._listing:
             listed, found = len(stream.index_entries), self.packets[stream.index]  # of the fragments up to here
             if from_start and found < listed:

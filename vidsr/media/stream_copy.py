@@ -16,6 +16,7 @@ from av.container import OutputContainer
 from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
+from vidsr.media.aac import aac_headers
 from vidsr.media.containers import Container
 from vidsr.media.frame import SidePacket, SourceTemplate
 from vidsr.media.libav import copy_parameters
@@ -76,6 +77,18 @@ class StreamCopier:
             if not is_attached(copy.stream):
                 found[copy.name] = (*content.packets, 0)[min(position, len(content.packets))]
         return found
+
+    def sent_content(self, frames: int, seconds: float) -> TargetContent:
+        """What was sent to a target that cannot be read back, with so many frames of the video."""
+        sent = {
+            self._positions[each.stream.index]: each.sent
+            for each in self._copies.values()
+            if each.stream.index in self._positions
+        }
+        packets = [frames, *(sent.get(position, 0) for position in range(1, len(self._positions)))]
+        return TargetContent(
+            packets=packets, attached=self._attached, has_timecode=self._has_timecode, seconds=seconds
+        )
 
     def losses(self, content: TargetContent, *, exact: bool) -> Iterator[str]:
         """A sentence for all that was copied and is not in the target; `exact`: packets are read as written."""
@@ -143,7 +156,7 @@ class StreamCopier:
                 return True
         if not can_hold(container, stream):
             return False
-        copy = copy_stream(stream, self._output)
+        copy = copy_stream(stream, self._output, seekable=container.seekable)
         if stream.type != "attachment":
             self._copies[stream.index] = _Copy(name, copy)
         return True
@@ -206,16 +219,16 @@ def file_tags(tags: dict[str, str]) -> dict[str, str]:
 
 def can_hold(container: Container, stream: Stream) -> bool:
     """Whether the container takes a copy of the stream, by a trial header, and a packet of data streams."""
-    if container.codecs is not None and codec_name(stream) not in container.codecs:
+    if container.is_raw or (container.codecs is not None and codec_name(stream) not in container.codecs):
         return False
     if container.format == "mov" and is_cover(stream):  # FFmpeg would accept it, and write nothing
         return False
     if container.has_display_matrix and codec_name(stream) == "vp9" and not getattr(stream, "pix_fmt", None):
         return False  # it begins too late to be probed, and FFmpeg would write a header that nothing can read
-    memory = io.BytesIO()
+    memory = io.BytesIO() if container.seekable else _Unseekable()
     try:
         with av.open(memory, "w", format=container.format, metadata_errors=TAG_ERRORS) as trial:
-            copy = copy_stream(stream, trial)
+            copy = copy_stream(stream, trial, seekable=container.seekable)
             trial.start_encoding()
             if stream.type != "data" or container.codecs is not None:
                 return True
@@ -234,7 +247,12 @@ def _data_packet(stream: Stream) -> SidePacket:
     return packet
 
 
-def copy_stream(stream: Stream, output: OutputContainer) -> Stream:
+class _Unseekable(io.BytesIO):
+    def seekable(self) -> bool:
+        return False
+
+
+def copy_stream(stream: Stream, output: OutputContainer, *, seekable: bool = True) -> Stream:
     """Adds a stream to `output` with the codec parameters and tags of another.
 
     Raises ValueError if the container's muxer does not list the codec; Matroska's stores more codecs than it lists,
@@ -249,6 +267,8 @@ def copy_stream(stream: Stream, output: OutputContainer) -> Stream:
         copy_parameters(stream, copy)
     if isinstance(copy, AudioStream) and copy.codec_context and copy.layout.name in _DEFAULT_LAYOUTS:
         copy.layout = _DEFAULT_LAYOUTS[copy.layout.name]
+    if not seekable and output.format.name == "matroska" and (headers := aac_headers(stream)) and copy.codec_context:
+        copy.codec_context.extradata = headers
     copy_tags(stream, copy)
     return copy
 

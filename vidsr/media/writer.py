@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Self
 
+import numpy as np
 from av import VideoFrame
 
 from vidsr.media.containers import container_for
@@ -29,25 +30,27 @@ class Writer:
         *,
         size: tuple[int, int],
         encode: EncodeSettings = EncodeSettings(),
+        output_format: str = "y4m",
         overwrite: bool = False,
     ) -> None:
         """`size` is the (width, height) of the frames; their tags are those of `template.first`.
 
-        They come in the pixel format of `choice`, which `encode` and the container determine.
+        They come in the pixel format of `choice`, which `encode` and the container determine. `output_format` is what
+        is written to standard output.
         """
         self.target = target
         self.written = 0
         self._time_base = template.time_base
         self._times = array("q")  # of the frames, in ticks
         self._last_duration = 0
-        self._container = container_for(target)
+        self._container = container_for(target, output_format)
         self.choice = choose_encoder(encode, self._container.format, template.info.working_format)
         parameters = encoder_parameters(template, self.choice, self._container, size)
         frame_format = FrameFormat(width=size[0], height=size[1], pixel_format=parameters.pixel_format)
         check_encoder(self.choice.encode, frame_format, parameters.options)
         with target_errors(target):
             self._encoder = VideoEncoder(parameters)
-        self._muxer = FileMuxer(target, template, self._encoder, overwrite=overwrite)
+        self._muxer = FileMuxer(target, template, self._encoder, container=self._container, overwrite=overwrite)
         self.copier, self.side_data, self.damage = self._muxer.copier, self._muxer.side_data, self._muxer.damage
 
     def __enter__(self) -> Self:
@@ -65,6 +68,14 @@ class Writer:
     def first_missing_s(self) -> float | None:
         """The time in seconds of the first frame that the encoder did not return; None if there is none."""
         return float(min(self._encoder.pending) * self._time_base) if self._encoder.pending else None
+
+    @property
+    def most_off_s(self) -> float:
+        """The most by which a frame is off its time, in seconds, where the container has a frame rate only."""
+        if not self._container.is_raw:
+            return 0.0
+        times = (np.asarray(self._times) - self._times[0]) * float(self._time_base)
+        return float(np.abs(times - np.arange(len(times)) / float(self._encoder.parameters.rate)).max())
 
     def write(self, frame: VideoFrame, packets: tuple[SidePacket, ...] = ()) -> None:
         """Encodes a frame and copies the packets that came before it; frames come in ascending order of pts."""

@@ -12,6 +12,8 @@ MAX_STRENGTH = 1.5
 """What the network adds to the bicubic frame at most, relative to what it was trained to add."""
 _MAX_CRF = 63  # of AV1 and VP9; H.264 and HEVC end at 51
 
+OUTPUT_FORMATS = ("y4m", "matroska", "nut", "mpegts")
+"""What may be written to standard output."""
 PRECISIONS = ("auto", "f32", "bf16", "int8")
 
 
@@ -113,6 +115,10 @@ class UpscaleSettings:
     end_s: float | None = option(None, "end there", "TIME")
     keep_start: bool = option(False, "keep the time stamps of a source that begins hours ahead (default: from 0)")
     deinterlace: bool = option(False, "deinterlace first (bwdif)")
+    input_format: str | None = option(
+        None, "the container of the source by FFmpeg's name, such as mpegts (default: as it is recognised)", "NAME"
+    )
+    output_format: str = option("y4m", "what a target of - becomes: y4m, matroska, nut or mpegts", "NAME")
     max_megapixels: float = option(64.0, "refuse a source with larger frames", "N")
     overwrite: bool = option(False, "replace an existing target")
     verify: bool = option(False, "decode the target, and compare its frames and their times with those that were read")
@@ -124,6 +130,8 @@ class UpscaleSettings:
             raise ValueError(f"to must be a size like 1080p or 1920x1080, not {self.to!r}")
         if not 0 <= self.strength <= MAX_STRENGTH:
             raise ValueError(f"strength must be between 0 and {MAX_STRENGTH:g}, not {self.strength:g}")
+        if self.output_format not in OUTPUT_FORMATS:
+            raise ValueError(f"output_format must be one of {', '.join(OUTPUT_FORMATS)}, not {self.output_format!r}")
         if self.start_s is not None and not 0 <= self.start_s <= _MAX_S:
             raise ValueError(f"start_s must be 0 or more, not {self.start_s:g}")
         if self.end_s is not None and not (self.start_s or 0) < self.end_s <= _MAX_S:
