@@ -8,6 +8,9 @@
   The 33 bits of MPEG-TS that start again at 0 are neither: the count goes on.
 - A start far from 0 is a clock (a broadcast's, a camera's): all streams are moved alike, and the file begins at 0.
 - Frames leave the decoder in display order. A frame whose time is not between those of its neighbours gets one there.
+  Two neighbours or more that are late by less than a second cannot be told from frames after a pause: packets are
+  stored that much out of order, too. They keep their times, and the frames after them, which are then too early, get
+  times close behind until they catch up; this is said.
 - Subtitles and data may come at any time, in any order; they are moved as the rest is, and no more. One far ahead
   holds up no other stream: `StreamCopier` writes packets in the order of their times, within a bound of bytes.
 """
