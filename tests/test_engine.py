@@ -1,5 +1,10 @@
 """The engine computes the network, whatever the shape, the depth and the bands."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from made import random_weights, tiny_weights
@@ -203,3 +208,10 @@ def test_a_depth_that_the_type_does_not_hold_is_refused(weights: Weights, depth:
 def test_a_model_is_a_file_or_weights(weights: Weights, tiny_model: str) -> None:
     plane = noise((6, 7))
     assert np.array_equal(Engine(tiny_model, threads=1)(plane), Engine(weights, threads=1)(plane))
+
+
+def test_openvino_writes_nothing_into_the_home_directory(tmp_path: Path) -> None:
+    """Its package for reports of its use does, as soon as it is imported."""
+    home = {**os.environ, "HOME": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", "import vidsr.engine"], env=home, capture_output=True, check=True)
+    assert (done.stdout, done.stderr, list(tmp_path.iterdir())) == (b"", b"", [])

@@ -1,5 +1,6 @@
 """Video super-resolution on CPUs: FSRCNN, compiled by OpenVINO, spread by Ray, between PyAV's decoder and encoder."""
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from vidsr.settings import EncodeSettings, PoolSettings, UpscaleSettings
 
 __version__ = "0.1.0"
+
+# OpenVINO would report its use, and write into the home directory; without this package it does neither.
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
 __all__ = [
     "EncodeSettings",
