@@ -3,7 +3,9 @@
 import io
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from fractions import Fraction
+from importlib.metadata import version
 from pathlib import Path
 
 import av
@@ -32,6 +34,14 @@ def test_the_first_segment_begins_with_the_first_key_frame(frames_apart: int, qu
     assert len(part.pts) >= 40
     assert len(original.packets) >= len(part.pts)
     assert original.keys[0] == part.keys[0] == 0
+    for path, words in ((first, "upscaled by tiny"), (first.with_name(f"{first.stem}.original.mp4"), "unchanged")):
+        with av.open(path) as container:
+            tags = container.metadata
+        made_s = datetime.fromisoformat(tags["creation_time"]).timestamp()
+        assert abs(made_s - path.stat().st_mtime) < 15
+        assert tags["title"] == "camera"
+        assert words in tags["comment"]
+        assert version("vidsr") in tags["comment"]
 
 
 def reordered_ts(part: int, *, size: tuple[int, int], clock_s: int) -> bytes:

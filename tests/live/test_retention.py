@@ -1,11 +1,20 @@
 """The retention of segments."""
 
 import os
+import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from vidsr.media.sink.recording_dir import Segment, delete_expired, expired, finished_segments, oldest_of_all
+from vidsr.media.sink.recording_dir import (
+    Segment,
+    delete_expired,
+    expired,
+    finished_segments,
+    oldest_of_all,
+    segment_name,
+)
 from vidsr.settings import RecordSettings
 
 GB = 1_000_000_000
@@ -45,6 +54,25 @@ def test_the_oldest_of_all_folders_go_and_the_newest_of_each_stays() -> None:
 def test_the_limit_that_is_hit_first_decides() -> None:
     assert expired_days(1, 2, 3, keep_gb=2, keep_days=8.5) == ["1"]
     assert expired_days(1, 2, 3, keep_gb=2, keep_days=7.5) == ["1", "2"]
+
+
+def test_names_sort_by_time_through_the_end_of_summer_time(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    monkeypatch.setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3")
+    time.tzset()
+    request.addfinalizer(time.tzset)
+    request.addfinalizer(monkeypatch.undo)  # before the other: finalizers run in reverse order
+    change_s = datetime(2026, 10, 25, 1, tzinfo=UTC).timestamp()
+    names = [segment_name(change_s + minutes * 60) for minutes in range(-90, 90, 7)]
+    assert names == sorted(names)
+    assert len(set(names)) == len(names)
+    assert segment_name(change_s - 60) == "2026-10-25/02-59-00.mp4"
+    assert segment_name(change_s) == "2026-10-25/02B-00-00.mp4"
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert len(list(finished_segments(tmp_path))) == len(names)
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ def main() -> int:
     """The exit code: 0 after a signal, else that of the error that ended the process."""
     faulthandler.enable()
     config: CameraConfig = pickle.load(sys.stdin.buffer)
-    logging.basicConfig(level=config.log_level, format="%(message)s")
+    logging.basicConfig(level=config.log_level, format="%(message)s", force=True)  # OpenVINO may have done it before
     camera = _CameraMain(config)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, camera.on_signal)
@@ -86,6 +86,7 @@ class _CameraMain:
                     encode=config.encode,
                     on_warning=log.warning,
                     neighbours=config.neighbours,
+                    camera=config.name,
                 )
             )
             pool = stack.enter_context(open_pool(models.default, config.pool, fallback=fallback))

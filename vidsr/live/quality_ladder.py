@@ -68,6 +68,11 @@ class QualityLadder:
         self._lock = threading.Lock()
 
     @property
+    def best_rung(self) -> str:
+        """The rung that is used while the load allows it."""
+        return self._rungs[0].name
+
+    @property
     def rung(self) -> str:
         """The rung for the next frame."""
         return self._rungs[self._index].name

@@ -130,7 +130,8 @@ class WriterThread:
         format_ = format_key(decoded)
         if frame.time.discontinuity or format_ != self._format:
             audio = self._source.audio.template if self._source.audio else None
-            self._recorder.begin(upscaled, video=self._source.video, audio=audio)
+            network = Path(self._ladder.best_rung).name  # of a file, too
+            self._recorder.begin(upscaled, video=self._source.video, audio=audio, network=network)
             self._format = format_
         self._recorder.write_frame(upscaled)
         now = time.monotonic()

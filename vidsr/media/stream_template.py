@@ -83,6 +83,9 @@ class OutputStreams:
     audio: StreamTemplate | None
     start_pts: int
     """The time of the first frame, in 1/90000 s."""
+    camera: str = ""
+    network: str = ""
+    """The network that upscales while the load allows it."""
 
     def can_continue_with(self, other: "OutputStreams") -> bool:
         """Whether a container that was opened for these streams can hold the packets of `other`."""

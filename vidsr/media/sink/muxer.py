@@ -1,6 +1,6 @@
 """A container that is being written from packets, and the encoder for live streams that makes them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from fractions import Fraction
@@ -46,10 +46,12 @@ class Muxer:
         start_pts: int,
         delay_one: bool = True,
         on_frame: Callable[[int], None] = lambda _pts: None,
+        tags: Mapping[str, str] = {},
     ) -> None:
         self._start_pts, self._delay_one, self._on_frame = start_pts, delay_one, on_frame
         self._pending: TimedPacket | None = None
         self._container = av.open(target, "w", format=format, container_options=_LOW_LATENCY | options)
+        self._container.metadata.update(tags)
         self._video = self._container.add_stream_from_template(video, opaque=True)
         self._audio = copy_stream(audio.stream, self._container) if audio else None
 

@@ -54,13 +54,16 @@ class Recorder:
         encode: EncodeSettings,
         on_warning: OnWarning,
         neighbours: Sequence[Path] = (),
+        camera: str = "",
     ) -> None:
         """A target file that exists stays: the recording goes on in a file beside it. `neighbours` are directories of
-        segments of other cameras, whose oldest are deleted, too, when the disk they share is full.
+        segments of other cameras, whose oldest are deleted, too, when the disk they share is full. The name of the
+        `camera` is a tag of each file.
         """
         probe_stream = probe_encoder(encode).stream
         self.frames_written = self.segments = 0  # frames that at least one target took
         self._record, self._encode, self._on_warning, self._neighbours = record, encode, on_warning, neighbours
+        self._camera = camera
         self._encoder: LiveEncoder | None = None
         self._audio: deque[TimedPacket] = deque(maxlen=_MAX_PENDING)
         self._source_keys: deque[int] = deque(maxlen=_MAX_PENDING)
@@ -119,7 +122,7 @@ class Recorder:
         self._on_warning(f"{codec_name(best.stream)} cannot be decoded: not every target gets the audio")
         return best
 
-    def begin(self, frame: VideoFrame, *, video: VideoStream, audio: StreamTemplate | None) -> None:
+    def begin(self, frame: VideoFrame, *, video: VideoStream, audio: StreamTemplate | None, network: str = "") -> None:
         """Begin a part with its first frame, which must then be passed to `write_frame`, from an open source.
 
         To be called for the first frame of a connection, of another size or format, or after a discontinuity:
@@ -135,6 +138,8 @@ class Recorder:
             source=StreamTemplate(video),
             audio=audio,
             start_pts=frame.pts,
+            camera=self._camera,
+            network=network,
         )
         for sink in self._sinks:
             sink.attempt(lambda inner: inner.begin(streams))

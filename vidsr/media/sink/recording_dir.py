@@ -67,9 +67,8 @@ class BackgroundWorker:
             job()
 
 
-DAY, TIME = "%Y-%m-%d", "%H-%M-%S"
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
-_SEGMENT = re.compile(r"(\d{2}-\d{2}-\d{2}(?:_\d+)?)(?:\.original(?:_\d+)?)?\.(?:mp4|mkv)")
+_SEGMENT = re.compile(r"(\d{2}B?-\d{2}-\d{2}(?:_\d+)?)(?:\.original(?:_\d+)?)?\.(?:mp4|mkv)")
 _PART = re.compile(_SEGMENT.pattern + r"\.part")
 _DAY_S, _GB = 86_400, 1_000_000_000
 
@@ -179,6 +178,15 @@ def _day_dirs(folder: Path) -> list[Path]:
         return [Path(entry) for entry in entries if _DAY.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False)]
 
 
+def segment_name(now_s: float) -> str:
+    """The path of a segment that begins at this time of the clock, in local time, below its directory.
+
+    Names sort by time also where an hour comes twice: 02-59-59 is followed by 02B-00-00, the hour 2B.
+    """
+    now = datetime.fromtimestamp(now_s)
+    return now.strftime(f"%Y-%m-%d/%H{'B' if now.fold else ''}-%M-%S.mp4")
+
+
 _CHECK_S = 60.0
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 
@@ -210,10 +218,9 @@ class RecordingDir:
 
     def next_path(self) -> Path:
         """The path of a segment that begins now, in the directory of its day. Raises OSError if the disk is gone."""
-        now = datetime.now()
-        day = self._path / now.strftime(DAY)
-        day.mkdir(exist_ok=True)  # no parents: without its disk, the mount point must not be recorded to
-        return unused_path(day / now.strftime(f"{TIME}.mp4"))
+        path = self._path / segment_name(time())
+        path.parent.mkdir(exist_ok=True)  # no parents: without its disk, the mount point must not be recorded to
+        return unused_path(path)
 
     def segment_added(self) -> None:
         """Mark that a segment was added."""

@@ -1,7 +1,7 @@
 """A file that is being recorded: a .part file until it is complete; and the recovery of those that a crash cut off."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from itertools import chain, count
 from pathlib import Path
@@ -34,6 +34,7 @@ class SegmentFile:
         audio: StreamTemplate | None,
         start_pts: int,
         on_frame: Callable[[int], None] = lambda _pts: None,
+        tags: Mapping[str, str] = {},
     ) -> None:
         self.start_pts, self.has_audio = start_pts, audio is not None
         kind = container_for(path)
@@ -52,6 +53,7 @@ class SegmentFile:
                 audio=audio,
                 start_pts=start_pts,
                 on_frame=on_frame,
+                tags=tags,
             )
         except BaseException:
             self._atomic_file.discard()

@@ -12,6 +12,7 @@ from vidsr.errors import TargetError, VidsrError
 from vidsr.media.containers import Container, container_for
 from vidsr.media.sink.recording_dir import BackgroundWorker
 from vidsr.media.sink.segment_file import SegmentFile
+from vidsr.media.sink.segment_tags import segment_tags
 from vidsr.media.sink.sink import Sink, error_message
 from vidsr.media.source.live_timestamps import SECOND
 from vidsr.media.stream_copy import can_hold
@@ -32,7 +33,7 @@ class _NextFile:
     """The file beside the upscaled one at `upscaled`; it begins with the first key frame from `start_pts` on."""
 
     upscaled: Path
-    source: StreamTemplate
+    streams: OutputStreams
     audio: StreamTemplate | None
     start_pts: int
 
@@ -41,13 +42,19 @@ class _NextFile:
 
     def open(self, first: TimedPacket) -> SegmentFile:
         """The file; the headers of its stream are taken from its first packet, and the audio only if it fits."""
-        source = StreamTemplate(self.source.stream, headers=video_headers(first.av_packet, self.source.stream))
+        stream = self.streams.source.stream
+        source = StreamTemplate(stream, headers=video_headers(first.av_packet, stream))
         path = self.upscaled.with_name(f"{self.upscaled.stem}.original.mp4")
         if not can_hold(container_for(path), source.stream):
             path = path.with_suffix(".mkv")
         audio_fits = self.audio and can_hold(container_for(path), self.audio.stream)
-        start_pts = self.start_pts if is_same_frame(first.pts, self.start_pts) else first.pts
-        return SegmentFile(path, video=source.stream, audio=self.audio if audio_fits else None, start_pts=start_pts)
+        return SegmentFile(
+            path,
+            video=source.stream,
+            audio=self.audio if audio_fits else None,
+            start_pts=self.start_pts if is_same_frame(first.pts, self.start_pts) else first.pts,
+            tags=segment_tags(self.streams, is_upscaled=False),
+        )
 
 
 class SourcePassthrough:
@@ -216,13 +223,16 @@ class SegmentSink(Sink):
         assert self._streams
         path = self._next_path()
         self._file = SegmentFile(
-            path, video=self._streams.video, audio=self._audio, start_pts=pts, on_frame=self.on_frame
+            path,
+            video=self._streams.video,
+            audio=self._audio,
+            start_pts=pts,
+            on_frame=self.on_frame,
+            tags=segment_tags(self._streams, is_upscaled=True),
         )
         self._last_pts = pts
         if self._passthrough:
-            self._passthrough.begin(
-                _NextFile(upscaled=path, source=self._streams.source, audio=self._audio, start_pts=pts)
-            )
+            self._passthrough.begin(_NextFile(upscaled=path, streams=self._streams, audio=self._audio, start_pts=pts))
 
     def _end_file(self) -> None:
         file, self._file = self._file, None
