@@ -46,8 +46,8 @@ class Clip:
 def video_clip(file: Footage, outline: MediaProbe, *, position: float, frames: int) -> Clip:
     """Up to `frames` frames of a video; `position` is from 0, its start, to 1, the last start that fits.
 
-    The clip lies within one of the file's ranges, and begins at one of its start times, if any. Raises SourceError
-    when no frame can be read there.
+    The clip lies within one of the file's ranges and in its window, and begins at one of its start times, if any.
+    Raises SourceError when no frame can be read there.
     """
     rate = outline.rate or DEFAULT_RATE
     length_s = float((frames + 1) / rate)
@@ -57,9 +57,9 @@ def video_clip(file: Footage, outline: MediaProbe, *, position: float, frames: i
     planes: list[Luma] = []
     with Reader(file.path, start_s=start_s or None, end_s=end_s) as reader:
         for frame in islice(reader, frames):
-            if planes and frame.luma.shape != planes[0].shape:
+            if frame.luma.shape != reader.first.luma.shape:
                 break
-            planes.append(luma_8bit(frame.av_frame).copy())  # the decoder reuses the frame's memory
+            planes.append(luma_8bit(frame.av_frame)[file.area].copy())  # the decoder reuses the frame's memory
     return Clip(planes=planes, rate=rate, start_s=start_s)
 
 

@@ -94,7 +94,7 @@ def _usable_sizes(file: Footage, settings: DegradeSettings, side: int) -> list[S
     frames = round(seconds * (outline.rate or DEFAULT_RATE))
     if not outline.still and 0 < frames < needed:
         raise SourceError(f"{file.path}: has {frames} frames, fewer than the {needed} of a clip; skipped")
-    shorter = min(outline.width, outline.height)
+    shorter = min((file.window.width, file.window.height) if file.window else (outline.width, outline.height))
     found = [SampledFile(footage=file, size=size, outline=outline) for size in file.sizes if shorter * size >= side]
     if not found:
         raise SourceError(f"{file.path}: smaller than the {side} pixels per side of a clip; skipped")

@@ -17,6 +17,7 @@ from vidsr.media.frame import VideoInfo
 from vidsr.media.image_reader import read_image
 from vidsr.media.probe import probe
 from vidsr.media.reader import Reader
+from vidsr.quality.crops import Crop
 from vidsr.quality.matlab import imresize, studio_luma
 from vidsr.quality.upscalers import to_uint8
 
@@ -60,11 +61,18 @@ class Footage:
     """Usable ranges of the video; empty: all of it."""
     start_times: tuple[float, ...] = ()
     """Starts of clips in seconds, within the ranges; empty: evenly spread."""
+    window: Crop | None = None
+    """The part of the picture to train on; None: all of it."""
 
     def __post_init__(self) -> None:
         for start_s in self.start_times if self.ranges else ():
             if not any(time_range.contains(start_s) for time_range in self.ranges):
                 raise ValueError(f"{self.path}: the start time {start_s:g} s lies in none of its ranges")
+
+    @property
+    def area(self) -> tuple[slice, slice]:
+        """The index of the window into an (H, W) plane."""
+        return self.window.area if self.window else (slice(None), slice(None))
 
 
 def find_footage(sources: Iterable[Source]) -> list[Footage]:
@@ -95,6 +103,11 @@ def read_lumas(footage: Iterable[Footage], frames: int, on_warning: OnWarning) -
             on_warning(str(error))
 
 
+def spread_lumas(file: Footage, count: int) -> Iterator[Luma]:
+    """Yields studio-range luma of up to `count` frames of a video, evenly spread over it. Raises SourceError."""
+    return _frames_at(file, count) if probe(file.path).seconds else _frames_evenly(file, count)
+
+
 def training_luma(image: NDArray[np.uint8]) -> Luma:
     """Studio-range luma of an RGB image, or of a grey one, whose 0 to 255 is mapped to 16 to 235."""
     if image.ndim == 3:
@@ -115,7 +128,7 @@ def resize(luma: Luma, size: float) -> Luma:
 def _frames(file: Footage, count: int) -> Iterator[Luma]:
     if file.path.suffix.lower() not in READABLE_VIDEOS:
         return iter([image_luma(file.path)])
-    return _frames_at(file, count) if file.ranges or file.start_times else _frames_evenly(file.path, count)
+    return _frames_at(file, count) if file.ranges or file.start_times else _frames_evenly(file, count)
 
 
 def _frames_at(file: Footage, count: int) -> Iterator[Luma]:
@@ -126,14 +139,14 @@ def _frames_at(file: Footage, count: int) -> Iterator[Luma]:
     ]
     for start_s, end_s in dict.fromkeys(windows):
         with Reader(file.path, start_s=start_s, end_s=end_s) as reader:
-            yield luma_8bit(reader.first.av_frame).copy()
+            yield luma_8bit(reader.first.av_frame)[file.area].copy()
 
 
-def _frames_evenly(path: Path, count: int) -> Iterator[Luma]:
-    with Reader(path) as reader:
+def _frames_evenly(file: Footage, count: int) -> Iterator[Luma]:
+    with Reader(file.path) as reader:
         stride = max(1, _frame_count(reader.info) // count)
         for frame in islice(reader, 0, stride * count, stride):
-            yield luma_8bit(frame.av_frame).copy()  # the decoder reuses the frame's memory
+            yield luma_8bit(frame.av_frame)[file.area].copy()  # the decoder reuses the frame's memory
 
 
 def _frame_count(info: VideoInfo) -> int:

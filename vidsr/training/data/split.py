@@ -21,7 +21,7 @@ from vidsr.arrays import Luma
 from vidsr.callbacks import OnWarning
 from vidsr.errors import SourceError
 from vidsr.media.probe import probe
-from vidsr.media.thumbnails import HEIGHT, WIDTH, Thumbnail, frame_pairs, is_long, thumbnails
+from vidsr.media.thumbnails import Thumbnail, frame_pairs, is_long, thumbnails
 from vidsr.training.data.sources import Footage, TimeRange
 
 _MIN_SINGLE_SCENE_S = 30.0  # whose last fifth, 6 s, still shows something new
@@ -114,7 +114,7 @@ def find_scenes(path: Path) -> list[TimeRange]:
 
 
 def dissimilarity(first: Luma, second: Luma) -> float:
-    """The dissimilarity of two thumbnails: 0 for the same view in any light, about 1 for unrelated views."""
+    """The dissimilarity of thumbnails of one shape: 0 for the same view in any light, about 1 for unrelated views."""
     one, other = _blocks(first), _blocks(second)
     covariance = (one * other).mean(axis=1) + _NOISE_LEVELS**2
     deviations = np.sqrt(((one**2).mean(axis=1) + _NOISE_LEVELS**2) * ((other**2).mean(axis=1) + _NOISE_LEVELS**2))
@@ -152,7 +152,8 @@ def _is_lasting(frames: Sequence[Luma], number: int) -> bool:
 
 def _blocks(luma: Luma) -> NDArray[np.float64]:
     """(blocks, pixels): the grey levels of each block, mean removed."""
-    blocks = luma.reshape(_GRID, HEIGHT // _GRID, _GRID, WIDTH // _GRID).swapaxes(1, 2)
+    height, width = (length // _GRID for length in luma.shape)
+    blocks = luma[: _GRID * height, : _GRID * width].reshape(_GRID, height, _GRID, width).swapaxes(1, 2)
     levels = blocks.reshape(_GRID**2, -1).astype(np.float64)
     levels -= levels.mean(axis=1, keepdims=True)
     return levels

@@ -49,14 +49,17 @@ class ValidationSample:
 
 
 def validation_samples(footage: Sequence[Footage], scale: int, *, on_warning: OnWarning) -> list[ValidationSample]:
-    """A few frames of each file, images as moving clips, at each of CRFS; warns of a file that is unreadable."""
+    """A few frames of each file, images as moving clips, at each of CRFS; warns of a file that is unreadable.
+
+    The frames are whole; only the moving areas within the window of the file are counted as such.
+    """
     samples: list[ValidationSample] = []
     stems = Counter(file.path.stem for file in footage)
     for number, file in enumerate(footage):
         name = file.path.stem if stems[file.path.stem] == 1 else str(file.path)
         try:
-            for clip in _clips(file, scale, np.random.default_rng(number)):
-                samples += _coded_samples(clip, name, scale)
+            for clip in _clips(replace(file, window=None), scale, np.random.default_rng(number)):
+                samples += _coded_samples(clip, name, scale, file.area)
         except SourceError as error:
             on_warning(str(error))
     return samples
@@ -78,14 +81,15 @@ def score_methods(samples: Iterable[ValidationSample], methods: dict[str, Upscal
     return [replace(row, collection=_COLLECTION, name=row.collection, worst=row.gain) for row in means(rows)]
 
 
-def moving_areas(planes: Sequence[Luma]) -> Mask:
-    """(H, W): the moving areas of (H, W) planes of one view; all of it where less than a hundredth moves."""
+def moving_areas(planes: Sequence[Luma], within: Mask | None = None) -> Mask:
+    """(H, W): the moving areas `within` (H, W) planes of one view; all of that where less than a hundredth moves."""
     change = np.maximum.reduce(planes) - np.minimum.reduce(planes)
     height, width = change.shape
     padded = np.pad(change > _MIN_CHANGE, ((0, -height % _BLOCK), (0, -width % _BLOCK)))
     blocks = padded.reshape(padded.shape[0] // _BLOCK, _BLOCK, -1, _BLOCK).sum(axis=(1, 3)) >= _MIN_CHANGED
     moving: Mask = blocks.repeat(_BLOCK, axis=0).repeat(_BLOCK, axis=1)[:height, :width]
-    return moving if moving.mean() >= _MIN_MOVING else np.ones_like(moving)
+    within = np.ones_like(moving) if within is None else within
+    return moving & within if (moving & within).mean() >= _MIN_MOVING else within
 
 
 def _clips(file: Footage, scale: int, random: np.random.Generator) -> list[Clip]:
@@ -95,11 +99,13 @@ def _clips(file: Footage, scale: int, random: np.random.Generator) -> list[Clip]
     return [video_clip(file, outline, position=position, frames=_CLIP_FRAMES) for position in _POSITIONS]
 
 
-def _coded_samples(clip: Clip, name: str, scale: int) -> Iterator[ValidationSample]:
-    crops = (crop_to_multiple(center_crop(plane, _MAX_SIDE), scale) for plane in clip.planes)
-    hr = [np.ascontiguousarray(crop) for crop in crops]
+def _coded_samples(clip: Clip, name: str, scale: int, area: tuple[slice, slice]) -> Iterator[ValidationSample]:
+    within = np.zeros(clip.planes[0].shape, np.uint8)
+    within[area] = 1
+    crops = (crop_to_multiple(center_crop(plane, _MAX_SIDE), scale) for plane in (within, *clip.planes))
+    within, *hr = (np.ascontiguousarray(crop) for crop in crops)
     lr = [to_uint8(imresize(plane, 1 / scale)) for plane in hr]
-    moving = moving_areas(hr)
+    moving = moving_areas(hr, within > 0)
     for crf in CRFS:
         decoded = list(roundtrip(lr, EncodeSettings(crf=crf), clip.rate))
         for number in dict.fromkeys(min(wanted, len(hr) - 1) for wanted in _FRAME_NUMBERS):

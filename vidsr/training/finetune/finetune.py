@@ -140,6 +140,7 @@ def _facts(trained: TrainResult, data: FinetuneData, settings: FinetuneSettings)
         "network": trained.network,
         "trained layers": layers,
         "files": ", ".join(data.names),
+        **({"trained part": f"{data.window} of the picture; captions or logos lie outside"} if data.window else {}),
         "degraded frames": f"{trained.degraded}, and {trained.pictures} clean",
         "validation set": f"{trained.held_out} frames",
         "training": f"{trained.step} of {trained.steps} steps in {trained.seconds:.0f} s",

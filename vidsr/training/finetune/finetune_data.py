@@ -10,6 +10,7 @@ from typing import Protocol
 from vidsr.callbacks import OnProgress, OnWarning, ShouldStop
 from vidsr.errors import SourceError, Stopped
 from vidsr.media.probe import probe
+from vidsr.quality.crops import Crop
 from vidsr.settings import FinetuneSettings
 from vidsr.training.data.dataset_builder import BuildResult, build_dataset
 from vidsr.training.data.paired_dataset import build_paired_dataset
@@ -17,6 +18,7 @@ from vidsr.training.data.pairs import Pair
 from vidsr.training.data.sources import Footage, Source, find_footage
 from vidsr.training.data.split import split_footage
 from vidsr.training.data.validation_set import ValidationSample, moving_areas, validation_samples
+from vidsr.training.finetune.cameras import with_windows
 from vidsr.training.finetune.frame_selection import select_frame_times
 from vidsr.training.pairing import align, aligned_pairs
 
@@ -45,6 +47,8 @@ class FinetuneData:
     validation: list[ValidationSample]
     names: tuple[str, ...]
     """The source files, for the report and the log."""
+    window: Crop | None = None
+    """The part of the picture that is trained on, where the rest has captions; None: all of it."""
     warnings: tuple[str, ...]
     """Warnings raised while the data was prepared."""
 
@@ -66,9 +70,7 @@ def from_footage(
     warnings, on_warning = collect_warnings(on_warning)
     long = find_footage(Source(path=path, sizes=(1.0,)) for path in recordings)
     named = [*find_footage(Source(path=path, sizes=(1.0,)) for path in clips), *long]
-    files = [file for file in named if _is_readable(file, on_warning)]
-    if not files:
-        raise SourceError("nothing to train on: no clip is readable")
+    files = with_windows(_readable(named, on_warning), on_warning=on_warning, should_stop=should_stop)
     training, held_out = split_footage(files, share=settings.held_out_share, seed=settings.seed, on_warning=on_warning)
     long_paths = {file.path for file in long}
     for number, file in enumerate(training):
@@ -87,7 +89,9 @@ def from_footage(
         processes=settings.threads or len(os.sched_getaffinity(0)),
     )
     names = tuple(str(file.path) for file in (*files, *more))
-    return FinetuneData(build=build, clean=footage, validation=validation, names=names, warnings=tuple(warnings))
+    window = next((file.window for file in files if file.window), None)
+    told = tuple(warnings)
+    return FinetuneData(build=build, clean=footage, validation=validation, names=names, window=window, warnings=told)
 
 
 def from_recordings(hr: Path, lr: Path, settings: FinetuneSettings, *, on_warning: OnWarning) -> FinetuneData:
@@ -124,20 +128,29 @@ def collect_warnings(on_warning: OnWarning) -> tuple[list[str], OnWarning]:
     return warnings, collect
 
 
-def _is_readable(file: Footage, on_warning: OnWarning) -> bool:
-    try:
-        probe(file.path)
-    except SourceError as error:
-        on_warning(f"{error}; skipped")
-        return False
-    return True
+def _readable(files: Sequence[Footage], on_warning: OnWarning) -> list[Footage]:
+    """The files that can be read. Raises SourceError if there are none."""
+    found = []
+    for file in files:
+        try:
+            probe(file.path)
+            found.append(file)
+        except SourceError as error:
+            on_warning(f"{error}; skipped")
+    if not found:
+        raise SourceError("nothing to train on: no clip is readable")
+    return found
 
 
 def _crop_size(files: Sequence[Footage], settings: FinetuneSettings) -> int:
     """Low-resolution pixels per side of a crop that every video can fill, within limits."""
-    outlines = [probe(file.path) for file in files]
-    shortest = min((min(each.width, each.height) for each in outlines if not each.still), default=0)
+    shortest = min((_shorter_side(file) for file in files if not probe(file.path).still), default=0)
     return min(settings.dataset.crop, max(_MIN_CROP, shortest // settings.scale))
+
+
+def _shorter_side(file: Footage) -> int:
+    shown = file.window or probe(file.path)
+    return min(shown.width, shown.height)
 
 
 def _with_start_times(
