@@ -60,7 +60,7 @@ def split_footage(
         return split_files(list(footage), share, seed)
     (file,) = footage
     if probe(file.path).still:
-        raise SourceError(f"{file.path}: is a single image; add a second file for validation")
+        raise SourceError(f"{file.path}: is a single image; add other files for validation")
     scenes = find_scenes(file.path)
     if not scenes:
         raise SourceError(f"{file.path}: shows nothing to train on")

@@ -24,6 +24,7 @@ from vidsr.training.pairing import align, aligned_pairs
 
 _GAP_S = 2.0  # seconds between training and validation part of two recordings
 _MIN_CROP = 72
+_MIN_IMAGES = 3  # of which one is held out
 _VALIDATION_PAIRS = 24  # of two recordings
 
 
@@ -70,16 +71,13 @@ def from_footage(
     warnings, on_warning = collect_warnings(on_warning)
     long = find_footage(Source(path=path, sizes=(1.0,)) for path in recordings)
     named = [*find_footage(Source(path=path, sizes=(1.0,)) for path in clips), *long]
-    files = with_windows(_readable(named, on_warning), on_warning=on_warning, should_stop=should_stop)
+    files = with_windows(_usable(named, on_warning), on_warning=on_warning, should_stop=should_stop)
     training, held_out = split_footage(files, share=settings.held_out_share, seed=settings.seed, on_warning=on_warning)
     long_paths = {file.path for file in long}
     for number, file in enumerate(training):
         if file.path in long_paths:
             training[number] = _with_start_times(file, settings, on_warning, should_stop)
     more = find_footage(Source(path=path) for path in images)
-    validation = validation_samples(held_out, settings.scale, on_warning=on_warning)
-    if not validation:
-        raise SourceError(f"nothing to validate on: none of the {len(held_out)} held-out clips is usable")
     footage = (*training, *more)
     build = partial(
         build_dataset,
@@ -88,10 +86,14 @@ def from_footage(
         settings=replace(settings.dataset, crop=_crop_size(training, settings)),
         processes=settings.threads or len(os.sched_getaffinity(0)),
     )
-    names = tuple(str(file.path) for file in (*files, *more))
-    window = next((file.window for file in files if file.window), None)
-    told = tuple(warnings)
-    return FinetuneData(build=build, clean=footage, validation=validation, names=names, window=window, warnings=told)
+    return FinetuneData(
+        build=build,
+        clean=footage,
+        validation=_validation(held_out, settings, on_warning),
+        names=tuple(str(file.path) for file in (*files, *more)),
+        window=next((file.window for file in files if file.window), None),
+        warnings=tuple(warnings),
+    )
 
 
 def from_recordings(hr: Path, lr: Path, settings: FinetuneSettings, *, on_warning: OnWarning) -> FinetuneData:
@@ -128,18 +130,33 @@ def collect_warnings(on_warning: OnWarning) -> tuple[list[str], OnWarning]:
     return warnings, collect
 
 
-def _readable(files: Sequence[Footage], on_warning: OnWarning) -> list[Footage]:
-    """The files that can be read. Raises SourceError if there are none."""
-    found = []
+def _usable(files: Sequence[Footage], on_warning: OnWarning) -> list[Footage]:
+    """The files that can be read. Raises SourceError if there are none, or a few images alone."""
+    stills = {}
     for file in files:
         try:
-            probe(file.path)
-            found.append(file)
+            stills[file] = probe(file.path).still
         except SourceError as error:
             on_warning(f"{error}; skipped")
-    if not found:
+    if not stills:
         raise SourceError("nothing to train on: no clip is readable")
-    return found
+    if len(stills) < _MIN_IMAGES and all(stills.values()):
+        raise SourceError(
+            f"{files[0].path}: too few images, {len(stills)} in all; give {_MIN_IMAGES} or more, or clips"
+        )
+    return list(stills)
+
+
+def _validation(
+    held_out: Sequence[Footage], settings: FinetuneSettings, on_warning: OnWarning
+) -> list[ValidationSample]:
+    """The validation set; a warning says where it is one image. Raises SourceError if it is empty."""
+    samples = validation_samples(held_out, settings.scale, on_warning=on_warning)
+    if not samples:
+        raise SourceError(f"nothing to validate on: none of the {len(held_out)} held-out clips is usable")
+    if len(held_out) == 1 and probe(held_out[0].path).still:
+        on_warning(f"{held_out[0].path}: this image alone is held out: the gain is a hint, and more images tell more")
+    return samples
 
 
 def _crop_size(files: Sequence[Footage], settings: FinetuneSettings) -> int:
