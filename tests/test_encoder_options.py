@@ -73,6 +73,7 @@ def test_x265_is_tuned_for_grain_beside_the_parameters_that_vidsr_needs(tmp_path
         (["--codec", "libx265", "--encoder-option", "x265-params=rd=x"], "Invalid value for rd: x"),
         (["--codec", "libsvtav1", "--encoder-option", "svtav1-params=grain=1"], "Error parsing option grain: 1"),
         (["--codec", "ffv1", "--bitrate", "1M"], "ffv1 has no --bitrate"),
+        (["--codec", "ffv1", "--max-rate", "1M"], "ffv1 has no --max-rate"),
         (["--pixel-format", "yuv420"], "no pixel format named 'yuv420'"),
         (["--pixel-format", "rgb24"], "--pixel-format must be planar YUV or grey, not rgb24; the nearest is yuv444p"),
         (["--pixel-format", "nv12"], "not nv12; the nearest is yuv420p"),
@@ -104,6 +105,23 @@ def test_a_bitrate_is_kept_instead_of_a_quality(codec: str, upscale: Command, tm
         sizes[rate] = 8 * sum(map(len, packets(target))) / 2  # of two seconds
     assert 25_000 < sizes["50k"] < 120_000
     assert 200_000 < sizes["0.4M"] < 700_000
+
+
+@pytest.mark.parametrize("codec", ["libx264", "libx265", "libsvtav1", "libvpx-vp9"])
+def test_noise_stays_below_the_highest_rate(codec: str, upscale: Command, tmp_path: Path) -> None:
+    noise, frames = np.random.default_rng(1), list[av.VideoFrame]()
+    for _ in range(60):
+        frames.append(av.VideoFrame.from_ndarray(noise.integers(0, 255, (96, 96), np.uint8), format="yuv420p"))
+    clip = make_video(tmp_path / "noise.mkv", frames, codec="ffv1")
+    rates = {}
+    for limit in ((), ("--max-rate", "300k")):
+        ended = upscale("--codec", codec, "--crf", "20", *limit, "--overwrite", clip, tmp_path / "out.mkv")
+        assert ended.code == 0, ended.err
+        rates[limit] = 8 * sum(map(len, packets(tmp_path / "out.mkv"))) / 2  # of two seconds
+    free, bound = rates.values()
+    assert free > 900_000
+    # The first second may hold a whole buffer more; VP9 holds the rate over many seconds.
+    assert bound < (free / 2 if codec == "libvpx-vp9" else 600_000)
 
 
 @pytest.mark.parametrize(

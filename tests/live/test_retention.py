@@ -7,14 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from vidsr.media.sink.recording_dir import (
-    Segment,
-    delete_expired,
-    expired,
-    finished_segments,
-    oldest_of_all,
-    segment_name,
-)
+from vidsr.media.sink.recording_dir import segment_name
+from vidsr.media.sink.retention import Segment, beyond_floor, delete_expired, expired, finished_segments, oldest_of_all
 from vidsr.settings import RecordSettings
 
 GB = 1_000_000_000
@@ -46,9 +40,32 @@ def test_the_oldest_go_until_the_rest_is_small_enough() -> None:
 
 
 def test_the_oldest_of_all_folders_go_and_the_newest_of_each_stays() -> None:
-    folders = [segments_of(3, 1, 5, 7), segments_of(2, 4), segments_of(0.5)]
+    every = [segments_of(3, 1, 5, 7), segments_of(2, 4), segments_of(0.5)]
+    folders = [beyond_floor(each, floor_gb=0) for each in every]
     for missing, gone in [(0, []), (0.5, ["1"]), (2, ["1", "2"]), (9, ["1", "2", "3", "5"])]:
         assert [str(one.paths[0]) for one in oldest_of_all(folders, missing=missing * GB)] == gone
+
+
+def test_a_camera_keeps_its_floor() -> None:
+    for floor_gb, gone in [(0, ["5", "3", "1"]), (2, ["3", "1"]), (2.5, ["3", "1"]), (3, ["1"]), (9, [])]:
+        left = beyond_floor(segments_of(3, 1, 5, 7), floor_gb=floor_gb)
+        assert [str(segment.paths[0]) for segment in left] == gone, floor_gb
+
+
+@pytest.mark.parametrize(("days", "original_days", "left"), [(3, 9, ".original.mp4"), (9, 3, ".mp4"), (9, None, "")])
+def test_an_original_is_kept_for_days_of_its_own(
+    tmp_path: Path, days: float, original_days: float | None, left: str
+) -> None:
+    (tmp_path / "2026-01-01").mkdir()
+    paths = [tmp_path / f"2026-01-01/10-00-00{suffix}" for suffix in (".mp4", ".original.mp4")]
+    for path in paths:
+        path.touch()
+        os.utime(path, (0, 0))
+    record = RecordSettings(keep_days=days, keep_original_days=original_days, min_free_gb=0)
+    delete_expired(tmp_path, now_s=5 * DAY_S, record=record)
+    assert [path for path in paths if path.exists()] == [tmp_path / f"2026-01-01/10-00-00{left}"] if left else paths
+    delete_expired(tmp_path, now_s=10 * DAY_S, record=record)
+    assert not (tmp_path / "2026-01-01").exists()
 
 
 def test_the_limit_that_is_hit_first_decides() -> None:
@@ -142,9 +159,9 @@ def test_a_quiet_camera_on_a_full_disk_keeps_as_long_as_a_busy_one(
     def free(folder: Path) -> int:
         return 3_000_000 - sum(path.stat().st_size for path in tmp_path.rglob("*.mp4"))
 
-    monkeypatch.setattr("vidsr.media.sink.recording_dir.free_bytes", free)  # of a disk that nobody else writes to
+    monkeypatch.setattr("vidsr.media.sink.retention.free_bytes", free)  # of a disk that nobody else writes to
     sizes = {"busy": 400_000, "quiet": 40_000}
-    neighbours = [*(tmp_path / camera for camera in sizes), tmp_path / "none"]
+    neighbours = dict.fromkeys([*(tmp_path / camera for camera in sizes), tmp_path / "none"], 0.0)
     for hour in range(60):
         for camera, size in sizes.items():
             path = tmp_path / camera / f"2026-01-01/{hour // 60:02}-{hour % 60:02}-00.mp4"

@@ -5,7 +5,7 @@ import os
 import pickle
 import signal
 import subprocess
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from io import BufferedReader
@@ -63,11 +63,13 @@ class CameraHandle:
             self._process.stdin.write(pickle.dumps(config))
             self._process.stdin.flush()
 
-    def send_neighbours(self, neighbours: Iterable[Path]) -> None:
+    def send_neighbours(self, neighbours: Mapping[Path, float]) -> None:
         """Tell it the directories of all cameras, as a line of JSON."""
         assert self._process.stdin
         with suppress(OSError):  # it has ended
-            self._process.stdin.write(json.dumps([*map(str, neighbours)]).encode() + b"\n")
+            self._process.stdin.write(
+                json.dumps({str(path): floor for path, floor in neighbours.items()}).encode() + b"\n"
+            )
             self._process.stdin.flush()
 
     def on_line(self, line: str, now: float) -> bool:

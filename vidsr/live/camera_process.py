@@ -64,9 +64,9 @@ class _CameraMain:
         self._stop.set()
 
     def watch_owner(self) -> None:
-        """Follow the directories of all cameras on stdin, a line of JSON each time; stop when the supervisor ends."""
+        """Follow the directories of all cameras on stdin, each time a line of JSON; stop when the supervisor ends."""
         for line in sys.stdin.buffer:
-            neighbours = tuple(map(Path, json.loads(line)))
+            neighbours = {Path(path): floor_gb for path, floor_gb in json.loads(line).items()}
             self._config = replace(self._config, neighbours=neighbours)
             if self._recorder:
                 self._recorder.set_neighbours(neighbours)

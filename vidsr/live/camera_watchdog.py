@@ -3,7 +3,7 @@
 import logging
 import signal
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
@@ -154,7 +154,7 @@ class CameraWatchdog:
         else:
             self._schedule_restart(f"its process {reason}", now)
 
-    def send_neighbours(self, neighbours: tuple[Path, ...]) -> None:
+    def send_neighbours(self, neighbours: Mapping[Path, float]) -> None:
         """Tell the process, and later ones, the directories of all cameras."""
         self.config = replace(self.config, neighbours=neighbours)
         if self.process:

@@ -3,6 +3,7 @@
 import os
 import pickle
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NoReturn
@@ -27,14 +28,14 @@ class CameraConfig:
     pool: PoolSettings = field(default_factory=PoolSettings)
     log_level: str = "WARNING"
     """The lowest level that is logged, by name."""
-    neighbours: tuple[Path, ...] = ()
-    """The directories of segments of all cameras; its process receives later ones through stdin."""
+    neighbours: Mapping[Path, float] = field(default_factory=dict)
+    """The directories of segments of all cameras, and the GB that each keeps; later ones come through stdin."""
     model_digest: str = ""
     """The SHA-256 of a model file, which may change under its name."""
 
     def is_same_camera(self, other: "CameraConfig") -> bool:
         """Whether the process of this one can go on for the other one."""
-        return replace(self, neighbours=()) == replace(other, neighbours=())
+        return replace(self, neighbours={}) == replace(other, neighbours={})
 
 
 @dataclass(frozen=True, kw_only=True)

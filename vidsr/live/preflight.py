@@ -75,10 +75,10 @@ def _prefixed(file: Path | None, camera: str, key: str) -> Iterator[None]:
         raise kind(text) from error
 
 
-def _segment_dirs(configs: Iterable[CameraConfig]) -> tuple[Path, ...]:
-    """The targets that are directories of segments."""
-    paths = (target.path for config in configs for target in config.targets)
-    return tuple(path for path in paths if path and not is_video(path) and not is_playlist(path))
+def _segment_dirs(configs: Iterable[CameraConfig]) -> dict[Path, float]:
+    """The targets that are directories of segments, and the GB that each keeps."""
+    paths = ((target.path, config.record.keep_at_least_gb) for config in configs for target in config.targets)
+    return {path: floor_gb for path, floor_gb in paths if path and not is_video(path) and not is_playlist(path)}
 
 
 def _check_source(config: CameraConfig) -> None:

@@ -139,6 +139,11 @@ def encoder_options(
             raise TargetError(f"{codec} has no --bitrate")
         options.pop("crf", None)
         options["b"] = str(settings.bits_per_second)
+    if settings.max_bits_per_second is not None:
+        if codec in _WITHOUT_CRF:
+            raise TargetError(f"{codec} has no --max-rate")
+        names = ["b"] if codec == "libvpx-vp9" and settings.bitrate is None else ["maxrate", "bufsize"]
+        options |= dict.fromkeys(names, str(settings.max_bits_per_second))
     for name, value in (("crf", settings.crf), ("preset", settings.preset)):
         if value is None:
             continue

@@ -74,8 +74,14 @@ class RecordSettings:
 
     segment_s: float = option(60.0, "seconds per segment", "S")
     keep_days: float | None = option(None, "days after which a segment is deleted", "N")
+    keep_original_days: float | None = option(
+        None, "days after which the original of a segment is deleted (default: as the segment)", "N"
+    )
     keep_gb: float | None = option(None, "gigabytes per folder; the oldest segments are deleted", "N")
     min_free_gb: float = option(1.0, "delete the oldest segments when less than N gigabytes are free", "N")
+    keep_at_least_gb: float = option(
+        0.0, "gigabytes of the newest segments of a camera that are not deleted for free space", "N"
+    )
     audio: str = option(
         "aac", "audio that a target cannot hold is encoded as aac, or dropped by copy; none records no audio", "KIND"
     )
@@ -86,9 +92,11 @@ class RecordSettings:
             raise ValueError(f"segment_s must be between 1 and {_LONGEST_S:g}, not {self.segment_s:g}")
         if self.audio not in AUDIO_KINDS:
             raise ValueError(f"audio must be aac, copy or none, not {self.audio!r}")
-        if self.keep_days is not None and not self.keep_days > 0:
-            raise ValueError(f"keep_days must be above 0, not {self.keep_days:g}")
-        if self.keep_gb is not None and not self.keep_gb > 0:
-            raise ValueError(f"keep_gb must be above 0, not {self.keep_gb:g}")
-        if not self.min_free_gb >= 0:
-            raise ValueError(f"min_free_gb must be 0 or more, not {self.min_free_gb:g}")
+        for name in ("keep_days", "keep_original_days", "keep_gb"):
+            if (limit := getattr(self, name)) is not None and not limit > 0:
+                raise ValueError(f"{name} must be above 0, not {limit:g}")
+        for name in ("min_free_gb", "keep_at_least_gb"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} must be 0 or more, not {getattr(self, name):g}")
+        if self.keep_gb is not None and self.keep_at_least_gb > self.keep_gb:
+            raise ValueError(f"keep_at_least_gb must be at most keep_gb, {self.keep_gb:g}")

@@ -63,6 +63,7 @@ class EncodeSettings:
     )
     crf: int | None = option(None, "constant quality, lower is better (default: one that fits the codec)", "N")
     bitrate: str | None = option(None, "mean bits per second, such as 4M or 800k, instead of --crf", "N")
+    max_rate: str | None = option(None, "highest bits per second, over a second, such as 8M, beside --crf", "N")
     preset: str | None = option(None, "speed against size, by the codec's own names", "NAME")
     pixel_format: str | None = option(
         None, "planar YUV or grey, such as yuv420p10le (default: that of the source, without loss)", "NAME"
@@ -74,8 +75,10 @@ class EncodeSettings:
     def __post_init__(self) -> None:
         if self.crf is not None and not 0 <= self.crf <= _MAX_CRF:
             raise ValueError(f"crf must be between 0 and {_MAX_CRF}, not {self.crf}")
-        if self.bitrate is not None and not re.fullmatch(r"(?=.*[1-9])\d{1,9}(\.\d+)?[kM]?", self.bitrate):
-            raise ValueError(f"bitrate must be a number like 4M, 800k or 800000, not {self.bitrate!r}")
+        for name in ("bitrate", "max_rate"):
+            rate = getattr(self, name)
+            if rate is not None and not re.fullmatch(r"(?=.*[1-9])\d{1,9}(\.\d+)?[kM]?", rate):
+                raise ValueError(f"{name} must be a number like 4M, 800k or 800000, not {rate!r}")
         if self.bitrate is not None and self.crf is not None:
             raise ValueError("bitrate must be alone, not beside crf")
         for each in self.encoder_option:
@@ -85,10 +88,12 @@ class EncodeSettings:
     @property
     def bits_per_second(self) -> int | None:
         """The bitrate as a number."""
-        if self.bitrate is None:
-            return None
-        factor = {"k": 1e3, "M": 1e6}.get(self.bitrate[-1], 1)
-        return round(float(self.bitrate.rstrip("kM")) * factor)
+        return _bits(self.bitrate)
+
+    @property
+    def max_bits_per_second(self) -> int | None:
+        """The highest rate as a number."""
+        return _bits(self.max_rate)
 
     @property
     def encoder_options(self) -> dict[str, str]:
@@ -140,3 +145,10 @@ class UpscaleSettings:
             raise ValueError(
                 f"max_megapixels must be above 0 and at most {_MAX_MEGAPIXELS}, not {self.max_megapixels:g}"
             )
+
+
+def _bits(rate: str | None) -> int | None:
+    if rate is None:
+        return None
+    factor = {"k": 1e3, "M": 1e6}.get(rate[-1], 1)
+    return round(float(rate.rstrip("kM")) * factor)

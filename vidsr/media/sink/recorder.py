@@ -1,7 +1,7 @@
 """The recorder of a live stream: one encoder, and many targets that cannot block each other."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -53,12 +53,12 @@ class Recorder:
         record: RecordSettings,
         encode: EncodeSettings,
         on_warning: OnWarning,
-        neighbours: Sequence[Path] = (),
+        neighbours: Mapping[Path, float] = {},
         camera: str = "",
     ) -> None:
-        """A target file that exists stays: the recording goes on in a file beside it. `neighbours` are directories of
-        segments of other cameras, whose oldest are deleted, too, when the disk they share is full. The name of the
-        `camera` is a tag of each file.
+        """A target file that exists stays: the recording goes on in a file beside it. `neighbours` are the directories
+        of segments of all cameras, whose oldest are deleted when the disk they share is full, and the GB that each
+        keeps. The name of the `camera` is a tag of each file.
         """
         probe_stream = probe_encoder(encode).stream
         self.frames_written = self.segments = 0  # frames that at least one target took
@@ -104,7 +104,7 @@ class Recorder:
         """Free bytes by directory of segments, at most a few seconds old."""
         return {label: folder.free for label, folder in self._recording_dirs.items()}
 
-    def set_neighbours(self, neighbours: Sequence[Path]) -> None:
+    def set_neighbours(self, neighbours: Mapping[Path, float]) -> None:
         """Replace the directories of segments of all cameras. Thread-safe."""
         for recording_dir in self._recording_dirs.values():
             recording_dir.neighbours = neighbours

@@ -1,15 +1,11 @@
-"""A directory of segments: its lock, the names of its files, their retention, and the thread for such work."""
+"""A directory of segments: its lock, the names of new files, and the thread for such work."""
 
 import errno
 import fcntl
 import os
-import re
-import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
-from itertools import chain, groupby
 from pathlib import Path
 from queue import Empty, Full, Queue
 from tempfile import TemporaryFile
@@ -17,6 +13,7 @@ from threading import Thread
 from time import monotonic, time
 
 from vidsr.errors import TargetError
+from vidsr.media.sink.retention import GB, delete_expired, free_bytes, unfinished_parts
 from vidsr.media.sink.segment_file import recover_part, segment_part_path, unused_path
 from vidsr.settings import RecordSettings
 
@@ -67,117 +64,6 @@ class BackgroundWorker:
             job()
 
 
-_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
-_SEGMENT = re.compile(r"(\d{2}B?-\d{2}-\d{2}(?:_\d+)?)(?:\.original(?:_\d+)?)?\.(?:mp4|mkv)")
-_PART = re.compile(_SEGMENT.pattern + r"\.part")
-_DAY_S, _GB = 86_400, 1_000_000_000
-
-
-@dataclass(frozen=True, kw_only=True)
-class Segment:
-    """A finished segment, with its passthrough file if it has one."""
-
-    paths: tuple[Path, ...]
-    size: int
-    """Bytes on disk, of all files."""
-    ended_s: float
-    """The time of the last write, by the clock of the file system."""
-
-
-def expired(
-    segments: Iterable[Segment], *, open_bytes: int, now_s: float, record: RecordSettings
-) -> Iterator[Segment]:
-    """The segments that are too old or too many, oldest first, given `open_bytes` in unfinished files."""
-    oldest_first = sorted(segments, key=lambda segment: segment.ended_s)
-    total = open_bytes + sum(segment.size for segment in oldest_first)
-    for segment in oldest_first:
-        too_old = record.keep_days is not None and now_s - segment.ended_s > record.keep_days * _DAY_S
-        too_large = record.keep_gb is not None and total > record.keep_gb * _GB
-        if not (too_old or too_large):
-            return
-        yield segment
-        total -= segment.size
-
-
-def oldest_of_all(folders: Iterable[Iterable[Segment]], *, missing: float) -> Iterator[Segment]:
-    """The oldest segments of all folders that free `missing` bytes; the newest of each folder stays."""
-    last_first = (sorted(segments, key=lambda segment: segment.ended_s)[:-1] for segments in folders)
-    for segment in sorted(chain.from_iterable(last_first), key=lambda segment: segment.ended_s):
-        if missing <= 0:
-            return
-        yield segment
-        missing -= segment.size
-
-
-def delete_expired(folder: Path, *, now_s: float, record: RecordSettings, neighbours: Iterable[Path] = ()) -> int:
-    """Delete expired segments and empty days; returns the number of segments. Other files are never touched.
-
-    For free space, the oldest segments of all `neighbours` on the same disk go: quiet cameras keep theirs as long as
-    busy ones.
-    """
-    open_bytes = sum(_disk_bytes(path) for path in unfinished_parts(folder))
-    n_deleted = sum(
-        map(_delete, expired(finished_segments(folder), open_bytes=open_bytes, now_s=now_s, record=record))
-    )
-    if (missing := record.min_free_gb * _GB - free_bytes(folder)) > 0:
-        folders = [finished_segments(each) for each in {folder, *neighbours} if _is_same_disk(each, folder)]
-        n_deleted += sum(map(_delete, oldest_of_all(folders, missing=missing)))
-    return n_deleted
-
-
-def _delete(segment: Segment) -> bool:
-    for path in segment.paths:
-        path.unlink(missing_ok=True)
-    with suppress(OSError):  # the day has other files
-        segment.paths[0].parent.rmdir()
-    return True
-
-
-def _is_same_disk(folder: Path, other: Path) -> bool:
-    try:
-        return folder.stat().st_dev == other.stat().st_dev
-    except OSError:
-        return False
-
-
-def finished_segments(folder: Path) -> Iterator[Segment]:
-    """The finished segments in a directory."""
-    for day in _day_dirs(folder):
-        names = sorted(name for name in os.listdir(day) if _SEGMENT.fullmatch(name))
-        for _, group in groupby(names, key=lambda name: name.partition(".")[0]):
-            paths = tuple(day / name for name in group)
-            with suppress(FileNotFoundError):
-                stats = [path.lstat() for path in paths]
-                yield Segment(
-                    paths=paths,
-                    size=sum(stat.st_blocks * 512 for stat in stats),
-                    ended_s=max(stat.st_mtime for stat in stats),
-                )
-
-
-def unfinished_parts(folder: Path) -> list[Path]:
-    """The .part files in a directory; left by a crash, unless a recording is running."""
-    return sorted(day / name for day in _day_dirs(folder) for name in os.listdir(day) if _PART.fullmatch(name))
-
-
-def _disk_bytes(path: Path) -> int:
-    """Bytes on disk; 0 for a file that was renamed meanwhile."""
-    try:
-        return path.lstat().st_blocks * 512
-    except FileNotFoundError:
-        return 0
-
-
-def free_bytes(folder: Path) -> int:
-    """Free bytes on the disk of a directory, for users other than root."""
-    return shutil.disk_usage(folder).free
-
-
-def _day_dirs(folder: Path) -> list[Path]:
-    with os.scandir(folder) as entries:
-        return [Path(entry) for entry in entries if _DAY.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False)]
-
-
 def segment_name(now_s: float) -> str:
     """The path of a segment that begins at this time of the clock, in local time, below its directory.
 
@@ -198,7 +84,12 @@ class RecordingDir:
     """
 
     def __init__(
-        self, path: Path, record: RecordSettings, *, on_warning: Callable[[str], None], neighbours: Sequence[Path] = ()
+        self,
+        path: Path,
+        record: RecordSettings,
+        *,
+        on_warning: Callable[[str], None],
+        neighbours: Mapping[Path, float] = {},
     ) -> None:
         self.free = 0
         self.neighbours = neighbours
@@ -230,14 +121,14 @@ class RecordingDir:
         """Delete expired segments: after each new segment, every minute, and with little free space."""
         with suppress(OSError):  # the disk may be gone for a while
             self.free = free_bytes(self._path)
-            min_free = self._record.min_free_gb * _GB
+            min_free = self._record.min_free_gb * GB
             if self._is_changed or self.free < min_free or monotonic() - self._checked_s > _CHECK_S:
                 self._is_changed, self._checked_s = False, monotonic()
                 delete_expired(self._path, now_s=time(), record=self._record, neighbours=self.neighbours)
                 self.free = free_bytes(self._path)
             if self.free < min_free and not self._is_short:
                 kept = "only the newest segment of each camera is kept; free some space, or lower --min-free-gb"
-                self._on_warning(f"only {self.free / _GB:.2f} GB free, less than {min_free / _GB:g}: {kept}")
+                self._on_warning(f"only {self.free / GB:.2f} GB free, less than {min_free / GB:g}: {kept}")
             self._is_short = self.free < min_free
 
     def close(self) -> None:
