@@ -54,7 +54,15 @@ def test_the_sentence_says_what_is_missing(tiny_model: str, tmp_path: Path) -> N
     size = video(tmp_path / "in.mkv").stat().st_size
     (tmp_path / "in.mkv").write_bytes((tmp_path / "in.mkv").read_bytes()[:-100])
     report = upscale(tmp_path / "in.mkv", tmp_path / "out.mkv", tiny_model)
-    assert report.damage == [f"reading ended early: the file should have {size} bytes, not {size - 100}"]
+    assert report.damage == [f"the file is cut off: it should have {size} bytes, not {size - 100}"]
+
+
+def test_a_part_that_is_missing_in_the_middle_of_an_flv_is_damage(tmp_path: Path) -> None:
+    data = video(tmp_path / "whole.flv").read_bytes()
+    (tmp_path / "in.flv").write_bytes(data[: len(data) // 2] + data[len(data) // 2 + 200 :])
+    with Reader(tmp_path / "in.flv") as reader:
+        list(reader)
+        assert reader.truncation == "a part of the file is missing or damaged"
 
 
 @pytest.mark.parametrize(("suffix", "muxer"), [("mkv", {"live": "1"}), ("nut", {}), ("mov", {})])

@@ -33,7 +33,7 @@ def missing_end(path: Path, format_name: str) -> str | None:
         return None
     if isinstance(found, str):
         return found
-    return f"the file should have {found} bytes, not {size}" if found and found > size else None
+    return f"the file is cut off: it should have {found} bytes, not {size}" if found and found > size else None
 
 
 def asf_seconds(path: Path) -> float:
@@ -95,14 +95,14 @@ def _mov(file: BinaryIO, size: int) -> int:
     return at
 
 
-def _flv(file: BinaryIO, size: int) -> int:
+def _flv(file: BinaryIO, size: int) -> int | str:
     """The end of the last tag."""
     signature, at = file.read(3), int.from_bytes(file.read(6)[2:], "big")
     while signature == b"FLV" and at + 4 < size:
         file.seek(at + 4)  # behind the size of the tag before
         head = file.read(4)
         if head[0] not in _FLV_TAGS:
-            return 0
+            return "a part of the file is missing or damaged" if head[0] else 0  # some programs append zeros
         at += 15 + int.from_bytes(head[1:], "big")
     return at
 
@@ -113,13 +113,13 @@ def _mxf(file: BinaryIO, size: int) -> str | None:
         return None
     pack = header[17 + header[16] % 128 if header[16] >= 128 else 17 :]
     (footer,) = struct.unpack_from(">Q", pack, 24)
-    return "the file has no footer" if footer >= size else None
+    return "the file is cut off: it has no footer" if footer >= size else None
 
 
 def _nut(file: BinaryIO, size: int) -> str | None:
     tail = _tail(file, size)
     distance = int.from_bytes(tail[-12:-4], "big")
-    return None if tail[-distance:].startswith(_NUT_INDEX) else "the file has no index at its end"
+    return None if tail[-distance:].startswith(_NUT_INDEX) else "the file is cut off: it has no index at its end"
 
 
 def _ogg(file: BinaryIO, size: int) -> str | None:
@@ -130,7 +130,7 @@ def _ogg(file: BinaryIO, size: int) -> str | None:
         begin = at + _OGG_PAGE.size + count
         if flags & _OGG_LAST and begin + sum(tail[begin - count : begin]) <= len(tail):
             return None
-    return "the file has no last page"
+    return "the file is cut off: it has no last page"
 
 
 def _tail(file: BinaryIO, size: int) -> bytes:

@@ -72,12 +72,10 @@ class StatedLength:
                 return f"the source lists {listed} {what} and holds {found}"
         if end_s < self._stated_s - _TOLERANCE_S:
             return f"reading ended early: the file should last {self._stated_s:.1f} s, not {end_s:.1f}"
-        if missing := self._missing_end or self._incomplete_packet():
-            return f"reading ended early: {missing}"
-        return None
+        return self._missing_end or self._incomplete_packet()
 
     def _incomplete_packet(self) -> str | None:
         cut = self._last_incomplete and self._name not in _BROADCAST
         if cut or (self._name in _FRAMES_ONLY and self._read_end != self._size):
-            return "the last packet is incomplete"
+            return "the file is cut off: its last packet is incomplete"
         return None
