@@ -1,11 +1,17 @@
-"""HDR's static metadata as encoder options."""
+"""HDR: whether a frame is, and its static metadata as encoder options."""
 
 import struct
 from fractions import Fraction
 
 from av import VideoFrame
+from av.video.reformatter import ColorTrc
 
 from vidsr.media.side_data import FrameKind, side_data
+
+
+def is_hdr(frame: VideoFrame) -> bool:
+    """Whether the frame's levels are those of PQ or HLG."""
+    return frame.color_trc in (ColorTrc.SMPTE2084, ColorTrc.ARIB_STD_B67)
 
 
 def hdr_options(frame: VideoFrame, codec: str) -> dict[str, str]:

@@ -9,7 +9,9 @@ from typing import Protocol
 
 from vidsr.callbacks import OnProgress, OnWarning, ShouldStop
 from vidsr.errors import SourceError, Stopped
+from vidsr.media.hdr import is_hdr
 from vidsr.media.probe import probe
+from vidsr.media.reader import Reader
 from vidsr.quality.crops import Crop
 from vidsr.settings import FinetuneSettings
 from vidsr.training.data.dataset_builder import BuildResult, build_dataset
@@ -136,6 +138,8 @@ def _usable(files: Sequence[Footage], on_warning: OnWarning) -> list[Footage]:
     for file in files:
         try:
             stills[file] = probe(file.path).still
+            if not stills[file]:
+                _warn_of_format(file.path, on_warning)
         except SourceError as error:
             on_warning(f"{error}; skipped")
     if not stills:
@@ -145,6 +149,15 @@ def _usable(files: Sequence[Footage], on_warning: OnWarning) -> list[Footage]:
             f"{files[0].path}: too few images, {len(stills)} in all; give {_MIN_IMAGES} or more, or clips"
         )
     return list(stills)
+
+
+def _warn_of_format(path: Path, on_warning: OnWarning) -> None:
+    """Warn of what `upscale` would not show the network, or only with an option. Raises SourceError."""
+    with Reader(path) as reader:
+        if reader.info.interlaced:
+            on_warning(f"{path}: is interlaced, and its combing is learned too; deinterlace it, and upscale likewise")
+        if is_hdr(reader.first.av_frame):
+            on_warning(f"{path}: is HDR, and learned in 8 bits; the gain is not that of other footage")
 
 
 def _validation(
