@@ -13,6 +13,7 @@ import dataclasses
 import json
 import logging
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,11 +80,22 @@ def _report(result: "TrainResult", args: argparse.Namespace, stop: GracefulStop)
     if not args.quiet:
         print("\n".join(_lines(result)), file=sys.stderr)
     if result.finished:
+        for sentence in _doubts(result):
+            print_message(sentence)
         if not args.json:
             print(result.model)
         return 0
     print_message(f"stopped at step {result.step} of {result.steps}; the same command resumes")
     return STOPPED + stop.signal
+
+
+def _doubts(result: "TrainResult") -> Iterator[str]:
+    """Yields why the network may not be worth using."""
+    if result.psnr is None or result.bicubic_psnr is None:
+        yield "nothing is held out, so nobody knows how good the network is; give more files, or --held-out"
+    elif result.psnr < result.bicubic_psnr:
+        below = result.bicubic_psnr - result.psnr
+        yield f"the network is {below:.2f} dB below bicubic upscaling; train it longer, or on more images"
 
 
 def _lines(result: "TrainResult") -> list[str]:
