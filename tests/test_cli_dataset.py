@@ -59,5 +59,5 @@ def test_nonsense_is_refused(
 
 def test_a_folder_that_is_not_there_is_a_source_fault(vidsr: Command, tmp_path: Path) -> None:
     ended = vidsr("dataset", tmp_path / "none.mp4", "--output", tmp_path / "dataset", *SMALL)
-    assert (ended.code, ended.out) == (5, "")
+    assert (ended.code, ended.out) == (3, "")
     assert "nothing to degrade" in ended.err

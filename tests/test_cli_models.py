@@ -140,6 +140,8 @@ def test_export_writes_under_the_name_of_the_model(
     assert ended.err.startswith(f"tiny{Path(files[-1]).suffix}: fsrcnn(8,4,1) x2, ")
     assert sorted(os.listdir(here)) == files
     before = contents(here)
+    said = [text for text in (ended.err.encode(), *before.values()) if b"INFERENCE_PRECISION_HINT=f32" in text]
+    assert len(said) == (2 if kind == "openvino" else 0)  # on the terminal and in the file
     again = vidsr("export", tiny_model, "--to", kind)
     assert again.code == TARGET
     assert again.err == f"vidsr: {files[-1]}: exists already (--overwrite replaces it)\n"

@@ -42,6 +42,8 @@ class ExportFormat:
     suffix: str
     companions: tuple[str, ...] = ()
     build: Callable[[Weights, dict[str, str]], ExportedNetwork]
+    note: str = ""
+    """What whoever runs the file has to know; it stands in its metadata, too."""
 
 
 def add_arguments(parser: Parser) -> None:
@@ -68,6 +70,7 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"{target}: with --to {args.to} the name must end in {file_format.suffix}")
     licence = weights.facts.get("licence", "not stated" if args.model.endswith(".npz") else "Apache-2.0")
     about = model_metadata(weights, name=name, licence=str(licence), version=vidsr.__version__)
+    about |= {"precision": file_format.note} if file_format.note else {}
     with ExitStack() as stack:  # the last one opened is committed first: the .bin before the .xml
         paths = [target, *(target.with_suffix(suffix) for suffix in file_format.companions)]
         files = [stack.enter_context(atomic_write(path, overwrite=args.overwrite)) for path in paths]
@@ -81,6 +84,8 @@ def run(args: argparse.Namespace) -> int:
     elif not args.quiet:
         agreement = f"within {distance:.2f} grey levels of the engine, which rounds"
         print(f"{target}: {weights.architecture}, {size / 1000:.0f} kB, {agreement}", file=sys.stderr)
+        if file_format.note:
+            print(file_format.note, file=sys.stderr)
     return 0
 
 
@@ -105,6 +110,12 @@ def _torch(weights: Weights, about: dict[str, str]) -> ExportedNetwork:
 
 FORMATS = {
     "onnx": ExportFormat(suffix=".onnx", build=_onnx),
-    "openvino": ExportFormat(suffix=".xml", companions=(".bin",), build=_openvino),
+    # OpenVINO 2026.4 reads no precision from a file.
+    "openvino": ExportFormat(
+        suffix=".xml",
+        companions=(".bin",),
+        build=_openvino,
+        note="compile it with INFERENCE_PRECISION_HINT=f32; OpenVINO's default on many CPUs is bf16, which is coarser",
+    ),
     "torch": ExportFormat(suffix=".pt2", build=_torch),
 }
