@@ -50,6 +50,17 @@ def test_training_stages_follow_each_other(drawn: list[Figure], tmp_path: Path) 
         assert picture.format == "PNG"
 
 
+def test_the_curve_shows_the_start_and_levels_without_an_offset(drawn: list[Figure], tmp_path: Path) -> None:
+    stages = {"l1": [(100, 31.0001, 0.1), (200, 31.0002, 0.05)]}
+    learning_curve(stages, tmp_path / "curve.png", start_db=31.0)
+    above, _ = drawn[0].axes
+    assert above.lines[1].get_ydata() == [31.0, 31.0]
+    assert [text.get_text() for text in above.get_legend().get_texts()] == ["l1", "start, 31.00 dB"]
+    assert above.yaxis.get_major_formatter().get_offset() == ""
+    learning_curve(stages, tmp_path / "curve.png")
+    assert len(drawn[1].axes[0].lines) == 1
+
+
 def test_grid_cells_are_magnified_exactly_under_their_titles(drawn: list[Figure]) -> None:
     random = np.random.default_rng(0)
     cells = [

@@ -45,8 +45,11 @@ def quality_against_time(
     figure.savefig(file, format="png")
 
 
-def learning_curve(stages: Mapping[str, Sequence[LogPoint]], file: File) -> None:
-    """Draw PSNR and loss against the training step; the steps of each stage count from 0, stages follow each other."""
+def learning_curve(stages: Mapping[str, Sequence[LogPoint]], file: File, *, start_db: float | None = None) -> None:
+    """Draw PSNR and loss against the training step; the steps of each stage count from 0, stages follow each other.
+
+    A line shows the PSNR before the first step, if it is known.
+    """
     figure = _figure(9, 6.6)
     upper, lower = figure.subplots(2, 1, sharex=True)
     first_step = 0
@@ -58,7 +61,10 @@ def learning_curve(stages: Mapping[str, Sequence[LogPoint]], file: File) -> None
         )
         lower.plot(steps, [loss for _, _, loss in points], marker=".", label=name, color=f"C{number}")
         first_step = steps[-1]
+    if start_db is not None:
+        upper.axhline(start_db, color="0.4", linestyle="--", label=f"start, {start_db:.2f} dB")
     upper.set(ylabel="PSNR-Y, dB")
+    upper.ticklabel_format(axis="y", useOffset=False)  # the legend would cover it
     lower.set(ylabel="loss", xlabel="step", yscale="log")
     upper.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3)
     for axes in (upper, lower):

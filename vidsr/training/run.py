@@ -51,6 +51,8 @@ class RunState:
     """Steps of the completed stages."""
     finished: bool = False
     """Whether the last stage is complete."""
+    start_psnr: float | None = None
+    """Of the initial model on the validation set, in dB; None for random weights."""
 
     @property
     def steps(self) -> int:
@@ -175,6 +177,8 @@ def train_on_dataset(
     dataset = read()
     schedules = stages(settings, fresh_tail=fresh_tail)
     run_state = RunState(run_dir=run.output, config=run.config, schedules=schedules, on_step=on_step)
+    if dataset.validation and settings.initial_model and not fresh_tail:
+        run_state.start_psnr = dataset.psnr(network)
     for number, schedule in enumerate(schedules):
         run_state.stages.append([])
         state = train(
@@ -258,4 +262,4 @@ def _draw(state: RunState, path: Path) -> None:
     }
     if curves:
         with atomic_write(path, overwrite=True) as file:
-            learning_curve(curves, file)
+            learning_curve(curves, file, start_db=state.start_psnr)
