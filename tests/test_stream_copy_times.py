@@ -105,3 +105,26 @@ def test_sound_that_begins_late_is_found(target: str, tiny_model: str, tmp_path:
     assert (len(report.copied), report.left_out, report.damage) == (1, [], [])
     before, after = (read_with_av(tmp_path / name) for name in ("in.ts", f"out.{target}"))
     assert len(before.packets[1]) == len(after.packets[1]) > 30
+
+
+@pytest.mark.parametrize("suffix", ["mkv", "mp4"])
+def test_sound_that_an_edit_list_cuts_is_not_heard_before_the_first_frame(
+    suffix: str, tiny_model: str, tmp_path: Path
+) -> None:
+    whole = make_clip(tmp_path / "whole.mp4", size=SMALL, pts=[512 * i for i in range(60)], audio=1)
+    with av.open(whole) as source, av.open(tmp_path / "in.mp4", "w") as output:
+        copies = [output.add_stream_from_template(stream) for stream in source.streams]
+        for packet in source.demux():
+            if packet.size:
+                early = round(0.5 / packet.time_base)
+                packet.pts, packet.dts = packet.pts - early, packet.dts - early
+                packet.stream = copies[packet.stream.index]
+                output.mux(packet)
+    report = upscale(tmp_path / "in.mp4", tmp_path / f"out.{suffix}", tiny_model)
+    assert (report.frames_written, report.damage) == (45, [])
+    begin: dict[str, float] = {}
+    with av.open(tmp_path / f"out.{suffix}") as container:
+        for packet in container.demux():
+            if packet.size and not packet.is_discard:
+                begin.setdefault(packet.stream.type, float(packet.pts * packet.time_base))
+    assert abs(begin["audio"] - begin["video"]) < 0.05

@@ -55,6 +55,7 @@ class Demuxer:
         self.pipe = InputPipe() if path == STDIN and not path.is_file() else None
         self.truncation: str | None = None
         self.covers: dict[int, bytes] = {}
+        self._cut: dict[int, SidePacket] = {}
         self._signature = b""  # of an image
         self.container = open_source(path, pipe=self.pipe, input_format=input_format)
         try:
@@ -130,7 +131,7 @@ class Demuxer:
             self.stated.count(packet)
             if packet.stream is not self.video:
                 if packet.size and self._places(packet):
-                    yield packet
+                    yield from self._heard(packet)
             elif self.range.is_past_end(packet) or not self._continues(packet):
                 return
             elif packet.size or packet.dts is None:  # Theora's empty packets repeat a frame
@@ -138,6 +139,16 @@ class Demuxer:
         end_s, from_start = float(self.repair.stored_end), self.range.start is None
         size = self.pipe.count if self.pipe else None
         self.truncation = self.truncation or self.stated.truncation(end_s, from_start=from_start, size=size)
+
+    def _heard(self, packet: SidePacket) -> Iterator[SidePacket]:
+        """The packet, unless an edit list cuts it: then the last of those, with which decoders begin, comes later."""
+        before = self._cut.pop(packet.stream.index, None)
+        if packet.is_discard and packet.stream.type == "audio":
+            self._cut[packet.stream.index] = packet
+            return
+        if before is not None:
+            yield before
+        yield packet
 
     def _continues(self, packet: SidePacket) -> bool:
         """Whether a packet belongs to the video: what follows an image belongs if it begins as that does."""
