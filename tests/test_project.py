@@ -22,6 +22,7 @@ from vidsr.settings import (
     StreamSettings,
     TrainSettings,
     UpscaleSettings,
+    WatchSettings,
 )
 
 ROOT = Path(__file__).parent.parent
@@ -49,7 +50,7 @@ LEVELS = [  # from low to high; a part imports from those above it in this list,
     {"output_size", "model_selection"},
     {"image_pipeline"},
     {"pipeline"},
-    {"training", "live", "bench", "estimate"},
+    {"training", "live", "bench", "estimate", "watch"},
     {"vidsr"},
     {"cli"},
     {"__main__"},
@@ -165,6 +166,7 @@ def commands() -> dict[str, argparse.ArgumentParser]:
     ("command", "kinds"),
     [
         ("upscale", (UpscaleSettings, EncodeSettings, PoolSettings)),
+        ("watch", (WatchSettings, UpscaleSettings, EncodeSettings, PoolSettings)),
         ("bench", (UpscaleSettings, EncodeSettings, PoolSettings)),
         ("train", (NetworkSettings, TrainSettings)),
         ("stream", (StreamSettings, RecordSettings, EncodeSettings, PoolSettings)),

@@ -25,29 +25,20 @@ from pathlib import Path
 from vidsr.callbacks import OnProgress
 from vidsr.cli.crash_guard import Outcome
 from vidsr.cli.json_progress import json_progress
+from vidsr.cli.media_files import is_media, target_name
 from vidsr.cli.options import Parser, add_options, settings
 from vidsr.cli.output import UsageError, print_line, print_message, progress_bar
 from vidsr.cli.signals import GracefulStop
 from vidsr.errors import BUG, DAMAGED, STOPPED, SourceError, TargetError, VidsrError, exit_code
 from vidsr.estimate import estimate
 from vidsr.media.atomic_file import part_path
-from vidsr.media.containers import (
-    IMAGE_SUFFIXES,
-    READ_ONLY_IMAGE_SUFFIXES,
-    READ_ONLY_VIDEO_SUFFIXES,
-    VIDEO_SUFFIXES,
-    image_codec_for,
-)
+from vidsr.media.containers import image_codec_for
 from vidsr.media.pipes import STDIN, STDOUT
 from vidsr.pipeline import upscale
 from vidsr.report import Report
 from vidsr.settings import EncodeSettings, PoolSettings, UpscaleSettings
 
 log = logging.getLogger(__name__)
-
-_WRITTEN = VIDEO_SUFFIXES | IMAGE_SUFFIXES
-_SHARED_SUFFIXES = (".ts", ".mod", ".avs")
-_BECOMES = dict.fromkeys(READ_ONLY_VIDEO_SUFFIXES, ".mkv") | dict.fromkeys(READ_ONLY_IMAGE_SUFFIXES, ".png")
 
 
 def add_arguments(parser: Parser) -> None:
@@ -59,9 +50,7 @@ def add_arguments(parser: Parser) -> None:
     help_ = "the file to write, the folder to write into, or -"
     parser.add_argument("target", metavar="TARGET", type=_target, help=help_)
     add_settings(parser)
-    group = parser.add_argument_group("progress")
-    help_ = "json: a line per second on stderr, for programs (default: bar, on a terminal)"
-    group.add_argument("--progress", choices=("bar", "json"), default="bar", help=help_)
+    group = add_progress(parser)
     help_ = "print what the videos would take, by a trial of a second each, and write nothing"
     group.add_argument("--estimate", action="store_true", help=help_)
 
@@ -71,6 +60,14 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     add_options(parser.add_argument_group("result"), UpscaleSettings)
     add_options(parser.add_argument_group("speed"), PoolSettings)
     add_options(parser.add_argument_group("encoding"), EncodeSettings)
+
+
+def add_progress(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """Declare the option of the progress; the group of it."""
+    group = parser.add_argument_group("progress")
+    help_ = "json: a line per second on stderr, for programs (default: bar, on a terminal)"
+    group.add_argument("--progress", choices=("bar", "json"), default="bar", help=help_)
+    return group
 
 
 def _source(text: str) -> Path:
@@ -122,7 +119,7 @@ def _outcome(
 ) -> Outcome:
     """Upscale one file, and say what became of it; among several even a bug costs only that file."""
     try:
-        with _progress(source, args) as on_progress:
+        with progress(source, args) as on_progress:
             report = work(source, target, on_progress=on_progress, should_stop=stop)
     except VidsrError as error:
         named = alone or str(source) in str(error) or str(target) in str(error)
@@ -134,7 +131,7 @@ def _outcome(
             raise
         traceback.print_exc()
         return Outcome(source=str(source), code=BUG, sentence=f"{source}: {type(error).__name__}: {error}")
-    code, damage = _print_report(report, args), "; ".join(report.damage)
+    code, damage = print_report(report, args), "; ".join(report.damage)
     return Outcome(source=str(source), code=code, sentence=f"{source}: {damage}")
 
 
@@ -156,7 +153,8 @@ def _check_pipes(args: argparse.Namespace) -> None:
         raise TargetError("standard output is closed")
 
 
-def _progress(source: Path, args: argparse.Namespace) -> AbstractContextManager[OnProgress]:
+def progress(source: Path, args: argparse.Namespace) -> AbstractContextManager[OnProgress]:
+    """The callback that shows how far a file is."""
     if args.progress == "json":
         return json_progress(source)
     return progress_bar(source.name, "frames", quiet=args.quiet)
@@ -188,8 +186,8 @@ def _jobs(sources: list[Path], target: Path) -> list[tuple[Path, Path]]:
     if not target.is_dir():
         raise UsageError(f"{target}: is no folder; several sources, or a folder, need a folder as target")
     files = [file for source in sources for file in (_media_in(source) if source.is_dir() else [source])]
-    names = Counter(map(_target_name, files))
-    jobs = [(file, target / _target_name(file, whole=names[_target_name(file)] > 1)) for file in files]
+    names = Counter(map(target_name, files))
+    jobs = [(file, target / target_name(file, whole=names[target_name(file)] > 1)) for file in files]
     if twice := [file for file, count in Counter(file for _, file in jobs).items() if count > 1]:
         raise UsageError(f"{twice[0]}: two sources have this target")
     return jobs
@@ -197,12 +195,9 @@ def _jobs(sources: list[Path], target: Path) -> list[tuple[Path, Path]]:
 
 def _media_in(folder: Path) -> list[Path]:
     """The media files in a folder by their names, without hidden ones: a Mac keeps its own notes in those."""
-    known = _WRITTEN | _BECOMES.keys()
     try:
-        shown = [file for file in folder.iterdir() if not file.name.startswith(".") and not _is_text(file)]
-        files = sorted(
-            file for file in shown if file.suffix.lower() in known and (file.is_file() or not file.exists())
-        )
+        shown = [file for file in folder.iterdir() if not file.name.startswith(".")]
+        files = sorted(file for file in shown if is_media(file) and (file.is_file() or not file.exists()))
     except OSError as error:
         raise SourceError(f"{folder}: {error.strerror}") from error
     if folders := [file.name for file in shown if file.is_dir()]:
@@ -212,26 +207,7 @@ def _media_in(folder: Path) -> list[Path]:
     return files
 
 
-def _is_text(file: Path) -> bool:
-    """Whether the file is a text of a kind that shares its suffix with videos: TypeScript, go.mod, AviSynth."""
-    if file.suffix.lower() not in _SHARED_SUFFIXES or not file.is_file():
-        return False
-    try:
-        with file.open("rb") as opened:
-            return b"\0" not in opened.read(4096)
-    except OSError:
-        return False
-
-
-def _target_name(source: Path, *, whole: bool = False) -> str:
-    """The name of the target; for another suffix that of the source is left out, unless its `whole` name is kept."""
-    suffix = source.suffix.lower()
-    if suffix in _WRITTEN:
-        return source.name
-    return (source.name if whole else source.stem) + _BECOMES.get(suffix, ".mkv")
-
-
-def _print_report(report: Report, args: argparse.Namespace) -> int:
+def print_report(report: Report, args: argparse.Namespace) -> int:
     """Print the report: JSON to stdout, the rest to stderr. The exit code of a completed run."""
     if args.json:
         text = json.dumps(dataclasses.asdict(report), default=str)

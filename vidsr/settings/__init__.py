@@ -11,6 +11,7 @@ from vidsr.settings.training import (
     TrainSettings,
 )
 from vidsr.settings.upscale import PRECISIONS, EncodeSettings, PoolSettings, UpscaleSettings
+from vidsr.settings.watch import WatchSettings
 
 __all__ = [
     "CODINGS",
@@ -27,4 +28,5 @@ __all__ = [
     "StreamSettings",
     "TrainSettings",
     "UpscaleSettings",
+    "WatchSettings",
 ]

@@ -1,0 +1,26 @@
+"""How a folder is watched, and what becomes of its files."""
+
+from dataclasses import dataclass
+
+from vidsr.settings.options import option
+
+_LONGEST_S = 86_400.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class WatchSettings:
+    """How a folder is watched, and what becomes of the sources in it."""
+
+    interval_s: float = option(5.0, "seconds between two looks at the folder", "S")
+    settle_s: float = option(10.0, "seconds for which a file must keep its size and time before it is read", "S")
+    done: str | None = option(None, "move sources that are upscaled into this folder (default: they stay)", "DIR")
+    failed: str | None = option(
+        None,
+        "move sources that fail into this folder, with a report each (default: they stay; reports in TARGET)",
+        "DIR",
+    )
+
+    def __post_init__(self) -> None:
+        for name in ("interval_s", "settle_s"):
+            if not 0.1 <= getattr(self, name) <= _LONGEST_S:
+                raise ValueError(f"{name} must be between 0.1 and {_LONGEST_S:g}, not {getattr(self, name):g}")
