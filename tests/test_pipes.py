@@ -173,7 +173,7 @@ def test_a_frame_that_is_cut_off_is_reported_and_those_before_it_are_kept(
     data = (tmp_path / "in.y4m").read_bytes()
     ended = run(tiny_model, "-q", tmp_path / "in.y4m" if from_file else "-", "-", data=data)
     assert ended.returncode == DAMAGED
-    assert "reading ended early: the last packet is incomplete" in one_sentence(ended)
+    assert "is cut off: its last packet is incomplete" in one_sentence(ended)
     assert ended.stdout.count(b"FRAME\n") == 5
 
 
