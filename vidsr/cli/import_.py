@@ -1,6 +1,8 @@
-"""Convert a PyTorch state dict to a weight file: FSRCNN with PReLU, or SRCNN with ReLU, for luma in 0..1.
+"""Convert a PyTorch state dict or an ONNX file to a weight file: FSRCNN with PReLU, or SRCNN with ReLU, for luma in
+0..1.
 
   vidsr import fsrcnn_x2.pth mine.npz --scale 2
+  vidsr import fsrcnn_x2.onnx mine.npz --scale 2
   vidsr upscale --model mine.npz old.mp4 new.mp4
 
 No code in the file is run; a file that holds anything but tensors is refused.
@@ -10,6 +12,7 @@ import argparse
 import json
 import logging
 import sys
+from functools import partial
 from pathlib import Path
 
 from vidsr.cli.options import Parser, require_extra
@@ -26,7 +29,9 @@ _GREY, _FAR = 128, 16
 
 def add_arguments(parser: Parser) -> None:
     """Declare the arguments."""
-    parser.add_argument("source", metavar="STATE_DICT", type=Path, help="a model.state_dict() written by torch.save")
+    parser.add_argument(
+        "source", metavar="STATE_DICT", type=Path, help="a model.state_dict() written by torch.save, or an .onnx file"
+    )
     parser.add_argument("target", metavar="TARGET", type=Path, help="the .npz file to write")
     parser.add_argument(
         "--scale", required=True, type=int, choices=SCALES, metavar="N", help="2, 3 or 4; the file does not hold it"
@@ -47,7 +52,12 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"{args.target}: the name of a weight file ends in .npz")
     with require_extra("torch", "train"):
         from vidsr.training.state_dict_import import import_state_dict
-    weights = import_state_dict(args.source, args.scale, padding=args.padding)
+    read = None
+    if args.source.suffix == ".onnx":
+        with require_extra("onnx", "export"):
+            from vidsr.interop.onnx_import import onnx_tensors
+        read = partial(onnx_tensors, scale=args.scale, padding=args.padding)
+    weights = import_state_dict(args.source, args.scale, padding=args.padding, read=read)
     with atomic_write(args.target, source=args.source, overwrite=args.overwrite) as file:
         save_weights(file, weights)
     architecture = weights.architecture

@@ -7,6 +7,7 @@ padding of the deconvolution, or the positions of ReLU, which has no tensors.
 
 import io
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,13 +24,20 @@ _WRAPPERS = ("state_dict", "model_state_dict", "model", "params")
 Array = NDArray[np.float32]
 
 
-def import_state_dict(path: Path, scale: int, *, padding: int = PAPER_PADDING) -> Weights:
+def import_state_dict(
+    path: Path,
+    scale: int,
+    *,
+    padding: int = PAPER_PADDING,
+    read: Callable[[bytes], dict[str, Array]] | None = None,
+) -> Weights:
     """The weights of an FSRCNN or SRCNN in a PyTorch state dict. No code in the file is executed.
 
-    `padding` is the padding of the deconvolution. Raises ModelError, which names the file.
+    `padding` is the padding of the deconvolution, `read` takes the tensors from a file of another format. Raises
+    ModelError, which names the file.
     """
     try:
-        return _weights_from_tensors(_tensors(read_bytes(path)), scale, padding, path.name)
+        return _weights_from_tensors((read or _tensors)(read_bytes(path)), scale, padding, path.name)
     except OSError as error:
         raise ModelError(f"{path}: {error.strerror}") from error
     except ModelError as error:
@@ -87,13 +95,13 @@ def _weights_from_tensors(tensors: dict[str, Array], scale: int, padding: int, s
     `source` goes into the facts. Raises ModelError, listing the layers, for any other network.
     """
     layers = _layers(tensors)
+    if (channels := layers[0].weight.shape[1]) != 1:
+        raise ModelError(f"a network for {channels} channels ({layers[0]}); vidsr needs one, the luma")
     *body, last = layers
     slopes = [layer.slope is not None for layer in body]
     is_fsrcnn, is_srcnn = len(body) >= 3 and all(slopes), len(body) == 2 and not any(slopes)
     if last.slope is not None or not (is_fsrcnn or is_srcnn):
         raise ModelError(f"neither an FSRCNN nor an SRCNN: {'; '.join(map(str, layers))}")
-    if (channels := body[0].weight.shape[1]) != 1:
-        raise ModelError(f"a network for {channels} channels ({body[0]}); vidsr needs one, the luma")
     try:
         architecture = _fsrcnn(body, last, scale, padding) if is_fsrcnn else _srcnn(layers, scale)
     except ValueError as error:
