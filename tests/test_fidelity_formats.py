@@ -12,7 +12,7 @@ from oracles import read_with_av, samples
 
 from vidsr.engine import Engine
 from vidsr.errors import TargetError
-from vidsr.media.pixel_format_converter import PixelFormatConverter
+from vidsr.media.pixel_format_converter import PixelFormatConverter, find_working_format
 from vidsr.media.reader import Reader
 
 PLANAR = [
@@ -90,7 +90,7 @@ def test_rgb_keeps_alpha_if_any_pixel_is_transparent(
 @pytest.mark.parametrize("pixel_format", PACKED)
 def test_packed_formats_become_planar(pixel_format: str) -> None:
     frame = scene_frame(pixel_format)
-    worked = PixelFormatConverter(frame, still=False)(frame)
+    worked = PixelFormatConverter(find_working_format(frame, still=False))(frame)
     planar = frame.reformat(format=PACKED[pixel_format], threads=1)
     assert worked.format.name == PACKED[pixel_format]
     assert all(np.array_equal(a, b) for a, b in zip(samples(worked), samples(planar), strict=True))

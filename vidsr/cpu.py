@@ -242,21 +242,21 @@ def _read_nodes(root: Path) -> dict[int, int]:
 
 def _read_quota(root: Path) -> float | None:
     """The CPU time allowed, in CPUs: the least of this process's cgroup and its ancestors; None without a limit."""
-    quotas = [_group_quota(folder) for folder in _group_folders(root)]
+    quotas = [_group_quota(folder) for folder in group_folders(root)]
     return min((quota for quota in quotas if quota is not None), default=None)
 
 
-def _group_folders(root: Path) -> Iterator[Path]:
-    """The folders of this process's cgroups and all their ancestors, version 1 and 2; not all need exist.
+def group_folders(root: Path, kind: str = "cpu") -> Iterator[Path]:
+    """The folders of this process's cgroups of a kind and all their ancestors, version 1 and 2; not all need exist.
 
     In a container the path may be the host's, of which only the mount itself exists: the container's own group.
     """
     for line in _text(root / "proc/self/cgroup").splitlines():
         _, controllers, path = line.split(":", 2)
         own = PurePosixPath(path.lstrip("/"))
-        if controllers and "cpu" not in controllers.split(","):
+        if controllers and kind not in controllers.split(","):
             continue
-        for mount in {controllers, controllers and "cpu"}:  # version 2 has no name, version 1 "cpu,cpuacct" or "cpu"
+        for mount in {controllers, controllers and kind}:  # version 2 has no name, version 1 "cpu,cpuacct" or "cpu"
             for group in (own, *own.parents):
                 yield root / "sys/fs/cgroup" / mount / group
 

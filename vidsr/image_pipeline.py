@@ -14,10 +14,10 @@ from vidsr.output_size import default_scale, target_size
 from vidsr.pool.frames import upscale_frames
 from vidsr.pool.in_process_pool import InProcessPool
 from vidsr.report import Report
+from vidsr.run_log import DROPPED
 from vidsr.settings import PoolSettings, UpscaleSettings
 
 _FURTHER = "further images in the file"
-DROPPED = "{} cannot hold {}; it is dropped"
 
 
 def upscale_image(

@@ -46,6 +46,8 @@ def run(args: argparse.Namespace) -> int:
     """Measure one run, or one per plan."""
     if args.frames < 1:
         raise UsageError(f"--frames must be 1 or more, not {args.frames}")
+    if args.segments:
+        raise UsageError("bench measures the stages of a run by frames; omit --segments")
     if args.plan and args.picture:
         raise UsageError("--picture draws a single run; omit --plan")
     with GracefulStop("measuring ends here") as stop:

@@ -29,7 +29,7 @@ from vidsr.cli.media_files import is_media, target_name
 from vidsr.cli.options import Parser, add_options, settings
 from vidsr.cli.output import UsageError, print_line, print_message, progress_bar
 from vidsr.cli.signals import GracefulStop
-from vidsr.errors import BUG, DAMAGED, STOPPED, SourceError, TargetError, VidsrError, exit_code
+from vidsr.errors import BUG, DAMAGED, STOPPED, SourceError, Stopped, TargetError, VidsrError, exit_code
 from vidsr.estimate import estimate
 from vidsr.media.atomic_file import part_path
 from vidsr.media.containers import image_codec_for
@@ -92,7 +92,8 @@ def run(args: argparse.Namespace) -> int:
     if args.estimate:
         return _print_estimates([job for job in jobs if image_codec_for(job[1]) is None], args)
     done = journal.outcomes  # by an earlier process, which a file has crashed
-    with GracefulStop("the file is being completed", closes_input=STDIN in args.sources) as stop:
+    promise = "what is finished is kept" if args.segments else "the file is being completed"
+    with GracefulStop(promise, closes_input=STDIN in args.sources) as stop:
         for source, target in jobs:
             if str(target) in done:
                 continue
@@ -121,6 +122,10 @@ def _outcome(
     try:
         with progress(source, args) as on_progress:
             report = work(source, target, on_progress=on_progress, should_stop=stop)
+    except Stopped as stopped:
+        sentence = f"{target}: stopped; {stopped}, and the same command goes on"
+        print_message(sentence)
+        return Outcome(source=str(source), code=STOPPED + stop.signal, sentence=sentence)
     except VidsrError as error:
         named = alone or str(source) in str(error) or str(target) in str(error)
         sentence = str(error) if named else f"{source}: {error}"

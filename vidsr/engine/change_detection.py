@@ -86,6 +86,7 @@ class ChangeDetector:
     refreshed when a pixel exceeds the tolerance, when every tile that reads the block is recomputed, or after 32
     planes; levels are those of 8 bits. Planes that change all over are upscaled whole, and half of them are not even
     compared. So are the first ones, until compiling graphs for tiles pays by `cost`. `halo` is that of the network.
+    `copied` is how many planes' pixels were copied from previous results so far.
     """
 
     def __init__(self, halo: int, *, tolerance: int, cost: TilingCost) -> None:
@@ -93,12 +94,12 @@ class ChangeDetector:
         self._unsaved_pixels, self._max_share = cost.min_saved_pixels, cost.max_share
         self._previous: UpdatePlan | None = None
         self._planes = self._rest = self._without_gain = 0
-        self._copied = 0.0
+        self.copied = 0.0
 
     @property
     def reused(self) -> float:
         """The share of all planes so far that was copied from previous results."""
-        return self._copied / self._planes if self._planes else 0.0
+        return self.copied / self._planes if self._planes else 0.0
 
     def forget(self) -> None:
         """Compare the next plane with none."""
@@ -121,7 +122,7 @@ class ChangeDetector:
         if chosen and self._unsaved_pixels > 0:
             self._unsaved_pixels -= (1 - share) * plane.size
             return self._whole(plane, depth)
-        self._copied += 1 - sum(tile.pixels(plane.shape) for tile in chosen) / plane.size
+        self.copied += 1 - sum(tile.pixels(plane.shape) for tile in chosen) / plane.size
         if self._tolerance:
             refreshed = changed | erode_complement(chosen, changed.shape, self._halo)
             updated = _refreshed(previous.plane, plane, refreshed)

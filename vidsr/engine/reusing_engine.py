@@ -22,7 +22,7 @@ class ReusingEngine:
     def __init__(self, engine: Engine, *, tolerance: int = 0, cost: TilingCost | None = None) -> None:
         self.scale = engine.scale
         self.share = 1.0
-        self._engine = engine
+        self.engine = engine
         cost = cost or TilingCost.of(engine.weights.architecture)
         self._detector = ChangeDetector(engine.halo, tolerance=tolerance, cost=cost)
         self._previous: Plane | None = None
@@ -32,11 +32,16 @@ class ReusingEngine:
         """As `ChangeDetector.reused`."""
         return self._detector.reused
 
+    @property
+    def copied(self) -> float:
+        """As `ChangeDetector.copied`."""
+        return self._detector.copied
+
     def __call__(self, plane: Plane, depth: int | None = None) -> Plane:
         """As `Engine.__call__`."""
         plan = self._detector(plane, 8 * plane.dtype.itemsize if depth is None else depth)
         self.share = plan.share
-        self._previous = composite(self._previous, plan, run_plan(self._engine, plan), self.scale)
+        self._previous = composite(self._previous, plan, run_plan(self.engine, plan), self.scale)
         return self._previous
 
 

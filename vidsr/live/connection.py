@@ -18,7 +18,7 @@ from vidsr.live.status import NO_NETWORK, State, Status
 from vidsr.live.writer_thread import WriterThread
 from vidsr.media.formats import depth_of, luma_of
 from vidsr.media.frame import Frame, VideoFrame
-from vidsr.media.pixel_format_converter import PixelFormatConverter
+from vidsr.media.pixel_format_converter import PixelFormatConverter, find_working_format
 from vidsr.media.sink.recorder import Recorder
 from vidsr.media.source.live_source import LiveSource
 from vidsr.media.source.live_timestamps import TIME_BASE, FrameTime, LiveTimeline
@@ -157,7 +157,7 @@ class Connection:
 
     def _new_converter(self, video_frame: VideoFrame) -> PixelFormatConverter:
         try:
-            return PixelFormatConverter(video_frame, still=False)
+            return PixelFormatConverter(find_working_format(video_frame, still=False))
         except ValueError as error:
             raise SourceLost(
                 f"{self._context.config.source}: sends {video_frame.format.name}, which has no luma"

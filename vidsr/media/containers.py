@@ -111,6 +111,8 @@ def muxer_options(kind: Container, time_base: Fraction, *, covers: bool, tags: I
     options = {"flush_packets": "1"}  # otherwise the last 256 KiB are lost in a crash
     if kind.is_raw:
         options["strict"] = "unofficial"  # for more than 8 bits
+    if kind.format in ("matroska", "webm"):
+        options["fflags"] = "+bitexact"  # otherwise their identifiers are random: the same run writes the same bytes
     if not kind.has_display_matrix:
         return options
     # The edit list stores the start of each stream in ticks of the movie, by default 1000 per second; in fragmented

@@ -87,12 +87,6 @@ class Demuxer:
         """The pts, in `time_base`, of the position `start_s`: that of the first frame, or 0 with a `start_s`."""
         return self._first_pts if self.range.start is None else 0
 
-    def shown_pts(self, pts: int) -> int | None:
-        """The pts of a frame in the range, which counts from the range's start; None for one that is not shown."""
-        if not self.range.contains(pts * self.time_base) or (pts < 0 and self._hides_negative):
-            return None
-        return pts - round(self.range.offset / self.time_base)
-
     def chapters(self) -> "Iterator[Chapter]":
         """The chapters in the range, with the times of the frames."""
         trimmed = (self.range.trim_chapter(chapter, self.clock_s) for chapter in self.container.chapters())
@@ -120,7 +114,7 @@ class Demuxer:
         def at(seconds: float | None) -> Fraction | None:
             return None if seconds is None else (self._first_pts + round(seconds / self.time_base)) * self.time_base
 
-        return TrimRange(start=at(start_s), end=at(end_s))
+        return TrimRange(start=at(start_s), end=at(end_s), hides_negative=self._hides_negative)
 
     def _in_range(self) -> Iterator[SidePacket]:
         start = self.range.start

@@ -158,7 +158,7 @@ def encoder_options(
         _check_pixel_format(settings.pixel_format)
         if (formats := _formats(codec)) and settings.pixel_format not in formats:
             raise TargetError(f"{codec} cannot hold {settings.pixel_format}, but {', '.join(sorted(formats))}")
-    return _merged(options, settings.encoder_options, hdr)
+    return merge_options(options, settings.encoder_options, hdr)
 
 
 def _option_names(encoder: str) -> tuple[set[str], set[str]]:
@@ -183,8 +183,8 @@ def _check_pixel_format(name: str) -> None:
         raise TargetError(f"--pixel-format must be planar YUV or grey, not {name}; the nearest is {planar}")
 
 
-def _merged(*options: Mapping[str, str]) -> dict[str, str]:
-    """All of them; later ones replace earlier ones, but lists of an encoder's own (x265-params) are joined."""
+def merge_options(*options: Mapping[str, str]) -> dict[str, str]:
+    """All options; later ones replace earlier ones, but lists of an encoder's own (x265-params) are joined."""
     merged: dict[str, str] = {}
     for name, value in chain.from_iterable(each.items() for each in options):
         merged[name] = f"{merged[name]}:{value}" if name in merged and name.endswith("-params") else value

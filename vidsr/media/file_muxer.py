@@ -80,6 +80,11 @@ class FileMuxer:
         if not self._finished:
             self._discard()
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) of the frames."""
+        return self._parameters.size
+
     def mux(self, packets: "Iterable[Packet[VideoStream]]", others: Iterable[SidePacket] = ()) -> None:
         """Writes encoded packets, each after the copied packets with earlier times, `others` among them."""
         with target_errors(self.target):

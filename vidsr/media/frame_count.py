@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
-from av import VideoFrame
+from av import Packet, VideoFrame
 from av.video.codeccontext import VideoCodecContext
+from av.video.stream import VideoStream
 
 from vidsr.media.frame import SidePacket
 from vidsr.media.h264 import may_have_fields
@@ -20,14 +21,15 @@ _VP9_SUPERFRAME = 0b110
 class FrameCount:
     """The packets that a decoder received, and the frames that it returned.
 
-    `is_complete` is set when all packets of the video were sent and all frames received.
+    `is_countable` says whether each packet of the codec makes one frame. `is_complete` is set when all packets of the
+    video were sent and all frames received.
     """
 
     def __init__(self, context: VideoCodecContext) -> None:
         self.is_complete = False
         self._codec = context.codec.canonical_name
         has_fields = self._codec == "h264" and may_have_fields(context.extradata or b"")
-        self._is_countable = self._codec in _ONE_FRAME_PER_PACKET and not has_fields
+        self.is_countable = self._codec in _ONE_FRAME_PER_PACKET and not has_fields
         self._missing = 0  # frames of the packets so far
         self._before_key = 0
         self._has_begun = False  # with a key frame, or a frame
@@ -40,9 +42,9 @@ class FrameCount:
     @property
     def undecoded(self) -> int:
         """Number of other packets without a frame and without an error; 0 for codecs that do not allow to count."""
-        return max(0, self._missing) - self.before_key if self.is_complete and self._is_countable else 0
+        return max(0, self._missing) - self.before_key if self.is_complete and self.is_countable else 0
 
-    def send(self, packet: SidePacket) -> None:
+    def send(self, packet: "SidePacket | Packet[VideoStream]") -> None:
         """Counts a packet before it is decoded."""
         self._has_begun |= packet.is_keyframe
         self._before_key += not self._has_begun
@@ -58,7 +60,7 @@ class FrameCount:
         self._missing -= 1
 
 
-def _makes_frame(codec: str, packet: SidePacket) -> bool:
+def _makes_frame(codec: str, packet: "SidePacket | Packet[VideoStream]") -> bool:
     """Whether a packet makes a frame that is shown: neither hidden, as a reference only, nor cut by an edit list."""
     if not packet.size or packet.is_discard:
         return False

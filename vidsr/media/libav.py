@@ -6,11 +6,12 @@ profile ends the process. Here bytes are copied, and PyAV's objects are never ma
 
 import ctypes
 from ctypes import POINTER, c_byte, c_char_p, c_int, c_size_t, c_uint, c_void_p
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, TypeVar
 
 import av
-from av import VideoFrame
+from av import Packet, VideoFrame
 from av.codec import CodecContext, context
 from av.stream import Stream
 
@@ -23,6 +24,8 @@ if any(av.library_versions[name][0] != major for name, major in _MAJORS.items())
 
 _BLOCK_BYTES = {"adpcm_swf": 2051}
 """Usual bytes of a block of Flash's ADPCM, 4096 samples."""
+_PACKET_DISCARD = 4  # FFmpeg's AV_PKT_FLAG_DISCARD
+_VIDEO = 0  # FFmpeg's AVMEDIA_TYPE_VIDEO
 _OBJECT_HEAD = 3 * ctypes.sizeof(c_void_p)
 """Bytes of PyAV's objects before their pointer: reference count, type, method table."""
 
@@ -35,6 +38,10 @@ class _AVFrame(ctypes.Structure):
     _fields_ = [("_", c_byte * 264), ("side_data", POINTER(POINTER(_FrameSideData))), ("nb_side_data", c_int)]
 
 
+class _AVPacket(ctypes.Structure):
+    _fields_ = [("_", c_byte * 40), ("flags", c_int)]
+
+
 class _PacketSideData(ctypes.Structure):
     _fields_ = [("data", c_void_p), ("size", c_size_t), ("type", c_int)]
 
@@ -43,7 +50,8 @@ class _AVCodecParameters(ctypes.Structure):
     _fields_ = [
         ("codec_type", c_int), ("codec_id", c_int), ("codec_tag", c_uint), ("extradata", c_void_p),
         ("extradata_size", c_int), ("coded_side_data", POINTER(_PacketSideData)), ("nb_coded_side_data", c_int),
-        ("_", c_byte * 72), ("chroma_location", c_int), ("__", c_byte * 36), ("block_align", c_int),
+        ("video", c_byte * 72), ("chroma_location", c_int), ("reorder_depth", c_int), ("_", c_byte * 32),
+        ("block_align", c_int),
     ]  # fmt: skip
 
 
@@ -75,6 +83,9 @@ _copy_parameters = _function(
 )
 
 
+_allocate_parameters = _function("avcodec_parameters_alloc", POINTER(_AVCodecParameters))
+_free_parameters = _function("avcodec_parameters_free", None, POINTER(POINTER(_AVCodecParameters)))
+_parameters_to_context = _function("avcodec_parameters_to_context", c_int, c_void_p, POINTER(_AVCodecParameters))
 _codec_name = _function("avcodec_get_name", c_char_p, c_int)
 _parameters_from_context = _function("avcodec_parameters_from_context", c_int, POINTER(_AVCodecParameters), c_void_p)
 
@@ -113,6 +124,11 @@ def stream_side_data(stream: Stream) -> list[tuple[int, bytes]]:
     return [(each.type, ctypes.string_at(each.data, each.size)) for each in found]
 
 
+def set_discard(packet: "Packet[Any]") -> None:
+    """Has the decoder drop the frames of a packet, which PyAV reads, but does not set."""
+    _memory(packet, _AVPacket).flags |= _PACKET_DISCARD
+
+
 def stream_codec(stream: Stream) -> tuple[str, str, bytes]:
     """FFmpeg's name of the codec, "none" if unknown, the container's tag for it, and the codec's headers."""
     parameters = _memory(stream, _AVStream).codecpar.contents
@@ -123,7 +139,10 @@ def stream_codec(stream: Stream) -> tuple[str, str, bytes]:
 
 def add_stream_side_data(stream: Stream, kind: int, data: bytes) -> None:
     """Adds a side data to a stream without a codec context, before the header of its container is written."""
-    parameters = _memory(stream, _AVStream).codecpar.contents
+    _add_side_data(_memory(stream, _AVStream).codecpar.contents, kind, data)
+
+
+def _add_side_data(parameters: _AVCodecParameters, kind: int, data: bytes) -> None:
     array = ctypes.byref(parameters, _AVCodecParameters.coded_side_data.offset)
     count = ctypes.byref(parameters, _AVCodecParameters.nb_coded_side_data.offset)
     new = _new_packet_side_data(array, count, kind, len(data), 0)
@@ -137,6 +156,53 @@ def copy_parameters(source: Stream, target: Stream) -> None:
     parameters.contents.codec_tag = 0
     if not parameters.contents.block_align:  # FLV states none, and WAVE headers need one
         parameters.contents.block_align = _BLOCK_BYTES.get(stream_codec(source)[0], 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CodecParameters:
+    """All that a container states of a video for its decoder, apart from the container."""
+
+    codec_id: int
+    codec_tag: int
+    headers: bytes
+    video: bytes
+    """Pixel format, size, colour and so on, as they are in FFmpeg's structure."""
+    chroma_location: int
+    reorder_depth: int
+    """Frames that the decoder holds back to return them in order."""
+    side_data: tuple[tuple[int, bytes], ...]
+
+
+def codec_parameters(stream: Stream) -> CodecParameters:
+    """The parameters of a video stream, copied."""
+    parameters = _memory(stream, _AVStream).codecpar.contents
+    return CodecParameters(
+        codec_id=parameters.codec_id,
+        codec_tag=parameters.codec_tag,
+        headers=stream_codec(stream)[2],
+        video=bytes(parameters.video),
+        chroma_location=parameters.chroma_location,
+        reorder_depth=parameters.reorder_depth,
+        side_data=tuple(stream_side_data(stream)),
+    )
+
+
+def set_decoder_parameters(decoder: CodecContext, parameters: CodecParameters) -> None:
+    """Sets the parameters of a decoder that is not open yet, as those of a file's own one are set."""
+    memory = _allocate_parameters()
+    made = memory.contents
+    made.codec_type, made.codec_id, made.codec_tag = _VIDEO, parameters.codec_id, parameters.codec_tag
+    made.video[:] = parameters.video
+    made.chroma_location, made.reorder_depth = parameters.chroma_location, parameters.reorder_depth
+    headers = ctypes.create_string_buffer(parameters.headers, len(parameters.headers) + 64)  # padding, for parsers
+    made.extradata, made.extradata_size = ctypes.addressof(headers), len(parameters.headers)
+    for kind, data in parameters.side_data:
+        _add_side_data(made, kind, data)
+    error = _parameters_to_context(_address(decoder), memory)
+    made.extradata = None  # its memory is Python's
+    _free_parameters(ctypes.byref(memory))
+    if error < 0:
+        raise MemoryError("FFmpeg has no memory for a decoder's parameters")
 
 
 def set_parameters(stream: Stream, encoder: CodecContext) -> None:

@@ -1,5 +1,7 @@
 """Conversion of decoded frames to their working format: planar, little-endian, with luma in a plane of its own."""
 
+from dataclasses import dataclass, replace
+
 from av import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
@@ -8,40 +10,54 @@ from vidsr.media.formats import has_alpha, is_rgb, working_format
 RESAMPLING = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
 
 
+@dataclass(frozen=True, kw_only=True)
+class WorkingFormat:
+    """The working format of a source, and what its conversion depends on: facts of the first frame."""
+
+    name: str
+    stored: tuple[str, int]
+    """Pixel format and colour range."""
+    still: bool
+    color_range: int = ColorRange.MPEG
+
+
+def find_working_format(first: VideoFrame, *, still: bool) -> WorkingFormat:
+    """The working format of a source by its first frame. Raises ValueError if there is none for its pixel format."""
+    name = working_format(first.format.name, alpha=_is_transparent(first))
+    if still:
+        _set_range(first)
+    working = WorkingFormat(name=name, stored=(first.format.name, first.color_range), still=still)
+    return replace(working, color_range=PixelFormatConverter(working)(first).color_range or ColorRange.MPEG)
+
+
 class PixelFormatConverter:
-    """Converts all frames of a source to the working format of its `first` frame.
+    """Converts all frames of a source to its working format.
 
     `flattened` counts frames that lost their transparency, because the first one has none.
-    RGB becomes YUV 4:4:4: BT.601 full range (JFIF) for an image (`still`), BT.709 limited range for a video.
-    Raises ValueError if the pixel format has no working format.
+    RGB becomes YUV 4:4:4: BT.601 full range (JFIF) for an image, BT.709 limited range for a video.
     """
 
-    def __init__(self, first: VideoFrame, *, still: bool) -> None:
-        self.format = working_format(first.format.name, alpha=_is_transparent(first))
+    def __init__(self, working: WorkingFormat) -> None:
         self.flattened = 0
-        self._still = still
-        if still:
-            _set_range(first)
-        self._stored = (first.format.name, first.color_range)
+        self._working = working
         self._reformatter = VideoReformatter()
-        self._range = self(first).color_range or ColorRange.MPEG
 
     def __call__(self, frame: VideoFrame) -> VideoFrame:
         """The frame in the working format and range; the same object if it is in them already."""
         name = frame.format.name
-        if self._still:
+        if self._working.still:
             _set_range(frame)
         colorspace: int | None = None
         color_range: int | None = ColorRange.JPEG if name.startswith("yuvj") else None
         if is_rgb(name):
-            colorspace = Colorspace.ITU601 if self._still else Colorspace.ITU709
-            color_range = ColorRange.JPEG if self._still else ColorRange.MPEG
-        self.flattened += not has_alpha(self.format) and _is_transparent(frame)
-        if (name, frame.color_range) != self._stored:  # the source changes its format
-            color_range = self._range
+            colorspace = Colorspace.ITU601 if self._working.still else Colorspace.ITU709
+            color_range = ColorRange.JPEG if self._working.still else ColorRange.MPEG
+        self.flattened += not has_alpha(self._working.name) and _is_transparent(frame)
+        if (name, frame.color_range) != self._working.stored:  # the source changes its format
+            color_range = self._working.color_range
         converted = self._reformatter.reformat(
             frame,
-            format=self.format,
+            format=self._working.name,
             interpolation=RESAMPLING,
             dst_colorspace=colorspace,
             dst_color_range=color_range,

@@ -7,24 +7,25 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Self
 
-import av
 from av import VideoFrame
 
 from vidsr.errors import SourceError
 from vidsr.media.compression_probe import probe_compression
 from vidsr.media.demuxer import Demuxer
 from vidsr.media.display_matrix import display_matrix, swaps_axes, upright_filters
-from vidsr.media.filters import CHROMA_LEFT, DEINTERLACE, UNPREMULTIPLY, UNTAGGED_CHROMA, Filter, filter_frames
+from vidsr.media.filters import CHROMA_LEFT, DEINTERLACE, UNPREMULTIPLY, UNTAGGED_CHROMA, Filter
 from vidsr.media.formats import luma_of
 from vidsr.media.frame import Frame, SidePacket, SourceTemplate
+from vidsr.media.frame_conversion import FrameConversion, FrameConverter
 from vidsr.media.frame_count import FrameCount
 from vidsr.media.h264 import may_have_fields
 from vidsr.media.heif import HeifImage, decode_heif
 from vidsr.media.image_check import image_damage, is_premultiplied
 from vidsr.media.open_input import is_still
-from vidsr.media.pixel_format_converter import PixelFormatConverter
+from vidsr.media.packet_data import PacketData, packet_data
+from vidsr.media.pixel_format_converter import find_working_format
 from vidsr.media.probe import codec_name, frame_rate, video_decoder, video_info, video_seconds
-from vidsr.media.side_data import crop_filters, remove_source_side_data
+from vidsr.media.side_data import crop_filters
 from vidsr.media.video_decoder import VideoDecoder
 
 _ANIMATIONS = ("gif", "apng")
@@ -55,7 +56,7 @@ class Reader:
         input_format: str | None = None,
         max_megapixels: float = 64.0,
     ) -> None:
-        self.path = path
+        self.path, self.max_megapixels = path, max_megapixels
         self._open = partial(
             Demuxer, path, start_s=start_s, end_s=end_s, keep_start=keep_start, input_format=input_format
         )
@@ -68,9 +69,10 @@ class Reader:
                 self._demuxer.others,
                 self._demuxer.time_base,
             )
-            self.repair, self.stated = self._demuxer.repair, self._demuxer.stated
-            self._decoder = self._open_decoder(max_megapixels)
+            self.repair, self.stated, self.range = self._demuxer.repair, self._demuxer.stated, self._demuxer.range
+            self._decoder = self._open_decoder()
             self._corrupt = 0
+            self._begun: list[PacketData] | None = []  # of the video, up to its first frame
             self._side_packets: list[SidePacket] = []
             self._has_ended = False
             self._side_bytes = self._taken = self._seen = 0  # of the packets, and packets of other streams
@@ -86,6 +88,7 @@ class Reader:
         self._opened.close()
 
     def __iter__(self) -> Iterator[Frame]:
+        self._begun = None
         return self._frames
 
     @property
@@ -132,6 +135,32 @@ class Reader:
             chapters=tuple(self._demuxer.chapters()),
         )
 
+    @property
+    def step(self) -> int:
+        """The usual distance between frames, in ticks."""
+        rate = frame_rate(self.video)
+        return round(1 / (rate * self.time_base)) if rate else 1
+
+    def packets(self) -> Iterator[PacketData]:
+        """The packets of the video from the beginning, instead of the frames.
+
+        Those of other streams are then in `packets_before`, `trailing_packets` and `late_packets`.
+        """
+        self._taken -= len(self.first.packets)  # they were taken for a frame that nobody asks for
+        self._side_packets = [*self.first.packets, *self._side_packets]
+        yield from self._begun or ()
+        for packet in self._demuxer:
+            if packet.stream is not self.video:
+                self._hold(packet)
+            elif packet.size:
+                yield packet_data(packet)
+        self._has_ended = True
+
+    def packets_before(self) -> tuple[SidePacket, ...]:
+        """The packets of other streams that were read before the end of the video; () the second time."""
+        late = () if self._has_ended else self.late_packets()
+        return *self.trailing_packets(), *late
+
     def trailing_packets(self) -> tuple[SidePacket, ...]:
         """The packets of other streams after the last frame, once all frames are read; () the second time."""
         packets, self._side_packets, self._side_bytes = tuple(self._side_packets), [], 0
@@ -146,17 +175,17 @@ class Reader:
             others = (packet for packet in again if packet.stream is not again.video)
             yield from islice(others, begin, self._seen)
 
-    def _open_decoder(self, max_megapixels: float) -> VideoDecoder:
+    def _open_decoder(self) -> VideoDecoder:
         context, decoder, heif = self.video.codec_context, video_decoder(self.video), self._demuxer.heif
         width, height = (heif.color.size if heif else None) or (context.width, context.height)
-        if width * height > max_megapixels * 1e6:
+        if width * height > self.max_megapixels * 1e6:
             raise SourceError(
-                f"{self.path}: {width}x{height} is above {max_megapixels:g} megapixels (see --max-megapixels)"
+                f"{self.path}: {width}x{height} is above {self.max_megapixels:g} megapixels (see --max-megapixels)"
             )
         # With frame threads FFmpeg 8.1 takes frames of two fields for damaged.
         fields = codec_name(self.video) == "h264" and may_have_fields(context.extradata or b"")
         decoder.thread_type = "SLICE" if fields else "AUTO"
-        return VideoDecoder(decoder, max_megapixels=max_megapixels)
+        return VideoDecoder(decoder, max_megapixels=self.max_megapixels)
 
     def _open_frames(self, upright: bool, deinterlace: bool) -> Iterator[Frame]:
         """All frames; the first one is decoded at once for `first` and `info`."""
@@ -173,13 +202,13 @@ class Reader:
         if heif:
             rotation = heif.upright
         try:
-            self._converter = PixelFormatConverter(first, still=still)
+            working = find_working_format(first, still=still)
         except ValueError as error:
             raise SourceError(f"{self.path}: pixel format {first.format.name} is not supported") from error
-        decoded = chain([first], decoded)
-        if filters := self._filters(rotation, deinterlace):
-            decoded = self._filtered(decoded, filters)
-        frames = map(self._converted, decoded)
+        filters = self._filters(rotation, deinterlace)
+        self.conversion = FrameConversion(path=self.path, filters=filters, working=working, time_base=self.time_base)
+        self._converter = FrameConverter(self.conversion)
+        frames = map(self._frame, self._converter(chain([first], decoded)))
         self.first = next(frames)
         self.info = video_info(
             self.path,
@@ -201,13 +230,6 @@ class Reader:
         self._decoder.compression = probe_compression(codec, frame, size)
         yield frame
 
-    def _filtered(self, frames: Iterator[VideoFrame], filters: tuple[Filter, ...]) -> Iterator[VideoFrame]:
-        try:
-            yield from filter_frames(frames, filters, self.time_base)
-        except av.FFmpegError as error:
-            names = ", ".join(name for name, _ in filters)
-            raise SourceError(f"{self.path}: FFmpeg's filter {names} refuses its frames ({error.strerror})") from error
-
     def _filters(self, rotation: tuple[Filter, ...], deinterlace: bool) -> tuple[Filter, ...]:
         untagged = codec_name(self.video) in UNTAGGED_CHROMA
         premultiplied = is_still(self._container) and is_premultiplied(self.path, codec_name(self.video))
@@ -219,6 +241,8 @@ class Reader:
         for packet in self._demuxer:
             if packet.stream is self.video:
                 self._has_ended = not packet.size and packet.dts is None
+                if self._begun is not None:
+                    self._begun.append(packet_data(packet))  # before decoding, which may change it
                 yield from self._decoder.decode(packet)
             else:
                 self._hold(packet)
@@ -239,17 +263,12 @@ class Reader:
 
     def _shown(self, frames: Iterator[VideoFrame]) -> Iterator[VideoFrame]:
         """The frames in the range, with their final time stamps."""
-        rate = frame_rate(self.video)
-        step = round(1 / (rate * self.time_base)) if rate else 1
-        for frame in self.repair.frames(frames, step):
-            pts = self._demuxer.shown_pts(frame.pts or 0)
+        for frame in self.repair.frames(frames, self.step):
+            pts = self.range.frame_pts(frame.pts or 0, self.time_base)
             if pts is not None:
                 self._corrupt += frame.is_corrupt
                 frame.pts = pts
                 yield frame
 
-    def _converted(self, decoded: VideoFrame) -> Frame:
-        frame = self._converter(decoded)
-        remove_source_side_data(frame)
-        late = () if self._has_ended else self.late_packets()
-        return Frame(av_frame=frame, luma=luma_of(frame), packets=(*self.trailing_packets(), *late))
+    def _frame(self, frame: VideoFrame) -> Frame:
+        return Frame(av_frame=frame, luma=luma_of(frame), packets=self.packets_before())

@@ -5,7 +5,7 @@
 
 import struct
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -218,14 +218,21 @@ class SideDataCarrier:
 
     def losses(self, frame: VideoFrame) -> list[str]:
         """The names of the frame's side data that the target cannot hold; each name is returned once."""
-        lost = []
+        return self.new_losses(self.frame_losses(frame))
+
+    def new_losses(self, names: Iterable[str]) -> list[str]:
+        """Those of the names that are returned for the first time."""
+        new = [name for name in dict.fromkeys(names) if name not in self._dropped]
+        self._dropped.update(new)
+        return new
+
+    def frame_losses(self, frame: VideoFrame) -> Iterator[str]:
+        """The names of the frame's side data that the target cannot hold."""
         for kind, data in frame_side_data(frame):
-            treatment, name = FRAME_SIDE_DATA.get(kind, _LEFT_OUT), frame_side_data_name(kind) or str(kind)
+            treatment = FRAME_SIDE_DATA.get(kind, _LEFT_OUT)
             kept = self._encoder in treatment.encoders or treatment.stream_kind in self.stored
-            if treatment.is_content and not kept and name not in self._dropped and _has_content(kind, data, frame):
-                self._dropped.add(name)
-                lost.append(name)
-        return lost
+            if treatment.is_content and not kept and _has_content(kind, data, frame):
+                yield frame_side_data_name(kind) or str(kind)
 
 
 def _has_content(kind: int, data: bytes, frame: VideoFrame) -> bool:

@@ -22,6 +22,8 @@ class TrimRange:
 
     start: Fraction | None = None
     end: Fraction | None = None
+    hides_negative: bool = False
+    """Whether frames before 0 are not shown, as in MP4."""
 
     @property
     def offset(self) -> Fraction:
@@ -31,6 +33,12 @@ class TrimRange:
     def contains(self, time: Fraction) -> bool:
         """Whether a time in seconds is in the range; the end is not."""
         return (self.start is None or time >= self.start) and (self.end is None or time < self.end)
+
+    def frame_pts(self, pts: int, time_base: Fraction) -> int | None:
+        """The pts of a frame that is shown, counted from the range's start; None for one that is not."""
+        if not self.contains(pts * time_base) or (pts < 0 and self.hides_negative):
+            return None
+        return pts - round(self.offset / time_base)
 
     def is_past_end(self, packet: SidePacket) -> bool:
         """Whether no packet in the range can follow this packet of the video."""

@@ -1,12 +1,18 @@
 """Decoding: frames out of the packets of a video."""
 
+from dataclasses import dataclass
+from typing import Self
+
 import av
-from av import VideoFrame
+from av import Packet, VideoFrame
 from av.video.codeccontext import VideoCodecContext
+from av.video.stream import VideoStream
 
 from vidsr.media.compression_probe import EXPORT_QUANTISERS, Compression, probe_compression
 from vidsr.media.frame import SidePacket
 from vidsr.media.frame_count import FrameCount
+from vidsr.media.libav import CodecParameters, codec_parameters, set_decoder_parameters
+from vidsr.media.probe import video_decoder
 
 _ROW_ALIGNMENT = 64  # pixels to whose multiples FFmpeg pads rows
 
@@ -28,7 +34,7 @@ class VideoDecoder:
         self._context = context
         self._first_bytes = 0
 
-    def decode(self, packet: "SidePacket | None") -> list[VideoFrame]:
+    def decode(self, packet: "SidePacket | Packet[VideoStream] | None") -> list[VideoFrame]:
         """The frames that the decoder returns for a packet, or at the end for None; counts a refused packet."""
         if packet:
             self._first_bytes = self._first_bytes or packet.size
@@ -51,3 +57,27 @@ class VideoDecoder:
         frames = self.decode(None)
         self._context.flush_buffers()
         return frames
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecoderParameters:
+    """All that decides, beside the packets, what a decoder makes of them."""
+
+    name: str
+    """FFmpeg's name of the decoder."""
+    codec: CodecParameters
+    max_megapixels: float
+
+    @classmethod
+    def of(cls, video: VideoStream, *, max_megapixels: float) -> Self:
+        """Those of a stream."""
+        name = video_decoder(video).codec.name
+        return cls(name=name, codec=codec_parameters(video), max_megapixels=max_megapixels)
+
+    def open(self) -> VideoDecoder:
+        """A decoder in this thread: others work beside it."""
+        context = av.CodecContext.create(self.name, "r")
+        assert isinstance(context, VideoCodecContext)
+        set_decoder_parameters(context, self.codec)
+        context.thread_count = 1
+        return VideoDecoder(context, max_megapixels=self.max_megapixels)

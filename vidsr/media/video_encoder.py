@@ -1,6 +1,6 @@
 """Encoding: packets of a file's video out of upscaled frames."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from av import Packet, VideoFrame
@@ -9,9 +9,18 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType
 from av.video.stream import VideoStream
 
-from vidsr.cpu import kept_scheduling
+from vidsr.cpu import kept_scheduling, this_cpu
 from vidsr.media.containers import Container
-from vidsr.media.encoders import SIDE_DATA_OPTIONS, EncoderChoice, colorspace_tag, encoder_options, video_encoder
+from vidsr.media.encoders import (
+    SIDE_DATA_OPTIONS,
+    EncoderChoice,
+    FrameFormat,
+    check_encoder,
+    colorspace_tag,
+    encoder_options,
+    merge_options,
+    video_encoder,
+)
 from vidsr.media.frame import SourceTemplate
 from vidsr.media.hdr import hdr_options
 
@@ -38,6 +47,23 @@ class EncoderParameters:
     """Whether the headers are apart from the packets."""
     codec_tag: str
     """The container's tag for the codec, "" for its usual one."""
+    reproducible: bool = False
+    """Whether the same frames give the same bytes each time, on one thread."""
+
+
+def open_encoder(
+    template: SourceTemplate,
+    choice: EncoderChoice,
+    container: Container,
+    size: tuple[int, int],
+    *,
+    reproducible: bool = False,
+) -> "VideoEncoder":
+    """The encoder for frames of `size` made of those of a source. Raises TargetError if it refuses its options."""
+    parameters = replace(encoder_parameters(template, choice, container, size), reproducible=reproducible)
+    frame_format = FrameFormat(width=size[0], height=size[1], pixel_format=parameters.pixel_format)
+    check_encoder(choice.encode, frame_format, parameters.options)
+    return VideoEncoder(parameters)
 
 
 def encoder_parameters(
@@ -108,6 +134,11 @@ def _open(parameters: EncoderParameters) -> VideoCodecContext:
     context = video_encoder(parameters.codec)
     context.thread_type = "AUTO"  # PyAV's default, slices, makes x264 files 3 % larger
     context.options = parameters.options
+    if parameters.reproducible:
+        context.thread_count = 1
+        if parameters.codec == "libx264" and any(flag.startswith("avx512") for flag in this_cpu().flags):
+            # x264's AVX-512 makes other bytes each time where a row has no multiple of 8 macroblocks.
+            context.options = merge_options(parameters.options, {"x264-params": "asm=AVX2"})
     context.width, context.height = parameters.size
     context.pix_fmt = parameters.pixel_format
     context.time_base = parameters.time_base

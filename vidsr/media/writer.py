@@ -9,11 +9,11 @@ import numpy as np
 from av import VideoFrame
 
 from vidsr.media.containers import container_for
-from vidsr.media.encoders import FrameFormat, check_encoder, choose_encoder
+from vidsr.media.encoders import choose_encoder
 from vidsr.media.file_muxer import FileMuxer, target_errors
 from vidsr.media.frame import SidePacket, SourceTemplate
 from vidsr.media.readback import TargetContent
-from vidsr.media.video_encoder import VideoEncoder, encoder_parameters
+from vidsr.media.video_encoder import open_encoder
 from vidsr.settings import EncodeSettings
 
 
@@ -45,24 +45,21 @@ class Writer:
         self._last_duration = 0
         self._container = container_for(target, output_format)
         self.choice = choose_encoder(encode, self._container.format, template.info.working_format)
-        parameters = encoder_parameters(template, self.choice, self._container, size)
-        frame_format = FrameFormat(width=size[0], height=size[1], pixel_format=parameters.pixel_format)
-        check_encoder(self.choice.encode, frame_format, parameters.options)
         with target_errors(target):
-            self._encoder = VideoEncoder(parameters)
-        self._muxer = FileMuxer(target, template, self._encoder, container=self._container, overwrite=overwrite)
-        self.copier, self.side_data, self.damage = self._muxer.copier, self._muxer.side_data, self._muxer.damage
+            self._encoder = open_encoder(template, self.choice, self._container, size)
+        self.muxer = FileMuxer(target, template, self._encoder, container=self._container, overwrite=overwrite)
+        self.copier = self.muxer.copier
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._muxer.__exit__(*exception)
+        self.muxer.__exit__(*exception)
 
     @property
     def content(self) -> TargetContent:
         """What is in the file, after `finish`."""
-        return self._muxer.content
+        return self.muxer.content
 
     @property
     def first_missing_s(self) -> float | None:
@@ -83,7 +80,7 @@ class Writer:
             encoded = self._encoder.encode(frame)
         self._times.append(frame.pts or 0)
         self._last_duration = frame.duration
-        self._muxer.mux(encoded, packets)
+        self.muxer.mux(encoded, packets)
 
     def finish(
         self, packets: tuple[SidePacket, ...], late: Iterable[SidePacket] = (), *, verify: bool = False
@@ -98,7 +95,7 @@ class Writer:
         if encoded and self._last_duration and self._container.has_display_matrix:
             # An MP4 ends when the packet that is last in decoding order does, even if another one is displayed last.
             encoded[-1].duration = round(self._last_duration * self._time_base / encoded[-1].time_base)
-        self._muxer.mux(encoded, packets)
-        self._muxer.mux((), late)
-        self._muxer.finish(verify=self._times if verify else None)
+        self.muxer.mux(encoded, packets)
+        self.muxer.mux((), late)
+        self.muxer.finish(verify=self._times if verify else None)
         self.written = self.content.packets[0]

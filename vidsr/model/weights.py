@@ -3,6 +3,7 @@
 A file is never a pickle; it holds the tensors by name, and a JSON header that describes them.
 """
 
+import hashlib
 import io
 import json
 import math
@@ -256,3 +257,13 @@ def with_strength(weights: Weights, strength: float) -> Weights:
 
 def _mean(first: Tensors, second: Tensors, share: float) -> Tensors:
     return {name: tensor + np.float32(share) * (second[name] - tensor) for name, tensor in first.items()}
+
+
+def weights_hash(weights: Weights) -> str:
+    """A hash of all that results depend on."""
+    total = hashlib.sha256(str(weights.architecture).encode())
+    ranges = weights.calibration.ranges if weights.calibration else {}
+    for name, numbers in (*sorted(weights.tensors.items()), *sorted(ranges.items())):
+        total.update(f"{name} {numbers.dtype} {numbers.shape}".encode())
+        total.update(numbers.tobytes())
+    return total.hexdigest()

@@ -16,8 +16,9 @@ from vidsr.cpu import Cpu, CpuShare, describe_machine, plan_cores
 from vidsr.errors import WorkerError
 from vidsr.model.weights import Weights
 from vidsr.pool.ray_runtime import START_S, ray
-from vidsr.pool.worker import Worker, WorkerLocation, package_versions, start_time
+from vidsr.pool.worker import Worker, WorkerLocation, start_time
 from vidsr.settings import PoolSettings
+from vidsr.versions import package_versions
 
 log = logging.getLogger(__name__)
 NodeAffinitySchedulingStrategy = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy

@@ -5,9 +5,6 @@ import socket
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from hashlib import sha256
-from importlib.metadata import version
 from pathlib import Path
 
 import ray
@@ -16,10 +13,13 @@ from vidsr.arrays import Plane
 from vidsr.cpu import Cpu, CpuShare, Machine, describe_machine, pin_process, this_cpu, unpinned_threads
 from vidsr.engine.change_detection import UpdatePlan
 from vidsr.engine.precision import PrecisionChoice
-from vidsr.engine.reusing_engine import run_plan
+from vidsr.engine.reusing_engine import ReusingEngine, run_plan
 from vidsr.model.weights import Weights
 from vidsr.pool.engine_cache import EngineCache
+from vidsr.segments.plan import Segment
+from vidsr.segments.work import SegmentJob, UpscaledSegment, upscale_segment
 from vidsr.settings import PoolSettings
+from vidsr.versions import package_versions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,13 +60,6 @@ def start_time(pid: int) -> str:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
 
 
-@cache
-def package_versions() -> dict[str, str]:
-    """The versions on which results depend; that of vidsr is by its code."""
-    code = sha256(b"".join(path.read_bytes() for path in sorted(Path(__file__).parents[1].rglob("*.py"))))
-    return {"vidsr": code.hexdigest()[:12], "PyAV": version("av"), "OpenVINO": version("openvino")}
-
-
 class Worker:
     """An actor that is started in two steps: first it reports its location, then it receives its share."""
 
@@ -84,7 +77,7 @@ class Worker:
 
     @ray.method(concurrency_group="watch")
     def busy_s(self) -> float:
-        """The seconds for which it has worked on its plane; 0 without one."""
+        """The seconds for which it has worked on its plane, or on a frame of its segment; 0 without one."""
         return time.perf_counter() - self._since if self._since else 0.0
 
     def start(self, weights: Weights, share: CpuShare, settings: PoolSettings, cpu: Cpu | None) -> bool:
@@ -95,6 +88,7 @@ class Worker:
         pin_process(share.cpus)
         self._share, self._weights, self._pinned = share, weights, False
         self._since = 0.0
+        self._reusing: ReusingEngine | None = None
         self._engines = EngineCache(threads=share.threads, precision=settings.precision, cpu=cpu)
         self._engines(weights)
         return True
@@ -123,6 +117,22 @@ class Worker:
             precision_choice=engine.precision_choice,
             warnings=tuple(engine.warnings),
         )
+
+    def upscale_segment(self, job: SegmentJob, segment: Segment) -> UpscaledSegment:
+        """The result of a segment."""
+        if self._reusing is None:
+            self._reusing = ReusingEngine(self._engines(self._weights))
+        self._since = time.perf_counter()
+        try:
+            return upscale_segment(job, segment, self._reusing, on_frame=self._note_frame)
+        finally:
+            self._since = 0.0
+
+    def _note_frame(self) -> None:
+        self._since = time.perf_counter()
+        if not self._pinned:
+            pin_process(self._share.cpus)  # OpenVINO starts its threads with the first plane
+            self._pinned = True
 
     def unpinned_threads(self) -> list[int]:
         """The threads of this process that may run outside its cores; none, if the plan is held."""

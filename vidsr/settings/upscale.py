@@ -126,6 +126,9 @@ class UpscaleSettings:
     output_format: str = option("y4m", "what a target of - becomes: y4m, matroska, nut or mpegts", "NAME")
     max_megapixels: float = option(64.0, "refuse a source with larger frames", "N")
     overwrite: bool = option(False, "replace an existing target")
+    segments: bool = option(
+        False, "upscale parts of about 8 s apart from each other: after a crash or a stop the same command goes on"
+    )
     verify: bool = option(False, "decode the target, and compare its frames and their times with those that were read")
 
     def __post_init__(self) -> None:

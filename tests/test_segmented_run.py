@@ -1,0 +1,169 @@
+"""A video upscaled by segments is the video upscaled by frames: its frames, their times, and all that is copied."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from made import make_clip
+from oracles import read_with_av
+
+import vidsr
+from vidsr.errors import WorkerError
+from vidsr.media.packet_data import PacketData
+from vidsr.segments import plan
+from vidsr.segments.join import SegmentJoiner
+from vidsr.segments.work import UpscaledSegment
+from vidsr.settings import EncodeSettings, PoolSettings, UpscaleSettings
+
+STEADY = [512 * number for number in range(70)]
+VARYING = np.cumsum(np.random.default_rng(1).integers(300, 800, 70)).tolist()
+PRESETS = {"libx265": "superfast", "libsvtav1": "12"}
+HERE = PoolSettings(workers=0, threads=2)
+
+
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Segments of 0.6 s at least."""
+    monkeypatch.setattr(plan, "MIN_SECONDS", 0.6)
+
+
+@pytest.mark.parametrize(
+    ("codec", "suffix", "pts"),
+    [
+        ("ffv1", "mkv", STEADY),
+        ("ffv1", "mkv", VARYING),
+        ("libx264", "mp4", VARYING),
+        ("libx264", "mkv", VARYING),
+        ("libx264", "ts", STEADY),
+        ("libx265", "mp4", VARYING),
+        ("libsvtav1", "mp4", VARYING),
+        ("libvpx-vp9", "webm", VARYING),
+    ],
+)
+def test_frames_times_and_copies_are_those_of_a_run_by_frames(
+    tmp_path: Path, tiny_model: str, short: None, codec: str, suffix: str, pts: list[int]
+) -> None:
+    source = make_clip(tmp_path / "in.mkv", pts=pts, options={"g": "20"}, audio=0 if suffix == "webm" else 2)
+    whole, joined = tmp_path / f"whole.{suffix}", tmp_path / f"joined.{suffix}"
+    encode, settings = EncodeSettings(codec=codec, preset=PRESETS.get(codec)), UpscaleSettings(model=tiny_model)
+    vidsr.upscale(source, whole, settings=settings, encode=encode, pool=HERE)
+    settings = replace(settings, segments=True, verify=True)
+    report = vidsr.upscale(source, joined, settings=settings, encode=encode, pool=HERE)
+    assert (report.frames_read, report.frames_written, report.damage, report.warnings) == (70, 70, [], [])
+    assert Summary.of(joined) == Summary.of(whole)
+    if codec == "ffv1":
+        for one, other in zip(read_with_av(joined).pictures, read_with_av(whole).pictures, strict=True):
+            np.testing.assert_array_equal(one.to_ndarray(), other.to_ndarray())
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["in.mkv", whole.name, joined.name])
+
+
+@dataclass
+class Summary:
+    """Times and durations of a file's video, each sorted, and all other packets."""
+
+    seconds: float
+    pts: list[int]
+    dts: list[int]
+    durations: list[int]
+    others: dict[int, list[tuple[int | None, int | None, bytes]]]
+
+    @classmethod
+    def of(cls, path: Path) -> "Summary":
+        """That of a file."""
+        with av.open(path) as container:
+            packets = [packet for packet in container.demux() if packet.size]
+            video = [packet for packet in packets if packet.stream.type == "video"]
+            others: dict[int, list[tuple[int | None, int | None, bytes]]] = {}
+            for packet in packets:
+                if packet.stream.type != "video":
+                    others.setdefault(packet.stream.index, []).append((packet.pts, packet.dts, bytes(packet)))
+            return cls(
+                seconds=container.duration or 0,
+                pts=sorted(packet.pts for packet in video),
+                dts=[packet.dts for packet in video],
+                durations=sorted(packet.duration for packet in video),
+                others=others,
+            )
+
+
+# Joining
+
+
+def upscaled(index: int, pts: list[int], *, headers: bytes = b"h", dts: list[int] | None = None) -> UpscaledSegment:
+    """A segment of packets with these pts, in decoding order, from an encoder that holds back one frame."""
+    times = sorted(pts)
+    dts = dts or [times[0] - 10, *times[:-1]]
+    packets = tuple(
+        PacketData(data=b"x", pts=shown, dts=decoded, duration=shown, key=number == 0)
+        for number, (shown, decoded) in enumerate(zip(pts, dts, strict=True))
+    )
+    return UpscaledSegment(
+        index=index,
+        packets=packets,
+        headers=headers,
+        times=tuple(times),
+        corrupt=0,
+        before_key=0,
+        retimed=0,
+        flattened=0,
+        resized=False,
+        dropped=(),
+        precision="f32",
+        precision_why="",
+        warnings=(),
+        reused=0,
+        engine_s=0,
+        seconds=0,
+    )
+
+
+def joined(*segments: UpscaledSegment, as_displayed: bool = False) -> list[PacketData]:
+    joiner = SegmentJoiner(b"h")
+    packets = [packet for segment in segments for packet in joiner.packets(segment)]
+    return [*packets, *joiner.last_packet(as_displayed=as_displayed)]
+
+
+def test_decoding_times_go_on_over_the_seams() -> None:
+    packets = joined(upscaled(0, [0, 20, 10]), upscaled(1, [30, 60, 45]), upscaled(2, [70, 80]))
+    assert [packet.pts for packet in packets] == [0, 20, 10, 30, 60, 45, 70, 80]
+    assert [packet.dts for packet in packets] == [-10, 0, 10, 20, 30, 45, 60, 70]
+
+
+def test_the_last_packet_of_an_mp4_lasts_as_the_last_frame() -> None:
+    segments = upscaled(0, [0, 20, 10]), upscaled(1, [30, 60, 45])
+    assert [packet.duration for packet in joined(*segments)] == [0, 20, 10, 30, 60, 45]
+    assert [packet.duration for packet in joined(*segments, as_displayed=True)] == [0, 20, 10, 30, 60, 60]
+
+
+def test_segments_without_frames_are_joined() -> None:
+    packets = joined(empty(0), upscaled(1, [0, 20, 10]), empty(2))
+    assert [packet.dts for packet in packets] == [-10, 0, 10]
+
+
+def empty(index: int) -> UpscaledSegment:
+    return replace(upscaled(index, [0]), packets=(), times=(), headers=b"")
+
+
+@pytest.mark.parametrize(
+    ("second", "reason"),
+    [
+        (upscaled(2, [30, 40]), "segment 2: segment 1 should follow"),
+        (upscaled(1, [30, 40], headers=b"other"), "codec headers are not those of the file"),
+        (upscaled(1, [20, 40]), "begins before the end of the one before"),
+        (replace(upscaled(1, [30, 40]), times=(30, 40, 50)), "3 frames were encoded, and 2 came back"),
+        (replace(upscaled(1, [30, 40]), times=(30, 41)), "2 frames were encoded, and 2 came back"),
+        (upscaled(1, [60, 50, 30, 40]), "another order than the encoder's delay allows"),
+    ],
+)
+def test_a_segment_that_does_not_fit_is_no_part_of_the_file(second: UpscaledSegment, reason: str) -> None:
+    with pytest.raises(WorkerError, match=reason):
+        joined(upscaled(0, [0, 20, 10]), second)
+
+
+def test_a_segment_begins_with_a_key_frame() -> None:
+    second = upscaled(1, [30, 40])
+    packets = tuple(replace(packet, key=False) for packet in second.packets)
+    with pytest.raises(WorkerError, match="does not begin with a key frame"):
+        joined(upscaled(0, [0, 20, 10]), replace(second, packets=packets))

@@ -1,0 +1,189 @@
+"""The main job by segments: each is decoded, upscaled and encoded apart, and what is finished survives a crash."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from vidsr.callbacks import OnProgress, OnWarning, ShouldStop
+from vidsr.cpu import isa_limit, this_cpu
+from vidsr.engine import expected_precision
+from vidsr.engine.precision import PrecisionChoice
+from vidsr.errors import Stopped
+from vidsr.media.containers import container_for
+from vidsr.media.encoders import choose_encoder
+from vidsr.media.file_muxer import FileMuxer, target_errors
+from vidsr.media.pipes import STDOUT
+from vidsr.media.video_encoder import open_encoder
+from vidsr.model.weights import Weights, weights_hash
+from vidsr.model_selection import load_network
+from vidsr.output_size import default_scale, expected_frames, target_size
+from vidsr.pool import open_segment_pool
+from vidsr.report import Report
+from vidsr.run_log import FrameCounts, RunLog
+from vidsr.segments.journal import Key, SegmentJournal
+from vidsr.segments.plan import NotSegmentable
+from vidsr.segments.run import SegmentCounts, SegmentedRun, SegmentPool
+from vidsr.segments.source import require_joinable
+from vidsr.segments.work import SegmentJob, UpscaledSegment
+from vidsr.settings import EncodeSettings, PoolSettings, UpscaleSettings
+from vidsr.source_reader import open_reader
+from vidsr.versions import package_versions
+
+
+def upscale_by_segments(
+    source: Path,
+    target: Path,
+    *,
+    settings: UpscaleSettings,
+    encode: EncodeSettings,
+    pool: PoolSettings,
+    on_progress: OnProgress,
+    on_warning: OnWarning,
+    should_stop: ShouldStop,
+) -> Report:
+    """Upscale a video by segments; the report of it.
+
+    Finished segments are kept in `TARGET.segments` until the target is complete: the same call goes on with them.
+    Raises NotSegmentable where the video must be upscaled by frames, and Stopped when `should_stop` says so, besides
+    what `upscale` raises.
+    """
+    _require_segmentable(source, target, settings, encode, pool)
+    with open_reader(source, target, settings) as reader:
+        weights, name = load_network(settings, reader.info, usual_scale=default_scale(settings, reader.info))
+        size = target_size(settings, reader.info, weights.architecture.scale)
+        container = container_for(target, settings.output_format)
+        choice = choose_encoder(encode, container.format, reader.info.working_format)
+        require_joinable(choice)
+        with target_errors(target):
+            encoder = open_encoder(reader.template, choice, container, size, reproducible=True)
+        with FileMuxer(target, reader.template, encoder, container=container, overwrite=settings.overwrite) as muxer:
+            log, run = RunLog(reader, muxer, choice, settings, on_warning), SegmentedRun(reader, muxer, encoder)
+            progress = _Progress(run.counts, expected_frames(settings, reader.info), on_progress, should_stop)
+            with SegmentJournal(target, _key(run.job, weights, pool)) as journal:
+                log.warn_of_source()
+                with open_segment_pool(weights, pool, size) as workers:
+                    facts = _process(run, workers, journal, progress, log)
+                run.finish(verify=settings.verify)
+                journal.discard()
+            reader.repair.retimed += run.counts.retimed
+            counts = _frame_counts(run.counts, is_countable=reader.frame_count.is_countable)
+            return log.report(counts, facts, architecture=weights.architecture, name=name, stages={})
+
+
+def _process(
+    run: SegmentedRun, pool: SegmentPool, journal: SegmentJournal, progress: "_Progress", log: RunLog
+) -> "_Facts":
+    """Take all segments through the pool or out of the journal into the file."""
+    if journal.changed:
+        log.warn(f"its finished segments are made once more, because of a change: {', '.join(journal.changed)}")
+    facts, counts = _Facts(pool), run.counts
+
+    def tick() -> None:
+        progress(pool.frames, journal)
+
+    for done in run.process(pool, journal, tick):
+        facts.add(done)
+        log.warn_of_side_data(done.dropped)
+    progress.report(pool.frames)
+    if counts.resized:
+        log.warn_of_resizing()
+    return facts
+
+
+@dataclass(frozen=True)
+class _Progress:
+    """What is asked and reported while segments are waited for."""
+
+    counts: SegmentCounts
+    total: int | None
+    on_progress: OnProgress
+    should_stop: ShouldStop
+
+    def report(self, frames: int) -> None:
+        """Reports the frames of this run, `frames`, with those of earlier ones."""
+        self.on_progress(self.counts.resumed + frames, self.total)
+
+    def __call__(self, frames: int, journal: SegmentJournal) -> None:
+        """As `report`. Raises Stopped where the run should stop."""
+        self.report(frames)
+        if self.should_stop():
+            raise Stopped(f"{len(journal)} finished segments are kept in {journal.folder}")
+
+
+class _Facts:
+    """What a report says of the work on the segments, `PoolFacts`."""
+
+    def __init__(self, pool: SegmentPool) -> None:
+        self.quarantined: list[int] = []
+        self.warnings: list[str] = []
+        self.precision_choice = pool.precision_choice
+        self._pool = pool
+        self._frames, self._reused = 0, 0.0
+
+    @property
+    def restarts(self) -> int:
+        """As `Report.worker_restarts`."""
+        return self._pool.restarts
+
+    @property
+    def reused(self) -> float:
+        """As `Report.reused`."""
+        return self._reused / max(1, self._frames)
+
+    @property
+    def workers(self) -> int:
+        """As `Report.workers`."""
+        return self._pool.workers
+
+    @property
+    def threads(self) -> int:
+        """As `Report.threads`."""
+        return self._pool.threads
+
+    def add(self, done: UpscaledSegment) -> None:
+        """Take in a segment."""
+        self.precision_choice = PrecisionChoice(precision=done.precision, why=done.precision_why)
+        self.warnings += [sentence for sentence in done.warnings if sentence not in self.warnings]
+        self._frames += len(done.times)
+        self._reused += done.reused * len(done.times)
+
+
+def _require_segmentable(
+    source: Path, target: Path, settings: UpscaleSettings, encode: EncodeSettings, pool: PoolSettings
+) -> None:
+    """Raises NotSegmentable where a segment would not be as that part of the whole, or could not be kept."""
+    if source.exists() and not source.is_file():
+        raise NotSegmentable("it is no regular file")
+    if target == STDOUT:
+        raise NotSegmentable("what a pipe took is gone")
+    if encode.bitrate is not None or encode.encoder_option:
+        raise NotSegmentable("--bitrate and --encoder-option may depend on the whole video")
+    if settings.deinterlace:
+        raise NotSegmentable("--deinterlace looks at the frames on both sides of each")
+    if pool.reuse:
+        raise NotSegmentable("--reuse above 0 depends on all frames before")
+
+
+def _key(job: SegmentJob, weights: Weights, pool: PoolSettings) -> Key:
+    """All on which the segments depend, as text."""
+    stat = job.conversion.path.stat()
+    encoder = " ".join(f"{name}={value}" for name, value in sorted(vars(job.encoder).items()))
+    return {
+        "the source": f"{stat.st_size} bytes of {stat.st_mtime_ns} ns, {job.range}, {job.conversion.filters}",
+        "the network": weights_hash(weights),
+        "the encoder": encoder,
+        "the precision": expected_precision(weights, pool.precision).precision,
+        "the CPU": f"{this_cpu().model_name} {isa_limit()}",
+        "a version": ", ".join(f"{package} {version}" for package, version in package_versions().items()),
+    }
+
+
+def _frame_counts(counts: SegmentCounts, *, is_countable: bool) -> FrameCounts:
+    undecoded = counts.planned - counts.frames - counts.before_key - counts.corrupt
+    return FrameCounts(
+        read=counts.frames,
+        upscaled=counts.frames,
+        corrupt=counts.corrupt,
+        before_key=counts.before_key,
+        undecoded=max(0, undecoded) if is_countable else 0,
+        flattened=counts.flattened,
+    )

@@ -1,0 +1,165 @@
+"""The journal of a run by segments: what is finished survives the end of the process, and is believed by its hash.
+
+`TARGET.segments/` has a file for each segment, which appears complete or not at all, and the file `journal`, to which
+only lines are added: the key of the run, then a line for each segment.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from threading import Lock
+from typing import Self
+
+from vidsr.errors import TargetError
+from vidsr.media.atomic_file import fsync_dir
+from vidsr.media.error_text import write_error_text
+from vidsr.segments.plan import Segment
+from vidsr.segments.segment_file import segment_bytes, segment_of_bytes
+from vidsr.segments.work import UpscaledSegment
+
+Key = dict[str, str]
+"""All on which the bytes of the segments depend, by what people call it."""
+
+
+class SegmentJournal:
+    """The finished segments of a run into `target`; closed by `with`, which keeps them.
+
+    `changed` names what has changed since the run whose segments are there: these are deleted then. Raises TargetError
+    if another run has the folder open, or it cannot be written.
+    """
+
+    def __init__(self, target: Path, key: Key) -> None:
+        self.folder = segments_folder(target)
+        self.changed: list[str] = []
+        self._target = target
+        self._finished: dict[int, tuple[str, str]] = {}  # hashes of the source and of the file, by segment
+        self._sources: dict[int, str] = {}  # of the segments that were asked for
+        self._writing = Lock()
+        try:
+            self.folder.mkdir(exist_ok=True)
+            self._file = (self.folder / "journal").open("a+b", buffering=0)
+        except OSError as error:
+            raise self._error(error) from error
+        try:
+            self._lock()
+            self._read(key)
+        except OSError as error:
+            self._file.close()
+            raise self._error(error) from error
+        except BaseException:
+            self._file.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._file.close()
+        if not self._finished:
+            self.discard()
+
+    def __len__(self) -> int:
+        return len(self._finished)
+
+    def get(self, segment: Segment) -> UpscaledSegment | None:
+        """The result of a segment, if it is here and intact, and of the same packets."""
+        now = self._sources[segment.index] = source_hash(segment)
+        source, expected = self._finished.get(segment.index, ("", ""))
+        if source != now:
+            return None
+        try:
+            content = self._path(segment.index).read_bytes()
+            done = segment_of_bytes(content) if hashlib.sha256(content).hexdigest() == expected else None
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            return None
+        return done if done and done.index == segment.index else None
+
+    def put(self, done: UpscaledSegment) -> None:
+        """Keep the result of a segment that was asked for, from any thread. Raises TargetError if the disk is full."""
+        content, path, source = segment_bytes(done), self._path(done.index), self._sources[done.index]
+        try:
+            part = path.with_suffix(".part")
+            with part.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(part, path)
+            fsync_dir(self.folder)
+            with self._writing:
+                self._add({"segment": done.index, "source": source, "sha256": hashlib.sha256(content).hexdigest()})
+                self._finished[done.index] = source, ""
+        except OSError as error:
+            raise self._error(error) from error
+
+    def discard(self) -> None:
+        """Delete the folder."""
+        self._file.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _read(self, key: Key) -> None:
+        self._file.seek(0)
+        content = self._file.read()
+        lines = list(_lines(content))
+        earlier = lines[0].get("key") if lines else None
+        if earlier == key:
+            self._finished = dict(filter(None, map(_entry, lines[1:])))
+            if not content.endswith(b"\n"):  # the process ended in the middle of a line
+                self._file.write(b"\n")
+            return
+        if lines:
+            known = earlier if isinstance(earlier, dict) else {}
+            self.changed = [name for name in key if known.get(name) != key[name]] or ["journal"]
+        for path in [*self.folder.glob("*.segment"), *self.folder.glob("*.part")]:
+            path.unlink()
+        self._file.truncate(0)
+        self._add({"key": key})
+
+    def _lock(self) -> None:
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise TargetError(f"{self.folder}: another run works on these segments") from error
+
+    def _add(self, line: dict[str, object]) -> None:
+        self._file.write(json.dumps(line).encode() + b"\n")
+        os.fsync(self._file.fileno())
+
+    def _path(self, index: int) -> Path:
+        return self.folder / f"{index:06}.segment"
+
+    def _error(self, error: OSError) -> TargetError:
+        return TargetError(f"{self.folder}: {write_error_text(error)}")
+
+
+def segments_folder(target: Path) -> Path:
+    """The folder of the segments of a target."""
+    return target.with_name(f"{target.name}.segments")
+
+
+def source_hash(segment: Segment) -> str:
+    """The hash of all on which a segment's result depends but the key."""
+    total = hashlib.sha256(repr((segment.start, segment.end)).encode())
+    for packet in segment.packets:
+        total.update(repr((len(packet.data), packet.pts, packet.dts, packet.key, packet.discard)).encode())
+        total.update(packet.data)
+    return total.hexdigest()
+
+
+def _lines(content: bytes) -> Iterator[dict[str, object]]:
+    """The lines of a journal; one that was cut off by the end of the process, or is none, is left out."""
+    for line in content.split(b"\n")[:-1]:
+        with suppress(ValueError, RecursionError):
+            if isinstance(found := json.loads(line), dict):
+                yield found
+
+
+def _entry(line: dict[str, object]) -> tuple[int, tuple[str, str]] | None:
+    index, source, expected = line.get("segment"), line.get("source"), line.get("sha256")
+    if isinstance(index, int) and isinstance(source, str) and isinstance(expected, str):
+        return index, (source, expected)
+    return None
