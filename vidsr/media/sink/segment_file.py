@@ -35,6 +35,7 @@ class SegmentFile:
         start_pts: int,
         on_frame: Callable[[int], None] = lambda _pts: None,
         tags: Mapping[str, str] = {},
+        overwrite: bool = False,
     ) -> None:
         self.start_pts, self.has_audio = start_pts, audio is not None
         kind = container_for(path)

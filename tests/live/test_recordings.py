@@ -1,0 +1,90 @@
+"""Moments are found in recordings, and exported exactly."""
+
+import json
+import shutil
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from commands import SOURCE, TARGET, USAGE, Command
+from numpy.typing import NDArray
+from recorder_feed import RATE, camera_clip, play, recorder, segments
+
+from vidsr.media.recording_index import RecordingIndex
+
+LATER = 1e12
+
+
+def lumas(paths: Sequence[Path]) -> list[NDArray[np.uint8]]:
+    """The luma of all frames, as players show them."""
+    found = []
+    for path in paths:
+        with av.open(path) as container:
+            found += [frame.reformat(format="gray").to_ndarray() for frame in container.decode(video=0)]
+    return found
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with the directory of a camera, of six seconds in segments of two."""
+    folder = tmp_path_factory.mktemp("recorded")
+    clip = camera_clip(folder / "camera.mp4", seconds=6)
+    with recorder(folder / "all/front", segment_s=2, original=True) as made:
+        play(made, clip, live=True)
+    return folder / "all"
+
+
+def test_the_index_is_restored_from_the_files_and_forgets_those_that_are_gone(recorded: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "front"
+    shutil.copytree(recorded / "front", folder)
+    for _ in range(2):
+        with RecordingIndex(folder) as index:
+            found = list(index.segments(0, LATER))
+        assert [each.path for each in found if not each.original] == segments(folder)
+        assert sum(each.seconds for each in found if not each.original) == pytest.approx(6, abs=0.1)
+        starts = [each.start_s for each in found if not each.original]
+        assert np.diff(starts) == pytest.approx([2.4, 2.4], abs=0.3)  # a key frame every 0.8 s
+        (folder / ".index.sqlite").unlink()
+    (folder / ".index.sqlite").write_bytes(b"damaged" * 1000)
+    found[0].path.unlink()
+    with RecordingIndex(folder) as index:
+        assert [each.path for each in index.segments(0, LATER)] == [each.path for each in found[1:]]
+
+
+@pytest.mark.parametrize("original", [False, True])
+def test_a_moment_is_exported_exactly_over_the_border_of_segments(
+    original: bool, recorded: Path, tmp_path: Path, vidsr: Command
+) -> None:
+    with RecordingIndex(recorded / "front") as index:
+        parts = [each for each in index.segments(0, LATER) if each.original == original]
+    since, until = (datetime.fromtimestamp(parts[0].start_s + at_s).isoformat() for at_s in (1.01, 4.01))
+    kind = ["--original"] if original else []
+    times = ["--camera", "front", "--from", since, "--to", until]
+    listed = vidsr("recordings", "list", recorded, *times, *kind, "--json")
+    assert [each["path"] for each in json.loads(listed.out)] == [str(each.path) for each in parts[:2]]
+    ended = vidsr("recordings", "export", recorded, *times, *kind, "--output", tmp_path / "moment.mp4")
+    assert (ended.code, ended.out) == (0, f"{tmp_path / 'moment.mp4'}\n"), ended.err
+    shown, all_ = lumas([tmp_path / "moment.mp4"]), lumas([each.path for each in parts])
+    assert len(shown) in (3 * RATE, 3 * RATE + 1)  # with the one that is shown when the moment begins
+    first = len(shown) - 3 * RATE
+    assert all(np.array_equal(a, b) for a, b in zip(shown[first:], all_[RATE + 1 :], strict=False))
+    with av.open(tmp_path / "moment.mp4") as container:
+        assert container.streams.audio[0].duration * container.streams.audio[0].time_base == pytest.approx(3, abs=0.1)
+
+
+def test_what_cannot_be_exported_is_said(recorded: Path, tmp_path: Path, vidsr: Command) -> None:
+    (tmp_path / "there.mp4").touch()
+    for code, words, arguments in [
+        (SOURCE, "nothing is recorded of that time", ["--to", "2020-01-01T10:00", "--output", tmp_path / "x.mp4"]),
+        (SOURCE, "nothing is recorded of that time", ["--camera", "back", "--output", tmp_path / "x.mp4"]),
+        (TARGET, "there.mp4: already exists", ["--output", tmp_path / "there.mp4"]),
+        (USAGE, "export takes --output FILE", []),
+        (USAGE, "a time must be like 14:02", ["--from", "noon"]),
+    ]:
+        ended = vidsr("recordings", "export", recorded, *arguments)
+        assert ended.code == code
+        assert words in ended.err
+    assert not (tmp_path / "x.mp4").exists()

@@ -1,0 +1,108 @@
+"""Find moments in recordings: list the segments of a time, or export it, cut exactly and without encoding.
+
+  vidsr recordings list recordings/ --from 14:00
+  vidsr recordings export recordings/ --camera front-door --from 14:02 --to 14:05 --output door.mp4
+
+A FOLDER is the target of a camera, or holds those of several. Times are local: 14:02, 14:02:30 or 2026-10-25T14:02.
+"""
+
+import argparse
+import dataclasses
+import json
+import re
+import time
+from datetime import datetime
+from pathlib import Path
+
+from vidsr.cli.options import Parser
+from vidsr.cli.output import UsageError, aligned
+from vidsr.errors import SourceError
+from vidsr.media.recording_export import export_recording
+from vidsr.media.recording_index import RecordedSegment, RecordingIndex
+
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
+def add_arguments(parser: Parser) -> None:
+    """Declare the arguments."""
+    parser.intermixed = True
+    parser.add_argument("action", choices=("list", "export"), metavar="ACTION", help="list or export")
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="the target of a camera, or of several")
+    parser.add_argument("--camera", metavar="NAME", help="the camera, where FOLDER holds several")
+    parser.add_argument("--from", dest="since", metavar="TIME", help="the first moment (default: the first recorded)")
+    parser.add_argument("--to", dest="until", metavar="TIME", help="the last moment (default: now)")
+    parser.add_argument("--original", action="store_true", help="the packets of the camera, not the upscaled frames")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="the file to export to")
+    parser.add_argument("--overwrite", action="store_true", help="replace the file")
+
+
+def run(args: argparse.Namespace) -> int:
+    """List or export."""
+    since_s = _moment(args.since) if args.since else 0.0
+    until_s = _moment(args.until) if args.until else time.time()
+    if since_s >= until_s:
+        raise UsageError("--from must be before --to")
+    segments = _segments(args, since_s, until_s)
+    if args.action == "list":
+        _print_list(segments, as_json=args.json)
+        return 0
+    if not args.output:
+        raise UsageError("export takes --output FILE")
+    if not segments:
+        raise SourceError(f"{args.folder}: nothing is recorded of that time")
+    if len({segment.path.parents[1] for segment in segments}) > 1:
+        names = ", ".join(sorted({segment.camera for segment in segments}))
+        raise UsageError(f"{args.folder} holds several cameras: choose one by --camera ({names})")
+    since_s = max(since_s, segments[0].start_s)
+    paths = export_recording(segments, args.output, since_s=since_s, until_s=until_s, overwrite=args.overwrite)
+    print(json.dumps([*map(str, paths)]) if args.json else "\n".join(map(str, paths)))
+    return 0
+
+
+def _segments(args: argparse.Namespace, since_s: float, until_s: float) -> list[RecordedSegment]:
+    found: list[RecordedSegment] = []
+    for folder in _camera_folders(args.folder):
+        with RecordingIndex(folder) as index:
+            found += index.segments(since_s, until_s)
+    return [
+        each
+        for each in sorted(found, key=lambda segment: segment.start_s)
+        if each.original == args.original and args.camera in (None, each.camera, each.path.parents[1].name)
+    ]
+
+
+def _camera_folders(folder: Path) -> list[Path]:
+    """The folder, if it holds days of segments, else those in it that do."""
+    try:
+        children = sorted(path for path in folder.iterdir() if path.is_dir())
+        if any(_DAY.fullmatch(path.name) for path in children):
+            return [folder]
+        return [path for path in children if any(_DAY.fullmatch(day.name) for day in path.iterdir())]
+    except OSError as error:
+        raise SourceError(f"{folder}: {error.strerror}") from error
+
+
+def _moment(text: str) -> float:
+    """Seconds since 1970 of a local time; a time without a date is of today."""
+    try:
+        return datetime.fromisoformat(f"{datetime.now():%Y-%m-%d}T{text}" if "-" not in text else text).timestamp()
+    except ValueError:
+        raise UsageError(f"a time must be like 14:02, 14:02:30 or 2026-10-25T14:02, not {text!r}") from None
+
+
+def _print_list(segments: list[RecordedSegment], *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps([{**dataclasses.asdict(each), "path": str(each.path)} for each in segments]))
+        return
+    head = ["camera", "from", "path", "seconds", "MB"]
+    rows = [
+        [
+            each.camera,
+            f"{datetime.fromtimestamp(each.start_s):%Y-%m-%d %H:%M:%S}",
+            str(each.path),
+            f"{each.seconds:.1f}",
+            f"{each.size / 1e6:.1f}",
+        ]
+        for each in segments
+    ]
+    print(aligned([head, *rows], text_columns=3))

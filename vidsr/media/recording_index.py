@@ -1,0 +1,112 @@
+"""The index of a directory of segments, by time: a SQLite file beside them, which their files alone can restore."""
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Self
+
+import av
+
+from vidsr.errors import SourceError
+from vidsr.media.open_input import open_source
+from vidsr.media.sink.retention import finished_segments
+
+_FILE = ".index.sqlite"
+_TABLE = """CREATE TABLE IF NOT EXISTS segment (
+    path TEXT PRIMARY KEY, mtime_ns INTEGER, size INTEGER,
+    camera TEXT, start_s REAL, seconds REAL, original INTEGER)"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordedSegment:
+    """A finished file of a recording."""
+
+    path: Path
+    camera: str
+    start_s: float
+    """Seconds since 1970."""
+    seconds: float
+    size: int
+    """Bytes."""
+    original: bool
+    """Whether it holds the packets of the source."""
+
+
+class RecordingIndex:
+    """The index of a directory, brought up to date when it is opened; closed by `with`.
+
+    Where its file cannot be written or is damaged, the index is made in memory. Raises SourceError for a directory
+    that cannot be read.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        try:
+            self._files = {path: path.stat() for each in finished_segments(folder) for path in each.paths}
+        except OSError as error:
+            raise SourceError(f"{folder}: {error.strerror}") from error
+        try:
+            self._database = self._updated(folder / _FILE)
+        except sqlite3.Error:
+            self._database = self._updated(Path(":memory:"))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._database.close()
+
+    def segments(self, since_s: float, until_s: float) -> Iterator[RecordedSegment]:
+        """The segments, and their originals, with frames between these times, in order of time."""
+        rows = self._database.execute(
+            "SELECT path, camera, start_s, seconds, size, original FROM segment "
+            "WHERE start_s < ? AND start_s + seconds > ? ORDER BY start_s, path",
+            (until_s, since_s),
+        )
+        for path, camera, start_s, seconds, size, original in rows:
+            yield RecordedSegment(
+                path=self._folder / path,
+                camera=camera,
+                start_s=start_s,
+                seconds=seconds,
+                size=size,
+                original=bool(original),
+            )
+
+    def _updated(self, path: Path) -> sqlite3.Connection:
+        database = sqlite3.connect(path, timeout=30)
+        try:
+            with database:
+                database.execute(_TABLE)
+                known = {row[0]: row[1:] for row in database.execute("SELECT path, mtime_ns, size FROM segment")}
+                found = {str(path.relative_to(self._folder)): stat for path, stat in self._files.items()}
+                gone = [(name,) for name in known if name not in found]
+                database.executemany("DELETE FROM segment WHERE path = ?", gone)
+                for name, stat in found.items():
+                    state = stat.st_mtime_ns, stat.st_size
+                    if known.get(name) != state and (facts := self._facts(self._folder / name, stat.st_mtime)):
+                        row = (name, *state, *facts)
+                        database.execute("INSERT OR REPLACE INTO segment VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+        except BaseException:
+            database.close()
+            raise
+        return database
+
+    def _facts(self, path: Path, ended_s: float) -> tuple[str, float, float, bool] | None:
+        """The camera, the start, the length, and whether it is an original; None for an unreadable file."""
+        try:
+            with open_source(path) as container:
+                video, tags = container.streams.video[0], container.metadata
+                seconds = (container.duration or 0) / av.time_base
+                if video.duration and video.time_base:
+                    seconds = float(video.duration * video.time_base)
+        except (SourceError, av.FFmpegError, IndexError, OSError):
+            return None
+        tags = {name.lower(): text for name, text in tags.items()}
+        try:
+            start_s = datetime.fromisoformat(tags.get("date") or tags["creation_time"]).timestamp()
+        except (KeyError, ValueError):  # of an earlier version
+            start_s = ended_s - seconds
+        return tags.get("title", self._folder.name), start_s, seconds, ".original" in path.name
