@@ -12,15 +12,17 @@ from commands import full_disk
 from vidsr.errors import TargetError
 from vidsr.media.packet_data import PacketData
 from vidsr.segments.journal import SegmentJournal
-from vidsr.segments.plan import Segment
+from vidsr.segments.plan import PlannedSegment
 from vidsr.segments.segment_file import segment_bytes, segment_of_bytes
 from vidsr.segments.work import UpscaledSegment
 
 KEY = {"the source": "one", "the encoder": "crf=18"}
 
 
-def segment(index: int, data: bytes = b"in") -> Segment:
-    return Segment(index=index, packets=(PacketData(data=data, pts=index, dts=index),), start=index, end=index + 1)
+def segment(index: int, data: bytes = b"in") -> PlannedSegment:
+    return PlannedSegment(
+        index=index, packets=(PacketData(data=data, pts=index, dts=index),), start=index, end=index + 1
+    )
 
 
 def done(index: int, size: int = 10) -> UpscaledSegment:
@@ -42,8 +44,6 @@ def done(index: int, size: int = 10) -> UpscaledSegment:
         precision_why="fast",
         warnings=(),
         reused=0.25,
-        engine_s=1.5,
-        seconds=2.0,
     )
 
 
@@ -113,7 +113,7 @@ def forged(path: Path, content: bytes) -> None:
         lambda path: forged(path, b"{}\n"),
         lambda path: forged(path, b"[]\n"),
         lambda path: forged(path, segment_bytes(done(1)).replace(b'"times": [1, 2]', b'"times": [1, "2"]')),
-        lambda path: forged(path, segment_bytes(done(1)).replace(b'"seconds": 2.0', b'"seconds": null')),
+        lambda path: forged(path, segment_bytes(done(1)).replace(b'"reused": 0.25', b'"reused": null')),
         lambda path: forged(path, segment_bytes(done(1)).replace(b"[[10, 2", b"[[11, 2")),
         lambda path: forged(path, segment_bytes(done(1)).replace(b"[[10, 2", b'[["10", 2')),
         lambda path: forged(path, segment_bytes(done(1)).replace(b'"00ff0a"', b'"xx"')),

@@ -114,8 +114,6 @@ def upscaled(index: int, pts: list[int], *, headers: bytes = b"h", dts: list[int
         precision_why="",
         warnings=(),
         reused=0,
-        engine_s=0,
-        seconds=0,
     )
 
 

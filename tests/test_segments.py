@@ -19,7 +19,7 @@ from vidsr.media.reader import Reader
 from vidsr.media.side_data import SideDataCarrier
 from vidsr.media.video_encoder import encoder_parameters
 from vidsr.segments import plan
-from vidsr.segments.plan import NotSegmentable, Segment, plan_segments
+from vidsr.segments.plan import NotSegmentable, PlannedSegment, plan_segments
 from vidsr.segments.source import segment_job, source_segments
 from vidsr.segments.work import SegmentFrames, SegmentJob
 from vidsr.settings import EncodeSettings
@@ -156,7 +156,7 @@ def packet(pts: int | None, dts: int | None, *, key: bool = False, complete: boo
     return PacketData(data=bytes(size), pts=pts, dts=dts, key=key, complete=complete)
 
 
-def planned(packets: Iterable[PacketData]) -> Iterator[Segment]:
+def planned(packets: Iterable[PacketData]) -> Iterator[PlannedSegment]:
     """Cut at key frames; 0.6 s are 18 ticks."""
     return plan_segments(packets, Fraction(1, 30), is_entry_point=lambda packet: packet.key)
 

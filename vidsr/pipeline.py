@@ -1,7 +1,8 @@
 """The main job: read, upscale, write."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -47,28 +48,47 @@ def upscale(
     """Upscale a video into a video, or an image into an image, by the target's name; the report of it.
 
     `on_progress` receives the frames done and the expected total, which after the last one is that of the frames.
-    `should_stop` is asked after each frame, and ends the file there, in order; `on_span` receives the working times of
-    each stage, in the thread of that stage. Raises SourceError, TargetError, ModelError or WorkerError, without a
-    target; by segments, Stopped where `should_stop` says so, and the same call goes on.
+    `should_stop` is asked after each frame, and ends the file there, in order; by segments it raises Stopped, and the
+    same call goes on. `on_span` receives the working times of each stage, in its thread. Raises SourceError,
+    TargetError, ModelError or WorkerError, without a target.
     """
     source, target = Path(source), Path(target)
     if image_codec_for(target):
         return upscale_image(source, target, settings, pool, on_warning)
-    why = ""
-    if settings.segments:
-        try:
-            return upscale_by_segments(
-                source,
-                target,
-                settings=settings,
-                encode=encode,
-                pool=pool,
-                on_progress=on_progress,
-                on_warning=on_warning,
-                should_stop=should_stop,
-            )
-        except NotSegmentable as error:
-            why = f"is upscaled by frames, not by segments: {error}"
+
+    def run(way: Callable[..., Report]) -> Report:
+        return way(
+            source,
+            target,
+            settings=settings,
+            encode=encode,
+            pool=pool,
+            on_progress=on_progress,
+            on_warning=on_warning,
+            should_stop=should_stop,
+        )
+
+    by_frames = partial(_upscale_by_frames, on_span=on_span)
+    try:
+        return run(upscale_by_segments if settings.segments else by_frames)
+    except NotSegmentable as error:
+        return run(partial(by_frames, why=f"is upscaled by frames, not by segments: {error}"))
+
+
+def _upscale_by_frames(
+    source: Path,
+    target: Path,
+    *,
+    settings: UpscaleSettings,
+    encode: EncodeSettings,
+    pool: PoolSettings,
+    on_progress: OnProgress,
+    on_warning: OnWarning,
+    should_stop: ShouldStop,
+    on_span: OnSpan,
+    why: str = "",
+) -> Report:
+    """As `upscale`; `why` is a first warning."""
     with open_reader(source, target, settings) as reader:
         weights, name = load_network(settings, reader.info, usual_scale=default_scale(settings, reader.info))
         size = target_size(settings, reader.info, weights.architecture.scale)
@@ -154,9 +174,8 @@ class _Run:
             missing_s=self._writer.first_missing_s,
             most_off_s=self._writer.most_off_s,
         )
-        return self._log.report(
-            counts, pool, architecture=architecture, name=name, stages=self._stages(pool), stopped=self._stopped
-        )
+        report = self._log.report(counts, pool, architecture=architecture, name=name)
+        return replace(report, stages=self._stages(pool), stopped=self._stopped)
 
     def _until(self, should_stop: ShouldStop, frames: Iterable[Frame]) -> Iterator[Frame]:
         """The frames up to the one at which to stop; the first in any case, since a file needs one."""

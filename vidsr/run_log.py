@@ -11,7 +11,7 @@ from vidsr.media.encoders import EncoderChoice
 from vidsr.media.file_muxer import FileMuxer
 from vidsr.media.reader import Reader
 from vidsr.model.architecture import Architecture
-from vidsr.report import Report, Stage
+from vidsr.report import Report
 from vidsr.settings import UpscaleSettings
 
 DROPPED = "{} cannot hold {}; it is dropped"
@@ -102,16 +102,7 @@ class RunLog:
         size = "x".join(map(str, self._muxer.size))
         self.warn(f"the frame size changes; every frame becomes {size}")
 
-    def report(
-        self,
-        counts: FrameCounts,
-        pool: PoolFacts,
-        *,
-        architecture: Architecture,
-        name: str,
-        stages: dict[str, Stage],
-        stopped: bool = False,
-    ) -> Report:
+    def report(self, counts: FrameCounts, pool: PoolFacts, *, architecture: Architecture, name: str) -> Report:
         """The report of the run, after the last warnings; `name` is that of the weights."""
         seconds = time.perf_counter() - self._began
         muxer, packets = self._muxer, self._muxer.copier.packets_in(self._muxer.content)
@@ -143,10 +134,8 @@ class RunLog:
             warnings=self._warnings,
             damage=list(self._damage(counts, pool)),
             verified=self._settings.verify,
-            stopped=stopped,
             seconds=seconds,
             fps=counts.upscaled / seconds,
-            stages=stages,
         )
 
     def _warn_dropped(self, names: Iterable[str]) -> None:

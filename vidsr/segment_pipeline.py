@@ -66,7 +66,7 @@ def upscale_by_segments(
                 journal.discard()
             reader.repair.retimed += run.counts.retimed
             counts = _frame_counts(run.counts, is_countable=reader.frame_count.is_countable)
-            return log.report(counts, facts, architecture=weights.architecture, name=name, stages={})
+            return log.report(counts, facts, architecture=weights.architecture, name=name)
 
 
 def _process(

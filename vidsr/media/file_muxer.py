@@ -85,6 +85,11 @@ class FileMuxer:
         """(width, height) of the frames."""
         return self._parameters.size
 
+    @property
+    def container(self) -> Container:
+        """The format of the file."""
+        return self._container
+
     def mux(self, packets: "Iterable[Packet[VideoStream]]", others: Iterable[SidePacket] = ()) -> None:
         """Writes encoded packets, each after the copied packets with earlier times, `others` among them."""
         with target_errors(self.target):

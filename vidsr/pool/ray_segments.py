@@ -13,7 +13,7 @@ from vidsr.errors import VidsrError, WorkerError
 from vidsr.model.weights import Weights
 from vidsr.pool.placement import LOST, Placement, WorkerSlot
 from vidsr.pool.ray_runtime import START_S, ray, ray_session
-from vidsr.segments.plan import Segment
+from vidsr.segments.plan import PlannedSegment
 from vidsr.segments.run import OnDone
 from vidsr.segments.work import SegmentJob, UpscaledSegment
 from vidsr.settings import PoolSettings
@@ -30,7 +30,7 @@ class _Running:
     """A segment in work."""
 
     slot: WorkerSlot
-    segment: Segment
+    segment: PlannedSegment
     asked_s: float = field(default_factory=time.monotonic)
     """When its worker was last asked for how long it has worked on a frame, or began."""
     busy: "ray.ObjectRef[float] | None" = None
@@ -46,7 +46,7 @@ class RaySegments:
         self._settings = settings
         self._placement = Placement(settings, lambda: weights)
         self._slots: list[WorkerSlot] = []
-        self._waiting: deque[Segment] = deque()
+        self._waiting: deque[PlannedSegment] = deque()
         self._running: dict[ray.ObjectRef[UpscaledSegment], _Running] = {}
         self._done: dict[int, UpscaledSegment] = {}
         self._deaths: Counter[int] = Counter()
@@ -83,7 +83,7 @@ class RaySegments:
         self._job, self._on_done = ray.put(job), on_done
         self._limit_s = self._settings.timeout_s * max(1.0, job.size[0] * job.size[1] / 1e6)
 
-    def submit(self, segment: Segment) -> None:
+    def submit(self, segment: PlannedSegment) -> None:
         """As `SegmentPool.submit`."""
         self._waiting.append(segment)
         self._send()

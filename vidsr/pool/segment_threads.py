@@ -10,7 +10,7 @@ from vidsr.engine import Engine, expected_precision
 from vidsr.engine.reusing_engine import ReusingEngine
 from vidsr.errors import Stopped, VidsrError, WorkerError
 from vidsr.model.weights import Weights
-from vidsr.segments.plan import Segment
+from vidsr.segments.plan import PlannedSegment
 from vidsr.segments.run import OnDone
 from vidsr.segments.work import SegmentJob, UpscaledSegment, upscale_segment
 from vidsr.settings import PoolSettings
@@ -50,7 +50,7 @@ class SegmentThreads:
         """As `SegmentPool.begin`."""
         self._job, self._on_done = job, on_done
 
-    def submit(self, segment: Segment) -> None:
+    def submit(self, segment: PlannedSegment) -> None:
         """As `SegmentPool.submit`."""
         self._futures[segment.index] = self._executor.submit(self._upscale, segment)
 
@@ -66,7 +66,7 @@ class SegmentThreads:
         except Exception as error:  # as in a worker of another process
             raise WorkerError(f"segment {index}: {error}") from error
 
-    def _upscale(self, segment: Segment) -> UpscaledSegment:
+    def _upscale(self, segment: PlannedSegment) -> UpscaledSegment:
         engine = self._engines.get()
         try:
             done = upscale_segment(self._job, segment, engine, on_frame=self._count)

@@ -16,7 +16,7 @@ from vidsr.engine.precision import PrecisionChoice
 from vidsr.engine.reusing_engine import ReusingEngine, run_plan
 from vidsr.model.weights import Weights
 from vidsr.pool.engine_cache import EngineCache
-from vidsr.segments.plan import Segment
+from vidsr.segments.plan import PlannedSegment
 from vidsr.segments.work import SegmentJob, UpscaledSegment, upscale_segment
 from vidsr.settings import PoolSettings
 from vidsr.versions import package_versions
@@ -118,7 +118,7 @@ class Worker:
             warnings=tuple(engine.warnings),
         )
 
-    def upscale_segment(self, job: SegmentJob, segment: Segment) -> UpscaledSegment:
+    def upscale_segment(self, job: SegmentJob, segment: PlannedSegment) -> UpscaledSegment:
         """The result of a segment."""
         if self._reusing is None:
             self._reusing = ReusingEngine(self._engines(self._weights))

@@ -18,7 +18,7 @@ from typing import Self
 from vidsr.errors import TargetError
 from vidsr.media.atomic_file import fsync_dir
 from vidsr.media.error_text import write_error_text
-from vidsr.segments.plan import Segment
+from vidsr.segments.plan import PlannedSegment
 from vidsr.segments.segment_file import segment_bytes, segment_of_bytes
 from vidsr.segments.work import UpscaledSegment
 
@@ -66,7 +66,7 @@ class SegmentJournal:
     def __len__(self) -> int:
         return len(self._finished)
 
-    def get(self, segment: Segment) -> UpscaledSegment | None:
+    def get(self, segment: PlannedSegment) -> UpscaledSegment | None:
         """The result of a segment, if it is here and intact, and of the same packets."""
         now = self._sources[segment.index] = source_hash(segment)
         source, expected = self._finished.get(segment.index, ("", ""))
@@ -141,7 +141,7 @@ def segments_folder(target: Path) -> Path:
     return target.with_name(f"{target.name}.segments")
 
 
-def source_hash(segment: Segment) -> str:
+def source_hash(segment: PlannedSegment) -> str:
     """The hash of all on which a segment's result depends but the key."""
     total = hashlib.sha256(repr((segment.start, segment.end)).encode())
     for packet in segment.packets:

@@ -20,7 +20,7 @@ class NotSegmentable(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Segment:
+class PlannedSegment:
     """A part of a video and the packets to decode it from; times in ticks of the packets."""
 
     index: int
@@ -47,7 +47,7 @@ def plan_segments(
     time_base: Fraction,
     *,
     is_entry_point: Callable[[PacketData], bool],
-) -> Iterator[Segment]:
+) -> Iterator[PlannedSegment]:
     """The segments of a video, in order, each as soon as its last packet is read.
 
     A segment begins at an entry point that is shown after all packets before it, and ends with the last packet that
@@ -72,7 +72,7 @@ class _Plan:
         self._bytes = self._index = 0
         self._entry: tuple[int, int] | None = None  # its position in `packets` and its pts
 
-    def add(self, packet: PacketData, *, may_begin: Callable[[PacketData], bool]) -> Iterator[Segment]:
+    def add(self, packet: PacketData, *, may_begin: Callable[[PacketData], bool]) -> Iterator[PlannedSegment]:
         pts, dts = self._times(packet)
         if self._entry is None and self._is_long_enough(pts) and may_begin(packet):
             self._entry = len(self.packets), pts
@@ -84,9 +84,9 @@ class _Plan:
         elif pts - self._begin > self._most or self._bytes > MAX_BYTES:
             raise NotSegmentable(f"decoding cannot begin anywhere in {MAX_SECONDS} s or {MAX_BYTES >> 20} MiB of it")
 
-    def segment(self, count: int, *, end: int | None) -> Segment:
+    def segment(self, count: int, *, end: int | None) -> PlannedSegment:
         """The first packets as a segment."""
-        segment = Segment(index=self._index, packets=tuple(self.packets[:count]), start=self._start, end=end)
+        segment = PlannedSegment(index=self._index, packets=tuple(self.packets[:count]), start=self._start, end=end)
         if len(set(segment.times)) < len(segment.times):
             raise NotSegmentable("some of its packets have the same time")
         return segment
@@ -111,7 +111,7 @@ class _Plan:
         later = self._latest is not None and pts > self._latest
         return later and len(self.packets) >= MIN_FRAMES and pts - self._begin >= self._least
 
-    def _cut(self, at: int, pts: int) -> Segment:
+    def _cut(self, at: int, pts: int) -> PlannedSegment:
         leading = [number for number, packet in enumerate(self.packets) if number > at and (packet.pts or 0) < pts]
         segment = self.segment(leading[-1] + 1 if leading else at, end=pts)
         self.packets, self._start, self._entry = self.packets[at:], pts, None

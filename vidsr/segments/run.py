@@ -7,14 +7,13 @@ from typing import Protocol
 
 from vidsr.engine.precision import PrecisionChoice
 from vidsr.flow import ordered_window
-from vidsr.media.containers import container_for
 from vidsr.media.file_muxer import FileMuxer
 from vidsr.media.frame import SidePacket
 from vidsr.media.reader import Reader
 from vidsr.media.video_encoder import VideoEncoder
 from vidsr.segments.join import SegmentJoiner
 from vidsr.segments.journal import SegmentJournal
-from vidsr.segments.plan import Segment
+from vidsr.segments.plan import PlannedSegment
 from vidsr.segments.source import segment_job, source_segments
 from vidsr.segments.work import SegmentJob, UpscaledSegment
 
@@ -50,7 +49,7 @@ class SegmentPool(Protocol):
         """Work on the segments of this job; `on_done` receives each result at once, in any order and any thread."""
         ...
 
-    def submit(self, segment: Segment) -> None:
+    def submit(self, segment: PlannedSegment) -> None:
         """Queue a segment."""
         ...
 
@@ -108,7 +107,7 @@ class SegmentedRun:
         """
         pool.begin(self.job, journal.put)
 
-        def begin(segment: Segment) -> Callable[[], UpscaledSegment]:
+        def begin(segment: PlannedSegment) -> Callable[[], UpscaledSegment]:
             tick()
             if kept := journal.get(segment):
                 self.counts.resumed += len(kept.times)
@@ -124,13 +123,13 @@ class SegmentedRun:
 
     def finish(self, *, verify: bool = False) -> None:
         """Completes the file: its last packet, and the packets of other streams after it."""
-        as_displayed = container_for(self._muxer.target).has_display_matrix
+        as_displayed = self._muxer.container.has_display_matrix
         last = self._joiner.last_packet(as_displayed=as_displayed)
         self._muxer.mux((packet.av_packet(self.job.time_base) for packet in last), self._reader.trailing_packets())
         self._muxer.mux((), self._reader.late_packets())
         self._muxer.finish(verify=self._joiner.times if verify else None)
 
-    def _planned(self) -> Iterator[Segment]:
+    def _planned(self) -> Iterator[PlannedSegment]:
         for segment in source_segments(self._reader):
             self._others[segment.index] = self._reader.packets_before()
             shown = (self._reader.range.frame_pts(pts, self.job.time_base) for pts in segment.times)

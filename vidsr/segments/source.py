@@ -10,7 +10,7 @@ from vidsr.media.reader import Reader
 from vidsr.media.side_data import SideDataCarrier
 from vidsr.media.video_decoder import DecoderParameters
 from vidsr.media.video_encoder import EncoderParameters
-from vidsr.segments.plan import NotSegmentable, Segment, plan_segments
+from vidsr.segments.plan import NotSegmentable, PlannedSegment, plan_segments
 from vidsr.segments.work import SegmentJob
 
 _JOINABLE = ("libx264", "libx265", "libsvtav1", "libvpx-vp9", "ffv1")
@@ -26,7 +26,7 @@ def require_joinable(choice: EncoderChoice) -> None:
         raise NotSegmentable("VP9 stores transparency apart from its packets")
 
 
-def source_segments(reader: Reader) -> Iterator[Segment]:
+def source_segments(reader: Reader) -> Iterator[PlannedSegment]:
     """The segments of an open file, of which no frame is read yet; raises NotSegmentable as `plan_segments`.
 
     Packets of other streams up to the end of a segment, and some more, are then in `reader.trailing_packets`.

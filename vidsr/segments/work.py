@@ -1,6 +1,5 @@
 """The work on a segment: its packets are decoded, upscaled and encoded; the same at every place and time."""
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -16,7 +15,7 @@ from vidsr.media.timestamps import TimestampRepair
 from vidsr.media.trim import TrimRange
 from vidsr.media.video_decoder import DecoderParameters
 from vidsr.media.video_encoder import EncoderParameters, VideoEncoder
-from vidsr.segments.plan import Segment
+from vidsr.segments.plan import PlannedSegment
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,12 +67,10 @@ class UpscaledSegment:
     """As of `Engine`."""
     reused: float
     """The share of all pixels that was copied from previous results."""
-    engine_s: float
-    seconds: float
 
 
 def upscale_segment(
-    job: SegmentJob, segment: Segment, upscale: ReusingEngine, *, on_frame: Callable[[], None] = lambda: None
+    job: SegmentJob, segment: PlannedSegment, upscale: ReusingEngine, *, on_frame: Callable[[], None] = lambda: None
 ) -> UpscaledSegment:
     """The segment upscaled, and encoded by an encoder of its own.
 
@@ -81,17 +78,15 @@ def upscale_segment(
     ends the work by raising. Raises SourceError if a filter refuses the frames, and FFmpegError or ValueError if the
     encoder does.
     """
-    began, engine_s, copied = time.perf_counter(), 0.0, upscale.copied
+    copied = upscale.copied
     frames, encoder = SegmentFrames(job, segment), VideoEncoder(job.encoder)
     engine, merger = upscale.engine, LumaMerger()
     packets, times, resized, dropped = [], [], False, dict[str, None]()
     for frame in frames:
         resized |= (frame.width, frame.height) != job.size
         dropped |= dict.fromkeys(job.side_data.frame_losses(frame))
-        asked = time.perf_counter()
-        luma = upscale(luma_of(frame), job.depth)
-        engine_s += time.perf_counter() - asked
-        picture = merger.resize(merger.merge(frame, luma), job.encoder.size, job.encoder.pixel_format)
+        merged = merger.merge(frame, upscale(luma_of(frame), job.depth))
+        picture = merger.resize(merged, job.encoder.size, job.encoder.pixel_format)
         times.append(frame.pts or 0)
         packets += encoder.encode(picture)
         on_frame()
@@ -111,15 +106,13 @@ def upscale_segment(
         precision_why=engine.precision_choice.why,
         warnings=tuple(engine.warnings),
         reused=(upscale.copied - copied) / max(1, len(times)),
-        engine_s=engine_s,
-        seconds=time.perf_counter() - began,
     )
 
 
 class SegmentFrames:
     """The frames of a segment in their working format, as an iterable for one pass; then the counts are complete."""
 
-    def __init__(self, job: SegmentJob, segment: Segment) -> None:
+    def __init__(self, job: SegmentJob, segment: PlannedSegment) -> None:
         self.corrupt = 0
         self._job, self._segment = job, segment
         self._decoder = job.decoder.open()
