@@ -91,7 +91,8 @@ def test_no_plan_uses_more_cores_than_exist(cores: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code"), [(["--frames", "0"], USAGE), (["--plan", "--picture", "a.png"], USAGE), ([], SOURCE)]
+    ("arguments", "code"),
+    [(["--frames", "0"], USAGE), (["--segments"], USAGE), (["--plan", "--picture", "a.png"], USAGE), ([], SOURCE)],
 )
 def test_invalid_options_and_sources_are_refused_in_one_line(
     arguments: list[str], code: int, vidsr: Command, tmp_path: Path
