@@ -59,6 +59,37 @@ def test_frames_times_and_copies_are_those_of_a_run_by_frames(
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["in.mkv", whole.name, joined.name])
 
 
+def test_a_film_that_cannot_be_cut_later_on_is_upscaled_by_frames_and_leaves_nothing(
+    tmp_path: Path, tiny_model: str, short: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plan, "MAX_SECONDS", 2)
+    pts = [512 * number for number in range(60)]
+    source = make_clip(
+        tmp_path / "in.mkv", pts=[*pts, *(pts[-1] + 7680 * n for n in range(1, 15))], options={"g": "20"}
+    )
+    told: list[tuple[int, int | None]] = []
+    settings = UpscaleSettings(model=tiny_model, segments=True)
+    report = vidsr.upscale(
+        source, tmp_path / "out.mkv", settings=settings, pool=HERE, on_progress=lambda *done: told.append(done)
+    )
+    assert report.warnings == [
+        "is upscaled by frames, not by segments: decoding cannot begin anywhere in 2 s or 256 MiB of it"
+    ]
+    assert (report.frames_written, told[-1]) == (74, (74, 74))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mkv", "out.mkv"]
+
+
+def test_progress_grows_to_the_number_of_frames(tmp_path: Path, tiny_model: str, short: None) -> None:
+    source = make_clip(tmp_path / "in.mkv", pts=STEADY, options={"g": "20"})
+    told: list[tuple[int, int | None]] = []
+    settings = UpscaleSettings(model=tiny_model, segments=True)
+    vidsr.upscale(
+        source, tmp_path / "out.mkv", settings=settings, pool=HERE, on_progress=lambda *done: told.append(done)
+    )
+    assert told == sorted(told, key=lambda done: done[0])
+    assert told[-1] == (70, 70)
+
+
 @dataclass
 class Summary:
     """Times and durations of a file's video, each sorted, and all other packets."""

@@ -222,10 +222,18 @@ def test_a_segment_is_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("suffix", "codec", "reason"), [("avi", "mpeg4", "AVI stores no times"), ("wmv", "wmv2", "wmv2 is not known")]
+    ("suffix", "codec", "reason"),
+    [
+        ("avi", "mpeg4", "AVI stores no times"),
+        ("wmv", "wmv2", "wmv2 is not known"),
+        ("gif", "gif", "gif is not known"),
+        ("jpg", "mjpeg", "it is an image"),
+    ],
 )
 def test_sources_that_cannot_be_cut_are_said(tmp_path: Path, suffix: str, codec: str, reason: str) -> None:
-    path = make_video(tmp_path / f"in.{suffix}", scene_frames(20), codec=codec)
+    pixel_format = {"gif": "bgr8", "mjpeg": "yuvj420p"}.get(codec, "yuv420p")
+    frames = scene_frames(1 if suffix == "jpg" else 20, pixel_format)
+    path = make_video(tmp_path / f"in.{suffix}", frames, codec=codec)
     with Reader(path) as reader, pytest.raises(NotSegmentable, match=reason):
         source_segments(reader)
 

@@ -59,7 +59,6 @@ def upscale_by_segments(
             log, run = RunLog(reader, muxer, choice, settings, on_warning), SegmentedRun(reader, muxer, encoder)
             progress = _Progress(run.counts, expected_frames(settings, reader.info), on_progress, should_stop)
             with SegmentJournal(target, _key(run.job, weights, pool)) as journal:
-                log.warn_of_source()
                 with open_segment_pool(weights, pool, size) as workers:
                     facts = _process(run, workers, journal, progress, log)
                 run.finish(verify=settings.verify)
@@ -73,6 +72,7 @@ def _process(
     run: SegmentedRun, pool: SegmentPool, journal: SegmentJournal, progress: "_Progress", log: RunLog
 ) -> "_Facts":
     """Take all segments through the pool or out of the journal into the file."""
+    log.warn_of_source()
     if journal.changed:
         log.warn(f"its finished segments are made once more, because of a change: {', '.join(journal.changed)}")
     facts, counts = _Facts(pool), run.counts
@@ -80,16 +80,20 @@ def _process(
     def tick() -> None:
         progress(pool.frames, journal)
 
-    for done in run.process(pool, journal, tick):
-        facts.add(done)
-        log.warn_of_side_data(done.dropped)
-    progress.report(pool.frames)
+    try:
+        for done in run.process(pool, journal, tick):
+            facts.add(done)
+            log.warn_of_side_data(done.dropped)
+    except NotSegmentable:
+        journal.discard()
+        raise
+    progress.on_progress(counts.frames, counts.frames)
     if counts.resized:
         log.warn_of_resizing()
     return facts
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Progress:
     """What is asked and reported while segments are waited for."""
 
@@ -97,14 +101,16 @@ class _Progress:
     total: int | None
     on_progress: OnProgress
     should_stop: ShouldStop
-
-    def report(self, frames: int) -> None:
-        """Reports the frames of this run, `frames`, with those of earlier ones."""
-        self.on_progress(self.counts.resumed + frames, self.total)
+    reported: int = 0
 
     def __call__(self, frames: int, journal: SegmentJournal) -> None:
-        """As `report`. Raises Stopped where the run should stop."""
-        self.report(frames)
+        """Reports the frames of this run, `frames`, with those of earlier ones, when they are more than before.
+
+        Raises Stopped where the run should stop.
+        """
+        if (done := self.counts.resumed + frames) > self.reported:
+            self.reported = done
+            self.on_progress(done, self.total)
         if self.should_stop():
             raise Stopped(f"{len(journal)} finished segments are kept in {journal.folder}")
 

@@ -35,6 +35,8 @@ def source_segments(reader: Reader) -> Iterator[PlannedSegment]:
     rule = entry_point_rule(codec, reader.video.codec_context.extradata or b"")
     if rule is None:
         raise NotSegmentable(f"where decoding can begin in {codec.canonical_name} is not known")
+    if reader.info.still:
+        raise NotSegmentable("it is an image")
     if reader.info.container == "avi":
         raise NotSegmentable("AVI stores no times of frames")
     return plan_segments(_timed(reader), reader.time_base, is_entry_point=rule)
