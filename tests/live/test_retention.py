@@ -8,16 +8,23 @@ from pathlib import Path
 import pytest
 
 from vidsr.media.sink.recording_dir import segment_name
-from vidsr.media.sink.retention import Segment, beyond_floor, delete_expired, expired, finished_segments, oldest_of_all
+from vidsr.media.sink.retention import (
+    StoredSegment,
+    beyond_floor,
+    delete_expired,
+    expired,
+    finished_segments,
+    oldest_of_all,
+)
 from vidsr.settings import RecordSettings
 
 GB = 1_000_000_000
 DAY_S = 86_400
 
 
-def segments_of(*ended_days: float) -> list[Segment]:
+def segments_of(*ended_days: float) -> list[StoredSegment]:
     """Segments of 1 GB that ended on those days."""
-    return [Segment(paths=(Path(f"{day}"),), size=GB, ended_s=day * DAY_S) for day in ended_days]
+    return [StoredSegment(paths=(Path(f"{day}"),), size=GB, ended_s=day * DAY_S) for day in ended_days]
 
 
 def expired_days(*ended_days: float, growing: float = 0, now: float = 10, **record: float) -> list[str]:

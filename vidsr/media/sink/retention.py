@@ -19,7 +19,7 @@ _DAY_S, GB = 86_400, 1_000_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Segment:
+class StoredSegment:
     """A finished segment, with its passthrough file if it has one."""
 
     paths: tuple[Path, ...]
@@ -30,8 +30,8 @@ class Segment:
 
 
 def expired(
-    segments: Iterable[Segment], *, open_bytes: int, now_s: float, record: RecordSettings
-) -> Iterator[Segment]:
+    segments: Iterable[StoredSegment], *, open_bytes: int, now_s: float, record: RecordSettings
+) -> Iterator[StoredSegment]:
     """The segments that are too old or too many, oldest first, given `open_bytes` in unfinished files.
 
     Of a segment whose original is kept for longer or shorter, one file only.
@@ -56,14 +56,14 @@ def _max_days(path: Path, record: RecordSettings) -> float:
     return math.inf if days is None else days
 
 
-def beyond_floor(segments: Iterable[Segment], *, floor_gb: float) -> list[Segment]:
+def beyond_floor(segments: Iterable[StoredSegment], *, floor_gb: float) -> list[StoredSegment]:
     """All but the newest segment, and all but the newest that fit into `floor_gb`."""
     newest_first = sorted(segments, key=lambda segment: segment.ended_s, reverse=True)
     sums = accumulate(segment.size for segment in newest_first)
     return [segment for segment, total in list(zip(newest_first, sums, strict=True))[1:] if total > floor_gb * GB]
 
 
-def oldest_of_all(folders: Iterable[Iterable[Segment]], *, missing: float) -> Iterator[Segment]:
+def oldest_of_all(folders: Iterable[Iterable[StoredSegment]], *, missing: float) -> Iterator[StoredSegment]:
     """The oldest segments of all folders that free `missing` bytes."""
     for segment in sorted(chain.from_iterable(folders), key=lambda segment: segment.ended_s):
         if missing <= 0:
@@ -95,7 +95,7 @@ def delete_expired(
     return n_deleted
 
 
-def _delete(segment: Segment) -> bool:
+def _delete(segment: StoredSegment) -> bool:
     for path in segment.paths:
         path.unlink(missing_ok=True)
     with suppress(OSError):  # the day has other files
@@ -110,7 +110,7 @@ def _is_same_disk(folder: Path, other: Path) -> bool:
         return False
 
 
-def finished_segments(folder: Path) -> Iterator[Segment]:
+def finished_segments(folder: Path) -> Iterator[StoredSegment]:
     """The finished segments in a directory."""
     for day in _day_dirs(folder):
         names = sorted(name for name in os.listdir(day) if _SEGMENT.fullmatch(name))
@@ -118,7 +118,7 @@ def finished_segments(folder: Path) -> Iterator[Segment]:
             paths = tuple(day / name for name in group)
             with suppress(FileNotFoundError):
                 stats = [path.lstat() for path in paths]
-                yield Segment(
+                yield StoredSegment(
                     paths=paths,
                     size=sum(stat.st_blocks * 512 for stat in stats),
                     ended_s=max(stat.st_mtime for stat in stats),
