@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-SOURCE_SCHEMES = ("rtsp", "rtsps", "http", "https", "udp")
+SOURCE_SCHEMES = ("rtsp", "rtsps", "rtmp", "rtmps", "http", "https", "udp")
 TARGET_SCHEMES = ("rtmp", "rtmps", "rtsp", "rtsps")
 MASK = "***"
 _SCHEME = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*)://")
@@ -37,6 +37,11 @@ class StreamUrl:
     def path(self) -> Path | None:
         """The path; None for a URL."""
         return None if self.scheme else Path(self.text)
+
+    @property
+    def is_playlist(self) -> bool:
+        """Whether it is the URL of an HLS playlist."""
+        return self.scheme in ("http", "https") and re.split(r"[?#]", self.text)[0].lower().endswith(".m3u8")
 
     @property
     def is_wellformed(self) -> bool:

@@ -32,7 +32,7 @@ CAMERA = "rtsp://admin:canary77@127.0.0.1:1/live"
         (
             USAGE,
             ["ftp://cam/canary77", "out"],
-            "ftp://cam: must be a path or begin with one of rtsp://, rtsps://, http://, https://, udp://",
+            "ftp://cam: must be a path or begin with one of rtsp://, rtsps://, rtmp://, rtmps://, http://, https://, udp://",
         ),
         (
             USAGE,

@@ -17,7 +17,7 @@ from vidsr.media.compression_probe import Compression
 from vidsr.media.probe import codec_name, first_video, frame_rate
 from vidsr.media.source.audio_track import AudioTrack, audio_tracks
 from vidsr.media.source.live_timestamps import TIME_BASE
-from vidsr.media.source.open_live import disconnect_text, open_live
+from vidsr.media.source.open_live import disconnect_text, open_live, silence_s
 from vidsr.media.source.pacing import LivePacket, paced_packets
 from vidsr.media.video_decoder import VideoDecoder
 from vidsr.settings.stream import StreamSettings
@@ -64,7 +64,8 @@ class LiveSource:
     def __init__(self, url: StreamUrl, settings: StreamSettings) -> None:
         self.corrupt = 0  # frames and packets that the decoder concealed or rejected
         self._url = url
-        self._timeout_s = settings.timeout_s
+        self._timeout_s = silence_s(url, settings)
+        self._is_paced = url.path is not None or url.is_playlist
         self._stopped = threading.Event()
         self._reading = threading.Lock()
         self._frameless = self._refused = 0
@@ -98,7 +99,7 @@ class LiveSource:
         The source is lost after `timeout_s` without any packet, or without video, and at the end of a stream or file.
         """
         tracks = {track.stream.index: track for track in self.audio_tracks}
-        for packet in self._paced_packets() if self._url.path else self._camera_packets():
+        for packet in self._paced_packets() if self._is_paced else self._camera_packets():
             if not packet.size:  # at the end
                 continue
             if packet.stream is self.video:
@@ -186,7 +187,7 @@ class LiveSource:
             return []
 
     def _paced_packets(self) -> Iterator[LivePacket]:
-        """The packets of a file, at its own speed."""
+        """The packets of a file or of HLS, at their own speed."""
         return paced_packets(self._packets, video=self.video, wait=self._stopped.wait)
 
     def _camera_packets(self) -> Iterator[LivePacket]:

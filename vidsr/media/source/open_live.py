@@ -20,9 +20,13 @@ _PROBE_BYTES = 32_000_000  # 10 s at 25 Mbit/s; also the memory of a connection 
 
 
 _HTTP = "mpegts,mpjpeg,mjpeg,flv"
+_HLS = "hls,mpegts,mov,aac"
+_HLS_TIMEOUT_S = 30.0  # between two segments
 _PROTOCOLS = {
     "rtsp": ("tcp,rtp,udp", "rtsp", "timeout"),
     "rtsps": ("tls,tcp,rtp,udp", "rtsp", "timeout"),
+    "rtmp": ("rtmp,tcp", "flv,live_flv", "rw_timeout"),
+    "rtmps": ("rtmps,tls,tcp", "flv,live_flv", "rw_timeout"),
     "http": ("http,tcp", _HTTP, "rw_timeout"),
     "https": ("https,tls,tcp", _HTTP, "rw_timeout"),
     "udp": ("udp", "mpegts", "timeout"),
@@ -31,7 +35,7 @@ _PROTOCOLS = {
 
 
 def open_live(url: StreamUrl, settings: StreamSettings) -> InputContainer:
-    """The opened source; the caller closes it. Takes at most 8 x `timeout_s`, plus the DNS look-up.
+    """The opened source; the caller closes it. Takes at most 8 x the timeout, plus the DNS look-up.
 
     Raises SourceLost for a source that may be available later, SourceError for one that can never be.
     """
@@ -56,13 +60,18 @@ def open_live(url: StreamUrl, settings: StreamSettings) -> InputContainer:
     raise lost  # outside `except`: the context, an error of FFmpeg, would hold the whole URL
 
 
+def silence_s(url: StreamUrl, settings: StreamSettings) -> float:
+    """Seconds without any packet after which a source is lost: the packets of HLS come a segment at a time."""
+    return max(settings.timeout_s, _HLS_TIMEOUT_S) if url.is_playlist else settings.timeout_s
+
+
 def _open(url: StreamUrl, settings: StreamSettings, **more: str) -> InputContainer:
-    options = _options(url.scheme, settings)
+    options = _options(url, settings)
     return av.open(
         f"{url.scheme}://{url.text.partition('://')[2]}",  # FFmpeg only knows lower-case schemes
         format=more.pop("format", None),
         container_options=options | more,
-        timeout=(2 * settings.timeout_s, settings.timeout_s),
+        timeout=(2 * settings.timeout_s, silence_s(url, settings)),
         metadata_errors="replace",
     )
 
@@ -81,8 +90,11 @@ def _open_jpegs(url: StreamUrl, settings: StreamSettings) -> InputContainer | No
     return None
 
 
-def _options(scheme: str, settings: StreamSettings) -> dict[str, str]:
+def _options(url: StreamUrl, settings: StreamSettings) -> dict[str, str]:
+    scheme = url.scheme
     protocols, formats, timeout_option = _PROTOCOLS[scheme]
+    if url.is_playlist:
+        protocols, formats = "http,https,tls,tcp,crypto,data", _HLS
     probe_s = min(1.5 * settings.timeout_s, _PROBE_S)  # within the 2 x timeout_s of av.open
     options = {
         "protocol_whitelist": protocols,
@@ -97,16 +109,16 @@ def _options(scheme: str, settings: StreamSettings) -> dict[str, str]:
         options["rtsp_transport"] = settings.transport
     if scheme == "udp":
         options["overrun_nonfatal"] = "1"
-    if scheme in ("http", "https"):
+    if scheme in ("http", "https") and not url.is_playlist:
         options["seekable"] = "0"
-    if scheme in ("https", "rtsps"):
+    if scheme in ("https", "rtsps", "rtmps"):
         options["tls_verify"] = "0" if settings.insecure else "1"
         if trusted := ssl.get_default_verify_paths().cafile:  # SSL_CERT_FILE, or that of the system
             options["ca_file"] = trusted
     return options
 
 
-_PORTS = {"https": 443, "rtsps": 322}
+_PORTS = {"https": 443, "rtsps": 322, "rtmps": 443}
 _LOCKOUT_ERRORS = (av.HTTPUnauthorizedError, av.HTTPForbiddenError)
 
 
