@@ -1,17 +1,19 @@
 """Depth, subsampling, size and alpha are kept; the pixels equal those of the network and swscale."""
 
 import os
+from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
-from footage import make_video, scene_frame, scene_frames, upscale
+from av.video.format import names
+from footage import SMALL, make_video, scene_frame, scene_frames, upscale
 from numpy.typing import NDArray
 from oracles import read_with_av, samples
 
 from vidsr.engine import Engine
-from vidsr.errors import TargetError
+from vidsr.errors import SourceError, TargetError
 from vidsr.media.pixel_format_converter import PixelFormatConverter, find_working_format
 from vidsr.media.reader import Reader
 
@@ -94,6 +96,36 @@ def test_packed_formats_become_planar(pixel_format: str) -> None:
     planar = frame.reformat(format=PACKED[pixel_format], threads=1)
     assert worked.format.name == PACKED[pixel_format]
     assert all(np.array_equal(a, b) for a, b in zip(samples(worked), samples(planar), strict=True))
+
+
+def test_every_format_of_ffmpeg_is_converted_or_refused() -> None:
+    refused = set()
+    for name in names:
+        try:
+            frame = av.VideoFrame(*SMALL, name)
+        except (ValueError, av.FFmpegError):  # of hardware
+            continue
+        for plane in frame.planes:
+            plane.update(bytes(plane.buffer_size))
+        try:
+            find_working_format(frame, still=True)
+        except ValueError:
+            refused.add(name)
+    assert {"grayf32le", "gbrpf16le", "yaf32le", "rgba128le"} < refused
+    assert not refused & {*PLANAR, *GREY, *PACKED, "rgb24", "rgba64be", "gbrap16le", "pal8", "monob", "ya16be"}
+    assert len(refused) < 50
+
+
+@pytest.mark.parametrize("suffix", ["pfm", "exr"])
+def test_an_image_of_floating_point_is_refused(suffix: str, tmp_path: Path) -> None:
+    frame = scene_frame("grayf32le" if suffix == "pfm" else "gbrpf32le")
+    encoder = av.CodecContext.create(suffix, "w")
+    encoder.width, encoder.height, encoder.pix_fmt = *SMALL, frame.format.name
+    encoder.time_base = Fraction(1)
+    encoder.options = {"format": "half"} if suffix == "exr" else {}
+    (tmp_path / f"in.{suffix}").write_bytes(b"".join(map(bytes, [*encoder.encode(frame), *encoder.encode(None)])))
+    with pytest.raises(SourceError, match="is not supported"):
+        Reader(tmp_path / f"in.{suffix}")
 
 
 @pytest.mark.parametrize("pixel_format", ["nv12", "yuyv422", "uyvy422"])

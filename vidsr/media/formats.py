@@ -27,6 +27,11 @@ def has_alpha(name: str) -> bool:
     return form.has_palette or any(component.is_alpha for component in form.components)
 
 
+def is_readable(name: str) -> bool:
+    """Whether samples are whole numbers of up to 16 bits: of others swscale would clip light above white."""
+    return "f16" not in name and all(part.bits <= _DEPTHS[-1] for part in VideoFormat(name, _SIZE, _SIZE).components)
+
+
 def depth_of(name: str) -> int:
     """Bits per luma sample."""
     return VideoFormat(name, _SIZE, _SIZE).components[0].bits
@@ -43,10 +48,12 @@ def chroma_subsampling(name: str) -> tuple[int, int]:
 def working_format(name: str, *, alpha: bool = True) -> str:
     """The planar little-endian YUV or grey format of the same depth and subsampling; 4:4:4 for RGB.
 
-    With `alpha` the alpha channel is kept. Raises ValueError if FFmpeg has no such format.
+    With `alpha` the alpha channel is kept. Raises ValueError if FFmpeg has no such format, and for floating point.
     """
     form = VideoFormat(name, _SIZE, _SIZE)
     bits = max(8, max(component.bits for component in form.components))
+    if not is_readable(name):
+        raise ValueError(name)
     depth = "" if bits == 8 else f"{bits}le"
     alpha = alpha and has_alpha(name)
     if len(form.components) <= 1 + has_alpha(name) and not is_rgb(name) and not alpha:

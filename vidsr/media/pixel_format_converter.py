@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass, replace
 
+import av
 from av import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
-from vidsr.media.formats import has_alpha, is_rgb, working_format
+from vidsr.media.formats import has_alpha, is_readable, is_rgb, working_format
 
 RESAMPLING = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
 
@@ -22,12 +23,20 @@ class WorkingFormat:
 
 
 def find_working_format(first: VideoFrame, *, still: bool) -> WorkingFormat:
-    """The working format of a source by its first frame. Raises ValueError if there is none for its pixel format."""
-    name = working_format(first.format.name, alpha=_is_transparent(first))
+    """The working format of a source by its first frame.
+
+    Raises ValueError if there is none for its pixel format, or swscale does not convert it.
+    """
+    stored = first.format.name
+    name = working_format(stored, alpha=is_readable(stored) and _is_transparent(first))
     if still:
         _set_range(first)
-    working = WorkingFormat(name=name, stored=(first.format.name, first.color_range), still=still)
-    return replace(working, color_range=PixelFormatConverter(working)(first).color_range or ColorRange.MPEG)
+    working = WorkingFormat(name=name, stored=(stored, first.color_range), still=still)
+    try:
+        converted = PixelFormatConverter(working)(first)
+    except av.FFmpegError as error:
+        raise ValueError(stored) from error
+    return replace(working, color_range=converted.color_range or ColorRange.MPEG)
 
 
 class PixelFormatConverter:
