@@ -145,3 +145,22 @@ def test_what_a_video_cannot_hold_of_a_photo_is_named(
     settings, pool = UpscaleSettings(model=tiny_model), PoolSettings(workers=0)
     report = vidsr.upscale(path, tmp_path / target, settings=settings, pool=pool)
     assert report.left_out == ["EXIF metadata", "XMP metadata"][: 1 + (source != "tiles.avif")]
+
+
+@pytest.mark.parametrize("disposal", [0, 1, 2])
+def test_an_animated_png_has_the_frames_that_pillow_shows_or_is_refused(disposal: int, tmp_path: Path) -> None:
+    frames = [Image.new("RGBA", SIZE) for _ in range(5)]
+    for number, frame in enumerate(frames):
+        frame.paste((200, 40 * number, 90, 255), (6 * number, 4, 6 * number + 12, 20))
+    path = tmp_path / "in.png"
+    frames[0].save(path, save_all=True, append_images=frames[1:], disposal=disposal, blend=1)
+    if disposal == 2:  # which FFmpeg does not follow
+        with pytest.raises(SourceError, match="frames that restore the one before"):
+            Reader(path)
+        return
+    with Reader(path) as reader, Image.open(path) as shown:
+        for number, frame in enumerate(reader):
+            shown.seek(number)
+            expected = np.asarray(shown.convert("RGBA")).astype(int)
+            assert abs(frame.av_frame.to_ndarray(format="rgba") - expected)[expected[..., 3] > 0].mean() < 2
+        assert number == 4

@@ -1,5 +1,6 @@
 """What FFmpeg's decoders get wrong in image files, and report nothing: missing parts are grey, variants unread."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from vidsr.media import tiff
 
 _TAGS = {*range(0xE0, 0xEE), 0xEF, 0xFE}  # markers of JPEG: APP0 to APP15 without Adobe's colours, and comments
 _SCAN = 0xDA
+_PNG, _RESTORE = b"\x89PNG", b"\2"
 _BMP_ALPHA_MASK = 66
 """Where the header of a BMP file has it, from version 4 on, whose length is 108 bytes."""
 
@@ -21,8 +23,17 @@ def unread_variant(path: Path) -> str | None:
         head = file.read(_BMP_ALPHA_MASK + 4)
         if head[:4] in tiff.SIGNATURES:
             return tiff.unread_variant(head + file.read())
+        if head.startswith(_PNG):
+            return _unread_animation(head + file.read())
     is_bmp_of_16_bits = head[:2] == b"BM" and head[28:30] == b"\x10\0" and head[14] >= 108
     return "transparency of 16 bits" if is_bmp_of_16_bits and any(head[_BMP_ALPHA_MASK:]) else None
+
+
+def _unread_animation(data: bytes) -> str | None:
+    """FFmpeg draws over a frame of an animated PNG that is to be restored; the first and the last never are."""
+    frames = [data[found.end() :][:26] for found in re.finditer(b"fcTL", data)]
+    restored = b"acTL" in data and any(frame[24:25] == _RESTORE for frame in frames[1:-1])
+    return "frames that restore the one before" if restored else None
 
 
 def is_premultiplied(path: Path, codec: str) -> bool:
