@@ -2,7 +2,9 @@
 
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
+import av
 import pytest
 from footage import make_video, scene_frames, upscale
 
@@ -63,6 +65,25 @@ def test_a_part_that_is_missing_in_the_middle_of_an_flv_is_damage(tmp_path: Path
     with Reader(tmp_path / "in.flv") as reader:
         list(reader)
         assert reader.truncation == "a part of the file is missing or damaged"
+
+
+@pytest.mark.parametrize(
+    ("format_name", "codec"),
+    [("avi", "mpeg4"), ("ivf", "libvpx"), ("flv", "flv"), ("matroska", "mpeg4"), ("nut", "mpeg4"), ("ogg", "libvpx")],
+)
+def test_a_file_that_was_written_into_a_pipe_is_whole(format_name: str, codec: str, tmp_path: Path) -> None:
+    """Its header could not be completed."""
+    with (tmp_path / "in").open("wb") as file:
+        pipe = SimpleNamespace(write=file.write)
+        with av.open(pipe, "w", format=format_name) as output:
+            stream = output.add_stream(codec, rate=25, width=64, height=48, pix_fmt="yuv420p")
+            for number, frame in enumerate(scene_frames(10, size=(64, 48))):
+                frame.pts, frame.time_base = number, Fraction(1, 25)
+                output.mux(stream.encode(frame))
+            output.mux(stream.encode(None))
+    with Reader(tmp_path / "in") as reader:
+        assert len(list(reader)) == 10
+        assert reader.truncation is None
 
 
 @pytest.mark.parametrize(("suffix", "muxer"), [("mkv", {"live": "1"}), ("nut", {}), ("mov", {})])

@@ -17,6 +17,7 @@ from vidsr.media.file_end import asf_seconds, missing_end
 from vidsr.media.frame import SidePacket
 
 _TOLERANCE_S = 1  # a complete file may end this much before its stated duration
+_MAX_STATED_S = 1e7  # 115 days; programs that write into a pipe leave a larger one
 _STATED_DURATION = ("matroska", "flv", "mxf", "wtv", "ivf", "gxf")
 """Formats whose header has the duration that FFmpeg reports; of others FFmpeg estimates it."""
 _FRAMES_ONLY = ("yuv4mpegpipe", "dv")
@@ -70,7 +71,7 @@ class StatedLength:
             if from_start and found < listed:
                 what = "frames" if stream is self._listing[0] else f"packets of #{stream.index} {stream.type}"
                 return f"the source lists {listed} {what} and holds {found}"
-        if end_s < self._stated_s - _TOLERANCE_S:
+        if end_s < self._stated_s - _TOLERANCE_S and self._stated_s < _MAX_STATED_S:
             return f"reading ended early: the file should last {self._stated_s:.1f} s, not {end_s:.1f}"
         return self._missing_end or self._incomplete_packet()
 
