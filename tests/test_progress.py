@@ -76,7 +76,7 @@ def test_an_estimate_is_printed_and_nothing_is_written(
     long = make_long(tmp_path / "long.mp4", clip, 400)
     before = contents(tmp_path)
     began_s = time.perf_counter()
-    ended = upscale("--estimate", "--json", long, tmp_path / "out.mp4")
+    ended = upscale("--estimate", "--segments", "--json", long, tmp_path / "out.mp4")
     took_s = time.perf_counter() - began_s
     assert ended.code == 0, ended.err
     found = json.loads(ended.out)

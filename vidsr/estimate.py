@@ -76,7 +76,7 @@ def estimate(
         report = upscale(
             source,
             file,
-            settings=replace(settings, verify=False),
+            settings=replace(settings, verify=False, segments=False),
             encode=encode,
             pool=pool,
             on_progress=trial.on_progress,
