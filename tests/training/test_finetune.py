@@ -68,6 +68,7 @@ def test_a_network_learns_footage_and_the_report_says_what_was_gained(
     assert found.model == tmp_path / "run" / "model.npz"
     weights = load_weights(found.model)
     assert weights.facts["gains"] == found.acceptance.gains
+    assert len(found.acceptance.gains) == 2 * len(CRFS)  # where it moves, and on the whole picture
     assert weights.calibration
     assert weights.calibration.losses == found.trained.losses
     assert set(found.trained.losses) >= {"int8", "int7"}

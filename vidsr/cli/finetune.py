@@ -7,7 +7,8 @@
 
 The footage is full-size: it is downscaled and encoded like the footage to be upscaled, and the mapping layers learn to
 undo that. Whole clips, scenes, or the end of a single scene are held out for validation; a network that is no better
-than its start is not written. `report.html` shows the gains. The same command resumes an interrupted fine-tuning.
+than its start where they move is not written. In clips of several days captions and logos are found, and not trained
+on. `report.html` shows the gains. The same command resumes an interrupted fine-tuning.
 """
 
 import argparse

@@ -35,7 +35,7 @@ class View:
     thumbnail: Luma
     """(48, 64): the median of the frames, which moving things are not in."""
     levels: NDArray[np.uint8]
-    """(frames, 2, rows, columns): the levels of the windows of each frame."""
+    """(frames, 2, rows, columns): the levels of the windows of each frame, by `window_levels`."""
 
 
 def with_windows(
@@ -54,7 +54,8 @@ def with_windows(
     others = [str(view.file.path) for view in views if view not in camera]
     if others:
         show = "shows" if len(others) == 1 else "show"
-        on_warning(f"{', '.join(others)}: {show} another scene than the other clips; a network learns one camera best")
+        seen = f"{show} another scene than the other clips, or in quite another light"
+        on_warning(f"{', '.join(others)}: {seen}; a network learns one camera best")
     windows = {shape: _window([view for view in camera if view.shape == shape]) for shape in {v.shape for v in camera}}
     if any(window and _share(window, shape) < _MIN_WINDOW for shape, window in windows.items()):
         on_warning("captions or logos divide the picture: they are trained on, and gains there are not of the scene")
@@ -89,9 +90,8 @@ def _scenes(views: Sequence[View]) -> list[list[View]]:
     scenes: list[list[View]] = []
     for view in views:
         same = [scene for scene in scenes if any(one_scene(view.thumbnail, other.thumbnail) for other in scene)]
-        scenes = [scene for scene in scenes if scene not in same] + [
-            [view, *(each for scene in same for each in scene)]
-        ]
+        joined = [view, *(other for scene in same for other in scene)]
+        scenes = [*(scene for scene in scenes if scene not in same), joined]
     return scenes
 
 
