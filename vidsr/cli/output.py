@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from vidsr.media.atomic_file import atomic_write
 
 if TYPE_CHECKING:
     from vidsr.training.run import TrainProgress
+
+_LINE_INTERVAL_S = 60.0
 
 
 class UsageError(Exception):
@@ -66,12 +69,33 @@ def png_file(target: Path, *, source: Path, overwrite: bool) -> Generator[Binary
         yield file
 
 
+def progress_lines(*, quiet: bool) -> Callable[[str, int, int | None, str], None]:
+    """Returns a callback for (what, done, total, unit) that prints a line per minute where stderr is no terminal."""
+    began: dict[str, tuple[float, int]] = {}
+    printed_s = time.monotonic()
+
+    def report(what: str, done: int, total: int | None, unit: str) -> None:
+        nonlocal printed_s
+        now_s = time.monotonic()
+        began_s, first = began.setdefault(what, (now_s, done))
+        if quiet or sys.stderr.isatty() or now_s - printed_s < _LINE_INTERVAL_S:
+            return
+        printed_s, of, left = now_s, f" of {total}" if total else "", ""
+        if total and done > first:
+            left = f", about {(now_s - began_s) / (done - first) * (total - done) / 60:.0f} min left"
+        print_message(f"{what}: {done}{of} {unit}{left}")
+
+    return report
+
+
 @contextmanager
 def progress_bar(name: str | None, unit: str, *, quiet: bool) -> Generator[OnProgress]:
-    """The callback that moves a bar, which is shown where stderr is a terminal."""
+    """The callback that moves a bar, which is shown where stderr is a terminal; elsewhere it is a line per minute."""
+    report = progress_lines(quiet=quiet)
     with tqdm(desc=name, unit=f" {unit}", disable=quiet or None, dynamic_ncols=True) as bar, logging_redirect_tqdm():
 
         def on_progress(done: int, total: int | None) -> None:
+            report(name or "progress", done, total, unit)
             bar.total = total if total is None else max(total, done)
             bar.update(done - bar.n)
 
@@ -88,7 +112,11 @@ class TrainingBars:
 
 @contextmanager
 def training_bars(*, quiet: bool) -> Generator[TrainingBars]:
-    """The callbacks of two bars, of the degraded shards and the training steps, each shown at its first progress."""
+    """The callbacks of two bars, of the degraded shards and the training steps, each shown at its first progress.
+
+    Where stderr is no terminal they print a line per minute.
+    """
+    report = progress_lines(quiet=quiet)
     with ExitStack() as shown, logging_redirect_tqdm():
         bars: dict[str, tqdm[None]] = {}
 
@@ -101,12 +129,14 @@ def training_bars(*, quiet: bool) -> Generator[TrainingBars]:
             return bars[name]
 
         def on_progress(done: int, total: int | None) -> None:
+            report("degrading", done, total, "shards")
             own = bar("degrading", " shards", begin=done, total=total)
             own.update(done - own.n)
 
         def on_step(progress: "TrainProgress") -> None:  # steps of an earlier run do not count for the time left
             own = bar("training", " steps", begin=progress.step - 1, total=progress.steps)
             score = {} if progress.psnr is None else {"psnr": f"{progress.psnr:.3f} dB"}
+            report("training", progress.step, progress.steps, ", ".join(["steps", *map(str, score.values())]))
             own.set_postfix({"loss": f"{progress.loss:.5f}", **score}, refresh=False)
             own.update(progress.step - own.n)
 
