@@ -161,6 +161,15 @@ def test_it_learns_from_videos_too(images: Path, train_run: TrainRun, tmp_path: 
     assert (result.pictures, result.held_out) == (8 + 3, 3)
 
 
+def test_the_curve_has_the_score_of_the_start(train_run: TrainRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[float | None] = []
+    monkeypatch.setattr("vidsr.training.run.learning_curve", lambda *_, start_db: drawn.append(start_db))
+    standing = replace(SETTINGS, initial_model="fsrcnn-s-x2", finish_steps=0, rate=1e-12)
+    result = train_model(replace(train_run, network=NetworkSettings(), settings=standing))
+    train_model(replace(train_run, output=train_run.output / "random"))
+    assert drawn == [pytest.approx(result.psnr), None]
+
+
 def test_nothing_is_held_out_of_a_single_file(images: Path, train_run: TrainRun) -> None:
     result = train_model(replace(train_run, sources=(Source(path=images / "0.png"),)))
     assert (result.held_out, result.psnr, result.bicubic_psnr) == (0, None, None)
