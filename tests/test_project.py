@@ -79,6 +79,7 @@ NOT_OPTIONS = {
     "also",
     "http",
     "http_host",
+    "http_base",
     "progress",
     "estimate",
 }

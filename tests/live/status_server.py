@@ -30,12 +30,12 @@ def status(name: str = "front", *, grew_s: float | None = 0.5, **counted: object
 
 @contextmanager
 def serving(
-    preview_dir: Path, *statuses: CameraStatus, host: str = "127.0.0.1", hosts: tuple[str, ...] = ()
+    preview_dir: Path, *statuses: CameraStatus, host: str = "127.0.0.1", hosts: tuple[str, ...] = (), base: str = ""
 ) -> Iterator[int]:
     """The port of a server that knows these cameras."""
     before = threading.active_count()
     with StatusServer(
-        (host, 0), statuses=lambda: list(statuses), preview_dir=preview_dir, hosts=hosts, timeout_s=1.0
+        (host, 0), statuses=lambda: list(statuses), preview_dir=preview_dir, hosts=hosts, base=base, timeout_s=1.0
     ) as server:
         yield server.port
     until = time.monotonic() + 1

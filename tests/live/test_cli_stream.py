@@ -20,6 +20,11 @@ CAMERA = "rtsp://admin:canary77@127.0.0.1:1/live"
     [
         (USAGE, [], "stream takes SOURCE TARGET; see vidsr stream --help"),
         (USAGE, [CAMERA], "stream takes SOURCE TARGET; see vidsr stream --help"),
+        (
+            USAGE,
+            [CAMERA, "out", "--http-base", "cameras/"],
+            "--http-base must be a path like /cameras, not 'cameras/'",
+        ),
         (USAGE, ["--url-env", "NONE77", "out"], "the environment variable NONE77 is not set"),
         (
             USAGE,

@@ -92,6 +92,17 @@ def test_the_newest_frames_are_served_and_nothing_else_is(tmp_path: Path) -> Non
             assert get(port, path)[0].status == 404, path
 
 
+def test_everything_is_served_below_a_base_too(tmp_path: Path) -> None:
+    with serving(tmp_path, status(), base="/cameras") as port:
+        for path in ("/", "/healthz", "/metrics"):
+            assert get(port, path)[0].status == get(port, f"/cameras{path}")[0].status == 200
+        moved = get(port, "/cameras")[0]
+        assert (moved.status, moved.getheader("Location")) == (301, "/cameras/")
+        for path in ("/camerasx/healthz", "/other/healthz", "/cameras/cameras/healthz", "/cameras/../healthz"):
+            assert get(port, path)[0].status == 404, path
+        assert get(port, "/cameras/healthz", host="evil.example")[0].status == 403
+
+
 def test_the_page_needs_nothing_from_elsewhere_and_escapes_what_it_is_told(tmp_path: Path) -> None:
     bad = status(grew_s=None, reason="<script>alert(1)</script>", targets={"<b>": "no <i>"})
     with serving(tmp_path, bad) as port:

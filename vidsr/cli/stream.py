@@ -56,12 +56,16 @@ def add_arguments(parser: Parser) -> None:
     http.add_argument("--http", metavar="HOST:PORT", help=f"{http_help} (default host: 127.0.0.1)")
     hosts_help = "a host name that --http answers to besides this machine's, as behind a proxy; repeatable"
     http.add_argument("--http-host", metavar="NAME", action="append", default=[], help=hosts_help)
+    base_help = "a path below which --http answers, too, as behind a proxy, such as /cameras"
+    http.add_argument("--http-base", metavar="PATH", default="", help=base_help)
 
 
 def run(args: argparse.Namespace) -> int:
     """Check the configuration, and become the supervisor."""
     level = logging.getLevelName(logging.getLogger().getEffectiveLevel())
     http = _http(args.http) if args.http else None
+    if not re.fullmatch(r"(/[A-Za-z0-9._~-]+)*", args.http_base):
+        raise UsageError(f"--http-base must be a path like /cameras, not {args.http_base!r}")
     with usage_errors():
         asked = _file_configs(args) if args.config else (_config(args),)
         configs, errors = check_cameras(asked, file=args.config)
@@ -78,6 +82,7 @@ def run(args: argparse.Namespace) -> int:
                 file=args.config.absolute() if args.config else None,
                 http=http,
                 http_hosts=tuple(args.http_host),
+                http_base=args.http_base,
                 log_level=level,
             )
         )

@@ -40,7 +40,11 @@ def main() -> int:
             try:
                 stack.enter_context(
                     StatusServer(
-                        config.http, statuses=supervisor.statuses, preview_dir=folder, hosts=config.http_hosts
+                        config.http,
+                        statuses=supervisor.statuses,
+                        preview_dir=folder,
+                        hosts=config.http_hosts,
+                        base=config.http_base,
                     )
                 )
             except OSError as error:

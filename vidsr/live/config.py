@@ -51,6 +51,8 @@ class SupervisorConfig:
     """Host and port of the HTTP server; None without one."""
     http_hosts: tuple[str, ...] = ()
     """The names of hosts that it answers to besides this machine's."""
+    http_base: str = ""
+    """The path below which a proxy serves it, such as /cameras."""
     log_level: str = "WARNING"
     """The lowest level that is logged, by name."""
 

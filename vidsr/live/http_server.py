@@ -53,11 +53,13 @@ class StatusServer:
         statuses: Callable[[], list[CameraStatus]],
         preview_dir: Path,
         hosts: Sequence[str] = (),
+        base: str = "",
         timeout_s: float = 5.0,
     ) -> None:
         """`statuses` is called from several threads; `preview_dir` has a directory with previews for each camera.
 
-        A server on a loopback address answers requests for this machine and for the names in `hosts` only.
+        A server on a loopback address answers requests for this machine and for the names in `hosts` only. All paths
+        are also served below `base`, as a proxy passes them on that does not remove it.
 
         Raises OSError when the port is taken or the host is not an address of this machine.
         """
@@ -78,6 +80,7 @@ class StatusServer:
             max_request_header_size=_MAX_HEAD,
             max_request_body_size=_MAX_HEAD,
             ident="vidsr",
+            url_prefix=base,
         )
         self._thread = Thread(target=self._server.run, name="http")
 
@@ -112,6 +115,8 @@ class _App:
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
             return _text("501 Not Implemented", "only GET and HEAD are answered\n")
         match environ["PATH_INFO"]:
+            case "":  # the base, below which the page finds its images
+                return "301 Moved Permanently", [("Location", f"{environ['SCRIPT_NAME']}/")], b""
             case "/healthz":
                 good, body = health_json(self._statuses(), time.monotonic())
                 status = "200 OK" if good else "503 Service Unavailable"
