@@ -14,6 +14,8 @@ from commands import TARGET, Command, full_disk
 from made import make_clip
 
 import vidsr as package
+from vidsr.media.atomic_file import part_path
+from vidsr.segments.journal import SegmentJournal
 from vidsr.settings import PoolSettings, UpscaleSettings
 
 SEGMENTS, FRAMES = 8, 30
@@ -138,6 +140,16 @@ def test_a_full_disk_keeps_what_is_finished(
     assert os.listdir(tmp_path) == [f"{target.name}.segments"]
     assert upscale("-q", "--segments", film, target).code == 0
     assert target.read_bytes() == whole["mp4"]
+
+
+def test_a_second_run_leaves_the_first_alone(film: Path, tmp_path: Path, upscale: Command) -> None:
+    target = tmp_path / "out.mp4"
+    with SegmentJournal(target, {}):
+        part_path(target).write_text("of the first")
+        ended = upscale("-q", "--segments", film, target)
+    assert ended.code == TARGET
+    assert ended.err == f"vidsr: {target}.segments: another run works on these segments\n"
+    assert part_path(target).read_text() == "of the first"
 
 
 @pytest.mark.parametrize(

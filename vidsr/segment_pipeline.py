@@ -12,7 +12,8 @@ from vidsr.media.containers import container_for
 from vidsr.media.encoders import choose_encoder
 from vidsr.media.file_muxer import FileMuxer, target_errors
 from vidsr.media.pipes import STDOUT
-from vidsr.media.video_encoder import open_encoder
+from vidsr.media.reader import Reader
+from vidsr.media.video_encoder import EncoderParameters, open_encoder
 from vidsr.model.weights import Weights, weights_hash
 from vidsr.model_selection import load_network
 from vidsr.output_size import default_scale, expected_frames, target_size
@@ -23,7 +24,7 @@ from vidsr.segments.journal import Key, SegmentJournal
 from vidsr.segments.plan import NotSegmentable
 from vidsr.segments.run import SegmentCounts, SegmentedRun, SegmentPool
 from vidsr.segments.source import require_joinable
-from vidsr.segments.work import SegmentJob, UpscaledSegment
+from vidsr.segments.work import UpscaledSegment
 from vidsr.settings import EncodeSettings, PoolSettings, UpscaleSettings
 from vidsr.source_reader import open_reader
 from vidsr.versions import package_versions
@@ -55,17 +56,19 @@ def upscale_by_segments(
         require_joinable(choice)
         with target_errors(target):
             encoder = open_encoder(reader.template, choice, container, size, reproducible=True)
-        with FileMuxer(target, reader.template, encoder, container=container, overwrite=settings.overwrite) as muxer:
+        with (
+            SegmentJournal(target, _key(reader, encoder.parameters, weights, pool)) as journal,  # first, for its lock
+            FileMuxer(target, reader.template, encoder, container=container, overwrite=settings.overwrite) as muxer,
+        ):
             log, run = RunLog(reader, muxer, choice, settings, on_warning), SegmentedRun(reader, muxer, encoder)
             progress = _Progress(run.counts, expected_frames(settings, reader.info), on_progress, should_stop)
-            with SegmentJournal(target, _key(run.job, weights, pool)) as journal:
-                with open_segment_pool(weights, pool, size) as workers:
-                    facts = _process(run, workers, journal, progress, log)
-                run.finish(verify=settings.verify)
-                journal.discard()
-            reader.repair.retimed += run.counts.retimed
-            counts = _frame_counts(run.counts, is_countable=reader.frame_count.is_countable)
-            return log.report(counts, facts, architecture=weights.architecture, name=name)
+            with open_segment_pool(weights, pool, size) as workers:
+                facts = _process(run, workers, journal, progress, log)
+            run.finish(verify=settings.verify)
+            journal.discard()
+        reader.repair.retimed += run.counts.retimed
+        counts = _frame_counts(run.counts, is_countable=reader.frame_count.is_countable)
+        return log.report(counts, facts, architecture=weights.architecture, name=name)
 
 
 def _process(
@@ -169,14 +172,13 @@ def _require_segmentable(
         raise NotSegmentable("--reuse above 0 depends on all frames before")
 
 
-def _key(job: SegmentJob, weights: Weights, pool: PoolSettings) -> Key:
+def _key(reader: Reader, encoder: EncoderParameters, weights: Weights, pool: PoolSettings) -> Key:
     """All on which the segments depend, as text."""
-    stat = job.conversion.path.stat()
-    encoder = " ".join(f"{name}={value}" for name, value in sorted(vars(job.encoder).items()))
+    stat, filters = reader.path.stat(), reader.conversion.filters
     return {
-        "the source": f"{stat.st_size} bytes of {stat.st_mtime_ns} ns, {job.range}, {job.conversion.filters}",
+        "the source": f"{stat.st_size} bytes of {stat.st_mtime_ns} ns, {reader.range}, {filters}",
         "the network": weights_hash(weights),
-        "the encoder": encoder,
+        "the encoder": " ".join(f"{name}={value}" for name, value in sorted(vars(encoder).items())),
         "the precision": expected_precision(weights, pool.precision).precision,
         "the CPU": f"{this_cpu().model_name} {isa_limit()}",
         "a version": ", ".join(f"{package} {version}" for package, version in package_versions().items()),
