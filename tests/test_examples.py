@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from made import make_clip
+from made import make_clip, scene
 from oracles import read_with_av, samples
 
 from vidsr.settings import FinetuneSettings
@@ -54,6 +54,16 @@ def test_one_plane_needs_neither_pool_nor_writer(
 ) -> None:
     assert example("one_plane", "upscale_first_luma")(clip, tiny_model) == (128, 192)
     assert capsys.readouterr().out.startswith("(64, 96) -> (128, 192)")
+
+
+def test_arrays_become_larger_arrays_in_order(tiny_model: str) -> None:
+    frames = [scene(index) for index in range(5)]
+    large = list(example("upscale_array", "upscale_array")(iter(frames), tiny_model))
+    assert [(frame.shape, frame.dtype) for frame in large] == [((128, 192, 3), np.uint8)] * 5
+    shrunk = [frame.reshape(64, 2, 96, 2, 3).mean(axis=(1, 3)) for frame in large]
+    distances = [[np.abs(one - other).mean() for other in frames] for one in shrunk]
+    assert np.argmin(distances, axis=1).tolist() == [0, 1, 2, 3, 4]
+    assert np.min(distances, axis=1).max() < 12, "the colours are those of the source"
 
 
 @pytest.mark.usefixtures("ray")
