@@ -76,7 +76,9 @@ def test_it_is_exactly_the_whole_after_any_edits(scale: int, depth: int, seed: i
 
 @pytest.mark.parametrize("precision", ["f32", "int8"])
 @pytest.mark.parametrize("name", model_names())
-def test_tiles_of_every_side_are_exactly_the_whole_with_every_network_of_the_zoo(name: str, precision: str) -> None:
+def test_tiles_of_every_side_are_the_whole_with_every_network_of_the_zoo(name: str, precision: str) -> None:
+    """In f32 but for a rare grey level: with AVX-512 the order of a sum depends on the size of a plane."""
+    most = 1 if precision == "f32" else 0
     engine, random = Engine(load_model(name), threads=1, precision=precision), np.random.default_rng(0)
     halo, scale, plane = engine.halo, engine.scale, noise((168, 172))
     whole = engine(plane)
@@ -85,7 +87,9 @@ def test_tiles_of_every_side_are_exactly_the_whole_with_every_network_of_the_zoo
         around = [plane[row : row + side + 2 * halo, column : column + side + 2 * halo] for row, column in places]
         for tile, (row, column) in zip(engine.upscale_tiles(np.stack(around), 8), places, strict=True):
             top, left = (row + halo) * scale, (column + halo) * scale
-            assert np.array_equal(tile, whole[top : top + side * scale, left : left + side * scale])
+            differs = tile.astype(int) - whole[top : top + side * scale, left : left + side * scale]
+            assert np.abs(differs).max() <= most
+            assert np.count_nonzero(differs) <= 0.01 * differs.size
 
 
 @pytest.mark.parametrize("depth", [8, 10])

@@ -116,7 +116,7 @@ def test_an_unreadable_image_and_one_too_small_are_reported_and_skipped(
     Image.new("L", (14, 40)).save(pictures / "narrow.png")
     ended = evaluate("--each", pictures)
     assert (ended.code, len(ended.out.splitlines())) == (0, 1 + 18)
-    fault = "no frame can be decoded: it is damaged, or far too large"
+    fault = "no frame can be decoded: it is damaged, or of a kind that is not read; use a PNG of it"
     assert caplog.messages == [
         f"{pictures / 'broken.png'}: {fault}; skipped",
         f"{pictures / 'narrow.png'}: 14x40 is too small to be evaluated; skipped",
