@@ -105,6 +105,14 @@ def test_the_report_is_on_stderr_and_only_frames_on_stdout(tiny_model: str) -> N
     assert (report["frames_read"], report["frames_written"], report["encoder"]) == (6, 6, "rawvideo, yuv420p")
 
 
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.ts"])
+def test_the_rate_is_that_of_the_source_whatever_its_clock(tiny_model: str, tmp_path: Path, name: str) -> None:
+    clip = make_clip(tmp_path / name, pts=[512 * number for number in range(6)])
+    ended = run(tiny_model, clip, "-", data=b"")
+    assert b"F30:1" in ended.stdout.partition(b"\n")[0].split(), ended.stderr
+    assert ended.stdout.count(b"FRAME\n") == 6
+
+
 def test_what_goes_in_keeps_its_range_its_shape_and_the_place_of_its_colours(tiny_model: str) -> None:
     header = b"YUV4MPEG2 W64 H48 F30000:1001 Ip A4:3 C420mpeg2 XCOLORRANGE=FULL\n"
     ended = run(tiny_model, "-", "-", data=header + y4m().partition(b"\n")[2])

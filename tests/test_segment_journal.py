@@ -142,6 +142,8 @@ def test_a_line_that_is_cut_off_or_none_costs_no_other(tmp_path: Path, line: byt
 def test_a_journal_that_is_none_begins_anew(tmp_path: Path, content: bytes) -> None:
     folder = made(tmp_path / "out.mp4", 2)
     (folder / "journal").write_bytes(content)
+    with SegmentJournal(tmp_path / "out.mp4", KEY) as journal:
+        assert journal.changed == (["journal"] if content else [])
     assert kept(tmp_path / "out.mp4", 2) == [False, False]
 
 
@@ -149,6 +151,14 @@ def test_a_folder_without_finished_segments_is_not_left_behind(tmp_path: Path) -
     with SegmentJournal(tmp_path / "out.mp4", KEY):
         assert (tmp_path / "out.mp4.segments" / "journal").exists()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_files_of_others_stay(tmp_path: Path) -> None:
+    folder = made(tmp_path / "out.mp4", 2)
+    (folder / "precious").write_text("of somebody")
+    with SegmentJournal(tmp_path / "out.mp4", KEY) as journal:
+        journal.discard()
+    assert [path.name for path in folder.iterdir()] == ["precious"]
 
 
 def test_two_runs_do_not_share_a_journal(tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ class ReusingEngine:
     """An engine that upscales the tiles that changed since the previous plane, and copies the rest.
 
     With a `tolerance` of 0 grey levels the result is the engine's, in f32 on some CPUs but for a rare sample that is
-    rounded by one level; with more, the engine's for the planes that `ChangeDetector` plans. Results are read-only. `cost` is by default that of the network; `share` is the cost of the
-    last plane, of a whole one's.
+    rounded by one level; with more, the engine's for the planes that `ChangeDetector` plans. Results are read-only.
+    `cost` is by default that of the network; `share` is the cost of the last plane, of a whole one's.
     """
 
     def __init__(self, engine: Engine, *, tolerance: int = 0, cost: TilingCost | None = None) -> None:

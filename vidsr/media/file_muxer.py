@@ -96,6 +96,9 @@ class FileMuxer:
             self.copier.add(others)
             for packet in packets:
                 packet.stream = self._video
+                if self._container.is_raw:  # its frames have numbers for times
+                    packet.pts = packet.dts = self._sent
+                    packet.duration, packet.time_base = 1, 1 / self._parameters.rate
                 if packet.dts is not None:
                     self.copier.write_until(packet.dts * packet.time_base)
                 self._sent += 1
@@ -163,7 +166,7 @@ class FileMuxer:
         except ValueError as error:
             raise self._refused_codec(codec) from error
         assert isinstance(stream, VideoStream)
-        stream.time_base = self._template.time_base
+        stream.time_base = 1 / self._parameters.rate if self._container.is_raw else self._template.time_base
         set_parameters(stream, self._encoder.context)
         if self._container.is_raw:
             location = _LEFT if codec_name(self._template.video) in UNTAGGED_CHROMA else None

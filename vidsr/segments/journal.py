@@ -8,7 +8,6 @@ import fcntl
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -97,9 +96,12 @@ class SegmentJournal:
             raise self._error(error) from error
 
     def discard(self) -> None:
-        """Delete the folder."""
+        """Delete the segments, and the folder unless it holds something else."""
         self._file.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self._remove_segments()
+        with suppress(OSError):
+            (self.folder / "journal").unlink()
+            self.folder.rmdir()
 
     def _read(self, key: Key) -> None:
         self._file.seek(0)
@@ -111,13 +113,16 @@ class SegmentJournal:
             if not content.endswith(b"\n"):  # the process ended in the middle of a line
                 self._file.write(b"\n")
             return
-        if lines:
-            known = earlier if isinstance(earlier, dict) else {}
+        if content:
+            known = earlier if isinstance(earlier, dict) else key
             self.changed = [name for name in key if known.get(name) != key[name]] or ["journal"]
-        for path in [*self.folder.glob("*.segment"), *self.folder.glob("*.part")]:
-            path.unlink()
+        self._remove_segments()
         self._file.truncate(0)
         self._add({"key": key})
+
+    def _remove_segments(self) -> None:
+        for path in [*self.folder.glob("*.segment"), *self.folder.glob("*.part")]:
+            path.unlink()
 
     def _lock(self) -> None:
         try:
