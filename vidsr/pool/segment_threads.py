@@ -7,7 +7,6 @@ from threading import Event, Lock
 from typing import Self
 
 from vidsr.engine import Engine, expected_precision
-from vidsr.engine.reusing_engine import ReusingEngine
 from vidsr.errors import Stopped, VidsrError, WorkerError
 from vidsr.model.weights import Weights
 from vidsr.segments.plan import PlannedSegment
@@ -27,9 +26,9 @@ class SegmentThreads:
         self.frames = self.restarts = 0
         self.threads = threads
         self.precision_choice = expected_precision(weights, settings.precision)
-        self._engines = SimpleQueue[ReusingEngine]()
+        self._engines = SimpleQueue[Engine]()
         for _ in range(threads):
-            self._engines.put(ReusingEngine(Engine(weights, threads=1, precision=settings.precision)))
+            self._engines.put(Engine(weights, threads=1, precision=settings.precision))
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="segment")
         self._futures: dict[int, Future[UpscaledSegment]] = {}
         self._closing, self._counting = Event(), Lock()

@@ -13,7 +13,7 @@ from vidsr.arrays import Plane
 from vidsr.cpu import Cpu, CpuShare, Machine, describe_machine, pin_process, this_cpu, unpinned_threads
 from vidsr.engine.change_detection import UpdatePlan
 from vidsr.engine.precision import PrecisionChoice
-from vidsr.engine.reusing_engine import ReusingEngine, run_plan
+from vidsr.engine.reusing_engine import run_plan
 from vidsr.model.weights import Weights
 from vidsr.pool.engine_cache import EngineCache
 from vidsr.segments.plan import PlannedSegment
@@ -88,7 +88,6 @@ class Worker:
         pin_process(share.cpus)
         self._share, self._weights, self._pinned = share, weights, False
         self._since = 0.0
-        self._reusing: ReusingEngine | None = None
         self._engines = EngineCache(threads=share.threads, precision=settings.precision, cpu=cpu)
         self._engines(weights)
         return True
@@ -120,11 +119,9 @@ class Worker:
 
     def upscale_segment(self, job: SegmentJob, segment: PlannedSegment) -> UpscaledSegment:
         """The result of a segment."""
-        if self._reusing is None:
-            self._reusing = ReusingEngine(self._engines(self._weights))
         self._since = time.perf_counter()
         try:
-            return upscale_segment(job, segment, self._reusing, on_frame=self._note_frame)
+            return upscale_segment(job, segment, self._engines(self._weights), on_frame=self._note_frame)
         finally:
             self._since = 0.0
 

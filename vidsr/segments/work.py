@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
+from vidsr.engine import Engine
 from vidsr.engine.reusing_engine import ReusingEngine
 from vidsr.media.formats import luma_of
 from vidsr.media.frame import VideoFrame
@@ -70,17 +71,16 @@ class UpscaledSegment:
 
 
 def upscale_segment(
-    job: SegmentJob, segment: PlannedSegment, upscale: ReusingEngine, *, on_frame: Callable[[], None] = lambda: None
+    job: SegmentJob, segment: PlannedSegment, engine: Engine, *, on_frame: Callable[[], None] = lambda: None
 ) -> UpscaledSegment:
     """The segment upscaled, and encoded by an encoder of its own.
 
-    `upscale` has a tolerance of 0, and may have worked on other segments. `on_frame` is called after each frame, and
-    ends the work by raising. Raises SourceError if a filter refuses the frames, and FFmpegError or ValueError if the
-    encoder does.
+    Unchanged regions are copied within the segment only: its bytes depend on no other one. `on_frame` is called after
+    each frame, and ends the work by raising. Raises SourceError if a filter refuses the frames, and FFmpegError or
+    ValueError if the encoder does.
     """
-    copied = upscale.copied
     frames, encoder = SegmentFrames(job, segment), VideoEncoder(job.encoder)
-    engine, merger = upscale.engine, LumaMerger()
+    upscale, merger = ReusingEngine(engine), LumaMerger()
     packets, times, resized, dropped = [], [], False, dict[str, None]()
     for frame in frames:
         resized |= (frame.width, frame.height) != job.size
@@ -105,7 +105,7 @@ def upscale_segment(
         precision=engine.precision_choice.precision,
         precision_why=engine.precision_choice.why,
         warnings=tuple(engine.warnings),
-        reused=(upscale.copied - copied) / max(1, len(times)),
+        reused=upscale.copied / max(1, len(times)),
     )
 
 
