@@ -9,11 +9,12 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from commands import SOURCE, TARGET, USAGE, Command
+from commands import DAMAGED, SOURCE, TARGET, USAGE, Command
 from numpy.typing import NDArray
 from recorder_feed import RATE, camera_clip, play, recorder, segments
 
-from vidsr.media.recording_index import RecordingIndex
+from vidsr.media.recording_export import export_recording
+from vidsr.media.recording_index import RecordedSegment, RecordingIndex
 
 LATER = 1e12
 
@@ -79,7 +80,8 @@ def test_what_cannot_be_exported_is_said(recorded: Path, tmp_path: Path, vidsr: 
     (tmp_path / "there.mp4").touch()
     for code, words, arguments in [
         (SOURCE, "nothing is recorded of that time", ["--to", "2020-01-01T10:00", "--output", tmp_path / "x.mp4"]),
-        (SOURCE, "nothing is recorded of that time", ["--camera", "back", "--output", tmp_path / "x.mp4"]),
+        (USAGE, "no camera 'back'; there are front\n", ["--camera", "back", "--output", tmp_path / "x.mp4"]),
+        (TARGET, "must end in one of .m4v .mkv .mov .mp4 .nut .ts .webm\n", ["--output", tmp_path / "x.png"]),
         (TARGET, "there.mp4: already exists", ["--output", tmp_path / "there.mp4"]),
         (USAGE, "export takes --output FILE", []),
         (USAGE, "a time must be like 14:02", ["--from", "noon"]),
@@ -88,3 +90,44 @@ def test_what_cannot_be_exported_is_said(recorded: Path, tmp_path: Path, vidsr: 
         assert ended.code == code
         assert words in ended.err
     assert not (tmp_path / "x.mp4").exists()
+    assert vidsr("recordings", "list", recorded, "--camera", "back").code == USAGE
+
+
+@pytest.mark.parametrize("indexed", [True, False])
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_damaged_segment_is_named_and_the_others_are_exported(
+    number: int, indexed: bool, recorded: Path, tmp_path: Path, vidsr: Command
+) -> None:
+    folder, target = tmp_path / "front", tmp_path / "all.mp4"
+    shutil.copytree(recorded / "front", folder)
+    if not indexed:
+        (folder / ".index.sqlite").unlink()
+    parts = segments(folder)
+    parts[number].write_bytes(parts[number].read_bytes()[: parts[number].stat().st_size // 2])
+    target.touch()
+    ended = vidsr("recordings", "export", folder, "--output", target, "--overwrite")
+    assert (ended.code, ended.out) == (DAMAGED, f"{target}\n"), ended.err
+    assert f"{parts[number]}: " in ended.err
+    whole = lumas([each for each in parts if each != parts[number]])
+    shown = lumas([target])
+    assert all(any(np.array_equal(frame, each) for each in shown) for frame in whole)
+    with av.open(target) as container:
+        assert (container.duration or 0) / av.time_base == pytest.approx(6 if number else 3.6, abs=0.3)
+    for part in parts:
+        part.write_bytes(b"damaged")
+    assert vidsr("recordings", "export", folder, "--output", tmp_path / "none.mp4").code == SOURCE
+    assert not (tmp_path / "none.mp4").exists()
+
+
+def test_what_is_readable_of_a_damaged_segment_is_exported(tmp_path: Path) -> None:
+    whole = camera_clip(tmp_path / "whole.mkv", audio=0)
+    cut, target = tmp_path / "cut.mkv", tmp_path / "out.mkv"
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    parts = [
+        RecordedSegment(path=path, camera="a", start_s=start_s, seconds=4, size=1, original=False)
+        for path, start_s in [(cut, 100), (whole, 104)]
+    ]
+    paths, damage = export_recording(parts, target, since_s=100, until_s=108, overwrite=False)
+    assert paths == [target]
+    assert [sentence.partition(": ")[0] for sentence in damage] == [str(cut)]
+    assert 4 * RATE < len(lumas([target])) < 7 * RATE

@@ -15,8 +15,8 @@ from datetime import datetime
 from pathlib import Path
 
 from vidsr.cli.options import Parser
-from vidsr.cli.output import UsageError, aligned
-from vidsr.errors import SourceError
+from vidsr.cli.output import UsageError, aligned, print_message
+from vidsr.errors import DAMAGED, SourceError
 from vidsr.media.recording_export import export_recording
 from vidsr.media.recording_index import RecordedSegment, RecordingIndex
 
@@ -54,20 +54,26 @@ def run(args: argparse.Namespace) -> int:
         names = ", ".join(sorted({segment.camera for segment in segments}))
         raise UsageError(f"{args.folder} holds several cameras: choose one by --camera ({names})")
     since_s = max(since_s, segments[0].start_s)
-    paths = export_recording(segments, args.output, since_s=since_s, until_s=until_s, overwrite=args.overwrite)
+    paths, damage = export_recording(segments, args.output, since_s=since_s, until_s=until_s, overwrite=args.overwrite)
     print(json.dumps([*map(str, paths)]) if args.json else "\n".join(map(str, paths)))
-    return 0
+    for sentence in damage:
+        print_message(f"{sentence}; what cannot be read of it is missing from the export")
+    return DAMAGED if damage else 0
 
 
 def _segments(args: argparse.Namespace, since_s: float, until_s: float) -> list[RecordedSegment]:
     found: list[RecordedSegment] = []
+    cameras: set[str] = set()
     for folder in _camera_folders(args.folder):
         with RecordingIndex(folder) as index:
             found += index.segments(since_s, until_s)
+            cameras |= index.cameras() | {folder.resolve().name}
+    if args.camera and cameras and args.camera not in cameras:
+        raise UsageError(f"{args.folder}: no camera {args.camera!r}; there are {', '.join(sorted(cameras))}")
     return [
         each
         for each in sorted(found, key=lambda segment: segment.start_s)
-        if each.original == args.original and args.camera in (None, each.camera, each.path.parents[1].name)
+        if each.original == args.original and args.camera in (None, each.camera, each.path.parents[1].resolve().name)
     ]
 
 

@@ -87,17 +87,17 @@ READABLE = READABLE_VIDEOS | IMAGE_SUFFIXES | READ_ONLY_IMAGE_SUFFIXES
 _MIN_TIMESCALE = 90_000  # ticks per second: copied audio, too, should keep its start time
 
 
-def container_for(target: Path, output_format: str = "y4m") -> Container:
+def container_for(target: Path, output_format: str = "y4m", *, or_image: bool = True) -> Container:
     """The container of a video file by its suffix, and of standard output by the `output_format` of the settings.
 
-    Raises TargetError for an unknown suffix.
+    Raises TargetError for an unknown suffix; its sentence names those of images, too, if `or_image`.
     """
     if target == STDOUT:
         return replace(_STREAMS[output_format], seekable=False)
     try:
         return _VIDEOS[target.suffix.lower()]
     except KeyError:
-        known = " ".join(sorted({*_VIDEOS, *_IMAGES}))
+        known = " ".join(sorted({*_VIDEOS, *(_IMAGES if or_image else ())}))
         raise TargetError(f"{target}: the name must end in one of {known}") from None
 
 

@@ -4,9 +4,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import av
 from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Stream
 
-from vidsr.errors import TargetError
+from vidsr.errors import SourceError, TargetError
+from vidsr.media.error_text import read_error_text
 from vidsr.media.open_input import open_source
 from vidsr.media.recording_index import RecordedSegment
 from vidsr.media.sink.segment_file import SegmentFile, unused_path
@@ -31,42 +35,69 @@ class _Part:
 
 def export_recording(
     segments: Sequence[RecordedSegment], target: Path, *, since_s: float, until_s: float, overwrite: bool
-) -> list[Path]:
-    """The written files: one, or several where the size or the codec of the camera changed.
+) -> tuple[list[Path], list[str]]:
+    """The written files, and a sentence for each damaged segment, of which only what is readable is in them.
 
-    They hold the frames from `since_s` to `until_s`. An MP4 also holds those from the key frame before, which players
-    do not show. Raises SourceError and TargetError.
+    One file, or several where the size or the codec of the camera changed. They hold the frames from `since_s` to
+    `until_s`. An MP4 also holds those from the key frame before, which players do not show. Raises TargetError, and
+    SourceError where nothing is readable.
     """
-    paths: list[Path] = []
-    file: SegmentFile | None = None
-    part: _Part | None = None
+    export, damage = _Export(target, since_s=since_s, until_s=until_s, overwrite=overwrite), []
     try:
         for segment in _continuous(segments):
-            with open_source(segment.path) as source:
-                own = _part(source)
-                if file is None or part is None or not part.holds(own):
-                    if file:
-                        file.finish()
-                    paths.append(unused_path(target) if paths else target)
-                    start_s = since_s if len(paths) == 1 else max(since_s, segment.start_s)
-                    part, file = own, _new_file(paths[-1], own, start_s=start_s - since_s, overwrite=overwrite)
-                for packet, is_video in _packets(source, segment, since_s=since_s, until_s=until_s):
-                    (file.write_video if is_video else file.write_audio)(packet)
-        if file:
-            file.finish()
+            try:
+                export.add(segment)
+            except SourceError as error:
+                damage.append(str(error))
+        export.finish()
     except BaseException:
-        if file:
-            file.recover()
+        if export.file:
+            export.file.recover()
         raise
-    return paths
+    if not export.paths:
+        raise SourceError("; ".join(damage))
+    return export.paths, damage
 
 
-def _new_file(path: Path, part: _Part, *, start_s: float, overwrite: bool) -> SegmentFile:
-    if path.exists() and not overwrite:
-        raise TargetError(f"{path}: already exists (see --overwrite)")
-    return SegmentFile(
-        path, video=part.video.stream, audio=part.audio, start_pts=round(start_s * SECOND), overwrite=overwrite
-    )
+class _Export:
+    """The files of an export; `file` is the one being written."""
+
+    def __init__(self, target: Path, *, since_s: float, until_s: float, overwrite: bool) -> None:
+        self.paths: list[Path] = []
+        self.file: SegmentFile | None = None
+        self._target, self._since_s, self._until_s, self._overwrite = target, since_s, until_s, overwrite
+        self._part: _Part | None = None
+
+    def add(self, segment: RecordedSegment) -> None:
+        """Write the packets of a segment. Raises SourceError for a damaged one, and TargetError."""
+        with open_source(segment.path) as source:
+            own = _part(source, segment.path)
+            for packet, is_video in _packets(source, segment, since_s=self._since_s, until_s=self._until_s):
+                if self.file is None or self._part is None or not self._part.holds(own):
+                    self.finish()
+                    self._begin(own, start_s=max(0.0, segment.start_s - self._since_s))
+                assert self.file
+                (self.file.write_video if is_video else self.file.write_audio)(packet)
+
+    def finish(self) -> None:
+        """Complete the file."""
+        file, self.file = self.file, None
+        if file and not file.finish():
+            self.paths.pop()
+
+    def _begin(self, part: _Part, *, start_s: float) -> None:
+        path = unused_path(self._target) if self.paths else self._target
+        if path.exists() and not self._overwrite:
+            raise TargetError(f"{path}: already exists (see --overwrite)")
+        self.file = SegmentFile(
+            path,
+            video=part.video.stream,
+            audio=part.audio,
+            start_pts=round(start_s * SECOND),
+            overwrite=self._overwrite,
+        )
+        self._part = part
+        self.paths.append(path)
 
 
 def _continuous(segments: Sequence[RecordedSegment]) -> Iterator[RecordedSegment]:
@@ -78,7 +109,9 @@ def _continuous(segments: Sequence[RecordedSegment]) -> Iterator[RecordedSegment
         yield replace(segment, start_s=start_s)
 
 
-def _part(source: InputContainer) -> _Part:
+def _part(source: InputContainer, path: Path) -> _Part:
+    if not source.streams.video:
+        raise SourceError(f"{path}: holds no video")
     audio = next(iter(source.streams.audio), None)
     return _Part(video=StreamTemplate(source.streams.video[0]), audio=StreamTemplate(audio) if audio else None)
 
@@ -86,12 +119,14 @@ def _part(source: InputContainer) -> _Part:
 def _packets(
     source: InputContainer, segment: RecordedSegment, *, since_s: float, until_s: float
 ) -> Iterator[tuple[TimedPacket, bool]]:
-    """The packets from the last key frame before `since_s`, with their times from it, and whether they are video."""
-    video, audio = source.streams.video[0], next(iter(source.streams.audio), None)
-    if since_s > segment.start_s:
-        source.seek(round((since_s - segment.start_s) / (video.time_base or TIME_BASE)), stream=video)
+    """The packets from the last key frame before `since_s`, with their times from it, and whether they are video.
+
+    Raises SourceError where the file cannot be read further, or ends before its time.
+    """
+    video = source.streams.video[0]
     offset, end, is_over = round((segment.start_s - since_s) * SECOND), round((until_s - since_s) * SECOND), False
-    for packet in source.demux([video, *([audio] if audio else [])]):
+    read_to = offset
+    for packet in _demux(source, segment, since_s=since_s):
         if packet.pts is None or packet.dts is None or not packet.size:
             continue
         pts, dts = (round(each * packet.time_base / TIME_BASE) + offset for each in (packet.pts, packet.dts))
@@ -99,5 +134,22 @@ def _packets(
         if pts >= end or (is_over and packet.stream is video):
             continue
         duration = min(round((packet.duration or 0) * packet.time_base / TIME_BASE), end - pts)
+        read_to = max(read_to, pts + duration) if packet.stream is video else read_to
         timed = TimedPacket(av_packet=packet, pts=pts, dts=dts, key=packet.is_keyframe, duration=duration)
         yield timed, packet.stream is video
+    if not is_over and min(offset + segment.seconds * SECOND, end) - read_to > _SAME_S * SECOND:
+        read_s = (read_to - offset) / SECOND
+        raise SourceError(f"{segment.path}: ends after {read_s:.1f} of {segment.seconds:.1f} s")
+
+
+def _demux(source: InputContainer, segment: RecordedSegment, *, since_s: float) -> "Iterator[Packet[Stream]]":
+    """The packets from the last key frame before `since_s`."""
+    video, audio = source.streams.video[0], next(iter(source.streams.audio), None)
+    packets = source.demux([video, *([audio] if audio else [])])
+    try:
+        if since_s > segment.start_s:
+            source.seek(round((since_s - segment.start_s) / (video.time_base or TIME_BASE)), stream=video)
+        while packet := next(packets, None):
+            yield packet
+    except (av.FFmpegError, OSError) as error:
+        raise SourceError(f"{segment.path}: {read_error_text(error)}") from error

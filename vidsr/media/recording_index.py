@@ -17,6 +17,7 @@ _FILE = ".index.sqlite"
 _TABLE = """CREATE TABLE IF NOT EXISTS segment (
     path TEXT PRIMARY KEY, mtime_ns INTEGER, size INTEGER,
     camera TEXT, start_s REAL, seconds REAL, original INTEGER)"""
+_UNREAD = (0, 0)  # in place of the time and the size of an unreadable file, which is tried again
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +29,7 @@ class RecordedSegment:
     start_s: float
     """Seconds since 1970."""
     seconds: float
+    """0 for a damaged file that was never readable."""
     size: int
     """Bytes."""
     original: bool
@@ -75,6 +77,10 @@ class RecordingIndex:
                 original=bool(original),
             )
 
+    def cameras(self) -> set[str]:
+        """The names of the cameras, at any time."""
+        return {name for (name,) in self._database.execute("SELECT DISTINCT camera FROM segment")}
+
     def _updated(self, path: Path) -> sqlite3.Connection:
         database = sqlite3.connect(path, timeout=30)
         try:
@@ -86,8 +92,11 @@ class RecordingIndex:
                 database.executemany("DELETE FROM segment WHERE path = ?", gone)
                 for name, stat in found.items():
                     state = stat.st_mtime_ns, stat.st_size
-                    if known.get(name) != state and (facts := self._facts(self._folder / name, stat.st_mtime)):
-                        row = (name, *state, *facts)
+                    if known.get(name) == state:
+                        continue
+                    facts = self._facts(self._folder / name, stat.st_mtime)
+                    if facts or name not in known:
+                        row = (name, *(state if facts else _UNREAD), *(facts or self._facts_of_name(Path(name))))
                         database.execute("INSERT OR REPLACE INTO segment VALUES (?, ?, ?, ?, ?, ?, ?)", row)
         except BaseException:
             database.close()
@@ -110,3 +119,9 @@ class RecordingIndex:
         except (KeyError, ValueError):  # of an earlier version
             start_s = ended_s - seconds
         return tags.get("title", self._folder.name), start_s, seconds, ".original" in path.name
+
+    def _facts_of_name(self, path: Path) -> tuple[str, float, float, bool]:
+        """As `_facts`, of an unreadable file: its name tells when it began."""
+        clock = path.name.replace("B", "")[:8]
+        start = datetime.strptime(f"{path.parent.name} {clock}", "%Y-%m-%d %H-%M-%S")
+        return self._folder.name, start.replace(fold="B" in path.name).timestamp(), 0.0, ".original" in path.name

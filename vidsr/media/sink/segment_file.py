@@ -38,8 +38,8 @@ class SegmentFile:
         overwrite: bool = False,
     ) -> None:
         self.start_pts, self.has_audio = start_pts, audio is not None
-        kind = container_for(path)
-        self._atomic_file = AtomicFile(path, source=None, overwrite=False, part=segment_part_path(path))
+        kind = container_for(path, or_image=False)
+        self._atomic_file = AtomicFile(path, source=None, overwrite=overwrite, part=segment_part_path(path))
         options = muxer_options(kind, TIME_BASE, covers=False, tags=())
         if kind.has_display_matrix:
             # Write the index after the first packet of each stream: an earlier edit list hides the first second of a
