@@ -9,10 +9,18 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from vidsr.cpu import Cpu
 from vidsr.model.architecture import Architecture, fsrcnn
 from vidsr.model.weights import Weights
 
 TIME_BASE = Fraction(1, 15360)
+# Kinds of CPUs
+AMX = Cpu(flags=frozenset({"avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_int8", "amx_bf16"}))
+VNNI = Cpu(flags=frozenset({"avx2", "avx512f", "avx512_vnni"}))
+CLIENT = Cpu(flags=frozenset({"avx2", "avx_vnni"}))
+ZEN2 = Cpu(vendor="AuthenticAMD", family=23, flags=frozenset({"avx2", "fma"}))
+AVX2 = Cpu(vendor="GenuineIntel", family=6, flags=frozenset({"avx2", "fma"}))
+OLD = Cpu()
 
 
 def tiny_weights(scale: int = 2, dimensions: tuple[int, int, int] = (8, 4, 1), seed: int = 0) -> Weights:

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from commands import Command
 from footage import make_video, scene_frames
+from made import AMX, AVX2, VNNI, ZEN2
 
+from vidsr.cpu import Cpu
 from vidsr.engine import Engine
 from vidsr.errors import ModelError
 from vidsr.media.compression_probe import Compression
@@ -17,7 +19,7 @@ from vidsr.media.formats import luma_of
 from vidsr.media.reader import Reader
 from vidsr.model.weights import blend
 from vidsr.model.zoo import full_name, load_model, model_names, model_path
-from vidsr.model_selection import select_model
+from vidsr.model_selection import select_family, select_model
 
 SIZE = (192, 128)
 TICK = Fraction(1, 30)  # MPEG-1 and -2 know few others
@@ -169,6 +171,36 @@ def test_a_scale_without_weights_for_video_gets_clean_ones_and_says_so() -> None
     choice = select_model(HARD, still=False, scale=3, names=[CLEAN, VIDEO, "fsrcnn-narrow-x3"])
     assert (choice.model, choice.why) == ("fsrcnn-narrow-x3", "no fsrcnn-narrow-x3-video in the zoo")
     assert select_model(HARD, still=False, scale=2, names=[CLEAN, VIDEO]).model == VIDEO
+
+
+# The family
+
+
+WIDE = [f"fsrcnn-wide-x2{end}" for end in ("", "-video")]
+
+
+@pytest.mark.parametrize(
+    ("cpu", "family"),
+    [(AMX, "fsrcnn-wide"), (VNNI, "fsrcnn-narrow"), (AVX2, "fsrcnn-narrow"), (ZEN2, "fsrcnn-narrow")],
+)
+def test_the_wide_network_is_for_cpus_that_afford_it_and_for_those_who_ask(cpu: Cpu, family: str) -> None:
+    assert select_family(None, scale=2, names=WIDE, cpu=cpu) == family
+    assert select_family("best", scale=2, names=WIDE, cpu=cpu) == "fsrcnn-wide"
+    assert select_family("normal", scale=2, names=WIDE, cpu=cpu) == "fsrcnn-narrow"
+    assert select_family("fast", scale=2, names=WIDE, cpu=cpu) == "fsrcnn-fast"
+
+
+@pytest.mark.parametrize("quality", [None, "best"])
+def test_a_scale_that_the_wide_network_does_not_have_gets_the_usual_one(quality: str | None) -> None:
+    assert select_family(quality, scale=3, names=WIDE, cpu=AMX) == "fsrcnn-narrow"
+    assert select_family(quality, scale=2, names=WIDE[:1], cpu=AMX) == "fsrcnn-narrow"
+
+
+@pytest.mark.parametrize("quality", ["fast", "normal", "best"])
+def test_a_quality_is_a_network_in_the_report(vidsr: Command, tmp_path: Path, quality: str) -> None:
+    clip = make_video(tmp_path / "clip.mkv", scene_frames(2, size=SIZE), codec="ffv1")
+    done = vidsr("upscale", "--json", "--workers", "0", "--quality", quality, clip, tmp_path / "out.mkv")
+    assert json.loads(done.out)["weights"].startswith(select_family(quality, scale=2, names=model_names()))
 
 
 # The names

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from made import random_weights
+from made import AMX, AVX2, CLIENT, OLD, VNNI, ZEN2, random_weights
 
 from vidsr.cpu import Cpu, this_cpu
 from vidsr.engine import Engine, expected_precision
@@ -13,13 +13,6 @@ from vidsr.errors import ModelError
 from vidsr.model.architecture import fsrcnn
 from vidsr.model.weights import Calibration, Weights
 from vidsr.model.zoo import load_model
-
-AMX = Cpu(flags=frozenset({"avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_int8", "amx_bf16"}))
-VNNI = Cpu(flags=frozenset({"avx2", "avx512f", "avx512_vnni"}))
-CLIENT = Cpu(flags=frozenset({"avx2", "avx_vnni"}))
-ZEN2 = Cpu(vendor="AuthenticAMD", family=23, flags=frozenset({"avx2", "fma"}))
-AVX2 = Cpu(vendor="GenuineIntel", family=6, flags=frozenset({"avx2", "fma"}))
-OLD = Cpu()
 
 
 def order(weights: Weights, cpu: Cpu, precision: str = "auto", **tuned_ms: float) -> list[str]:

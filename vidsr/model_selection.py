@@ -10,6 +10,8 @@ import logging
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from vidsr.cpu import Cpu, this_cpu
+from vidsr.engine.precision import known_ms, precision_on
 from vidsr.media.compression_probe import Compression
 from vidsr.media.frame import VideoInfo
 from vidsr.model.weights import Weights, with_strength
@@ -19,8 +21,11 @@ from vidsr.settings import UpscaleSettings
 log = logging.getLogger(__name__)
 
 AUTO = "auto"
-DEFAULT_FAMILY = "fsrcnn-narrow"
-"""The family of the default network."""
+CHEAP_FAMILY, USUAL_FAMILY, _WIDE_FAMILY = "fsrcnn-fast", "fsrcnn-narrow", "fsrcnn-wide"
+_FAMILIES = {"fast": CHEAP_FAMILY, "normal": USUAL_FAMILY, "best": _WIDE_FAMILY}
+"""By the names of --quality."""
+_CHANNELS = {USUAL_FAMILY: 16, _WIDE_FAMILY: 32}
+_MAX_SLOWDOWN = 1.35  # of the wide network, against the usual one in int8
 _PERCENTS = (100, 75, 50, 25, 0)
 """Shares of the weights for video, from the strongest compression to none."""
 _QUANTISERS = (24.0, 20.0, 13.0, 6.0)
@@ -43,14 +48,34 @@ class ModelChoice:
         return f"{self.model} ({self.why})"
 
 
+def select_family(quality: str | None, *, scale: int, names: Collection[str], cpu: Cpu | None = None) -> str:
+    """The family of a quality; for None, the wide one where this CPU computes it at most 1.35 times as slowly as the
+    usual one in int8, which is on CPUs with AMX.
+
+    The usual one is taken, too, where `names` lacks the weights of the wide one.
+    """
+    family = _FAMILIES[quality] if quality else _WIDE_FAMILY
+    if family != _WIDE_FAMILY:
+        return family
+    complete = {f"{family}-x{scale}", f"{family}-x{scale}-video"} <= {*names}
+    return family if complete and (quality or _is_affordable(cpu or this_cpu())) else USUAL_FAMILY
+
+
+def _is_affordable(cpu: Cpu) -> bool:
+    usual, wide = (known_ms(_CHANNELS[family], cpu) for family in (USUAL_FAMILY, _WIDE_FAMILY))
+    return min(wide.values()) <= _MAX_SLOWDOWN * usual[precision_on("int8", cpu)]
+
+
 def select_model(
-    compression: Compression, *, still: bool, scale: int, names: Collection[str], family: str = DEFAULT_FAMILY
+    compression: Compression, *, still: bool, scale: int, names: Collection[str], family: str | None = None
 ) -> ModelChoice:
     """The network of a family for a source: the clean weights for images, and for video the more of those for video
     the stronger it is compressed.
 
-    `names` are those of the zoo; a scale without weights for video gets the clean ones.
+    `names` are those of the zoo; a scale without weights for video gets the clean ones. Without a family it is that of
+    `select_family`.
     """
+    family = family or select_family(None, scale=scale, names=names)
     percent, why = (0, "an image") if still else _percent(compression)
     clean, video = f"{family}-x{scale}", f"{family}-x{scale}-video"
     if percent and video not in names:
@@ -65,8 +90,9 @@ def load_network(settings: UpscaleSettings, info: VideoInfo, *, usual_scale: int
     `usual_scale` is the scale where the settings and the model name none. Raises ModelError.
     """
     if settings.model == AUTO:
-        scale = settings.scale or usual_scale
-        choice = select_model(info.compression, still=info.still, scale=scale, names=model_names())
+        scale, names = settings.scale or usual_scale, model_names()
+        family = select_family(settings.quality, scale=scale, names=names)
+        choice = select_model(info.compression, still=info.still, scale=scale, names=names, family=family)
         log.info("%s: %s", info.path, choice)
         weights, name = load_model(choice.model), str(choice)
     else:

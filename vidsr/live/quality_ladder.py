@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from vidsr.media.compression_probe import Compression
 from vidsr.model.weights import Weights, with_strength
 from vidsr.model.zoo import load_model, model_names
-from vidsr.model_selection import AUTO, DEFAULT_FAMILY, select_model
+from vidsr.model_selection import AUTO, CHEAP_FAMILY, USUAL_FAMILY, select_family, select_model
 from vidsr.settings import StreamSettings
 
 _FITS, _TOO_COSTLY = 0.8, 0.98  # cost per frame interval to step up below, and down above
@@ -19,8 +19,8 @@ _GRACE_S = 3.0  # a camera sends buffered frames and networks are compiled: neit
 _DROPPING_S = 5.0
 _LASTING_S = 30.0
 _MIN_HOLD_S, _MAX_HOLD_S, _HOLD_FACTOR = 10.0, 300.0, 3.0
-_CHEAP_FAMILY, _MAX_COST_SHARE = "fsrcnn-fast", 0.7
-"""The family of the cheaper rung, and its highest cost, relative to the best network, that is worth a rung."""
+_MAX_COST_SHARE = 0.7
+"""The highest cost, relative to the rung above, that is worth a rung."""
 _MIN_FRAMES = 5  # after which the cost of a rung is known
 
 
@@ -203,7 +203,7 @@ class ModelLadder:
             self.scale = self._loaded[self._named].architecture.scale
         else:
             self.scale = settings.scale or 2
-            self._load(f"{DEFAULT_FAMILY}-x{self.scale}")
+            self._load(f"{self._families[0]}-x{self.scale}")
 
     @property
     def default(self) -> Weights:
@@ -212,12 +212,21 @@ class ModelLadder:
 
     def networks(self, compression: Compression) -> dict[str, Weights]:
         """The networks by name, best first, that suit the compression of a stream."""
-        best_name = self._named or self._select(compression, DEFAULT_FAMILY)
-        cheaper_name = self._select(compression, _CHEAP_FAMILY)
-        best, cheaper = self._load(best_name), self._load(cheaper_name)
-        if cheaper.architecture.multiplies > _MAX_COST_SHARE * best.architecture.multiplies:
-            return {best_name: best}
-        return {best_name: best, cheaper_name: cheaper}
+        families = [CHEAP_FAMILY] if self._named else self._families
+        names = [self._named] if self._named else []
+        names += [self._select(compression, family) for family in families]
+        found: dict[str, Weights] = {}
+        for name in names:
+            weights = self._load(name)
+            above = [other.architecture.multiplies for other in found.values()]
+            if not above or weights.architecture.multiplies <= _MAX_COST_SHARE * above[-1]:
+                found[name] = weights
+        return found
+
+    @property
+    def _families(self) -> list[str]:
+        best = select_family(None, scale=self.scale, names=model_names())
+        return list(dict.fromkeys((best, USUAL_FAMILY, CHEAP_FAMILY)))
 
     def _select(self, compression: Compression, family: str) -> str:
         return select_model(compression, still=False, scale=self.scale, names=model_names(), family=family).model

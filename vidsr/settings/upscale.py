@@ -14,6 +14,7 @@ _MAX_CRF = 63  # of AV1 and VP9; H.264 and HEVC end at 51
 
 OUTPUT_FORMATS = ("y4m", "matroska", "nut", "mpegts")
 """What may be written to standard output."""
+QUALITIES = ("fast", "normal", "best")
 PRECISIONS = ("auto", "f32", "bf16", "int8")
 
 
@@ -113,6 +114,9 @@ class UpscaleSettings:
     model: str = option(
         "auto", "a network of `vidsr models`, an .npz file, or auto: by how the source is compressed", "NAME"
     )
+    quality: str | None = option(
+        None, "fast, normal or best: the network of --model auto (default: the best that this CPU affords)", "NAME"
+    )
     scale: int | None = option(None, "2, 3 or 4 (default: that of the model or of --to, else 2)", "N")
     to: str | None = option(None, "exact size after the network: 1080p (height, shape kept) or 1920x1080", "SIZE")
     strength: float = option(1.0, "0 to 1.5 times what the network adds to the bicubic frame: softer or sharper", "N")
@@ -132,6 +136,10 @@ class UpscaleSettings:
     verify: bool = option(False, "decode the target, and compare its frames and their times with those that were read")
 
     def __post_init__(self) -> None:
+        if self.quality not in (None, *QUALITIES):
+            raise ValueError(f"quality must be fast, normal or best, not {self.quality!r}")
+        if self.quality and self.model != "auto":
+            raise ValueError("quality selects the network of --model auto; remove one of the two")
         if self.scale not in (None, 2, 3, 4):
             raise ValueError(f"scale must be 2, 3 or 4, not {self.scale}")
         if self.to is not None and not re.fullmatch(r"[1-9]\d{0,4}(p|x[1-9]\d{0,4})", self.to):
