@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from made import tiny_weights
+from made import AMX, VNNI, tiny_weights
 
 from vidsr.errors import ModelError
 from vidsr.live.quality_ladder import ModelLadder
@@ -20,11 +20,26 @@ def models(**settings: object) -> ModelLadder:
     return ModelLadder(StreamSettings(**settings))  # type: ignore[arg-type]
 
 
+@pytest.fixture(autouse=True)
+def cpu(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A CPU that does not afford the wide network, unless the test names another one."""
+    monkeypatch.setattr("vidsr.model_selection.this_cpu", lambda: getattr(request, "param", VNNI))
+
+
 @pytest.mark.parametrize("scale", [2, 3, 4])
 def test_the_default_has_a_cheaper_one_below_it_and_both_know_video(scale: int) -> None:
     found = models(scale=scale).networks(USUAL)
     assert list(found) == [f"fsrcnn-narrow-x{scale}-video", f"fsrcnn-fast-x{scale}-video"]
     assert all(weights.architecture.scale == scale for weights in found.values())
+
+
+@pytest.mark.parametrize("cpu", [AMX], indirect=True)
+def test_a_cpu_with_amx_has_the_wide_network_above_them(cpu: None) -> None:
+    own = models()
+    assert own.default.architecture.dimensions == (32, 32, 8)
+    families = ("fsrcnn-wide", "fsrcnn-narrow", "fsrcnn-fast")
+    assert list(own.networks(USUAL)) == [f"{family}-x2-video" for family in families]
+    assert list(models(scale=3).networks(USUAL)) == [f"{family}-x3-video" for family in families[1:]]
 
 
 def test_a_camera_that_compresses_little_gets_a_mean_and_the_same_objects_each_time() -> None:

@@ -39,12 +39,15 @@ class _CpuKind:
     """By the channels of the narrowest layer, then by precision: int8 is int7 where there is no VNNI."""
 
 
-_AMX = _CpuKind(  # two threads; the networks are fsrcnn-fast, fsrcnn and fsrcnn-narrow
+# Without AMX the times of fsrcnn-wide, the 32, are those of the 16 by ratios that were measured on a Zen 4 (int8 2.66,
+# bf16 2.96, f32 3.04), and on the same CPU limited to AVX2 (int7 3.09, f32 3.33).
+_AMX = _CpuKind(  # two threads; fsrcnn-fast, fsrcnn, fsrcnn-narrow, fsrcnn-wide (f32 by its multiplications)
     name="with AMX",
     ms={
         8: {"int8": 7.2, "bf16": 8.9, "f32": 14.8},
         12: {"int8": 20.1, "bf16": 21.7, "f32": 45.5},
         16: {"int8": 16.9, "bf16": 13.2, "f32": 45.6},
+        32: {"bf16": 22.1, "f32": 130.0},
     },
 )
 _VNNI = _CpuKind(  # AVX-512 with VNNI and bf16, one thread; fsrcnn-s, fsrcnn-fast (on a Zen 5), fsrcnn, fsrcnn-narrow
@@ -54,6 +57,7 @@ _VNNI = _CpuKind(  # AVX-512 with VNNI and bf16, one thread; fsrcnn-s, fsrcnn-fa
         8: {"int8": 10.9, "bf16": 12.6, "f32": 19.1},
         12: {"int8": 29.1, "bf16": 32.6, "f32": 61.7},
         16: {"int8": 23.3, "bf16": 35.0, "f32": 56.8},
+        32: {"int8": 62.0, "bf16": 103.6, "f32": 172.7},
     },
 )
 _ZEN2 = _CpuKind(  # one thread; fsrcnn-s, fsrcnn-fast, fsrcnn, fsrcnn-narrow: one vpmaddubsw per cycle, two FMA
@@ -63,11 +67,17 @@ _ZEN2 = _CpuKind(  # one thread; fsrcnn-s, fsrcnn-fast, fsrcnn, fsrcnn-narrow: o
         8: {"int8": 23.0, "f32": 25.0},
         12: {"int8": 105.1, "f32": 125.1},
         16: {"int8": 117.7, "f32": 111.7},
+        32: {"int8": 363.7, "f32": 372.0},
     },
 )
 _AVX2 = _CpuKind(  # two threads; fsrcnn-s, fsrcnn, FSRCNN(16, 16, 5)
     name="without VNNI",
-    ms={5: {"int8": 14.0, "f32": 23.0}, 12: {"int8": 33.0, "f32": 61.0}, 16: {"int8": 21.0, "f32": 36.0}},
+    ms={
+        5: {"int8": 14.0, "f32": 23.0},
+        12: {"int8": 33.0, "f32": 61.0},
+        16: {"int8": 21.0, "f32": 36.0},
+        32: {"int8": 64.9, "f32": 119.9},
+    },
 )
 
 
