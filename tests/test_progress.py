@@ -2,12 +2,13 @@
 
 import json
 import os
+import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from commands import SOURCE, USAGE, Command, contents
+from commands import SOURCE, TARGET, USAGE, Command, contents
 from made import make_long, scene
 from PIL import Image
 
@@ -98,6 +99,35 @@ def test_a_short_video_is_estimated_by_all_of_it_and_an_image_not_at_all(
     Image.fromarray(scene(0)).save(tmp_path / "a.png")
     assert upscale("--estimate", tmp_path / "a.png", tmp_path / "b.png").code == USAGE
     assert upscale("--estimate", tmp_path / "none.mp4", tmp_path / "b.mp4").code == SOURCE
+
+
+@pytest.mark.parametrize(("kind", "encoder"), [("y4m", "rawvideo"), ("mpegts", "libx264")])
+def test_standard_output_is_estimated_in_its_container(kind: str, encoder: str, upscale: Command, clip: Path) -> None:
+    ended = upscale("--estimate", "--json", "--output-format", kind, clip, "-")
+    assert ended.code == 0, ended.err
+    found = json.loads(ended.out)
+    assert (found["frames"], found["encoder"].partition(",")[0]) == (24, encoder)
+    assert (found["bytes"] > 24 * 192 * 128 * 1.5) == (kind == "y4m")
+
+
+def test_a_target_that_is_refused_is_named_in_the_estimate_as_in_a_run(
+    upscale: Command, clip: Path, tmp_path: Path
+) -> None:
+    for target, words in [(tmp_path / "film", "the name must end in"), (clip, "is the source itself")]:
+        ended = upscale("--estimate", clip, target)
+        assert (ended.code, ended.out) == (TARGET, "")
+        assert ended.err.startswith(f"vidsr: {target}: {words}")
+
+
+def test_a_broken_video_is_named_and_the_others_are_estimated(upscale: Command, clip: Path, tmp_path: Path) -> None:
+    (tmp_path / "old").mkdir()
+    (tmp_path / "new").mkdir()
+    (tmp_path / "old/a.mp4").write_bytes(b"broken")
+    shutil.copy(clip, tmp_path / "old/b.mp4")
+    ended = upscale("--estimate", tmp_path / "old", tmp_path / "new")
+    assert ended.code == SOURCE
+    assert ended.err.startswith(f"vidsr: {tmp_path / 'old/a.mp4'}: ")
+    assert ended.out.startswith(f"{tmp_path / 'old/b.mp4'}: 192x128, 24 frames")
 
 
 def test_what_is_not_known_is_not_invented() -> None:

@@ -1,12 +1,18 @@
 """What a run will take, by a trial of its first second."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from vidsr.callbacks import ShouldStop
+from vidsr.errors import TargetError
+from vidsr.media.atomic_file import refuse_source
+from vidsr.media.containers import trial_suffix
+from vidsr.media.pipes import STDOUT
 from vidsr.pipeline import upscale
 from vidsr.settings import EncodeSettings, PoolSettings, UpscaleSettings
 
@@ -60,6 +66,26 @@ class _Trial:
         return self.first_s is not None and time.perf_counter() - self.first_s >= _TRIAL_S
 
 
+@contextmanager
+def _trial_file(source: Path, target: Path, output_format: str) -> Iterator[Path]:
+    """A temporary file in place of the target, which alone is named in errors. Raises TargetError."""
+    if source.exists():
+        refuse_source(target, source)
+    with TemporaryDirectory(prefix="vidsr-estimate-") as folder:
+        file = Path(folder) / f"trial{trial_suffix(target, output_format)}"
+        try:
+            yield file
+        except TargetError as error:
+            raise TargetError(str(error).replace(str(file), str(target))) from error
+
+
+def _trial_encode(encode: EncodeSettings, target: Path, output_format: str) -> EncodeSettings:
+    """The settings by which a file holds raw frames where standard output would."""
+    if target == STDOUT and output_format == "y4m" and encode.codec == "auto":
+        return replace(encode, codec="rawvideo", crf=None, bitrate=None, preset=None)
+    return encode
+
+
 def estimate(
     source: Path,
     target: Path,
@@ -69,15 +95,17 @@ def estimate(
     pool: PoolSettings,
     should_stop: ShouldStop = lambda: False,
 ) -> Estimate:
-    """What upscaling a video into `target` would take, by a trial into a temporary file. Raises as `upscale`."""
+    """What upscaling a video into `target` would take, by a trial into a temporary file. Raises as `upscale`.
+
+    A target that exists is no error, unless it is the source.
+    """
     trial, began_s = _Trial(), time.perf_counter()
-    with TemporaryDirectory(prefix="vidsr-estimate-") as folder:
-        file = Path(folder) / f"trial{target.suffix}"
+    with _trial_file(source, target, settings.output_format) as file:
         report = upscale(
             source,
             file,
             settings=replace(settings, verify=False, segments=False),
-            encode=encode,
+            encode=_trial_encode(encode, target, settings.output_format),
             pool=pool,
             on_progress=trial.on_progress,
             should_stop=lambda: trial.is_over() or should_stop(),

@@ -127,10 +127,7 @@ def _outcome(
         print_message(sentence)
         return Outcome(source=str(source), code=STOPPED + stop.signal, sentence=sentence)
     except VidsrError as error:
-        named = alone or str(source) in str(error) or str(target) in str(error)
-        sentence = str(error) if named else f"{source}: {error}"
-        print_message(sentence, because=error.__cause__ if args.verbose else None)
-        return Outcome(source=str(source), code=exit_code(error), sentence=sentence)
+        return _print_error(error, source, target, args, alone=alone)
     except Exception as error:
         if alone:
             raise
@@ -138,6 +135,14 @@ def _outcome(
         return Outcome(source=str(source), code=BUG, sentence=f"{source}: {type(error).__name__}: {error}")
     code, damage = print_report(report, args), "; ".join(report.damage)
     return Outcome(source=str(source), code=code, sentence=f"{source}: {damage}")
+
+
+def _print_error(error: VidsrError, source: Path, target: Path, args: argparse.Namespace, *, alone: bool) -> Outcome:
+    """Say what a file failed of; among several the sentence names it."""
+    named = alone or str(source) in str(error) or str(target) in str(error)
+    sentence = str(error) if named else f"{source}: {error}"
+    print_message(sentence, because=error.__cause__ if args.verbose else None)
+    return Outcome(source=str(source), code=exit_code(error), sentence=sentence)
 
 
 def _check_pipes(args: argparse.Namespace) -> None:
@@ -166,7 +171,7 @@ def progress(source: Path, args: argparse.Namespace) -> AbstractContextManager[O
 
 
 def _print_estimates(jobs: list[tuple[Path, Path]], args: argparse.Namespace) -> int:
-    """Print what each video would take."""
+    """Print what each video would take; the exit code is that of the first one that failed."""
     if not jobs:
         raise UsageError("--estimate is for videos")
     work = partial(
@@ -175,13 +180,18 @@ def _print_estimates(jobs: list[tuple[Path, Path]], args: argparse.Namespace) ->
         encode=settings(EncodeSettings, args),
         pool=settings(PoolSettings, args),
     )
+    codes: list[int] = []
     with GracefulStop("the estimate ends here") as stop:
         for source, target in jobs:
-            found = work(source, target, should_stop=stop)
+            try:
+                found = work(source, target, should_stop=stop)
+            except VidsrError as error:
+                codes.append(_print_error(error, source, target, args, alone=len(jobs) == 1).code)
+                continue
             if stop():
                 return STOPPED + stop.signal
             print(json.dumps(dataclasses.asdict(found), default=str) if args.json else "\n".join(found.lines()))
-    return 0
+    return codes[0] if codes else 0
 
 
 def _jobs(sources: list[Path], target: Path) -> list[tuple[Path, Path]]:

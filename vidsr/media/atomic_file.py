@@ -31,15 +31,15 @@ class AtomicFile:
     def __init__(self, target: Path, *, source: Path | None, overwrite: bool, part: Path | None = None) -> None:
         self.target = target
         try:
-            if source and target.exists() and os.path.samefile(target, source):
-                raise TargetError(f"{target}: is the source itself")
+            if source:
+                refuse_source(target, source)
             if target.is_dir():
                 raise TargetError(f"{target}: is a folder")
             self.part = part or part_path(target)
             if target.exists() and not overwrite:
                 raise TargetError(f"{target}: exists already (--overwrite replaces it)")
-            if source and self.part.exists() and os.path.samefile(self.part, source):
-                raise TargetError(f"{self.part}: is the source itself")
+            if source:
+                refuse_source(self.part, source)
             self.part.unlink(missing_ok=True)  # left by an interrupted run, or a link that must not be followed
             self.file = _FullWriteFile(self.part, "x+b")
             self._identity = os.fstat(self.file.fileno())
@@ -68,6 +68,12 @@ class AtomicFile:
     def _owns_part(self) -> bool:
         """Whether the part file is still the one created here: another run for the same target replaces it."""
         return self.part.exists() and os.path.samestat(self._identity, os.lstat(self.part))
+
+
+def refuse_source(target: Path, source: Path) -> None:
+    """Raises TargetError for a target that is the source itself, by any name, and OSError."""
+    if target.exists() and os.path.samefile(target, source):
+        raise TargetError(f"{target}: is the source itself")
 
 
 class _FullWriteFile(io.FileIO):

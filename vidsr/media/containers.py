@@ -59,6 +59,8 @@ _VIDEOS = {
 _Y4M = Container(format="yuv4mpegpipe", codecs=frozenset(["rawvideo"]))
 _STREAMS = {"y4m": _Y4M, "matroska": _VIDEOS[".mkv"], "nut": _VIDEOS[".nut"], "mpegts": _VIDEOS[".ts"]}
 """What may be written to standard output."""
+_STREAM_SUFFIXES = {"y4m": ".nut", "matroska": ".mkv", "nut": ".nut", "mpegts": ".ts"}
+"""Of files that hold the same."""
 _IMAGES = {".png": "png", ".jpg": "mjpeg", ".jpeg": "mjpeg"}
 
 VIDEO_SUFFIXES = frozenset(_VIDEOS)
@@ -99,6 +101,11 @@ def container_for(target: Path, output_format: str = "y4m", *, or_image: bool = 
     except KeyError:
         known = " ".join(sorted({*_VIDEOS, *(_IMAGES if or_image else ())}))
         raise TargetError(f"{target}: the name must end in one of {known}") from None
+
+
+def trial_suffix(target: Path, output_format: str) -> str:
+    """The suffix of a file that holds what the target would: its own, for standard output by the `output_format`."""
+    return _STREAM_SUFFIXES[output_format] if target == STDOUT else target.suffix
 
 
 def image_codec_for(target: Path) -> str | None:
