@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Self
 
 from vidsr.callbacks import OnWarning
-from vidsr.errors import DAMAGED, TargetError
+from vidsr.errors import BUG, DAMAGED, SOURCE, TargetError
 
 LOG_NAME = ".vidsr-watch.jsonl"
+OF_THE_FILE = (SOURCE, DAMAGED, BUG)
+"""The exit codes of failures that the same file would meet again; others come of the options, the target, the pool."""
 _GROWING_FACTOR = 60  # times the settling time after which a file that goes on growing is reported
 
 
@@ -124,12 +126,14 @@ class WatchLog:
         self._file.close()
 
     def knows(self, source: str, stamp: Stamp) -> bool:
-        """Whether this content of a source has been upscaled, or has failed."""
+        """Whether this content of a source has been upscaled, or has failed for what is in it."""
         entry = self._entries.get(source)
         if entry is None or entry.stamp != stamp:
             return False
+        if entry.code is not None:
+            return entry.code in (0, *OF_THE_FILE)
         # Interrupted between the target, which appears complete, and the line that says so.
-        return entry.code is not None or (not entry.replaces and (self._folder / entry.target).exists())
+        return not entry.replaces and (self._folder / entry.target).exists()
 
     def attempts(self, source: str, stamp: Stamp) -> int:
         """How often this content of a source was begun, and the process ended without a word."""

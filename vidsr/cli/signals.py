@@ -17,14 +17,14 @@ _SAME_S = 0.5  # the same signal to a process and to its group, by timeout(1) an
 class GracefulStop:
     """Whether SIGINT or SIGTERM arrived, within `with`; `signal` is its number, 0 before.
 
-    `promise` is printed at the first one: what becomes of the job. With `closes_input`, standard input ends as well:
-    the job may wait for more of it.
+    `promise` is printed at the first one: what becomes of the job; it may be set anew meanwhile. With `closes_input`,
+    standard input ends as well: the job may wait for more of it.
     """
 
     def __init__(self, promise: str, *, closes_input: bool = False) -> None:
         self._closes_input = closes_input
         self.signal, self._received_s = 0, 0.0
-        self._sentence = f"\nvidsr: stopping; {promise} (once more to abort)\n".encode()
+        self.promise = promise
 
     def __call__(self) -> bool:
         """Whether to stop."""
@@ -47,4 +47,4 @@ class GracefulStop:
         if self._closes_input:
             os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         with suppress(OSError):  # print() would fail inside a print() that the signal interrupts
-            os.write(sys.stderr.fileno(), self._sentence)
+            os.write(sys.stderr.fileno(), f"\nvidsr: stopping; {self.promise} (once more to abort)\n".encode())

@@ -5,7 +5,8 @@
 
 A file is read when it has stopped growing; folders in the folder are watched, too. The log `.vidsr-watch.jsonl` in the
 folder of the targets says what is done: after a restart no file is upscaled twice, and one that was interrupted is
-upscaled anew. A share that is not there, or a full disk, is waited for. SIGTERM and Ctrl-C end it with exit code 0.
+upscaled anew, as is one that failed for what is not in it. A share that is not there, or a full disk, is waited for.
+SIGTERM and Ctrl-C end it with exit code 0.
 """
 
 import argparse
@@ -27,18 +28,25 @@ from vidsr.cli.options import Parser, add_options, settings
 from vidsr.cli.output import UsageError, print_message
 from vidsr.cli.signals import GracefulStop
 from vidsr.cli.upscale import add_progress, add_settings, print_report, progress
+from vidsr.engine.precision import check_precision
 from vidsr.errors import BUG, SOURCE, TARGET, SourceError, Stopped, VidsrError, exit_code
 from vidsr.media.atomic_file import atomic_write, part_path
+from vidsr.media.encoders import check_settings
+from vidsr.media.open_input import FORMATS
 from vidsr.media.sink.segment_file import unused_path
+from vidsr.model.weights import with_strength
+from vidsr.model.zoo import load_model
+from vidsr.model_selection import AUTO
 from vidsr.pipeline import upscale
 from vidsr.report import Report
 from vidsr.settings import EncodeSettings, PoolSettings, UpscaleSettings, WatchSettings
-from vidsr.watch import Entry, Settling, Stamp, WatchLog, scan, stamp_of
+from vidsr.watch import OF_THE_FILE, Entry, Settling, Stamp, WatchLog, scan, stamp_of
 
 log = logging.getLogger(__name__)
 
 _NAP_S = 0.2  # until a signal is seen
 _MAX_ATTEMPTS = 3
+_IDLE, _AT_WORK = "no file is in work", "the file in work is left for the next start"
 _PASSING = {
     errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.ENOENT, errno.EROFS, errno.EACCES, errno.ENODEV,
     errno.ETIMEDOUT, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENOTCONN,
@@ -68,15 +76,11 @@ def add_arguments(parser: Parser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Watch until a signal arrives."""
     watch = settings(WatchSettings, args)
-    for folder in (args.source, args.target, *map(Path, filter(None, (watch.done, watch.failed)))):
-        if not folder.is_dir():
-            raise UsageError(f"{folder}: is no folder")
-    if args.source.resolve() == args.target.resolve():
-        raise UsageError(f"{args.target}: is the watched folder itself")
-    work = partial(
-        upscale, encode=settings(EncodeSettings, args), pool=settings(PoolSettings, args), on_warning=log.warning
-    )
-    with WatchLog(args.target) as record, GracefulStop("the file in work is left for the next start") as stop:
+    _check_folders(args.source, (args.target, *map(Path, filter(None, (watch.done, watch.failed)))))
+    encode, pool = settings(EncodeSettings, args), settings(PoolSettings, args)
+    _check_options(settings(UpscaleSettings, args), encode, pool)
+    work = partial(upscale, encode=encode, pool=pool, on_warning=log.warning)
+    with WatchLog(args.target) as record, GracefulStop(_IDLE) as stop:
         watcher = _Watcher(args, watch, record, stop, work)
         watcher.note_crashes()
         while not stop():
@@ -85,6 +89,26 @@ def run(args: argparse.Namespace) -> int:
             while not stop() and time.monotonic() < until_s:
                 time.sleep(min(_NAP_S, watch.interval_s))
     return 0
+
+
+def _check_folders(source: Path, written: tuple[Path, ...]) -> None:
+    """Raises UsageError for what is no folder, and where what is written could lie in the watched folder as if new."""
+    for folder in (source, *written):
+        if not folder.is_dir():
+            raise UsageError(f"{folder}: is no folder")
+    for folder in written:
+        if source.resolve().is_relative_to(folder.resolve()):
+            raise UsageError(f"{folder}: is the watched folder itself, or holds it; choose a folder apart from it")
+
+
+def _check_options(chosen: UpscaleSettings, encode: EncodeSettings, pool: PoolSettings) -> None:
+    """Raises UsageError, TargetError or ModelError for options with which every file would fail."""
+    if chosen.input_format not in (None, *FORMATS):
+        raise UsageError(f"--input-format: no format is named {chosen.input_format!r}")
+    check_settings(encode)
+    if chosen.model != AUTO:
+        weights = with_strength(load_model(chosen.model, chosen.scale), chosen.strength)
+        check_precision(pool.precision, weights)
 
 
 class _Watcher:
@@ -106,13 +130,16 @@ class _Watcher:
         self._done, self._failed = (Path(name) if name else None for name in (watch.done, watch.failed))
         self._settling = Settling(watch.settle_s, log.warning)
         self._waits_for: set[str] = set()
+        self._refused: dict[Path, Stamp] = {}
+        """The files that failed for what is not in them, to be tried at the next start."""
 
     def note_crashes(self) -> None:
         """Record the files that ended an earlier process of this run."""
         for target, outcome in self._journal.outcomes.items():
             path = Path(outcome.source)
             if outcome.code and (stamp := stamp_of(path)) and not self._record.knows(self._name(path), stamp):
-                self._end(path, stamp, Path(target), _Result(code=outcome.code, sentence=outcome.sentence))
+                begun = self._entry(path, stamp, Path(target))
+                self._end(path, begun, _Result(code=outcome.code, sentence=outcome.sentence))
 
     def look(self) -> None:
         """Upscale what is new and has stopped growing."""
@@ -126,7 +153,8 @@ class _Watcher:
                 self._wait_for(f"{self._target}: is not there any more")
                 return
             # The file before it may have taken hours.
-            if self._record.knows(self._name(path), files[path]) or stamp_of(path) != files[path]:
+            known = self._record.knows(self._name(path), files[path]) or self._refused.get(path) == files[path]
+            if known or stamp_of(path) != files[path]:
                 continue
             if self._stop() or not self._upscale(path, files[path]):
                 return
@@ -142,12 +170,13 @@ class _Watcher:
         """Upscale a file; False to look again later: at a stop, and where the disk of the targets is to blame."""
         name, target = self._name(path), self._target_of(path)
         attempt, there = self._record.attempts(name, stamp) + 1, target.exists()
+        begun = self._entry(path, stamp, target, attempt=attempt)
         if attempt > _MAX_ATTEMPTS:
             result = _Result(code=SOURCE, sentence=f"{path}: has ended the process {_MAX_ATTEMPTS} times")
         elif there and not (self._settings.overwrite or self._record.has_made(name, self._target_name(target))):
             result = _Result(code=TARGET, sentence=f"{target}: exists already, and is not of this source")
         else:
-            begun = self._entry(path, stamp, target, attempt=attempt, replaces=there)
+            begun = replace(begun, replaces=there)
             try:
                 self._record.add(begun)
                 result = self._attempt(path, target, overwrite=there)
@@ -160,7 +189,7 @@ class _Watcher:
                 return isinstance(error, SourceError)
         if not result.report:
             print_message(result.sentence)
-        self._end(path, stamp, target, result)
+        self._end(path, begun, result)
         return True
 
     def _attempt(self, path: Path, target: Path, *, overwrite: bool) -> _Result:
@@ -174,6 +203,7 @@ class _Watcher:
         chosen = replace(self._settings, overwrite=overwrite)
         target.parent.mkdir(parents=True, exist_ok=True)
         self._journal.begin(path, target, part_path(target))
+        self._stop.promise = _AT_WORK
         try:
             with progress(path, self._args) as on_progress:
                 report = self._work(path, target, settings=chosen, on_progress=on_progress, should_stop=should_stop)
@@ -188,18 +218,22 @@ class _Watcher:
             traceback.print_exc()
             result = _Result(code=BUG, sentence=f"{path}: {type(error).__name__}: {error}")
         finally:
+            self._stop.promise = _IDLE
             self._journal.end(target, Outcome(source=str(path), code=0))
         return result
 
-    def _end(self, path: Path, stamp: Stamp, target: Path, result: _Result) -> None:
-        """Record what became of a file, write the report of a failure, and move the source."""
-        self._record.add(self._entry(path, stamp, target, code=result.code))
+    def _end(self, path: Path, begun: Entry, result: _Result) -> None:
+        """Record what became of a file, write the report of a failure, and move the source if that lies in it."""
+        self._record.add(replace(begun, code=result.code))
+        stays = result.code not in (0, *OF_THE_FILE)
+        if stays:
+            self._refused[path] = begun.stamp
         folder = self._failed if result.code else self._done
         relative = path.relative_to(self._source)
         try:
             if result.code:
                 _write_report((folder or self._target / "failed") / relative, path, result)
-            if folder:
+            if folder and not stays:
                 place = folder / relative
                 place.parent.mkdir(parents=True, exist_ok=True)
                 shutil.move(path, unused_path(place))
@@ -230,18 +264,14 @@ class _Watcher:
         stamp: Stamp,
         target: Path,
         *,
-        code: int | None = None,
         attempt: int = 1,
-        replaces: bool = False,
     ) -> Entry:
         return Entry(
             source=self._name(path),
             size=stamp.size,
             mtime_ns=stamp.mtime_ns,
             target=self._target_name(target),
-            code=code,
             attempt=attempt,
-            replaces=replaces,
         )
 
 

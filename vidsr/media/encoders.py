@@ -65,6 +65,9 @@ class FrameFormat:
     pixel_format: str
 
 
+_TRIAL = FrameFormat(width=640, height=360, pixel_format="yuv420p")
+
+
 @dataclass(frozen=True, kw_only=True)
 class EncoderChoice:
     """An encoder with its settings, and the pixel format that it is to take."""
@@ -221,6 +224,33 @@ def check_encoder(encode: EncodeSettings, frame_format: FrameFormat, options: di
     others = [name for name in _DEFAULTS if name != codec and _refusal(name, frame_format, _DEFAULTS[name]) is None]
     hint = f"use --codec {others[0]}" if others else "no encoder takes that; choose another size"
     raise TargetError(f"{codec} {reason}; {hint}")
+
+
+def check_settings(encode: EncodeSettings) -> None:
+    """Raises TargetError for what is wrong in the settings whatever the source; with auto, if no container takes them.
+
+    The encoder is opened; one that refuses the size and the format of the trial is judged by the names of its options.
+    """
+    refused: TargetError | None = None
+    for container in ("matroska", *_AUTO):
+        if container == "yuv4mpegpipe":
+            continue
+        try:
+            choice = choose_encoder(encode, container, "yuv420p")
+            if choice.encode.preset != encode.preset:
+                continue
+            options = encoder_options(choice.encode)
+            frame_format = replace(_TRIAL, pixel_format=choice.pixel_format)
+            if _refusal(choice.encode.codec, frame_format, _DEFAULTS.get(choice.encode.codec, {})) is None:
+                check_encoder(choice.encode, frame_format, options)
+        except TargetError as error:
+            refused = refused or error
+        else:
+            return
+        if encode.codec != "auto":
+            break
+    assert refused
+    raise refused
 
 
 @contextmanager

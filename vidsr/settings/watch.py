@@ -16,7 +16,8 @@ class WatchSettings:
     done: str | None = option(None, "move sources that are upscaled into this folder (default: they stay)", "DIR")
     failed: str | None = option(
         None,
-        "move sources that fail into this folder, with a report each (default: they stay; reports in TARGET)",
+        "move sources that are unreadable or damaged into this folder, the reports of all failures, too (default: "
+        "they stay; reports in TARGET)",
         "DIR",
     )
 
