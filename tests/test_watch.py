@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from commands import MODEL, SOURCE, TARGET, USAGE, Command, Ended
+from commands import SOURCE, TARGET, USAGE, Command, Ended
 from made import make_clip, make_long, scene
 from oracles import read_with_av
 from PIL import Image
@@ -219,32 +219,6 @@ def test_what_is_no_folder_is_refused(which: str, vidsr: Command, folders: tuple
     assert "is no folder" in ended.err or "is the watched folder itself" in ended.err
 
 
-@pytest.mark.parametrize(
-    ("options", "code", "said"),
-    [
-        (["--codec", "nosuch"], TARGET, "no encoder named 'nosuch'"),
-        (["--codec", "ffv1", "--crf", "20"], TARGET, "ffv1 has no --crf"),
-        (["--preset", "nosuch"], TARGET, "libx264 refuses --preset nosuch"),
-        (["--codec", "libx264", "--preset", "nosuch"], TARGET, "libx264 refuses --preset nosuch"),
-        (["--encoder-option", "nosuch=1"], TARGET, "libx264 has no option 'nosuch'"),
-        (["--pixel-format", "nosuch"], TARGET, "no pixel format named 'nosuch'"),
-        (["--model", "nosuch"], MODEL, "no model named 'nosuch'"),
-        (["--input-format", "nosuch"], USAGE, "--input-format: no format is named 'nosuch'"),
-        (["--crf", "99"], USAGE, "crf must be between"),
-    ],
-)
-def test_wrong_options_are_refused_before_any_file_is_touched(
-    options: list[str], code: int, said: str, vidsr: Command, folders: tuple[Path, Path], tmp_path: Path
-) -> None:
-    source, target = folders
-    failed = tmp_path / "failed"
-    failed.mkdir()
-    ended = vidsr("watch", *options, "--failed", failed, source, target)
-    assert (ended.code, ended.err.count("\n")) == (code, 1), ended.err
-    assert said in ended.err
-    assert os.listdir(target) == os.listdir(failed) == []
-
-
 def test_a_file_that_failed_for_what_is_not_in_it_stays_and_is_tried_at_the_next_start(
     watch: Watch, folders: tuple[Path, Path], clip: Path, tmp_path: Path
 ) -> None:
@@ -259,18 +233,6 @@ def test_a_file_that_failed_for_what_is_not_in_it_stays_and_is_tried_at_the_next
     assert os.listdir(source) == ["a.mp4"]
     (target / "a.mp4").unlink()
     assert watch(lambda: until((target / "a.mp4").exists)).code == 0
-
-
-@pytest.mark.parametrize("option", ["target", "--done", "--failed"])
-def test_a_folder_that_holds_the_watched_one_is_not_written_into(
-    option: str, vidsr: Command, folders: tuple[Path, Path], tmp_path: Path
-) -> None:
-    source, target = folders
-    ended = (
-        vidsr("watch", source, tmp_path) if option == "target" else vidsr("watch", option, tmp_path, source, target)
-    )
-    assert (ended.code, ended.err.count("\n")) == (USAGE, 1)
-    assert f"{tmp_path}: is the watched folder itself, or holds it" in ended.err
 
 
 def test_two_do_not_watch_into_one_folder(folders: tuple[Path, Path], vidsr: Command) -> None:
