@@ -19,7 +19,7 @@ def machine(root: Path, files: dict[str, str]) -> Path:
 
 
 FREE = {"proc/meminfo": "MemTotal: 4000 kB\nMemAvailable:    2000 kB\n"}
-GROUP = {"proc/self/cgroup": "0::/work/job\n"}
+GROUP = {"proc/self/cgroup": "0::/batch/job\n"}
 
 
 @pytest.mark.parametrize(
@@ -27,9 +27,9 @@ GROUP = {"proc/self/cgroup": "0::/work/job\n"}
     [
         ({}, None),
         (FREE, 0.8 * 2000 * 1024),
-        (FREE | GROUP | {"sys/fs/cgroup/work/memory.max": "max\n"}, 0.8 * 2000 * 1024),
+        (FREE | GROUP | {"sys/fs/cgroup/batch/memory.max": "max\n"}, 0.8 * 2000 * 1024),
         (
-            FREE | GROUP | {"sys/fs/cgroup/work/memory.max": "1000\n", "sys/fs/cgroup/work/memory.current": "400\n"},
+            FREE | GROUP | {"sys/fs/cgroup/batch/memory.max": "1000\n", "sys/fs/cgroup/batch/memory.current": "400\n"},
             0.8 * 600,
         ),
         (

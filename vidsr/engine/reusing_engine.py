@@ -22,7 +22,7 @@ class ReusingEngine:
     def __init__(self, engine: Engine, *, tolerance: int = 0, cost: TilingCost | None = None) -> None:
         self.scale = engine.scale
         self.share = 1.0
-        self.engine = engine
+        self._engine = engine
         cost = cost or TilingCost.of(engine.weights.architecture)
         self._detector = ChangeDetector(engine.halo, tolerance=tolerance, cost=cost)
         self._previous: Plane | None = None
@@ -41,7 +41,7 @@ class ReusingEngine:
         """As `Engine.__call__`."""
         plan = self._detector(plane, 8 * plane.dtype.itemsize if depth is None else depth)
         self.share = plan.share
-        self._previous = composite(self._previous, plan, run_plan(self.engine, plan), self.scale)
+        self._previous = composite(self._previous, plan, run_plan(self._engine, plan), self.scale)
         return self._previous
 
 

@@ -65,11 +65,11 @@ def _makes_frame(codec: str, packet: "SidePacket | Packet[VideoStream]") -> bool
     if not packet.size or packet.is_discard:
         return False
     if codec == "vp8":
-        return bool(bytes(packet)[0] >> 4 & 1)
-    return codec != "vp9" or _vp9_shows(bytes(packet))
+        return bool(memoryview(packet)[0] >> 4 & 1)
+    return codec != "vp9" or _vp9_shows(memoryview(packet))
 
 
-def _vp9_shows(data: bytes) -> bool:
+def _vp9_shows(data: memoryview) -> bool:
     profile = (data[0] >> 5 & 1) + (data[0] >> 3 & 2)
     existing, _, shown = (data[0] >> bit & 1 for bit in ((3, 2, 1) if profile < 3 else (2, 1, 0)))
     return bool(existing or shown or data[-1] >> 5 == _VP9_SUPERFRAME)
