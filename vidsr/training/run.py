@@ -22,6 +22,7 @@ from vidsr.training.data.dataset import Dataset, loader_speed, read_dataset
 from vidsr.training.data.dataset_builder import Config
 from vidsr.training.data.sources import Source
 from vidsr.training.loop import LogEntry, TrainState, train
+from vidsr.training.memory import keep_freed_memory
 from vidsr.training.network import Network, initial_network
 from vidsr.training.run_dir import CURVE, MODEL, checkpoint_path, open_run_dir, read_result, write_log
 from vidsr.training.schedule import Schedule, stages
@@ -170,6 +171,7 @@ def train_on_dataset(
     """`train_model` with a dataset that is read after all other checks have passed."""
     settings = run.settings
     _check_machine(settings)
+    keep_freed_memory()
     torch.set_num_threads(settings.threads or len(os.sched_getaffinity(0)))
     torch.manual_seed(settings.seed)
     network, fresh_tail = initial_network(run.network, settings)
