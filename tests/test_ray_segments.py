@@ -1,6 +1,8 @@
 """Segments upscaled by Ray actors: the same bytes as by threads, also where actors are lost."""
 
+import itertools
 import os
+import re
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -8,12 +10,20 @@ from typing import SupportsIndex
 
 import psutil
 import pytest
-from made import make_clip
+from made import Poison, make_clip
+from test_segments import job_of
 
 import vidsr
-from vidsr.errors import WorkerError
+from vidsr.arrays import Plane
+from vidsr.media.frame import VideoFrame
+from vidsr.media.reader import Reader
+from vidsr.model.weights import Weights
+from vidsr.pool import segment_pace
+from vidsr.pool.ray_runtime import ray as ray_itself
+from vidsr.pool.ray_segments import RaySegments
 from vidsr.report import Report
-from vidsr.segments import plan
+from vidsr.segments import plan, work
+from vidsr.segments.source import source_segments
 from vidsr.settings import PoolSettings, UpscaleSettings
 
 pytestmark = pytest.mark.usefixtures("ray")
@@ -37,9 +47,9 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def upscaled(film: Path, tiny_model: str) -> Callable[..., Report]:
     """The film upscaled by segments."""
 
-    def upscaled(target: Path, workers: int, **options: object) -> Report:
+    def upscaled(target: Path, workers: int, timeout_s: float = 2, **options: object) -> Report:
         settings = UpscaleSettings(model=tiny_model, segments=True)
-        pool = PoolSettings(workers=workers, threads=1, timeout_s=2)
+        pool = PoolSettings(workers=workers, threads=1, timeout_s=timeout_s)
         return vidsr.upscale(film, target, settings=settings, pool=pool, **options)
 
     return upscaled
@@ -78,18 +88,83 @@ def test_a_lost_actor_costs_nothing_but_its_segment(
     assert (tmp_path / "struck.mp4").read_bytes() == (tmp_path / "none.mp4").read_bytes()
 
 
-def test_a_segment_that_ends_two_actors_is_an_error_and_the_others_are_kept(
-    upscaled: Callable[..., Report], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def deadly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A segment, the sixth, that ends each process that is sent it."""
+
     def reduced(segment: plan.PlannedSegment, protocol: SupportsIndex) -> object:
-        """What an actor makes of a segment: of the sixth, its end."""
         return (os._exit, (1,)) if segment.index == 5 else object.__reduce_ex__(segment, protocol)
 
-    with monkeypatch.context() as patched:
-        patched.setattr(plan.PlannedSegment, "__reduce_ex__", reduced)
-        with pytest.raises(WorkerError, match="segment 5 ended 2 workers"):
-            upscaled(tmp_path / "out.mp4", workers=1)
-    assert os.listdir(tmp_path) == ["out.mp4.segments"]
-    assert len(list((tmp_path / "out.mp4.segments").glob("*.segment"))) == 5
+    monkeypatch.setattr(plan.PlannedSegment, "__reduce_ex__", reduced)
+
+
+def test_a_segment_that_ends_two_actors_is_upscaled_by_frames_to_the_same_bytes(
+    upscaled: Callable[..., Report], tmp_path: Path, deadly: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    report = upscaled(tmp_path / "frames.mp4", workers=2)
+    assert (report.worker_restarts, report.frames_written, report.quarantined, report.damage) == (2, 240, [], [])
+    assert "segment 5 ended 2 workers; it is upscaled by frames" in caplog.messages
+    upscaled(tmp_path / "none.mp4", workers=0)
+    assert (tmp_path / "frames.mp4").read_bytes() == (tmp_path / "none.mp4").read_bytes()
+
+
+@pytest.mark.slow
+def test_a_frame_of_such_a_segment_that_ends_two_actors_is_the_only_one_without_the_network(
+    upscaled: Callable[..., Report], tmp_path: Path, deadly: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    numbers = itertools.count()
+    luma_of, here = work.luma_of, os.getpid()
+
+    def poisoned(frame: VideoFrame) -> Plane:
+        luma = luma_of(frame)
+        return luma.view(Poison) if os.getpid() == here and next(numbers) == 7 else luma
+
+    monkeypatch.setattr(work, "luma_of", poisoned)
     report = upscaled(tmp_path / "out.mp4", workers=1)
-    assert (report.frames_written, os.listdir(tmp_path)) == (240, ["out.mp4"])
+    assert (report.quarantined, report.frames_upscaled, report.frames_written) == ([107], 239, 240)
+    assert report.damage == ["upscaled without the network, because each ended two workers: frames 107"]
+
+
+def test_a_segment_that_is_late_is_done_by_another_actor_and_the_first_result_counts(
+    upscaled: Callable[..., Report],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(segment_pace, "_LEAST_S", 0.5)
+    report = upscaled(tmp_path / "late.mp4", workers=2, timeout_s=100, on_progress=struck(signal.SIGSTOP))
+    assert (report.worker_restarts, report.frames_written, report.damage) == (0, 240, [])
+    assert re.search(r"worker \d+ on \S+ is late with segment \d+; others do it too", caplog.text)
+    assert psutil.wait_procs(actors(), timeout=10)[1] == []  # not even the one that was stopped
+    upscaled(tmp_path / "none.mp4", workers=0)
+    assert (tmp_path / "late.mp4").read_bytes() == (tmp_path / "none.mp4").read_bytes()
+
+
+def test_an_actor_drops_a_segment_that_another_one_was_faster_with_and_takes_the_next(
+    film: Path, weights: Weights
+) -> None:
+    with Reader(film) as reader:
+        job, segment = job_of(reader), next(source_segments(reader))
+    with RaySegments(weights, PoolSettings(workers=1, threads=1)) as pool:
+        (slot,) = pool._slots
+        slot.actor.drop.remote(1)
+        first, second = (slot.actor.upscale_segment.remote(job, segment, call) for call in (1, 2))
+        with pytest.raises(ray_itself.exceptions.RayTaskError, match="Stopped: another worker was faster"):
+            ray_itself.get(first)
+        assert len(ray_itself.get(second).times) == 20
+
+
+@pytest.mark.parametrize(
+    ("frames", "seconds", "late"),
+    [(100, 31, True), (100, 29, False), (200, 59, False), (200, 61, True), (1, 4, False), (1, 6, True)],
+)
+def test_late_is_three_times_the_median_of_the_time_for_as_many_frames(
+    frames: int, seconds: float, late: bool
+) -> None:
+    pace = segment_pace.SegmentPace()
+    pace.add(100, 1.0)
+    pace.add(0, 50.0)
+    pace.add(100, 10.0)
+    assert not pace.is_late(frames, 1000)  # nobody knows yet
+    pace.add(10, 50.0)
+    assert pace.is_late(frames, seconds) is late

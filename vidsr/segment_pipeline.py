@@ -152,6 +152,7 @@ class _Facts:
         """Take in a segment."""
         self.precision_choice = PrecisionChoice(precision=done.precision, why=done.precision_why)
         self.warnings += [sentence for sentence in done.warnings if sentence not in self.warnings]
+        self.quarantined += [self._frames + number for number in done.quarantined]
         self._frames += len(done.times)
         self._reused += done.reused * len(done.times)
 

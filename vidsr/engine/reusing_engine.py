@@ -32,11 +32,6 @@ class ReusingEngine:
         """As `ChangeDetector.reused`."""
         return self._detector.reused
 
-    @property
-    def copied(self) -> float:
-        """As `ChangeDetector.copied`."""
-        return self._detector.copied
-
     def __call__(self, plane: Plane, depth: int | None = None) -> Plane:
         """As `Engine.__call__`."""
         plan = self._detector(plane, 8 * plane.dtype.itemsize if depth is None else depth)

@@ -1,21 +1,26 @@
 """Segments upscaled by Ray actors: an idle one takes the next, so a slow one gets fewer; a lost one is replaced."""
 
+import itertools
 import logging
 import time
 from collections import Counter, deque
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Self
 
 from vidsr.engine import expected_precision
 from vidsr.errors import VidsrError, WorkerError
+from vidsr.media.luma_merger import upscale_bicubic
 from vidsr.model.weights import Weights
 from vidsr.pool.placement import LOST, Placement, WorkerSlot
+from vidsr.pool.ray_pool import RayPool
 from vidsr.pool.ray_runtime import START_S, ray, ray_session
+from vidsr.pool.segment_pace import SegmentPace
 from vidsr.segments.plan import PlannedSegment
 from vidsr.segments.run import OnDone
-from vidsr.segments.work import SegmentJob, UpscaledSegment
+from vidsr.segments.work import SegmentJob, UpscaledSegment, upscale_segment
 from vidsr.settings import PoolSettings
 
 log = logging.getLogger(__name__)
@@ -31,25 +36,38 @@ class _Running:
 
     slot: WorkerSlot
     segment: PlannedSegment
+    call: int
+    """Its number among all calls."""
+    began_s: float = field(default_factory=time.monotonic)
     asked_s: float = field(default_factory=time.monotonic)
     """When its worker was last asked for how long it has worked on a frame, or began."""
     busy: "ray.ObjectRef[float] | None" = None
     """Its answer."""
+    dropped: bool = False
+    """Whether another worker has done it meanwhile."""
 
 
 class RaySegments:
-    """A `SegmentPool` of processes, each on its own cores; closed by `with`. `restarts` counts the replaced ones."""
+    """A `SegmentPool` of processes, each on its own cores; closed by `with`. `restarts` counts the replaced ones.
+
+    A segment that is late is given to a second worker, and the first result counts. One that ends two workers is
+    upscaled frame by frame, as by `RayPool`.
+    """
 
     def __init__(self, weights: Weights, settings: PoolSettings) -> None:
         self.frames = self.restarts = 0
         self.precision_choice = expected_precision(weights, settings.precision)
-        self._settings = settings
+        self._weights, self._settings = weights, settings
         self._placement = Placement(settings, lambda: weights)
         self._slots: list[WorkerSlot] = []
         self._waiting: deque[PlannedSegment] = deque()
+        self._suspects: deque[PlannedSegment] = deque()
         self._running: dict[ray.ObjectRef[UpscaledSegment], _Running] = {}
         self._done: dict[int, UpscaledSegment] = {}
         self._deaths: Counter[int] = Counter()
+        self._calls = itertools.count()
+        self._pace, self._slow = SegmentPace(), set[WorkerSlot]()
+        self._alone_s = 0.0
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -80,7 +98,7 @@ class RaySegments:
 
     def begin(self, job: SegmentJob, on_done: OnDone) -> None:
         """As `SegmentPool.begin`."""
-        self._job, self._on_done = ray.put(job), on_done
+        self._job, self._job_there, self._on_done = job, ray.put(job), on_done
         self._limit_s = self._settings.timeout_s * max(1.0, job.size[0] * job.size[1] / 1e6)
 
     def submit(self, segment: PlannedSegment) -> None:
@@ -92,32 +110,63 @@ class RaySegments:
         """As `SegmentPool.result`."""
         while index not in self._done:
             self._slots += self._placement.arrived()
+            if self._suspects and (idle := self._idle()):
+                self._upscale_by_frames(self._suspects.popleft(), idle[0], tick)
             self._send()
             self._collect()
             tick()
         return self._done.pop(index)
 
-    def _send(self) -> None:
-        """Give idle workers their next segments."""
+    def _idle(self) -> list[WorkerSlot]:
         at_work = {running.slot for running in self._running.values()}
-        for slot in self._slots:
-            if slot not in at_work and self._waiting:
-                segment = self._waiting.popleft()
-                call: ray.ObjectRef[UpscaledSegment] = slot.actor.upscale_segment.remote(self._job, segment)
-                self._running[call] = _Running(slot=slot, segment=segment)
+        return [slot for slot in self._slots if slot not in at_work]
+
+    def _send(self) -> None:
+        """Give idle workers the segments that are late elsewhere, for which all wait, then the next ones."""
+        idle = self._idle()
+        for late in [running for running in self._running.values() if self._is_late(running)]:
+            if idle:
+                other = min(idle, key=lambda slot: slot.location.node == late.slot.location.node)
+                idle.remove(other)
+                self._start(other, late.segment)
+                if late.slot not in self._slow:
+                    self._slow.add(late.slot)
+                    log.warning("%s is late with segment %d; others do it too", late.slot.location, late.segment.index)
+        for slot in idle:
+            if self._waiting:
+                self._start(slot, self._waiting.popleft())
+
+    def _start(self, slot: WorkerSlot, segment: PlannedSegment) -> None:
+        number = next(self._calls)
+        call: ray.ObjectRef[UpscaledSegment] = slot.actor.upscale_segment.remote(self._job_there, segment, number)
+        self._running[call] = _Running(slot=slot, segment=segment, call=number)
+
+    def _is_late(self, running: _Running) -> bool:
+        """Whether a segment should be sent once more."""
+        if running.dropped or len(self._copies(running.segment)) > 1:
+            return False
+        return self._pace.is_late(len(running.segment.times), time.monotonic() - running.began_s)
+
+    def _copies(self, segment: PlannedSegment) -> list[_Running]:
+        """Where it is worked on, and the result will count."""
+        return [each for each in self._running.values() if each.segment is segment and not each.dropped]
 
     def _collect(self) -> None:
         """Take the results that are there, after a moment at most, and replace the workers that are lost."""
-        if not self._running:
+        if not self._slots:
             self._await_worker()
             return
-        for call in ray.wait(list(self._running), num_returns=len(self._running), timeout=POLL_S)[0]:
+        self._alone_s = 0.0
+        calls = list(self._running)
+        for call in ray.wait(calls, num_returns=len(calls), timeout=POLL_S)[0] if calls else ():
             running = self._running.pop(call)
             try:
                 self._take(running, ray.get(call))
             except LOST:
                 self._replace(running, "died")
             except ray.exceptions.RayTaskError as error:
+                if running.dropped:
+                    continue
                 if isinstance(error.cause, VidsrError):
                     raise error.cause from error
                 raise WorkerError(f"segment {running.segment.index}: {error.cause}") from error
@@ -127,7 +176,17 @@ class RaySegments:
                 self._replace(running, "hangs")
 
     def _take(self, running: _Running, done: UpscaledSegment) -> None:
+        """Keep a result, unless it came from another worker before, and have the other one drop its work on it."""
         running.slot.proven = True
+        if running.dropped:
+            return
+        self._pace.add(len(done.times), time.monotonic() - running.began_s)
+        for other in self._copies(running.segment):
+            other.dropped = True
+            other.slot.actor.drop.remote(other.call)
+        self._keep(done)
+
+    def _keep(self, done: UpscaledSegment) -> None:
         self.frames += len(done.times)
         self._done[done.index] = done
         self._on_done(done)
@@ -154,21 +213,40 @@ class RaySegments:
         if not self._ray_lives():
             raise WorkerError(f"Ray itself ended at segment {index}")
         self.restarts += 1
-        self._deaths[index] += 1
         self._slots.remove(slot)
         slot.end()
-        if self._deaths[index] >= DEATHS_PER_SEGMENT:
-            raise WorkerError(f"segment {index} ended {DEATHS_PER_SEGMENT} workers; omit --segments")
         self._placement.replace(slot)
-        self._waiting.appendleft(running.segment)
+        if running.dropped:
+            return
+        self._deaths[index] += 1
+        if self._copies(running.segment):
+            return
+        if self._deaths[index] < DEATHS_PER_SEGMENT:
+            self._waiting.appendleft(running.segment)
+        else:
+            self._suspects.append(running.segment)
+
+    def _upscale_by_frames(self, segment: PlannedSegment, idle: WorkerSlot, tick: Callable[[], None]) -> None:
+        """Decode and encode a segment here, so that of its frames only those that end workers are lost.
+
+        The CPUs of an idle worker serve the one to which the frames go.
+        """
+        log.warning("segment %d ended %d workers; it is upscaled by frames", segment.index, DEATHS_PER_SEGMENT)
+        self._slots.remove(idle)
+        idle.end()
+        settings = replace(self._settings, workers=1, threads=idle.share.threads)
+        fallback = partial(upscale_bicubic, scale=self._weights.architecture.scale)
+        with RayPool(self._weights, settings, fallback=fallback) as pool:
+            done = upscale_segment(self._job, segment, pool, on_frame=tick)
+        self.restarts += pool.restarts
+        self._placement.replace(idle)
+        self._keep(done)
 
     def _await_worker(self) -> None:
-        """Wait for a worker, where there is none. Raises WorkerError when none comes."""
-        until = time.monotonic() + START_S
-        while not self._slots:
-            if not self._placement.wait(POLL_S) or time.monotonic() > until:
-                raise WorkerError(f"no new worker starts: {self._placement.failure or 'no CPU is free'}")
-            self._slots += self._placement.arrived()
+        """Wait a moment for a worker, where there is none. Raises WorkerError when none comes."""
+        self._alone_s = self._alone_s or time.monotonic()
+        if not self._placement.wait(POLL_S) or time.monotonic() > self._alone_s + START_S:
+            raise WorkerError(f"no new worker starts: {self._placement.failure or 'no CPU is free'}")
 
     def _stop(self) -> None:
         if not self._ray_lives():

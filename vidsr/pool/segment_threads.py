@@ -11,7 +11,7 @@ from vidsr.errors import Stopped, VidsrError, WorkerError
 from vidsr.model.weights import Weights
 from vidsr.segments.plan import PlannedSegment
 from vidsr.segments.run import OnDone
-from vidsr.segments.work import SegmentJob, UpscaledSegment, upscale_segment
+from vidsr.segments.work import SegmentEngine, SegmentJob, UpscaledSegment, upscale_segment
 from vidsr.settings import PoolSettings
 
 _POLL_S = 0.2
@@ -68,7 +68,7 @@ class SegmentThreads:
     def _upscale(self, segment: PlannedSegment) -> UpscaledSegment:
         engine = self._engines.get()
         try:
-            done = upscale_segment(self._job, segment, engine, on_frame=self._count)
+            done = upscale_segment(self._job, segment, SegmentEngine(engine), on_frame=self._count)
         finally:
             self._engines.put(engine)
         self._on_done(done)

@@ -14,10 +14,11 @@ from vidsr.cpu import Cpu, CpuShare, Machine, describe_machine, pin_process, thi
 from vidsr.engine.change_detection import UpdatePlan
 from vidsr.engine.precision import PrecisionChoice
 from vidsr.engine.reusing_engine import run_plan
+from vidsr.errors import Stopped
 from vidsr.model.weights import Weights
 from vidsr.pool.engine_cache import EngineCache
 from vidsr.segments.plan import PlannedSegment
-from vidsr.segments.work import SegmentJob, UpscaledSegment, upscale_segment
+from vidsr.segments.work import SegmentEngine, SegmentJob, UpscaledSegment, upscale_segment
 from vidsr.settings import PoolSettings
 from vidsr.versions import package_versions
 
@@ -87,7 +88,7 @@ class Worker:
         """
         pin_process(share.cpus)
         self._share, self._weights, self._pinned = share, weights, False
-        self._since = 0.0
+        self._since, self._call, self._dropped = 0.0, 0, -1
         self._engines = EngineCache(threads=share.threads, precision=settings.precision, cpu=cpu)
         self._engines(weights)
         return True
@@ -117,15 +118,23 @@ class Worker:
             warnings=tuple(engine.warnings),
         )
 
-    def upscale_segment(self, job: SegmentJob, segment: PlannedSegment) -> UpscaledSegment:
-        """The result of a segment."""
-        self._since = time.perf_counter()
+    def upscale_segment(self, job: SegmentJob, segment: PlannedSegment, call: int) -> UpscaledSegment:
+        """The result of a segment; `call` is any number for `drop`. Raises Stopped where it is dropped meanwhile."""
+        self._since, self._call = time.perf_counter(), call
         try:
-            return upscale_segment(job, segment, self._engines(self._weights), on_frame=self._note_frame)
+            engine = SegmentEngine(self._engines(self._weights))
+            return upscale_segment(job, segment, engine, on_frame=self._note_frame)
         finally:
             self._since = 0.0
 
+    @ray.method(concurrency_group="watch")
+    def drop(self, call: int) -> None:
+        """End the work on a segment with its next frame."""
+        self._dropped = call
+
     def _note_frame(self) -> None:
+        if self._call == self._dropped:
+            raise Stopped("another worker was faster")
         self._since = time.perf_counter()
         if not self._pinned:
             pin_process(self._share.cpus)  # OpenVINO starts its threads with the first plane

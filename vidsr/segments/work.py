@@ -1,10 +1,14 @@
 """The work on a segment: its packets are decoded, upscaled and encoded; the same at every place and time."""
 
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Protocol
 
+from vidsr.arrays import Plane
 from vidsr.engine import Engine
+from vidsr.engine.precision import PrecisionChoice
 from vidsr.engine.reusing_engine import ReusingEngine
 from vidsr.media.formats import luma_of
 from vidsr.media.frame import VideoFrame
@@ -68,24 +72,80 @@ class UpscaledSegment:
     """As of `Engine`."""
     reused: float
     """The share of all pixels that was copied from previous results."""
+    quarantined: tuple[int, ...] = ()
+    """Frames of the segment, counted from 0, that ended two workers and were upscaled without the network."""
+
+
+class LumaUpscaler(Protocol):
+    """What upscales the luma of frames: an engine (`SegmentEngine`), or a whole pool."""
+
+    @property
+    def precision_choice(self) -> PrecisionChoice:
+        """The precision of the last plane, and why."""
+        ...
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        """As of `Engine`."""
+        ...
+
+    @property
+    def quarantined(self) -> Sequence[int]:
+        """As of `UpscaledSegment`."""
+        ...
+
+    @property
+    def reused(self) -> float:
+        """As of `UpscaledSegment`."""
+        ...
+
+    def map(self, planes: Iterable[Plane], depth: int) -> Iterator[Plane]:
+        """Each plane of `depth` bits upscaled, in order, as they are asked for."""
+        ...
+
+
+class SegmentEngine:
+    """An engine for one segment: unchanged regions are copied within it only, so its bytes depend on no other one."""
+
+    quarantined: Sequence[int] = ()
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine, self._upscale = engine, ReusingEngine(engine)
+
+    @property
+    def precision_choice(self) -> PrecisionChoice:
+        """As `LumaUpscaler`."""
+        return self._engine.precision_choice
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        """As `LumaUpscaler`."""
+        return self._engine.warnings
+
+    @property
+    def reused(self) -> float:
+        """As `LumaUpscaler`."""
+        return self._upscale.reused
+
+    def map(self, planes: Iterable[Plane], depth: int) -> Iterator[Plane]:
+        """As `LumaUpscaler`."""
+        return (self._upscale(plane, depth) for plane in planes)
 
 
 def upscale_segment(
-    job: SegmentJob, segment: PlannedSegment, engine: Engine, *, on_frame: Callable[[], None] = lambda: None
+    job: SegmentJob, segment: PlannedSegment, upscaler: LumaUpscaler, *, on_frame: Callable[[], None] = lambda: None
 ) -> UpscaledSegment:
     """The segment upscaled, and encoded by an encoder of its own.
 
-    Unchanged regions are copied within the segment only: its bytes depend on no other one. `on_frame` is called after
-    each frame, and ends the work by raising. Raises SourceError if a filter refuses the frames, and FFmpegError or
-    ValueError if the encoder does.
+    `on_frame` is called after each frame, and ends the work by raising. Raises SourceError if a filter refuses the
+    frames, FFmpegError or ValueError if the encoder does, and what the upscaler raises.
     """
-    frames, encoder = SegmentFrames(job, segment), VideoEncoder(job.encoder)
-    upscale, merger = ReusingEngine(engine), LumaMerger()
+    frames, encoder, merger = SegmentFrames(job, segment), VideoEncoder(job.encoder), LumaMerger()
     packets, times, resized, dropped = [], [], False, dict[str, None]()
-    for frame in frames:
+    for frame, luma in _with_upscaled_luma(frames, upscaler, job.depth):
         resized |= (frame.width, frame.height) != job.size
         dropped |= dict.fromkeys(job.side_data.frame_losses(frame))
-        merged = merger.merge(frame, upscale(luma_of(frame), job.depth))
+        merged = merger.merge(frame, luma)
         picture = merger.resize(merged, job.encoder.size, job.encoder.pixel_format)
         times.append(frame.pts or 0)
         packets += encoder.encode(picture)
@@ -102,11 +162,26 @@ def upscale_segment(
         flattened=frames.flattened,
         resized=resized,
         dropped=tuple(dropped),
-        precision=engine.precision_choice.precision,
-        precision_why=engine.precision_choice.why,
-        warnings=tuple(engine.warnings),
-        reused=upscale.copied / max(1, len(times)),
+        precision=upscaler.precision_choice.precision,
+        precision_why=upscaler.precision_choice.why,
+        warnings=tuple(upscaler.warnings),
+        reused=upscaler.reused,
+        quarantined=tuple(upscaler.quarantined),
     )
+
+
+def _with_upscaled_luma(
+    frames: Iterable[VideoFrame], upscaler: LumaUpscaler, depth: int
+) -> Iterator[tuple[VideoFrame, Plane]]:
+    waiting: deque[VideoFrame] = deque()
+
+    def lumas() -> Iterator[Plane]:
+        for frame in frames:
+            waiting.append(frame)
+            yield luma_of(frame)
+
+    for luma in upscaler.map(lumas(), depth):
+        yield waiting.popleft(), luma
 
 
 class SegmentFrames:
