@@ -58,7 +58,8 @@ THIS_BOOT = Path("/proc/sys/kernel/random/boot_id").read_bytes().strip()
 def owner(parent: Path, code: str = OWNER) -> Iterator[tuple["subprocess.Popen[str]", Path]]:
     """A process that owns a directory, and the directory."""
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "TMPDIR": str(parent)}
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=environment)
+    pipe = subprocess.PIPE
+    process = subprocess.Popen([sys.executable, "-c", code], stdin=pipe, stdout=pipe, text=True, env=environment)
     assert process.stdout
     try:
         yield process, Path(process.stdout.readline().strip())
@@ -156,6 +157,48 @@ def test_a_run_that_removes_a_folder_does_not_kill_another_that_is_about_to(tmp_
         assert remove_stale() == [tmp_path / "vidsr-killed"]
         time.sleep(0.1)
         assert other.poll() is None
+
+
+ENDED = """
+import sys, time
+from vidsr.private_tempdir import private_tempdir
+with private_tempdir() as folder:
+    log = (folder / "log").open("w")  # Ray keeps some open, also after its end
+    print(folder, flush=True)
+    sys.stdin.readline()
+print("ended", flush=True)
+time.sleep(600)
+"""
+
+LATE_REMOVER = """
+import fcntl, os, sys
+from vidsr.private_tempdir import remove_stale
+def late(lock, how, flock=fcntl.flock):
+    if os.readlink(f"/proc/self/fd/{lock}").startswith(os.environ["TMPDIR"]):  # there are others in /tmp
+        print("opened", flush=True)
+        sys.stdin.readline()
+    flock(lock, how)
+fcntl.flock = late
+remove_stale()
+print("removed", flush=True)
+"""
+
+
+def test_a_run_that_ends_while_another_looks_at_its_folder_is_not_killed(tmp_path: Path) -> None:
+    with owner(tmp_path, ENDED) as (ending, _folder), owner(tmp_path, LATE_REMOVER) as (other, said):
+        assert str(said) == "opened"
+        assert answer(ending) == "ended"
+        assert answer(other) == "removed"
+        assert ending.poll() is None
+
+
+def answer(process: "subprocess.Popen[str]") -> str:
+    """The line that a process says to an empty one."""
+    assert process.stdin
+    assert process.stdout
+    process.stdin.write("\n")
+    process.stdin.flush()
+    return process.stdout.readline().strip()
 
 
 REMOVERS = """

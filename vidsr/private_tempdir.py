@@ -59,7 +59,7 @@ def remove_stale() -> list[Path]:
             lock = os.open(folder / _LOCK_NAME, os.O_RDONLY | os.O_NOFOLLOW)
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if os.read(lock, 64) != _this_boot():
+                if not os.fstat(lock).st_nlink or os.read(lock, 64) != _this_boot():
                     continue
                 _kill_lingering_processes(folder)
                 shutil.rmtree(folder, ignore_errors=True)
