@@ -4,7 +4,6 @@ import time
 from itertools import islice
 from pathlib import Path
 
-from vidsr.callbacks import OnWarning
 from vidsr.errors import TargetError
 from vidsr.media.image_writer import ImageWriter
 from vidsr.media.luma_merger import LumaMerger, check_frame_size
@@ -12,18 +11,17 @@ from vidsr.media.reader import Reader
 from vidsr.model_selection import load_network
 from vidsr.output_size import default_scale, target_size
 from vidsr.pool.frames import upscale_frames
-from vidsr.pool.in_process_pool import InProcessPool
+from vidsr.pool.shared_pools import SharedPools
 from vidsr.report import Report
 from vidsr.run_log import DROPPED
-from vidsr.settings import PoolSettings, UpscaleSettings
+from vidsr.upscale_job import UpscaleJob
 
 _FURTHER = "further images in the file"
 
 
-def upscale_image(
-    source: Path, target: Path, settings: UpscaleSettings, pool: PoolSettings, on_warning: OnWarning
-) -> Report:
+def upscale_image(job: UpscaleJob, pools: SharedPools) -> Report:
     """Upscale an image, or a video of one frame; the report of it. Raises what `pipeline.upscale` raises."""
+    source, target, settings = job.source, job.target, job.settings
     began, kind, limit = time.perf_counter(), settings.input_format, settings.max_megapixels
     with Reader(source, upright=True, input_format=kind, max_megapixels=limit) as reader:
         further = _further_images(reader, target)
@@ -34,8 +32,8 @@ def upscale_image(
         writer.dropped += further[: not any(name.startswith(_FURTHER) for name in writer.dropped)]
         warnings = [DROPPED.format(target.name, lost) for lost in writer.dropped]
         for sentence in warnings:
-            on_warning(f"{source}: {sentence}")
-        with writer, InProcessPool(weights, pool, engines=1) as alone:
+            job.on_warning(f"{source}: {sentence}")
+        with writer, pools.in_process(weights, engines=1) as alone:
             ((frame, luma),) = upscale_frames([reader.first], alone, reader.info.depth)
             merger = LumaMerger()
             writer.write(merger.resize(merger.merge(frame.av_frame, luma), size), size[0] / reader.info.width)

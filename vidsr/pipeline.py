@@ -1,6 +1,6 @@
 """The main job: read, upscale, write."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -18,8 +18,9 @@ from vidsr.media.writer import Writer
 from vidsr.model.architecture import Architecture
 from vidsr.model_selection import load_network
 from vidsr.output_size import Size, default_scale, expected_frames, target_size
-from vidsr.pool import Pool, open_pool
+from vidsr.pool import Pool
 from vidsr.pool.frames import upscale_frames
+from vidsr.pool.shared_pools import SharedPools
 from vidsr.report import Report, Stage
 from vidsr.run_log import FrameCounts, RunLog
 from vidsr.segment_pipeline import upscale_by_segments
@@ -27,6 +28,7 @@ from vidsr.segments.plan import NotSegmentable
 from vidsr.settings import EncodeSettings, PoolSettings, UpscaleSettings
 from vidsr.source_reader import open_reader
 from vidsr.stage_timer import OnSpan, StageTimer
+from vidsr.upscale_job import UpscaleJob
 
 FRAMES_AHEAD = 4  # decoded ahead of the network, each a whole frame in memory
 FRAMES_BEHIND = 3  # upscaled, for the encoder, which needs far longer for some frames than for others
@@ -52,62 +54,56 @@ def upscale(
     same call goes on. `on_span` receives the working times of each stage, in its thread. Raises SourceError,
     TargetError, ModelError or WorkerError, without a target.
     """
-    source, target = Path(source), Path(target)
-    if image_codec_for(target):
-        return upscale_image(source, target, settings, pool, on_warning)
-
-    def run(way: Callable[..., Report]) -> Report:
-        return way(
-            source,
-            target,
-            settings=settings,
-            encode=encode,
-            pool=pool,
-            on_progress=on_progress,
-            on_warning=on_warning,
-            should_stop=should_stop,
-        )
-
-    by_frames = partial(_upscale_by_frames, on_span=on_span)
-    try:
-        return run(upscale_by_segments if settings.segments else by_frames)
-    except NotSegmentable as error:
-        return run(partial(by_frames, why=f"is upscaled by frames, not by segments: {error}"))
+    job = UpscaleJob(
+        source=Path(source),
+        target=Path(target),
+        settings=settings,
+        encode=encode,
+        on_progress=on_progress,
+        on_warning=on_warning,
+        should_stop=should_stop,
+        on_span=on_span,
+    )
+    with SharedPools(pool) as pools:
+        try:
+            return upscale_job(job, pools)
+        except NotSegmentable as error:
+            return upscale_job(replace(job, not_segmentable=str(error)), pools)
 
 
-def _upscale_by_frames(
-    source: Path,
-    target: Path,
-    *,
-    settings: UpscaleSettings,
-    encode: EncodeSettings,
-    pool: PoolSettings,
-    on_progress: OnProgress,
-    on_warning: OnWarning,
-    should_stop: ShouldStop,
-    on_span: OnSpan,
-    why: str = "",
-) -> Report:
-    """As `upscale`; `why` is a first warning."""
-    with open_reader(source, target, settings) as reader:
+def upscale_job(job: UpscaleJob, pools: SharedPools) -> Report:
+    """As `upscale`, with pools that other files use, too. Raises NotSegmentable besides, perhaps on the way."""
+    if is_by_segments(job):
+        return upscale_by_segments(job, pools)
+    return upscale_image(job, pools) if image_codec_for(job.target) else _upscale_by_frames(job, pools)
+
+
+def is_by_segments(job: UpscaleJob) -> bool:
+    """Whether a job is to be done by segments, as far as is known before its source is open."""
+    return job.settings.segments and not job.not_segmentable and image_codec_for(job.target) is None
+
+
+def _upscale_by_frames(job: UpscaleJob, pools: SharedPools) -> Report:
+    settings = job.settings
+    with open_reader(job.source, job.target, settings) as reader:
         weights, name = load_network(settings, reader.info, usual_scale=default_scale(settings, reader.info))
         size = target_size(settings, reader.info, weights.architecture.scale)
         with Writer(
-            target,
+            job.target,
             reader.template,
             size=size,
-            encode=encode,
+            encode=job.encode,
             output_format=settings.output_format,
             overwrite=settings.overwrite,
         ) as writer:
-            log = RunLog(reader, writer.muxer, writer.choice, settings, on_warning)
-            if why:
-                log.warn(why)
-            run = _Run(reader, writer, settings, log, on_span)
+            log = RunLog(reader, writer.muxer, writer.choice, settings, job.on_warning)
+            if job.not_segmentable:
+                log.warn(f"is upscaled by frames, not by segments: {job.not_segmentable}")
+            run = _Run(reader, writer, settings, log, job.on_span)
             fallback = partial(upscale_bicubic, scale=weights.architecture.scale)
             pixels = reader.info.width * reader.info.height
-            with open_pool(weights, pool, fallback=fallback, pixels=pixels) as workers:
-                run.process(workers, size, on_progress, should_stop)
+            with pools.planes(weights, fallback=fallback, pixels=pixels) as workers:
+                run.process(workers, size, job.on_progress, job.should_stop)
             return run.report(workers, weights.architecture, name)
 
 

@@ -1,9 +1,8 @@
 """The main job by segments: each is decoded, upscaled and encoded apart, and what is finished survives a crash."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
-from vidsr.callbacks import OnProgress, OnWarning, ShouldStop
+from vidsr.callbacks import OnProgress, ShouldStop
 from vidsr.cpu import isa_limit, this_cpu
 from vidsr.engine import expected_precision
 from vidsr.engine.precision import PrecisionChoice
@@ -17,7 +16,7 @@ from vidsr.media.video_encoder import EncoderParameters, open_encoder
 from vidsr.model.weights import Weights, weights_hash
 from vidsr.model_selection import load_network
 from vidsr.output_size import default_scale, expected_frames, target_size
-from vidsr.pool import open_segment_pool
+from vidsr.pool.shared_pools import SharedPools
 from vidsr.report import Report
 from vidsr.run_log import FrameCounts, RunLog
 from vidsr.segments.journal import Key, SegmentJournal
@@ -25,44 +24,36 @@ from vidsr.segments.plan import NotSegmentable
 from vidsr.segments.run import SegmentCounts, SegmentedRun, SegmentPool
 from vidsr.segments.source import require_joinable
 from vidsr.segments.work import UpscaledSegment
-from vidsr.settings import EncodeSettings, PoolSettings, UpscaleSettings
+from vidsr.settings import PoolSettings
 from vidsr.source_reader import open_reader
+from vidsr.upscale_job import UpscaleJob
 from vidsr.versions import package_versions
 
 
-def upscale_by_segments(
-    source: Path,
-    target: Path,
-    *,
-    settings: UpscaleSettings,
-    encode: EncodeSettings,
-    pool: PoolSettings,
-    on_progress: OnProgress,
-    on_warning: OnWarning,
-    should_stop: ShouldStop,
-) -> Report:
+def upscale_by_segments(job: UpscaleJob, pools: SharedPools) -> Report:
     """Upscale a video by segments; the report of it.
 
     Finished segments are kept in `TARGET.segments` until the target is complete: the same call goes on with them.
     Raises NotSegmentable where the video must be upscaled by frames, and Stopped when `should_stop` says so, besides
-    what `upscale` raises.
+    what `vidsr.upscale` raises.
     """
-    _require_segmentable(source, target, settings, encode, pool)
+    source, target, settings = job.source, job.target, job.settings
+    _require_segmentable(job, pools.settings)
     with open_reader(source, target, settings) as reader:
         weights, name = load_network(settings, reader.info, usual_scale=default_scale(settings, reader.info))
         size = target_size(settings, reader.info, weights.architecture.scale)
         container = container_for(target, settings.output_format)
-        choice = choose_encoder(encode, container.format, reader.info.working_format)
+        choice = choose_encoder(job.encode, container.format, reader.info.working_format)
         require_joinable(choice)
         with target_errors(target):
             encoder = open_encoder(reader.template, choice, container, size, reproducible=True)
         with (
-            SegmentJournal(target, _key(reader, encoder.parameters, weights, pool)) as journal,  # first, for its lock
+            SegmentJournal(target, _key(reader, encoder.parameters, weights, pools.settings)) as journal,  # has a lock
             FileMuxer(target, reader.template, encoder, container=container, overwrite=settings.overwrite) as muxer,
         ):
-            log, run = RunLog(reader, muxer, choice, settings, on_warning), SegmentedRun(reader, muxer, encoder)
-            progress = _Progress(run.counts, expected_frames(settings, reader.info), on_progress, should_stop)
-            with open_segment_pool(weights, pool, size) as workers:
+            log, run = RunLog(reader, muxer, choice, settings, job.on_warning), SegmentedRun(reader, muxer, encoder)
+            progress = _Progress(run.counts, expected_frames(settings, reader.info), job.on_progress, job.should_stop)
+            with pools.segments(weights, size) as workers:
                 facts = _process(run, workers, journal, progress, log)
             run.finish(verify=settings.verify)
             journal.discard()
@@ -157,17 +148,15 @@ class _Facts:
         self._reused += done.reused * len(done.times)
 
 
-def _require_segmentable(
-    source: Path, target: Path, settings: UpscaleSettings, encode: EncodeSettings, pool: PoolSettings
-) -> None:
+def _require_segmentable(job: UpscaleJob, pool: PoolSettings) -> None:
     """Raises NotSegmentable where a segment would not be as that part of the whole, or could not be kept."""
-    if source.exists() and not source.is_file():
+    if job.source.exists() and not job.source.is_file():
         raise NotSegmentable("it is no regular file")
-    if target == STDOUT:
+    if job.target == STDOUT:
         raise NotSegmentable("what a pipe took is gone")
-    if encode.bitrate is not None or encode.encoder_option:
+    if job.encode.bitrate is not None or job.encode.encoder_option:
         raise NotSegmentable("--bitrate and --encoder-option may depend on the whole video")
-    if settings.deinterlace:
+    if job.settings.deinterlace:
         raise NotSegmentable("--deinterlace looks at the frames on both sides of each")
     if pool.reuse:
         raise NotSegmentable("--reuse above 0 depends on all frames before")

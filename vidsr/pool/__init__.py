@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from functools import partial
 from math import inf
 from typing import Protocol
@@ -13,7 +12,6 @@ from vidsr.engine.precision import PrecisionChoice
 from vidsr.memory import usable_bytes
 from vidsr.model.weights import Weights
 from vidsr.model.zoo import load_model
-from vidsr.segments.run import SegmentPool
 from vidsr.settings import PoolSettings
 from vidsr.stage_timer import TimedSpan
 
@@ -135,35 +133,17 @@ def open_pool(
     return RayPool(weights, settings, fallback=fallback or partial(_repeated, scale=weights.architecture.scale))
 
 
-def open_segment_pool(
-    weights: Weights, settings: PoolSettings, size: tuple[int, int]
-) -> AbstractContextManager[SegmentPool]:
-    """The pool of the settings for segments of frames of `size`, (width, height), when they are upscaled.
-
-    It is closed by `with`. On this machine as many segments are worked on side by side as there are cores, one thread
-    each, and room in memory.
-    """
-    machine = describe_machine()
-    if runs_in_process(settings, machine):
-        from vidsr.pool.segment_threads import SegmentThreads
-
-        cores = settings.threads or sum(share.threads for share in plan_cores(machine))
-        return SegmentThreads(weights, settings, threads=min(cores, segments_in_memory(size)))
-    from vidsr.pool.ray_segments import RaySegments
-
-    if settings.ray_address is None and settings.workers is None:
-        threads = settings.threads or 1
-        workers = min(len(plan_cores(machine, threads=threads)), segments_in_memory(size))
-        settings = replace(settings, workers=workers, threads=threads)
-    return RaySegments(weights, settings)
-
-
 def segments_in_memory(size: tuple[int, int]) -> int:
     """How many segments of frames of `size`, (width, height), when they are upscaled, fit into memory; 1 at least."""
     room = usable_bytes()
     if room is None:
         return MAX_SEGMENTS
-    return max(1, room // (_SEGMENT_BYTES + _SEGMENT_BYTES_PER_PIXEL * size[0] * size[1]))
+    return max(1, room // segment_bytes_in_memory(size))
+
+
+def segment_bytes_in_memory(size: tuple[int, int]) -> int:
+    """What a segment in work takes."""
+    return _SEGMENT_BYTES + _SEGMENT_BYTES_PER_PIXEL * size[0] * size[1]
 
 
 def runs_in_process(settings: PoolSettings, machine: Machine, *, multiplies: float = inf) -> bool:

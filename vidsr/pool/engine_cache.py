@@ -19,10 +19,13 @@ class _CachedEngine:
 
 
 class EngineCache:
-    """The engine of each network, compiled, for the last `NETWORKS_KEPT` networks. Not safe for two threads."""
+    """The engine of each network, of `threads` threads, compiled, for the last `NETWORKS_KEPT` networks.
+
+    Not safe for two threads of the caller.
+    """
 
     def __init__(self, *, threads: int, precision: str, cpu: Cpu | None = None) -> None:
-        self._threads, self._precision, self._cpu = threads, precision, cpu
+        self.threads, self._precision, self._cpu = threads, precision, cpu
         self._cached: list[_CachedEngine] = []
 
     def __call__(self, weights: Weights) -> Engine:
@@ -41,7 +44,7 @@ class EngineCache:
             return self._cached[-1]
         found = next((cached for cached in self._cached if _equal(cached.weights, weights)), None)
         if found is None:
-            engine = Engine(weights, threads=self._threads, precision=self._precision, cpu=self._cpu)
+            engine = Engine(weights, threads=self.threads, precision=self._precision, cpu=self._cpu)
             found = _CachedEngine(weights=weights, engine=engine)
         found.weights = weights  # the same network comes to another process as another object each time
         self._cached = [*(cached for cached in self._cached if cached is not found), found][-NETWORKS_KEPT:]

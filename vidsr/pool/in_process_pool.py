@@ -39,19 +39,18 @@ class InProcessPool(BasePool[_FuturePlane]):
     """A pool of engines side by side in threads, each with a plane of its own; closed by `with`.
 
     Engines of one thread rest less than a single one of as many threads, which wait for each other: on two cores two
-    make 1.05 to 1.10 times as many planes, 1.06 to 1.17 with an encoder beside them. `engines` bounds their number.
+    make 1.05 to 1.10 times as many planes, 1.06 to 1.17 with an encoder beside them. `caches` are used in the place of
+    its own.
     """
 
     workers = 0
 
-    def __init__(self, weights: Weights, settings: PoolSettings, *, engines: int = MAX_ENGINES) -> None:
+    def __init__(self, weights: Weights, settings: PoolSettings, *, caches: list[EngineCache] | None = None) -> None:
         super().__init__(weights, settings)
-        (share,) = plan_cores(describe_machine(), workers=1, threads=settings.threads)
-        self._threads = split_evenly(share.threads, engines)
-        self._executor = ThreadPoolExecutor(len(self._threads), thread_name_prefix="engine")
+        self._caches = caches or engine_caches(settings, MAX_ENGINES)
+        self._executor = ThreadPoolExecutor(len(self._caches), thread_name_prefix="engine")
         self._idle, self._taking_all = _IdleEngines(), Lock()
-        for number, own in enumerate(self._threads):
-            cache = EngineCache(threads=own, precision=settings.precision)
+        for number, cache in enumerate(self._caches):
             cache(weights)
             self._idle.put((number, cache))
 
@@ -64,12 +63,12 @@ class InProcessPool(BasePool[_FuturePlane]):
     @property
     def engines(self) -> int:
         """The number of engines."""
-        return len(self._threads)
+        return len(self._caches)
 
     @property
     def threads(self) -> int:
         """Of all engines."""
-        return sum(self._threads)
+        return sum(cache.threads for cache in self._caches)
 
     def prepare(self, networks: Sequence[Weights], plane: Plane, depth: int) -> Callable[[], bool]:
         """As `Pool.prepare`, by one of the threads: all else that this process does goes on."""
@@ -77,7 +76,7 @@ class InProcessPool(BasePool[_FuturePlane]):
 
     def _prepare(self, networks: Sequence[Weights], plane: Plane, depth: int) -> None:
         with self._taking_all:  # two calls that each wait for the other's engines would wait for ever
-            taken = [self._idle.get() for _ in self._threads]
+            taken = [self._idle.get() for _ in self._caches]
         try:
             for weights in networks:
                 for _, cache in taken:
@@ -109,6 +108,12 @@ class InProcessPool(BasePool[_FuturePlane]):
             self.engine_s += self.last_span.seconds
             self._report(engine.precision_choice, engine.warnings)
         return self._composite(pending, upscaled)
+
+
+def engine_caches(settings: PoolSettings, engines: int) -> list[EngineCache]:
+    """The caches of at most so many engines, among which the threads of the settings are divided."""
+    (share,) = plan_cores(describe_machine(), workers=1, threads=settings.threads)
+    return [EngineCache(threads=own, precision=settings.precision) for own in split_evenly(share.threads, engines)]
 
 
 def split_evenly(threads: int, engines: int) -> list[int]:

@@ -4,7 +4,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -16,8 +16,9 @@ from vidsr.errors import WorkerError
 from vidsr.model.weights import Weights
 from vidsr.pool import engine_span
 from vidsr.pool.base import BasePool, PendingPlane
-from vidsr.pool.placement import LOST, PLACE_S, Placement, WorkerSlot
-from vidsr.pool.ray_runtime import START_S, ray, ray_session
+from vidsr.pool.placement import LOST, PLACE_S, WorkerSlot
+from vidsr.pool.ray_runtime import START_S, ray
+from vidsr.pool.ray_workers import RayWorkers
 from vidsr.pool.worker import WorkerLocation, WorkerResult
 from vidsr.settings import PoolSettings
 
@@ -53,27 +54,37 @@ class RayPool(BasePool[PendingJob]):
     """A pool of engines in processes of their own, each on its own cores; closed by `with`.
 
     `restarts` counts the replaced workers, `quarantined` lists the indices of the planes that killed two of them and
-    were upscaled by `fallback` instead.
+    were upscaled by `fallback` instead. Open `workers` are used in the place of its own, and stay open.
     """
 
-    def __init__(self, weights: Weights, settings: PoolSettings, *, fallback: Callable[[Plane], Plane]) -> None:
+    def __init__(
+        self,
+        weights: Weights,
+        settings: PoolSettings,
+        *,
+        fallback: Callable[[Plane], Plane],
+        workers: RayWorkers | None = None,
+    ) -> None:
         super().__init__(weights, settings)
         self._fallback = fallback
-        self._slots: list[WorkerSlot] = []
-        self._placement = Placement(settings, lambda: self._weights)
+        self._shared, self._workers = workers is not None, workers or RayWorkers(weights, settings)
         self._deaths: deque[float] = deque(maxlen=DEATHS_PER_MINUTE + 1)
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
-        with ExitStack() as stack:
-            self._ray_lives = stack.enter_context(ray_session(self._settings.ray_address))
-            stack.callback(self._stop)
-            self._slots = self._placement.start()
-            self._stack = stack.pop_all()
+        if not self._shared:
+            self._stack.enter_context(self._workers)
+        for slot in self._slots:
+            slot.proven = False  # it may have another network, and planes of another size
+        self._workers.weights = self._weights
         return self
 
     def __exit__(self, *exception: object) -> None:
         self._stack.close()
+
+    @property
+    def _slots(self) -> list[WorkerSlot]:
+        return self._workers.slots
 
     @property
     def engines(self) -> int:
@@ -88,7 +99,7 @@ class RayPool(BasePool[PendingJob]):
     @property
     def threads(self) -> int:
         """Of each worker."""
-        return self._slots[0].share.threads
+        return self._workers.threads
 
     @property
     def locations(self) -> list[WorkerLocation]:
@@ -109,7 +120,7 @@ class RayPool(BasePool[PendingJob]):
 
     def _begin(self, index: int, plan: UpdatePlan) -> PendingJob:
         """The plane goes to the worker with the least to do."""
-        self._slots += self._placement.arrived()
+        self._workers.take_arrived()
         slot = min(self._slots, key=self._load)
         plane = np.asanyarray(plan.plane, order="C")  # in one piece a plane is shared with the worker, not copied
         job = PendingJob(index=index, plan=replace(plan, plane=plane), weights=self._weights, slot=slot)
@@ -195,10 +206,9 @@ class RayPool(BasePool[PendingJob]):
             culprit.deaths += 1
         log.warning("%s %s at frame %d", ", ".join(str(slot.location) for slot in lost), reason, culprit.index)
         self.restarts += len(lost)
+        self._workers.weights = self._weights
         for slot in lost:
-            self._slots.remove(slot)
-            slot.end()
-            self._placement.replace(slot)
+            self._workers.replace(slot)
         heir = self._heir(culprit, answering, wait_s=PLACE_S if len(lost) == 1 else 0.0)
         for job in self._in_flight:
             if job.slot in lost:
@@ -228,13 +238,12 @@ class RayPool(BasePool[PendingJob]):
     def _heir(self, culprit: PendingJob, answering: dict[WorkerSlot, bool], wait_s: float) -> WorkerSlot:
         """A new worker, or, where none comes soon, the one with the least to do, once that has done it."""
         until = time.monotonic() + (wait_s if self._slots else START_S)
-        while not (new := self._placement.arrived()) and time.monotonic() < until:
+        while not (new := self._workers.take_arrived()) and time.monotonic() < until:
             self._require_ray(culprit)
-            if not self._placement.wait(POLL_S):
+            if not self._workers.placement.wait(POLL_S):
                 break
-        self._slots += new
         if not self._slots:
-            why = self._placement.failure or "no CPU is free"
+            why = self._workers.placement.failure or "no CPU is free"
             raise WorkerError(f"no new worker starts at frame {culprit.index}: {why}", culprit.index)
         if new:
             return new[0]
@@ -246,7 +255,7 @@ class RayPool(BasePool[PendingJob]):
 
     def _require_ray(self, culprit: PendingJob) -> None:
         """Raises WorkerError where Ray itself has ended: whatever is asked of it would wait for a minute."""
-        if not self._ray_lives():
+        if not self._workers.ray_lives():
             raise WorkerError(f"Ray itself ended at frame {culprit.index}", culprit.index)
 
     def _end_probation(self, slot: WorkerSlot) -> None:
@@ -256,10 +265,3 @@ class RayPool(BasePool[PendingJob]):
             for job in self._in_flight:
                 if job.slot is slot and job.result is None:
                     job.send()
-
-    def _stop(self) -> None:
-        if not self._ray_lives():
-            return
-        for end in (self._placement.end, *(slot.end for slot in self._slots)):
-            with suppress(Exception):  # the cluster may be gone, and our processes with it
-                end()

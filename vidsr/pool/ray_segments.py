@@ -3,25 +3,22 @@
 import itertools
 import logging
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Self
+from threading import Lock
 
-from vidsr.engine import expected_precision
 from vidsr.errors import VidsrError, WorkerError
 from vidsr.media.luma_merger import upscale_bicubic
 from vidsr.model.weights import Weights
-from vidsr.pool.placement import LOST, Placement, WorkerSlot
+from vidsr.pool.placement import LOST, WorkerSlot
 from vidsr.pool.ray_pool import RayPool
-from vidsr.pool.ray_runtime import START_S, ray, ray_session
-from vidsr.pool.segment_pace import SegmentPace
-from vidsr.segments.plan import PlannedSegment
-from vidsr.segments.run import OnDone
+from vidsr.pool.ray_runtime import START_S, ray
+from vidsr.pool.ray_workers import RayWorkers
+from vidsr.pool.segment_tasks import FileSegments, SegmentTask, SharedSegments
 from vidsr.segments.work import SegmentJob, UpscaledSegment, upscale_segment
-from vidsr.settings import PoolSettings
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +32,7 @@ class _Running:
     """A segment in work."""
 
     slot: WorkerSlot
-    segment: PlannedSegment
+    task: SegmentTask
     call: int
     """Its number among all calls."""
     began_s: float = field(default_factory=time.monotonic)
@@ -44,156 +41,158 @@ class _Running:
     busy: "ray.ObjectRef[float] | None" = None
     """Its answer."""
     dropped: bool = False
-    """Whether another worker has done it meanwhile."""
+    """Whether another worker has done it meanwhile, or nobody waits for it."""
+
+    def drop(self) -> None:
+        """Have the worker end it with its next frame."""
+        self.dropped = True
+        self.slot.actor.drop.remote(self.call)
 
 
-class RaySegments:
-    """A `SegmentPool` of processes, each on its own cores; closed by `with`. `restarts` counts the replaced ones.
+class RaySegments(SharedSegments):
+    """Segments in `workers`, open processes, each on its own cores; a replaced one counts for the file it worked on.
 
     A segment that is late is given to a second worker, and the first result counts. One that ends two workers is
-    upscaled frame by frame, as by `RayPool`.
+    upscaled frame by frame, as by `RayPool`. Of all threads that wait for segments one does the work for all.
     """
 
-    def __init__(self, weights: Weights, settings: PoolSettings) -> None:
-        self.frames = self.restarts = 0
-        self.precision_choice = expected_precision(weights, settings.precision)
-        self._weights, self._settings = weights, settings
-        self._placement = Placement(settings, lambda: weights)
-        self._slots: list[WorkerSlot] = []
-        self._waiting: deque[PlannedSegment] = deque()
-        self._suspects: deque[PlannedSegment] = deque()
+    def __init__(self, workers: RayWorkers, room: int | None = None) -> None:
+        super().__init__(workers.settings, room)
+        self._workers = workers
+        self._waiting: deque[SegmentTask] = deque()
+        self._suspects: list[SegmentTask] = []
         self._running: dict[ray.ObjectRef[UpscaledSegment], _Running] = {}
-        self._done: dict[int, UpscaledSegment] = {}
-        self._deaths: Counter[int] = Counter()
-        self._calls = itertools.count()
-        self._pace, self._slow = SegmentPace(), set[WorkerSlot]()
+        self._calls, self._slow = itertools.count(), set[WorkerSlot]()
+        self._working = Lock()
         self._alone_s = 0.0
-        self._stack = ExitStack()
-
-    def __enter__(self) -> Self:
-        with ExitStack() as stack:
-            self._ray_lives = stack.enter_context(ray_session(self._settings.ray_address))
-            stack.callback(self._stop)
-            self._slots = self._placement.start()
-            self._stack = stack.pop_all()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._stack.close()
 
     @property
     def workers(self) -> int:
-        """The number of processes."""
-        return len(self._slots)
+        """As `SharedSegments.workers`."""
+        return len(self._workers.slots)
 
     @property
     def threads(self) -> int:
-        """Of each process."""
-        return self._slots[0].share.threads if self._slots else 1
+        """As `SharedSegments.threads`."""
+        return self._workers.threads
 
     @property
     def window(self) -> int:
-        """As `SegmentPool.window`: some more than are in work, so that those behind a long one go on."""
-        return 2 * len(self._slots) + 1
+        """Some more than are in work, so that those behind a long one go on."""
+        return 2 * len(self._workers.slots) + 1
 
-    def begin(self, job: SegmentJob, on_done: OnDone) -> None:
-        """As `SegmentPool.begin`."""
-        self._job, self._job_there, self._on_done = job, ray.put(job), on_done
-        self._limit_s = self._settings.timeout_s * max(1.0, job.size[0] * job.size[1] / 1e6)
+    def share(self, job: SegmentJob, weights: Weights) -> tuple["ray.ObjectRef[SegmentJob]", "ray.ObjectRef[Weights]"]:
+        """As `SharedSegments.share`."""
+        return ray.put(job), ray.put(weights)
 
-    def submit(self, segment: PlannedSegment) -> None:
-        """As `SegmentPool.submit`."""
-        self._waiting.append(segment)
-        self._send()
-
-    def result(self, index: int, tick: Callable[[], None]) -> UpscaledSegment:
-        """As `SegmentPool.result`."""
-        while index not in self._done:
-            self._slots += self._placement.arrived()
-            if self._suspects and (idle := self._idle()):
-                self._upscale_by_frames(self._suspects.popleft(), idle[0], tick)
+    def submit(self, task: SegmentTask) -> None:
+        """As `SharedSegments.submit`."""
+        with self._working:
+            self._waiting.append(task)
             self._send()
-            self._collect()
-            tick()
-        return self._done.pop(index)
+
+    def work(self, task: SegmentTask, tick: Callable[[], None]) -> None:
+        """As `SharedSegments.work`."""
+        if suspect := next((each for each in self._suspects if each.file is task.file), None):
+            self._upscale_by_frames(suspect, tick)
+        elif self._working.acquire(blocking=False):
+            try:
+                self._workers.take_arrived()
+                self._send()
+                self._collect()
+            finally:
+                self._working.release()
+        else:
+            task.ended.wait(POLL_S)
+
+    def drop(self, file: FileSegments) -> None:
+        """As `SharedSegments.drop`."""
+        with self._working:
+            self._waiting = deque(task for task in self._waiting if task.file is not file)
+            self._suspects = [task for task in self._suspects if task.file is not file]
+            for running in self._running.values():
+                if running.task.file is file and not running.dropped:
+                    running.drop()
 
     def _idle(self) -> list[WorkerSlot]:
         at_work = {running.slot for running in self._running.values()}
-        return [slot for slot in self._slots if slot not in at_work]
+        return [slot for slot in self._workers.slots if slot not in at_work]
 
     def _send(self) -> None:
         """Give idle workers the segments that are late elsewhere, for which all wait, then the next ones."""
         idle = self._idle()
         for late in [running for running in self._running.values() if self._is_late(running)]:
-            if idle:
+            if idle and self._take_memory(late.task.file):
                 other = min(idle, key=lambda slot: slot.location.node == late.slot.location.node)
                 idle.remove(other)
-                self._start(other, late.segment)
+                self._start(other, late.task)
                 if late.slot not in self._slow:
                     self._slow.add(late.slot)
-                    log.warning("%s is late with segment %d; others do it too", late.slot.location, late.segment.index)
+                    index = late.task.segment.index
+                    log.warning("%s is late with segment %d; others do it too", late.slot.location, index)
         for slot in idle:
-            if self._waiting:
+            if self._waiting and self._take_memory(self._waiting[0].file):
                 self._start(slot, self._waiting.popleft())
 
-    def _start(self, slot: WorkerSlot, segment: PlannedSegment) -> None:
+    def _start(self, slot: WorkerSlot, task: SegmentTask) -> None:
         number = next(self._calls)
-        call: ray.ObjectRef[UpscaledSegment] = slot.actor.upscale_segment.remote(self._job_there, segment, number)
-        self._running[call] = _Running(slot=slot, segment=segment, call=number)
+        shared = task.file.shared
+        call: ray.ObjectRef[UpscaledSegment] = slot.actor.upscale_segment.remote(*shared, task.segment, number)
+        self._running[call] = _Running(slot=slot, task=task, call=number)
 
     def _is_late(self, running: _Running) -> bool:
         """Whether a segment should be sent once more."""
-        if running.dropped or len(self._copies(running.segment)) > 1:
+        if running.dropped or len(self._copies(running.task)) > 1:
             return False
-        return self._pace.is_late(len(running.segment.times), time.monotonic() - running.began_s)
+        task = running.task
+        return task.file.pace.is_late(len(task.segment.times), time.monotonic() - running.began_s)
 
-    def _copies(self, segment: PlannedSegment) -> list[_Running]:
+    def _copies(self, task: SegmentTask) -> list[_Running]:
         """Where it is worked on, and the result will count."""
-        return [each for each in self._running.values() if each.segment is segment and not each.dropped]
+        return [each for each in self._running.values() if each.task is task and not each.dropped]
 
     def _collect(self) -> None:
-        """Take the results that are there, after a moment at most, and replace the workers that are lost."""
-        if not self._slots:
+        """Take a result that is there, after a moment at most, and replace the workers that are lost."""
+        if not self._workers.slots:
             self._await_worker()
             return
         self._alone_s = 0.0
-        calls = list(self._running)
-        for call in ray.wait(calls, num_returns=len(calls), timeout=POLL_S)[0] if calls else ():
-            running = self._running.pop(call)
+        for call in ray.wait(list(self._running), timeout=POLL_S)[0] if self._running else ():
+            running = self._end(call)
             try:
                 self._take(running, ray.get(call))
             except LOST:
                 self._replace(running, "died")
             except ray.exceptions.RayTaskError as error:
-                if running.dropped:
-                    continue
-                if isinstance(error.cause, VidsrError):
-                    raise error.cause from error
-                raise WorkerError(f"segment {running.segment.index}: {error.cause}") from error
+                cause, index = error.cause, running.task.segment.index
+                if not running.dropped:
+                    known = isinstance(cause, VidsrError)
+                    running.task.fail(cause if known else WorkerError(f"segment {index}: {cause}"))
         for call, running in list(self._running.items()):
             if self._hangs(running):
-                del self._running[call]
-                self._replace(running, "hangs")
+                self._replace(self._end(call), "hangs")
+
+    def _end(self, call: "ray.ObjectRef[UpscaledSegment]") -> _Running:
+        """The call that has ended."""
+        running = self._running.pop(call)
+        self._give_memory_back(running.task.file)
+        return running
 
     def _take(self, running: _Running, done: UpscaledSegment) -> None:
         """Keep a result, unless it came from another worker before, and have the other one drop its work on it."""
+        task = running.task
         running.slot.proven = True
         if running.dropped:
             return
-        self._pace.add(len(done.times), time.monotonic() - running.began_s)
-        for other in self._copies(running.segment):
-            other.dropped = True
-            other.slot.actor.drop.remote(other.call)
-        self._keep(done)
-
-    def _keep(self, done: UpscaledSegment) -> None:
-        self.frames += len(done.times)
-        self._done[done.index] = done
-        self._on_done(done)
+        task.file.pace.add(len(done.times), time.monotonic() - running.began_s)
+        for other in self._copies(task):
+            other.drop()
+        task.file.count_frames(len(done.times))
+        task.finish(done)
 
     def _hangs(self, running: _Running) -> bool:
         """Whether a worker is silent, or has worked on one frame for too long."""
-        limit_s = self._limit_s * (1 if running.slot.proven else FIRST_FRAMES)
+        limit_s = running.task.file.limit_s * (1 if running.slot.proven else FIRST_FRAMES)
         if time.monotonic() < running.asked_s + limit_s:
             return False
         if running.busy is None:
@@ -208,49 +207,51 @@ class RaySegments:
 
     def _replace(self, running: _Running, reason: str) -> None:
         """Give the segment of a lost worker to the next one, and start another worker."""
-        slot, index = running.slot, running.segment.index
+        slot, task = running.slot, running.task
+        index = task.segment.index
         log.warning("%s %s at segment %d", slot.location, reason, index)
-        if not self._ray_lives():
-            raise WorkerError(f"Ray itself ended at segment {index}")
-        self.restarts += 1
-        self._slots.remove(slot)
-        slot.end()
-        self._placement.replace(slot)
+        if not self._workers.ray_lives():
+            task.fail(WorkerError(f"Ray itself ended at segment {index}"))
+            return
+        task.file.restarts += 1
+        self._workers.replace(slot)
         if running.dropped:
             return
-        self._deaths[index] += 1
-        if self._copies(running.segment):
+        task.deaths += 1
+        if self._copies(task):
             return
-        if self._deaths[index] < DEATHS_PER_SEGMENT:
-            self._waiting.appendleft(running.segment)
+        if task.deaths < DEATHS_PER_SEGMENT:
+            self._waiting.appendleft(task)
         else:
-            self._suspects.append(running.segment)
+            self._suspects.append(task)
 
-    def _upscale_by_frames(self, segment: PlannedSegment, idle: WorkerSlot, tick: Callable[[], None]) -> None:
+    def _upscale_by_frames(self, task: SegmentTask, tick: Callable[[], None]) -> None:
         """Decode and encode a segment here, so that of its frames only those that end workers are lost.
 
-        The CPUs of an idle worker serve the one to which the frames go.
+        The CPUs of an idle worker serve the one to which the frames go; without one it is put off.
         """
-        log.warning("segment %d ended %d workers; it is upscaled by frames", segment.index, DEATHS_PER_SEGMENT)
-        self._slots.remove(idle)
-        idle.end()
-        settings = replace(self._settings, workers=1, threads=idle.share.threads)
-        fallback = partial(upscale_bicubic, scale=self._weights.architecture.scale)
-        with RayPool(self._weights, settings, fallback=fallback) as pool:
-            done = upscale_segment(self._job, segment, pool, on_frame=tick)
-        self.restarts += pool.restarts
-        self._placement.replace(idle)
-        self._keep(done)
+        file, index = task.file, task.segment.index
+        with self._working:
+            if not (idle := self._idle()[:1]):
+                self._collect()
+                return
+            self._suspects.remove(task)
+            self._workers.retire(idle[0])
+        log.warning("segment %d ended %d workers; it is upscaled by frames", index, DEATHS_PER_SEGMENT)
+        settings = replace(self.settings, workers=1, threads=idle[0].share.threads)
+        fallback = partial(upscale_bicubic, scale=file.weights.architecture.scale)
+        try:
+            with RayPool(file.weights, settings, fallback=fallback) as pool:
+                done = upscale_segment(file.job, task.segment, pool, on_frame=tick)
+            file.restarts += pool.restarts
+        finally:
+            with self._working:
+                self._workers.placement.replace(idle[0])
+        file.count_frames(len(done.times))
+        task.finish(done)
 
     def _await_worker(self) -> None:
         """Wait a moment for a worker, where there is none. Raises WorkerError when none comes."""
         self._alone_s = self._alone_s or time.monotonic()
-        if not self._placement.wait(POLL_S) or time.monotonic() > self._alone_s + START_S:
-            raise WorkerError(f"no new worker starts: {self._placement.failure or 'no CPU is free'}")
-
-    def _stop(self) -> None:
-        if not self._ray_lives():
-            return
-        for end in (self._placement.end, *(slot.end for slot in self._slots)):
-            with suppress(Exception):  # the cluster may be gone, and our processes with it
-                end()
+        if not self._workers.placement.wait(POLL_S) or time.monotonic() > self._alone_s + START_S:
+            raise WorkerError(f"no new worker starts: {self._workers.placement.failure or 'no CPU is free'}")

@@ -1,81 +1,107 @@
-"""Segments upscaled side by side in threads of this process, each with an engine of its own."""
+"""Segments upscaled side by side in threads of this process, each with engines of its own."""
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from queue import SimpleQueue
-from threading import Event, Lock
+from threading import Condition
 from typing import Self
 
-from vidsr.engine import Engine, expected_precision
 from vidsr.errors import Stopped, VidsrError, WorkerError
 from vidsr.model.weights import Weights
-from vidsr.segments.plan import PlannedSegment
-from vidsr.segments.run import OnDone
+from vidsr.pool.engine_cache import EngineCache
+from vidsr.pool.segment_tasks import FileSegments, SegmentTask, SharedSegments
 from vidsr.segments.work import SegmentEngine, SegmentJob, UpscaledSegment, upscale_segment
 from vidsr.settings import PoolSettings
 
 _POLL_S = 0.2
 
 
-class SegmentThreads:
-    """A `SegmentPool` of `threads` segments side by side; closed by `with`, which ends those in work."""
+class SegmentThreads(SharedSegments):
+    """`threads` segments side by side, or fewer where memory is short; closed by `with`, which ends those in work."""
 
-    workers = 0
-
-    def __init__(self, weights: Weights, settings: PoolSettings, *, threads: int) -> None:
-        self.frames = self.restarts = 0
-        self.threads = threads
-        self.precision_choice = expected_precision(weights, settings.precision)
-        self._engines = SimpleQueue[Engine]()
+    def __init__(self, settings: PoolSettings, *, threads: int, room: int | None = None) -> None:
+        super().__init__(settings, room)
+        self._threads = threads
+        self._engines = SimpleQueue[EngineCache]()
         for _ in range(threads):
-            self._engines.put(Engine(weights, threads=1, precision=settings.precision))
+            self._engines.put(EngineCache(threads=1, precision=settings.precision))
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="segment")
-        self._futures: dict[int, Future[UpscaledSegment]] = {}
-        self._closing, self._counting = Event(), Lock()
+        self._futures: dict[Future[None], FileSegments] = {}
+        self._dropped: set[FileSegments] = set()
+        self._memory = Condition()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._closing.set()
-        self._executor.shutdown(cancel_futures=True)
+        for file in {*self._futures.values()}:
+            self.drop(file)
+        self._executor.shutdown()
+
+    @property
+    def workers(self) -> int:
+        """As `SharedSegments.workers`."""
+        return 0
+
+    @property
+    def threads(self) -> int:
+        """As `SharedSegments.threads`."""
+        return self._threads
 
     @property
     def window(self) -> int:
-        """As `SegmentPool.window`: some more than are in work, so that those behind a long one go on."""
-        return 2 * self.threads
+        """Some more than are in work, so that those behind a long one go on."""
+        return 2 * self._threads
 
-    def begin(self, job: SegmentJob, on_done: OnDone) -> None:
-        """As `SegmentPool.begin`."""
-        self._job, self._on_done = job, on_done
+    def share(self, job: SegmentJob, weights: Weights) -> tuple[SegmentJob, Weights]:
+        """As `SharedSegments.share`."""
+        return job, weights
 
-    def submit(self, segment: PlannedSegment) -> None:
-        """As `SegmentPool.submit`."""
-        self._futures[segment.index] = self._executor.submit(self._upscale, segment)
+    def submit(self, task: SegmentTask) -> None:
+        """As `SharedSegments.submit`."""
+        future = self._executor.submit(self._upscale, task)
+        self._futures[future] = task.file
+        future.add_done_callback(lambda done: self._futures.pop(done, None))
 
-    def result(self, index: int, tick: Callable[[], None]) -> UpscaledSegment:
-        """As `SegmentPool.result`."""
-        future = self._futures.pop(index)
-        while not wait([future], timeout=_POLL_S).done:
-            tick()
+    def work(self, task: SegmentTask, tick: Callable[[], None]) -> None:
+        """As `SharedSegments.work`."""
+        task.ended.wait(_POLL_S)
+
+    def drop(self, file: FileSegments) -> None:
+        """As `SharedSegments.drop`; those in work end with their frame."""
+        own = [future for future, each in list(self._futures.items()) if each is file]
+        self._dropped.add(file)
+        with self._memory:
+            self._memory.notify_all()
+        wait([future for future in own if not future.cancel()])
+        self._dropped.discard(file)
+
+    def _upscale(self, task: SegmentTask) -> None:
+        """Ends the task; an error that is a bug becomes one of the segment, as in a worker of another process."""
         try:
-            return future.result()
-        except (VidsrError, Stopped):
-            raise
-        except Exception as error:  # as in a worker of another process
-            raise WorkerError(f"segment {index}: {error}") from error
+            task.finish(self._upscaled(task))
+        except (VidsrError, Stopped) as error:
+            task.fail(error)
+        except Exception as error:
+            task.fail(WorkerError(f"segment {task.segment.index}: {error}"))
 
-    def _upscale(self, segment: PlannedSegment) -> UpscaledSegment:
-        engine = self._engines.get()
+    def _upscaled(self, task: SegmentTask) -> UpscaledSegment:
+        job, weights = task.file.shared
+        with self._memory:
+            self._memory.wait_for(lambda: task.file in self._dropped or self._take_memory(task.file))
+            if task.file in self._dropped:
+                raise Stopped("the pool is closed")
+        engines = self._engines.get()
         try:
-            done = upscale_segment(self._job, segment, SegmentEngine(engine), on_frame=self._count)
+            engine = SegmentEngine(engines(weights))
+            return upscale_segment(job, task.segment, engine, on_frame=lambda: self._count(task.file))
         finally:
-            self._engines.put(engine)
-        self._on_done(done)
-        return done
+            self._engines.put(engines)
+            with self._memory:
+                self._give_memory_back(task.file)
+                self._memory.notify_all()
 
-    def _count(self) -> None:
-        if self._closing.is_set():
+    def _count(self, file: FileSegments) -> None:
+        if file in self._dropped:
             raise Stopped("the pool is closed")
-        with self._counting:
-            self.frames += 1
+        file.count_frames(1)

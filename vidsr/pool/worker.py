@@ -118,11 +118,13 @@ class Worker:
             warnings=tuple(engine.warnings),
         )
 
-    def upscale_segment(self, job: SegmentJob, segment: PlannedSegment, call: int) -> UpscaledSegment:
+    def upscale_segment(
+        self, job: SegmentJob, weights: Weights, segment: PlannedSegment, call: int
+    ) -> UpscaledSegment:
         """The result of a segment; `call` is any number for `drop`. Raises Stopped where it is dropped meanwhile."""
         self._since, self._call = time.perf_counter(), call
         try:
-            engine = SegmentEngine(self._engines(self._weights))
+            engine = SegmentEngine(self._engines(weights))
             return upscale_segment(job, segment, engine, on_frame=self._note_frame)
         finally:
             self._since = 0.0

@@ -1,0 +1,66 @@
+"""Ray's processes, each on its own cores: started, replaced and ended for the pools that use them."""
+
+from contextlib import ExitStack, suppress
+from typing import Self
+
+from vidsr.model.weights import Weights
+from vidsr.pool.placement import Placement, WorkerSlot
+from vidsr.pool.ray_runtime import ray_session
+from vidsr.settings import PoolSettings
+
+
+class RayWorkers:
+    """Workers for any number of pools, one after the other; closed by `with`. Raises WorkerError when none starts.
+
+    `slots` are those that live, and `weights` is the network that new ones begin with.
+    """
+
+    def __init__(self, weights: Weights, settings: PoolSettings) -> None:
+        self.weights, self.settings = weights, settings
+        self.slots: list[WorkerSlot] = []
+        self.placement = Placement(settings, lambda: self.weights)
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            self.ray_lives = stack.enter_context(ray_session(self.settings.ray_address))
+            stack.callback(self._stop)
+            self.slots = self.placement.start()
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stack.close()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether Ray and some of the workers live, as far as is known."""
+        return bool(self.slots) and self.ray_lives()
+
+    @property
+    def threads(self) -> int:
+        """Of each worker."""
+        return self.slots[0].share.threads if self.slots else 1
+
+    def take_arrived(self) -> list[WorkerSlot]:
+        """The workers that have started since the last call, which are among `slots` now."""
+        arrived = self.placement.arrived()
+        self.slots += arrived
+        return arrived
+
+    def replace(self, lost: WorkerSlot) -> None:
+        """End a worker, and start another one."""
+        self.retire(lost)
+        self.placement.replace(lost)
+
+    def retire(self, slot: WorkerSlot) -> None:
+        """End a worker."""
+        self.slots.remove(slot)
+        slot.end()
+
+    def _stop(self) -> None:
+        if not self.ray_lives():
+            return
+        for end in (self.placement.end, *(slot.end for slot in self.slots)):
+            with suppress(Exception):  # the cluster may be gone, and our processes with it
+                end()
