@@ -20,7 +20,7 @@ from vidsr.media.reader import Reader
 from vidsr.model.weights import Weights
 from vidsr.pool import segment_pace
 from vidsr.pool.ray_runtime import ray as ray_itself
-from vidsr.pool.ray_segments import RaySegments
+from vidsr.pool.ray_workers import RayWorkers
 from vidsr.report import Report
 from vidsr.segments import plan, work
 from vidsr.segments.source import source_segments
@@ -47,7 +47,7 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def upscaled(film: Path, tiny_model: str) -> Callable[..., Report]:
     """The film upscaled by segments."""
 
-    def upscaled(target: Path, workers: int, timeout_s: float = 2, **options: object) -> Report:
+    def upscaled(target: Path, workers: int, timeout_s: float = 20, **options: object) -> Report:
         settings = UpscaleSettings(model=tiny_model, segments=True)
         pool = PoolSettings(workers=workers, threads=1, timeout_s=timeout_s)
         return vidsr.upscale(film, target, settings=settings, pool=pool, **options)
@@ -82,7 +82,7 @@ def test_processes_make_the_same_bytes_as_threads(upscaled: Callable[..., Report
 def test_a_lost_actor_costs_nothing_but_its_segment(
     upscaled: Callable[..., Report], tmp_path: Path, blow: signal.Signals
 ) -> None:
-    report = upscaled(tmp_path / "struck.mp4", workers=2, on_progress=struck(blow))
+    report = upscaled(tmp_path / "struck.mp4", workers=2, timeout_s=4, on_progress=struck(blow))
     assert (report.worker_restarts, report.frames_written, report.damage) == (1, 240, [])
     upscaled(tmp_path / "none.mp4", workers=0)
     assert (tmp_path / "struck.mp4").read_bytes() == (tmp_path / "none.mp4").read_bytes()
@@ -145,10 +145,10 @@ def test_an_actor_drops_a_segment_that_another_one_was_faster_with_and_takes_the
 ) -> None:
     with Reader(film) as reader:
         job, segment = job_of(reader), next(source_segments(reader))
-    with RaySegments(weights, PoolSettings(workers=1, threads=1)) as pool:
-        (slot,) = pool._slots
+    with RayWorkers(weights, PoolSettings(workers=1, threads=1)) as workers:
+        (slot,) = workers.slots
         slot.actor.drop.remote(1)
-        first, second = (slot.actor.upscale_segment.remote(job, segment, call) for call in (1, 2))
+        first, second = (slot.actor.upscale_segment.remote(job, weights, segment, call) for call in (1, 2))
         with pytest.raises(ray_itself.exceptions.RayTaskError, match="Stopped: another worker was faster"):
             ray_itself.get(first)
         assert len(ray_itself.get(second).times) == 20

@@ -6,7 +6,7 @@ from vidsr.callbacks import OnProgress, ShouldStop
 from vidsr.cpu import isa_limit, this_cpu
 from vidsr.engine import expected_precision
 from vidsr.engine.precision import PrecisionChoice
-from vidsr.errors import Stopped
+from vidsr.errors import Stopped, WorkerError
 from vidsr.media.containers import container_for
 from vidsr.media.encoders import choose_encoder
 from vidsr.media.file_muxer import FileMuxer, target_errors
@@ -81,6 +81,10 @@ def _process(
     except NotSegmentable:
         journal.discard()
         raise
+    except WorkerError as error:
+        if not len(journal):
+            raise
+        raise WorkerError(f"{error}; {journal.kept}, and the same command goes on", error.index) from error
     progress.on_progress(counts.frames, counts.frames)
     if counts.resized:
         log.warn_of_resizing()
@@ -106,7 +110,7 @@ class _Progress:
             self.reported = done
             self.on_progress(done, self.total)
         if self.should_stop():
-            raise Stopped(f"{len(journal)} finished segments are kept in {journal.folder}")
+            raise Stopped(journal.kept)
 
 
 class _Facts:

@@ -15,7 +15,7 @@ from typing import Any
 from vidsr.cpu import Cpu, CpuShare, describe_machine, plan_cores
 from vidsr.errors import WorkerError
 from vidsr.model.weights import Weights
-from vidsr.pool.ray_runtime import START_S, ray
+from vidsr.pool.ray_runtime import START_S, ClusterHead, ray
 from vidsr.pool.worker import Worker, WorkerLocation, start_time
 from vidsr.settings import PoolSettings
 from vidsr.versions import package_versions
@@ -85,6 +85,7 @@ class Placement:
         self._shares: dict[str, list[CpuShare]] = {}
         self._nodes: dict[str, dict[str, Any]] = {}
         self._nodes_read = 0.0
+        self._head = ClusterHead()
         self._common: Cpu | None = None
         self._mixed = self._cluster
         self._class = ray.remote(concurrency_groups={"watch": 1})(Worker)  # type: ignore[call-overload]
@@ -116,7 +117,9 @@ class Placement:
         return slots
 
     def arrived(self) -> list[WorkerSlot]:
-        """The workers that have started since the last call."""
+        """The workers that have started since the last call. Raises WorkerError where a cluster has lost its head."""
+        if self._cluster:
+            self._head.require()
         if self._cluster and self._settings.workers is None:
             self._look_for_nodes()
         slots = []

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import sysconfig
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -29,13 +30,12 @@ _QUIET = {
     "RAY_DISABLE_FAILURE_SIGNAL_HANDLER": "1",  # else a SIGTERM while a file is finalised may end in an abort
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_enable_metrics_collection": "0",
-    "RAY_grpc_client_keepalive_time_ms": "5000",  # else a node that is cut off is noticed after minutes
-    "RAY_grpc_client_keepalive_timeout_ms": "5000",
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # Ray prints what it thinks of a lost worker; the pool says it itself
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # else `uv run` sends the current directory to the workers
 }
 _TOKEN = secrets.token_hex(32)  # one for all pools: Ray keeps the first that a process uses
 _ADDRESS_FILE = "ray/ray_current_cluster"
+_HEAD_POLL_S, _HEAD_TRIES = 5.0, 2
 _HTTP2_SETTINGS = b"\x04"  # the type of the frame that both sides begin with
 _HTTP2_HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0" + _HTTP2_SETTINGS + bytes(5)
 _LONGEST_SOCKET = "/ray/session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store"
@@ -109,6 +109,28 @@ def ray_session(address: str | None) -> Iterator[Callable[[], bool]]:
 
 def _unknown() -> bool:
     return True
+
+
+class ClusterHead:
+    """The head of the joined cluster. Ray itself waits for a lost one for a minute, and then ends this process."""
+
+    def __init__(self) -> None:
+        self._asked_s, self._failures = time.monotonic(), 0
+
+    def require(self) -> None:
+        """Ask for a connection now and then. Raises WorkerError when the head was silent or absent several times."""
+        if time.monotonic() < self._asked_s + _HEAD_POLL_S:
+            return
+        host, _, port = str(ray.get_runtime_context().gcs_address).rpartition(":")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_S).close()
+            self._failures = 0
+        except OSError as error:
+            self._failures += 1
+            if self._failures >= _HEAD_TRIES:
+                why = error.strerror or error
+                raise WorkerError(f"the head of the cluster, {host}:{port}, does not answer ({why})") from error
+        self._asked_s = time.monotonic()
 
 
 def _require_server(address: str) -> None:

@@ -23,6 +23,9 @@ from vidsr.segments.work import SegmentJob, UpscaledSegment, upscale_segment
 log = logging.getLogger(__name__)
 
 POLL_S = 0.2
+PING_S, SILENT_S = 5.0, 10.0
+"""How often workers are asked for a sign of life, and after which silence others do their work, too: Ray notices a
+node that is cut off after minutes, and gRPC's keep-alive, set to seconds, ends all calls of more than 20 s."""
 DEATHS_PER_SEGMENT = 2
 FIRST_FRAMES = 3  # limits for the first frame, for which the network is compiled
 
@@ -36,10 +39,12 @@ class _Running:
     call: int
     """Its number among all calls."""
     began_s: float = field(default_factory=time.monotonic)
-    asked_s: float = field(default_factory=time.monotonic)
-    """When its worker was last asked for how long it has worked on a frame, or began."""
+    heard_s: float = field(default_factory=time.monotonic)
+    """When its worker last gave a sign of life, or it began."""
+    asked_s: float = 0.0
+    """When it was asked for the next one."""
     busy: "ray.ObjectRef[float] | None" = None
-    """Its answer."""
+    """The answer: for how long it has worked on a frame."""
     dropped: bool = False
     """Whether another worker has done it meanwhile, or nobody waits for it."""
 
@@ -144,8 +149,10 @@ class RaySegments(SharedSegments):
         """Whether a segment should be sent once more."""
         if running.dropped or len(self._copies(running.task)) > 1:
             return False
-        task = running.task
-        return task.file.pace.is_late(len(task.segment.times), time.monotonic() - running.began_s)
+        task, now = running.task, time.monotonic()
+        if now > running.heard_s + SILENT_S:
+            return True
+        return task.file.pace.is_late(len(task.segment.times), now - running.began_s)
 
     def _copies(self, task: SegmentTask) -> list[_Running]:
         """Where it is worked on, and the result will count."""
@@ -192,15 +199,14 @@ class RaySegments(SharedSegments):
 
     def _hangs(self, running: _Running) -> bool:
         """Whether a worker is silent, or has worked on one frame for too long."""
-        limit_s = running.task.file.limit_s * (1 if running.slot.proven else FIRST_FRAMES)
-        if time.monotonic() < running.asked_s + limit_s:
-            return False
+        limit_s, now = running.task.file.limit_s * (1 if running.slot.proven else FIRST_FRAMES), time.monotonic()
         if running.busy is None:
-            running.busy, running.asked_s = running.slot.actor.busy_s.remote(), time.monotonic()
+            if now > running.heard_s + PING_S:
+                running.busy, running.asked_s = running.slot.actor.busy_s.remote(), now
             return False
         if not ray.wait([running.busy], timeout=0)[0]:
-            return True
-        busy, running.busy = running.busy, None
+            return now > running.asked_s + limit_s
+        busy, running.busy, running.heard_s = running.busy, None, now
         with suppress(*LOST):
             return ray.get(busy) > limit_s
         return True

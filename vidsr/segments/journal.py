@@ -65,6 +65,11 @@ class SegmentJournal:
     def __len__(self) -> int:
         return len(self._finished)
 
+    @property
+    def kept(self) -> str:
+        """What is here, for people."""
+        return f"{len(self)} finished segments are kept in {self.folder}"
+
     def get(self, segment: PlannedSegment) -> UpscaledSegment | None:
         """The result of a segment, if it is here and intact, and of the same packets."""
         now = self._sources[segment.index] = source_hash(segment)
