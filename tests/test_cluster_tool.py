@@ -9,10 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "tools"))
-
-from cluster import Cluster, ClusterError, cluster_of, main
+from clusters import Cluster, ClusterError, cluster_of, main, require_cluster
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("cluster")]
 NODES = """
@@ -36,16 +33,6 @@ with socket.create_connection((sys.argv[1], 4000), timeout=3) as connection:
         pass
 print(time.monotonic() - began)
 """
-
-
-def require_cluster() -> None:
-    """Skip where a cluster cannot be made."""
-    if not all(map(shutil.which, ("ip", "tc", "unshare", "taskset"))):
-        pytest.skip("iproute2 is missing: tools/install-test-packages")
-    done = subprocess.run(["ip", "netns", "add", "vidsr-probe"], capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"this machine makes no network namespace: {done.stderr.strip()}")
-    subprocess.run(["ip", "netns", "del", "vidsr-probe"], check=False)
 
 
 @pytest.fixture(scope="module")

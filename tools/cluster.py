@@ -9,7 +9,7 @@
   tools/cluster status; tools/cluster down
 
 Needs root, and iproute2; --tls needs openssl. The nodes share the CPUs of this machine, one after another. Nothing of
-its own network is touched: a bridge in the head's network namespace joins the others.
+its own network is touched: a bridge in a namespace of its own joins those of the nodes.
 """
 
 import argparse
@@ -45,7 +45,7 @@ class Cluster:
     """A cluster by its name; all that is known of it is in the kernel and in its folder, so any process can go on."""
 
     def __init__(self, name: str = "vidsr") -> None:
-        self.networks = NodeNetworks(name, HEAD)
+        self.networks = NodeNetworks(name)
         self.folder = Path("/tmp", f"cluster-{name}")  # short: Ray's sockets are in it
         self._started: dict[str, subprocess.Popen[bytes]] = {}  # by this process, to be waited for
 
@@ -69,6 +69,7 @@ class Cluster:
             file.write(secrets.token_hex(32))
         if tls:
             self._make_certificate()
+        self.networks.make()
         self.add(HEAD, cpus=0)
         names = [f"node{number}" for number in range(1, nodes + 1)]
         for node in names:
@@ -134,9 +135,9 @@ class Cluster:
         """Ends all of it."""
         for node in reversed(self.nodes):
             self.kill(node)
-            self.networks.remove(node)
             with suppress(OSError):
                 self._cgroup(node).rmdir()
+        self.networks.remove(self.nodes)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _start(

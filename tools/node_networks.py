@@ -1,7 +1,8 @@
-"""Networks of the nodes of a cluster on this machine: namespaces, each with a cable to a bridge in the first one."""
+"""Networks of the nodes of a cluster on this machine: namespaces, each with a cable to a bridge in one of its own."""
 
 import shlex
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 _BRIDGE = "bridge"
@@ -22,35 +23,43 @@ class Traffic:
 
 @dataclass(frozen=True)
 class NodeNetworks:
-    """The networks of a cluster by its name, and that of its head; all of their state is in the kernel."""
+    """The networks of a cluster by its name; all of their state is in the kernel."""
 
     cluster: str
-    head: str
 
     def namespace(self, node: str) -> str:
         """The name of a node's network."""
         return f"{self.cluster}-{node}"
 
+    @property
+    def _switch(self) -> str:
+        """The name of the bridge's: in that of a node, the node would answer to the bridge's address as well."""
+        return f"{self.cluster}-SWITCH"
+
+    def make(self) -> None:
+        """Makes the bridge."""
+        do(f"ip netns add {self._switch}")
+        do(f"ip -n {self._switch} link add {_BRIDGE} type bridge")
+        do(f"ip -n {self._switch} link set {_BRIDGE} up")
+
     def plug(self, node: str, number: int) -> None:
-        """Makes the network of a node, with the address of its number; the head comes first."""
-        space, head = self.namespace(node), self.namespace(self.head)
+        """Makes the network of a node, with the address of its number."""
+        space, switch = self.namespace(node), self._switch
         do(f"ip netns add {space}")
         do(f"ip -n {space} link set lo up")
-        if node == self.head:
-            do(f"ip -n {head} link add {_BRIDGE} type bridge")
-            do(f"ip -n {head} link set {_BRIDGE} up")
-        do(f"ip -n {head} link add {node} type veth peer name eth0 netns {space}")
-        do(f"ip -n {head} link set {node} master {_BRIDGE} up")
+        do(f"ip -n {switch} link add {node} type veth peer name eth0 netns {space}")
+        do(f"ip -n {switch} link set {node} master {_BRIDGE} up")
         do(f"ip -n {space} addr add {address(number)}/24 dev eth0")
         do(f"ip -n {space} link set eth0 up")
 
-    def remove(self, node: str) -> None:
-        """Removes it."""
-        run(f"ip netns del {self.namespace(node)}")
+    def remove(self, nodes: Sequence[str]) -> None:
+        """Removes those of these nodes, and the bridge."""
+        for space in (*map(self.namespace, nodes), self._switch):
+            run(f"ip netns del {space}")
 
     def link(self, node: str, *, rate: str = "", delay: str = "") -> None:
         """Limits the cable of a node in both directions, by the words of tc; without either it is as before."""
-        for space, end in ((self.namespace(node), "eth0"), (self.namespace(self.head), node)):
+        for space, end in ((self.namespace(node), "eth0"), (self._switch, node)):
             tc = f"ip netns exec {space} tc qdisc"
             run(f"{tc} del dev {end} root")
             if delay:
@@ -60,11 +69,11 @@ class NodeNetworks:
 
     def cut(self, node: str) -> None:
         """Pulls the cable at the bridge: both ends stay up, and what they send is lost without a word."""
-        do(f"ip -n {self.namespace(self.head)} link set {node} nomaster")
+        do(f"ip -n {self._switch} link set {node} nomaster")
 
     def mend(self, node: str) -> None:
         """Plugs it in again."""
-        do(f"ip -n {self.namespace(self.head)} link set {node} master {_BRIDGE}")
+        do(f"ip -n {self._switch} link set {node} master {_BRIDGE}")
 
     def traffic(self, node: str) -> Traffic:
         """What went over the cable of a node."""

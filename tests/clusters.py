@@ -1,0 +1,24 @@
+"""tools/cluster for tests."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "tools"))
+
+from cluster import ROOT, Cluster, ClusterError, cluster_of, main
+
+__all__ = ["ROOT", "Cluster", "ClusterError", "cluster_of", "main", "require_cluster"]
+
+
+def require_cluster() -> None:
+    """Skip where a cluster cannot be made."""
+    if not all(map(shutil.which, ("ip", "tc", "unshare", "taskset"))):
+        pytest.skip("iproute2 is missing: tools/install-test-packages")
+    done = subprocess.run(["ip", "netns", "add", "vidsr-probe"], capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"this machine makes no network namespace: {done.stderr.strip()}")
+    subprocess.run(["ip", "netns", "del", "vidsr-probe"], check=False)
