@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
+from typing import Any
 
 from vidsr.live.camera_watchdog import CameraStatus
+from vidsr.live.config import CameraConfig
 from vidsr.live.http_server import StatusServer
 from vidsr.live.status import State, Status
 
@@ -29,15 +31,30 @@ def status(name: str = "front", *, grew_s: float | None = 0.5, **counted: object
 
 
 @contextmanager
-def serving(
-    preview_dir: Path, *statuses: CameraStatus, host: str = "127.0.0.1", hosts: tuple[str, ...] = (), base: str = ""
-) -> Iterator[int]:
+def serving(preview_dir: Path, *statuses: CameraStatus, **options: Any) -> Iterator[int]:
     """The port of a server that knows these cameras."""
+    with status_server(preview_dir, *statuses, **options) as server:
+        yield server.port
+
+
+@contextmanager
+def status_server(
+    preview_dir: Path,
+    *statuses: CameraStatus,
+    configs: tuple[CameraConfig, ...] = (),
+    host: str = "127.0.0.1",
+    **options: Any,
+) -> Iterator[StatusServer]:
+    """A server that knows these cameras; `options` are its own."""
     before = threading.active_count()
     with StatusServer(
-        (host, 0), statuses=lambda: list(statuses), preview_dir=preview_dir, hosts=hosts, base=base, timeout_s=1.0
+        (host, 0),
+        statuses=lambda: list(statuses),
+        configs=lambda: configs,
+        preview_dir=preview_dir,
+        **{"timeout_s": 1.0, **options},
     ) as server:
-        yield server.port
+        yield server
     until = time.monotonic() + 1
     while threading.active_count() > before and time.monotonic() < until:
         time.sleep(0.001)
@@ -46,7 +63,7 @@ def serving(
 
 def get(port: int, path: str, *, method: str = "GET", host: str = "") -> tuple[HTTPResponse, str]:
     """What comes back."""
-    connection = HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = HTTPConnection("127.0.0.1", port, timeout=60)
     connection.request(method, path, headers={"Host": host} if host else {})
     response = connection.getresponse()
     text = response.read().decode(errors="replace")

@@ -14,11 +14,11 @@ import time
 from datetime import datetime
 from pathlib import Path
 
-from vidsr.cli.options import Parser
+from vidsr.cli.options import Parser, usage_errors
 from vidsr.cli.output import UsageError, aligned, print_message
 from vidsr.errors import DAMAGED, SourceError
 from vidsr.media.recording_export import export_recording
-from vidsr.media.recording_index import RecordedSegment, RecordingIndex
+from vidsr.media.recording_index import RecordedSegment, RecordingIndex, parse_moment
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
@@ -38,8 +38,9 @@ def add_arguments(parser: Parser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """List or export."""
-    since_s = _moment(args.since) if args.since else 0.0
-    until_s = _moment(args.until) if args.until else time.time()
+    with usage_errors():
+        since_s = parse_moment(args.since) if args.since else 0.0
+        until_s = parse_moment(args.until) if args.until else time.time()
     if since_s >= until_s:
         raise UsageError("--from must be before --to")
     segments = _segments(args, since_s, until_s)
@@ -86,14 +87,6 @@ def _camera_folders(folder: Path) -> list[Path]:
         return [path for path in children if any(_DAY.fullmatch(day.name) for day in path.iterdir())]
     except OSError as error:
         raise SourceError(f"{folder}: {error.strerror}") from error
-
-
-def _moment(text: str) -> float:
-    """Seconds since 1970 of a local time; a time without a date is of today."""
-    try:
-        return datetime.fromisoformat(f"{datetime.now():%Y-%m-%d}T{text}" if "-" not in text else text).timestamp()
-    except ValueError:
-        raise UsageError(f"a time must be like 14:02, 14:02:30 or 2026-10-25T14:02, not {text!r}") from None
 
 
 def _print_list(segments: list[RecordedSegment], *, as_json: bool) -> None:

@@ -38,15 +38,18 @@ def main() -> int:
             from vidsr.live.http_server import StatusServer  # imports prometheus_client, only needed here
 
             try:
-                stack.enter_context(
+                server = stack.enter_context(
                     StatusServer(
                         config.http,
                         statuses=supervisor.statuses,
                         preview_dir=folder,
+                        configs=supervisor.configs,
                         hosts=config.http_hosts,
                         base=config.http_base,
+                        users=config.http_users,
                     )
                 )
+                supervisor.helper_pids = lambda: server.helper_pids
             except OSError as error:
                 log.error("cannot listen on %s:%d: %s", *config.http, error.strerror)
                 return USAGE

@@ -30,6 +30,10 @@ class CameraConfig:
     """The lowest level that is logged, by name."""
     neighbours: Mapping[Path, float] = field(default_factory=dict)
     """The directories of segments of all cameras, and the GB that each keeps; later ones come through stdin."""
+    segment_dir: Path | None = None
+    """The first target that is a directory of segments."""
+    playlist: Path | None = None
+    """The first target that is an HLS playlist."""
     model_digest: str = ""
     """The SHA-256 of a model file, which may change under its name."""
 
@@ -53,6 +57,8 @@ class SupervisorConfig:
     """The names of hosts that it answers to besides this machine's."""
     http_base: str = ""
     """The path below which a proxy serves it, such as /cameras."""
+    http_users: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """The passwords of its users, by name; none are needed without any."""
     log_level: str = "WARNING"
     """The lowest level that is logged, by name."""
 

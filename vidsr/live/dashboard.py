@@ -2,7 +2,7 @@
 
 import json
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from itertools import accumulate
 
 from vidsr.html_template import render_html_template
@@ -28,8 +28,13 @@ def health_json(statuses: list[CameraStatus], now: float) -> tuple[bool, str]:
     return state is not Health.FAILED, json.dumps({"state": state, "cameras": cameras}, ensure_ascii=False) + "\n"
 
 
-def dashboard_html(statuses: list[CameraStatus], now: float, *, moments: Mapping[str, int]) -> str:
-    """The whole page, with the previews of these moments by camera; 0 stands for none."""
+def dashboard_html(
+    statuses: list[CameraStatus], now: float, *, moments: Mapping[str, int], recorded: Container[str] = ()
+) -> str:
+    """The whole page, with the previews of these moments by camera; 0 stands for none.
+
+    The cameras in `recorded` have a page of their recordings.
+    """
     healths = [camera_health(status, now) for status in statuses]
     states = [health.state for health in healths]
     bad = [
@@ -47,6 +52,7 @@ def dashboard_html(statuses: list[CameraStatus], now: float, *, moments: Mapping
                 "name": status.name,
                 "health": health,
                 "moment": moments[status.name],
+                "is_recorded": status.name in recorded,
                 "source": " · ".join(filter(None, (status.source, status.total.source))),
                 "total": status.total,
                 "facts": dict(_facts(status, now)),

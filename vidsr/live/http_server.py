@@ -1,49 +1,41 @@
-"""The HTTP server of the supervisor: /healthz, /metrics and a web page, served by waitress."""
+"""The HTTP server of the supervisor: health, metrics, web pages, previews and recordings, served by waitress."""
 
+import hmac
 import ipaddress
 import logging
 import re
 import socket
 import time
-from collections.abc import Callable, Iterable, Sequence
+from base64 import b64decode
+from binascii import Error as NotBase64
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from threading import Thread
-from typing import Any, Self
+from typing import Self
 
 from prometheus_client import make_wsgi_app
 from waitress import wasyncore
-from waitress.channel import HTTPChannel
-from waitress.parser import HTTPRequestParser, ParsingError
-from waitress.server import TcpWSGIServer
 
 from vidsr.live.camera_watchdog import CameraStatus
+from vidsr.live.config import CameraConfig
 from vidsr.live.dashboard import dashboard_html, health_json
-from vidsr.live.previews import preview_moments, preview_path
+from vidsr.live.http_answer import Answer, Environ, not_found, text_answer
+from vidsr.live.http_channel import HttpServer, listener
+from vidsr.live.http_live import LiveSite
+from vidsr.live.http_recordings import RecordingsSite
 from vidsr.live.prometheus import metrics_registry
 
-_Environ = dict[str, Any]
-_Answer = tuple[str, list[tuple[str, str]], bytes]
-_THREADS, _MAX_CONNECTIONS, _POLL_S = 4, 64, 0.1
+_THREADS, _MAX_CONNECTIONS, _POLL_S = 16, 64, 0.1
+"""More threads than the endless answers, and those that wait for files to be read, may take."""
 _MAX_HEAD = 16 << 10
-_PREVIEW_PATH = re.compile(r"/camera/([A-Za-z0-9_-]+)/(before|after)\.jpg")
-_MOMENT = re.compile(r"moment=(\d{1,12})")
-_PAIR_S = 10.0
-"""How long a request for the frame after upscaling is answered with the moment of the last one before it."""
-_HEADERS = [
-    ("Cache-Control", "no-store"),
-    (
-        "Content-Security-Policy",
-        "default-src 'none'; img-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'none'",
-    ),
-    ("Cross-Origin-Resource-Policy", "same-origin"),
-    ("X-Content-Type-Options", "nosniff"),
-]
+_MAX_BUFFER = 1 << 20
 
 
 class StatusServer:
     """Serves within `with`, on `port`. At most 64 connections are open at once; more wait to be accepted.
 
-    A connection is closed `timeout_s` after its last complete request, or after the first byte of an incomplete one.
+    A connection is closed `timeout_s` after its last complete request, after the first byte of an incomplete one, or
+    when it takes less than 64 kB of an answer in that time.
     """
 
     def __init__(
@@ -52,169 +44,155 @@ class StatusServer:
         *,
         statuses: Callable[[], list[CameraStatus]],
         preview_dir: Path,
+        configs: Callable[[], Sequence[CameraConfig]] = lambda: (),
         hosts: Sequence[str] = (),
         base: str = "",
+        users: Mapping[str, str] = {},
         timeout_s: float = 5.0,
     ) -> None:
-        """`statuses` is called from several threads; `preview_dir` has a directory with previews for each camera.
+        """`statuses` and `configs` are called from several threads; `preview_dir`, which only this user can read, has
+        a directory with previews for each camera.
 
         A server on a loopback address answers requests for this machine and for the names in `hosts` only. All paths
-        are also served below `base`, as a proxy passes them on that does not remove it.
+        are also served below `base`, as a proxy passes them on that does not remove it. With `users`, the passwords by
+        name, all others are refused.
 
         Raises OSError when the port is taken or the host is not an address of this machine.
         """
-        listener = _listener(host_port)
-        host, self.port = listener.getsockname()[:2]
+        bound = listener(host_port)
+        host, self.port = bound.getsockname()[:2]
         local_only = ipaddress.ip_address(host).is_loopback
-        logging.getLogger("waitress").setLevel(logging.ERROR)  # anybody can cause its warnings
-        self._server = _Server(
-            _App(statuses, preview_dir, hosts=[host.lower() for host in hosts] if local_only else None),
-            _sock=listener,
-            bind_socket=False,
-            sockinfo=(listener.family, socket.SOCK_STREAM, None, None),
-            threads=_THREADS,
-            connection_limit=_MAX_CONNECTIONS,
-            channel_timeout=timeout_s,
-            cleanup_interval=timeout_s / 5,
-            asyncore_loop_timeout=_POLL_S,
-            max_request_header_size=_MAX_HEAD,
-            max_request_body_size=_MAX_HEAD,
-            ident="vidsr",
-            url_prefix=base,
-        )
+        self._app = _App(statuses, preview_dir, configs, hosts=tuple(hosts) if local_only else None, users=users)
+        self._server = _server(self._app, bound, base=base, timeout_s=timeout_s)
         self._thread = Thread(target=self._server.run, name="http")
+
+    @property
+    def helper_pids(self) -> list[int]:
+        """The ids of the processes that read recordings."""
+        return self._app.recordings.pids
 
     def __enter__(self) -> Self:
         self._thread.start()
         return self
 
     def __exit__(self, *exception: object) -> None:
+        self._app.live.close()
+        self._app.recordings.close()
         self._server.task_dispatcher.shutdown()  # first: its threads write to the trigger that is closed next
         self._server.trigger.pull_trigger(lambda: wasyncore.close_all(self._server._map))
         self._thread.join()
+
+
+def _server(app: "_App", bound: socket.socket, *, base: str, timeout_s: float) -> HttpServer:
+    logging.getLogger("waitress").setLevel(logging.ERROR)  # anybody can cause its warnings
+    return HttpServer(
+        app,
+        _sock=bound,
+        bind_socket=False,
+        sockinfo=(bound.family, socket.SOCK_STREAM, None, None),
+        threads=_THREADS,
+        connection_limit=_MAX_CONNECTIONS,
+        channel_timeout=timeout_s,
+        cleanup_interval=timeout_s / 5,
+        asyncore_loop_timeout=_POLL_S,
+        max_request_header_size=_MAX_HEAD,
+        max_request_body_size=_MAX_HEAD,
+        outbuf_high_watermark=_MAX_BUFFER,
+        ident="vidsr",
+        url_prefix=base,
+    )
 
 
 class _App:
     """The WSGI application."""
 
     def __init__(
-        self, statuses: Callable[[], list[CameraStatus]], preview_dir: Path, *, hosts: Sequence[str] | None
+        self,
+        statuses: Callable[[], list[CameraStatus]],
+        preview_dir: Path,
+        configs: Callable[[], Sequence[CameraConfig]],
+        *,
+        hosts: Sequence[str] | None,
+        users: Mapping[str, str],
     ) -> None:
-        self._statuses, self._preview_dir, self._hosts = statuses, preview_dir, hosts
+        self._statuses, self._hosts, self._users = statuses, hosts, users
         self._metrics = make_wsgi_app(metrics_registry(statuses))
-        self._last_before: dict[str, tuple[float, int]] = {}  # by camera: when it was served, and its moment
+        self.live = LiveSite(lambda: {status.name for status in statuses()}, configs, preview_dir)
+        self.recordings = RecordingsSite(configs, preview_dir)
 
-    def __call__(self, environ: _Environ, start_response: Callable[..., object]) -> Iterable[bytes]:
-        status, headers, body = self._answer(environ)
-        start_response(status, [*headers, ("Content-Length", str(len(body))), *_HEADERS])
-        return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
+    def __call__(self, environ: Environ, start_response: Callable[..., object]) -> Iterable[bytes]:
+        answer = self._answer(environ)
+        start_response(answer.status, answer.all_headers())
+        body = answer.body
+        if environ["REQUEST_METHOD"] == "HEAD":
+            if hasattr(body, "close"):
+                body.close()
+            return []
+        if isinstance(body, bytes):
+            return [body]
+        served: Iterable[bytes] = body if answer.length is None else environ["wsgi.file_wrapper"](body)
+        return served
 
-    def _answer(self, environ: _Environ) -> _Answer:
+    def _answer(self, environ: Environ) -> Answer:
         if self._hosts is not None and not _is_allowed(environ, self._hosts):  # DNS rebinding
-            return _text("403 Forbidden", "only requests for this machine are answered (see --http-host)\n")
+            return text_answer("403 Forbidden", "only requests for this machine are answered (see --http-host)\n")
+        if self._users and not _is_user(environ, self._users):
+            asked = {"WWW-Authenticate": 'Basic realm="vidsr", charset="UTF-8"'}
+            return text_answer("401 Unauthorized", "a name and a password are needed\n", headers=asked)
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
-            return _text("501 Not Implemented", "only GET and HEAD are answered\n")
+            return text_answer("501 Not Implemented", "only GET and HEAD are answered\n")
         match environ["PATH_INFO"]:
             case "":  # the base, below which the page finds its images
-                return "301 Moved Permanently", [("Location", f"{environ['SCRIPT_NAME']}/")], b""
+                return Answer(status="301 Moved Permanently", headers={"Location": f"{environ['SCRIPT_NAME']}/"})
             case "/healthz":
                 good, body = health_json(self._statuses(), time.monotonic())
                 status = "200 OK" if good else "503 Service Unavailable"
-                return status, [("Content-Type", "application/json")], body.encode(errors="replace")
+                return Answer(
+                    status=status,
+                    headers={"Content-Type": "application/json"},
+                    body=body.encode(errors="replace"),
+                )
             case "/metrics":
                 return self._metrics_answer(environ)
             case "/":
-                statuses = self._statuses()
-                moments = {status.name: self._newest(status.name) for status in statuses}
-                return _text("200 OK", dashboard_html(statuses, time.monotonic(), moments=moments), kind="html")
-            case path:
-                return self._preview(path, environ["QUERY_STRING"])
+                return self._page()
+            case path if path.startswith("/camera/"):
+                return self.live.answer(environ)
+            case path if path.startswith(("/recordings/", "/api/")):
+                return self.recordings.answer(environ)
+            case _:
+                return not_found()
 
-    def _metrics_answer(self, environ: _Environ) -> _Answer:
+    def _page(self) -> Answer:
+        statuses = self._statuses()
+        moments = {status.name: self.live.newest(status.name) for status in statuses}
+        page = dashboard_html(statuses, time.monotonic(), moments=moments, recorded=self.recordings.folders().keys())
+        return text_answer("200 OK", page, kind="text/html")
+
+    def _metrics_answer(self, environ: Environ) -> Answer:
         begun: list[tuple[str, list[tuple[str, str]]]] = []
         body = b"".join(self._metrics(environ | {"REQUEST_METHOD": "GET"}, lambda *begin: begun.append(begin)))
-        return *begun[0], body
-
-    def _preview(self, path: str, query: str) -> _Answer:
-        found = _PREVIEW_PATH.fullmatch(path)
-        try:
-            if found and found[1] in {status.name for status in self._statuses()}:
-                camera, which = found.groups()
-                asked = _MOMENT.fullmatch(query)
-                moment = int(asked[1]) if asked else self._moment(camera, which)
-                data = preview_path(self._preview_dir / camera, moment, which).read_bytes()
-                return "200 OK", [("Content-Type", "image/jpeg")], data
-        except OSError:
-            pass  # no preview yet
-        return _text("404 Not Found", "not found\n")
-
-    def _newest(self, camera: str) -> int:
-        """The newest moment with previews; 0 without any."""
-        try:
-            return max(preview_moments(self._preview_dir / camera), default=0)
-        except OSError:
-            return 0
-
-    def _moment(self, camera: str, which: str) -> int:
-        """The newest moment; for the frame after upscaling, that of the frame before which was just served."""
-        now, (served_s, moment) = time.monotonic(), self._last_before.get(camera, (0.0, 0))
-        if which == "after" and moment and now - served_s < _PAIR_S:
-            return moment
-        newest = self._newest(camera)
-        if which == "before":
-            self._last_before[camera] = now, newest
-        return newest
+        status, headers = begun[0]
+        return Answer(status=status, headers=dict(headers), body=body)
 
 
-class _Parser(HTTPRequestParser):  # type: ignore[misc]  # waitress has no types
-    def parse_header(self, header_plus: bytes) -> None:
-        """Refuse what is read as HTTP/0.9."""
-        super().parse_header(header_plus)
-        if self.version not in ("1.0", "1.1"):
-            raise ParsingError("HTTP/1.0 or HTTP/1.1 is required")
-
-
-class _Channel(HTTPChannel):  # type: ignore[misc]
-    """A connection whose time runs from the first byte of a request: waitress extends it with each byte."""
-
-    parser_class = _Parser
-    _since_s = 0.0
-
-    @property
-    def last_activity(self) -> float:
-        return self._since_s
-
-    @last_activity.setter
-    def last_activity(self, now_s: float) -> None:
-        if self.request is None and not self.total_outbufs_len:
-            self._since_s = now_s
-
-
-class _Server(TcpWSGIServer):  # type: ignore[misc]
-    channel_class = _Channel
-
-
-def _listener(host_port: tuple[str, int]) -> socket.socket:
-    family, *_, address = socket.getaddrinfo(*host_port, type=socket.SOCK_STREAM)[0]
-    listener = socket.socket(family)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-    except OSError:
-        listener.close()
-        raise
-    return listener
-
-
-def _text(status: str, text: str, *, kind: str = "plain") -> _Answer:
-    return status, [("Content-Type", f"text/{kind}; charset=utf-8")], text.encode(errors="replace")
-
-
-def _is_allowed(environ: _Environ, hosts: Sequence[str]) -> bool:
+def _is_allowed(environ: Environ, hosts: Sequence[str]) -> bool:
     """Whether the Host header names this machine or one of the hosts; HTTP/1.0, of simple checks, needs none."""
     host = environ.get("HTTP_HOST", "localhost" if environ["SERVER_PROTOCOL"] == "HTTP/1.0" else "")
     name = re.sub(r":\d+$", "", host).strip("[]")
     try:
-        return name.lower() in ("localhost", *hosts) or ipaddress.ip_address(name).is_loopback
+        return name.lower() in ("localhost", *map(str.lower, hosts)) or ipaddress.ip_address(name).is_loopback
     except ValueError:
         return False
+
+
+def _is_user(environ: Environ, users: Mapping[str, str]) -> bool:
+    """Whether the request has the name and the password of a user."""
+    scheme, _, encoded = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
+    try:
+        name, _, password = b64decode(encoded, validate=True).decode().partition(":")
+    except (NotBase64, ValueError):
+        return False
+    expected = users.get(name)
+    is_right = hmac.compare_digest(password.encode(), (expected or "").encode())
+    return scheme.lower() == "basic" and expected is not None and is_right

@@ -25,7 +25,7 @@ _MAX_PORT = 65_535
 def check_cameras(
     configs: Iterable[CameraConfig], *, file: Path | None = None
 ) -> tuple[tuple[CameraConfig, ...], list[VidsrError]]:
-    """The cameras that can be started, with their `model_digest` and `neighbours`, and what is missing for others.
+    """The cameras that can be started, complete with paths and digests, and what is missing for others.
 
     Raises ValueError for a senseless configuration. With `file`, each message names it, the line, the camera and the
     key.
@@ -35,11 +35,25 @@ def check_cameras(
     for config in configs:
         try:
             _check_camera(config, owner_of, file)
-            good.append(replace(config, model_digest=_digest(config.stream.model)))
+            good.append(_completed(config))
         except VidsrError as error:
             errors.append(error)
     neighbours = _segment_dirs(good)
     return tuple(replace(config, neighbours=neighbours) for config in good), errors
+
+
+def _completed(config: CameraConfig) -> CameraConfig:
+    paths = [target.path.absolute() for target in config.targets if target.path]
+    return replace(
+        config,
+        model_digest=_digest(config.stream.model),
+        segment_dir=next(filter(_is_segment_dir, paths), None),
+        playlist=next(filter(is_playlist, paths), None),
+    )
+
+
+def _is_segment_dir(path: Path) -> bool:
+    return not is_video(path) and not is_playlist(path)
 
 
 def _digest(model: str) -> str:
@@ -78,7 +92,7 @@ def _prefixed(file: Path | None, camera: str, key: str) -> Iterator[None]:
 def _segment_dirs(configs: Iterable[CameraConfig]) -> dict[Path, float]:
     """The targets that are directories of segments, and the GB that each keeps."""
     paths = ((target.path, config.record.keep_at_least_gb) for config in configs for target in config.targets)
-    return {path: floor_gb for path, floor_gb in paths if path and not is_video(path) and not is_playlist(path)}
+    return {path: floor_gb for path, floor_gb in paths if path and _is_segment_dir(path)}
 
 
 def _check_source(config: CameraConfig) -> None:

@@ -124,10 +124,16 @@ class Supervisor:
         self._leave_until = 0.0
         self._selector = selectors.DefaultSelector()
         self._health: dict[str, Health] = {}
+        self.helper_pids: Callable[[], Sequence[int]] = tuple
+        """Returns the ids of the caller's own children, which are no orphans."""
 
     def statuses(self) -> list[CameraStatus]:
         """The status of each camera. Thread-safe."""
         return [watchdog.status for watchdog in self._watchdogs]
+
+    def configs(self) -> list[CameraConfig]:
+        """The configuration of each camera. Thread-safe."""
+        return [watchdog.config for watchdog in self._watchdogs]
 
     def run(self, *, on_turn: Callable[[], None]) -> int:
         """The exit code: 0 after SIGINT or SIGTERM; that of the first camera when all have ended for good.
@@ -230,7 +236,7 @@ class Supervisor:
                 self._unregister(watchdog)
                 watchdog.on_exit(code, time.monotonic())
         if any_ended:
-            kill_orphans([*by_pid, self._reload.pid if self._reload else None])
+            kill_orphans([*by_pid, self._reload.pid if self._reload else None, *self.helper_pids()])
 
     def _end_reload(self, code: int) -> None:
         assert self._reload

@@ -18,6 +18,7 @@ _TABLE = """CREATE TABLE IF NOT EXISTS segment (
     path TEXT PRIMARY KEY, mtime_ns INTEGER, size INTEGER,
     camera TEXT, start_s REAL, seconds REAL, original INTEGER)"""
 _UNREAD = (0, 0)  # in place of the time and the size of an unreadable file, which is tried again
+_BATCH = 256  # files between two commits: a first look at a large directory may be interrupted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +35,14 @@ class RecordedSegment:
     """Bytes."""
     original: bool
     """Whether it holds the packets of the source."""
+
+
+def parse_moment(text: str) -> float:
+    """Seconds since 1970 of a local time; a time without a date is of today. Raises ValueError."""
+    try:
+        return datetime.fromisoformat(f"{datetime.now():%Y-%m-%d}T{text}" if "-" not in text else text).timestamp()
+    except (ValueError, OverflowError, OSError):
+        raise ValueError(f"a time must be like 14:02, 14:02:30 or 2026-10-25T14:02, not {text!r}") from None
 
 
 class RecordingIndex:
@@ -90,14 +99,16 @@ class RecordingIndex:
                 found = {str(path.relative_to(self._folder)): stat for path, stat in self._files.items()}
                 gone = [(name,) for name in known if name not in found]
                 database.executemany("DELETE FROM segment WHERE path = ?", gone)
-                for name, stat in found.items():
+                changed = [name for name, stat in found.items() if known.get(name) != (stat.st_mtime_ns, stat.st_size)]
+                for number, name in enumerate(changed, 1):
+                    stat = found[name]
                     state = stat.st_mtime_ns, stat.st_size
-                    if known.get(name) == state:
-                        continue
                     facts = self._facts(self._folder / name, stat.st_mtime)
                     if facts or name not in known:
                         row = (name, *(state if facts else _UNREAD), *(facts or self._facts_of_name(Path(name))))
                         database.execute("INSERT OR REPLACE INTO segment VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+                    if number % _BATCH == 0:
+                        database.commit()
         except BaseException:
             database.close()
             raise

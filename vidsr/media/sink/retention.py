@@ -13,8 +13,8 @@ from pathlib import Path
 from vidsr.settings import RecordSettings
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
-_SEGMENT = re.compile(r"(\d{2}B?-\d{2}-\d{2}(?:_\d+)?)(?:\.original(?:_\d+)?)?\.(?:mp4|mkv)")
-_PART = re.compile(_SEGMENT.pattern + r"\.part")
+SEGMENT_NAME = re.compile(r"(\d{2}B?-\d{2}-\d{2}(?:_\d+)?)(?:\.original(?:_\d+)?)?\.(?:mp4|mkv)")
+_PART = re.compile(SEGMENT_NAME.pattern + r"\.part")
 _DAY_S, GB = 86_400, 1_000_000_000
 
 
@@ -113,7 +113,7 @@ def _is_same_disk(folder: Path, other: Path) -> bool:
 def finished_segments(folder: Path) -> Iterator[StoredSegment]:
     """The finished segments in a directory."""
     for day in _day_dirs(folder):
-        names = sorted(name for name in os.listdir(day) if _SEGMENT.fullmatch(name))
+        names = sorted(name for name in os.listdir(day) if SEGMENT_NAME.fullmatch(name))
         for _, group in groupby(names, key=lambda name: name.partition(".")[0]):
             paths = tuple(day / name for name in group)
             with suppress(FileNotFoundError):
