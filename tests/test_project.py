@@ -80,6 +80,7 @@ NOT_OPTIONS = {
     "http",
     "http_host",
     "http_base",
+    "http_users",
     "progress",
     "estimate",
 }

@@ -56,6 +56,8 @@ def add_arguments(parser: Parser) -> None:
     http.add_argument("--http", metavar="HOST:PORT", help=f"{http_help} (default host: 127.0.0.1)")
     hosts_help = "a host name that --http answers to besides this machine's, as behind a proxy; repeatable"
     http.add_argument("--http-host", metavar="NAME", action="append", default=[], help=hosts_help)
+    users_help = "file with a NAME:PASSWORD per line, of those whom --http answers; others are refused"
+    http.add_argument("--http-users", metavar="FILE", type=Path, help=users_help)
     base_help = "a path below which --http answers, too, as behind a proxy, such as /cameras"
     http.add_argument("--http-base", metavar="PATH", default="", help=base_help)
 
@@ -66,6 +68,7 @@ def run(args: argparse.Namespace) -> int:
     http = _http(args.http) if args.http else None
     if not re.fullmatch(r"(/[A-Za-z0-9._~-]+)*", args.http_base):
         raise UsageError(f"--http-base must be a path like /cameras, not {args.http_base!r}")
+    users = _users(args.http_users) if args.http_users else {}
     with usage_errors():
         asked = _file_configs(args) if args.config else (_config(args),)
         configs, errors = check_cameras(asked, file=args.config)
@@ -83,6 +86,7 @@ def run(args: argparse.Namespace) -> int:
                 http=http,
                 http_hosts=tuple(args.http_host),
                 http_base=args.http_base,
+                http_users=users,
                 log_level=level,
             )
         )
@@ -126,6 +130,20 @@ def _source_and_target(args: argparse.Namespace) -> tuple[StreamUrl, str]:
         raise UsageError(f"stream takes {'TARGET' if indirect else 'SOURCE TARGET'}; see vidsr stream --help")
     where = args.url_env or args.url_file or args.places[0]
     return read_url(indirect or "source", where), args.places[-1]
+
+
+def _users(path: Path) -> dict[str, str]:
+    """The passwords by name. Raises UsageError."""
+    try:
+        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+        if path.stat().st_mode & 0o007:
+            print_message(f"{path}: every user of this machine can read it; chmod 600 changes that")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: {getattr(error, 'strerror', None) or 'is not UTF-8'}") from error
+    users = dict(line.partition(":")[::2] for line in lines if line and not line.startswith("#"))
+    if not users or not all(name and password for name, password in users.items()):
+        raise UsageError(f"{path}: must have lines like NAME:PASSWORD")
+    return users
 
 
 def _http(text: str) -> tuple[str, int]:
