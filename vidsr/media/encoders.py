@@ -145,8 +145,9 @@ def encoder_options(
     if settings.max_bits_per_second is not None:
         if codec in _WITHOUT_CRF:
             raise TargetError(f"{codec} has no --max-rate")
-        names = ["b"] if codec == "libvpx-vp9" and settings.bitrate is None else ["maxrate", "bufsize"]
-        options |= dict.fromkeys(names, str(settings.max_bits_per_second))
+        if codec == "libvpx-vp9":
+            raise TargetError("libvpx-vp9 holds a --max-rate over many seconds only; use another codec, or --bitrate")
+        options |= dict.fromkeys(["maxrate", "bufsize"], str(settings.max_bits_per_second))
     for name, value in (("crf", settings.crf), ("preset", settings.preset)):
         if value is None:
             continue

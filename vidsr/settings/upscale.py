@@ -11,6 +11,7 @@ _MAX_REUSE = 32  # far beyond what looks right
 MAX_STRENGTH = 1.5
 """What the network adds to the bicubic frame at most, relative to what it was trained to add."""
 _MAX_CRF = 63  # of AV1 and VP9; H.264 and HEVC end at 51
+_MIN_MAX_RATE = 50_000  # bits per second
 
 OUTPUT_FORMATS = ("y4m", "matroska", "nut", "mpegts")
 """What may be written to standard output."""
@@ -80,6 +81,8 @@ class EncodeSettings:
             rate = getattr(self, name)
             if rate is not None and not re.fullmatch(r"(?=.*[1-9])\d{1,9}(\.\d+)?[kM]?", rate):
                 raise ValueError(f"{name} must be a number like 4M, 800k or 800000, not {rate!r}")
+        if self.max_bits_per_second is not None and self.max_bits_per_second < _MIN_MAX_RATE:
+            raise ValueError(f"max_rate must be 50k or more, which encoders can hold, not {self.max_rate!r}")
         if self.bitrate is not None and self.crf is not None:
             raise ValueError("bitrate must be alone, not beside crf")
         for each in self.encoder_option:
