@@ -90,7 +90,40 @@ def test_what_cannot_be_exported_is_said(recorded: Path, tmp_path: Path, vidsr: 
         assert ended.code == code
         assert words in ended.err
     assert not (tmp_path / "x.mp4").exists()
+    for option in (["--output", tmp_path / "x.mp4"], ["--overwrite"], ["--model", "auto"], ["--scale", 2]):
+        assert vidsr("recordings", "list", recorded, *option).code == USAGE
     assert vidsr("recordings", "list", recorded, "--camera", "back").code == USAGE
+
+
+def test_a_moment_is_upscaled_now_from_the_original(
+    recorded: Path, tmp_path: Path, vidsr: Command, tiny_model: str
+) -> None:
+    with RecordingIndex(recorded / "front") as index:
+        first = next(iter(index.segments(0, LATER)))
+    since, until = (datetime.fromtimestamp(first.start_s + at_s).isoformat() for at_s in (1.01, 3.01))
+    target = tmp_path / "moment.mp4"
+    times = ["--from", since, "--to", until, "--output", target]
+    ended = vidsr("recordings", "export", recorded, *times, "--model", tiny_model)
+    assert (ended.code, ended.out) == (0, f"{target}\n"), ended.err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["moment.mp4"]
+    shown = lumas([target])
+    assert len(shown) in (2 * RATE, 2 * RATE + 1)
+    assert shown[0].shape == (96, 128)
+    again = vidsr("recordings", "export", recorded, *times, "--model", tiny_model)
+    assert (again.code, "already exists" in again.err) == (TARGET, True)
+    nowhere = vidsr("recordings", "export", recorded, "--model", tiny_model, "--output", tmp_path / "none/x.mp4")
+    assert (nowhere.code, "No such file or directory" in nowhere.err) == (TARGET, True)
+
+
+def test_no_export_replaces_a_segment(recorded: Path, tmp_path: Path, vidsr: Command, tiny_model: str) -> None:
+    segment = segments(recorded / "front")[1]
+    before = segment.read_bytes()
+    (tmp_path / "link.mp4").symlink_to(segment)
+    for output in (segment, tmp_path / "link.mp4"):
+        for more in ([], ["--model", tiny_model]):
+            ended = vidsr("recordings", "export", recorded, "--output", output, "--overwrite", *more)
+            assert (ended.code, "is a segment of a recording" in ended.err) == (TARGET, True)
+    assert segment.read_bytes() == before
 
 
 @pytest.mark.parametrize("indexed", [True, False])

@@ -2,6 +2,7 @@
 
   vidsr recordings list recordings/ --from 14:00
   vidsr recordings export recordings/ --camera front-door --from 14:02 --to 14:05 --output door.mp4
+  vidsr recordings export recordings/ --from 14:02 --to 14:05 --model fsrcnn-wide-x2 --output best.mp4
 
 A FOLDER is the target of a camera, or holds those of several. Times are local: 14:02, 14:02:30 or 2026-10-25T14:02.
 """
@@ -11,14 +12,19 @@ import dataclasses
 import json
 import re
 import time
+from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from vidsr.cli.options import Parser, usage_errors
 from vidsr.cli.output import UsageError, aligned, print_message
-from vidsr.errors import DAMAGED, SourceError
-from vidsr.media.recording_export import export_recording
+from vidsr.errors import DAMAGED, SourceError, TargetError
+from vidsr.media.recording_export import export_recording, require_exportable
 from vidsr.media.recording_index import RecordedSegment, RecordingIndex, parse_moment
+from vidsr.pipeline import upscale
+from vidsr.settings import UpscaleSettings
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
@@ -34,10 +40,15 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--original", action="store_true", help="the packets of the camera, not the upscaled frames")
     parser.add_argument("--output", type=Path, metavar="FILE", help="the file to export to")
     parser.add_argument("--overwrite", action="store_true", help="replace the file")
+    model_help = "upscale the original now, by a model of the zoo, an .npz file, or auto"
+    parser.add_argument("--model", metavar="NAME", help=model_help)
+    parser.add_argument("--scale", type=int, choices=(2, 3, 4), help="2, 3 or 4 (default: that of the model, else 2)")
 
 
 def run(args: argparse.Namespace) -> int:
     """List or export."""
+    _refuse_unused(args)
+    args.original = args.original or bool(args.model)
     with usage_errors():
         since_s = parse_moment(args.since) if args.since else 0.0
         until_s = parse_moment(args.until) if args.until else time.time()
@@ -55,11 +66,42 @@ def run(args: argparse.Namespace) -> int:
         names = ", ".join(sorted({segment.camera for segment in segments}))
         raise UsageError(f"{args.folder} holds several cameras: choose one by --camera ({names})")
     since_s = max(since_s, segments[0].start_s)
-    paths, damage = export_recording(segments, args.output, since_s=since_s, until_s=until_s, overwrite=args.overwrite)
+    export = partial(export_recording, segments, since_s=since_s, until_s=until_s)
+    paths, damage = _upscaled(args, export) if args.model else export(args.output, overwrite=args.overwrite)
     print(json.dumps([*map(str, paths)]) if args.json else "\n".join(map(str, paths)))
     for sentence in damage:
         print_message(f"{sentence}; what cannot be read of it is missing from the export")
     return DAMAGED if damage else 0
+
+
+def _refuse_unused(args: argparse.Namespace) -> None:
+    """Raises UsageError for an option that would be left out without a word."""
+    used = {"output": args.output, "overwrite": args.overwrite, "model": args.model, "scale": args.scale}
+    if args.action == "list" and (names := [f"--{name}" for name, value in used.items() if value]):
+        raise UsageError(f"list takes no {names[0]}, which belongs to export")
+    if args.scale and not args.model:
+        raise UsageError("--scale needs --model, which upscales the original")
+
+
+def _upscaled(
+    args: argparse.Namespace, export: Callable[..., tuple[list[Path], list[str]]]
+) -> tuple[list[Path], list[str]]:
+    """The originals, exported beside the output and upscaled from there: the paths, and a sentence for each damage."""
+    require_exportable(args.output, overwrite=args.overwrite)
+    try:
+        beside = TemporaryDirectory(prefix=".vidsr-", dir=args.output.absolute().parent)
+    except OSError as error:
+        raise TargetError(f"{args.output}: {error.strerror}") from error
+    with beside as folder:
+        originals, damage = export(Path(folder) / f"original{args.output.suffix}", overwrite=False)
+        paths = [
+            args.output,
+            *(args.output.with_stem(f"{args.output.stem}_{n}") for n in range(2, len(originals) + 1)),
+        ]
+        settings = UpscaleSettings(model=args.model, scale=args.scale, overwrite=args.overwrite)
+        for original, path in zip(originals, paths, strict=True):
+            upscale(original, path, settings=settings, on_warning=print_message)
+    return paths, damage
 
 
 def _segments(args: argparse.Namespace, since_s: float, until_s: float) -> list[RecordedSegment]:

@@ -13,6 +13,7 @@ from vidsr.errors import SourceError, TargetError
 from vidsr.media.error_text import read_error_text
 from vidsr.media.open_input import open_source
 from vidsr.media.recording_index import RecordedSegment
+from vidsr.media.sink.retention import SEGMENT_NAME, is_day
 from vidsr.media.sink.segment_file import SegmentFile, unused_path
 from vidsr.media.source.live_timestamps import SECOND, TIME_BASE
 from vidsr.media.stream_template import StreamTemplate, TimedPacket
@@ -59,6 +60,17 @@ def export_recording(
     return export.paths, damage
 
 
+def require_exportable(path: Path, *, overwrite: bool) -> None:
+    """Raises TargetError for a file that exists, unless it may be overwritten; a segment of a recording never may."""
+    if not path.exists():
+        return
+    real = path.resolve()
+    if SEGMENT_NAME.fullmatch(real.name) and is_day(real.parent):
+        raise TargetError(f"{path}: is a segment of a recording, which no export replaces")
+    if not overwrite:
+        raise TargetError(f"{path}: already exists (see --overwrite)")
+
+
 class _Export:
     """The files of an export; `file` is the one being written."""
 
@@ -87,8 +99,7 @@ class _Export:
 
     def _begin(self, part: _Part, *, start_s: float) -> None:
         path = unused_path(self._target) if self.paths else self._target
-        if path.exists() and not self._overwrite:
-            raise TargetError(f"{path}: already exists (see --overwrite)")
+        require_exportable(path, overwrite=self._overwrite)
         self.file = SegmentFile(
             path,
             video=part.video.stream,

@@ -143,6 +143,11 @@ def free_bytes(folder: Path) -> int:
     return shutil.disk_usage(folder).free
 
 
+def is_day(path: Path) -> bool:
+    """Whether a directory is named as one of segments."""
+    return _DAY.fullmatch(path.name) is not None
+
+
 def _day_dirs(folder: Path) -> list[Path]:
     with os.scandir(folder) as entries:
         return [Path(entry) for entry in entries if _DAY.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False)]
