@@ -185,6 +185,24 @@ def test_a_frame_that_is_cut_off_is_reported_and_those_before_it_are_kept(
     assert ended.stdout.count(b"FRAME\n") == 5
 
 
+def test_a_file_whose_index_is_at_its_end_is_no_damaged_one(tiny_model: str, tmp_path: Path) -> None:
+    noise = np.random.default_rng(1)
+    frames = [
+        av.VideoFrame.from_ndarray(noise.integers(0, 255, (540, 480), np.uint8), format="yuv420p") for _ in range(7)
+    ]
+    plain, first = (tmp_path / name for name in ("plain.mp4", "first.mp4"))
+    for path, muxer in ((plain, {}), (first, {"movflags": "+faststart"})):
+        make_video(path, frames, options={"crf": "0"}, muxer=muxer)
+    assert plain.stat().st_size > 1 << 20, "more than is kept of a pipe"
+    ended = run(tiny_model, "-", tmp_path / "no.mkv", data=plain.read_bytes())
+    assert (ended.returncode, (tmp_path / "no.mkv").exists()) == (SOURCE, False)
+    assert "/dev/stdin: its index is behind its frames" in one_sentence(ended)
+    assert run(tiny_model, "-", tmp_path / "out.mkv", data=first.read_bytes()).returncode == 0
+    ended = run(tiny_model, "-", tmp_path / "no.mkv", data=first.read_bytes()[:100_000])
+    assert ended.returncode == SOURCE
+    assert "it is damaged, or cut off" in one_sentence(ended)
+
+
 def test_garbage_between_frames_is_reported(tiny_model: str) -> None:
     data = y4m()
     ended = run(tiny_model, "-q", "-", "-", data=data + b"garbage\n" + data)
@@ -220,6 +238,9 @@ def test_a_full_disk_and_a_closed_output_are_sentences(clip: Path, tiny_model: s
         (["-", "a.mkv", "-"], "- has no name"),
         (["--verify", "a.mkv", "-"], "--verify reads the target back"),
         (["--estimate", "-", "-"], "--estimate reads a second of the source"),
+        (["--output-format", "y4m", "a.mkv", "b.mkv"], "--output-format is for a target of -"),
+        (["--output-format", "nut", "a.png", "b.png"], "--output-format is for a target of -"),
+        (["--output-format", "nut", "--estimate", "a.mkv", "b.mkv"], "--output-format is for a target of -"),
         (["--output-format", "mp4", "-", "-"], "--output-format must be one of y4m, matroska, nut, mpegts"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from vidsr.callbacks import ShouldStop
 from vidsr.errors import TargetError
 from vidsr.media.atomic_file import refuse_source
-from vidsr.media.containers import trial_suffix
+from vidsr.media.containers import container_for, trial_suffix
 from vidsr.media.pipes import STDOUT
 from vidsr.pipeline import upscale
 from vidsr.settings import EncodeSettings, PoolSettings, UpscaleSettings
@@ -67,7 +67,7 @@ class _Trial:
 
 
 @contextmanager
-def _trial_file(source: Path, target: Path, output_format: str) -> Iterator[Path]:
+def _trial_file(source: Path, target: Path, output_format: str | None) -> Iterator[Path]:
     """A temporary file in place of the target, which alone is named in errors. Raises TargetError."""
     if source.exists():
         refuse_source(target, source)
@@ -79,9 +79,9 @@ def _trial_file(source: Path, target: Path, output_format: str) -> Iterator[Path
             raise TargetError(str(error).replace(str(file), str(target))) from error
 
 
-def _trial_encode(encode: EncodeSettings, target: Path, output_format: str) -> EncodeSettings:
+def _trial_encode(encode: EncodeSettings, target: Path, output_format: str | None) -> EncodeSettings:
     """The settings by which a file holds raw frames where standard output would."""
-    if target == STDOUT and output_format == "y4m" and encode.codec == "auto":
+    if target == STDOUT and container_for(target, output_format).is_raw and encode.codec == "auto":
         return replace(encode, codec="rawvideo", crf=None, bitrate=None, preset=None)
     return encode
 
@@ -104,7 +104,7 @@ def estimate(
         report = upscale(
             source,
             file,
-            settings=replace(settings, verify=False, segments=False),
+            settings=replace(settings, verify=False, segments=False, output_format=None),
             encode=_trial_encode(encode, target, settings.output_format),
             pool=pool,
             on_progress=trial.on_progress,

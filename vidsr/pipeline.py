@@ -13,6 +13,7 @@ from vidsr.image_pipeline import upscale_image
 from vidsr.media.containers import image_codec_for
 from vidsr.media.frame import Frame
 from vidsr.media.luma_merger import LumaMerger, upscale_bicubic
+from vidsr.media.pipes import STDOUT
 from vidsr.media.reader import Reader
 from vidsr.media.writer import Writer
 from vidsr.model.architecture import Architecture
@@ -52,7 +53,7 @@ def upscale(
     `on_progress` receives the frames done and the expected total, which after the last one is that of the frames.
     `should_stop` is asked after each frame, and ends the file there, in order; by segments it raises Stopped, and the
     same call goes on. `on_span` receives the working times of each stage, in its thread. Raises SourceError,
-    TargetError, ModelError or WorkerError, without a target.
+    TargetError, ModelError or WorkerError, without a target, and ValueError for an output format of a file.
     """
     job = UpscaleJob(
         source=Path(source),
@@ -73,6 +74,8 @@ def upscale(
 
 def upscale_job(job: UpscaleJob, pools: SharedPools) -> Report:
     """As `upscale`, with pools that other files use, too. Raises NotSegmentable besides, perhaps on the way."""
+    if job.settings.output_format and job.target != STDOUT:
+        raise ValueError("output_format is for standard output; what a file becomes follows from its name")
     if is_by_segments(job):
         return upscale_by_segments(job, pools)
     return upscale_image(job, pools) if image_codec_for(job.target) else _upscale_by_frames(job, pools)

@@ -99,7 +99,7 @@ def build_parser(words: Sequence[str] = ()) -> "Parser":
 def _add_output(parser: "Parser", *, json: bool) -> None:
     group = parser.add_argument_group("output")
     if json:
-        group.add_argument("--json", action="store_true", help="print the result as JSON on stdout")
+        group.add_argument("--json", action="store_true", help="print the result as JSON")
     group.add_argument("-v", "--verbose", action="store_true", help="print more, and the causes of errors")
     group.add_argument("-q", "--quiet", action="store_true", help="print errors only")
 

@@ -6,7 +6,8 @@
   ffmpeg -i film.mkv -f yuv4mpegpipe - | vidsr upscale - - | ffmpeg -i - film-2x.mkv
 
 Several sources, or a folder of them, go into a folder, each under its own name. - is standard input (yuv4mpegpipe, or
-any container that needs no seeking) or standard output (see --output-format).
+any container that needs no seeking) or standard output (see --output-format). The frames have standard output to
+themselves: the report, also that of --json, is then on stderr.
 """
 
 import argparse
@@ -153,6 +154,8 @@ def _check_pipes(args: argparse.Namespace) -> None:
         raise UsageError("--estimate reads a second of the source, which a pipe gives only once")
     if STDIN in args.sources and sys.stdin.isatty():
         raise UsageError("- is a terminal; pipe a video into it")
+    if args.target != STDOUT and args.output_format:
+        raise UsageError("--output-format is for a target of -; what a file becomes follows from its name")
     if args.target != STDOUT or args.estimate:
         return
     if args.verify:

@@ -89,13 +89,13 @@ READABLE = READABLE_VIDEOS | IMAGE_SUFFIXES | READ_ONLY_IMAGE_SUFFIXES
 _MIN_TIMESCALE = 90_000  # ticks per second: copied audio, too, should keep its start time
 
 
-def container_for(target: Path, output_format: str = "y4m", *, or_image: bool = True) -> Container:
+def container_for(target: Path, output_format: str | None = None, *, or_image: bool = True) -> Container:
     """The container of a video file by its suffix, and of standard output by the `output_format` of the settings.
 
     Raises TargetError for an unknown suffix; its sentence names those of images, too, if `or_image`.
     """
     if target == STDOUT:
-        return replace(_STREAMS[output_format], seekable=False)
+        return replace(_STREAMS[output_format or "y4m"], seekable=False)
     try:
         return _VIDEOS[target.suffix.lower()]
     except KeyError:
@@ -103,9 +103,9 @@ def container_for(target: Path, output_format: str = "y4m", *, or_image: bool = 
         raise TargetError(f"{target}: the name must end in one of {known}") from None
 
 
-def trial_suffix(target: Path, output_format: str) -> str:
+def trial_suffix(target: Path, output_format: str | None) -> str:
     """The suffix of a file that holds what the target would: its own, for standard output by the `output_format`."""
-    return _STREAM_SUFFIXES[output_format] if target == STDOUT else target.suffix
+    return _STREAM_SUFFIXES[output_format or "y4m"] if target == STDOUT else target.suffix
 
 
 def image_codec_for(target: Path) -> str | None:

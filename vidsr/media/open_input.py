@@ -1,5 +1,6 @@
 """Opening local media files only: no network, playlists, file name patterns or protocols in a name."""
 
+import re
 from pathlib import Path
 
 import av
@@ -8,6 +9,7 @@ from av.video.stream import VideoStream
 
 from vidsr.errors import SourceError
 from vidsr.media.error_text import read_error_text
+from vidsr.media.ffmpeg_log import ffmpeg_log
 from vidsr.media.image_check import unread_variant
 from vidsr.media.pipes import PIPE_BUFFER, InputPipe
 
@@ -34,6 +36,8 @@ FORMATS = frozenset(" ".join([_VIDEO_FORMATS, _IMAGE_FORMATS, _AUDIO_FORMATS]).s
 _PIPE_FORMATS = FORMATS - _STILLS - {"gif", "apng"}
 """Without those whose files are read twice."""
 _EXAMPLES = "yuv4mpegpipe, mpegts, matroska, nut, h264, hevc"
+_UNREACHED = re.compile(r"offset 0x([0-9a-f]+): partial file")
+"""The words in which the demuxer of MP4 logs that it cannot reach a sample."""
 _HEIF_BRANDS = ("avif", "mif1", "mif2", "heic", "heix", "heim", "heis")
 _PROBING = {"analyzeduration": "60000000", "probesize": "20000000"}
 """Microseconds and bytes that FFmpeg may look through for the parameters of a stream that begins late."""
@@ -73,19 +77,25 @@ def open_source(path: Path, *, pipe: InputPipe | None = None, input_format: str 
 def _open_pipe(path: Path, pipe: InputPipe, input_format: str | None) -> InputContainer:
     options = {"protocol_whitelist": "", "format_whitelist": ",".join(_PIPE_FORMATS)} | _PROBING
     try:
-        return av.open(
-            pipe,
-            "r",
-            format=input_format,
-            container_options=options,
-            metadata_errors=TAG_ERRORS,
-            buffer_size=PIPE_BUFFER,
-        )
+        with ffmpeg_log(av.logging.ERROR) as lines:
+            container = av.open(
+                pipe,
+                "r",
+                format=input_format,
+                container_options=options,
+                metadata_errors=TAG_ERRORS,
+                buffer_size=PIPE_BUFFER,
+            )
     except (av.FFmpegError, OSError) as error:
         if not pipe.count:
             raise SourceError(f"{path}: is empty; the program that writes into it has failed") from error
         reason = "holds no video, a damaged one, or one of a kind that cannot be read from a pipe"
         raise SourceError(f"{path}: {reason}") from error
+    unreached = [int(found[1], 16) for _, _, text in lines if (found := _UNREACHED.search(text))]
+    if any(offset < pipe.count for offset in unreached):  # those beyond are missing
+        container.close()
+        raise SourceError(f"{path}: its index is behind its frames, which a pipe gives only once; save it as a file")
+    return container
 
 
 def heif_items(container: InputContainer) -> list[VideoStream]:

@@ -30,7 +30,7 @@ class Writer:
         *,
         size: tuple[int, int],
         encode: EncodeSettings = EncodeSettings(),
-        output_format: str = "y4m",
+        output_format: str | None = None,
         overwrite: bool = False,
     ) -> None:
         """`size` is the (width, height) of the frames; their tags are those of `template.first`.

@@ -130,7 +130,9 @@ class UpscaleSettings:
     input_format: str | None = option(
         None, "the container of the source by FFmpeg's name, such as mpegts (default: as it is recognised)", "NAME"
     )
-    output_format: str = option("y4m", "what a target of - becomes: y4m, matroska, nut or mpegts", "NAME")
+    output_format: str | None = option(
+        None, "what a target of - becomes, and no other: y4m, matroska, nut or mpegts (default: y4m)", "NAME"
+    )
     max_megapixels: float = option(64.0, "refuse a source with larger frames", "N")
     overwrite: bool = option(False, "replace an existing target")
     segments: bool = option(
@@ -149,7 +151,7 @@ class UpscaleSettings:
             raise ValueError(f"to must be a size like 1080p or 1920x1080, not {self.to!r}")
         if not 0 <= self.strength <= MAX_STRENGTH:
             raise ValueError(f"strength must be between 0 and {MAX_STRENGTH:g}, not {self.strength:g}")
-        if self.output_format not in OUTPUT_FORMATS:
+        if self.output_format not in (None, *OUTPUT_FORMATS):
             raise ValueError(f"output_format must be one of {', '.join(OUTPUT_FORMATS)}, not {self.output_format!r}")
         if self.start_s is not None and not 0 <= self.start_s <= _MAX_S:
             raise ValueError(f"start_s must be 0 or more, not {self.start_s:g}")
