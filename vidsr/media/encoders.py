@@ -17,6 +17,7 @@ from vidsr.cpu import kept_scheduling
 from vidsr.errors import TargetError
 from vidsr.media.ffmpeg_log import ffmpeg_log
 from vidsr.media.formats import has_alpha, wider_formats, working_format
+from vidsr.media.option_ranges import check_ranges
 from vidsr.settings import EncodeSettings
 
 _DEFAULTS = {
@@ -131,8 +132,8 @@ def encoder_options(
 ) -> dict[str, str]:
     """FFmpeg options for the encoder: its own defaults, `defaults`, those of the settings, and `hdr` of `hdr_options`.
 
-    Raises TargetError for an unknown codec, for what the codec does not have of the settings, and for a pixel format
-    that is unknown, RGB or not planar.
+    Raises TargetError for an unknown codec, for what the codec does not have of the settings, for a number beyond its
+    range, and for a pixel format that is unknown, RGB or not planar.
     """
     codec = settings.encoder
     private, general = _option_names(codec)
@@ -162,6 +163,7 @@ def encoder_options(
         _check_pixel_format(settings.pixel_format)
         if (formats := _formats(codec)) and settings.pixel_format not in formats:
             raise TargetError(f"{codec} cannot hold {settings.pixel_format}, but {', '.join(sorted(formats))}")
+    check_ranges(Codec(codec, "w").name, options | settings.encoder_options)
     return merge_options(options, settings.encoder_options, hdr)
 
 
@@ -221,7 +223,7 @@ def check_encoder(encode: EncodeSettings, frame_format: FrameFormat, options: di
     ]
     asked += [f"--encoder-option {each}" for each in encode.encoder_option]
     if asked and _refusal(codec, frame_format, _DEFAULTS.get(codec, {})) is None:
-        raise TargetError(f"{codec} refuses {' '.join(asked)} ({reason})")
+        raise TargetError(f"{codec} refuses {' '.join(asked)} ({_opening_fault(codec, frame_format, options)})")
     others = [name for name in _DEFAULTS if name != codec and _refusal(name, frame_format, _DEFAULTS[name]) is None]
     hint = f"use --codec {others[0]}" if others else "no encoder takes that; choose another size"
     raise TargetError(f"{codec} {reason}; {hint}")
@@ -277,16 +279,22 @@ def _refusal(codec: str, frame_format: FrameFormat, options: Mapping[str, str]) 
         return f"cannot hold {name}"
     if height < _X265_ROWS and Codec(codec, "w").name == "libx265":
         return f"ends the process for frames below {_X265_ROWS} rows, such as {width}x{height}"
+    if (fault := _opening_fault(codec, frame_format, options)) is None:
+        return None
+    if width % 2 or height % 2:
+        fault += ": it may need an even width and height"
+    return f"refuses {width}x{height} in {name} ({fault})"
+
+
+def _opening_fault(codec: str, frame_format: FrameFormat, options: Mapping[str, str]) -> str | None:
+    """FFmpeg's words when the encoder does not open, or not with all of the options; None if it does."""
     context = video_encoder(codec)
-    context.width, context.height, context.pix_fmt = width, height, name
+    context.width, context.height, context.pix_fmt = frame_format.width, frame_format.height, frame_format.pixel_format
     context.time_base, context.framerate = Fraction(1, 25), Fraction(25)
     context.options = dict(options)
     try:
         with kept_scheduling(), option_errors():
             context.open(strict=False)
     except (av.FFmpegError, ValueError, OSError) as error:
-        reason = getattr(error, "strerror", error)
-        if width % 2 or height % 2:
-            reason = f"{reason}: it may need an even width and height"
-        return f"refuses {width}x{height} in {name} ({reason})"
+        return str(getattr(error, "strerror", error))
     return None
