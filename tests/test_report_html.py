@@ -1,6 +1,7 @@
 """The HTML report of a fine-tuning: self-contained, correct numbers, names escaped."""
 
 from base64 import b64decode
+from dataclasses import replace
 from html.parser import HTMLParser
 from io import BytesIO
 
@@ -9,7 +10,7 @@ import pytest
 from PIL import Image
 
 from vidsr.quality.evaluation import ResultRow
-from vidsr.quality.report_html import HtmlReport, render_html
+from vidsr.quality.report_html import HtmlReport, rate, render_html
 
 GAINS = {  # of the start and of the tuned network
     ("a", "none"): (1.0, 1.5),
@@ -81,11 +82,11 @@ def rows(*, collection: str = "set", prefix: str = "") -> list[ResultRow]:
     return found
 
 
-def report(scores: list[ResultRow], *, text: str = "as it should be", good: bool = True) -> HtmlReport:
+def report(scores: list[ResultRow], *, text: str = "as it should be", rating: str = "good") -> HtmlReport:
     return HtmlReport(
         title=f"title {text}",
         verdict=f"verdict {text}",
-        good=good,
+        rating=rating,
         facts={f"fact {text}": f"value {text}"},
         rows=scores,
         start="start",
@@ -142,9 +143,23 @@ def test_clips_of_one_name_in_two_collections_are_kept_apart() -> None:
     assert heads == ["north/b", "south/b", "north/a", "south/a", "north/c", "south/c"]
 
 
-@pytest.mark.parametrize("good", [True, False])
-def test_the_colour_of_the_verdict_is_that_of_its_kind(good: bool) -> None:
-    assert f'<header class="{"good" if good else "bad"}">' in render_html(report(rows(), good=good))
+@pytest.mark.parametrize("rating", ["good", "slight", "bad"])
+def test_the_colour_of_the_verdict_is_that_of_its_kind(rating: str) -> None:
+    assert f'<header class="{rating}">' in render_html(report(rows(), rating=rating))
+
+
+def test_a_difference_that_nobody_sees_is_neither_good_nor_bad() -> None:
+    assert [rate(db) for db in (-0.06, -0.02, 0.0, 0.02, 0.06)] == ["bad", "slight", "slight", "slight", "good"]
+    scores = [replace(row, moving_gain=0.02 if row.method == "tuned" else 0.0) for row in rows()]
+    parsed = Parsed(render_html(report(scores)))
+    assert parsed.tables[0][1][4] == "+0.02"
+    assert not parsed.marked.get("good")
+
+
+def test_a_mean_is_of_several_clips() -> None:
+    alone = [row for row in rows() if row.name == "a"]
+    assert "where the held-out clip moves; last" in Parsed(render_html(report(alone))).text
+    assert "where the held-out clips move, mean over 3; last" in Parsed(render_html(report(rows()))).text
 
 
 def test_names_are_escaped_in_elements_and_attributes() -> None:
@@ -167,7 +182,7 @@ def test_a_file_name_that_is_not_text_is_shown_with_question_marks() -> None:
 
 def test_empty_sections_are_omitted() -> None:
     bare = HtmlReport(
-        title="t", verdict="v", good=True, facts={}, rows=rows(), start="start", tuned="tuned",
+        title="t", verdict="v", rating="good", facts={}, rows=rows(), start="start", tuned="tuned",
         curve=png(1), crops=[], notes=[],
     )  # fmt: skip
     assert Parsed(render_html(bare)).tags.count("h2") == 3

@@ -9,6 +9,8 @@ from vidsr.html_template import render_html_template
 from vidsr.quality.evaluation import ResultRow
 from vidsr.quality.upscalers import BASELINE
 
+_SEEN_DB = 0.05  # a smaller difference nobody sees
+
 Clip = tuple[str, str]
 """(collection, name)."""
 
@@ -20,8 +22,8 @@ class HtmlReport:
     title: str
     verdict: str
     """One sentence."""
-    good: bool
-    """Whether the verdict is favourable."""
+    rating: str
+    """What the verdict is: good, bad, or slight, a gain that nobody sees."""
     facts: Mapping[str, str]
     """The facts of the run, by name."""
     rows: Sequence[ResultRow]
@@ -62,9 +64,15 @@ def render_html(report: HtmlReport) -> str:
             for name in inputs
         ],
         by_clip=by_clip,
+        rating=rate,
         signed=lambda db: f"{db:+.2f}".replace("-", "\N{MINUS SIGN}"),
         base64=lambda png: b64encode(png).decode(),
     )
+
+
+def rate(db: float) -> str:
+    """What a difference is: good, bad, or slight, which nobody sees."""
+    return "slight" if abs(db) < _SEEN_DB else "good" if db > 0 else "bad"
 
 
 def _gains_by_clip(report: HtmlReport, inputs: Sequence[str]) -> list[tuple[str, list[tuple[float, float]], float]]:

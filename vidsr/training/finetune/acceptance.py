@@ -29,7 +29,12 @@ class Acceptance:
     @property
     def accepted(self) -> bool:
         """Whether the tuned network is better than the start and than Lanczos in the moving areas."""
-        return _mean(self.over_start) >= _MIN_GAIN_DB and _mean(self.over_lanczos) > 0
+        return self.gain >= _MIN_GAIN_DB and _mean(self.over_lanczos) > 0
+
+    @property
+    def gain(self) -> float:
+        """The mean gain over the start in the moving areas, in dB."""
+        return _mean(self.over_start)
 
     @property
     def gains(self) -> dict[str, float]:
@@ -42,7 +47,7 @@ class Acceptance:
         moves = "clips move" if self.clips > 1 else "clip moves"
         by_input = [f"{name} {gain:+.2f} and {self.over_lanczos[name]:+.2f}" for name, gain in self.over_start.items()]
         return (
-            f"{_mean(self.over_start):+.2f} dB over {self.start} and {_mean(self.over_lanczos):+.2f} over Lanczos "
+            f"{self.gain:+.2f} dB over {self.start} and {_mean(self.over_lanczos):+.2f} over Lanczos "
             f"where {self.clips} held-out {moves} ({', '.join(by_input)}); "
             f"{_mean(self.whole_over_start):+.2f} and {_mean(self.whole_over_lanczos):+.2f} on the whole picture"
         )

@@ -17,7 +17,7 @@ from vidsr.model.weights import load_weights, save_weights
 from vidsr.model.zoo import load_model
 from vidsr.quality.crops import TUNED, crops_png, finetune_crops
 from vidsr.quality.evaluation import ResultRow
-from vidsr.quality.report_html import HtmlReport, render_html
+from vidsr.quality.report_html import HtmlReport, rate, render_html
 from vidsr.quality.upscalers import make_upscalers
 from vidsr.settings import FinetuneSettings, NetworkSettings
 from vidsr.training.data.dataset import Dataset, read_degraded_pairs
@@ -114,8 +114,8 @@ def _write_result(
     acceptance = assess(rows, start=start, tuned=TUNED)
     page = HtmlReport(
         title=f"Fine-tuning of {start} for x{settings.scale}",
-        verdict=f"{acceptance}.",
-        good=acceptance.accepted,
+        verdict=f"{acceptance}.{' Nobody sees such a difference.' if rate(acceptance.gain) == 'slight' else ''}",
+        rating=rate(acceptance.gain) if acceptance.accepted else "bad",
         facts=_facts(trained, data, settings),
         rows=rows,
         start=start,
