@@ -231,6 +231,10 @@ def test_a_file_that_failed_for_what_is_not_in_it_stays_and_is_tried_at_the_next
     ended = watch(lambda: (until(report.exists), time.sleep(0.5)), "--failed", failed)  # type: ignore[func-returns-value]
     assert ended.err.count("a.mp4: exists already") == 1
     assert os.listdir(source) == ["a.mp4"]
+    length = len(entries(target))
+    ended = watch(lambda: until(lambda: len(entries(target)) > length), "--failed", failed)
+    assert ended.err.count("a.mp4: exists already") == 1
+    assert os.listdir(failed) == ["a.mp4.json"], "the report is there already"
     (target / "a.mp4").unlink()
     assert watch(lambda: until((target / "a.mp4").exists)).code == 0
 

@@ -26,6 +26,7 @@ def folders(tmp_path: Path) -> tuple[Path, Path]:
         (["--encoder-option", "nosuch=1"], TARGET, "libx264 has no option 'nosuch'"),
         (["--pixel-format", "nosuch"], TARGET, "no pixel format named 'nosuch'"),
         (["--model", "nosuch"], MODEL, "no model named 'nosuch'"),
+        (["--output-format", "nut"], USAGE, "--output-format is for a target of -, not for files"),
         (["--input-format", "nosuch"], USAGE, "--input-format: no format is named 'nosuch'"),
     ],
 )

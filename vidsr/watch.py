@@ -91,6 +91,8 @@ class Entry:
     """How often this content of the source was begun without an end; 0 after a stop in order."""
     replaces: bool = False
     """Whether it takes the place of a target that was there before."""
+    sentence: str = ""
+    """What it failed of."""
 
     @property
     def stamp(self) -> Stamp:
@@ -134,6 +136,10 @@ class WatchLog:
             return entry.code in (0, *OF_THE_FILE)
         # Interrupted between the target, which appears complete, and the line that says so.
         return not entry.replaces and (self._folder / entry.target).exists()
+
+    def last(self, source: str) -> Entry | None:
+        """The last entry of a source."""
+        return self._entries.get(source)
 
     def attempts(self, source: str, stamp: Stamp) -> int:
         """How often this content of a source was begun, and the process ended without a word."""

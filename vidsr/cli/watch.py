@@ -103,6 +103,8 @@ def _check_folders(source: Path, written: tuple[Path, ...]) -> None:
 
 def _check_options(chosen: UpscaleSettings, encode: EncodeSettings, pool: PoolSettings) -> None:
     """Raises UsageError, TargetError or ModelError for options with which every file would fail."""
+    if chosen.output_format:
+        raise UsageError("--output-format is for a target of -, not for files")
     if chosen.input_format not in (None, *FORMATS):
         raise UsageError(f"--input-format: no format is named {chosen.input_format!r}")
     check_settings(encode)
@@ -138,8 +140,8 @@ class _Watcher:
         for target, outcome in self._journal.outcomes.items():
             path = Path(outcome.source)
             if outcome.code and (stamp := stamp_of(path)) and not self._record.knows(self._name(path), stamp):
-                begun = self._entry(path, stamp, Path(target))
-                self._end(path, begun, _Result(code=outcome.code, sentence=outcome.sentence))
+                result = _Result(code=outcome.code, sentence=outcome.sentence)
+                self._end(path, replace(self._entry(path, stamp, Path(target)), code=result.code), result)
 
     def look(self) -> None:
         """Upscale what is new and has stopped growing."""
@@ -169,6 +171,7 @@ class _Watcher:
     def _upscale(self, path: Path, stamp: Stamp) -> bool:
         """Upscale a file; False to look again later: at a stop, and where the disk of the targets is to blame."""
         name, target = self._name(path), self._target_of(path)
+        before = self._record.last(name)
         attempt, there = self._record.attempts(name, stamp) + 1, target.exists()
         begun = self._entry(path, stamp, target, attempt=attempt)
         if attempt > _MAX_ATTEMPTS:
@@ -189,7 +192,8 @@ class _Watcher:
                 return isinstance(error, SourceError)
         if not result.report:
             print_message(result.sentence)
-        self._end(path, begun, result)
+        ended = replace(begun, code=result.code, sentence=result.sentence)
+        self._end(path, ended, result, is_known=before is not None and _has_same_end(before, ended))
         return True
 
     def _attempt(self, path: Path, target: Path, *, overwrite: bool) -> _Result:
@@ -222,16 +226,19 @@ class _Watcher:
             self._journal.end(target, Outcome(source=str(path), code=0))
         return result
 
-    def _end(self, path: Path, begun: Entry, result: _Result) -> None:
-        """Record what became of a file, write the report of a failure, and move the source if that lies in it."""
-        self._record.add(replace(begun, code=result.code))
+    def _end(self, path: Path, ended: Entry, result: _Result, *, is_known: bool = False) -> None:
+        """Record what became of a file, write the report of a failure, and move the source if that lies in it.
+
+        A failure that is known from an earlier start has a report already.
+        """
+        self._record.add(ended)
         stays = result.code not in (0, *OF_THE_FILE)
         if stays:
-            self._refused[path] = begun.stamp
+            self._refused[path] = ended.stamp
         folder = self._failed if result.code else self._done
         relative = path.relative_to(self._source)
         try:
-            if result.code:
+            if result.code and not is_known:
                 _write_report((folder or self._target / "failed") / relative, path, result)
             if folder and not stays:
                 place = folder / relative
@@ -273,6 +280,11 @@ class _Watcher:
             target=self._target_name(target),
             attempt=attempt,
         )
+
+
+def _has_same_end(before: Entry, ended: Entry) -> bool:
+    """Whether the same content of a source failed before, and of the same."""
+    return (before.stamp, before.code, before.sentence) == (ended.stamp, ended.code, ended.sentence)
 
 
 def _write_report(place: Path, source: Path, result: _Result) -> None:
