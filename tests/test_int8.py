@@ -19,6 +19,7 @@ from vidsr.engine import BAND_PIXELS, Engine
 from vidsr.engine.activation_ranges import measure_ranges
 from vidsr.engine.blocking import default_blocking
 from vidsr.engine.compiled_network import CompiledNetwork
+from vidsr.engine.openvino_core import openvino_core
 from vidsr.engine.quantization import quantize_input, quantize_weights
 from vidsr.errors import ModelError
 from vidsr.model.architecture import ACTIVATIONS, fsrcnn, srcnn
@@ -71,7 +72,7 @@ def test_every_layer_but_the_first_runs_in_integers(scale: int, precision: str) 
 
 def computed(node: ov.Node, *parameters: ov.Node, values: tuple[NDArray[np.float32], ...] = ()) -> NDArray[np.float32]:
     model = ov.Model([node], list(parameters), "rounding")
-    return ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(list(values))[0]
+    return openvino_core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(list(values))[0]
 
 
 @pytest.mark.parametrize("max_weight", [127, 63])

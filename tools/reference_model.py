@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from vidsr.engine.openvino_core import openvino_core
 from vidsr.model.weights import Weights
 from vidsr.training.export import ReferenceNetwork
 
@@ -52,7 +53,7 @@ def openvino_upscaler(weights: Weights, threads: int) -> Upscaler:
         batch = _batch(plane)
         if plane.shape not in requests:
             model = ov.convert_model(network, example_input=batch, input=list(batch.shape))
-            requests[plane.shape] = ov.Core().compile_model(model, "CPU", config).create_infer_request()
+            requests[plane.shape] = openvino_core().compile_model(model, "CPU", config).create_infer_request()
         return requests[plane.shape].infer([batch.numpy()])[0][0, 0]
 
     return upscale

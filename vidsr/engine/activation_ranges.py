@@ -8,6 +8,7 @@ import openvino as ov  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
 from vidsr.engine.graph import band_model
+from vidsr.engine.openvino_core import openvino_core
 from vidsr.model.weights import Ranges, Weights, input_widths
 
 CLIPPED_PERCENT = 0.002
@@ -34,7 +35,7 @@ def _taps(weights: Weights, shape: tuple[int, int]) -> ov.CompiledModel:
     layers = {node.get_friendly_name(): node for node in model.get_ops()}
     names = list(input_widths(weights.architecture))
     taps = ov.Model([layers[name].input_value(0) for name in names], model.get_parameters(), "taps")
-    return ov.Core().compile_model(taps, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    return openvino_core().compile_model(taps, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
 
 
 def _ends(values: NDArray[np.float32]) -> NDArray[np.float32]:

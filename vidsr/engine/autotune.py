@@ -18,6 +18,7 @@ from vidsr.engine.accuracy import AccuracyCheck
 from vidsr.engine.autotune_cache import save_tuning
 from vidsr.engine.blocking import OutputBlocking, blockings, default_blocking
 from vidsr.engine.compiled_network import CompiledNetwork, InaccurateGraphError
+from vidsr.engine.openvino_core import openvino_core
 from vidsr.engine.precision import precision_on, precision_order
 from vidsr.errors import ModelError
 from vidsr.model.weights import Weights
@@ -155,7 +156,7 @@ def _matrix_product(threads: int) -> Callable[[], object]:
     factor = ops.parameter([_SIDE, _SIDE], ov.Type.f32, "factor")
     model = ov.Model([ops.matmul(factor, ops.constant(second), False, False)], [factor], "product")
     config = {"INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1, "INFERENCE_PRECISION_HINT": "f32"}
-    request = ov.Core().compile_model(model, "CPU", config).create_infer_request()
+    request = openvino_core().compile_model(model, "CPU", config).create_infer_request()
     return partial(request.infer, [first], share_inputs=True, share_outputs=True)
 
 

@@ -13,6 +13,7 @@ from vidsr.cpu import isa_limit, this_cpu
 from vidsr.engine.accuracy import AccuracyCheck
 from vidsr.engine.blocking import OutputBlocking, depth_to_space
 from vidsr.engine.graph import band_model
+from vidsr.engine.openvino_core import openvino_core
 from vidsr.engine.precision import MAX_WEIGHT
 from vidsr.engine.quantization import equalize_channels
 from vidsr.errors import ModelError
@@ -93,7 +94,7 @@ class CompiledNetwork:
         def request() -> ov.InferRequest:  # not compiled at all where it is known to be wrong
             with self._named_errors():
                 model = self._model((rows, columns), dtype, depth, count)
-                return ov.Core().compile_model(model, "CPU", self._config).create_infer_request()
+                return openvino_core().compile_model(model, "CPU", self._config).create_infer_request()
 
         if self._check:
             fault = self._check.find_fault(
