@@ -129,8 +129,16 @@ def test_nothing_works_on_when_the_command_is_killed(clip: Path, tmp_path: Path,
         assert psutil.wait_procs(family, timeout=5)[1] == []
 
 
-@pytest.mark.parametrize("closed", ["0<&-", "1>&-", "2>&-", "0<&- 1>&- 2>&-", "2>/dev/full"])
-@pytest.mark.parametrize("options", ["-v", "--json"])
+@pytest.mark.parametrize(
+    ("options", "closed"),
+    [
+        ("-v", "0<&-"),
+        ("--json", "1>&-"),
+        ("-v", "2>&-"),
+        ("-v --json", "0<&- 1>&- 2>&-"),
+        ("-v", "2>/dev/full"),
+    ],
+)
 def test_closed_standard_streams_change_nothing(tmp_path: Path, tiny_model: str, closed: str, options: str) -> None:
     source, target = make_clip(tmp_path / "in.mp4", pts=[0, 512]), tmp_path / "out.mp4"
     command = (

@@ -60,7 +60,7 @@ def run_finetune(clips: list[Path], output: Path, settings: FinetuneSettings, **
 def test_a_network_learns_footage_and_the_report_says_what_was_gained(
     start: Path, clips: list[Path], tmp_path: Path
 ) -> None:
-    found = run_finetune(clips, tmp_path / "run", settings_for(start))
+    found = run_finetune(clips, tmp_path / "run", settings_for(start, clips=16, steps=24, every=12))
     assert found.acceptance.accepted
     assert found.acceptance.clips == 1
     assert list(found.acceptance.over_start) == [f"crf {crf}" for crf in CRFS]
