@@ -30,6 +30,11 @@ def contents(folder: Path) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+def shown(folder: Path) -> list[str]:
+    """The names in a folder, sorted, without hidden ones: the record of a batch."""
+    return sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+
+
 @contextmanager
 def few_rights() -> Iterator[None]:
     """This process with the rights of nobody in particular: root may read and write everything."""

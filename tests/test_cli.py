@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from commands import SOURCE, Command, Ended
+from commands import DAMAGED, SOURCE, Command, Ended, shown
 from made import make_clip
 from oracles import read_with_av
 from PIL import Image
@@ -15,7 +15,10 @@ from PIL import Image
 import vidsr as package
 from vidsr.engine import expected_precision
 from vidsr.model.zoo import load_model, model_names
+from vidsr.pipeline import upscale_job
+from vidsr.pool.shared_pools import SharedPools
 from vidsr.report import Report
+from vidsr.upscale_job import UpscaleJob
 
 # What goes where
 
@@ -57,7 +60,7 @@ def test_verbose_says_what_caused_an_error(upscale: Command, tmp_path: Path) -> 
 def test_a_bug_keeps_its_traceback(
     upscale: Command, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vidsr.cli.upscale.upscale", lambda *arguments, **options: [][0])
+    monkeypatch.setattr("vidsr.cli.batch.upscale_job", lambda *arguments: [][0])
     with pytest.raises(IndexError):
         upscale(clip, tmp_path / "out.mp4")
 
@@ -71,7 +74,7 @@ def test_several_sources_go_into_a_folder_under_their_names(upscale: Command, cl
         make_clip(source, pts=[0, 512])
     (tmp_path / "new").mkdir()
     assert upscale(*sources, tmp_path / "new").code == 0
-    assert sorted(os.listdir(tmp_path / "new")) == ["a.mp4", "b.mkv", "c.mkv"]
+    assert shown(tmp_path / "new") == ["a.mp4", "b.mkv", "c.mkv"]
 
 
 def test_a_folder_stands_for_the_videos_and_pictures_in_it(
@@ -84,8 +87,8 @@ def test_a_folder_stands_for_the_videos_and_pictures_in_it(
         Image.new("RGB", (8, 8)).save(tmp_path / "old" / name)
     (tmp_path / "old" / "notes.txt").write_text("not a video")
     assert upscale(tmp_path / "old", tmp_path / "new").code == 0
-    assert f"{tmp_path / 'old'}: the folders in it are passed over: further" in caplog.messages
-    assert sorted(os.listdir(tmp_path / "new")) == ["a.MP4", "b.png", "c.png"]
+    assert f"{tmp_path / 'old'}: the folders in it are passed over, without --recursive: further" in caplog.messages
+    assert shown(tmp_path / "new") == ["a.MP4", "b.png", "c.png"]
 
 
 def test_a_bad_file_among_good_ones_costs_only_itself(upscale: Command, tmp_path: Path) -> None:
@@ -96,7 +99,7 @@ def test_a_bad_file_among_good_ones_costs_only_itself(upscale: Command, tmp_path
     (tmp_path / "new").mkdir()
     (tmp_path / "new" / "c.mp4").touch()
     ended = upscale("-q", *sources, tmp_path / "new")
-    assert ended.code == SOURCE, "that of the first failure"
+    assert ended.code == DAMAGED
     assert [line.partition(": ")[2][:-5].partition(".mp4: ")[2][:6] for line in ended.err.splitlines()] == [
         "not a ",
         "exists",
@@ -112,7 +115,7 @@ def test_a_folder_ends_with_a_table_of_what_failed(upscale: Command, tmp_path: P
     (tmp_path / "old" / "b.mp4").write_text("text")
     (tmp_path / "old" / "c.png").write_text("text")
     ended = upscale(tmp_path / "old", tmp_path / "new")
-    assert ended.code == SOURCE
+    assert ended.code == DAMAGED
     head, *table = ended.err.splitlines()[-3:]
     assert head == "vidsr: 2 of 4 files failed or are damaged:"
     for name, line in zip(("b.mp4", "c.png"), table, strict=True):
@@ -123,17 +126,15 @@ def test_a_folder_ends_with_a_table_of_what_failed(upscale: Command, tmp_path: P
 def test_a_bug_on_one_file_of_several_costs_only_that_file(
     upscale: Command, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = package.upscale
+    def faulty(job: UpscaleJob, pools: SharedPools) -> Report:
+        assert job.source.name != "a.mp4"
+        return upscale_job(job, pools)
 
-    def faulty(source: Path, target: Path, **options: object) -> Report:
-        assert source.name != "a.mp4"
-        return real(source, target, **options)
-
-    monkeypatch.setattr("vidsr.cli.upscale.upscale", faulty)
+    monkeypatch.setattr("vidsr.cli.batch.upscale_job", faulty)
     (tmp_path / "new").mkdir()
     sources = [make_clip(tmp_path / name, pts=[0]) for name in ("a.mp4", "b.mp4")]
     ended = upscale(*sources, tmp_path / "new")
-    assert (ended.code, os.listdir(tmp_path / "new")) == (1, ["b.mp4"])
+    assert (ended.code, shown(tmp_path / "new")) == (DAMAGED, ["b.mp4"])
     assert "Traceback" in ended.err
     assert "a.mp4: AssertionError" in ended.err.splitlines()[-1]
 
@@ -146,7 +147,7 @@ def test_sources_that_differ_in_their_suffix_keep_it_in_the_target(upscale: Comm
     for name in ("a.png", "a.bmp"):
         Image.new("RGB", (8, 8)).save(tmp_path / "old" / name)
     assert upscale(tmp_path / "old", tmp_path / "new").code == 0
-    assert sorted(os.listdir(tmp_path / "new")) == ["a.avi.mkv", "a.bmp.png", "a.flv.mkv", "a.mkv", "a.png", "b.mkv"]
+    assert shown(tmp_path / "new") == ["a.avi.mkv", "a.bmp.png", "a.flv.mkv", "a.mkv", "a.png", "b.mkv"]
 
 
 def test_a_folder_passes_over_hidden_and_foreign_files(upscale: Command, tmp_path: Path) -> None:
@@ -168,7 +169,7 @@ def test_a_folder_passes_over_hidden_and_foreign_files(upscale: Command, tmp_pat
     for name in ("pipe.mp4", "pipe.ts"):
         os.mkfifo(tmp_path / "old" / name)
     assert upscale(tmp_path / "old", tmp_path / "new").code == 0
-    assert os.listdir(tmp_path / "new") == ["a.mp4"]
+    assert shown(tmp_path / "new") == ["a.mp4"]
     (tmp_path / "old" / "nowhere.mp4").symlink_to("nothing")
     assert "No such file" in upscale("--overwrite", tmp_path / "old", tmp_path / "new").err, "not lost without a word"
 
@@ -179,7 +180,7 @@ def test_sources_that_would_become_one_target_are_refused(upscale: Command, tmp_
     sources = [make_clip(tmp_path / folder / "a.mp4", pts=[0]) for folder in ("x", "y")]
     ended = upscale(*sources, tmp_path / "new")
     assert ended == Ended(2, "", f"vidsr: {tmp_path / 'new' / 'a.mp4'}: two sources have this target\n")
-    assert os.listdir(tmp_path / "new") == []
+    assert shown(tmp_path / "new") == []
 
 
 # Usage

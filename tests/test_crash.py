@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from commands import SOURCE, TARGET
+from commands import DAMAGED, SOURCE, TARGET, shown
 from made import make_clip, make_long
 from oracles import read_with_av
 
@@ -56,18 +56,20 @@ def test_a_crash_on_a_file_is_one_sentence(tmp_path: Path, tiny_model: str, name
     assert os.listdir(tmp_path) == [name]
 
 
-def test_a_crash_costs_only_its_file(tmp_path: Path, tiny_model: str) -> None:
+@pytest.mark.parametrize("segments", [[], ["--segments"]])
+def test_a_crash_costs_only_its_file(tmp_path: Path, tiny_model: str, segments: list[str]) -> None:
     (tmp_path / "old").mkdir()
     (tmp_path / "new").mkdir()
     for name in ("a", "b-segv", "c", "d-abort", "e"):
         make_clip(tmp_path / "old" / f"{name}.mp4", pts=[0, 512])
     (tmp_path / "old" / "f.mp4").write_text("no video")
-    ended = run("upscale", "--workers", "0", "--model", tiny_model, tmp_path / "old", tmp_path / "new")
-    assert ended.returncode == SOURCE
-    assert sorted(os.listdir(tmp_path / "new")) == ["a.mp4", "c.mp4", "e.mp4"]
-    assert all(len(read_with_av(path).pts) == 2 for path in (tmp_path / "new").iterdir())
+    options = ["--workers", "0", "--threads", "2", "--model", tiny_model, *segments]
+    ended = run("upscale", *options, tmp_path / "old", tmp_path / "new")
+    assert ended.returncode == DAMAGED
+    assert shown(tmp_path / "new") == ["a.mp4", "c.mp4", "e.mp4"]
+    assert all(len(read_with_av(path).pts) == 2 for path in (tmp_path / "new").glob("*.mp4"))
     table = ended.stderr.partition("vidsr: 3 of 6 files failed or are damaged:\n")[2].splitlines()
-    for name, line in zip(("b-segv", "d-abort", "f"), table, strict=True):
+    for name, line in zip(("b-segv", "d-abort", "f"), sorted(table), strict=True):
         assert line.startswith(f"vidsr:   exit code 3: {tmp_path / 'old' / name}.mp4: ")
 
 

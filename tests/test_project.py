@@ -52,7 +52,7 @@ LEVELS = [  # from low to high; a part imports from those above it in this list,
     {"run_log"},
     {"image_pipeline", "segment_pipeline"},
     {"pipeline"},
-    {"training", "live", "bench", "estimate", "watch"},
+    {"training", "live", "bench", "batch", "estimate", "watch"},
     {"vidsr"},
     {"cli"},
     {"__main__"},
@@ -83,6 +83,10 @@ NOT_OPTIONS = {
     "http_users",
     "progress",
     "estimate",
+    "recursive",
+    "resume",
+    "failed_list",
+    "discard",
 }
 
 

@@ -4,7 +4,7 @@ import ctypes
 import json
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,10 +64,32 @@ class Journal:
         """The outcomes so far, by target."""
         return {entry["target"]: Outcome(**entry["ended"]) for entry in self._entries() if "ended" in entry}
 
-    def unfinished(self) -> tuple[str, str, str] | None:
-        """(target, source, part file) of the work that has not ended; None if there is none."""
-        entries = self._entries()
-        return (entries[-1]["target"], *entries[-1]["begun"]) if entries and "begun" in entries[-1] else None
+    def put_off(self, target: Path) -> None:
+        """Note that the work on it begins once more later."""
+        self._add(str(target), put_off=True)
+
+    @property
+    def suspects(self) -> list[Path]:
+        """The targets in work at a crash that one of several has caused, and that have not ended since."""
+        entries, ended = self._entries(), self.outcomes
+        named = [target for entry in entries for target in entry.get("suspects", ())]
+        return [Path(target) for target in dict.fromkeys(named) if target not in ended]
+
+    def suspect(self, targets: Iterable[str]) -> None:
+        """Note that one of these has caused a crash."""
+        self._add("", suspects=list(targets))
+
+    def unfinished(self) -> dict[str, tuple[str, str]]:
+        """(source, part file) of the targets whose work has begun since the last crash, and has not ended."""
+        found: dict[str, tuple[str, str]] = {}
+        for entry in self._entries():
+            if "suspects" in entry:
+                found.clear()
+            elif "begun" in entry:
+                found[entry["target"]] = (entry["begun"][0], entry["begun"][1])
+            else:
+                found.pop(entry["target"], None)
+        return found
 
     def _add(self, target: str, **facts: object) -> None:
         os.write(self._file, json.dumps({"target": target, **facts}).encode() + b"\n")
@@ -125,12 +147,17 @@ def _report_kill(number: int) -> int:
 
 
 def _note_crash(journal: Journal, name: str) -> bool:
-    """Report a crash; whether it has ended the work on one target of several."""
+    """Report a crash; whether the work goes on: without the target that has caused it, or with each alone."""
     cause = f"FFmpeg or another native library crashed ({name})"
-    if (unfinished := journal.unfinished()) is None:
+    unfinished = journal.unfinished()
+    if not unfinished:
         print_message(f"{cause}: a file is damaged in a way that it does not survive")
         return False
-    target, source, part = unfinished
+    if len(unfinished) > 1:
+        print_message(f"{cause} on one of the {len(unfinished)} files in work; they are begun again one by one")
+        journal.suspect(unfinished)
+        return True
+    ((target, (source, part)),) = unfinished.items()
     with suppress(OSError):
         if not os.path.samefile(part, source):
             os.unlink(part)

@@ -1,13 +1,20 @@
 """Which files are videos and images, and what their targets are called."""
 
+import logging
+import os
+from collections import Counter
 from pathlib import Path
 
+from vidsr.cli.output import UsageError
+from vidsr.errors import SourceError
 from vidsr.media.containers import (
     IMAGE_SUFFIXES,
     READ_ONLY_IMAGE_SUFFIXES,
     READ_ONLY_VIDEO_SUFFIXES,
     VIDEO_SUFFIXES,
 )
+
+log = logging.getLogger(__name__)
 
 _WRITTEN = VIDEO_SUFFIXES | IMAGE_SUFFIXES
 _SHARED_SUFFIXES = (".ts", ".mod", ".avs")
@@ -26,6 +33,66 @@ def target_name(source: Path, *, whole: bool = False) -> str:
     if suffix in _WRITTEN:
         return source.name
     return (source.name if whole else source.stem) + _BECOMES.get(suffix, ".mkv")
+
+
+def source_files(sources: list[Path], target: Path, *, recursive: bool = False) -> list[tuple[Path, Path]]:
+    """(source, target) of each file: one into one, or all into a folder under their own names.
+
+    `recursive` takes the folders in a folder, too, but for the target. Raises UsageError or SourceError.
+    """
+    if len(sources) == 1 and not sources[0].is_dir() and not target.is_dir():
+        return [(sources[0], target)]
+    if not target.is_dir():
+        raise UsageError(f"{target}: is no folder; several sources, or a folder, need a folder as target")
+    files: list[tuple[Path, Path]] = []
+    for source in sources:
+        if not source.is_dir():
+            files.append((source, target))
+        elif recursive:
+            files += _media_below(source, target)
+        else:
+            files += [(file, target) for file in _media_in(source)]
+    names = Counter(folder / target_name(file) for file, folder in files)
+    pairs = [(file, folder / target_name(file, whole=names[folder / target_name(file)] > 1)) for file, folder in files]
+    if twice := [file for file, count in Counter(file for _, file in pairs).items() if count > 1]:
+        raise UsageError(f"{twice[0]}: two sources have this target")
+    return pairs
+
+
+def _media_in(folder: Path) -> list[Path]:
+    """The media files in a folder by their names, without hidden ones."""
+    try:
+        shown = [file for file in folder.iterdir() if not file.name.startswith(".")]
+    except OSError as error:
+        raise SourceError(f"{folder}: {error.strerror}") from error
+    if folders := [file.name for file in shown if file.is_dir()]:
+        passed = ", ".join(sorted(folders))
+        log.warning("%s: the folders in it are passed over, without --recursive: %s", folder, passed)
+    if not (files := _media_of(shown)):
+        raise UsageError(f"{folder}: no video and no image in this folder")
+    return files
+
+
+def _media_below(source: Path, target: Path) -> list[tuple[Path, Path]]:
+    """The media files in a folder and those in it, each with the folder that it goes into; links are not followed."""
+    found: list[tuple[Path, Path]] = []
+    own = target.resolve()
+    for name, folders, files in os.walk(source, onerror=_warn_of_folder):
+        folder = Path(name)
+        folders[:] = sorted(each for each in folders if not each.startswith(".") and (folder / each).resolve() != own)
+        into = target / folder.relative_to(source)
+        found += [(file, into) for file in _media_of([folder / each for each in files])]
+    if not found:
+        raise UsageError(f"{source}: no video and no image in this folder or below")
+    return found
+
+
+def _media_of(files: list[Path]) -> list[Path]:
+    return sorted(file for file in files if is_media(file) and (file.is_file() or not file.exists()))
+
+
+def _warn_of_folder(error: OSError) -> None:
+    log.warning("%s: %s; what is in it is left out", error.filename, error.strerror)
 
 
 def _is_text(file: Path) -> bool:

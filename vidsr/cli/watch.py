@@ -22,12 +22,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from vidsr.cli.batch import print_report, progress
 from vidsr.cli.crash_guard import Journal, Outcome
 from vidsr.cli.media_files import is_media, target_name
 from vidsr.cli.options import Parser, add_options, settings
 from vidsr.cli.output import UsageError, print_message
 from vidsr.cli.signals import GracefulStop
-from vidsr.cli.upscale import add_progress, add_settings, print_report, progress
+from vidsr.cli.upscale import add_progress, add_settings
 from vidsr.engine.precision import check_precision
 from vidsr.errors import BUG, SOURCE, TARGET, SourceError, Stopped, VidsrError, exit_code
 from vidsr.media.atomic_file import atomic_write, part_path

@@ -11,7 +11,7 @@ from vidsr.cpu import describe_machine, plan_cores
 from vidsr.errors import WorkerError
 from vidsr.memory import usable_bytes
 from vidsr.model.weights import Weights
-from vidsr.pool import Pool, runs_in_process, segments_in_memory
+from vidsr.pool import MAX_SEGMENTS, Pool, runs_in_process, segments_in_memory
 from vidsr.pool.engine_cache import EngineCache
 from vidsr.pool.in_process_pool import MAX_ENGINES, InProcessPool, engine_caches
 from vidsr.pool.segment_tasks import FileSegments, SharedSegments
@@ -45,6 +45,15 @@ class SharedPools:
 
     def __exit__(self, *exception: object) -> None:
         self._close()
+
+    @property
+    def files_side_by_side(self) -> int:
+        """How many files by segments keep it busy, if each is one segment: one more than segments are in work."""
+        if runs_in_process(self.settings, self._machine):
+            return 1 + (self.settings.threads or sum(share.threads for share in plan_cores(self._machine)))
+        if self.settings.ray_address is not None and self.settings.workers is None:
+            return MAX_SEGMENTS
+        return 1 + (self.settings.workers or len(plan_cores(self._machine, threads=self.settings.threads or 1)))
 
     def planes(
         self, weights: Weights, *, fallback: Callable[[Plane], Plane], pixels: int

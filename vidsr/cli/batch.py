@@ -1,0 +1,179 @@
+"""The files of `vidsr upscale`, one or many: what becomes of each, and of all."""
+
+import argparse
+import json
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from vidsr.batch import BatchRecord, run_batch
+from vidsr.callbacks import OnProgress
+from vidsr.cli.batch_progress import BatchProgress
+from vidsr.cli.crash_guard import Journal, Outcome
+from vidsr.cli.json_progress import json_progress
+from vidsr.cli.output import print_line, print_message, progress_bar
+from vidsr.cli.signals import GracefulStop
+from vidsr.errors import BUG, DAMAGED, STOPPED, Stopped, TargetError, VidsrError, exit_code
+from vidsr.media.atomic_file import atomic_write, part_path
+from vidsr.media.pipes import STDOUT
+from vidsr.pipeline import upscale_job
+from vidsr.pool.shared_pools import SharedPools
+from vidsr.report import Report
+from vidsr.segments.plan import NotSegmentable
+from vidsr.upscale_job import UpscaleJob
+
+_MOST_LISTED = 100
+
+
+class Batch:
+    """The jobs of one command."""
+
+    def __init__(
+        self, jobs: Sequence[UpscaleJob], pools: SharedPools, args: argparse.Namespace, stop: GracefulStop
+    ) -> None:
+        self._jobs, self._pools, self._args, self._stop = jobs, pools, args, stop
+        self._journal: Journal = args.journal
+        self._alone = len(jobs) == 1
+        recorded = args.target.is_dir() and (args.resume or not self._alone)
+        self._record = BatchRecord(args.target, pools.settings) if recorded else None
+        self._progress: Callable[[Path], AbstractContextManager[OnProgress]]
+
+    def run(self) -> int:
+        """Upscale all; the exit code is that of the only one, or 7 where some of several failed."""
+        done = self._journal.outcomes  # by an earlier process, which a file has crashed
+        left = [job for job in self._jobs if str(job.target) not in done and not self._is_finished(job)]
+        with ExitStack() as stack:
+            self._all: BatchProgress | None = None
+            if not self._alone:
+                progress = BatchProgress(left, kind=self._args.progress, quiet=self._args.quiet)
+                self._all = stack.enter_context(progress)
+            run_batch(left, self._pools, self._work, should_stop=self._stop, alone=self._journal.suspects)
+        return self._summary()
+
+    def _is_finished(self, job: UpscaleJob) -> bool:
+        """Whether it is to be skipped, since an earlier run has finished it."""
+        if not self._args.resume or self._record is None or not (entry := self._record.get(job)):
+            return False
+        self._print_json({"source": job.source, "target": job.target, "code": entry.code, "skipped": True})
+        self._journal.end(job.target, Outcome(source=str(job.source), code=entry.code, sentence=entry.sentence))
+        return True
+
+    def _work(self, job: UpscaleJob) -> None:
+        """Upscale a file, and note what became of it. Raises NotSegmentable for one to come once more."""
+        self._journal.begin(job.source, job.target, part_path(job.target))
+        try:
+            outcome = self._outcome(job)
+        except NotSegmentable:
+            self._journal.put_off(job.target)
+            raise
+        self._journal.end(job.target, outcome)
+        if self._record and outcome.code in (0, DAMAGED):
+            self._record.add(job, outcome.code, outcome.sentence)
+        if self._all:
+            self._all.end(job.source, failed=outcome.code != 0)
+
+    def _outcome(self, job: UpscaleJob) -> Outcome:
+        """Upscale one file, and say what became of it; among several even a bug costs only that file."""
+        source, target = job.source, job.target
+        try:
+            report = self._report(job)
+        except NotSegmentable:
+            raise
+        except Stopped as stopped:
+            sentence = f"{target}: stopped; {stopped}, and the same command goes on"
+            print_message(sentence)
+            return Outcome(source=str(source), code=STOPPED + self._stop.signal, sentence=sentence)
+        except VidsrError as error:
+            return self._failed(job, print_error(error, source, target, self._args, alone=self._alone))
+        except Exception as error:
+            if self._alone:
+                raise
+            traceback.print_exc()
+            sentence = f"{source}: {type(error).__name__}: {error}"
+            return self._failed(job, Outcome(source=str(source), code=BUG, sentence=sentence))
+        code, damage = print_report(report, self._args), "; ".join(report.damage)
+        code = STOPPED + self._stop.signal if report.stopped and not code else code
+        return Outcome(source=str(source), code=code, sentence=f"{source}: {damage}")
+
+    def _report(self, job: UpscaleJob) -> Report:
+        if self._alone:
+            with progress(job.source, self._args) as on_progress:
+                return upscale_job(replace(job, on_progress=on_progress), self._pools)
+        make_folder(job.target.parent)
+        assert self._all
+        with self._all.file(job.source) as on_progress:
+            return upscale_job(replace(job, on_progress=on_progress), self._pools)
+
+    def _failed(self, job: UpscaleJob, outcome: Outcome) -> Outcome:
+        if not self._alone:
+            error = {"source": job.source, "target": job.target, "code": outcome.code, "error": outcome.sentence}
+            self._print_json(error)
+        return outcome
+
+    def _print_json(self, facts: dict[str, object]) -> None:
+        if self._args.json:
+            print(json.dumps(facts, default=str), flush=True)
+
+    def _summary(self) -> int:
+        """The exit code, after the list of what failed."""
+        outcomes = self._journal.outcomes
+        failed = {target: outcome for target, outcome in outcomes.items() if 0 < outcome.code < STOPPED}
+        if self._args.failed_list:
+            self._write_list(failed)
+        if failed and not self._alone and not self._args.quiet:
+            print_message(f"{len(failed)} of {len(self._jobs)} files failed or are damaged:")
+            for outcome in list(failed.values())[:_MOST_LISTED]:
+                print_message(f"  exit code {outcome.code}: {outcome.sentence}")
+            if len(failed) > _MOST_LISTED:
+                print_message(f"  and {len(failed) - _MOST_LISTED} more; --failed FILE lists all of them")
+        if self._stop():
+            if not self._alone:
+                print_message(f"{len(self._jobs) - len(outcomes)} files were not begun; --resume goes on with them")
+            return STOPPED + self._stop.signal
+        codes = [outcome.code for outcome in failed.values()]
+        return DAMAGED if len(codes) < len(self._jobs) and codes else next(iter(codes), 0)
+
+    def _write_list(self, failed: dict[str, Outcome]) -> None:
+        lines = [json.dumps({"target": target, **asdict(outcome)}) + "\n" for target, outcome in failed.items()]
+        with atomic_write(self._args.failed_list, overwrite=True) as file:
+            file.write("".join(lines).encode())
+
+
+def progress(source: Path, args: argparse.Namespace) -> AbstractContextManager[OnProgress]:
+    """The callback that shows how far a file is."""
+    if args.progress == "json":
+        return json_progress(source)
+    return progress_bar(source.name, "frames", quiet=args.quiet)
+
+
+def print_error(error: VidsrError, source: Path, target: Path, args: argparse.Namespace, *, alone: bool) -> Outcome:
+    """Say what a file failed of; among several the sentence names it."""
+    named = alone or str(source) in str(error) or str(target) in str(error)
+    sentence = str(error) if named else f"{source}: {error}"
+    print_message(sentence, because=error.__cause__ if args.verbose else None)
+    return Outcome(source=str(source), code=exit_code(error), sentence=sentence)
+
+
+def print_report(report: Report, args: argparse.Namespace) -> int:
+    """Print the report: JSON to stdout, the rest to stderr. The exit code of a completed run."""
+    if args.json:
+        text = json.dumps(asdict(report), default=str)
+        print(text, flush=True, file=sys.stderr if report.target == STDOUT else sys.stdout)
+    if not args.quiet:
+        print_line("\n".join(report.lines()))
+    if report.stopped:
+        print_message(f"{report.target}: stopped before the end; the frames up to there are complete")
+    for sentence in report.damage:
+        print_message(f"{report.source}: {sentence}")
+    return DAMAGED if report.damage else 0
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder of a target. Raises TargetError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TargetError(f"{folder}: {error.strerror}") from error
