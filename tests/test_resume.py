@@ -10,8 +10,9 @@ import time
 from pathlib import Path
 
 import pytest
-from commands import TARGET, Command, full_disk
+from commands import SOURCE, TARGET, Command, full_disk
 from made import make_clip
+from test_segment_journal import made
 
 import vidsr as package
 from vidsr.media.atomic_file import part_path
@@ -150,6 +151,15 @@ def test_a_second_run_leaves_the_first_alone(film: Path, tmp_path: Path, upscale
     assert ended.code == TARGET
     assert ended.err == f"vidsr: {target}.segments: another run works on these segments\n"
     assert part_path(target).read_text() == "of the first"
+
+
+def test_segments_of_an_earlier_run_go_with_success_by_frames(upscale: Command, clip: Path, tmp_path: Path) -> None:
+    target = tmp_path / "out.mp4"
+    made(target, 2)
+    assert upscale("-q", tmp_path / "none.mp4", target).code == SOURCE
+    assert os.listdir(tmp_path) == ["out.mp4.segments"]
+    assert upscale(clip, target).code == 0
+    assert os.listdir(tmp_path) == ["out.mp4"]
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,14 @@
 """The main job: read, upscale, write."""
 
 from collections.abc import Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from vidsr.arrays import Plane
 from vidsr.callbacks import OnProgress, OnWarning, ShouldStop
+from vidsr.errors import TargetError
 from vidsr.flow import map_in_thread, prefetch
 from vidsr.image_pipeline import upscale_image
 from vidsr.media.containers import image_codec_for
@@ -25,6 +26,7 @@ from vidsr.pool.shared_pools import SharedPools
 from vidsr.report import Report, Stage
 from vidsr.run_log import FrameCounts, RunLog
 from vidsr.segment_pipeline import upscale_by_segments
+from vidsr.segments.journal import discard_segments
 from vidsr.segments.plan import NotSegmentable
 from vidsr.settings import EncodeSettings, PoolSettings, UpscaleSettings
 from vidsr.source_reader import open_reader
@@ -78,7 +80,13 @@ def upscale_job(job: UpscaleJob, pools: SharedPools) -> Report:
         raise ValueError("output_format is for standard output; what a file becomes follows from its name")
     if is_by_segments(job):
         return upscale_by_segments(job, pools)
-    return upscale_image(job, pools) if image_codec_for(job.target) else _upscale_by_frames(job, pools)
+    if image_codec_for(job.target):
+        return upscale_image(job, pools)
+    report = _upscale_by_frames(job, pools)
+    if not report.stopped:
+        with suppress(TargetError):  # another run works on them
+            discard_segments(job.target)
+    return report
 
 
 def is_by_segments(job: UpscaleJob) -> bool:

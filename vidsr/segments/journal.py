@@ -21,6 +21,7 @@ from vidsr.segments.plan import PlannedSegment
 from vidsr.segments.segment_file import segment_bytes, segment_of_bytes
 from vidsr.segments.work import UpscaledSegment
 
+_JOURNAL = "journal"
 Key = dict[str, str]
 """All on which the bytes of the segments depend, by what people call it."""
 
@@ -41,7 +42,7 @@ class SegmentJournal:
         self._writing = Lock()
         try:
             self.folder.mkdir(exist_ok=True)
-            self._file = (self.folder / "journal").open("a+b", buffering=0)
+            self._file = (self.folder / _JOURNAL).open("a+b", buffering=0)
         except OSError as error:
             raise self._error(error) from error
         try:
@@ -105,7 +106,7 @@ class SegmentJournal:
         self._file.close()
         self._remove_segments()
         with suppress(OSError):
-            (self.folder / "journal").unlink()
+            (self.folder / _JOURNAL).unlink()
             self.folder.rmdir()
 
     def _read(self, key: Key) -> None:
@@ -144,6 +145,18 @@ class SegmentJournal:
 
     def _error(self, error: OSError) -> TargetError:
         return TargetError(f"{self.folder}: {write_error_text(error)}")
+
+
+def discard_segments(target: Path) -> bool:
+    """Delete what an earlier run into `target` has kept; False if there is nothing.
+
+    Raises TargetError if another run works on it, or it cannot be deleted.
+    """
+    if not (segments_folder(target) / _JOURNAL).is_file():
+        return False
+    with SegmentJournal(target, {}) as journal:
+        journal.discard()
+    return True
 
 
 def segments_folder(target: Path) -> Path:
