@@ -238,6 +238,7 @@ class RaySegments(SharedSegments):
         """
         file, index = task.file, task.segment.index
         with self._working:
+            self._workers.take_arrived()
             if not (idle := self._idle()[:1]):
                 self._collect()
                 return
