@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import shutil
 import struct
 import zlib
 from collections.abc import Callable
@@ -14,6 +15,9 @@ from commands import DAMAGED, MODEL, SOURCE, TARGET, USAGE, Command, Ended, Refu
 from made import make_clip, make_sound
 from oracles import read_with_av
 from PIL import Image
+
+import vidsr as package
+from vidsr.settings import PoolSettings, UpscaleSettings
 
 # Sources
 
@@ -256,3 +260,21 @@ def test_an_unknown_model(refused: Refused, clip: Path, tmp_path: Path) -> None:
 
 def test_a_scale_that_the_model_does_not_support(refused: Refused, clip: Path, tmp_path: Path) -> None:
     assert "upscales 2 times, not 3" in refused(MODEL, "--scale", "3", clip, tmp_path / "out.mp4")
+
+
+@pytest.mark.parametrize("segments", [False, True])
+def test_a_source_that_changes_while_it_is_read_is_damage(
+    clip: Path, tmp_path: Path, tiny_model: str, segments: bool
+) -> None:
+    source = tmp_path / "in.mp4"
+    shutil.copy(clip, source)
+
+    def change(done: int, total: int | None) -> None:
+        with source.open("ab") as file:
+            file.write(b"more")
+
+    settings = UpscaleSettings(model=tiny_model, segments=segments)
+    report = package.upscale(
+        source, tmp_path / "out.mp4", settings=settings, pool=PoolSettings(workers=0), on_progress=change
+    )
+    assert report.damage == ["the source has changed while it was read; the target may be of both contents"]

@@ -170,6 +170,8 @@ class RunLog:
             yield f"{counts.corrupt} frames or packets of the source are damaged"
         if self._reader.truncation:
             yield self._reader.truncation
+        if self._reader.has_changed:
+            yield "the source has changed while it was read; the target may be of both contents"
         if pool.quarantined:
             frames = ", ".join(map(str, pool.quarantined))
             yield f"upscaled without the network, because each ended two workers: frames {frames}"

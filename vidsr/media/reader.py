@@ -1,5 +1,6 @@
 """Reading a video: its frames in display order, with the packets of the other streams."""
 
+import stat
 from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
@@ -60,7 +61,7 @@ class Reader:
         self._open = partial(
             Demuxer, path, start_s=start_s, end_s=end_s, keep_start=keep_start, input_format=input_format
         )
-        self._opened = ExitStack()
+        self._opened, self._stamp = ExitStack(), _stamp(path)
         self._demuxer = self._opened.enter_context(self._open())
         self._container = self._demuxer.container
         try:
@@ -105,6 +106,12 @@ class Reader:
     def truncation(self) -> str | None:
         """Why reading ended early, None at a regular end."""
         return self._demuxer.truncation
+
+    @property
+    def has_changed(self) -> bool:
+        """Whether somebody has written into the file since it was opened."""
+        before, now = self._stamp, _stamp(self.path)
+        return before is not None and now is not None and before[0] == now[0] and before != now
 
     @property
     def flattened(self) -> int:
@@ -272,3 +279,12 @@ class Reader:
 
     def _frame(self, frame: VideoFrame) -> Frame:
         return Frame(av_frame=frame, luma=luma_of(frame), packets=self.packets_before())
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    """What tells one content of a regular file from another, its number first; None where there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return (status.st_ino, status.st_size, status.st_mtime_ns) if stat.S_ISREG(status.st_mode) else None
