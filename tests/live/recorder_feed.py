@@ -147,4 +147,4 @@ def read_recording(path: Path) -> RecordedFile:
 
 def segments(folder: Path) -> list[Path]:
     """The upscaled segments, in order of time."""
-    return sorted(path for path in folder.rglob("*.mp4") if ".original." not in path.name)
+    return sorted(path for path in folder.rglob("*.mp4") if ".original" not in path.name)

@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
     if not args.output:
         raise UsageError("export takes --output FILE")
     if not segments:
-        raise SourceError(f"{args.folder}: nothing is recorded of that time")
+        raise SourceError(f"{args.folder}: nothing is recorded of that time{_original_hint(args, since_s, until_s)}")
     if len({segment.path.parents[1] for segment in segments}) > 1:
         names = ", ".join(sorted({segment.camera for segment in segments}))
         raise UsageError(f"{args.folder} holds several cameras: choose one by --camera ({names})")
@@ -72,6 +72,12 @@ def run(args: argparse.Namespace) -> int:
     for sentence in damage:
         print_message(f"{sentence}; what cannot be read of it is missing from the export")
     return DAMAGED if damage else 0
+
+
+def _original_hint(args: argparse.Namespace, since_s: float, until_s: float) -> str:
+    """What to do where only the original is recorded."""
+    others = _segments(argparse.Namespace(**{**vars(args), "original": True}), since_s, until_s)
+    return " but the original: export it by --original, or upscale it by --model" if others else ""
 
 
 def _refuse_unused(args: argparse.Namespace) -> None:

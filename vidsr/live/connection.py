@@ -14,7 +14,7 @@ from vidsr.live.packet_queue import DroppingQueue, QueuedPacket
 from vidsr.live.quality_ladder import ModelLadder, QualityLadder
 from vidsr.live.reorder_buffer import PassthroughPacket, ReorderBuffer, TimedFrame
 from vidsr.live.source_packets import SourcePackets
-from vidsr.live.status import NO_NETWORK, State, Status
+from vidsr.live.status import NO_NETWORK, ORIGINAL_ONLY, State, Status
 from vidsr.live.writer_thread import WriterThread
 from vidsr.media.formats import depth_of, luma_of
 from vidsr.media.frame import Frame, VideoFrame
@@ -96,7 +96,7 @@ class Connection:
         packet = queued.packet
         times = packet.pts, packet.dts  # before decoding, which may change them
         decoded = self._decode(queued)
-        if self._context.config.record.original:
+        if self._context.config.record.keeps_original:
             self._source_packets.put(packet, times, arrived_s=queued.arrived_s, is_decoded=not queued.dropped)
         self._submit_all(decoded, queued.arrived_s)
         self._last_pts = None if queued.dropped else self._last_pts
@@ -136,9 +136,8 @@ class Connection:
         frame, depth = Frame(av_frame=converted, luma=luma_of(converted)), depth_of(converted.format.name)
         if is_new_format:
             reorder.prepare(frame.luma, depth)
-        return TimedFrame(
-            decoded=frame, time=frame_time, depth=depth, arrived_s=arrived_s, rung=reorder.available_rung(ladder.rung)
-        )
+        rung = ORIGINAL_ONLY if self._context.recorder.is_original_only else reorder.available_rung(ladder.rung)
+        return TimedFrame(decoded=frame, time=frame_time, depth=depth, arrived_s=arrived_s, rung=rung)
 
     def _count_missed(self, frame_time: FrameTime) -> None:
         """Count the frames that should have come before this one: no other count shows what UDP loses."""
@@ -228,4 +227,7 @@ class Connection:
         status.worker_restarts = self._context.pool.restarts
         if self._stages:
             ladder, reorder, _ = self._stages
-            status.rung = "dropping" if ladder.is_dropping(now) else reorder.available_rung(ladder.rung)
+            upscales = (
+                ORIGINAL_ONLY if self._context.recorder.is_original_only else reorder.available_rung(ladder.rung)
+            )
+            status.rung = "dropping" if ladder.is_dropping(now) else upscales

@@ -12,6 +12,8 @@ DELAYS_S = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 
 
 NO_NETWORK = "swscale"
 """The rung without a network."""
+ORIGINAL_ONLY = "original only"
+"""The rung of frames of which only the original is recorded."""
 _CURRENT = ("state", "reason", "source", "rung", "targets", "disk_free")  # no counts
 
 

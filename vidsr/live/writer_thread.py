@@ -11,7 +11,7 @@ from typing import Self
 from vidsr.live.previews import KEPT, preview_moments, preview_path
 from vidsr.live.quality_ladder import QualityLadder
 from vidsr.live.reorder_buffer import Item, UpscaledFrame
-from vidsr.live.status import NO_NETWORK, Status
+from vidsr.live.status import NO_NETWORK, ORIGINAL_ONLY, Status
 from vidsr.media.frame import VideoFrame
 from vidsr.media.image_writer import encode_image
 from vidsr.media.luma_merger import LumaMerger
@@ -138,7 +138,7 @@ class WriterThread:
         self._count(item, now)
         self._ladder.record(
             now_s=now,
-            rung=frame.rung,
+            rung=NO_NETWORK if frame.rung == ORIGINAL_ONLY else frame.rung,
             time_s=float(frame.time.pts * TIME_BASE),
             delay_s=now - frame.arrived_s,
             cost_s=max(item.engine_s / self._engines, now - began),
@@ -148,7 +148,7 @@ class WriterThread:
 
     def _count(self, item: UpscaledFrame, now: float) -> None:
         status, recorder = self._status, self._recorder
-        rung = NO_NETWORK if item.luma is None else item.frame.rung
+        rung = NO_NETWORK if item.luma is None and item.frame.rung != ORIGINAL_ONLY else item.frame.rung
         status.upscaled[rung] = status.upscaled.get(rung, 0) + 1
         status.add_delay(now - item.frame.arrived_s)
         status.written = recorder.frames_written

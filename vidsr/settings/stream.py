@@ -1,6 +1,8 @@
 """How a live source is followed, and what is kept of it."""
 
+import re
 from dataclasses import dataclass
+from datetime import datetime
 
 from vidsr.settings.options import option
 from vidsr.settings.upscale import MAX_STRENGTH
@@ -8,6 +10,7 @@ from vidsr.settings.upscale import MAX_STRENGTH
 TRANSPORTS = ("tcp", "udp")
 AUDIO_KINDS = ("aac", "copy", "none")
 _LONGEST_S = 86_400.0
+_HOURS = re.compile(r"(\d{1,2})(?::(\d{2}))?-(\d{1,2})(?::(\d{2}))?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,12 +89,19 @@ class RecordSettings:
         "aac", "audio that a target cannot hold is encoded as aac, or dropped by copy; none records no audio", "KIND"
     )
     original: bool = option(False, "also record the packets of the source, unchanged, beside each segment")
+    original_only: str = option(
+        "never",
+        "hours of the day of which only the original is recorded, such as 22-6 or 21:30-5:45; always; or never",
+        "HOURS",
+    )
 
     def __post_init__(self) -> None:
         if not 1 <= self.segment_s <= _LONGEST_S:
             raise ValueError(f"segment_s must be between 1 and {_LONGEST_S:g}, not {self.segment_s:g}")
         if self.audio not in AUDIO_KINDS:
             raise ValueError(f"audio must be aac, copy or none, not {self.audio!r}")
+        if self.original_only not in ("always", "never"):
+            self._original_hours()
         for name in ("keep_days", "keep_original_days", "keep_gb"):
             if (limit := getattr(self, name)) is not None and not limit > 0:
                 raise ValueError(f"{name} must be above 0, not {limit:g}")
@@ -100,3 +110,25 @@ class RecordSettings:
                 raise ValueError(f"{name} must be 0 or more, not {getattr(self, name):g}")
         if self.keep_gb is not None and self.keep_at_least_gb > self.keep_gb:
             raise ValueError(f"keep_at_least_gb must be at most keep_gb, {self.keep_gb:g}")
+
+    @property
+    def keeps_original(self) -> bool:
+        """Whether the original is recorded at some hours at least."""
+        return self.original or self.original_only != "never"
+
+    def is_original_only(self, now_s: float) -> bool:
+        """Whether only the original is recorded at this time of the clock, in local time."""
+        if self.original_only in ("always", "never"):
+            return self.original_only == "always"
+        begin, end = self._original_hours()
+        now = datetime.fromtimestamp(now_s)
+        minute = 60 * now.hour + now.minute
+        return begin <= minute < end if begin < end else not end <= minute < begin
+
+    def _original_hours(self) -> tuple[int, int]:
+        """The minutes of the day at which the hours begin and end. Raises ValueError."""
+        found = _HOURS.fullmatch(self.original_only)
+        numbers = [int(number or 0) for number in found.groups()] if found else [24]
+        if not found or max(numbers[::2]) > 23 or max(numbers[1::2]) > 59 or numbers[:2] == numbers[2:]:
+            raise ValueError(f"original_only must be hours like 22-6, always or never, not {self.original_only!r}")
+        return 60 * numbers[0] + numbers[1], 60 * numbers[2] + numbers[3]

@@ -6,9 +6,10 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from threading import Lock
+from time import time
 from typing import Self
 
-from av import VideoFrame
+from av import Packet, VideoFrame
 from av.video.stream import VideoStream
 
 from vidsr.callbacks import OnWarning
@@ -76,6 +77,8 @@ class Recorder:
         try:
             for url in targets:
                 self._sinks.append(self._sink(url, probe_stream))
+            # Whether no target takes upscaled frames now.
+            self.is_original_only = not any(sink.inner.takes_video(begins=True) for sink in self._sinks)
         except BaseException:
             self._close_files()
             raise
@@ -159,7 +162,11 @@ class Recorder:
         key = frame.pts - self._last_key >= interval or any(
             sink.wants_key(frame.pts, source_key=source_key) for sink in self._sinks
         )
-        self._write_packets(self._encoder.encode(frame, key=key))
+        self.is_original_only = not any(sink.takes_video(frame.pts, source_key=source_key) for sink in self._sinks)
+        if self.is_original_only:
+            self._write_packets([TimedPacket(av_packet=Packet(), pts=frame.pts, dts=frame.pts, key=key)])
+        else:
+            self._write_packets(self._encoder.encode(frame, key=key))
 
     def write_audio(self, packet: "AnyPacket", pts: int) -> None:
         """Queue a packet of audio, which is modified; it is written before the first frame after it."""
@@ -254,7 +261,8 @@ class Recorder:
             next_path,
             container=container,
             segment_s=segment_s,
-            passthrough=segment_s is not None and self._record.original,
+            passthrough=segment_s is not None and self._record.keeps_original,
+            is_original_only=lambda: segment_s is not None and self._record.is_original_only(time()),
             background=self._background,
             on_segment=self._on_segment,
             on_warning=on_warning,

@@ -11,7 +11,7 @@ import av
 from vidsr.errors import TargetError, VidsrError
 from vidsr.media.containers import Container, container_for
 from vidsr.media.sink.recording_dir import BackgroundWorker
-from vidsr.media.sink.segment_file import SegmentFile
+from vidsr.media.sink.segment_file import SegmentFile, unused_path
 from vidsr.media.sink.segment_tags import segment_tags
 from vidsr.media.sink.sink import Sink, error_message
 from vidsr.media.source.live_timestamps import SECOND
@@ -47,6 +47,7 @@ class _NextFile:
         path = self.upscaled.with_name(f"{self.upscaled.stem}.original.mp4")
         if not can_hold(container_for(path), source.stream):
             path = path.with_suffix(".mkv")
+        path = unused_path(path)
         audio_fits = self.audio and can_hold(container_for(path), self.audio.stream)
         return SegmentFile(
             path,
@@ -74,6 +75,11 @@ class SourcePassthrough:
         """Append a packet, in decoding order; returns the bytes written to make room for it."""
         self._pending.append(packet)
         return self._write_first() if len(self._pending) > _MAX_PENDING else 0
+
+    @property
+    def has_file(self) -> bool:
+        """Whether a file is open."""
+        return self._file is not None
 
     def begin(self, next_file: _NextFile) -> None:
         """Continue in the next file, from its first key frame on."""
@@ -127,7 +133,7 @@ class SegmentSink(Sink):
 
     With `segment_s` None, a new file begins only where the stream cannot continue in the open one. `next_path` returns
     the path of the next file; `on_segment` is called after each finished file. With `passthrough`, each file has the
-    packets of the source in a second one beside it.
+    packets of the source in a second one beside it, and while `is_original_only` a segment has that one only.
     """
 
     def __init__(
@@ -137,6 +143,7 @@ class SegmentSink(Sink):
         container: Container,
         segment_s: float | None,
         passthrough: bool,
+        is_original_only: Callable[[], bool] = lambda: False,
         background: BackgroundWorker,
         on_segment: Callable[[], None],
         on_warning: Callable[[str], None],
@@ -145,8 +152,11 @@ class SegmentSink(Sink):
         self._next_path, self._on_segment, self._background = next_path, on_segment, background
         self._max_ticks = None if segment_s is None else round(segment_s * SECOND)
         self._passthrough = SourcePassthrough(lambda file: self._submit(file.finish)) if passthrough else None
+        self._is_original_only = is_original_only
         self._file: SegmentFile | None = None
+        self._start_pts: int | None = None  # of the open segment, which may have no upscaled file
         self._last_pts = 0
+        self._has_audio = False
         self._background_error = ""  # of a job in the background, raised by the next write
         self._aborts = 0
 
@@ -158,7 +168,11 @@ class SegmentSink(Sink):
 
     def wants_key(self, pts: int, *, source_key: bool) -> bool:
         """Whether a file begins with the frame; with passthrough a full file ends at a key frame of the source."""
-        return self._file is None or ((source_key or self._passthrough is None) and self._is_segment_over(pts))
+        return self._start_pts is None or ((source_key or self._passthrough is None) and self._is_segment_over(pts))
+
+    def takes_video(self, *, begins: bool) -> bool:
+        """Whether the segment that begins, or the open one, has an upscaled file."""
+        return not self._is_original_only() if begins or self._start_pts is None else self._file is not None
 
     def write_video(self, packet: TimedPacket) -> int:
         """Write a packet, in a new file if it is due; returns the bytes written, with those of the passthrough."""
@@ -169,11 +183,15 @@ class SegmentSink(Sink):
             self._audio_silent = self._audio_silent or self._lacks_audio(packet.pts)
             self._end_file()
             self._start(packet.pts)
-        if self._file is None:
+        if self._start_pts is None:
             return 0
         self._last_pts = packet.pts
         written = self._passthrough.write_until(packet.pts) if self._passthrough else 0
-        return written + self._file.write_video(packet)
+        if self._file:
+            return written + self._file.write_video(packet)
+        if self._passthrough and self._passthrough.has_file:
+            self.on_frame(packet.pts)
+        return written
 
     def write_audio(self, packet: TimedPacket) -> int:
         """Write a packet to the file and its passthrough; returns the bytes written."""
@@ -194,7 +212,7 @@ class SegmentSink(Sink):
     def abort(self) -> None:
         """Have the open files recovered."""
         files = [self._file, self._passthrough.take_file() if self._passthrough else None]
-        self._file = None
+        self._file = self._start_pts = None
         for file in filter(None, files):
             self._submit(file.recover)
         self._aborts, self._background_error = self._aborts + 1, ""
@@ -206,36 +224,37 @@ class SegmentSink(Sink):
             self._passthrough.end()
 
     def _is_segment_over(self, pts: int) -> bool:
-        start_pts = self._file.start_pts if self._file else pts
+        start_pts = pts if self._start_pts is None else self._start_pts
         is_full = self._max_ticks is not None and pts - start_pts >= self._max_ticks
-        return is_full or pts - self._last_pts > _MAX_GAP or self._lacks_audio(pts)
+        is_other_kind = self._is_original_only() == (self._file is not None)
+        return is_full or is_other_kind or pts - self._last_pts > _MAX_GAP or self._lacks_audio(pts)
 
     def _lacks_audio(self, pts: int) -> bool:
-        file = self._file
         return (
-            file is not None
-            and file.has_audio
+            self._start_pts is not None
+            and self._has_audio
             and self.container.has_display_matrix
-            and self._is_silent_since(file.start_pts, pts)
+            and self._is_silent_since(self._start_pts, pts)
         )
 
     def _start(self, pts: int) -> None:
         assert self._streams
         path = self._next_path()
-        self._file = SegmentFile(
-            path,
-            video=self._streams.video,
-            audio=self._audio,
-            start_pts=pts,
-            on_frame=self.on_frame,
-            tags=segment_tags(self._streams, is_upscaled=True),
-        )
-        self._last_pts = pts
+        if not self._is_original_only():
+            self._file = SegmentFile(
+                path,
+                video=self._streams.video,
+                audio=self._audio,
+                start_pts=pts,
+                on_frame=self.on_frame,
+                tags=segment_tags(self._streams, is_upscaled=True),
+            )
+        self._start_pts, self._last_pts, self._has_audio = pts, pts, self._audio is not None
         if self._passthrough:
             self._passthrough.begin(_NextFile(upscaled=path, streams=self._streams, audio=self._audio, start_pts=pts))
 
     def _end_file(self) -> None:
-        file, self._file = self._file, None
+        file, self._file, self._start_pts = self._file, None, None
         if file:
             self._submit(file.finish)
 

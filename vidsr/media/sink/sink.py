@@ -75,6 +75,10 @@ class Sink(ABC):
     def wants_key(self, pts: int, *, source_key: bool) -> bool:
         """Whether the frame at `pts` should be a key frame, because a file or stream begins with it."""
 
+    def takes_video(self, *, begins: bool) -> bool:
+        """Whether the next frame is written; `begins`: a file or stream begins with it."""
+        return True
+
     @abstractmethod
     def write_video(self, packet: TimedPacket) -> int:
         """Write a packet of video; returns the bytes written. Nothing is written before the first key frame."""
@@ -128,6 +132,10 @@ class RetryingSink:
     def wants_key(self, pts: int, *, source_key: bool) -> bool:
         """Whether the sink is up, or due for a restart, and begins a file or stream with the frame at `pts`."""
         return not self._is_waiting() and self.inner.wants_key(pts, source_key=source_key)
+
+    def takes_video(self, pts: int, *, source_key: bool) -> bool:
+        """Whether the frame at `pts` is written, and not only its original."""
+        return self.inner.takes_video(begins=self.wants_key(pts, source_key=source_key))
 
     def write_video(self, packet: TimedPacket) -> None:
         """Write a packet of video; restart the sink if it is due."""
