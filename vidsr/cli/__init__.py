@@ -75,7 +75,7 @@ def build_parser(words: Sequence[str] = ()) -> "Parser":
 
     The docstring of a command's module is its description, and the first clause of it its line in the list.
     """
-    from vidsr.cli.options import Parser  # numpy and its threads, in the child only
+    from vidsr.cli.options import Parser, mark_paths  # numpy and its threads, in the child only
 
     parser = Parser(prog="vidsr", description=vidsr.__doc__)
     parser.add_argument("--version", action="version", version=f"vidsr {vidsr.__version__}")
@@ -92,6 +92,7 @@ def build_parser(words: Sequence[str] = ()) -> "Parser":
         )
         module.add_arguments(command)
         _add_output(command, json=name != "stream")  # which has no result
+        mark_paths(command)
         command.set_defaults(run=module.run)
     return parser
 

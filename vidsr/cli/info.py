@@ -3,14 +3,15 @@
   vidsr info
   vidsr info holiday.mp4
 
-Of a file, the network and the precision that `vidsr upscale` would take are printed, too.
+Of a file, the network and the precision that `vidsr upscale` would take are printed, too. Without one, `vidsr info
+--json` is what a report of a fault should have: it names no file and no address.
 """
 
 import argparse
 import dataclasses
 import json
 import platform
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import vidsr
@@ -23,9 +24,11 @@ from vidsr.model.zoo import load_model, model_names
 from vidsr.model_selection import select_model
 from vidsr.pool import runs_in_process
 from vidsr.settings import PoolSettings
+from vidsr.versions import package_versions
 
 _WORDS = {None: "unknown", False: "no", True: "yes"}
-_PACKAGES = ("av", "numpy", "openvino", "ray", "tqdm")
+_PACKAGES = ("av", "numpy", "openvino", "ray", "tqdm", "torch", "matplotlib", "onnx")
+"""Those that decide what vidsr does; the last three come with extras."""
 
 
 def add_arguments(parser: Parser) -> None:
@@ -59,8 +62,10 @@ def _of_machine() -> dict[str, object]:
     models = {name: load_model(name) for name in model_names()}
     return {
         "vidsr": vidsr.__version__,
+        "code": package_versions()["vidsr"],
         "python": platform.python_version(),
-        **{name: version(name) for name in _PACKAGES},
+        "system": platform.platform(),
+        **{name: _version(name) for name in _PACKAGES},
         "cpu": str(this_cpu()),
         "quota": machine.quota or "none",
         "affinity": sorted(machine.cpus),
@@ -69,6 +74,13 @@ def _of_machine() -> dict[str, object]:
         "models": {name: str(weights.architecture) for name, weights in models.items()},
         "precisions": {name: str(expected_precision(weights)) for name, weights in models.items()},
     }
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
 
 
 def _lines(facts: dict[str, object]) -> list[str]:

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     Settings = TypeVar("Settings", bound=DataclassInstance)
 
 Group = argparse._ArgumentGroup
+_PATHS = {"CLIP", "DIR", "FILE", "FOLDER", "IMAGE", "MODEL", "PATH", "SOURCE", "TARGET"}
+"""The placeholders of what may be a file or a folder."""
+_COMPLETED_BY = {"bash": "_shtab_compgen_files", "zsh": "_files", "tcsh": "f"}
+"""The functions of shtab's scripts that complete the names of files."""
 
 
 @contextmanager
@@ -77,6 +81,13 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raise it."""
         raise UsageError(f"{message}; see {self.prog} --help")
+
+
+def mark_paths(parser: argparse.ArgumentParser) -> None:
+    """Mark the arguments that shells complete by the names of files, for the scripts of shtab."""
+    for action in parser._actions:
+        if action.metavar in _PATHS:
+            vars(action)["complete"] = _COMPLETED_BY
 
 
 def add_options(group: Group, cls: "type[DataclassInstance]", *, part: str = "", omit: Collection[str] = ()) -> None:
