@@ -15,6 +15,8 @@ ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "examples" / "container"
 SERVICES = yaml.safe_load((FOLDER / "compose.yaml").read_text())["services"]
 SUITE = "bookworm"
+LATER = ("trixie", "sid")
+"""Debians with a later Python: 3.13, and 3.14 or whatever is the newest."""
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 ENTER = """
 mount --bind "$0" "$0"; mount -o remount,ro,bind "$0"
@@ -51,10 +53,10 @@ def enter(root: Path, work: Path, *words: str) -> subprocess.CompletedProcess[st
     return subprocess.run(command, capture_output=True, text=True, timeout=300)
 
 
-def make_root(root: Path) -> None:
+def make_root(root: Path, suite: str = SUITE) -> None:
     """Debian with the virtual environment, by the steps of the Dockerfile."""
     packages = "--include=python3-venv,ca-certificates"
-    command = ["debootstrap", "--variant=minbase", packages, SUITE, str(root)]
+    command = ["debootstrap", "--variant=minbase", packages, suite, str(root)]
     subprocess.run(command, check=True, capture_output=True)
     for name in (CERTIFICATES, Path("/etc/resolv.conf")):  # those of this machine's network
         copy(name, root / name.relative_to("/"))
@@ -89,3 +91,20 @@ def test_the_steps_work_in_a_clean_debian_on_a_read_only_root(tmp_path: Path) ->
         assert ended.returncode == 0, ended.stderr
         assert len(read_with_av(target).pictures) == 15
         assert target.stat().st_uid == 10001
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("suite", LATER)
+@pytest.mark.skipif(os.geteuid() != 0 or not which("debootstrap"), reason="needs root and debootstrap")
+def test_the_steps_work_with_the_python_of_a_later_debian(suite: str, tmp_path: Path) -> None:
+    root, work = tmp_path / "root", tmp_path / "work"
+    make_root(root, suite)
+    work.mkdir()
+    work.chmod(0o777)
+    copy(ROOT / "examples" / "street.mp4", work)
+    for workers in ("0", "1"):
+        words = ["upscale", "--end", "0.5", "--workers", workers, "/mnt/street.mp4", f"/mnt/{workers}.mp4"]
+        ended = enter(root, work, "vidsr", *words)
+        assert ended.returncode == 0, ended.stderr
+        assert len(read_with_av(work / f"{workers}.mp4").pictures) == 15
