@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from commands import SOURCE, TARGET, Command, full_disk
+from commands import SOURCE, TARGET, Command, full_disk, shown
 from made import make_clip
 from test_segment_journal import made
 
@@ -46,8 +46,8 @@ def whole(film: Path, tiny_model: str) -> dict[str, bytes]:
     return found
 
 
-def started(film: Path, target: Path, model: str) -> subprocess.Popen[str]:
-    options = ["-q", "--segments", "--workers", "0", "--threads", "2", "--model", model]
+def started(film: Path, target: Path, model: str, *more: str) -> subprocess.Popen[str]:
+    options = ["-q", "--segments", "--workers", "0", "--threads", "2", "--model", model, *more]
     command = [sys.executable, "-m", "vidsr", "upscale", *options, str(film), str(target)]
     return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
 
@@ -117,6 +117,25 @@ def test_a_stop_keeps_what_is_finished(film: Path, whole: dict[str, bytes], tiny
     process = started(film, target, tiny_model)
     process.communicate(timeout=60)
     assert (process.returncode, target.read_bytes()) == (0, whole["mp4"])
+
+
+def test_a_folder_that_was_stopped_goes_on_to_the_same_bytes(
+    film: Path, whole: dict[str, bytes], tiny_model: str, tmp_path: Path
+) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.mkdir()
+    new.mkdir()
+    for name in ("a.mp4", "b.mp4"):
+        (old / name).symlink_to(film)
+    process = started(old, new, tiny_model)
+    said = ended_at(process, new / "b.mp4", 3, signal.SIGINT)
+    assert (process.returncode, "Traceback" in said) == (128 + signal.SIGINT, False)
+    assert re.search(rf"vidsr: {new}/b.mp4: stopped; \d finished segments are kept in {new}/b.mp4.segments", said)
+    process = started(old, new, tiny_model, "--resume")
+    assert process.communicate(timeout=100)[1] == ""
+    assert process.returncode == 0
+    assert shown(new) == ["a.mp4", "b.mp4"]
+    assert {path.read_bytes() for path in new.glob("*.mp4")} == {whole["mp4"]}
 
 
 def test_other_settings_begin_anew_and_say_so(

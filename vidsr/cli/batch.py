@@ -4,7 +4,7 @@ import argparse
 import json
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -39,14 +39,13 @@ class Batch:
         self._alone = len(jobs) == 1
         recorded = args.target.is_dir() and (args.resume or not self._alone)
         self._record = BatchRecord(args.target, pools.settings) if recorded else None
-        self._progress: Callable[[Path], AbstractContextManager[OnProgress]]
+        self._all: BatchProgress | None = None
 
     def run(self) -> int:
         """Upscale all; the exit code is that of the only one, or 7 where some of several failed."""
         done = self._journal.outcomes  # by an earlier process, which a file has crashed
         left = [job for job in self._jobs if str(job.target) not in done and not self._is_finished(job)]
         with ExitStack() as stack:
-            self._all: BatchProgress | None = None
             if not self._alone:
                 progress = BatchProgress(left, kind=self._args.progress, quiet=self._args.quiet)
                 self._all = stack.enter_context(progress)
@@ -95,7 +94,8 @@ class Batch:
             sentence = f"{source}: {type(error).__name__}: {error}"
             return self._failed(job, Outcome(source=str(source), code=BUG, sentence=sentence))
         code, damage = print_report(report, self._args), "; ".join(report.damage)
-        code = STOPPED + self._stop.signal if report.stopped and not code else code
+        if report.stopped:
+            code = STOPPED + self._stop.signal
         return Outcome(source=str(source), code=code, sentence=f"{source}: {damage}")
 
     def _report(self, job: UpscaleJob) -> Report:

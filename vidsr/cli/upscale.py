@@ -60,7 +60,7 @@ def _add_batch(group: argparse._ArgumentGroup) -> None:
     """Declare the options of a run of many files."""
     help_ = "take the folders in a folder, too, into folders of the same names"
     group.add_argument("--recursive", action="store_true", help=help_)
-    help_ = "skip the targets that an earlier run has finished, of the same source, settings and weights"
+    help_ = "skip what an earlier run into the same folder has finished, of the same sources, settings and weights"
     group.add_argument("--resume", action="store_true", help=help_)
     help_ = "write what failed into this file: a line of JSON each"
     group.add_argument("--failed", dest="failed_list", type=Path, metavar="FILE", help=help_)
