@@ -65,7 +65,8 @@ class HlsSink(Sink):
         self._first_pts: int | None = None  # of all parts
         self._has_audio = False
         self._segments: list[_Segment] = []
-        self._next_number = self._n_discontinuities = int(time())  # players ignore numbers below the last one
+        self._next_number = int(time())  # players ignore numbers below the last one
+        self._n_discontinuities = _next_discontinuity(path)
         self._init = ""
         self._part_read: tuple[int, int] | None = None
         try:
@@ -205,6 +206,15 @@ class HlsSink(Sink):
         for file in self._path.parent.iterdir():
             if self._own_names.fullmatch(file.name) and file.name not in listed and _number(file) < first:
                 file.unlink(missing_ok=True)
+
+
+def _next_discontinuity(path: Path) -> int:
+    """The number that follows those of an earlier run's playlist, if any; hls.js stands still at very large ones."""
+    with suppress(OSError, UnicodeDecodeError):
+        text = path.read_text()
+        if found := re.search(r"#EXT-X-DISCONTINUITY-SEQUENCE:(\d{1,6})\n", text):
+            return int(found[1]) + text.count("#EXT-X-DISCONTINUITY\n") + 1
+    return 0
 
 
 def _number(file: Path) -> int:
