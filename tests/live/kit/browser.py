@@ -35,6 +35,10 @@ class Browser:
     def open(self, url: str) -> None:
         self._call("Page.navigate", {"url": url}, session=self._session)
 
+    def bypass_csp(self) -> None:
+        """Let scripts be run in pages that allow none."""
+        self._call("Page.setBypassCSP", {"enabled": True}, session=self._session)
+
     def evaluate(self, script: str) -> Any:
         """The value of an expression, awaited if it is a promise."""
         asked = {"expression": script, "awaitPromise": True, "returnByValue": True}
