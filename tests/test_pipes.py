@@ -241,6 +241,7 @@ def test_a_full_disk_and_a_closed_output_are_sentences(clip: Path, tiny_model: s
         (["--output-format", "y4m", "a.mkv", "b.mkv"], "--output-format is for a target of -"),
         (["--output-format", "nut", "a.png", "b.png"], "--output-format is for a target of -"),
         (["--output-format", "nut", "--estimate", "a.mkv", "b.mkv"], "--output-format is for a target of -"),
+        (["--explain", "-", "-"], "--explain reads a second of the source"),
         (["--output-format", "mp4", "-", "-"], "--output-format must be one of y4m, matroska, nut, mpegts"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

@@ -53,6 +53,7 @@ LEVELS = [  # from low to high; a part imports from those above it in this list,
     {"image_pipeline", "segment_pipeline"},
     {"pipeline"},
     {"training", "live", "bench", "batch", "estimate", "watch"},
+    {"explain"},
     {"vidsr"},
     {"cli"},
     {"__main__"},
@@ -87,6 +88,7 @@ NOT_OPTIONS = {
     "resume",
     "failed_list",
     "discard",
+    "explain",
 }
 
 

@@ -1,5 +1,6 @@
 """What a run will take, by a trial of its first second."""
 
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from vidsr.media.containers import container_for, trial_suffix
 from vidsr.media.pipes import STDOUT
 from vidsr.pipeline import upscale
 from vidsr.settings import EncodeSettings, PoolSettings, UpscaleSettings
+from vidsr.stage_timer import TimedSpan
 
 _TRIAL_S = 1.0  # from the first written frame
 
@@ -38,6 +40,10 @@ class Estimate:
     """Of the whole, with the start."""
     bytes: int | None
     """Of the target."""
+    core_s: float
+    """Seconds of a core that this process took per frame, with its codecs and, without workers, its engines."""
+    serial_s: float
+    """Seconds of a core per frame of the one thread that merges luma and chroma and feeds the encoder."""
 
     def lines(self) -> list[str]:
         """The estimate for people."""
@@ -56,11 +62,30 @@ class _Trial:
 
     def __init__(self) -> None:
         self.first_s: float | None = None
+        self.first_cpu_s = 0.0
         self.total: int | None = None
+        self._writer: int | None = None
+        self._written_s: list[float] = []
 
     def on_progress(self, done: int, total: int | None) -> None:
         if self.first_s is None:
-            self.first_s, self.total = time.perf_counter(), total
+            self.first_s, self.first_cpu_s, self.total = time.perf_counter(), time.process_time(), total
+
+    @property
+    def cpu_s(self) -> float:
+        """Of this process since the first frame."""
+        return time.process_time() - self.first_cpu_s
+
+    @property
+    def serial_s(self) -> float:
+        """As `Estimate.serial_s`."""
+        return (self._written_s[-1] - self._written_s[0]) / (len(self._written_s) - 1 or 1) if self._written_s else 0.0
+
+    def on_span(self, span: TimedSpan) -> None:
+        if span.stage == "write":
+            self._writer = self._writer or threading.get_ident()
+            if self._writer == threading.get_ident():  # another one completes the file
+                self._written_s.append(time.thread_time())
 
     def is_over(self) -> bool:
         return self.first_s is not None and time.perf_counter() - self.first_s >= _TRIAL_S
@@ -95,10 +120,7 @@ def estimate(
     pool: PoolSettings,
     should_stop: ShouldStop = lambda: False,
 ) -> Estimate:
-    """What upscaling a video into `target` would take, by a trial into a temporary file. Raises as `upscale`.
-
-    A target that exists is no error, unless it is the source.
-    """
+    """What upscaling a video into `target`, which may exist, would take, by a trial elsewhere. Raises as `upscale`."""
     trial, began_s = _Trial(), time.perf_counter()
     with _trial_file(source, target, settings.output_format) as file:
         report = upscale(
@@ -109,11 +131,11 @@ def estimate(
             pool=pool,
             on_progress=trial.on_progress,
             should_stop=lambda: trial.is_over() or should_stop(),
+            on_span=trial.on_span,
         )
         size, done, ended_s = file.stat().st_size, report.frames_written, time.perf_counter()
     first_s = began_s if done == 1 or trial.first_s is None else trial.first_s
-    fps = max(1, done - 1) / (ended_s - first_s)
-    total = trial.total if report.stopped else done
+    fps, total = max(1, done - 1) / (ended_s - first_s), trial.total if report.stopped else done
     return Estimate(
         source=source,
         size=report.size,
@@ -125,4 +147,6 @@ def estimate(
         frames=total,
         seconds=None if total is None else first_s - began_s + total / fps,
         bytes=None if total is None else round(size * total / done),
+        core_s=max(1e-6, trial.cpu_s) / max(1, done - 1),
+        serial_s=trial.serial_s,
     )

@@ -1,5 +1,6 @@
 """The main job by segments: each is decoded, upscaled and encoded apart, and what is finished survives a crash."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from vidsr.callbacks import OnProgress, ShouldStop
@@ -20,9 +21,9 @@ from vidsr.pool.shared_pools import SharedPools
 from vidsr.report import Report
 from vidsr.run_log import FrameCounts, RunLog
 from vidsr.segments.journal import Key, SegmentJournal
-from vidsr.segments.plan import NotSegmentable
+from vidsr.segments.plan import NotSegmentable, PlannedSegment
 from vidsr.segments.run import SegmentCounts, SegmentedRun, SegmentPool
-from vidsr.segments.source import require_joinable
+from vidsr.segments.source import require_joinable, source_segments
 from vidsr.segments.work import UpscaledSegment
 from vidsr.settings import PoolSettings
 from vidsr.source_reader import open_reader
@@ -60,6 +61,15 @@ def upscale_by_segments(job: UpscaleJob, pools: SharedPools) -> Report:
         reader.repair.retimed += run.counts.retimed
         counts = _frame_counts(run.counts, is_countable=reader.frame_count.is_countable)
         return log.report(counts, facts, architecture=weights.architecture, name=name)
+
+
+def planned_segments(job: UpscaleJob, pool: PoolSettings) -> Iterator[PlannedSegment]:
+    """The segments of a job, as they are found in its source. Raises NotSegmentable as `upscale_by_segments`."""
+    _require_segmentable(job, pool)
+    with open_reader(job.source, job.target, job.settings) as reader:
+        container = container_for(job.target, job.settings.output_format)
+        require_joinable(choose_encoder(job.encode, container.format, reader.info.working_format))
+        yield from source_segments(reader)
 
 
 def _process(

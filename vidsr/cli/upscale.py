@@ -3,7 +3,7 @@
   vidsr upscale holiday.mp4 holiday-2x.mp4
   vidsr upscale --to 1080p --codec libx265 old/*.avi new/
   vidsr upscale --segments --recursive --resume --failed failed.jsonl archive/ larger/
-  vidsr upscale --estimate film.mkv film-2x.mkv
+  vidsr upscale --estimate film.mkv film-2x.mkv          (or --explain)
   ffmpeg -i film.mkv -f yuv4mpegpipe - | vidsr upscale - - | ffmpeg -i - film-2x.mkv
 
 Several sources, or a folder of them, go into a folder, each under its own name, as one job: workers are started once,
@@ -20,6 +20,7 @@ import json
 import logging
 import os
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -30,7 +31,8 @@ from vidsr.cli.options import Parser, add_options, settings
 from vidsr.cli.output import UsageError, print_message
 from vidsr.cli.signals import GracefulStop
 from vidsr.errors import STOPPED, TargetError, VidsrError
-from vidsr.estimate import estimate
+from vidsr.estimate import Estimate, estimate
+from vidsr.explain import Explanation, explain
 from vidsr.media.containers import image_codec_for
 from vidsr.media.pipes import STDIN, STDOUT
 from vidsr.pool.shared_pools import SharedPools
@@ -53,6 +55,8 @@ def add_arguments(parser: Parser) -> None:
     group = add_progress(parser)
     help_ = "print what the videos would take, by a trial of a second each, and write nothing"
     group.add_argument("--estimate", action="store_true", help=help_)
+    help_ = "print how the videos would be upscaled, here and at --ray-address, and what bounds it, and write nothing"
+    group.add_argument("--explain", action="store_true", help=help_)
     _add_batch(parser.add_argument_group("several files"))
 
 
@@ -101,7 +105,7 @@ def run(args: argparse.Namespace) -> int:
         UpscaleJob(source=source, target=target, settings=upscaling, encode=encode, on_warning=log.warning)
         for source, target in pairs
     ]
-    if args.estimate:
+    if args.estimate or args.explain:
         return _print_estimates([job for job in pairs if image_codec_for(job[1]) is None], args)
     if args.discard:
         return _discard(jobs)
@@ -132,13 +136,14 @@ def _check_pipes(args: argparse.Namespace) -> None:
     """Raises UsageError for pipes that cannot work, TargetError for a standard output that is closed."""
     if STDIN in args.sources and (len(args.sources) > 1 or args.target.is_dir()):
         raise UsageError("- has no name; upscale it alone, into a file or into -")
-    if STDIN in args.sources and args.estimate:
-        raise UsageError("--estimate reads a second of the source, which a pipe gives only once")
+    if STDIN in args.sources and (args.estimate or args.explain):
+        option = "--explain" if args.explain else "--estimate"
+        raise UsageError(f"{option} reads a second of the source, which a pipe gives only once")
     if STDIN in args.sources and sys.stdin.isatty():
         raise UsageError("- is a terminal; pipe a video into it")
     if args.target != STDOUT and args.output_format:
         raise UsageError("--output-format is for a target of -; what a file becomes follows from its name")
-    if args.target != STDOUT or args.estimate:
+    if args.target != STDOUT or args.estimate or args.explain:
         return
     if args.verify:
         raise UsageError("--verify reads the target back, which a pipe does not allow")
@@ -149,11 +154,11 @@ def _check_pipes(args: argparse.Namespace) -> None:
 
 
 def _print_estimates(jobs: list[tuple[Path, Path]], args: argparse.Namespace) -> int:
-    """Print what each video would take; the exit code is that of the first one that failed."""
+    """Print what each video would take, or how; the exit code is that of the first one that failed."""
     if not jobs:
-        raise UsageError("--estimate is for videos")
-    work = partial(
-        estimate,
+        raise UsageError(f"{'--explain' if args.explain else '--estimate'} is for videos")
+    work: Callable[..., Estimate | Explanation] = partial(
+        explain if args.explain else estimate,
         settings=settings(UpscaleSettings, args),
         encode=settings(EncodeSettings, args),
         pool=settings(PoolSettings, args),
