@@ -3,6 +3,7 @@
 import argparse
 import ast
 import dataclasses
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -136,6 +137,21 @@ def test_imports_point_one_way() -> None:
         others = {part_of(name) for name in imports(path) if name.partition(".")[0] == "vidsr"} - {own}
         upwards += [f"{module_of(path)} -> {other}" for other in others if LEVEL.get(other, -1) >= LEVEL[own]]
     assert upwards == []
+
+
+def test_nothing_that_comes_from_a_file_is_unpickled() -> None:
+    """Only processes of vidsr send each other pickles, over pipes and memory, and Ray's theirs."""
+    pipes = {"vidsr.live.__main__", "vidsr.live.camera_process", "vidsr.live.reload"}
+    found = set()
+    for path in FILES:
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.Call):
+                name, given = ast.unparse(node.func), {each.arg: ast.unparse(each.value) for each in node.keywords}
+                if re.fullmatch(r"(pickle|marshal|cloudpickle)\.(loads?|Unpickler)", name):
+                    found.add(module_of(path))
+                assert name != "np.load" or given["allow_pickle"] == "False", path
+                assert name != "torch.load" or given["weights_only"] == "True", path
+    assert found == pipes
 
 
 def test_no_two_public_classes_share_a_name() -> None:
