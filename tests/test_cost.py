@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tools"))
 import scaling_study
 import simulate as simulate_tool
 from cost.model import Node, Pipeline, Route, Step, Window
-from cost.pipeline_model import NetworkLink, Setup, StageCosts, build_pipeline
+from cost.pipeline_model import NetworkLink, Setup, StageCosts, build_pipeline, segment_time_s
 from cost.process_monitor import run_monitored
 from cost.simulator import simulate
 from readme_tables import growth_table
@@ -148,6 +148,16 @@ def test_behind_a_slow_network_the_main_thread_is_the_bottleneck() -> None:
     outcome, name = simulate_tool.simulate_setup(COSTS, setup)
     assert name.startswith("main thread: from a node")
     assert outcome.fps < 2 / (COSTS.out_gb / 0.01) * 1.2
+
+
+def test_by_segments_cores_are_the_bottleneck_until_the_driver_is() -> None:
+    one, name = simulate_tool.simulate_setup(COSTS, Setup(cores=64, workers=64, threads=1, segments=True))
+    assert one.fps == pytest.approx(64 / segment_time_s(COSTS), rel=0.03)
+    assert (segment_time_s(COSTS), name) == (pytest.approx(0.1165), "cores of node 0")
+    four, _ = simulate_tool.simulate_setup(COSTS, Setup(cores=64, workers=256, threads=1, nodes=4, segments=True))
+    assert four.fps == pytest.approx(1 / 0.0007, rel=0.15)  # 256 cores could do 2197
+    many = Setup(cores=256, workers=1024, threads=1, nodes=4, segments=True)
+    assert simulate_tool.simulate_setup(COSTS, many)[1].startswith("driver")
 
 
 def test_workers_not_divisible_by_the_nodes_are_refused() -> None:

@@ -112,7 +112,10 @@ def predict(measured: Mapping[str, list[Row]], *, machines: Sequence[str], netwo
             best = max((_run_setup(cached, setup) for setup in _setups(base)), key=_rank)
             without, _ = simulate_setup(known, best[0])
             mb = predict_memory_mb(memory, known, best[0]) if memory else None
-            yield {"size": size, "network": model, **_row(best, without), "memory_mb": mb}
+            by_segments = replace(base, workers=base.nodes * int(base.cores), segments=True)
+            parts = _run_setup(cached, by_segments)
+            row = {"size": size, "network": model, **_row(best, without), "memory_mb": mb}
+            yield row | {"segments_fps": round(parts[1].fps, 1), "segments_bottleneck": parts[2]}
 
 
 def _setups(base: Setup) -> Iterator[Setup]:

@@ -11,6 +11,10 @@ _MAX_DECODERS = 16  # FFmpeg's own limit
 _ROWS_PER_CODER = 32  # x264 limits its threads to the height divided by this
 _CODERS_PER_LOOKAHEAD, _ROWS_PER_LOOKAHEAD, _MAX_LOOKAHEADS = 3, 128, 16  # x264's lookahead threads, veryfast
 _LOOKAHEAD = 20  # frames that wait in x264 at veryfast
+_DRIVER_S = 0.0007
+"""What the driver does per frame of a run by segments: it reads, sends, receives, joins and writes packets. Measured
+at 640x360 with a prototype; it does not grow with the frame."""
+_PACKET_GB = 60e-6  # per frame to a worker and back, at 1280x720 to 2560x1440
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +64,8 @@ class Setup:
     bandwidth_gb_s: float = float("inf")
     """Of each node's memory."""
     network: NetworkLink = NetworkLink(gb_s=1.25, latency_s=0.0002)
+    segments: bool = False
+    """Whether workers, of one thread each, decode, upscale and encode whole segments."""
     planned_cores: int | None = None
     """The number of cores that decoder and encoder set their threads by; None: `cores`."""
 
@@ -68,6 +74,8 @@ def build_pipeline(costs: StageCosts, setup: Setup) -> Pipeline:
     """The model. Raises ValueError where the workers are not divisible by the nodes."""
     if setup.workers % setup.nodes:
         raise ValueError(f"{setup.workers} workers are not divisible by {setup.nodes} nodes")
+    if setup.segments:
+        return _segment_pipeline(costs, setup)
     cores = setup.planned_cores or int(setup.cores)
     coders, decoders = _coders(costs, cores), min(cores + 1, _MAX_DECODERS)
     decode = (
@@ -93,6 +101,38 @@ def build_pipeline(costs: StageCosts, setup: Setup) -> Pipeline:
             Window(first="send", last="receive", size=(setup.workers or _engines(setup)) * PLANES_PER_WORKER),
         ),
     )
+
+
+def _segment_pipeline(costs: StageCosts, setup: Setup) -> Pipeline:
+    """Frames as they flow through many segments at once: each core does all of the work on its own frames."""
+    routes = []
+    for node in range(setup.nodes):
+        work = Step(
+            name="segment",
+            lane=_workers_lane(node),
+            seconds=segment_time_s(costs),
+            node=_node_name(node),
+            traffic_gb=costs.engine_gb + 3 * costs.in_gb + 8 * costs.out_gb,
+        )
+        away = _transfer("packets", "network", _PACKET_GB, NetworkLink(gb_s=setup.network.gb_s, latency_s=0.0))
+        capacity = setup.workers // setup.nodes
+        routes.append(Route(steps=(away, work) if node else (work,), capacity=capacity))
+    return Pipeline(
+        before=(_step("plan", "driver", _DRIVER_S / 2),),
+        routes=tuple(routes),
+        after=(_step("join", "driver", _DRIVER_S / 2),),
+        nodes={
+            _node_name(n): Node(cores=setup.cores, bandwidth_gb_s=setup.bandwidth_gb_s) for n in range(setup.nodes)
+        },
+        servers={_workers_lane(node): setup.workers // setup.nodes for node in range(setup.nodes)},
+        windows=(Window(first="plan", last="join", size=2 * setup.workers),),
+    )
+
+
+def segment_time_s(costs: StageCosts) -> float:
+    """The core time of a frame in a worker that decodes, upscales, merges and encodes it with one thread."""
+    encode = costs.encode_call + costs.encode_lookahead + costs.encode_threads
+    return costs.decode_call + costs.decode_threads + costs.engine + costs.merge + encode
 
 
 def _coders(costs: StageCosts, cores: int) -> int:
