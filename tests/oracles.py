@@ -64,12 +64,17 @@ def network(weights: Weights, plane: NDArray[np.generic], peak: int = 255) -> ND
     base = imresize(padded, scale)
     x, margin = (base, halo * scale) if tail.stride == 1 else (padded, halo)
     x = x[None] / peak
+    outputs = []
     for layer in architecture.body:
         kernel, bias, slope = (tensors[f"{layer.name}.{part}"] for part in ("weight", "bias", "slope"))
         patches = np.lib.stride_tricks.sliding_window_view(x, kernel.shape[2:], axis=(1, 2))
         x = np.einsum("ihwyx,oiyx->ohw", patches, kernel) + bias[:, None, None]
         x = np.where(x > 0, x, slope[:, None, None] * x)
         margin -= kernel.shape[-1] // 2
+        outputs.append(x)
+    if architecture.long_skip:
+        lost = (outputs[0].shape[-1] - x.shape[-1]) // 2
+        x = x + outputs[0][:, lost : lost + x.shape[1], lost : lost + x.shape[2]]
     added = deconvolution(x, tensors[f"{tail.name}.weight"], tail.stride, tail.padding) + tensors[f"{tail.name}.bias"]
     added = peak * _trimmed(added, margin * tail.stride)
     return _trimmed(base, halo * scale) + added if architecture.residual else added

@@ -47,10 +47,12 @@ def others(scale: int) -> list[Architecture]:
         *(fsrcnn(8, 4, 1, scale, activation=activation) for activation in ACTIVATIONS),
         *(fsrcnn(6, 6, 2, scale, kernel=kernel) for kernel in (2 * scale, 3 * scale, 5 * scale)),
         fsrcnn(8, 4, 1, scale, padding=4, residual=False),
+        fsrcnn(6, 6, 0, scale, long_skip=True),
+        fsrcnn(6, 6, 2, scale, kernel=3 * scale, long_skip=True),
     ]
 
 
-@pytest.mark.parametrize("number", range(10))
+@pytest.mark.parametrize("number", range(12))
 @pytest.mark.parametrize("scale", [2, 3, 4])
 def test_it_computes_every_other_kind_of_network_as_it_is_defined(scale: int, number: int) -> None:
     weights, plane = random_weights(others(scale)[number]), noise((13, 18))

@@ -106,6 +106,7 @@ def test_nothing_runs_in_integers_in_f32(calibrated_weights: Weights) -> None:
     [
         *(tiny_weights(scale, (16, 8, 2)) for scale in (2, 3, 4)),
         *(random_weights(fsrcnn(8, 8, 2, 2, activation=activation)) for activation in ACTIVATIONS),
+        random_weights(fsrcnn(8, 8, 2, 2, long_skip=True)),
         random_weights(srcnn(9, 1, 5, 8, 4, 2)),
         random_weights(fsrcnn(8, 4, 1, 4, padding=4, residual=False)),
     ],

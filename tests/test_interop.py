@@ -24,6 +24,7 @@ def families(scale: int) -> list[Architecture]:
         fsrcnn(6, 6, 1, scale, kernel=3 * scale),
         fsrcnn(8, 4, 1, scale, padding=4, residual=False),
         fsrcnn(8, 4, 1, scale, padding=0),
+        fsrcnn(8, 4, 2, scale, long_skip=True),
         *(fsrcnn(8, 4, 1, scale, activation=activation) for activation in ACTIVATIONS),
         srcnn(9, 1, 5, 8, 4, scale),
         srcnn(5, 3, 3, 6, 4, scale, activation="prelu", residual=False),

@@ -32,6 +32,7 @@ Arrays = dict[str, NDArray[np.generic]]
         fsrcnn(8, 4, 1, 3),
         fsrcnn(8, 8, 2, 2, kernel=6, activation="prelu-shared"),
         fsrcnn(8, 4, 1, 4, padding=4, residual=False),
+        fsrcnn(8, 8, 2, 2, long_skip=True),
         srcnn(9, 1, 5, 8, 4, 2),
         srcnn(5, 3, 3, 6, 4, 3, activation="leaky-relu", residual=False),
     ],

@@ -24,12 +24,13 @@ def families(scale: int) -> list[Architecture]:
         fsrcnn(8, 4, 1, scale, padding=4, residual=False, activation="relu"),
         fsrcnn(8, 4, 1, scale, padding=0),
         fsrcnn(8, 4, 1, scale, padding=8),
+        fsrcnn(8, 4, 2, scale, long_skip=True),
         srcnn(9, 1, 5, 8, 4, scale),
         srcnn(5, 3, 3, 6, 4, scale, residual=False),
     ]
 
 
-@pytest.mark.parametrize("number", range(8))
+@pytest.mark.parametrize("number", range(9))
 @pytest.mark.parametrize("scale", [2, 3, 4])
 def test_plain_layers_compute_the_network_as_it_is_defined(scale: int, number: int) -> None:
     weights = random_weights(families(scale)[number])

@@ -33,6 +33,7 @@ def families(scale: int) -> list[Architecture]:
         fsrcnn(16, 16, 8, scale, kernel=3 * scale),
         srcnn(9, 1, 5, 64, 32, scale),
         fsrcnn(8, 4, 1, scale, padding=4, residual=False),
+        fsrcnn(16, 16, 3, scale, kernel=3 * scale, long_skip=True),
     ]
 
 
@@ -44,7 +45,7 @@ def upscaled(made: Network, plane: np.ndarray) -> np.ndarray:
         return (made(lr)[0, 0].clamp(0, 1) * peak).round().numpy()
 
 
-@pytest.mark.parametrize("number", range(5))
+@pytest.mark.parametrize("number", range(6))
 @pytest.mark.parametrize("scale", [2, 3, 4])
 def test_the_engine_equals_the_torch_network_within_one_grey_level(scale: int, number: int) -> None:
     made = trainable(families(scale)[number])

@@ -228,7 +228,8 @@ def _machine() -> str:
 
 def _network(architecture: Architecture, threads: int) -> str:
     tail = architecture.tail
-    kind = f"{architecture.activation} {tail.kernel}-{tail.padding}{' residual' if architecture.residual else ''}"
+    parts = "".join(f" {part}" for part in ("residual", "long_skip") if getattr(architecture, part))
+    kind = f"{architecture.activation} {tail.kernel}-{tail.padding}{parts}"
     return f"{architecture} {kind}, {threads} threads"
 
 

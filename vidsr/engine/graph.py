@@ -69,12 +69,17 @@ def band_model(
 
 
 def _body(x: ov.Node, weights: Weights, *, peak: int, quantization: QuantParams | None) -> ov.Node:
-    """All layers but the last."""
-    tensors = weights.tensors
-    for number, layer in enumerate(weights.architecture.body):
+    """The input of the last layer."""
+    architecture, tensors, features = weights.architecture, weights.tensors, x
+    for number, layer in enumerate(architecture.body):
         weight = tensors[f"{layer.name}.weight"] / np.float32(peak if number == 0 else 1)
         x = _convolution(x, weight, tensors[f"{layer.name}.bias"], name=layer.name, quantization=quantization)
         x = ops.prelu(x, ops.constant(tensors[f"{layer.name}.slope"]))
+        if number == 0:
+            features = x
+    if architecture.long_skip:
+        _, _, rows, columns = x.output(0).shape
+        x = ops.add(x, _trimmed(features, (rows, columns), 0))
     return x
 
 

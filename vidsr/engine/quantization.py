@@ -12,6 +12,7 @@ import openvino as ov  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 from openvino import opset15 as ops
 
+from vidsr.model.architecture import Architecture
 from vidsr.model.weights import Weights, input_widths
 
 _End = float | NDArray[np.float32]
@@ -33,20 +34,24 @@ class QuantParams:
 
 
 def equalize_channels(weights: Weights, *, max_weight: int) -> tuple[Weights, QuantParams]:
-    """A network that computes the same, and its rounding. The weights must be calibrated."""
+    """A network that computes the same, and its rounding. The weights must be calibrated.
+
+    What a long skip adds has the factors of that to which it is added.
+    """
     assert weights.calibration
-    tensors, ranges = dict(weights.tensors), {}
-    layers = weights.architecture.body
-    for before, name in zip(layers, input_widths(weights.architecture), strict=True):
-        ends, kernel = weights.calibration.ranges[name], tensors[f"{name}.weight"]
-        own = (-1, 1, 1, 1) if name == weights.architecture.tail.name else (1, -1, 1, 1)  # where its inputs lie
-        factors = _factors(ends, np.abs(kernel).max(axis=tuple(np.flatnonzero(np.array(own) > 0))))
+    architecture, tensors, ranges = weights.architecture, dict(weights.tensors), {}
+    factors_of = {name: _input_factors(weights, name) for name in input_widths(architecture)}
+    if architecture.long_skip:
+        first, last = next(iter(factors_of)), architecture.tail.name
+        factors_of[first] = factors_of[last] = np.sqrt(factors_of[first] * factors_of[last])
+    for before, (name, factors) in zip(architecture.body, factors_of.items(), strict=True):
+        ends, own = weights.calibration.ranges[name], _along_inputs(architecture, name)
         tensors[f"{before.name}.weight"] = tensors[f"{before.name}.weight"] / factors.reshape(-1, 1, 1, 1)
         tensors[f"{before.name}.bias"] = tensors[f"{before.name}.bias"] / factors
-        tensors[f"{name}.weight"] = kernel * factors.reshape(own)
+        tensors[f"{name}.weight"] = tensors[f"{name}.weight"] * factors.reshape(own)
         ranges[name] = (float((ends[0] / factors).min()), float((ends[1] / factors).max()))
     params = QuantParams(ranges=ranges, max_weight=max_weight)
-    return Weights(architecture=weights.architecture, tensors=tensors), params
+    return Weights(architecture=architecture, tensors=tensors), params
 
 
 def quantize_input(x: ov.Node, ends: tuple[float, float]) -> ov.Node:
@@ -62,6 +67,18 @@ def quantize_weights(weight: NDArray[np.float32], max_weight: int) -> ov.Node:
     step = np.where(largest > 0, largest, 1) / max_weight
     end = (step * (_WEIGHT_LEVELS // 2)).astype(np.float32)
     return _fake(ops.constant((np.round(weight / step) * step).astype(np.float32)), -end, end, levels=_WEIGHT_LEVELS)
+
+
+def _input_factors(weights: Weights, name: str) -> NDArray[np.float32]:
+    """The factors of the inputs of a layer."""
+    assert weights.calibration
+    others = tuple(np.flatnonzero(np.array(_along_inputs(weights.architecture, name)) > 0))
+    return _factors(weights.calibration.ranges[name], np.abs(weights.tensors[f"{name}.weight"]).max(axis=others))
+
+
+def _along_inputs(architecture: Architecture, name: str) -> tuple[int, ...]:
+    """The shape that lays a number per input along those of the layer's weights."""
+    return (-1, 1, 1, 1) if name == architecture.tail.name else (1, -1, 1, 1)
 
 
 def _factors(ends: NDArray[np.float32], largest: NDArray[np.float32]) -> NDArray[np.float32]:

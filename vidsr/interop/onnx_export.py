@@ -104,8 +104,13 @@ def _build(weights: Weights) -> _Graph:
         x = graph.crop("seen", upscaled, margin - radius)
     else:
         x = graph.pad_edges("padded", radius)
-    for layer in architecture.body:
+    first, *others = architecture.body
+    x = features = graph.layer(x, first, weights.tensors)
+    for layer in others:
         x = graph.layer(x, layer, weights.tensors)
+    if architecture.long_skip:
+        consumed = sum(layer.kernel // 2 for layer in others)
+        x = graph.add("Add", "long_skip", [x, graph.crop("features", features, consumed)])
     kernels = phase_kernels(weights.tensors[f"{tail.name}.weight"], tail.stride, tail.padding)
     bias = np.repeat(weights.tensors[f"{tail.name}.bias"], tail.stride**2)
     x = graph.add("Conv", tail.name, [x, kernels, bias])

@@ -88,6 +88,8 @@ class Architecture:
     """Whether the layers' output is added to the bicubic upscaling."""
     body: tuple[Convolution, ...]
     tail: Deconvolution
+    long_skip: bool = False
+    """Whether the output of the first layer is added to the input of the last (SESR)."""
 
     @property
     def upscales_first(self) -> bool:
@@ -137,6 +139,7 @@ def fsrcnn(
     kernel: int = PAPER_KERNEL,
     padding: int | None = None,
     residual: bool = True,
+    long_skip: bool = False,
 ) -> Architecture:
     """FSRCNN(d, s, m): feature, shrink, m mapping layers, expand, deconvolution (Dong, Loy and Tang, 2016).
 
@@ -159,6 +162,7 @@ def fsrcnn(
         residual=residual,
         body=_body(names, shapes, activation),
         tail=Deconvolution(name="deconvolution", inputs=d, stride=scale, kernel=kernel, padding=padding),
+        long_skip=long_skip,
     )
 
 

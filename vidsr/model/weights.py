@@ -22,7 +22,7 @@ from vidsr.model.architecture import ACTIVATIONS, FAMILIES, Architecture, fsrcnn
 
 MAX_BYTES = 64 << 20  # a network of this kind takes 50 kB; whatever is far larger is something else
 _HEADER = "header"
-_DESCRIPTION = ("family", "dimensions", "scale", "activation", "residual", "deconvolution")
+_DESCRIPTION = ("family", "dimensions", "scale", "activation", "residual", "deconvolution", "long_skip")
 
 Facts = dict[str, str | int | float | dict[str, float]]
 Tensors = dict[str, NDArray[np.float32]]
@@ -104,6 +104,7 @@ def save_weights(file: Path | BinaryIO, weights: Weights) -> None:
         "scale": architecture.scale,
         "activation": architecture.activation,
         "residual": architecture.residual,
+        **({"long_skip": True} if architecture.long_skip else {}),
         "deconvolution": {"kernel": architecture.tail.kernel, "padding": architecture.tail.padding},
         "facts": weights.facts,
     }
@@ -159,6 +160,7 @@ def _architecture(
     activation: str = "prelu",
     residual: bool = True,
     deconvolution: dict[str, int] | None = None,
+    long_skip: bool = False,
 ) -> Architecture:
     """What a header describes. The first files said no more than family, dimensions and scale."""
     if family not in FAMILIES:
@@ -167,8 +169,8 @@ def _architecture(
     numbers = [operator.index(number) for number in dimensions]
     if len(numbers) != count:
         raise ModelError(f"{family} has {count} dimensions, not {len(numbers)}")
-    tail = deconvolution or {} if family == "fsrcnn" else {}
-    return build(*numbers, operator.index(scale), activation=activation, residual=residual, **tail)
+    own = {**(deconvolution or {}), "long_skip": bool(long_skip)} if family == "fsrcnn" else {}
+    return build(*numbers, operator.index(scale), activation=activation, residual=residual, **own)
 
 
 def with_mapping_layers(weights: Weights, count: int) -> Weights:
@@ -186,7 +188,7 @@ def with_mapping_layers(weights: Weights, count: int) -> Weights:
             "mapping_layers can only become fewer with leaky-relu, for a new layer would change the picture"
         )
     after = fsrcnn(d, s, count, before.scale, activation=before.activation, kernel=before.tail.kernel)
-    after = replace(after, residual=before.residual, tail=before.tail)
+    after = replace(after, residual=before.residual, tail=before.tail, long_skip=before.long_skip)
     kept = {name: tensor for name, tensor in weights.tensors.items() if name in after.shapes}
     new = [layer for layer in after.body if f"{layer.name}.weight" not in kept]
     slope = 1.0 if ACTIVATIONS[before.activation].trainable else 0.0  # a ReLU's output passes the next unchanged
@@ -261,7 +263,7 @@ def _mean(first: Tensors, second: Tensors, share: float) -> Tensors:
 
 def weights_hash(weights: Weights) -> str:
     """A hash of all that results depend on."""
-    total = hashlib.sha256(str(weights.architecture).encode())
+    total = hashlib.sha256(repr(weights.architecture).encode())
     ranges = weights.calibration.ranges if weights.calibration else {}
     for name, numbers in (*sorted(weights.tensors.items()), *sorted(ranges.items())):
         total.update(f"{name} {numbers.dtype} {numbers.shape}".encode())

@@ -110,6 +110,7 @@ class NetworkSettings:
     kernel: int | None = option(None, "taps per side of FSRCNN's deconvolution (default: 9)", "N")
     kernels: str | None = option(None, "kernels of SRCNN (default: 9-1-5)", "K-K-K")
     widths: str | None = option(None, "channels of SRCNN (default: 64-32)", "N-N")
+    long_skip: bool = option(False, "add FSRCNN's features to the input of its deconvolution")
     activation: str | None = option(
         None, "prelu, prelu-shared, leaky-relu or relu (default: prelu for fsrcnn, relu for srcnn)", "NAME"
     )
@@ -118,9 +119,9 @@ class NetworkSettings:
         _choose("family", self.family, ("fsrcnn", "srcnn"))
         if self.activation is not None:
             _choose("activation", self.activation, ("prelu", "prelu-shared", "leaky-relu", "relu"))
-        foreign = ("kernels", "widths") if self.family == "fsrcnn" else ("d", "s", "m", "kernel")
+        foreign = ("kernels", "widths") if self.family == "fsrcnn" else ("d", "s", "m", "kernel", "long_skip")
         for name in foreign:
-            if getattr(self, name) is not None:
+            if getattr(self, name) not in (None, False):
                 raise ValueError(f"{name} is not an option of {self.family}")
         for name, value, example in (("kernels", self.kernels, "9-1-5"), ("widths", self.widths, "64-32")):
             if value is not None and not re.fullmatch(re.sub(r"\d+", r"\\d{1,4}", example), value):

@@ -39,9 +39,14 @@ class ReferenceNetwork(nn.Module):
         return self._bicubic(luma, BICUBIC_RADIUS) + added if architecture.residual else added
 
     def _layers(self, x: Tensor) -> Tensor:
-        for layer in self.architecture.body:
+        features = x
+        for number, layer in enumerate(self.architecture.body):
             weight, bias, slope = (self.tensors[f"{layer.name}_{kind}"] for kind in ("weight", "bias", "slope"))
             x = functional.prelu(functional.conv2d(x, weight, bias), slope)
+            features = x if number == 0 else features
+        if self.architecture.long_skip:
+            consumed = sum(layer.kernel // 2 for layer in self.architecture.body[1:])
+            x = x + _crop(features, consumed, consumed)
         tail = self.architecture.tail
         weight, bias = (self.tensors[f"{tail.name}_{kind}"] for kind in ("weight", "bias"))
         surplus = (tail.reach - 1) * tail.stride - 2 * tail.padding + tail.kernel  # pixels below and to the right

@@ -126,10 +126,12 @@ class Network(nn.Module):
     def layers(self, x: Tensor) -> Tensor:
         """The output of the layers for a plane that is `reach` pixels larger on every side than the result."""
         (_, first), *others = self._layers
-        x = first(x)
+        x = features = first(x)
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.mixed):
             for _, layer in others:
                 x = layer(x)
+            if self.architecture.long_skip:
+                x = x + _trim(features, (features.shape[-1] - x.shape[-1]) // 2)
             return cast(Tensor, self.tail(x).float())
 
     def select_trainable(self, part: str) -> list[nn.Parameter]:
@@ -187,7 +189,8 @@ def build_architecture(network: NetworkSettings, scale: int) -> Architecture:
         default if number is None else number
         for number, default in ((network.d, 56), (network.s, 12), (network.m, 4), (network.kernel, PAPER_KERNEL))
     )
-    return fsrcnn(d, s, m, scale, activation=network.activation or "prelu", kernel=kernel)
+    activation = network.activation or "prelu"
+    return fsrcnn(d, s, m, scale, activation=activation, kernel=kernel, long_skip=network.long_skip)
 
 
 def rescale(architecture: Architecture, scale: int) -> Architecture:
