@@ -22,8 +22,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -33,6 +34,7 @@ from node_networks import ClusterError, NodeNetworks, address, do
 ROOT = Path(__file__).resolve().parent.parent
 HEAD = "head"
 START_S = 120.0
+_TRIES = 3
 _PORT = 6379
 _CGROUPS = Path("/sys/fs/cgroup/memory"), Path("/sys/fs/cgroup")
 _LIMITS = "memory.max", "memory.limit_in_bytes"  # of version 2, and 1
@@ -48,6 +50,7 @@ class Cluster:
         self.networks = NodeNetworks(name)
         self.folder = Path("/tmp", f"cluster-{name}")  # short: Ray's sockets are in it
         self._started: dict[str, subprocess.Popen[bytes]] = {}  # by this process, to be waited for
+        self._again: dict[str, Callable[[], None]] = {}
 
     @property
     def address(self) -> str:
@@ -153,18 +156,19 @@ class Cluster:
             self.networks.plug(node, number)
         elif self.networks.processes(node):
             raise ClusterError(f"{node}: is up already")
+        start = [sys.executable, "-P", "-c", _RAY, *self._options(node, cpus)]
+        words = [*self._limits(node, cpus, memory), *self.command(start, on=node, disk=disk)]
+        self._spawn(node, words, self.environment() | dict(more or {}))
+
+    def _spawn(self, node: str, words: Sequence[str], environment: Mapping[str, str]) -> None:
+        folder = self._folder(node)
         shutil.rmtree(folder / "ray", ignore_errors=True)
         (folder / "ray").mkdir()
-        start = [sys.executable, "-P", "-c", _RAY, *self._options(node, cpus)]
         with (folder / "log").open("wb") as log:
             self._started[node] = subprocess.Popen(
-                [*self._limits(node, cpus, memory), *self.command(start, on=node, disk=disk)],
-                env=self.environment() | dict(more or {}),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
+                words, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
+        self._again[node] = partial(self._spawn, node, words, environment)
 
     def _options(self, node: str, cpus: int) -> list[str]:
         """The arguments of `ray`."""
@@ -176,11 +180,16 @@ class Cluster:
 
     def _wait(self, node: str) -> None:
         """Wait until Ray says that a node is up. Raises ClusterError with its last words where it is not."""
-        log, until = self._folder(node) / "log", time.monotonic() + START_S
+        log, tries, until = self._folder(node) / "log", _TRIES, time.monotonic() + START_S
         while b"Ray runtime started" not in log.read_bytes():
-            if self._started[node].poll() is not None or time.monotonic() > until:
-                lines = log.read_text(errors="replace").strip().splitlines()
-                raise ClusterError(f"{node}: does not start: {lines[-1] if lines else 'it does not say why'}")
+            tired, text = b"timed out during startup" in log.read_bytes(), log.read_text(errors="replace")
+            if tired and tries > 1:  # Ray has 30 s for it, in which a busy machine does not do it
+                tries -= 1
+                self.kill(node)
+                self._again[node]()
+            elif self._started[node].poll() is not None or time.monotonic() > until:
+                said = text.strip().rpartition("\n")[2] or "it does not say why"
+                raise ClusterError(f"{node}: does not start: {said}")
             time.sleep(0.05)
 
     def _limits(self, node: str, cpus: int, memory: str) -> list[str]:
