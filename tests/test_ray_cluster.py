@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from made import tiny_weights
@@ -24,7 +25,7 @@ from test_pool import enlarged, planes, same
 from vidsr.cpu import this_cpu
 from vidsr.errors import WorkerError
 from vidsr.model.weights import Weights
-from vidsr.pool import open_pool
+from vidsr.pool import open_pool, ray_runtime
 from vidsr.pool.ray_runtime import ray as ray_itself
 from vidsr.pool.ray_runtime import ray_session
 from vidsr.settings import PoolSettings
@@ -158,6 +159,25 @@ def test_an_address_without_a_cluster_is_refused_soon(
             pass
     assert str(refused.value) == f"127.0.0.1:{port}: no Ray cluster answers there ({why})"
     assert time.monotonic() < began + 10
+
+
+@pytest.mark.parametrize("place", [nobody, partial(listener, None)], ids=["lost", "there"])
+def test_a_head_that_is_lost_is_an_error_once_it_was_asked_twice(
+    place: Callable[[], AbstractContextManager[int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray_runtime, "_HEAD_POLL_S", -1.0)
+    with place() as port:
+        monkeypatch.setattr(
+            ray_itself, "get_runtime_context", lambda: SimpleNamespace(gcs_address=f"127.0.0.1:{port}")
+        )
+        head = ray_runtime.ClusterHead()
+        head.require()
+        if place is nobody:
+            with pytest.raises(WorkerError, match=rf"the head of the cluster, 127.0.0.1:{port}, does not answer \("):
+                head.require()
+        else:
+            head.require()
+            head.require()
 
 
 # Nodes that come and go
