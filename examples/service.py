@@ -48,7 +48,7 @@ def work(job: Job, folder: Path, options: list[str]) -> None:
                 job.error = line.strip().replace(str(source), "the upload")
     timer.cancel()
     source.unlink()
-    if process.returncode == 128 + signal.SIGTERM:
+    if process.returncode in (128 + signal.SIGTERM, -signal.SIGTERM):  # it may not even have begun
         job.error = f"stopped after {MAX_SECONDS} s"
     job.state = "failed" if process.returncode else "done"
 
