@@ -1,8 +1,10 @@
 """Bad targets: one sentence on stderr, exit code 4, no file left, the source unchanged."""
 
+import re
 import resource
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -115,12 +117,31 @@ def test_a_full_disk_is_one_sentence(tiny_model: str, tmp_path: Path, name: str,
     if name.endswith("png"):
         source = tmp_path / "noise.png"
         Image.effect_noise((96, 96), 90).save(source)
+    done = on_small_disk(tmp_path, kilobytes, ["--model", tiny_model, source, tmp_path / "disk" / name])
+    assert done.stderr == f"vidsr: {tmp_path}/disk/{name}: No space left on device\n"
+    assert (done.returncode, done.stdout) == (TARGET, "")
+
+
+@pytest.mark.parametrize("segments", [[], ["--segments"]])
+def test_a_full_disk_ends_a_folder(tiny_model: str, tmp_path: Path, segments: list[str]) -> None:
+    """What would come after it would be done in vain."""
+    (tmp_path / "old").mkdir()
+    for name in ("a.mp4", "b.mp4", "c.mp4", "d.mp4", "e.mp4"):
+        make_clip(tmp_path / "old" / name, size=(160, 96), pts=[512 * i for i in range(60)])
+    options = ["-q", "--threads", "1", "--model", tiny_model, *segments]
+    done = on_small_disk(tmp_path, 64, [*options, tmp_path / "old", tmp_path / "disk"])
+    first, *_, last = done.stderr.splitlines()
+    assert re.fullmatch(rf"vidsr: {tmp_path}/disk/[ab].mp4(.segments)?: No space left on device", first)
+    assert re.fullmatch(r"vidsr: [34] files were not begun, since the disk is full; --resume goes on with them", last)
+    assert (done.returncode, "Traceback" in done.stderr) == (TARGET, False)
+
+
+def on_small_disk(tmp_path: Path, kilobytes: int, arguments: Sequence[str | Path]) -> subprocess.CompletedProcess[str]:
+    """`vidsr upscale` where the folder `disk` has so much room; on its standard output is what is then in it."""
     (tmp_path / "disk").mkdir()
     mount = f"mount -t tmpfs -o size={kilobytes}k vidsr {tmp_path}/disk"
     if subprocess.run(["unshare", "-m", "sh", "-c", mount], capture_output=True, check=False).returncode:
         pytest.skip("mounting takes rights that this process has not")
-    command = f"{sys.executable} -m vidsr upscale --workers 0 --model {tiny_model} {source} {tmp_path}/disk/{name}"
+    command = f"{sys.executable} -m vidsr upscale --workers 0 {' '.join(map(str, arguments))}"
     script = f"{mount} && {command}; code=$?; ls -A {tmp_path}/disk; exit $code"
-    done = subprocess.run(["unshare", "-m", "sh", "-c", script], capture_output=True, text=True, check=False)
-    assert done.stderr == f"vidsr: {tmp_path}/disk/{name}: No space left on device\n"
-    assert (done.returncode, done.stdout) == (TARGET, "")
+    return subprocess.run(["unshare", "-m", "sh", "-c", script], capture_output=True, text=True, check=False)

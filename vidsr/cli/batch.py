@@ -1,6 +1,7 @@
 """The files of `vidsr upscale`, one or many: what becomes of each, and of all."""
 
 import argparse
+import errno
 import json
 import sys
 import traceback
@@ -26,6 +27,7 @@ from vidsr.segments.plan import NotSegmentable
 from vidsr.upscale_job import UpscaleJob
 
 _MOST_LISTED = 100
+_DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 class Batch:
@@ -40,6 +42,8 @@ class Batch:
         recorded = args.target.is_dir() and (args.resume or not self._alone)
         self._record = BatchRecord(args.target, pools.settings) if recorded else None
         self._all: BatchProgress | None = None
+        self._full = False
+        """Whether the disk of the targets is full: what would come after this would be done in vain."""
 
     def run(self) -> int:
         """Upscale all; the exit code is that of the only one, or 7 where some of several failed."""
@@ -49,8 +53,11 @@ class Batch:
             if not self._alone:
                 progress = BatchProgress(left, kind=self._args.progress, quiet=self._args.quiet)
                 self._all = stack.enter_context(progress)
-            run_batch(left, self._pools, self._work, should_stop=self._stop, alone=self._journal.suspects)
+            run_batch(left, self._pools, self._work, should_stop=self._should_stop, alone=self._journal.suspects)
         return self._summary()
+
+    def _should_stop(self) -> bool:
+        return self._full or self._stop()
 
     def _is_finished(self, job: UpscaleJob) -> bool:
         """Whether it is to be skipped, since an earlier run has finished it."""
@@ -86,6 +93,7 @@ class Batch:
             print_message(sentence)
             return Outcome(source=str(source), code=STOPPED + self._stop.signal, sentence=sentence)
         except VidsrError as error:
+            self._full |= isinstance(error.__cause__, OSError) and error.__cause__.errno in _DISK_FULL
             return self._failed(job, print_error(error, source, target, self._args, alone=self._alone))
         except Exception as error:
             if self._alone:
@@ -129,12 +137,13 @@ class Batch:
                 print_message(f"  exit code {outcome.code}: {outcome.sentence}")
             if len(failed) > _MOST_LISTED:
                 print_message(f"  and {len(failed) - _MOST_LISTED} more; --failed FILE lists all of them")
+        if (left := len(self._jobs) - len(outcomes)) and not self._alone:
+            because = "" if self._stop() else ", since the disk is full"
+            print_message(f"{left} files were not begun{because}; --resume goes on with them")
         if self._stop():
-            if not self._alone:
-                print_message(f"{len(self._jobs) - len(outcomes)} files were not begun; --resume goes on with them")
             return STOPPED + self._stop.signal
-        codes = [outcome.code for outcome in failed.values()]
-        return DAMAGED if len(codes) < len(self._jobs) and codes else next(iter(codes), 0)
+        codes = [outcome.code for outcome in outcomes.values() if outcome.code < STOPPED]
+        return DAMAGED if failed and 0 in codes else next(iter(codes), 0)
 
     def _write_list(self, failed: dict[str, Outcome]) -> None:
         lines = [json.dumps({"target": target, **asdict(outcome)}) + "\n" for target, outcome in failed.items()]
