@@ -255,3 +255,10 @@ def test_rubbish_is_refused(tmp_path: Path) -> None:
 def test_a_place_that_is_taken_raises_the_fault_of_the_system(tmp_path: Path) -> None:
     with serving(tmp_path, status()) as port, pytest.raises(OSError, match="in use"):
         StatusServer(("127.0.0.1", port), statuses=list, preview_dir=tmp_path)
+
+
+def test_a_server_that_nobody_asks_rests(tmp_path: Path) -> None:
+    with serving(tmp_path, status()):
+        before = time.process_time()
+        time.sleep(1)
+        assert time.process_time() - before < 0.2

@@ -25,7 +25,7 @@ from vidsr.live.http_live import LiveSite
 from vidsr.live.http_recordings import RecordingsSite
 from vidsr.live.prometheus import metrics_registry
 
-_THREADS, _MAX_CONNECTIONS, _POLL_S = 16, 64, 0.1
+_THREADS, _MAX_CONNECTIONS, _POLL_S = 16, 64, 0.2
 """More threads than the endless answers, and those that wait for files to be read, may take."""
 _MAX_HEAD = 16 << 10
 _MAX_BUFFER = 1 << 20
@@ -85,22 +85,23 @@ class StatusServer:
 
 def _server(app: "_App", bound: socket.socket, *, base: str, timeout_s: float) -> HttpServer:
     logging.getLogger("waitress").setLevel(logging.ERROR)  # anybody can cause its warnings
-    return HttpServer(
+    server = HttpServer(
         app,
         _sock=bound,
         bind_socket=False,
         sockinfo=(bound.family, socket.SOCK_STREAM, None, None),
         threads=_THREADS,
         connection_limit=_MAX_CONNECTIONS,
-        channel_timeout=timeout_s,
-        cleanup_interval=timeout_s / 5,
-        asyncore_loop_timeout=_POLL_S,
         max_request_header_size=_MAX_HEAD,
         max_request_body_size=_MAX_HEAD,
         outbuf_high_watermark=_MAX_BUFFER,
         ident="vidsr",
         url_prefix=base,
     )
+    # As arguments they would be cut to whole seconds: without a pause the thread takes all of a core.
+    server.adj.asyncore_loop_timeout = _POLL_S
+    server.adj.channel_timeout, server.adj.cleanup_interval = timeout_s, timeout_s / 5
+    return server
 
 
 class _App:
