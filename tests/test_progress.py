@@ -132,7 +132,7 @@ def test_a_broken_video_is_named_and_the_others_are_estimated(upscale: Command, 
 
 def test_what_is_not_known_is_not_invented() -> None:
     known = Estimate(source=Path("a.mkv"), size=(4, 2), weights="w", precision="f32", encoder="e", trial_frames=9,
-                     fps=3.0, frames=7000, seconds=2400.4, bytes=2_000_000)  # fmt: skip
+                     fps=3.0, frames=7000, seconds=2400.4, bytes=2_000_000, core_s=0.3, serial_s=0.1)  # fmt: skip
     assert known.lines()[0] == "a.mkv: 4x2, 7000 frames, about 0:40:00 and 2.0 MB, 3.0 fps in a trial of 9 frames"
     unknown = replace(known, frames=None, seconds=None, bytes=None)
     assert unknown.lines()[0] == "a.mkv: 4x2, an unknown number of frames, 3.0 fps in a trial of 9 frames"

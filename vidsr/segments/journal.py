@@ -152,7 +152,7 @@ def discard_segments(target: Path) -> bool:
 
     Raises TargetError if another run works on it, or it cannot be deleted.
     """
-    if not (segments_folder(target) / _JOURNAL).is_file():
+    if not os.path.isfile(segments_folder(target) / _JOURNAL):  # False, too, where the name is too long for one
         return False
     with SegmentJournal(target, {}) as journal:
         journal.discard()
