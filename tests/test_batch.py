@@ -114,6 +114,13 @@ def test_a_target_of_something_else_is_none_that_is_finished(
     assert upscale("--resume", *options, old, new).code == 0
 
 
+def test_a_torn_line_of_the_record_costs_only_itself(upscale: Command, folders: tuple[Path, Path]) -> None:
+    old, new = folders
+    (new / RECORD_NAME).write_text('{"target": "a.mp')
+    assert upscale(old / "a.mp4", old / "b.mkv", new).code == 0
+    assert upscale("-q", "--resume", old / "a.mp4", old / "b.mkv", new).code == 0
+
+
 def test_a_target_in_the_source_is_not_upscaled_again(upscale: Command, folders: tuple[Path, Path]) -> None:
     old, _ = folders
     (old / "larger").mkdir()

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from io import FileIO
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -116,8 +117,8 @@ class BatchRecord:
         """Note that a target is finished."""
         with suppress(OSError):
             line = json.dumps(asdict(self._entry(job, code, sentence))).encode() + b"\n"
-            with self._path.open("ab", buffering=0) as file:
-                file.write(line)
+            with self._path.open("a+b", buffering=0) as file:
+                file.write(line if _is_whole(file) else b"\n" + line)
                 os.fsync(file.fileno())
 
     def get(self, job: UpscaleJob) -> FinishedTarget | None:
@@ -173,6 +174,14 @@ def require_writable(file: Path) -> None:
         file.write_bytes(b"")
     except OSError as error:
         raise TargetError(f"{file}: {error.strerror}") from error
+
+
+def _is_whole(file: FileIO) -> bool:
+    """Whether an open file ends with its last line, which a full disk or a loss of power may have torn."""
+    if file.seek(0, os.SEEK_END) == 0:
+        return True
+    file.seek(-1, os.SEEK_END)
+    return file.read(1) == b"\n"
 
 
 def _stamp(path: Path) -> list[int]:
