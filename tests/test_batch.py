@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from commands import DAMAGED, SOURCE, TARGET, USAGE, Command, shown
+from commands import DAMAGED, SOURCE, TARGET, USAGE, Command, Ended, shown
 from made import make_clip, scene
 from PIL import Image
 from test_segment_journal import KEY, made
@@ -164,6 +164,15 @@ def test_the_list_of_failures_replaces_no_video(upscale: Command, clip: Path, tm
     for name, code in ((tmp_path / "film.mp4", USAGE), (tmp_path / "none" / "list", TARGET)):
         ended = upscale("--failed", name, clip, tmp_path / "out.mp4")
         assert (ended.code, ended.err.count("\n"), shown(tmp_path)) == (code, 1, [])
+
+
+def test_the_list_of_failures_is_no_folder(upscale: Command, clip: Path, tmp_path: Path) -> None:
+    make_clip(tmp_path / "a.mp4", pts=[0])
+    (tmp_path / "new").mkdir()
+    for source in (tmp_path, clip):  # of which the first is a source, too
+        ended = upscale("--failed", tmp_path, source, tmp_path / "new")
+        sentence = f"--failed {tmp_path}: is a folder; give the name of a file for the list"
+        assert ended == Ended(USAGE, "", f"vidsr: {sentence}\n")
 
 
 def test_progress_over_all_files_is_a_line_of_its_own(upscale: Command, folders: tuple[Path, Path]) -> None:

@@ -124,9 +124,11 @@ def _discard(jobs: list[UpscaleJob]) -> int:
 
 
 def _check_list(args: argparse.Namespace) -> None:
-    """Raises UsageError for a file of failures that may be somebody's video, TargetError if it is not writable."""
+    """Raises UsageError for failures into a folder or what may be a video, TargetError if it is not writable."""
     if args.failed_list is None:
         return
+    if args.failed_list.is_dir():
+        raise UsageError(f"--failed {args.failed_list}: is a folder; give the name of a file for the list")
     if is_media(args.failed_list) or args.failed_list in args.sources:
         raise UsageError(f"--failed {args.failed_list}: is the name of a video or an image; it becomes a list")
     require_writable(args.failed_list)
