@@ -1,6 +1,8 @@
 """Being told to stop: the first signal ends the file in order, the second one at once, and no process stays."""
 
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +15,7 @@ import av
 import numpy as np
 import psutil
 import pytest
+from commands import DAMAGED, Command
 from made import make_long
 from oracles import read_with_av
 
@@ -24,10 +27,12 @@ def long_clip(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @contextmanager
-def run(source: Path, target: Path, *, model: str, workers: int) -> Iterator[subprocess.Popen[str]]:
+def run(
+    source: Path, target: Path, *more: str | Path, model: str, workers: int, into: Path | None = None
+) -> Iterator[subprocess.Popen[str]]:
     """A run in a process group of its own, as a shell starts it, once its first frames are written."""
     options = ["--workers", str(workers), "--model", model, "--preset", "ultrafast"]
-    command = [sys.executable, "-m", "vidsr", "upscale", *options, str(source), str(target)]
+    command = [sys.executable, "-m", "vidsr", "upscale", *options, *map(str, more), str(source), str(into or target)]
     part, deadline = target.with_name(target.name + ".vidsr.part"), time.monotonic() + 60
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
         try:
@@ -91,3 +96,31 @@ def test_a_second_signal_gives_the_file_up(long_clip: Path, tiny_model: str, tmp
         assert "Traceback" not in printed
         assert os.listdir(tmp_path) == []
         assert psutil.wait_procs(family, timeout=10)[1] == []
+
+
+@pytest.mark.parametrize("changed", ["nothing", "settings", "target"])
+def test_what_a_folder_was_stopped_in_is_made_anew(
+    upscale: Command, long_clip: Path, clip: Path, tiny_model: str, tmp_path: Path, changed: str
+) -> None:
+    old, new, failed = tmp_path / "old", tmp_path / "new", tmp_path / "failed.jsonl"
+    for folder in (old, new):
+        folder.mkdir()
+    shutil.copy(long_clip, old / "a.mp4")
+    shutil.copy(clip, old / "b.mp4")
+    with run(old, new / "a.mp4", "--failed", failed, model=tiny_model, workers=0, into=new) as process:
+        process.send_signal(signal.SIGINT)
+        _, printed = process.communicate(timeout=20)
+    code, sentence = 128 + signal.SIGINT, f"{old / 'a.mp4'}: was stopped before its end"
+    assert process.returncode == code
+    assert "vidsr: 1 of 2 files failed, are damaged or were stopped:\n" in printed
+    assert f"vidsr:   exit code {code}: {sentence}\n" in printed
+    listed = {"target": str(new / "a.mp4"), "source": str(old / "a.mp4"), "code": code, "sentence": sentence}
+    assert [json.loads(line) for line in failed.read_text().splitlines()] == [listed]
+    shutil.copy(clip, old / "a.mp4")  # as to upscale all of it takes far longer than a test
+    if changed == "target":
+        os.utime(new / "a.mp4")
+    options = ["--crf", "30"] if changed == "settings" else ["--preset", "ultrafast"]
+    for _ in range(2):
+        ended = upscale("--resume", *options, old, new)
+        assert ended.code == (DAMAGED if changed == "target" else 0), ended.err
+    assert (len(read_with_av(new / "a.mp4").pts) == 24) == (changed != "target")

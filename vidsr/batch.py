@@ -13,7 +13,7 @@ from threading import Event
 from typing import Any
 
 from vidsr.callbacks import ShouldStop
-from vidsr.errors import TargetError
+from vidsr.errors import STOPPED, TargetError
 from vidsr.pipeline import is_by_segments
 from vidsr.pool.shared_pools import SharedPools
 from vidsr.segments.plan import NotSegmentable
@@ -86,8 +86,8 @@ def source_bytes(job: UpscaleJob) -> int:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FinishedTarget:
-    """A line of the record: a target that was finished, and of what."""
+class RecordedTarget:
+    """A line of the record: a target that was finished, or stopped before its end, and of what."""
 
     target: str
     target_stamp: list[int]
@@ -97,50 +97,54 @@ class FinishedTarget:
     settings: str
     """A hash of all settings on which a target depends, of the weights, and of the version of vidsr."""
     code: int
-    """0, or the exit code of one that is damaged."""
+    """0, the exit code of one that is damaged, or 128 and the signal for one that was stopped."""
     sentence: str
     """Why."""
 
 
 class BatchRecord:
-    """The finished targets of a folder, in a hidden file in it, to which only lines are added, from any thread.
+    """What was written into a folder, in a hidden file in it, to which only lines are added, from any thread.
 
-    What cannot be written is no error: the target is finished all the same.
+    What cannot be written is no error: the target is there all the same.
     """
 
     def __init__(self, folder: Path, pool: PoolSettings) -> None:
         self._path, self._pool = folder / RECORD_NAME, pool
         self._hashes: dict[int, str] = {}
-        self._finished: dict[str, FinishedTarget] | None = None
+        self._last: dict[str, RecordedTarget] | None = None
 
     def add(self, job: UpscaleJob, code: int, sentence: str) -> None:
-        """Note that a target is finished."""
+        """Note that a target is finished, or stopped before its end."""
         with suppress(OSError):
             line = json.dumps(asdict(self._entry(job, code, sentence))).encode() + b"\n"
             with self._path.open("a+b", buffering=0) as file:
                 file.write(line if _is_whole(file) else b"\n" + line)
                 os.fsync(file.fileno())
 
-    def get(self, job: UpscaleJob) -> FinishedTarget | None:
-        """The line of a job whose target is there as it was finished, of the same source, settings and weights."""
-        if self._finished is None:
-            self._finished = {entry.target: entry for entry in self._read()}
-        entry = self._finished.get(self._name(job.target))
+    def get(self, job: UpscaleJob) -> RecordedTarget | None:
+        """The last line of a job whose target is there as it was left, of the same source.
+
+        Of one that was finished the source's size and time, the settings and the weights are the same, too.
+        """
+        if self._last is None:
+            self._last = {entry.target: entry for entry in self._read()}
+        entry = self._last.get(self._name(job.target))
         with suppress(OSError):
-            if entry and entry == self._entry(job, entry.code, entry.sentence):
+            if entry and _is_as_left(entry, self._entry(job, entry.code, entry.sentence)):
                 return entry
         return None
 
-    def _read(self) -> list[FinishedTarget]:
+    def _read(self) -> list[RecordedTarget]:
         entries = []
         with suppress(OSError):
             for line in self._path.read_bytes().split(b"\n"):
                 with suppress(ValueError, TypeError, RecursionError):  # no line of the record
-                    entries.append(FinishedTarget(**json.loads(line)))
+                    entry = RecordedTarget(**json.loads(line))
+                    entries += [entry] if isinstance(entry.code, int) else []
         return entries
 
-    def _entry(self, job: UpscaleJob, code: int, sentence: str) -> FinishedTarget:
-        return FinishedTarget(
+    def _entry(self, job: UpscaleJob, code: int, sentence: str) -> RecordedTarget:
+        return RecordedTarget(
             target=self._name(job.target),
             target_stamp=_stamp(job.target),
             source=str(job.source.absolute()),
@@ -174,6 +178,13 @@ def require_writable(file: Path) -> None:
         file.write_bytes(b"")
     except OSError as error:
         raise TargetError(f"{file}: {error.strerror}") from error
+
+
+def _is_as_left(entry: RecordedTarget, now: RecordedTarget) -> bool:
+    """Whether a line still holds: that of a stopped target until that is touched, as it is made anew in any case."""
+    if entry.code < STOPPED:
+        return entry == now
+    return (entry.target_stamp, entry.source) == (now.target_stamp, now.source)
 
 
 def _is_whole(file: FileIO) -> bool:

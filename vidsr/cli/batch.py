@@ -48,7 +48,8 @@ class Batch:
     def run(self) -> int:
         """Upscale all; the exit code is that of the only one, or 7 where some of several failed."""
         done = self._journal.outcomes  # by an earlier process, which a file has crashed
-        left = [job for job in self._jobs if str(job.target) not in done and not self._is_finished(job)]
+        pending = [self._pending(job) for job in self._jobs if str(job.target) not in done]
+        left = [job for job in pending if job]
         with ExitStack() as stack:
             if not self._alone:
                 progress = BatchProgress(left, kind=self._args.progress, quiet=self._args.quiet)
@@ -59,13 +60,15 @@ class Batch:
     def _should_stop(self) -> bool:
         return self._full or self._stop()
 
-    def _is_finished(self, job: UpscaleJob) -> bool:
-        """Whether it is to be skipped, since an earlier run has finished it."""
+    def _pending(self, job: UpscaleJob) -> UpscaleJob | None:
+        """The job as it is to be done: a stopped target is replaced. None where an earlier run has finished it."""
         if not self._args.resume or self._record is None or not (entry := self._record.get(job)):
-            return False
+            return job
+        if entry.code >= STOPPED:
+            return replace(job, settings=replace(job.settings, overwrite=True))
         self._print_json({"source": job.source, "target": job.target, "code": entry.code, "skipped": True})
         self._journal.end(job.target, Outcome(source=str(job.source), code=entry.code, sentence=entry.sentence))
-        return True
+        return None
 
     def _work(self, job: UpscaleJob) -> None:
         """Upscale a file, and note what became of it. Raises NotSegmentable for one to come once more."""
@@ -76,8 +79,6 @@ class Batch:
             self._journal.put_off(job.target)
             raise
         self._journal.end(job.target, outcome)
-        if self._record and outcome.code in (0, DAMAGED):
-            self._record.add(job, outcome.code, outcome.sentence)
         if self._all:
             self._all.end(job.source, failed=outcome.code != 0)
 
@@ -101,10 +102,13 @@ class Batch:
             traceback.print_exc()
             sentence = f"{source}: {type(error).__name__}: {error}"
             return self._failed(job, Outcome(source=str(source), code=BUG, sentence=sentence))
-        code, damage = print_report(report, self._args), "; ".join(report.damage)
+        code, facts = print_report(report, self._args), report.damage
         if report.stopped:
-            code = STOPPED + self._stop.signal
-        return Outcome(source=str(source), code=code, sentence=f"{source}: {damage}")
+            code, facts = STOPPED + self._stop.signal, [*facts, "was stopped before its end"]
+        outcome = Outcome(source=str(source), code=code, sentence=f"{source}: {'; '.join(facts)}")
+        if self._record:
+            self._record.add(job, outcome.code, outcome.sentence)
+        return outcome
 
     def _report(self, job: UpscaleJob) -> Report:
         if self._alone:
@@ -126,13 +130,15 @@ class Batch:
             print(json.dumps(facts, default=str), flush=True)
 
     def _summary(self) -> int:
-        """The exit code, after the list of what failed."""
+        """The exit code, after the list of what failed or was stopped."""
         outcomes = self._journal.outcomes
-        failed = {target: outcome for target, outcome in outcomes.items() if 0 < outcome.code < STOPPED}
+        failed = {target: outcome for target, outcome in outcomes.items() if outcome.code}
         if self._args.failed_list:
             self._write_list(failed)
         if failed and not self._alone and not self._args.quiet:
-            print_message(f"{len(failed)} of {len(self._jobs)} files failed or are damaged:")
+            stopped = any(outcome.code >= STOPPED for outcome in failed.values())
+            what = "failed, are damaged or were stopped" if stopped else "failed or are damaged"
+            print_message(f"{len(failed)} of {len(self._jobs)} files {what}:")
             for outcome in list(failed.values())[:_MOST_LISTED]:
                 print_message(f"  exit code {outcome.code}: {outcome.sentence}")
             if len(failed) > _MOST_LISTED:

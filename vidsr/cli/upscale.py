@@ -9,7 +9,8 @@
 Several sources, or a folder of them, go into a folder, each under its own name, as one job: workers are started once,
 a file that fails costs only itself, and is listed at the end. Its hidden file .vidsr-upscale.jsonl records what is
 finished, for --resume: a target is skipped if it has the size and time that it had then, and so has its source, and
-the settings, the weights and the version of vidsr are the same. - is standard input (yuv4mpegpipe, or any container
+the settings, the weights and the version of vidsr are the same; one that was stopped, with the frames so far, is made
+anew. - is standard input (yuv4mpegpipe, or any container
 that needs no seeking) or standard output (see --output-format). The frames have standard output to themselves: the
 report, also that of --json, is then on stderr.
 """
@@ -64,9 +65,10 @@ def _add_batch(group: argparse._ArgumentGroup) -> None:
     """Declare the options of a run of many files."""
     help_ = "take the folders in a folder, too, into folders of the same names"
     group.add_argument("--recursive", action="store_true", help=help_)
-    help_ = "skip what an earlier run into the same folder has finished, of the same sources, settings and weights"
+    help_ = "skip what an earlier run into the same folder has finished, of the same sources, settings and weights; "
+    help_ += "what it was stopped in is begun again"
     group.add_argument("--resume", action="store_true", help=help_)
-    help_ = "write what failed into this file: a line of JSON each"
+    help_ = "write what failed or was stopped into this file: a line of JSON each"
     group.add_argument("--failed", dest="failed_list", type=Path, metavar="FILE", help=help_)
     help_ = "delete the TARGET.segments of these targets, and upscale nothing"
     group.add_argument("--discard", action="store_true", help=help_)
