@@ -121,6 +121,34 @@ def test_a_torn_line_of_the_record_costs_only_itself(upscale: Command, folders: 
     assert upscale("-q", "--resume", old / "a.mp4", old / "b.mkv", new).code == 0
 
 
+@pytest.mark.parametrize("several", [False, True])
+def test_a_folder_to_write_into_is_made_once_the_run_begins(upscale: Command, tmp_path: Path, several: bool) -> None:
+    old, new = tmp_path / "old", tmp_path / "deep" / "new"
+    old.mkdir()
+    clips = [make_clip(old / name, pts=[0, 512]) for name in ("a.mp4", "b.mp4")]
+    sources = clips if several else ["--recursive", "--resume", old]
+    for option in ("--explain", "--estimate", "--discard"):
+        ended = upscale(option, *sources, new)
+        assert (ended.code, new.parent.exists()) == (0, False), ended.err
+    assert upscale("--failed", old, *sources, new).code == USAGE
+    assert not new.parent.exists()
+    assert upscale("--failed", new / "failed.jsonl", *sources, new).code == 0
+    assert shown(new) == ["a.mp4", "b.mp4", "failed.jsonl"]
+    assert upscale("-q", "--resume", *sources, new) == Ended(0, "", "")
+
+
+def test_several_sources_go_into_no_file(upscale: Command, clip: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("of somebody")
+    (tmp_path / "link").symlink_to(tmp_path / "none")
+    needs = "is no folder; several sources, or a folder, need a folder as target"
+    for name in ("file", "link", "film.mp4"):
+        assert upscale(clip, clip, tmp_path / name) == Ended(USAGE, "", f"vidsr: {tmp_path / name}: {needs}\n")
+    assert upscale(clip, clip, "-") == Ended(
+        2, "", "vidsr: several sources, or a folder, cannot go to standard output; name a folder as target\n"
+    )
+    assert shown(tmp_path) == ["file", "link"]
+
+
 def test_a_target_in_the_source_is_not_upscaled_again(upscale: Command, folders: tuple[Path, Path]) -> None:
     old, _ = folders
     (old / "larger").mkdir()

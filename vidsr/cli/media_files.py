@@ -13,6 +13,7 @@ from vidsr.media.containers import (
     READ_ONLY_VIDEO_SUFFIXES,
     VIDEO_SUFFIXES,
 )
+from vidsr.media.pipes import STDOUT
 
 log = logging.getLogger(__name__)
 
@@ -36,13 +37,15 @@ def target_name(source: Path, *, whole: bool = False) -> str:
 
 
 def source_files(sources: list[Path], target: Path, *, recursive: bool = False) -> list[tuple[Path, Path]]:
-    """(source, target) of each file: one into one, or all into a folder under their own names.
+    """(source, target) of each file: one into one, or all under their own names into a folder, there or not.
 
     `recursive` takes the folders in a folder, too, but for the target. Raises UsageError or SourceError.
     """
     if len(sources) == 1 and not sources[0].is_dir() and not target.is_dir():
         return [(sources[0], target)]
-    if not target.is_dir():
+    if target == STDOUT:
+        raise UsageError("several sources, or a folder, cannot go to standard output; name a folder as target")
+    if not target.is_dir() and (os.path.lexists(target) or is_media(target)):
         raise UsageError(f"{target}: is no folder; several sources, or a folder, need a folder as target")
     files: list[tuple[Path, Path]] = []
     for source in sources:

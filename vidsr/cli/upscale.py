@@ -6,13 +6,13 @@
   vidsr upscale --estimate film.mkv film-2x.mkv          (or --explain)
   ffmpeg -i film.mkv -f yuv4mpegpipe - | vidsr upscale - - | ffmpeg -i - film-2x.mkv
 
-Several sources, or a folder of them, go into a folder, each under its own name, as one job: workers are started once,
-a file that fails costs only itself, and is listed at the end. Its hidden file .vidsr-upscale.jsonl records what is
-finished, for --resume: a target is skipped if it has the size and time that it had then, and so has its source, and
-the settings, the weights and the version of vidsr are the same; one that was stopped, with the frames so far, is made
-anew. - is standard input (yuv4mpegpipe, or any container
-that needs no seeking) or standard output (see --output-format). The frames have standard output to themselves: the
-report, also that of --json, is then on stderr.
+Several sources, or a folder of them, go into a folder, which is made if it is not there, each under its own name, as
+one job: workers are started once, a file that fails costs only itself, and is listed at the end. Its hidden file
+.vidsr-upscale.jsonl records what is finished, for --resume: a target is skipped if it has the size and time that it
+had then, and so has its source, and the settings, the weights and the version of vidsr are the same; one that was
+stopped, with the frames so far, is made anew. - is standard input (yuv4mpegpipe, or any container that needs no
+seeking) or standard output (see --output-format). The frames have standard output to themselves: the report, also that
+of --json, is then on stderr.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from functools import partial
 from pathlib import Path
 
 from vidsr.batch import require_writable
-from vidsr.cli.batch import Batch, print_error
+from vidsr.cli.batch import Batch, make_folder, print_error
 from vidsr.cli.media_files import is_media, source_files
 from vidsr.cli.options import Parser, add_options, settings
 from vidsr.cli.output import UsageError, print_message
@@ -112,6 +112,10 @@ def run(args: argparse.Namespace) -> int:
     if args.discard:
         return _discard(jobs)
     _check_list(args)
+    if args.target not in [target for _, target in pairs]:
+        make_folder(args.target)
+    if args.failed_list:
+        require_writable(args.failed_list)
     promise = "what is finished is kept" if args.segments else "the file is being completed"
     with GracefulStop(promise, closes_input=STDIN in args.sources) as stop, SharedPools(pool) as pools:
         return Batch(jobs, pools, args, stop).run()
@@ -126,14 +130,13 @@ def _discard(jobs: list[UpscaleJob]) -> int:
 
 
 def _check_list(args: argparse.Namespace) -> None:
-    """Raises UsageError for failures into a folder or what may be a video, TargetError if it is not writable."""
+    """Raises UsageError for a list of failures that is a folder, or may be somebody's video."""
     if args.failed_list is None:
         return
     if args.failed_list.is_dir():
         raise UsageError(f"--failed {args.failed_list}: is a folder; give the name of a file for the list")
     if is_media(args.failed_list) or args.failed_list in args.sources:
         raise UsageError(f"--failed {args.failed_list}: is the name of a video or an image; it becomes a list")
-    require_writable(args.failed_list)
 
 
 def _check_pipes(args: argparse.Namespace) -> None:
