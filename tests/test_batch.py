@@ -137,6 +137,14 @@ def test_a_folder_to_write_into_is_made_once_the_run_begins(upscale: Command, tm
     assert upscale("-q", "--resume", *sources, new) == Ended(0, "", "")
 
 
+def test_the_only_film_of_a_folder_may_lie_in_one_in_it(upscale: Command, folders: tuple[Path, Path]) -> None:
+    old, new = folders
+    for name in ("a.mp4", "b.mkv"):
+        (old / name).unlink()
+    assert upscale("-q", "--recursive", old, new) == Ended(0, "", "")
+    assert shown(new / "sub") == ["c.mp4"]
+
+
 def test_several_sources_go_into_no_file(upscale: Command, clip: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("of somebody")
     (tmp_path / "link").symlink_to(tmp_path / "none")

@@ -111,10 +111,11 @@ class Batch:
         return outcome
 
     def _report(self, job: UpscaleJob) -> Report:
+        if job.target != self._args.target:
+            make_folder(job.target.parent)
         if self._alone:
             with progress(job.source, self._args) as on_progress:
                 return upscale_job(replace(job, on_progress=on_progress), self._pools)
-        make_folder(job.target.parent)
         assert self._all
         with self._all.file(job.source) as on_progress:
             return upscale_job(replace(job, on_progress=on_progress), self._pools)
