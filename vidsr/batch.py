@@ -122,17 +122,26 @@ class BatchRecord:
                 os.fsync(file.fileno())
 
     def get(self, job: UpscaleJob) -> RecordedTarget | None:
-        """The last line of a job whose target is there as it was left, of the same source.
-
-        Of one that was finished the source's size and time, the settings and the weights are the same, too.
-        """
+        """The last line of a job's target, whatever has become of that."""
         if self._last is None:
             self._last = {entry.target: entry for entry in self._read()}
-        entry = self._last.get(self._name(job.target))
-        with suppress(OSError):
-            if entry and _is_as_left(entry, self._entry(job, entry.code, entry.sentence)):
-                return entry
-        return None
+        return self._last.get(self._name(job.target))
+
+    def doubt(self, job: UpscaleJob, entry: RecordedTarget) -> str | None:
+        """Why a line does not hold for a job, to follow "the target exists already, and"; None where it does.
+
+        That of a stopped target holds for all settings, as it is made anew in any case. "" where a file is not there.
+        """
+        try:
+            now = self._entry(job, entry.code, entry.sentence)
+        except OSError:
+            return ""
+        if now.target_stamp != entry.target_stamp:
+            return "is not the file that was finished"
+        stopped = entry.code >= STOPPED
+        if now.source != entry.source or (now.source_stamp != entry.source_stamp and not stopped):
+            return "its source has changed since"
+        return None if now.settings == entry.settings or stopped else "was made with other settings or another version"
 
     def _read(self) -> list[RecordedTarget]:
         entries = []
@@ -140,7 +149,7 @@ class BatchRecord:
             for line in self._path.read_bytes().split(b"\n"):
                 with suppress(ValueError, TypeError, RecursionError):  # no line of the record
                     entry = RecordedTarget(**json.loads(line))
-                    entries += [entry] if isinstance(entry.code, int) else []
+                    entries += [entry] if isinstance(entry.target, str) and isinstance(entry.code, int) else []
         return entries
 
     def _entry(self, job: UpscaleJob, code: int, sentence: str) -> RecordedTarget:
@@ -178,13 +187,6 @@ def require_writable(file: Path) -> None:
         file.write_bytes(b"")
     except OSError as error:
         raise TargetError(f"{file}: {error.strerror}") from error
-
-
-def _is_as_left(entry: RecordedTarget, now: RecordedTarget) -> bool:
-    """Whether a line still holds: that of a stopped target until that is touched, as it is made anew in any case."""
-    if entry.code < STOPPED:
-        return entry == now
-    return (entry.target_stamp, entry.source) == (now.target_stamp, now.source)
 
 
 def _is_whole(file: FileIO) -> bool:

@@ -42,6 +42,8 @@ class Batch:
         recorded = args.target.is_dir() and (args.resume or not self._alone)
         self._record = BatchRecord(args.target, pools.settings) if recorded else None
         self._all: BatchProgress | None = None
+        self._doubts: dict[Path, str] = {}
+        """Why the record of a target is not believed."""
         self._full = False
         """Whether the disk of the targets is full: what would come after this would be done in vain."""
 
@@ -63,6 +65,9 @@ class Batch:
     def _pending(self, job: UpscaleJob) -> UpscaleJob | None:
         """The job as it is to be done: a stopped target is replaced. None where an earlier run has finished it."""
         if not self._args.resume or self._record is None or not (entry := self._record.get(job)):
+            return job
+        if (doubt := self._record.doubt(job, entry)) is not None:
+            self._doubts[job.target] = doubt
             return job
         if entry.code >= STOPPED:
             return replace(job, settings=replace(job.settings, overwrite=True))
@@ -113,6 +118,8 @@ class Batch:
     def _report(self, job: UpscaleJob) -> Report:
         if job.target != self._args.target:
             make_folder(job.target.parent)
+        if (doubt := self._doubts.get(job.target)) and not job.settings.overwrite:
+            raise TargetError(f"{job.target}: exists already, and {doubt} (--overwrite replaces it)")
         if self._alone:
             with progress(job.source, self._args) as on_progress:
                 return upscale_job(replace(job, on_progress=on_progress), self._pools)
