@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 from collections.abc import Iterator
 from http.client import HTTPConnection
@@ -15,6 +16,7 @@ from live.status_server import get, serving, status, status_server
 from recorder_feed import RATE, camera_clip, play, recorder, segments
 
 from vidsr.live.config import CameraConfig
+from vidsr.media.sink.recorder import Recorder
 from vidsr.stream_url import StreamUrl
 
 
@@ -164,6 +166,36 @@ def test_a_process_that_is_killed_is_started_again(tmp_path: Path, folder: Path)
         os.kill(pid, signal.SIGKILL)
         assert asked(server.port, "/api/recordings", camera="front")[0] == 200
         assert pid not in server.helper_pids
+
+
+class UnderLoad:
+    """A recorder that is given the first three frames, and every packet of the camera."""
+
+    def __init__(self, whole: Recorder) -> None:
+        self.begin, self.write_audio, self.write_source = whole.begin, whole.write_audio, whole.write_source
+        self._whole, self._n_frames = whole, 0
+
+    def write_frame(self, frame: av.VideoFrame) -> None:
+        self._n_frames += 1
+        if self._n_frames <= 3:
+            self._whole.write_frame(frame)
+
+
+def test_each_file_of_a_pair_has_its_own_length(tmp_path: Path) -> None:
+    clip = camera_clip(tmp_path / "camera.mp4", seconds=3, audio=0)
+    with recorder(tmp_path / "front", segment_s=60, original=True) as made:
+        play(UnderLoad(made), clip)  # type: ignore[arg-type]
+    front = CameraConfig(name="front", source=StreamUrl("x"), targets=(), segment_dir=tmp_path / "front")
+    with serving(tmp_path / "previews", status(), configs=(front,)) as port:
+        (found,) = listed(port)
+        playlists = [asked(port, f"/recordings/front/playlist.m3u8{query}")[1] for query in ("", "?original=1")]
+    lengths = [found[kind]["seconds"] for kind in ("upscaled", "original")]  # type: ignore[index]
+    assert lengths == pytest.approx([3 / RATE, 3], abs=0.05)
+    assert found["seconds"] == lengths[1]
+    for playlist, seconds in zip(playlists, lengths, strict=True):
+        assert [float(each) for each in re.findall(r"#EXTINF:(.*),", playlist)] == [seconds]
+        (longest,) = re.findall(r"#EXT-X-TARGETDURATION:(\d+)\n", playlist)
+        assert seconds <= int(longest) <= seconds + 1
 
 
 @pytest.mark.slow

@@ -111,7 +111,8 @@ class RecordingsSite:
     def _playlist(self, folder: Path, query: Mapping[str, str]) -> Answer:
         facts: Any = self._segments(folder, query)
         kind = "original" if query.get("original") else "upscaled"
-        listed = [(each["seconds"], each["start_s"], each[kind]["path"]) for each in facts["segments"] if each[kind]]
+        found = [each[kind] for each in facts["segments"] if each[kind]]
+        listed = [(file["seconds"], file["start_s"], file["path"]) for file in found]
         listed = [each for each in listed if each[0] > 0 and each[2].endswith(".mp4")]
         return text_answer("200 OK", playlist_text(listed), kind="application/vnd.apple.mpegurl")
 

@@ -10,8 +10,9 @@ let shown = -1; // the number of the segment that is played
 let videos = [...document.querySelectorAll("#stage video")]; // the one in front comes first
 
 function fileOf(segment) {
-  const other = choice.kind.value === "original" ? segment.upscaled : segment.original;
-  return segment[choice.kind.value] || other; // of some hours only one of them was recorded
+  const { upscaled, original } = segment; // of some hours only one of them was recorded, or can be read
+  const files = choice.kind.value === "original" ? [original, upscaled] : [upscaled, original];
+  return files.find((file) => file && file.seconds > 0);
 }
 
 function localTime(seconds) {
@@ -46,7 +47,7 @@ function entry(segment, number) {
   image.alt = "";
   image.src = `${fileOf(segment).path}.jpg`;
   const label = document.createElement("span");
-  label.textContent = `${localTime(segment.start_s).slice(11)} · ${Math.round(segment.seconds)} s`;
+  label.textContent = `${localTime(segment.start_s).slice(11)} · ${Math.round(fileOf(segment).seconds)} s`;
   button.append(image, label);
   button.addEventListener("click", () => play(number));
   const item = document.createElement("li");
@@ -73,7 +74,7 @@ function play(number) {
   shown = number;
   const form = document.getElementById("export");
   form.from.value = localTime(segment.start_s);
-  form.to.value = localTime(segment.start_s + segment.seconds);
+  form.to.value = localTime(segment.start_s + fileOf(segment).seconds);
 }
 
 for (const video of videos) {

@@ -73,7 +73,7 @@ def _entry(files: list[RecordedSegment]) -> Facts:
     return {
         "camera": first.camera,
         "start_s": round(first.start_s, 3),
-        "seconds": round(first.seconds, 3),
+        "seconds": round(max(each.seconds for each in files), 3),
         **{
             kind: next((_file(each) for each in files if each.original == (kind == "original")), None)
             for kind in ("upscaled", "original")
@@ -82,7 +82,13 @@ def _entry(files: list[RecordedSegment]) -> Facts:
 
 
 def _file(segment: RecordedSegment) -> Facts:
-    return {"path": f"{segment.path.parent.name}/{segment.path.name}", "bytes": segment.size}
+    """A file with its own length: under load, the upscaled one is shorter than its original."""
+    return {
+        "path": f"{segment.path.parent.name}/{segment.path.name}",
+        "bytes": segment.size,
+        "start_s": round(segment.start_s, 3),
+        "seconds": round(segment.seconds, 3),
+    }
 
 
 def _thumbnail(request: Request) -> Facts:
