@@ -22,9 +22,12 @@ CAMERA = "rtsp://admin:canary77@127.0.0.1:1/live"
         (USAGE, [CAMERA], "stream takes SOURCE TARGET; see vidsr stream --help"),
         (
             USAGE,
-            [CAMERA, "out", "--http-base", "cameras/"],
+            [CAMERA, "out", "--http", "1", "--http-base", "cameras/"],
             "--http-base must be a path like /cameras, not 'cameras/'",
         ),
+        (USAGE, [CAMERA, "out", "--http-base", "/cameras"], "--http-base needs --http, whose answers it is about"),
+        (USAGE, [CAMERA, "out", "--http-host", "cam"], "--http-host needs --http, whose answers it is about"),
+        (USAGE, [CAMERA, "out", "--http-users", "none"], "--http-users needs --http, whose answers it is about"),
         (USAGE, ["--url-env", "NONE77", "out"], "the environment variable NONE77 is not set"),
         (
             USAGE,

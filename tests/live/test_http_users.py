@@ -32,12 +32,21 @@ def test_only_users_are_answered(tmp_path: Path) -> None:
         assert wrong_host[0] == 403
 
 
-@pytest.mark.parametrize(("text", "words"), [("", "NAME:PASSWORD"), ("ann", "NAME:PASSWORD"), (":x", "NAME:PASSWORD")])
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "NAME:PASSWORD"),
+        ("ann", "NAME:PASSWORD"),
+        (":x", "NAME:PASSWORD"),
+        ("ann:x\nann:\n", "NAME:PASSWORD"),
+        ("ann:x\nbob:y\n ann:x\n", ": ann has more than one password\n"),
+    ],
+)
 def test_a_file_without_users_is_refused(text: str, words: str, tmp_path: Path, vidsr: Command) -> None:
     file = tmp_path / "users"
     file.write_text(text)
     ended = vidsr("stream", "rtsp://127.0.0.1:1/x", tmp_path / "out", "--http", "1", "--http-users", file)
     assert ended.code == USAGE
     assert re.search(words, ended.err)
-    ended = vidsr("stream", "rtsp://127.0.0.1:1/x", tmp_path / "out", "--http-users", tmp_path / "none")
+    ended = vidsr("stream", "rtsp://127.0.0.1:1/x", tmp_path / "out", "--http", "1", "--http-users", tmp_path / "none")
     assert (ended.code, "No such file" in ended.err) == (USAGE, True)

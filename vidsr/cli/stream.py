@@ -11,6 +11,7 @@ server.
 import argparse
 import logging
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
@@ -66,6 +67,7 @@ def run(args: argparse.Namespace) -> int:
     """Check the configuration, and become the supervisor."""
     level = logging.getLevelName(logging.getLogger().getEffectiveLevel())
     http = _http(args.http) if args.http else None
+    _refuse_unused(args)
     if not re.fullmatch(r"(/[A-Za-z0-9._~-]+)*", args.http_base):
         raise UsageError(f"--http-base must be a path like /cameras, not {args.http_base!r}")
     users = _users(args.http_users) if args.http_users else {}
@@ -91,6 +93,13 @@ def run(args: argparse.Namespace) -> int:
             )
         )
     return 0
+
+
+def _refuse_unused(args: argparse.Namespace) -> None:
+    """Raises UsageError for an option that would be left out without a word."""
+    of_http = {"--http-host": args.http_host, "--http-users": args.http_users, "--http-base": args.http_base}
+    if not args.http and (names := [name for name, value in of_http.items() if value]):
+        raise UsageError(f"{names[0]} needs --http, whose answers it is about")
 
 
 def _file_configs(args: argparse.Namespace) -> Sequence[CameraConfig]:
@@ -140,9 +149,12 @@ def _users(path: Path) -> dict[str, str]:
             print_message(f"{path}: every user of this machine can read it; chmod 600 changes that")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: {getattr(error, 'strerror', None) or 'is not UTF-8'}") from error
-    users = dict(line.partition(":")[::2] for line in lines if line and not line.startswith("#"))
-    if not users or not all(name and password for name, password in users.items()):
+    pairs = [line.partition(":")[::2] for line in lines if line and not line.startswith("#")]
+    if not pairs or not all(name and password for name, password in pairs):
         raise UsageError(f"{path}: must have lines like NAME:PASSWORD")
+    users = dict(pairs)
+    if twice := [name for name, count in Counter(name for name, _ in pairs).items() if count > 1]:
+        raise UsageError(f"{path}: {twice[0]} has more than one password")
     return users
 
 
