@@ -198,6 +198,36 @@ def test_each_file_of_a_pair_has_its_own_length(tmp_path: Path) -> None:
         assert seconds <= int(longest) <= seconds + 1
 
 
+@pytest.fixture
+def original_port(tmp_path: Path) -> Iterator[int]:
+    """A server of a camera of which only the original is recorded."""
+    clip = camera_clip(tmp_path / "camera.mp4", seconds=2)
+    with recorder(tmp_path / "front", segment_s=60, original_only="always") as made:
+        play(made, clip)
+    front = CameraConfig(name="front", source=StreamUrl("x"), targets=(), segment_dir=tmp_path / "front")
+    with serving(tmp_path, status(), configs=(front,)) as port:
+        yield port
+
+
+def test_an_export_says_that_only_the_original_is_there(original_port: int) -> None:
+    start_s = float(str(listed(original_port)[0]["start_s"]))
+    times = {"camera": "front", "from": start_s, "to": start_s + 2}
+    words = "nothing is recorded of that time but the original: export it by original=1\n"
+    assert asked(original_port, "/api/export", **times) == (404, words)
+    code, _, body = data_of(original_port, f"/api/export?{urlencode(times)}&original=1")
+    assert code == 200, body
+
+
+@pytest.mark.slow
+def test_the_page_chooses_the_original_where_nothing_else_is_there(original_port: int, tmp_path: Path) -> None:
+    with browser(tmp_path) as page:
+        page.open(f"http://127.0.0.1:{original_port}/recordings/front/")
+        page.wait_for("document.querySelectorAll('#segments img').length == 1")
+        assert page.evaluate("choice.kind.value") == "original"
+        assert page.evaluate("document.querySelector('#playlist').href").endswith("&original=1")
+        assert page.evaluate("document.getElementById('export').original.checked") is True
+
+
 @pytest.mark.slow
 def test_a_browser_plays_one_segment_after_another(port: int, tmp_path: Path) -> None:
     errors = "[...document.querySelectorAll('#stage video')].map(video => video.error && video.error.message)"

@@ -34,10 +34,21 @@ async function load() {
   const found = await answer.json();
   segments = found.segments.filter((segment) => segment.seconds > 0);
   document.getElementById("more").hidden = !found.more;
+  chooseKind();
   const original = choice.kind.value === "original" ? "&original=1" : "";
   document.getElementById("playlist").href = `playlist.m3u8?${times}${original}`;
   shown = -1;
   list.replaceChildren(...segments.map(entry));
+}
+
+// Chooses the original where nothing else is there, and takes that back where something is.
+function chooseKind() {
+  const onlyOriginal = segments.length > 0 && !segments.some((segment) => segment.upscaled);
+  const upscaled = choice.kind.querySelector("[value=upscaled]");
+  if (onlyOriginal) choice.kind.value = "original";
+  else if (upscaled.disabled) choice.kind.value = "upscaled";
+  upscaled.disabled = onlyOriginal;
+  document.getElementById("export").original.checked = choice.kind.value === "original";
 }
 
 function entry(segment, number) {
@@ -73,6 +84,7 @@ function play(number) {
   list.children[number].firstChild.classList.add("playing");
   shown = number;
   const form = document.getElementById("export");
+  form.original.checked = fileOf(segment) === segment.original;
   form.from.value = localTime(segment.start_s);
   form.to.value = localTime(segment.start_s + fileOf(segment).seconds);
 }

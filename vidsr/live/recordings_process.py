@@ -113,9 +113,11 @@ def _export(request: Request) -> Facts:
         raise ValueError("an export over HTTP is at most an hour; `vidsr recordings export` has no limit")
     output, original = Path(request["output"]), bool(request.get("original"))
     with RecordingIndex(Path(request["folder"])) as index:
-        segments = [each for each in index.segments(since_s, until_s) if each.original == original]
+        found = list(index.segments(since_s, until_s))
+    segments = [each for each in found if each.original == original]
     if not segments:
-        raise SourceError("nothing is recorded of that time")
+        hint = " but the original: export it by original=1" if found and not original else ""
+        raise SourceError(f"nothing is recorded of that time{hint}")
     n_bytes = sum(segment.size for segment in segments)
     if n_bytes > min(_MAX_EXPORT_BYTES, shutil.disk_usage(output.parent).free - _MIN_FREE):
         raise ValueError("the export is too large for HTTP; use `vidsr recordings export`, or ask for a shorter time")
