@@ -113,6 +113,16 @@ def test_a_moment_is_upscaled_now_from_the_original(
     assert (again.code, "already exists" in again.err) == (TARGET, True)
     nowhere = vidsr("recordings", "export", recorded, "--model", tiny_model, "--output", tmp_path / "none/x.mp4")
     assert (nowhere.code, "No such file or directory" in nowhere.err) == (TARGET, True)
+    both = vidsr("recordings", "export", recorded, *times, "--original", "--model", tiny_model)
+    assert (both.code, "--original and --model exclude each other" in both.err) == (USAGE, True)
+
+
+def test_an_error_names_the_output_and_not_a_temporary_file(
+    recorded: Path, tmp_path: Path, vidsr: Command, tiny_model: str
+) -> None:
+    ended = vidsr("recordings", "export", recorded, "--model", tiny_model, "--output", tmp_path / "e7.txt")
+    assert ended.code == TARGET
+    assert f"{tmp_path / 'e7.txt'}: the name must end in one of" in ended.err
 
 
 def test_no_export_replaces_a_segment(recorded: Path, tmp_path: Path, vidsr: Command, tiny_model: str) -> None:

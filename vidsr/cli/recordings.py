@@ -12,7 +12,8 @@ import dataclasses
 import json
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -20,7 +21,7 @@ from tempfile import TemporaryDirectory
 
 from vidsr.cli.options import Parser, usage_errors
 from vidsr.cli.output import UsageError, aligned, print_message
-from vidsr.errors import DAMAGED, SourceError, TargetError
+from vidsr.errors import DAMAGED, SourceError, TargetError, VidsrError
 from vidsr.media.recording_export import export_recording, require_exportable
 from vidsr.media.recording_index import RecordedSegment, RecordingIndex, parse_moment
 from vidsr.pipeline import upscale
@@ -85,6 +86,8 @@ def _refuse_unused(args: argparse.Namespace) -> None:
     used = {"output": args.output, "overwrite": args.overwrite, "model": args.model, "scale": args.scale}
     if args.action == "list" and (names := [f"--{name}" for name, value in used.items() if value]):
         raise UsageError(f"list takes no {names[0]}, which belongs to export")
+    if args.original and args.model:
+        raise UsageError("--original and --model exclude each other: --model upscales the original")
     if args.scale and not args.model:
         raise UsageError("--scale needs --model, which upscales the original")
 
@@ -99,15 +102,33 @@ def _upscaled(
     except OSError as error:
         raise TargetError(f"{args.output}: {error.strerror}") from error
     with beside as folder:
-        originals, damage = export(Path(folder) / f"original{args.output.suffix}", overwrite=False)
+        apart = Path(folder) / f"original{args.output.suffix}"
+        with _named(str(apart.with_suffix("")), str(args.output.with_suffix(""))):
+            originals, damage = export(apart, overwrite=False)
         paths = [
             args.output,
             *(args.output.with_stem(f"{args.output.stem}_{n}") for n in range(2, len(originals) + 1)),
         ]
         settings = UpscaleSettings(model=args.model, scale=args.scale, overwrite=args.overwrite)
         for original, path in zip(originals, paths, strict=True):
-            upscale(original, path, settings=settings, on_warning=print_message)
+            with _named(str(original), str(args.folder)):
+                upscale(original, path, settings=settings, on_warning=partial(_warn, original, args.folder))
     return paths, damage
+
+
+@contextmanager
+def _named(temporary: str, name: str) -> Iterator[None]:
+    """Errors of a temporary file get the name of what it stands for."""
+    try:
+        yield
+    except VidsrError as error:
+        error.args = (str(error).replace(temporary, name), *error.args[1:])
+        raise
+
+
+def _warn(temporary: Path, folder: Path, sentence: str) -> None:
+    """Print a warning, with the recording in place of its temporary file."""
+    print_message(sentence.replace(str(temporary), str(folder)))
 
 
 def _segments(args: argparse.Namespace, since_s: float, until_s: float) -> list[RecordedSegment]:
