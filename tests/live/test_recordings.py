@@ -174,3 +174,17 @@ def test_what_is_readable_of_a_damaged_segment_is_exported(tmp_path: Path) -> No
     assert paths == [target]
     assert [sentence.partition(": ")[0] for sentence in damage] == [str(cut)]
     assert 4 * RATE < len(lumas([target])) < 7 * RATE
+
+
+def test_packets_that_no_file_can_hold_are_damage(recorded: Path, tmp_path: Path, vidsr: Command) -> None:
+    folder, target = tmp_path / "front", tmp_path / "out.mp4"
+    shutil.copytree(recorded / "front", folder)
+    bad = segments(folder)[0]
+    content = bytearray(bad.read_bytes())
+    begin, half = content.index(b"mdat") + 4, len(content) // 2
+    content[begin : begin + half] = bytes([255]) * half
+    bad.write_bytes(content)
+    ended = vidsr("recordings", "export", folder, "--output", target)
+    assert ended.code == DAMAGED
+    assert f"{bad}: " in ended.err
+    assert lumas([target])

@@ -10,7 +10,7 @@ from av.packet import Packet
 from av.stream import Stream
 
 from vidsr.errors import SourceError, TargetError
-from vidsr.media.error_text import read_error_text
+from vidsr.media.error_text import read_error_text, write_error_text
 from vidsr.media.open_input import open_source
 from vidsr.media.recording_index import RecordedSegment
 from vidsr.media.sink.retention import SEGMENT_NAME, is_day
@@ -89,12 +89,24 @@ class _Export:
                     self.finish()
                     self._begin(own, start_s=max(0.0, segment.start_s - self._since_s))
                 assert self.file
-                (self.file.write_video if is_video else self.file.write_audio)(packet)
+                try:
+                    (self.file.write_video if is_video else self.file.write_audio)(packet)
+                except (av.InvalidDataError, av.ArgumentError, av.PermissionError) as error:  # no packet of its codec
+                    self._recover()  # no muxer goes on after it
+                    raise SourceError(f"{segment.path}: {read_error_text(error)}") from error
+                except (av.FFmpegError, OSError) as error:
+                    raise TargetError(f"{self.paths[-1]}: {write_error_text(error)}") from error
 
     def finish(self) -> None:
         """Complete the file."""
         file, self.file = self.file, None
         if file and not file.finish():
+            self.paths.pop()
+
+    def _recover(self) -> None:
+        """End the file with what it holds."""
+        file, self.file = self.file, None
+        if file and not file.recover():
             self.paths.pop()
 
     def _begin(self, part: _Part, *, start_s: float) -> None:
