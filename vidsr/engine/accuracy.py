@@ -169,9 +169,7 @@ def _psnr(mse: float) -> float:
 
 def _hashed(weights: Weights) -> str:
     """A short hash of all that a graph is made of but its blocking."""
-    architecture = weights.architecture
-    kind = (architecture, architecture.activation, architecture.residual, architecture.tail)
-    digest = hashlib.sha256(repr(kind).encode())
+    digest = hashlib.sha256(repr(weights.architecture).encode())
     for name, tensor in sorted(weights.tensors.items()):
         digest.update(name.encode())
         digest.update(tensor.tobytes())

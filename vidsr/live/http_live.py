@@ -7,7 +7,7 @@ from pathlib import Path
 from threading import Event, Semaphore
 
 from vidsr.live.config import CameraConfig
-from vidsr.live.http_answer import Answer, Environ, file_answer, not_found, text_answer
+from vidsr.live.http_response import Environ, Response, file_answer, not_found, text_response
 from vidsr.live.previews import preview_moments, preview_path
 
 _PATH = re.compile(r"/camera/([A-Za-z0-9_-]+)/([^/\0]+)")
@@ -42,7 +42,7 @@ class LiveSite:
         except OSError:
             return 0
 
-    def answer(self, environ: Environ) -> Answer:
+    def answer(self, environ: Environ) -> Response:
         """The answer to a request."""
         found = _PATH.fullmatch(environ["PATH_INFO"])
         if not found or found[1] not in self._names():
@@ -55,18 +55,18 @@ class LiveSite:
                 asked = _MOMENT.fullmatch(environ["QUERY_STRING"])
                 moment = int(asked[1]) if asked else self._moment(camera, preview[1])
                 data = preview_path(self._preview_dir / camera, moment, preview[1]).read_bytes()
-                return Answer(headers={"Content-Type": "image/jpeg"}, body=data)
+                return Response(headers={"Content-Type": "image/jpeg"}, body=data)
             return self._of_playlist(camera, file, environ)
         except OSError:  # no preview, or no segment, any more
             return not_found()
 
-    def _of_playlist(self, camera: str, file: str, environ: Environ) -> Answer:
+    def _of_playlist(self, camera: str, file: str, environ: Environ) -> Response:
         """The playlist of a camera as live.m3u8, or one of the files that it names."""
         playlist = next((config.playlist for config in self._configs() if config.name == camera), None)
         if playlist is None:
             return not_found()
         if file == "live.m3u8":
-            return text_answer("200 OK", playlist.read_text(), kind="application/vnd.apple.mpegurl")
+            return text_response("200 OK", playlist.read_text(), kind="application/vnd.apple.mpegurl")
         if not re.fullmatch(rf"{re.escape(playlist.stem)}-(init-)?\d+\.(m4s|mp4)", file):
             return not_found()
         path = playlist.with_name(file)
@@ -82,13 +82,13 @@ class LiveSite:
             self._last_before[camera] = now, newest
         return newest
 
-    def _mjpeg(self, camera: str, which: str, *, is_head: bool) -> Answer:
+    def _mjpeg(self, camera: str, which: str, *, is_head: bool) -> Response:
         headers = {"Content-Type": f"multipart/x-mixed-replace; boundary={_BOUNDARY}"}
         if is_head:
-            return Answer(headers=headers, body=iter(()))
+            return Response(headers=headers, body=iter(()))
         if not self._mjpegs.acquire(blocking=False):
-            return text_answer("503 Service Unavailable", "too many previews are watched\n")
-        return Answer(headers=headers, body=_Parts(self._parts(camera, which), self._mjpegs.release))
+            return text_response("503 Service Unavailable", "too many previews are watched\n")
+        return Response(headers=headers, body=_Parts(self._parts(camera, which), self._mjpegs.release))
 
     def _parts(self, camera: str, which: str) -> Iterator[bytes]:
         """Each new preview; ends a minute after the last one."""

@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl
 
 from vidsr.html_template import render_html_template
 from vidsr.live.config import CameraConfig, module_command
-from vidsr.live.http_answer import Answer, Environ, file_answer, not_found, text_answer
+from vidsr.live.http_response import Environ, Response, file_answer, not_found, text_response
 from vidsr.live.recordings_client import Facts, RecordingsClient, RecordingsError
 from vidsr.media.sink.retention import SEGMENT_NAME, finished_segments
 
@@ -60,7 +60,7 @@ class RecordingsSite:
         """The directory of segments of each camera that has one."""
         return {config.name: config.segment_dir for config in self._configs() if config.segment_dir}
 
-    def answer(self, environ: Environ) -> Answer:
+    def answer(self, environ: Environ) -> Response:
         """The answer to a request."""
         path = environ["PATH_INFO"]
         try:
@@ -74,29 +74,31 @@ class RecordingsSite:
                 return self._of_camera(found[1], folder, found[2], query, environ) if folder else not_found()
             return not_found()
         except RecordingsError as error:
-            return text_answer("503 Service Unavailable", f"{error}\n", headers={"Retry-After": "2"})
+            return text_response("503 Service Unavailable", f"{error}\n", headers={"Retry-After": "2"})
         except ValueError as error:
-            return text_answer("400 Bad Request", f"{error}\n")
+            return text_response("400 Bad Request", f"{error}\n")
         except LookupError as error:
-            return text_answer("404 Not Found", f"{error}\n")
+            return text_response("404 Not Found", f"{error}\n")
         except OSError:
             return not_found()
 
-    def _of_camera(self, name: str, folder: Path, rest: str, query: Mapping[str, str], environ: Environ) -> Answer:
+    def _of_camera(self, name: str, folder: Path, rest: str, query: Mapping[str, str], environ: Environ) -> Response:
         match rest:
             case "":
                 days = _days(folder)
                 page = render_html_template("vidsr.live", "recordings.html", camera=name, days=days)
-                return text_answer("200 OK", page, kind="text/html", headers={"Content-Security-Policy": _PAGE_POLICY})
+                return text_response(
+                    "200 OK", page, kind="text/html", headers={"Content-Security-Policy": _PAGE_POLICY}
+                )
             case "player.js":
                 script = files("vidsr.live").joinpath("player.js").read_text(encoding="utf-8")
-                return text_answer("200 OK", script, kind="text/javascript")
+                return text_response("200 OK", script, kind="text/javascript")
             case "playlist.m3u8":
                 return self._playlist(folder, query)
             case _:
                 return self._of_segment(folder, rest, query, environ)
 
-    def _list(self, query: Mapping[str, str]) -> Answer:
+    def _list(self, query: Mapping[str, str]) -> Response:
         folders = self.folders()
         if "camera" not in query:
             cameras = [{"name": name, "days": _days(folder)} for name, folder in folders.items()]
@@ -108,15 +110,15 @@ class RecordingsSite:
     def _segments(self, folder: Path, query: Mapping[str, str]) -> Facts:
         return _checked(self._reader.call({"action": "list", "folder": str(folder), **_times(query)}))
 
-    def _playlist(self, folder: Path, query: Mapping[str, str]) -> Answer:
+    def _playlist(self, folder: Path, query: Mapping[str, str]) -> Response:
         facts: Any = self._segments(folder, query)
         kind = "original" if query.get("original") else "upscaled"
         found = [each[kind] for each in facts["segments"] if each[kind]]
         listed = [(file["seconds"], file["start_s"], file["path"]) for file in found]
         listed = [each for each in listed if each[0] > 0 and each[2].endswith(".mp4")]
-        return text_answer("200 OK", playlist_text(listed), kind="application/vnd.apple.mpegurl")
+        return text_response("200 OK", playlist_text(listed), kind="application/vnd.apple.mpegurl")
 
-    def _of_segment(self, folder: Path, rest: str, query: Mapping[str, str], environ: Environ) -> Answer:
+    def _of_segment(self, folder: Path, rest: str, query: Mapping[str, str], environ: Environ) -> Response:
         """A segment itself, its thumbnail (.jpg), or its parts for HLS (.init, .m4s)."""
         stem, _, suffix = rest.rpartition(".")
         asked = rest if _SEGMENT.fullmatch(rest) else stem
@@ -134,7 +136,7 @@ class RecordingsSite:
             case _:
                 return not_found()
 
-    def _thumbnail(self, path: Path) -> Answer:
+    def _thumbnail(self, path: Path) -> Response:
         with self._lock:
             data = self._thumbnails.get(path)
         if data is None:
@@ -146,9 +148,9 @@ class RecordingsSite:
             self._thumbnails.move_to_end(path)
             while len(self._thumbnails) > _MAX_THUMBNAILS:
                 self._thumbnails.popitem(last=False)
-        return Answer(headers={"Content-Type": "image/jpeg", **_KEPT}, body=data)
+        return Response(headers={"Content-Type": "image/jpeg", **_KEPT}, body=data)
 
-    def _fragmented(self, path: Path, part: str, at: str, environ: Environ) -> Answer:
+    def _fragmented(self, path: Path, part: str, at: str, environ: Environ) -> Response:
         request = {"action": "fragmented", "path": str(path), "part": part, "at": at}
         output, facts = self._output(self._reader, request, ".mp4")
         headers = facts["headers"]
@@ -156,7 +158,7 @@ class RecordingsSite:
         begin, end = (0, headers) if part == "init" else (headers, None)
         return file_answer(output, environ, kind="video/mp4", begin=begin, end=end)
 
-    def _export(self, query: Mapping[str, str], environ: Environ) -> Answer:
+    def _export(self, query: Mapping[str, str], environ: Environ) -> Response:
         name = query.get("camera", "")
         if not (folder := self.folders().get(name)):
             return not_found()
@@ -243,5 +245,5 @@ def _utc(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
 
 
-def _json(facts: Mapping[str, object]) -> Answer:
-    return text_answer("200 OK", json.dumps(facts) + "\n", kind="application/json")
+def _json(facts: Mapping[str, object]) -> Response:
+    return text_response("200 OK", json.dumps(facts) + "\n", kind="application/json")

@@ -19,10 +19,10 @@ from waitress import wasyncore
 from vidsr.live.camera_watchdog import CameraStatus
 from vidsr.live.config import CameraConfig
 from vidsr.live.dashboard import dashboard_html, health_json
-from vidsr.live.http_answer import Answer, Environ, not_found, text_answer
 from vidsr.live.http_channel import HttpServer, listener
 from vidsr.live.http_live import LiveSite
 from vidsr.live.http_recordings import RecordingsSite
+from vidsr.live.http_response import Environ, Response, not_found, text_response
 from vidsr.live.prometheus import metrics_registry
 
 _THREADS, _MAX_CONNECTIONS, _POLL_S = 16, 64, 0.2
@@ -134,21 +134,21 @@ class _App:
         served: Iterable[bytes] = body if answer.length is None else environ["wsgi.file_wrapper"](body)
         return served
 
-    def _answer(self, environ: Environ) -> Answer:
+    def _answer(self, environ: Environ) -> Response:
         if self._hosts is not None and not _is_allowed(environ, self._hosts):  # DNS rebinding
-            return text_answer("403 Forbidden", "only requests for this machine are answered (see --http-host)\n")
+            return text_response("403 Forbidden", "only requests for this machine are answered (see --http-host)\n")
         if self._users and not _is_user(environ, self._users):
             asked = {"WWW-Authenticate": 'Basic realm="vidsr", charset="UTF-8"'}
-            return text_answer("401 Unauthorized", "a name and a password are needed\n", headers=asked)
+            return text_response("401 Unauthorized", "a name and a password are needed\n", headers=asked)
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
-            return text_answer("501 Not Implemented", "only GET and HEAD are answered\n")
+            return text_response("501 Not Implemented", "only GET and HEAD are answered\n")
         match environ["PATH_INFO"]:
             case "":  # the base, below which the page finds its images
-                return Answer(status="301 Moved Permanently", headers={"Location": f"{environ['SCRIPT_NAME']}/"})
+                return Response(status="301 Moved Permanently", headers={"Location": f"{environ['SCRIPT_NAME']}/"})
             case "/healthz":
                 good, body = health_json(self._statuses(), time.monotonic())
                 status = "200 OK" if good else "503 Service Unavailable"
-                return Answer(
+                return Response(
                     status=status,
                     headers={"Content-Type": "application/json"},
                     body=body.encode(errors="replace"),
@@ -164,17 +164,17 @@ class _App:
             case _:
                 return not_found()
 
-    def _page(self) -> Answer:
+    def _page(self) -> Response:
         statuses = self._statuses()
         moments = {status.name: self.live.newest(status.name) for status in statuses}
         page = dashboard_html(statuses, time.monotonic(), moments=moments, recorded=self.recordings.folders().keys())
-        return text_answer("200 OK", page, kind="text/html")
+        return text_response("200 OK", page, kind="text/html")
 
-    def _metrics_answer(self, environ: Environ) -> Answer:
+    def _metrics_answer(self, environ: Environ) -> Response:
         begun: list[tuple[str, list[tuple[str, str]]]] = []
         body = b"".join(self._metrics(environ | {"REQUEST_METHOD": "GET"}, lambda *begin: begun.append(begin)))
         status, headers = begun[0]
-        return Answer(status=status, headers=dict(headers), body=body)
+        return Response(status=status, headers=dict(headers), body=body)
 
 
 def _is_allowed(environ: Environ, hosts: Sequence[str]) -> bool:

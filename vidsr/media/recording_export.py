@@ -92,21 +92,15 @@ class _Export:
                 try:
                     (self.file.write_video if is_video else self.file.write_audio)(packet)
                 except (av.InvalidDataError, av.ArgumentError, av.PermissionError) as error:  # no packet of its codec
-                    self._recover()  # no muxer goes on after it
+                    self.finish(broken=True)  # no muxer goes on after it
                     raise SourceError(f"{segment.path}: {read_error_text(error)}") from error
                 except (av.FFmpegError, OSError) as error:
                     raise TargetError(f"{self.paths[-1]}: {write_error_text(error)}") from error
 
-    def finish(self) -> None:
-        """Complete the file."""
+    def finish(self, *, broken: bool = False) -> None:
+        """Complete the file; one that is `broken` with what it holds."""
         file, self.file = self.file, None
-        if file and not file.finish():
-            self.paths.pop()
-
-    def _recover(self) -> None:
-        """End the file with what it holds."""
-        file, self.file = self.file, None
-        if file and not file.recover():
+        if file and not (file.recover() if broken else file.finish()):
             self.paths.pop()
 
     def _begin(self, part: _Part, *, start_s: float) -> None:

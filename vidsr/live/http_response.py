@@ -13,7 +13,7 @@ _OWN_IMAGES_ONLY = "default-src 'none'; img-src 'self'; style-src 'unsafe-inline
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
+class Response:
     """An answer, whose headers replace the common ones of the same names."""
 
     status: str = "200 OK"
@@ -38,15 +38,15 @@ COMMON_HEADERS: dict[str, str] = {
 }
 
 
-def text_answer(status: str, text: str, *, kind: str = "text/plain", headers: Mapping[str, str] = {}) -> Answer:
+def text_response(status: str, text: str, *, kind: str = "text/plain", headers: Mapping[str, str] = {}) -> Response:
     """A text, in UTF-8."""
     body = text.encode(errors="replace")
-    return Answer(status=status, headers={"Content-Type": f"{kind}; charset=utf-8", **headers}, body=body)
+    return Response(status=status, headers={"Content-Type": f"{kind}; charset=utf-8", **headers}, body=body)
 
 
-def not_found() -> Answer:
+def not_found() -> Response:
     """The answer for all that does not exist."""
-    return text_answer("404 Not Found", "not found\n")
+    return text_response("404 Not Found", "not found\n")
 
 
 def file_answer(
@@ -57,7 +57,7 @@ def file_answer(
     headers: Mapping[str, str] = {},
     begin: int = 0,
     end: int | None = None,
-) -> Answer:
+) -> Response:
     """The bytes of a file from `begin` to `end`, or the part of them that the request asks for."""
     size = (os.fstat(file.fileno()).st_size if end is None else end) - begin
     headers = {"Content-Type": kind, "Accept-Ranges": "bytes", **headers}
@@ -69,7 +69,7 @@ def file_answer(
         if first > last:
             file.close()
             unmet = {"Content-Range": f"bytes */{size}"}
-            return text_answer("416 Range Not Satisfiable", "the file has no such bytes\n", headers=unmet)
+            return text_response("416 Range Not Satisfiable", "the file has no such bytes\n", headers=unmet)
         headers["Content-Range"], status = f"bytes {first}-{last}/{size}", "206 Partial Content"
     file.seek(begin + first)
-    return Answer(status=status, headers=headers, body=file, length=last - first + 1)
+    return Response(status=status, headers=headers, body=file, length=last - first + 1)

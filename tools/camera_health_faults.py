@@ -1,7 +1,7 @@
 """Two cameras in one configuration, and a scripted fault again and again: what health said at each second.
 
-  tools/two_cameras.py                          an hour, a fault per minute
-  tools/two_cameras.py --minutes 20
+  tools/camera_health_faults.py                          an hour, a fault per minute
+  tools/camera_health_faults.py --minutes 20
 
 All faults are those of the camera `bad`: `good` must be ok at every second, and no frame of it may be missing. A fault
 lasts for half of its time. Prints a line per second in which something changed, then a line per fault; exit code 1
