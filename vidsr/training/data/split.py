@@ -22,6 +22,7 @@ from vidsr.callbacks import OnWarning
 from vidsr.errors import SourceError
 from vidsr.media.probe import probe
 from vidsr.media.thumbnails import Thumbnail, frame_pairs, is_long, thumbnails
+from vidsr.quality.scene_similarity import dissimilarity
 from vidsr.training.data.sources import Footage, TimeRange
 
 _MIN_SINGLE_SCENE_S = 30.0  # whose last fifth, 6 s, still shows something new
@@ -31,8 +32,6 @@ _CUT_RATIO = 2.0  # times the neighbouring changes
 _NEIGHBOURS = 12  # changes on either side; the largest few may be cuts themselves
 _FLASH_FRAMES = 3  # frames that a flash, or a car right before the lens, may last
 _MIN_CONTRAST = 4.0  # grey levels of standard deviation; less shows nothing
-_NOISE_LEVELS = 2.0  # grey levels: noise floor of a flat block
-_GRID = 4  # blocks per side
 _MAX_KEY_FRAMES = 2000  # of a long video: two minutes of work at 1080p
 _MIN_SCENE_S = 1.0
 
@@ -113,14 +112,6 @@ def find_scenes(path: Path) -> list[TimeRange]:
     return ranges if len(ranges) == 1 else [time_range for time_range in ranges if time_range.seconds >= _MIN_SCENE_S]
 
 
-def dissimilarity(first: Luma, second: Luma) -> float:
-    """The dissimilarity of thumbnails of one shape: 0 for the same view in any light, about 1 for unrelated views."""
-    one, other = _blocks(first), _blocks(second)
-    covariance = (one * other).mean(axis=1) + _NOISE_LEVELS**2
-    deviations = np.sqrt(((one**2).mean(axis=1) + _NOISE_LEVELS**2) * ((other**2).mean(axis=1) + _NOISE_LEVELS**2))
-    return float(1 - np.median(covariance / deviations))
-
-
 def _sampled_thumbnails(path: Path) -> Iterator[Thumbnail]:
     if not is_long(path):
         return thumbnails(path)
@@ -148,12 +139,3 @@ def _is_lasting(frames: Sequence[Luma], number: int) -> bool:
     """Whether the view a few frames later still differs from the view a few frames before."""
     before, after = max(0, number - 1 - _FLASH_FRAMES), min(len(frames) - 1, number + _FLASH_FRAMES)
     return dissimilarity(frames[before], frames[after]) >= _CUT
-
-
-def _blocks(luma: Luma) -> NDArray[np.float64]:
-    """(blocks, pixels): the grey levels of each block, mean removed."""
-    height, width = (length // _GRID for length in luma.shape)
-    blocks = luma[: _GRID * height, : _GRID * width].reshape(_GRID, height, _GRID, width).swapaxes(1, 2)
-    levels = blocks.reshape(_GRID**2, -1).astype(np.float64)
-    levels -= levels.mean(axis=1, keepdims=True)
-    return levels

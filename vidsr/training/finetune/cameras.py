@@ -15,15 +15,12 @@ from vidsr.callbacks import OnWarning, ShouldStop
 from vidsr.errors import SourceError, Stopped
 from vidsr.media.probe import probe
 from vidsr.quality.crops import Crop
+from vidsr.quality.scene_similarity import one_scene, thumbnail_of
 from vidsr.training.data.sources import Footage, spread_lumas
-from vidsr.training.data.split import dissimilarity
 from vidsr.training.finetune.fixed_areas import fixed_areas, free_window, window_levels
 
 _MOMENTS, _ALL_MOMENTS = 12, 48  # of each clip at least, and of all clips together if they are few
-_ONE_SCENE = 0.45  # one road camera over six weeks measured 0.41 at most, another one 0.57 and more
-_SHIFTS = [(rows, columns) for rows in range(-8, 9, 2) for columns in range(-12, 13, 2)]  # of thumbnails
 _MIN_WINDOW = 0.5  # share of the picture
-_THUMBNAIL = (48, 64)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -64,13 +61,6 @@ def with_windows(
     return [replace(file, window=found.get(file.path)) for file in files]
 
 
-def one_scene(first: Luma, second: Luma) -> bool:
-    """Whether two thumbnails show one scene, in any light and at any small shift."""
-    if dissimilarity(first, second) <= _ONE_SCENE:
-        return True
-    return any(dissimilarity(*_overlap(first, second, shift)) <= _ONE_SCENE for shift in _SHIFTS)
-
-
 def _views(videos: Sequence[Footage], should_stop: ShouldStop) -> Iterator[View]:
     for file in videos:
         if should_stop():
@@ -80,7 +70,7 @@ def _views(videos: Sequence[Footage], should_stop: ShouldStop) -> Iterator[View]
         except SourceError:  # whoever reads all of it says what is wrong
             continue
         planes = [plane for plane in planes if plane.shape == planes[0].shape]
-        thumbnail = np.median([_thumbnail(plane) for plane in planes], axis=0).astype(np.uint8)
+        thumbnail = np.median([thumbnail_of(plane) for plane in planes], axis=0).astype(np.uint8)
         levels = np.stack([window_levels(plane) for plane in planes])
         yield View(file=file, shape=planes[0].shape, thumbnail=thumbnail, levels=levels)
 
@@ -104,22 +94,3 @@ def _window(views: Sequence[View]) -> Crop | None:
 
 def _share(window: Crop, shape: tuple[int, int]) -> float:
     return window.width * window.height / (shape[0] * shape[1])
-
-
-def _thumbnail(plane: Luma) -> Luma:
-    """The plane at (48, 64); each pixel is the mean of those that it covers."""
-    shrunk = plane.astype(np.float64)
-    for length in _THUMBNAIL:  # the transpose reduces the other axis
-        edges = np.linspace(0, len(shrunk), length + 1).astype(int)
-        sums = np.add.reduceat(shrunk, edges[:-1], axis=0)
-        shrunk = (sums / np.maximum(np.diff(edges), 1)[:, None]).T
-    return np.round(shrunk).astype(np.uint8)
-
-
-def _overlap(first: Luma, second: Luma, shift: tuple[int, int]) -> tuple[Luma, Luma]:
-    """The parts of two thumbnails that show the same if the second is shifted by (rows, columns)."""
-    for _ in range(2):  # the transpose cuts the other axis
-        rows, shift = shift[0], shift[::-1]
-        length = len(first) - abs(rows)
-        first, second = first[max(rows, 0) :][:length].T, second[max(-rows, 0) :][:length].T
-    return first, second
