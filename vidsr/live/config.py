@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NoReturn
 
-from vidsr.settings import EncodeSettings, PoolSettings, RecordSettings, StreamSettings
+from vidsr.settings import EncodeSettings, LearnSettings, PoolSettings, RecordSettings, StreamSettings
 from vidsr.stream_url import StreamUrl
 
 
@@ -26,6 +26,12 @@ class CameraConfig:
     record: RecordSettings = field(default_factory=RecordSettings)
     encode: EncodeSettings = field(default_factory=EncodeSettings)
     pool: PoolSettings = field(default_factory=PoolSettings)
+    learn: LearnSettings | None = None
+    """How it learns its own scene; None if it does not."""
+    main: StreamUrl | None = None
+    """The main stream of the camera, from which it learns; None to learn from its own originals."""
+    learn_dir: Path | None = None
+    """The folder of what it learns."""
     log_level: str = "WARNING"
     """The lowest level that is logged, by name."""
     neighbours: Mapping[Path, float] = field(default_factory=dict)
@@ -70,7 +76,8 @@ def module_command(module: str) -> list[str]:
 
 def exec_supervisor(config: SupervisorConfig) -> NoReturn:
     """Replace this process by the supervisor, under the same process id. The configuration is passed in memory."""
-    secret = {config.source.text for config in config.cameras if config.source.scheme}
+    urls = [url for camera in config.cameras for url in (camera.source, camera.main) if url]
+    secret = {url.text for url in urls if url.scheme}
     hidden = {name: value for name, value in os.environ.items() if value.strip() in secret}
     config = replace(config, hidden_environment=hidden if config.file else {})
     config_file = os.memfd_create("vidsr-config", flags=0)  # no flag: inherited by exec

@@ -64,7 +64,7 @@ class Reload:
 
 def add_secrets(redactor: Redactor, configs: Sequence[CameraConfig]) -> None:
     """Have the secrets of the cameras masked."""
-    urls = [url for config in configs for url in (config.source, *config.targets)]
+    urls = [url for config in configs for url in (config.source, *config.targets, config.main) if url]
     redactor.add(urls, shown=[config.name for config in configs])
 
 

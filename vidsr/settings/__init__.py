@@ -1,5 +1,6 @@
 """Every setting, checked when it is made; defaults and help are written here and nowhere else."""
 
+from vidsr.settings.learn import LearnSettings
 from vidsr.settings.stream import TRANSPORTS, RecordSettings, StreamSettings
 from vidsr.settings.training import (
     CODINGS,
@@ -22,6 +23,7 @@ __all__ = [
     "DegradeSettings",
     "EncodeSettings",
     "FinetuneSettings",
+    "LearnSettings",
     "NetworkSettings",
     "PoolSettings",
     "RecordSettings",

@@ -1,16 +1,14 @@
 """How a live source is followed, and what is kept of it."""
 
-import re
 from dataclasses import dataclass
-from datetime import datetime
 
+from vidsr.settings.hours import is_within, parse_hours
 from vidsr.settings.options import option
 from vidsr.settings.upscale import MAX_STRENGTH
 
 TRANSPORTS = ("tcp", "udp")
 AUDIO_KINDS = ("aac", "copy", "none")
 _LONGEST_S = 86_400.0
-_HOURS = re.compile(r"(\d{1,2})(?::(\d{2}))?-(\d{1,2})(?::(\d{2}))?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,8 +98,8 @@ class RecordSettings:
             raise ValueError(f"segment_s must be between 1 and {_LONGEST_S:g}, not {self.segment_s:g}")
         if self.audio not in AUDIO_KINDS:
             raise ValueError(f"audio must be aac, copy or none, not {self.audio!r}")
-        if self.original_only not in ("always", "never"):
-            self._original_hours()
+        if self.original_only not in ("always", "never") and not parse_hours(self.original_only):
+            raise ValueError(f"original_only must be hours like 22-6, always or never, not {self.original_only!r}")
         for name in ("keep_days", "keep_original_days", "keep_gb"):
             if (limit := getattr(self, name)) is not None and not limit > 0:
                 raise ValueError(f"{name} must be above 0, not {limit:g}")
@@ -120,15 +118,4 @@ class RecordSettings:
         """Whether only the original is recorded at this time of the clock, in local time."""
         if self.original_only in ("always", "never"):
             return self.original_only == "always"
-        begin, end = self._original_hours()
-        now = datetime.fromtimestamp(now_s)
-        minute = 60 * now.hour + now.minute
-        return begin <= minute < end if begin < end else not end <= minute < begin
-
-    def _original_hours(self) -> tuple[int, int]:
-        """The minutes of the day at which the hours begin and end. Raises ValueError."""
-        found = _HOURS.fullmatch(self.original_only)
-        numbers = [int(number or 0) for number in found.groups()] if found else [24]
-        if not found or max(numbers[::2]) > 23 or max(numbers[1::2]) > 59 or numbers[:2] == numbers[2:]:
-            raise ValueError(f"original_only must be hours like 22-6, always or never, not {self.original_only!r}")
-        return 60 * numbers[0] + numbers[1], 60 * numbers[2] + numbers[3]
+        return is_within(self.original_only, now_s)

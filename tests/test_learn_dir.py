@@ -1,0 +1,105 @@
+"""The folder of what a camera learns: what is whole is read, what is torn is left out."""
+
+import json
+from multiprocessing import get_context
+from pathlib import Path
+
+import pytest
+
+from vidsr.errors import TargetError
+from vidsr.learn_dir import LearnDir, LiveGain, Moment, Proof, time_name
+
+PROOF = Proof(
+    accepted=True,
+    reason="it gains 0.40 dB",
+    moving_gain=0.4,
+    whole_gain=1.0,
+    general_loss=0.01,
+    share=1.0,
+    moments=4,
+    gains={"crf 23": 0.4},
+)
+
+
+def moment(learn_dir: LearnDir, time_s: float) -> Moment:
+    return Moment(
+        folder=learn_dir.moment_folder(time_s), time_s=time_s, has_main=False, motion=1.5, detail=3.0, size=10
+    )
+
+
+def test_a_folder_that_is_not_there_is_empty(tmp_path: Path) -> None:
+    learn_dir = LearnDir(tmp_path / "none")
+    assert (learn_dir.moments(), learn_dir.networks(), learn_dir.current(), learn_dir.events()) == ([], [], None, [])
+    assert not learn_dir.is_requested
+    assert learn_dir.current_changed_ns() == 0
+
+
+def test_moments_come_back_in_order_and_without_halves(tmp_path: Path) -> None:
+    learn_dir = LearnDir(tmp_path)
+    moments = [moment(learn_dir, time_s) for time_s in (1.7e9, 1.7e9 + 3600, 1.8e9)]
+    for each in reversed(moments):
+        learn_dir.write_moment(each)
+    learn_dir.moment_folder(1.9e9).mkdir()  # killed while it was recorded
+    assert learn_dir.moments() == moments
+    learn_dir.remove(moments[0].folder)
+    assert learn_dir.moments() == moments[1:]
+    assert not moments[0].folder.exists()
+
+
+def test_the_network_in_use_and_the_way_back(tmp_path: Path) -> None:
+    learn_dir = LearnDir(tmp_path)
+    learn_dir.write_proof(name := time_name(1.7e9), PROOF)
+    before = learn_dir.current_changed_ns()
+    learn_dir.set_current(name, PROOF.reason, now_s=1.7e9)
+    found = learn_dir.current()
+    assert found
+    assert (found.name, found.proof) == (name, PROOF)
+    assert learn_dir.current_changed_ns() != before
+    learn_dir.set_current(None, "asked for", now_s=1.7e9 + 1)
+    assert learn_dir.current() is None
+    assert [event["event"] for event in learn_dir.events()] == [
+        f"{name} is used: it gains 0.40 dB",
+        "the general network is used: asked for",
+    ]
+
+
+def test_a_torn_line_costs_that_line_only(tmp_path: Path) -> None:
+    learn_dir = LearnDir(tmp_path)
+    gains = [LiveGain(time_s=float(number), network="a", gain=0.5) for number in range(3)]
+    learn_dir.add_gain(gains[0])
+    with (tmp_path / "gains.jsonl").open("ab") as file:
+        file.write(b'{"time_s": 7, "netw')
+    for gain in gains[1:]:
+        learn_dir.add_gain(gain)
+    assert learn_dir.gains() == gains
+    assert learn_dir.gains(since_s=2.0) == gains[2:]
+
+
+def test_the_log_is_bounded(tmp_path: Path) -> None:
+    learn_dir = LearnDir(tmp_path)
+    line = json.dumps({"time_s": 0.0, "event": "x" * 1000}) + "\n"
+    (tmp_path / "events.jsonl").write_text(line * 1100)
+    learn_dir.add_event("the newest", now_s=1.0)
+    assert (tmp_path / "events.jsonl").stat().st_size < 600_000
+    assert learn_dir.events()[-1]["event"] == "the newest"
+
+
+def write_events(path: Path) -> None:
+    for number in range(20):
+        LearnDir(path).add_event(str(number), now_s=0.0)
+
+
+def test_processes_that_write_at_once_lose_nothing(tmp_path: Path) -> None:
+    context = get_context("spawn")
+    writers = [context.Process(target=write_events, args=(tmp_path,)) for _ in range(3)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert len(LearnDir(tmp_path).events()) == 60
+
+
+def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(TargetError, match="file"):
+        LearnDir(tmp_path / "file" / "learn").request()
