@@ -3,7 +3,7 @@
 import pytest
 
 from vidsr.cpu import Machine
-from vidsr.live.supervisor import share_cores
+from vidsr.live.core_allocation import share_cores
 
 
 def machine(*, nodes: int = 1, cores: int, siblings: int = 1, quota: float | None = None) -> Machine:

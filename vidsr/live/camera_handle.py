@@ -5,11 +5,10 @@ import os
 import pickle
 import signal
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from io import BufferedReader
-from pathlib import Path
 from typing import BinaryIO
 
 from vidsr.live.config import CameraConfig
@@ -63,13 +62,11 @@ class CameraHandle:
             self._process.stdin.write(pickle.dumps(config))
             self._process.stdin.flush()
 
-    def send_neighbours(self, neighbours: Mapping[Path, float]) -> None:
-        """Tell it the directories of all cameras, as a line of JSON."""
+    def send(self, **change: object) -> None:
+        """Tell it what has changed, as a line of JSON: "neighbours" or "learned"."""
         assert self._process.stdin
         with suppress(OSError):  # it has ended
-            self._process.stdin.write(
-                json.dumps({str(path): floor for path, floor in neighbours.items()}).encode() + b"\n"
-            )
+            self._process.stdin.write(json.dumps(change).encode() + b"\n")
             self._process.stdin.flush()
 
     def on_line(self, line: str, now: float) -> bool:

@@ -8,7 +8,6 @@ import pickle
 import signal
 import sys
 import threading
-import time
 import traceback
 from contextlib import ExitStack
 from dataclasses import replace
@@ -16,9 +15,10 @@ from functools import partial
 from pathlib import Path
 from types import FrameType
 
-from vidsr.errors import BUG, VidsrError, exit_code
+from vidsr.errors import BUG, ModelError, VidsrError, exit_code
 from vidsr.live.config import CameraConfig
 from vidsr.live.connection import CameraContext
+from vidsr.live.learned_network import SceneWatch, load_scene_network
 from vidsr.live.quality_ladder import ModelLadder
 from vidsr.live.reconnect import run_reconnect_loop
 from vidsr.live.status import State, Status
@@ -57,6 +57,7 @@ class _CameraMain:
         self._config, self._status = config, Status()
         self._stop = threading.Event()
         self._error: Exception | None = None
+        self._scene, self._is_changed = SceneWatch(), threading.Event()
         self._recorder: Recorder | None = None
 
     def on_signal(self, number: int, frame: FrameType | None) -> None:
@@ -64,17 +65,30 @@ class _CameraMain:
         self._stop.set()
 
     def watch_owner(self) -> None:
-        """Follow the directories of all cameras on stdin, each time a line of JSON; stop when the supervisor ends."""
+        """Follow what changes, a line of JSON on stdin each time; stop when the supervisor ends."""
         for line in sys.stdin.buffer:
-            neighbours = {Path(path): floor_gb for path, floor_gb in json.loads(line).items()}
-            self._config = replace(self._config, neighbours=neighbours)
-            if self._recorder:
-                self._recorder.set_neighbours(neighbours)
+            change = json.loads(line)
+            if "learned" in change:
+                self._take_learned(Path(change["learned"]) if change["learned"] else None)
+            if "neighbours" in change:
+                neighbours = {Path(path): floor_gb for path, floor_gb in change["neighbours"].items()}
+                self._config = replace(self._config, neighbours=neighbours)
+                if self._recorder:
+                    self._recorder.set_neighbours(neighbours)
         self._stop.set()
+
+    def _take_learned(self, folder: Path | None) -> None:
+        """Use the learned network in this folder; none for None, and for one that cannot be read."""
+        try:
+            self._scene.take(load_scene_network(folder) if folder else None)
+        except ModelError as error:
+            log.warning("%s; the general network is used", error)
+            self._scene.take(None)
 
     def run(self) -> None:
         """Run until a stop is requested. Raises the error that ended the work before."""
         config = self._config
+        self._take_learned(config.learned)
         threading.Thread(target=self._report_status, name="status", daemon=True).start()
         models = ModelLadder(config.stream)
         with ExitStack() as stack:
@@ -100,16 +114,22 @@ class _CameraMain:
             pool=pool,
             models=models,
             recorder=recorder,
+            scene=self._scene,
             status=self._status,
             timeline=LiveTimeline(),
             stop=self._stop,
-            on_warning=log.warning,
+            on_warning=self._warn,
         )
         thread = threading.Thread(target=self._run_loop, args=(context,), name="reconnect", daemon=True)
         thread.start()
         self._stop.wait()
         self._status.state = State.STOPPING
         thread.join(_JOIN_S)
+
+    def _warn(self, sentence: str) -> None:
+        """Log it, and report the status at once: the ladder may have changed its rung."""
+        log.warning(sentence)
+        self._is_changed.set()
 
     def _run_loop(self, context: CameraContext) -> None:
         try:
@@ -131,7 +151,8 @@ class _CameraMain:
             except BrokenPipeError:
                 self._stop.set()
                 return
-            time.sleep(_STATUS_S)
+            self._is_changed.wait(_STATUS_S)
+            self._is_changed.clear()
 
 
 if __name__ == "__main__":

@@ -158,7 +158,13 @@ class CameraWatchdog:
         """Tell the process, and later ones, the directories of all cameras."""
         self.config = replace(self.config, neighbours=neighbours)
         if self.process:
-            self.process.send_neighbours(neighbours)
+            self.process.send(neighbours={str(path): floor_gb for path, floor_gb in neighbours.items()})
+
+    def send_learned(self, folder: Path | None) -> None:
+        """Tell the process, and later ones, the folder of the learned network; None for the general one."""
+        self.config = replace(self.config, learned=folder)
+        if self.process:
+            self.process.send(learned=str(folder) if folder else None)
 
     def stop(self) -> None:
         """Ask the process to end."""

@@ -32,6 +32,8 @@ class CameraConfig:
     """The main stream of the camera, from which it learns; None to learn from its own originals."""
     learn_dir: Path | None = None
     """The folder of what it learns."""
+    learned: Path | None = None
+    """The folder of the learned network; later ones come through stdin."""
     log_level: str = "WARNING"
     """The lowest level that is logged, by name."""
     neighbours: Mapping[Path, float] = field(default_factory=dict)
@@ -45,7 +47,8 @@ class CameraConfig:
 
     def is_same_camera(self, other: "CameraConfig") -> bool:
         """Whether the process of this one can go on for the other one."""
-        return replace(self, neighbours={}) == replace(other, neighbours={})
+        own, others = (replace(each, neighbours={}, learned=None) for each in (self, other))
+        return own == others
 
 
 @dataclass(frozen=True, kw_only=True)

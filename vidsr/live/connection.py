@@ -10,6 +10,7 @@ from typing import Self
 
 from vidsr.errors import SourceLost
 from vidsr.live.config import CameraConfig
+from vidsr.live.learned_network import SceneNetwork, SceneWatch
 from vidsr.live.packet_queue import DroppingQueue, QueuedPacket
 from vidsr.live.quality_ladder import ModelLadder, QualityLadder
 from vidsr.live.reorder_buffer import PassthroughPacket, ReorderBuffer, TimedFrame
@@ -34,6 +35,7 @@ class CameraContext:
     pool: Pool
     models: ModelLadder
     recorder: Recorder
+    scene: SceneWatch
     status: Status
     timeline: LiveTimeline
     stop: threading.Event
@@ -51,6 +53,7 @@ class Connection:
         self._last_pts: int | None = None  # of the previous frame; None after a drop
         self._converter: PixelFormatConverter | None = None
         self._format: tuple[int, int, str] | None = None
+        self._learned: SceneNetwork | None = None
         self._source_packets = SourcePackets(context.timeline)
         self._is_decoding = False
         self._stages: tuple[QualityLadder, ReorderBuffer, WriterThread] | None = None
@@ -71,6 +74,7 @@ class Connection:
     def process(self, queued: "QueuedPacket[LivePacket] | None") -> None:
         """Process a packet; None stands for a wait in which no packet came."""
         self._drop_if_late()
+        self._renew_networks()
         if queued:
             if queued.packet.stream is self._source.video:
                 self._process_video(queued)
@@ -134,6 +138,7 @@ class Connection:
         assert self._stages
         converted, (ladder, reorder, _) = self._converter(video_frame), self._stages
         frame, depth = Frame(av_frame=converted, luma=luma_of(converted)), depth_of(converted.format.name)
+        self._context.scene.on_frame(frame.luma, depth, arrived_s)
         if is_new_format:
             reorder.prepare(frame.luma, depth)
         rung = ORIGINAL_ONLY if self._context.recorder.is_original_only else reorder.available_rung(ladder.rung)
@@ -162,10 +167,22 @@ class Connection:
                 f"{self._context.config.source}: sends {video_frame.format.name}, which has no luma"
             ) from error
 
+    def _renew_networks(self) -> None:
+        """Take over what the camera has learned, or go back to the general networks, between two frames."""
+        learned = self._context.scene.usable
+        if self._stages and learned is not self._learned:
+            self._learned, self._format = learned, None  # prepared with the next frame, as for a new size
+            networks = self._context.models.networks(self._source.compression(), learned)
+            ladder, reorder, _ = self._stages
+            ladder.replace_rungs([*networks, NO_NETWORK])
+            reorder.replace_networks(networks)
+            self._context.on_warning(f"{ladder.best_rung} upscales from now on")
+
     def _begin(self) -> None:
         """Start the stages with the first frame, whose compression selects the networks."""
         context, source = self._context, self._source
-        networks = context.models.networks(source.compression())
+        self._learned = context.scene.usable
+        networks = context.models.networks(source.compression(), self._learned)
         ladder = QualityLadder(
             [*networks, NO_NETWORK], context.config.stream.max_delay_s, on_warning=context.on_warning
         )
@@ -230,4 +247,7 @@ class Connection:
             upscales = (
                 ORIGINAL_ONLY if self._context.recorder.is_original_only else reorder.available_rung(ladder.rung)
             )
+            status.best_rung = ladder.best_rung
+            scene = self._context.scene
+            status.learned, status.shows_scene = scene.learned.name if scene.learned else "", scene.shows_scene
             status.rung = "dropping" if ladder.is_dropping(now) else upscales

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from vidsr.live.learned_network import SceneNetwork
 from vidsr.media.compression_probe import Compression
 from vidsr.model.weights import Weights, with_strength
 from vidsr.model.zoo import load_model, model_names
@@ -77,6 +78,17 @@ class QualityLadder:
         """The rung for the next frame."""
         return self._rungs[self._index].name
 
+    def replace_rungs(self, rungs: Sequence[str]) -> None:
+        """Go on with other rungs, best first; those in the places of earlier ones are taken to cost as much."""
+        with self._lock:
+            if len(rungs) == len(self._rungs):
+                for rung, name in zip(self._rungs, rungs, strict=True):
+                    rung.name = name
+                return
+            self._index = min(self._index, len(rungs) - 1)
+            self._rungs = [_Rung(name=name) for name in rungs]
+            self._upper_rung = self._expected_fit = None
+
     def is_dropping(self, now_s: float) -> bool:
         """Whether packets were dropped in the last seconds, because even the last rung is too slow."""
         return now_s - self._dropped_s < _DROPPING_S
@@ -127,7 +139,9 @@ class QualityLadder:
         return now_s - self._begun_s < _GRACE_S
 
     def _learn(self, name: str, cost_s: float) -> None:
-        rung = next(rung for rung in self._rungs if rung.name == name)
+        rung = next((rung for rung in self._rungs if rung.name == name), None)
+        if rung is None:  # a frame of a network that was replaced since
+            return
         rung.learn(cost_s)
         if rung is not self._rungs[self._index] or rung.frames != _MIN_FRAMES or not rung.cost_s:
             return
@@ -210,12 +224,15 @@ class ModelLadder:
         """The network to open a pool with, before the first frame."""
         return next(iter(self._loaded.values()))
 
-    def networks(self, compression: Compression) -> dict[str, Weights]:
-        """The networks by name, best first, that suit the compression of a stream."""
+    def networks(self, compression: Compression, learned: SceneNetwork | None = None) -> dict[str, Weights]:
+        """The networks by name, best first, that suit the compression of a stream; a `learned` one goes before all."""
         families = [CHEAP_FAMILY] if self._named else self._families
         names = [self._named] if self._named else []
         names += [self._select(compression, family) for family in families]
         found: dict[str, Weights] = {}
+        if learned and learned.weights.architecture.scale == self.scale:
+            self._loaded.setdefault(learned.name, with_strength(learned.weights, self._strength))
+            names = [learned.name, *names]
         for name in names:
             weights = self._load(name)
             above = [other.architecture.multiplies for other in found.values()]

@@ -66,6 +66,11 @@ class ReorderBuffer:
         """Whether every worker has enough frames."""
         return self._in_work >= self._pool.engines * QUEUE_DEPTH
 
+    def replace_networks(self, networks: Mapping[str, Weights]) -> None:
+        """Use other networks for the next frames; those in work keep theirs. `prepare` must follow."""
+        self._networks, self._is_prepared = networks, False
+        self._poll_prepared = lambda: False
+
     def prepare(self, plane: Plane, depth: int) -> None:
         """Start to compile all networks for planes like this one; `available_rung` polls for the result."""
         self._poll_prepared, self._is_prepared = self._pool.prepare([*self._networks.values()], plane, depth), False

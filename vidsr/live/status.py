@@ -14,7 +14,8 @@ NO_NETWORK = "swscale"
 """The rung without a network."""
 ORIGINAL_ONLY = "original only"
 """The rung of frames of which only the original is recorded."""
-_CURRENT = ("state", "reason", "source", "rung", "targets", "disk_free")  # no counts
+_CURRENT = ("state", "reason", "source", "rung", "best_rung", "learned", "shows_scene", "targets", "disk_free")
+"""The fields that are no counts."""
 
 
 class State(StrEnum):
@@ -40,6 +41,12 @@ class Status:
     """Codec, size and rate of the source."""
     rung: str = ""
     """The current rung: the name of a network, "swscale", or "dropping"."""
+    best_rung: str = ""
+    """The rung that is used while the load allows it."""
+    learned: str = ""
+    """The learned network; "" without one."""
+    shows_scene: bool = True
+    """Whether the camera shows the scene that it was learned from, so that it is used."""
     frames_in: int = 0
     """Decoded frames."""
     corrupt: int = 0

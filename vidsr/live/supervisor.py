@@ -9,45 +9,22 @@ import socket
 import time
 from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
-from itertools import islice
 from pathlib import Path
 
-from vidsr.cpu import Machine, describe_machine
+from vidsr.cpu import describe_machine
 from vidsr.errors import STOPPED
 from vidsr.live.camera_handle import CameraHandle, Limits, kill
 from vidsr.live.camera_watchdog import CameraStatus, CameraWatchdog
 from vidsr.live.config import CameraConfig
+from vidsr.live.core_allocation import share_cores
 from vidsr.live.health import Health, camera_health
+from vidsr.live.learning_scheduler import LearningScheduler
 from vidsr.live.reload import Reload
 from vidsr.live.signal_pipe import SignalPipe
 from vidsr.private_tempdir import remove_stale
 from vidsr.redaction import Redactor
-
-
-def share_cores(machine: Machine, cameras: int) -> tuple[frozenset[int], ...]:
-    """The CPUs of each camera: whole physical cores with their siblings, in even runs.
-
-    Runs follow the NUMA nodes, so that few cameras span two. With fewer cores than cameras, or under a CPU quota below
-    the number of cores, every camera gets all CPUs: otherwise cameras with a core of their own would get more than
-    those that share one.
-    """
-    cores = _cores(machine)
-    scarce = machine.quota is not None and machine.quota < len(cores)
-    if cameras > len(cores) or scarce:
-        return (machine.cpus,) * cameras
-    each, more = divmod(len(cores), cameras)
-    left = iter(cores)
-    return tuple(frozenset().union(*islice(left, each + (number < more))) for number in range(cameras))
-
-
-def _cores(machine: Machine) -> Sequence[frozenset[int]]:
-    """The CPUs of each physical core, by node."""
-    cores: dict[tuple[int, tuple[int, int]], set[int]] = {}
-    for cpu in sorted(machine.cpus, key=lambda cpu: (machine.node_of[cpu], cpu)):
-        cores.setdefault((machine.node_of[cpu], machine.core_of[cpu]), set()).add(cpu)
-    return [frozenset(cpus) for cpus in cores.values()]
-
 
 _PR_SET_CHILD_SUBREAPER = 36
 
@@ -124,6 +101,7 @@ class Supervisor:
         self._leave_until = 0.0
         self._selector = selectors.DefaultSelector()
         self._health: dict[str, Health] = {}
+        self._learning = LearningScheduler(configs=self.configs, statuses=self.statuses, redactor=redactor)
         self.helper_pids: Callable[[], Sequence[int]] = tuple
         """Returns the ids of the caller's own children, which are no orphans."""
 
@@ -144,7 +122,7 @@ class Supervisor:
         second.
         """
         adopt_orphans()
-        with self._selector, SignalPipe(reloads=self._reload is not None) as signals:
+        with self._selector, self._learning, SignalPipe(reloads=self._reload is not None) as signals:
             self._selector.register(signals.socket, selectors.EVENT_READ)
             try:
                 while not signals.stop_signals:
@@ -154,6 +132,7 @@ class Supervisor:
                         notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
                         self._reload.start()
                     self._poll()
+                    self._send_learned()
                     self._wait_events(signals)
                     if all(watchdog.code is not None for watchdog in self._watchdogs):
                         return next(watchdog.code for watchdog in self._watchdogs if watchdog.code is not None)
@@ -168,6 +147,8 @@ class Supervisor:
         cores = share_cores(describe_machine(), len(configs))
         for config, cpus in zip(configs, cores, strict=True):
             old = before.get(config.name)
+            if old and old.config.learn_dir == config.learn_dir:
+                config = replace(config, learned=old.config.learned)
             if old and old.code is None and old.config.is_same_camera(config):
                 old.send_neighbours(config.neighbours)
                 unchanged.append(config.name)
@@ -181,6 +162,12 @@ class Supervisor:
         ended = ", ".join(watchdog.config.name for watchdog in leaving) or "none"
         begun = ", ".join(config.name for config in configs if config.name not in unchanged) or "none"
         log.warning("the cameras are read again; ended: %s; begun: %s; the others go on", ended, begun)
+
+    def _send_learned(self) -> None:
+        changes = self._learning.take_changes()
+        for watchdog in self._watchdogs:
+            if watchdog.config.name in changes:
+                watchdog.send_learned(changes[watchdog.config.name])
 
     def _poll(self) -> None:
         self._leaving = [watchdog for watchdog in self._leaving if watchdog.process]
@@ -235,8 +222,12 @@ class Supervisor:
             elif watchdog := by_pid.pop(pid, None):
                 self._unregister(watchdog)
                 watchdog.on_exit(code, time.monotonic())
+            else:
+                self._learning.on_exit(pid, code)
         if any_ended:
-            kill_orphans([*by_pid, self._reload.pid if self._reload else None, *self.helper_pids()])
+            with self._learning.starting:
+                own = *by_pid, self._reload.pid if self._reload else None, *self._learning.pids(), *self.helper_pids()
+                kill_orphans(own)
 
     def _end_reload(self, code: int) -> None:
         assert self._reload
@@ -259,6 +250,7 @@ class Supervisor:
         """Stop all processes: SIGTERM, then SIGKILL after the limit or a second signal."""
         notify("STOPPING=1")
         log.info("stopping; open files are being finished (signal again to abandon them)")
+        self._learning.stop()
         for watchdog in self._all():
             watchdog.stop()
         until = time.monotonic() + self._limits.stop_s

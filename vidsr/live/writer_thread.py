@@ -74,6 +74,7 @@ class WriterThread:
         self._previews = PreviewWriter(preview_dir) if preview_dir else None
         self._merger = LumaMerger()
         self._format: tuple[int, int, str, int] | None = None
+        self._network = ""
         self._queue: Queue[Item] = Queue(_MAX_ITEMS)
         self._closing = threading.Event()
         self._error: Exception | None = None
@@ -128,11 +129,13 @@ class WriterThread:
         )
         upscaled.pts, upscaled.time_base = frame.time.pts, TIME_BASE
         format_ = format_key(decoded)
+        network = Path(self._ladder.best_rung).name  # of a file, too
         if frame.time.discontinuity or format_ != self._format:
             audio = self._source.audio.template if self._source.audio else None
-            network = Path(self._ladder.best_rung).name  # of a file, too
             self._recorder.begin(upscaled, video=self._source.video, audio=audio, network=network)
-            self._format = format_
+        elif network != self._network:
+            self._recorder.set_network(network)
+        self._format, self._network = format_, network
         self._recorder.write_frame(upscaled)
         now = time.monotonic()
         self._count(item, now)

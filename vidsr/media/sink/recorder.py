@@ -147,6 +147,11 @@ class Recorder:
         for sink in self._sinks:
             sink.attempt(lambda inner: inner.begin(streams))
 
+    def set_network(self, name: str) -> None:
+        """Another network upscales from the next frame on: directories begin a new segment at the next key frame."""
+        for sink in self._sinks:
+            sink.inner.set_network(name)
+
     def end_segment(self) -> None:
         """Finish the open segments, because the source is lost."""
         for sink in self._sinks:

@@ -155,6 +155,7 @@ class SegmentSink(Sink):
         self._is_original_only = is_original_only
         self._file: SegmentFile | None = None
         self._start_pts: int | None = None  # of the open segment, which may have no upscaled file
+        self._network = ""  # of the open segment
         self._last_pts = 0
         self._has_audio = False
         self._background_error = ""  # of a job in the background, raised by the next write
@@ -227,7 +228,11 @@ class SegmentSink(Sink):
         start_pts = pts if self._start_pts is None else self._start_pts
         is_full = self._max_ticks is not None and pts - start_pts >= self._max_ticks
         is_other_kind = self._is_original_only() == (self._file is not None)
-        return is_full or is_other_kind or pts - self._last_pts > _MAX_GAP or self._lacks_audio(pts)
+        is_other = is_other_kind or (self._max_ticks is not None and self._is_other_network())
+        return is_full or is_other or pts - self._last_pts > _MAX_GAP or self._lacks_audio(pts)
+
+    def _is_other_network(self) -> bool:
+        return self._streams is not None and self._streams.network != self._network
 
     def _lacks_audio(self, pts: int) -> bool:
         return (
@@ -239,7 +244,7 @@ class SegmentSink(Sink):
 
     def _start(self, pts: int) -> None:
         assert self._streams
-        path = self._next_path()
+        path, self._network = self._next_path(), self._streams.network
         if not self._is_original_only():
             self._file = SegmentFile(
                 path,

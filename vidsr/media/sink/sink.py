@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from time import monotonic
 
 import av
@@ -86,6 +87,10 @@ class Sink(ABC):
     @abstractmethod
     def write_audio(self, packet: TimedPacket) -> int:
         """Write a packet of audio, in order of time among those of video; returns the bytes written."""
+
+    def set_network(self, name: str) -> None:
+        """Name the network that upscales from now on."""
+        self._streams = replace(self._streams, network=name) if self._streams else None
 
     def write_source(self, packet: TimedPacket) -> None:  # noqa: B027 - most keep none
         """Write a packet of the source's own video, if the sink keeps them."""

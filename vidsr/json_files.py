@@ -1,0 +1,84 @@
+"""Small files of JSON that several processes read and write: an object each, or a line for each object.
+
+Writers take turns, and replace the whole file; readers see what is whole.
+"""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from vidsr.errors import TargetError
+
+_MAX_BYTES = 1 << 20
+"""Of a file of lines; the older half is dropped above."""
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a file; an empty one for a file that is missing or holds none."""
+    try:
+        values = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return values if isinstance(values, dict) else {}
+
+
+def write_json(path: Path, values: Mapping[str, object]) -> None:
+    """Write a file, and the folders to it. Raises TargetError."""
+    with _locked(path):
+        _replace(path, [json.dumps(values).encode()])
+
+
+def read_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """The objects in a file of lines; a torn line is left out."""
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        with suppress(ValueError):
+            values = json.loads(line)
+            if isinstance(values, dict):
+                yield values
+
+
+def append_line(path: Path, values: Mapping[str, object]) -> None:
+    """Append a line; the older half of a large file is dropped. Raises TargetError."""
+    with _locked(path):
+        try:
+            lines = path.read_bytes().splitlines(keepends=True)
+        except OSError:
+            lines = []
+        if sum(map(len, lines)) > _MAX_BYTES:
+            lines = lines[len(lines) // 2 :]
+        if lines and not lines[-1].endswith(b"\n"):  # torn by a crash
+            lines[-1] += b"\n"
+        _replace(path, [*lines, json.dumps(values).encode() + b"\n"])
+
+
+def _replace(path: Path, lines: Iterable[bytes]) -> None:
+    part = path.with_name(f"{path.name}.part")
+    with part.open("wb") as file:
+        file.writelines(lines)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(part, path)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """The folder of a file, made if it is missing, is locked against its other writers. Raises TargetError."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            with suppress(OSError):  # a file system without locks
+                fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)
+    except OSError as error:
+        raise TargetError(f"{path}: {error.strerror}") from error

@@ -1,0 +1,258 @@
+"""The scheduler of what cameras learn: processes that collect and learn, beside the cameras and behind them.
+
+It works in a thread of its own, since the disk that it reads may hang, and the supervisor must not.
+"""
+
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Self
+
+from vidsr.errors import STOPPED, VidsrError
+from vidsr.learn_dir import LearnDir
+from vidsr.live.background_process import BackgroundProcess
+from vidsr.live.camera_watchdog import CameraStatus
+from vidsr.live.config import CameraConfig
+from vidsr.live.health import Health, camera_health
+from vidsr.live.status import ORIGINAL_ONLY
+from vidsr.redaction import Redactor
+from vidsr.settings import LearnSettings
+
+log = logging.getLogger(__name__)
+output_log = logging.getLogger("vidsr.live.camera_watchdog.output")
+
+COLLECT, LEARN = "vidsr.learning.collect_process", "vidsr.learning.learn_process"
+_TURN_S = 0.5
+_CALM_S = 10.0
+"""Seconds without load before learning goes on."""
+_LIVE_GAIN_S = 60.0
+_MAX_COLLECT_S = 120.0
+_ATTEMPT_SHARE = 0.75
+"""Of a day: the least time between two attempts to learn."""
+_GB = 1e9
+_ASKED_TO_STOP = (STOPPED + signal.SIGTERM, -signal.SIGTERM)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Learner:
+    """A camera that learns, in one turn."""
+
+    config: CameraConfig
+    settings: LearnSettings
+    folder: LearnDir
+
+
+@dataclass(kw_only=True)
+class _Running:
+    process: BackgroundProcess
+    learner: _Learner
+    module: str
+    began: float
+    reason: str = ""
+    """Why it was ended."""
+
+
+@dataclass(kw_only=True)
+class _Memory:
+    """What is known of a camera from turn to turn."""
+
+    changed_ns: int = -1
+    collect_at: float = 0.0
+
+
+class LearningScheduler:
+    """Runs the learning of all cameras; closed by `with`. The caller reaps the processes, and calls `on_exit`."""
+
+    def __init__(
+        self,
+        *,
+        configs: Callable[[], Sequence[CameraConfig]],
+        statuses: Callable[[], Sequence[CameraStatus]],
+        redactor: Redactor,
+        modules: tuple[str, str] = (COLLECT, LEARN),
+    ) -> None:
+        self._configs, self._statuses, self._redactor, self._modules = configs, statuses, redactor, modules
+        self.starting = threading.Lock()
+        """Held while a process is started: it is a child that `pids` does not have yet."""
+        self._running: dict[int, _Running] = {}
+        self._memories: dict[tuple[str, Path], _Memory] = {}
+        self._exits: SimpleQueue[tuple[int, int]] = SimpleQueue()
+        self._learned: SimpleQueue[tuple[str, Path | None]] = SimpleQueue()
+        self._busy_at = time.monotonic()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="learning", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Ask all processes to end, and start no more. Thread-safe."""
+        self._stop.set()
+        for running in list(self._running.values()):
+            running.process.end()
+
+    def pids(self) -> Sequence[int]:
+        """The ids of its processes. Thread-safe."""
+        return [*self._running]
+
+    def on_exit(self, pid: int, code: int) -> bool:
+        """Whether a process that was reaped was one of these. Thread-safe."""
+        with self.starting:
+            known = pid in self._running
+        if known:
+            self._exits.put((pid, code))
+        return known
+
+    def take_changes(self) -> Mapping[str, Path | None]:
+        """The folders of the networks that cameras are to use from now on, by camera; None for the general one.
+
+        Each change is returned once. Thread-safe.
+        """
+        changes: dict[str, Path | None] = {}
+        with suppress(Empty):
+            while True:
+                name, folder = self._learned.get_nowait()
+                changes[name] = folder
+        return changes
+
+    def _run(self) -> None:
+        while not self._stop.wait(_TURN_S):
+            try:
+                self._turn(time.monotonic(), time.time())
+            except (VidsrError, OSError) as error:  # a disk that is full, or gone for a while
+                log.debug("learning: %s", self._redactor.redact(str(error)))
+
+    def _turn(self, now: float, clock_s: float) -> None:
+        self._end_reaped(clock_s)
+        learners = [
+            _Learner(config=config, settings=config.learn, folder=LearnDir(config.learn_dir))
+            for config in self._configs()
+            if config.learn and config.learn_dir
+        ]
+        if not learners and not self._running:
+            return
+        if any(_is_loaded(status, now) for status in self._statuses()):
+            self._busy_at = now
+        is_calm = now - self._busy_at > _CALM_S
+        self._watch(learners, now, clock_s, is_busy=self._busy_at == now, is_calm=is_calm)
+        for learner in learners:
+            self._follow_current(learner)
+            if is_calm:
+                self._collect(learner, now)
+        if is_calm and not self._is_running(self._modules[1]):
+            self._learn(learners, now, clock_s)
+
+    def _watch(
+        self, learners: Iterable[_Learner], now: float, clock_s: float, *, is_busy: bool, is_calm: bool
+    ) -> None:
+        """Pause, resume and end what runs."""
+        names = {learner.config.name for learner in learners}
+        for running in list(self._running.values()):
+            process, settings = running.process, running.learner.settings
+            self._relay(process.camera, process.lines())
+            if process.camera not in names:
+                process.end()
+            elif running.module == self._modules[0]:
+                if now - running.began > _MAX_COLLECT_S:
+                    running.reason = f"collecting took longer than {_MAX_COLLECT_S:g} s"
+                    process.kill()
+            elif process.memory() > settings.memory_gb * _GB:
+                running.reason = f"learning took more than {settings.memory_gb:g} GB of memory"
+                process.kill()
+            elif not (settings.is_hour(clock_s) or running.learner.folder.is_requested):
+                process.end()
+            elif is_busy or is_calm:
+                process.pause(is_busy)
+
+    def _follow_current(self, learner: _Learner) -> None:
+        """Have a camera take the network that its folder names now."""
+        memory, changed_ns = self._memory(learner), learner.folder.current_changed_ns()
+        if changed_ns != memory.changed_ns:
+            memory.changed_ns = changed_ns
+            current = learner.folder.current()
+            self._learned.put((learner.config.name, current.folder if current else None))
+
+    def _collect(self, learner: _Learner, now: float) -> None:
+        memory = self._memory(learner)
+        if now < memory.collect_at or self._is_running(self._modules[0], learner.config.name):
+            return
+        watches_gain = learner.config.main is not None and learner.folder.current() is not None
+        every_s = min(learner.settings.every_s, _LIVE_GAIN_S) if watches_gain else learner.settings.every_s
+        memory.collect_at = now + every_s
+        self._start(self._modules[0], learner, now)
+
+    def _learn(self, learners: Iterable[_Learner], now: float, clock_s: float) -> None:
+        """Start to learn for the camera that has waited for longest, if it is time."""
+        due = [learner for learner in learners if _is_due(learner, clock_s)]
+        if due:
+            self._start(self._modules[1], min(due, key=lambda learner: learner.folder.attempt_s), now)
+
+    def _start(self, module: str, learner: _Learner, now: float) -> None:
+        cpus = frozenset(sorted(os.sched_getaffinity(0))[-learner.settings.cores :])
+        with self.starting:
+            if self._stop.is_set():
+                return
+            try:
+                process = BackgroundProcess(module, learner.config, cpus=cpus)
+            except OSError as error:
+                log.warning("%s: no process can be started: %s", learner.config.name, error.strerror)
+                return
+            self._running[process.pid] = _Running(process=process, learner=learner, module=module, began=now)
+
+    def _end_reaped(self, clock_s: float) -> None:
+        with suppress(Empty):
+            while True:
+                pid, code = self._exits.get_nowait()
+                running = self._running.pop(pid)
+                self._relay(running.process.camera, running.process.close(code))
+                self._end(running, code, clock_s)
+
+    def _end(self, running: _Running, code: int, clock_s: float) -> None:
+        """Log how a process ended; learning that was not asked to stop is over until the next day."""
+        folder = running.learner.folder
+        is_over = code not in _ASKED_TO_STOP or bool(running.reason)
+        if code and is_over:
+            reason = running.reason or f"{running.module} ended with exit code {code}"
+            log.warning("%s: %s", running.process.camera, reason)
+            folder.add_event(reason, now_s=clock_s)
+        if running.module == self._modules[1] and is_over:
+            folder.end_attempt(clock_s)
+
+    def _relay(self, camera: str, lines: Iterable[str]) -> None:
+        for line in lines:
+            output_log.info("%s: %s", camera, line)
+
+    def _is_running(self, module: str, camera: str | None = None) -> bool:
+        return any(
+            running.module == module and camera in (None, running.process.camera) for running in self._running.values()
+        )
+
+    def _memory(self, learner: _Learner) -> _Memory:
+        return self._memories.setdefault((learner.config.name, learner.folder.path), _Memory())
+
+
+def _is_loaded(status: CameraStatus, now: float) -> bool:
+    """Whether a camera needs more CPU than it has, or may: one that sends nothing needs none."""
+    total = status.total
+    return status.is_flowing(now) and (
+        total.rung not in (total.best_rung, ORIGINAL_ONLY) or camera_health(status, now).state is not Health.OK
+    )
+
+
+def _is_due(learner: _Learner, clock_s: float) -> bool:
+    settings, folder = learner.settings, learner.folder
+    if folder.is_requested:
+        return True
+    waited_s = clock_s - folder.attempt_s
+    return settings.is_hour(clock_s) and not 0 <= waited_s < _ATTEMPT_SHARE * settings.day_s
