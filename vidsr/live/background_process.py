@@ -20,8 +20,8 @@ _LAST_READS = 64
 class BackgroundProcess:
     """A module of vidsr that reads a pickled CameraConfig from stdin. The caller that reaps it calls `close`."""
 
-    def __init__(self, module: str, config: CameraConfig, *, cpus: frozenset[int]) -> None:
-        """Start it on some CPUs, with no claim on them against others. Raises OSError."""
+    def __init__(self, module: str, config: CameraConfig, *, cpus: frozenset[int], idle: bool = True) -> None:
+        """Start it on some CPUs, if `idle` with no claim on them against others. Raises OSError."""
         self.camera, self.is_paused = config.name, False
         self._process = subprocess.Popen(
             module_command(module),
@@ -34,7 +34,10 @@ class BackgroundProcess:
         assert self._process.stdin
         assert isinstance(self._process.stderr, BufferedReader)
         self._lines = LineReader(self._process.stderr)
-        _yield_cpu(self.pid, cpus)
+        with suppress(OSError):  # none of these CPUs is online
+            os.sched_setaffinity(self.pid, cpus)
+        if idle:
+            _yield_cpu(self.pid)
         with suppress(BrokenPipeError):  # it has ended already, and will be reaped
             self._process.stdin.write(pickle.dumps(config))
             self._process.stdin.close()
@@ -47,8 +50,8 @@ class BackgroundProcess:
 
     def end(self) -> None:
         """Ask it to end; what it has done is kept."""
-        self._signal(signal.SIGTERM)
-        self.pause(False)
+        for number in (signal.SIGTERM, signal.SIGCONT):
+            self._signal(number)
 
     def kill(self) -> None:
         """End it and its children at once."""
@@ -77,10 +80,8 @@ class BackgroundProcess:
             os.killpg(self.pid, number)
 
 
-def _yield_cpu(pid: int, cpus: frozenset[int]) -> None:
-    """Have a process run on some CPUs while nothing else wants them; what the kernel does not know is left out."""
-    with suppress(OSError):
-        os.sched_setaffinity(pid, cpus)
+def _yield_cpu(pid: int) -> None:
+    """Have a process run while nothing else wants to; what the kernel does not know is left out."""
     with suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, pid, _LOWEST)
     with suppress(OSError):

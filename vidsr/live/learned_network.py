@@ -1,5 +1,6 @@
 """The network that a camera has learned: it is used while the camera shows the scene that it was learned from."""
 
+import io
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,9 +36,9 @@ def load_scene_network(folder: Path) -> SceneNetwork:
     if proof is None:
         raise ModelError(f"{folder / PROOF}: is missing or damaged")
     try:
-        with np.load(folder / SCENE, allow_pickle=False) as file:
+        with np.load(io.BytesIO((folder / SCENE).read_bytes()), allow_pickle=False) as file:
             thumbnails = file["thumbnails"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise ModelError(f"{folder / SCENE}: is missing or damaged") from error
     if thumbnails.dtype != np.uint8 or thumbnails.shape[1:] != SHAPE or not len(thumbnails):
         raise ModelError(f"{folder / SCENE}: holds no thumbnails of 48 x 64 pixels")

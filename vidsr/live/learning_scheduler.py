@@ -30,7 +30,7 @@ output_log = logging.getLogger("vidsr.live.camera_watchdog.output")
 
 COLLECT, LEARN = "vidsr.learning.collect_process", "vidsr.learning.learn_process"
 _TURN_S = 0.5
-_CALM_S = 10.0
+CALM_S = 10.0
 """Seconds without load before learning goes on."""
 _LIVE_GAIN_S = 60.0
 _MAX_COLLECT_S = 120.0
@@ -77,10 +77,14 @@ class LearningScheduler:
         statuses: Callable[[], Sequence[CameraStatus]],
         redactor: Redactor,
         modules: tuple[str, str] = (COLLECT, LEARN),
+        calm_s: float = CALM_S,
+        idle: bool = True,
     ) -> None:
+        """With `idle`, its processes run while nothing else wants to."""
         self._configs, self._statuses, self._redactor, self._modules = configs, statuses, redactor, modules
         self.starting = threading.Lock()
         """Held while a process is started: it is a child that `pids` does not have yet."""
+        self._calm_s, self._idle = calm_s, idle
         self._running: dict[int, _Running] = {}
         self._memories: dict[tuple[str, Path], _Memory] = {}
         self._exits: SimpleQueue[tuple[int, int]] = SimpleQueue()
@@ -127,11 +131,12 @@ class LearningScheduler:
         return changes
 
     def _run(self) -> None:
-        while not self._stop.wait(_TURN_S):
+        while self._running or not self._stop.is_set():
             try:
                 self._turn(time.monotonic(), time.time())
             except (VidsrError, OSError) as error:  # a disk that is full, or gone for a while
                 log.debug("learning: %s", self._redactor.redact(str(error)))
+            time.sleep(_TURN_S)
 
     def _turn(self, now: float, clock_s: float) -> None:
         self._end_reaped(clock_s)
@@ -144,7 +149,7 @@ class LearningScheduler:
             return
         if any(_is_loaded(status, now) for status in self._statuses()):
             self._busy_at = now
-        is_calm = now - self._busy_at > _CALM_S
+        is_calm = now - self._busy_at > self._calm_s
         self._watch(learners, now, clock_s, is_busy=self._busy_at == now, is_calm=is_calm)
         for learner in learners:
             self._follow_current(learner)
@@ -157,20 +162,20 @@ class LearningScheduler:
         self, learners: Iterable[_Learner], now: float, clock_s: float, *, is_busy: bool, is_calm: bool
     ) -> None:
         """Pause, resume and end what runs."""
-        names = {learner.config.name for learner in learners}
+        by_name = {learner.config.name: learner for learner in learners}
         for running in list(self._running.values()):
-            process, settings = running.process, running.learner.settings
+            process, learner = running.process, by_name.get(running.process.camera)
             self._relay(process.camera, process.lines())
-            if process.camera not in names:
+            if learner is None:
                 process.end()
             elif running.module == self._modules[0]:
                 if now - running.began > _MAX_COLLECT_S:
                     running.reason = f"collecting took longer than {_MAX_COLLECT_S:g} s"
                     process.kill()
-            elif process.memory() > settings.memory_gb * _GB:
-                running.reason = f"learning took more than {settings.memory_gb:g} GB of memory"
+            elif process.memory() > learner.settings.memory_gb * _GB:
+                running.reason = f"learning took more than {learner.settings.memory_gb:g} GB of memory"
                 process.kill()
-            elif not (settings.is_hour(clock_s) or running.learner.folder.is_requested):
+            elif not (learner.settings.is_hour(clock_s) or learner.folder.is_requested):
                 process.end()
             elif is_busy or is_calm:
                 process.pause(is_busy)
@@ -204,7 +209,7 @@ class LearningScheduler:
             if self._stop.is_set():
                 return
             try:
-                process = BackgroundProcess(module, learner.config, cpus=cpus)
+                process = BackgroundProcess(module, learner.config, cpus=cpus, idle=self._idle)
             except OSError as error:
                 log.warning("%s: no process can be started: %s", learner.config.name, error.strerror)
                 return

@@ -1,0 +1,204 @@
+"""The scheduler of learning, with processes of its own that stand for the work."""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import psutil
+import pytest
+from live.status_server import status
+
+from vidsr.learn_dir import LearnDir, Proof, time_name
+from vidsr.live.camera_watchdog import CameraStatus
+from vidsr.live.config import CameraConfig
+from vidsr.live.learning_scheduler import LearningScheduler
+from vidsr.live.supervisor import reap
+from vidsr.redaction import Redactor
+from vidsr.settings import LearnSettings
+from vidsr.stream_url import StreamUrl
+
+WORK = "kit.learning_work"
+PROOF = Proof(
+    accepted=True, reason="good", moving_gain=0.5, whole_gain=0.5, general_loss=0.0, share=1.0, moments=3, gains={}
+)
+
+
+@dataclass
+class House:
+    """Cameras, their statuses, and the scheduler of their learning."""
+
+    configs: list[CameraConfig]
+    statuses: list[CameraStatus] = field(default_factory=list)
+    learned: dict[str, Path | None] = field(default_factory=dict)
+    exits: list[int] = field(default_factory=list)
+
+    def until(self, is_so: Callable[[LearningScheduler], bool], scheduler: LearningScheduler) -> None:
+        """Do what the supervisor does, until it is so."""
+        end = time.monotonic() + 60
+        while not is_so(scheduler):
+            assert time.monotonic() < end
+            for pid, code in reap():
+                if scheduler.on_exit(pid, code):
+                    self.exits.append(code)
+            self.learned.update(scheduler.take_changes())
+            time.sleep(0.02)
+
+
+@contextmanager
+def scheduling(house: House, *, idle: bool = False) -> Iterator[LearningScheduler]:
+    scheduler = LearningScheduler(
+        configs=lambda: house.configs,
+        statuses=lambda: house.statuses,
+        redactor=Redactor(),
+        modules=(WORK + "_never", WORK),
+        calm_s=0.1,
+        idle=idle,
+    )
+    try:
+        with scheduler:
+            yield scheduler
+    finally:
+        house.until(lambda scheduler: not scheduler.pids(), scheduler)
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CameraConfig:
+    """A camera that may learn at any hour, and collects once a day only."""
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]))
+    (tmp_path / "order").write_text("work")
+    learn = LearnSettings(hours="always", every_s=86_400.0)
+    LearnDir(tmp_path).add_event("it begins", now_s=0.0)
+    source = StreamUrl("rtsp://camera/1")
+    return CameraConfig(name="gate", source=source, targets=(), learn=learn, learn_dir=tmp_path)
+
+
+def calm(**more: object) -> CameraStatus:
+    return status(rung="net", best_rung="net", **more)
+
+
+def ticks(folder: Path) -> int:
+    path = folder / "ticks"
+    return len(path.read_text().splitlines()) if path.exists() else 0
+
+
+def learning(house: House, scheduler: LearningScheduler) -> psutil.Process:
+    """The process that learns, once it works."""
+    folder = house.configs[0].learn_dir
+    assert folder
+    house.until(lambda scheduler: ticks(folder) > 3, scheduler)
+    (process,) = learners(scheduler)
+    return process
+
+
+def learners(scheduler: LearningScheduler) -> list[psutil.Process]:
+    """Those that run; one that has just ended is still known."""
+    processes = [psutil.Process(pid) for pid in scheduler.pids() if psutil.pid_exists(pid)]
+    return [process for process in processes if WORK in process.cmdline()]
+
+
+def test_it_runs_behind_all_else(config: CameraConfig) -> None:
+    house = House([config], [calm()])
+    with scheduling(house, idle=True) as scheduler:
+        house.until(lambda scheduler: bool(scheduler.pids()), scheduler)
+        process = psutil.Process(scheduler.pids()[0])
+        house.until(lambda _: os.sched_getscheduler(process.pid) == os.SCHED_IDLE, scheduler)
+        assert process.nice() == 19
+        assert len(process.cpu_affinity()) == 1
+        with suppress(OSError):  # so that it ends soon, too
+            Path(f"/proc/{process.pid}/autogroup").write_text("0")
+            os.sched_setscheduler(process.pid, os.SCHED_OTHER, os.sched_param(0))
+
+
+def test_learning_pauses_at_once_while_a_camera_needs_the_cpu(config: CameraConfig) -> None:
+    house = House([config], [calm()])
+    with scheduling(house) as scheduler:
+        process = learning(house, scheduler)
+        house.statuses = [calm(), status("yard", rung="cheaper", best_rung="net")]
+        began = time.monotonic()
+        house.until(lambda _: process.status() == psutil.STATUS_STOPPED, scheduler)
+        assert time.monotonic() - began < 3
+        house.statuses = [calm(), calm()]
+        house.until(lambda _: process.status() != psutil.STATUS_STOPPED, scheduler)
+
+
+def test_a_camera_that_sends_nothing_stops_no_other_from_learning(config: CameraConfig) -> None:
+    house = House([config], [calm(), replace(calm(), last_frame_at=None, name="off")])
+    with scheduling(house) as scheduler:
+        learning(house, scheduler)
+
+
+def test_one_camera_learns_at_a_time(config: CameraConfig, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    LearnDir(other).end_attempt(time.time() - 2 * 86_400)
+    (other / "order").write_text("work")
+    house = House([config, replace(config, name="yard", learn_dir=other)], [calm(), calm()])
+    with scheduling(house) as scheduler:
+        learning(house, scheduler)  # that which has never learned goes first
+        time.sleep(1.2)
+        assert ticks(other) == 0
+
+
+def test_learning_ends_above_its_memory_and_waits_for_the_next_day(config: CameraConfig) -> None:
+    assert config.learn_dir
+    (config.learn_dir / "order").write_text("300")
+    settings = replace(config.learn, memory_gb=0.2) if config.learn else None
+    house = House([replace(config, learn=settings)], [calm()])
+    with scheduling(house) as scheduler:
+        house.until(lambda _: LearnDir(config.learn_dir or Path()).attempt_s > 0, scheduler)
+        time.sleep(1.2)
+        assert learners(scheduler) == []
+    events = [event["event"] for event in LearnDir(config.learn_dir).events()]
+    assert "learning took more than 0.2 GB of memory" in events
+
+
+def test_a_crash_is_an_event_and_is_not_tried_again_before_the_next_day(config: CameraConfig) -> None:
+    folder = config.learn_dir
+    assert folder
+    (folder / "order").write_text("crash")
+    house = House([config], [calm()])
+    with scheduling(house) as scheduler:
+        house.until(lambda _: LearnDir(folder).attempt_s > 0, scheduler)
+        events = [event["event"] for event in LearnDir(folder).events()]
+        assert f"{WORK} ended with exit code 1" in events
+        (folder / "order").write_text("work")
+        time.sleep(1.2)
+        assert ticks(folder) == 0
+        LearnDir(folder).request()  # by hand it is
+        learning(house, scheduler)
+
+
+def test_the_end_of_its_hours_ends_it_and_counts_as_no_attempt(config: CameraConfig) -> None:
+    folder, settings = config.learn_dir, config.learn
+    assert folder
+    assert settings
+    house = House([config], [calm()])
+    with scheduling(house) as scheduler:
+        process = learning(house, scheduler)
+        hour = (time.localtime().tm_hour + 2) % 24
+        house.configs = [replace(config, learn=replace(settings, hours=f"{hour}-{(hour + 1) % 24}"))]
+        house.until(lambda _: not psutil.pid_exists(process.pid), scheduler)
+        assert LearnDir(folder).attempt_s == 0
+    assert 143 in house.exits
+
+
+def test_another_network_is_sent_to_the_camera_once(config: CameraConfig) -> None:
+    assert config.learn_dir
+    folder, house = LearnDir(config.learn_dir), House([config], [calm()])
+    folder.write_proof(name := time_name(1.7e9), PROOF)
+    with scheduling(house) as scheduler:
+        house.until(lambda _: house.learned == {"gate": None}, scheduler)
+        folder.set_current(name, "good", now_s=1.7e9)
+        house.until(lambda _: house.learned == {"gate": folder.network_folder(name)}, scheduler)
+        folder.set_current(None, "bad", now_s=1.7e9)
+        house.until(lambda _: house.learned == {"gate": None}, scheduler)
+
+
+def test_nothing_is_left_when_it_stops(config: CameraConfig) -> None:
+    house = House([config], [calm()])
+    with scheduling(house) as scheduler:
+        process = learning(house, scheduler)
+        process.suspend()
+    assert not psutil.pid_exists(process.pid)
