@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, get_args, get_origin, get_type_hints
 
 from vidsr.live.config import CameraConfig
-from vidsr.settings import EncodeSettings, PoolSettings, RecordSettings, StreamSettings
+from vidsr.settings import EncodeSettings, LearnSettings, PoolSettings, RecordSettings, StreamSettings
 from vidsr.settings.options import option_name
 from vidsr.stream_url import StreamUrl
 
@@ -24,10 +24,13 @@ Values = Mapping[str, object]
 POOL_TIMEOUT_S = 3.0
 """Seconds per megapixel before a worker counts as hung: shorter than for files, as a camera does not wait."""
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
-_HEADER = re.compile(r"""\s*\[\s*(?:cameras\s*\.\s*)?["']?([A-Za-z0-9_-]+)["']?\s*\]""")
-_KEY = re.compile(r"""\s*["']?([A-Za-z0-9_-]+)["']?\s*=""")
-_TABLE_AND_KEY = re.compile(r"([\w-]+): (?:unknown setting )?([\w-]+)")
+_PATH = r"""["']?[A-Za-z0-9_-]+["']?(?:\s*\.\s*["']?[A-Za-z0-9_-]+["']?)*"""
+_HEADER = re.compile(rf"\s*\[\s*({_PATH})\s*\]")
+_KEY = re.compile(rf"\s*({_PATH})\s*=")
+_TABLE_AND_KEY = re.compile(r"([\w.-]+): (?:unknown setting )?([\w-]+)")
 _SOURCES = ("source", "source-env", "source-file")
+_MAIN = ("main", "main-env", "main-file")
+_LEARN = "learn"
 _TYPE_NAMES = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
 _SETTINGS = (StreamSettings, RecordSettings, EncodeSettings, PoolSettings)
 _EXCLUDED: dict[type, tuple[str, ...]] = {PoolSettings: ("ray_address", "timeout_s")}
@@ -36,6 +39,7 @@ _EXCLUDED: dict[type, tuple[str, ...]] = {PoolSettings: ("ray_address", "timeout
 def read_cameras(path: Path) -> tuple[CameraConfig, ...]:
     """A configuration for each table [cameras.NAME]; [defaults] holds the settings that it does not have itself.
 
+    A camera learns if it has a table [cameras.NAME.learn] or there is [defaults.learn], unless it has `learn = false`.
     They have no `preview_dir`. Raises ValueError with one sentence that names the file, the camera and the key.
     """
     text = ""
@@ -58,28 +62,36 @@ def line_of_key(file: Path, camera: str, key: str) -> str:
 
 
 def _line_text(text: str, table: str, key: str) -> str:
-    """The line of a key in the table of a camera, else in [defaults], else of the table."""
-    found: dict[tuple[str, str], int] = {}
-    current = ""
+    """The line of a key in a table, NAME or NAME.learn, else in that of the defaults, else of the table."""
+    found: dict[tuple[str, ...], int] = {}
+    current: tuple[str, ...] = ()
     for number, line in enumerate(text.splitlines(), 1):
         if header := _HEADER.match(line):
-            current = header[1]
-            found.setdefault((current, ""), number)
+            current = _names(header[1])
+            current = current[1:] if current[0] == "cameras" else current
+            found.setdefault(current, number)
         elif name := _KEY.match(line):
-            found.setdefault((current, name[1]), number)
-    numbers = [found[place] for place in ((table, key), ("defaults", key), (table, "")) if place in found]
+            found.setdefault((*current, *_names(name[1])), number)
+    camera, *rest = table.split(".")
+    places = ((camera, *rest, key), ("defaults", *rest, key), (camera, *rest), ("defaults", *rest), (camera,))
+    numbers = [found[place] for place in places if place in found]
     return f" (line {numbers[0]})" if numbers else ""
 
 
+def _names(path: str) -> tuple[str, ...]:
+    """The parts of a dotted key."""
+    return tuple(part.strip().strip("\"'") for part in path.split("."))
+
+
 def read_url(kind: str, where: str) -> StreamUrl:
-    """A URL: `where` itself ("source"), an environment variable ("source-env"), or a file ("source-file").
+    """A URL: `where` itself ("source", "main"), an environment variable ("source-env"), or a file ("source-file").
 
     Raises ValueError when there is none.
     """
-    if kind == "source":
+    if not kind.endswith(("-env", "-file")):
         return StreamUrl(where)
     text, message = os.environ.get(where, ""), f"the environment variable {where} is not set"
-    if kind == "source-file":
+    if kind.endswith("-file"):
         try:
             text, message = _read_text(Path(where)), f"{where} is empty"
         except OSError as error:
@@ -114,7 +126,8 @@ def _configs(values: Values) -> tuple[CameraConfig, ...]:
     defaults, cameras = _table(values, "defaults"), _table(values, "cameras")
     if not cameras:
         raise ValueError("has no [cameras.NAME]")
-    _refuse_unknown("defaults", defaults)
+    _refuse_unknown("defaults", {key: value for key, value in defaults.items() if key != _LEARN})
+    _learn_table("defaults", defaults)
     return tuple(_config(name, defaults, _table(cameras, name)) for name in cameras)
 
 
@@ -128,8 +141,9 @@ def _table(values: Values, name: str) -> dict[str, object]:
 def _config(name: str, defaults: Values, own: Values) -> CameraConfig:
     if not _NAME.fullmatch(name):
         raise ValueError(f"{name!r}: the name of a camera may only hold A-Z, a-z, 0-9, _ and -")
-    _refuse_unknown(name, {key: value for key, value in own.items() if key not in (*_SOURCES, "targets")})
+    _refuse_unknown(name, {key: value for key, value in own.items() if key not in (*_SOURCES, "targets", _LEARN)})
     values = {**defaults, **own}
+    learn, main = _learn(name, defaults, own)
     config = CameraConfig(
         name=name,
         source=_source(name, own),
@@ -138,21 +152,50 @@ def _config(name: str, defaults: Values, own: Values) -> CameraConfig:
         record=_settings(RecordSettings, name, values),
         encode=_settings(EncodeSettings, name, values),
         pool=_settings(PoolSettings, name, values),
+        learn=learn,
+        main=main,
     )
     return with_camera_defaults(config)
 
 
 def _source(name: str, own: Values) -> StreamUrl:
-    found = [(kind, own[kind]) for kind in _SOURCES if kind in own]
+    found = [kind for kind in _SOURCES if kind in own]
     if len(found) != 1:
         raise ValueError(f"{name}: needs exactly one of source, source-env and source-file")
-    (kind, where), *_ = found
+    return _url(name, found[0], own[found[0]])
+
+
+def _url(table: str, kind: str, where: object) -> StreamUrl:
     if not isinstance(where, str):
-        raise ValueError(f"{name}: {kind} must be text")
+        raise ValueError(f"{table}: {kind} must be text")
     try:
         return read_url(kind, where)
     except ValueError as error:
-        raise ValueError(f"{name}: {kind}: {error}") from error
+        raise ValueError(f"{table}: {kind}: {error}") from error
+
+
+def _learn(name: str, defaults: Values, own: Values) -> tuple[LearnSettings | None, StreamUrl | None]:
+    """How a camera learns, None if it does not; and its main stream, None for none."""
+    if own.get(_LEARN) is False or _LEARN not in {**defaults, **own}:
+        return None, None
+    table, own_values = f"{name}.{_LEARN}", _learn_table(name, own)
+    found = [kind for kind in _MAIN if kind in own_values]
+    if len(found) > 1:
+        raise ValueError(f"{table}: {found[1]} and {found[0]} exclude each other")
+    settings = _settings(LearnSettings, table, {**_learn_table("defaults", defaults), **own_values})
+    return settings, _url(table, found[0], own_values[found[0]]) if found else None
+
+
+def _learn_table(name: str, values: Values) -> dict[str, object]:
+    """The table NAME.learn, empty if there is none; only that of a camera names a main stream."""
+    table = values.get(_LEARN, {})
+    if not isinstance(table, dict):
+        whole = "defaults" if name == "defaults" else f"cameras.{name}"
+        raise ValueError(f"{name}: learn must be a table, [{whole}.{_LEARN}]")
+    known = {*_fields(LearnSettings), *(_MAIN if name != "defaults" else ())}
+    if unknown := sorted(table.keys() - known):
+        raise ValueError(f"{name}.{_LEARN}: unknown setting {unknown[0]}")
+    return table
 
 
 def _targets(name: str, own: Values) -> tuple[StreamUrl, ...]:

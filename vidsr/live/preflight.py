@@ -20,6 +20,8 @@ from vidsr.model_selection import AUTO
 from vidsr.stream_url import SOURCE_SCHEMES, TARGET_SCHEMES, StreamUrl
 
 _MAX_PORT = 65_535
+_LEARN_DIR = "learn"
+"""In the folder of segments."""
 
 
 def check_cameras(
@@ -35,7 +37,9 @@ def check_cameras(
     for config in configs:
         try:
             _check_camera(config, owner_of, file)
-            good.append(_completed(config))
+            config = _completed(config)
+            _check_learning(config, owner_of, file)
+            good.append(config)
         except VidsrError as error:
             errors.append(error)
     neighbours = _segment_dirs(good)
@@ -44,11 +48,16 @@ def check_cameras(
 
 def _completed(config: CameraConfig) -> CameraConfig:
     paths = [target.path.absolute() for target in config.targets if target.path]
+    segment_dir = next(filter(_is_segment_dir, paths), None)
+    learn_dir = segment_dir / _LEARN_DIR if segment_dir else None
+    if config.learn and config.learn.folder:
+        learn_dir = Path(config.learn.folder).absolute()
     return replace(
         config,
         model_digest=_digest(config.stream.model),
-        segment_dir=next(filter(_is_segment_dir, paths), None),
+        segment_dir=segment_dir,
         playlist=next(filter(is_playlist, paths), None),
+        learn_dir=learn_dir if config.learn else None,
     )
 
 
@@ -64,7 +73,7 @@ def _digest(model: str) -> str:
 
 def _check_camera(config: CameraConfig, owner_of: dict[str, str], file: Path | None) -> None:
     with _prefixed(file, config.name, "source"):
-        _check_source(config)
+        _check_source(config.source, realtime=config.stream.realtime)
     for target in config.targets:
         with _prefixed(file, config.name, "targets"):
             _check_target(target)
@@ -89,18 +98,41 @@ def _prefixed(file: Path | None, camera: str, key: str) -> Iterator[None]:
         raise kind(text) from error
 
 
+def _check_learning(config: CameraConfig, owner_of: dict[str, str], file: Path | None) -> None:
+    if not config.learn:
+        return
+    table = f"{config.name}.learn"
+    with _prefixed(file, table, "main"):
+        if config.main:
+            _check_source(config.main, realtime=config.stream.realtime)
+            if config.main.text == config.source.text:
+                raise ValueError(f"{config.main}: is the source itself, from which nothing can be learned")
+        elif not config.record.keeps_original or not config.segment_dir:
+            raise ValueError(
+                "missing: without the camera's main stream it learns from its own originals, which needs "
+                "original = true and a folder of segments among the targets"
+            )
+    with _prefixed(file, table, "folder"):
+        if not config.learn_dir:
+            raise ValueError("missing: it is needed where no target is a folder of segments")
+        _check_folder(config.learn_dir, config.learn_dir)
+        resolved = os.path.realpath(config.learn_dir)
+        if resolved in owner_of:
+            raise ValueError(f"{config.learn_dir}: is already used by {owner_of[resolved]}")
+        owner_of[resolved] = config.name
+
+
 def _segment_dirs(configs: Iterable[CameraConfig]) -> dict[Path, float]:
     """The targets that are directories of segments, and the GB that each keeps."""
     paths = ((target.path, config.record.keep_at_least_gb) for config in configs for target in config.targets)
     return {path: floor_gb for path, floor_gb in paths if path and _is_segment_dir(path)}
 
 
-def _check_source(config: CameraConfig) -> None:
-    source = config.source
+def _check_source(source: StreamUrl, *, realtime: bool) -> None:
     _check_url(source, SOURCE_SCHEMES)
     if not source.path:
         return
-    if not config.stream.realtime:
+    if not realtime:
         raise ValueError(f"{source}: is not the URL of a camera; --realtime plays a file as if it were one")
     if not source.path.is_file():
         raise SourceError(f"{source}: no such file")
@@ -110,13 +142,25 @@ def _check_target(target: StreamUrl) -> None:
     _check_url(target, TARGET_SCHEMES)
     if not (path := target.path):
         return
-    one_file = is_video(path) or is_playlist(path)
+    if not is_video(path) and not is_playlist(path):
+        _check_folder(path, target)
+        return
     if is_video(path):
         container_for(path)
-    if path.exists() and path.is_dir() == one_file:
-        raise TargetError(f"{target}: is already a {'folder' if one_file else 'file'}")
-    absolute = path.absolute()
-    folder = next(above for above in (absolute.parent if one_file else absolute, *absolute.parents) if above.exists())
+    if path.is_dir():
+        raise TargetError(f"{target}: is already a folder")
+    _check_writable(path.absolute().parent, target)
+
+
+def _check_folder(path: Path, target: StreamUrl | Path) -> None:
+    if path.exists() and not path.is_dir():
+        raise TargetError(f"{target}: is already a file")
+    _check_writable(path.absolute(), target)
+
+
+def _check_writable(path: Path, target: StreamUrl | Path) -> None:
+    """Raises TargetError, for `target`, unless the folder can be made and written into."""
+    folder = next(above for above in (path, *path.parents) if above.exists())
     if not folder.is_dir():
         raise TargetError(f"{target}: {folder} is not a folder")
     if not os.access(folder, os.W_OK | os.X_OK):
