@@ -81,7 +81,7 @@ NO_MAIN = (
         (LEARNS + MAIN + "\nhours = '25-6'", 7, "a.learn: hours must be like 22-6, or always, not '25-6'"),
         (CAMERA + "learn.hours = 'x'", 4, "a.learn: hours must be like 22-6, or always, not 'x'"),
         (CAMERA + "learn = {every = 9}", 4, "a.learn: every must be from 10 to 86400, not 9"),
-        ("[defaults.learn]\nmoment = 4\n" + CAMERA, 2, "a.learn: moment must be from 5 to 86400, not 4"),
+        ("[defaults.learn]\nmoment = 4\n" + CAMERA, 2, "a.learn: moment must be from 5 to 60, not 4"),
         (LEARNS + MAIN + "masks = ['0,0,0,4']", 6, "a.learn: masks must be areas like 0,0,320,40, not '0,0,0,4'"),
         (LEARNS + MAIN + "masks = '1,1,1,1'", 6, "a.learn: masks must be a list of at least one text"),
         (LEARNS + "keep_gb = 1", 5, "a.learn: unknown setting keep_gb"),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from vidsr.settings.hours import is_within, parse_hours
 from vidsr.settings.options import option
 
-_LONGEST_S = 86_400.0
+_LONGEST_S, _LONGEST_MOMENT_S = 86_400.0, 60.0
 _AREA = re.compile(r"\d{1,5},\d{1,5},[1-9]\d{0,4},[1-9]\d{0,4}")
 
 
@@ -40,9 +40,13 @@ class LearnSettings:
         for name in ("memory_gb", "keep_days", "keep_gb"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be above 0, not {getattr(self, name):g}")
-        for name, least in (("every_s", 10.0), ("moment_s", 5.0), ("day_s", 10.0)):
-            if not least <= getattr(self, name) <= _LONGEST_S:
-                raise ValueError(f"{name} must be from {least:g} to {_LONGEST_S:g}, not {getattr(self, name):g}")
+        for name, least, most in (
+            ("every_s", 10.0, _LONGEST_S),
+            ("moment_s", 5.0, _LONGEST_MOMENT_S),
+            ("day_s", 10.0, _LONGEST_S),
+        ):
+            if not least <= getattr(self, name) <= most:
+                raise ValueError(f"{name} must be from {least:g} to {most:g}, not {getattr(self, name):g}")
         for name in ("keep_networks", "steps"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be 1 or more, not {getattr(self, name)}")

@@ -1,7 +1,9 @@
 """An RTSP camera for trials, run by the system's Python: every frame bears its number (pattern.py).
 
   /usr/bin/python3 rtsp_camera.py --port 8554 --size 320x240 --fps 10
+  /usr/bin/python3 rtsp_camera.py --port 8554 --size 256x192 --fps 25 --frames scene.luma
 
+With --frames it shows the planes of a file, forth and back by the clock of the machine: two cameras show one moment.
 Says "ready PORT" when it listens, and dies with its parent.
 """
 
@@ -9,6 +11,7 @@ import argparse
 import ctypes
 import signal
 import time
+from pathlib import Path
 
 import gi
 
@@ -19,9 +22,9 @@ from gi.repository import Gio, GLib, Gst, GstRtsp, GstRtspServer  # noqa: E402
 from pattern import luma  # noqa: E402
 
 ENCODERS = {
-    "h264": "x264enc speed-preset=ultrafast threads=1 {tune} key-int-max={key_int} bitrate=1500 ! h264parse "
+    "h264": "x264enc speed-preset=ultrafast threads=1 {tune} key-int-max={key_int} bitrate={kbps} ! h264parse "
     "! rtph264pay name=pay0 pt=96 config-interval=1",
-    "h265": "x265enc speed-preset=ultrafast tune=zerolatency key-int-max={key_int} bitrate=1500 ! h265parse "
+    "h265": "x265enc speed-preset=ultrafast tune=zerolatency key-int-max={key_int} bitrate={kbps} ! h265parse "
     "! rtph265pay name=pay0 pt=96 config-interval=1",
     "mjpeg": "jpegenc quality=85 ! rtpjpegpay name=pay0 pt=26",
 }
@@ -40,6 +43,7 @@ class FrameSource:
         self.began_s = time.monotonic()
         self.next = args.first
         self.source = None
+        self.planes = Path(args.frames).read_bytes() if args.frames else b""
 
     def begin(self, _factory: GstRtspServer.RTSPMediaFactory, media: GstRtspServer.RTSPMedia) -> None:
         """Feed this pipeline from now on; the numbers go on by the clock, as if frames had been taken all along."""
@@ -56,11 +60,21 @@ class FrameSource:
             return False
         width, height = self.args.size
         gray = bytes([128]) * (2 * ((width + 1) // 2) * ((height + 1) // 2))
-        data = luma(self.args.size, camera=self.args.number, number=self.next) + gray
+        data = self.luma() + gray
         if source.emit("push-buffer", Gst.Buffer.new_wrapped(data)) != Gst.FlowReturn.OK:
             return False
         self.next += 1
         return True
+
+    def luma(self) -> bytes:
+        """The luma of the next frame."""
+        if not self.planes:
+            return luma(self.args.size, camera=self.args.number, number=self.next)
+        width, height = self.args.size
+        count = len(self.planes) // (width * height)
+        number = int(time.monotonic() * self.args.fps) % (2 * count)
+        number = min(number, 2 * count - 1 - number)
+        return self.planes[number * width * height : (number + 1) * width * height]
 
 
 def size(text: str) -> tuple[int, int]:
@@ -86,6 +100,8 @@ def options() -> argparse.Namespace:
     parser.add_argument("--auth", metavar="USER:PASSWORD")
     parser.add_argument("--tls", metavar="PEM", help="certificate and key: it answers to rtsps:// alone")
     parser.add_argument("--number", type=int, default=0, help="of the camera, 0 to 255")
+    parser.add_argument("--frames", help="file of luma planes of --size, shown instead")
+    parser.add_argument("--kbps", type=int, default=1500)
     parser.add_argument("--first", type=int, default=0, help="the first frame's number")
     return parser.parse_args()
 
@@ -98,7 +114,7 @@ def launch(args: argparse.Namespace) -> str:
     width, height = args.size
     caps = f"video/x-raw,format=I420,width={width},height={height},framerate={args.fps}/1"
     tune = f"bframes={args.bframes} rc-lookahead=0" if args.bframes else "tune=zerolatency"
-    encoder = ENCODERS[args.codec].format(tune=tune, key_int=args.key_int)
+    encoder = ENCODERS[args.codec].format(tune=tune, key_int=args.key_int, kbps=args.kbps)
     frames = (
         "appsrc name=frames is-live=true format=time stream-type=seekable do-timestamp=true max-buffers=4 "
         f"leaky-type=downstream caps={caps} ! videoconvert ! video/x-raw,format={args.pixels} ! {encoder}"
