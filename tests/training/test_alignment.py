@@ -1,6 +1,7 @@
 """Two recordings of one camera are laid on each other, picture by picture and pixel by pixel, or refused."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from oracles import read_with_av, samples
 from recordings import RATE, SIZE, record, record_both, scene, smaller
 
 from vidsr.errors import SourceError, TrainingError
+from vidsr.quality.crops import Crop
 from vidsr.quality.matlab import imresize
 from vidsr.quality.metrics import psnr
 from vidsr.quality.upscalers import to_uint8
@@ -193,15 +195,13 @@ def test_two_days_of_one_camera_are_refused_and_one_day_is_not(tmp_path: Path) -
 
 def test_a_dataset_of_recordings_is_made_in_one_run_as_in_several_and_is_read_as_any_other(tmp_path: Path) -> None:
     found = align(*record_both(tmp_path, FRAMES, main=range(150), sub=range(10, 150, 2)), 2, on_warning=pytest.fail)
-    settings, part = DatasetSettings(clips=64, crop=32), {"start_s": 0.5, "end_s": 4.5}
-    dataset = build_paired_dataset(found, tmp_path / "dataset", settings, on_warning=pytest.fail, **part)
+    found, settings = [replace(found, start_s=0.5, end_s=4.5)], DatasetSettings(clips=64, crop=32)
+    dataset = build_paired_dataset(found, tmp_path / "dataset", settings, on_warning=pytest.fail)
     assert (dataset.shards, dataset.of, dataset.fresh, dataset.clips, dataset.finished) == (2, 2, 2, 64, True)
     asked: list[int] = []
-    half = build_paired_dataset(
-        found, tmp_path / "half", settings, should_stop=lambda: bool(asked) or asked.append(1), **part
-    )
+    half = build_paired_dataset(found, tmp_path / "half", settings, should_stop=lambda: bool(asked) or asked.append(1))
     assert (half.shards, half.finished) == (1, False)
-    assert build_paired_dataset(found, tmp_path / "half", settings, **part).fresh == 1
+    assert build_paired_dataset(found, tmp_path / "half", settings).fresh == 1
     contents = [{path.name: path.read_bytes() for path in (tmp_path / name).iterdir()} for name in ("dataset", "half")]
     assert contents[0] == contents[1]
     pairs = read_degraded_pairs(tmp_path / "dataset", 2)
@@ -211,17 +211,41 @@ def test_a_dataset_of_recordings_is_made_in_one_run_as_in_several_and_is_read_as
     with pytest.raises(TrainingError, match="for x2, not x3"):
         read_degraded_pairs(tmp_path / "dataset", 3)
     with pytest.raises(TrainingError, match=r"holds a dataset with other \w+"):
-        build_paired_dataset(found, tmp_path / "dataset", DatasetSettings(clips=64, crop=40), **part)
+        build_paired_dataset(found, tmp_path / "dataset", DatasetSettings(clips=64, crop=40))
 
 
 def test_a_dataset_stops_where_the_recording_ends_with_a_warning(tmp_path: Path) -> None:
     found = align(*record_both(tmp_path, FRAMES, main=range(60), sub=range(60)), 2, on_warning=pytest.fail)
     warnings: list[str] = []
     dataset = build_paired_dataset(
-        found, tmp_path / "dataset", DatasetSettings(clips=9999, crop=32), on_warning=warnings.append
+        [found], tmp_path / "dataset", DatasetSettings(clips=9999, crop=32), on_warning=warnings.append
     )
     assert warnings == ["the dataset is limited to 256 of 9999 clips: the recordings are too short"]
     assert dataset.finished
     assert 200 < dataset.clips <= 256
     with pytest.raises(SourceError, match="smaller than the 128 pixels per side"):
-        build_paired_dataset(found, tmp_path / "none", DatasetSettings(crop=128))
+        build_paired_dataset([found], tmp_path / "none", DatasetSettings(crop=128))
+
+
+def test_a_dataset_of_several_pairs_takes_an_equal_share_of_each_and_their_windows_alone(tmp_path: Path) -> None:
+    found = []
+    for number, frames in enumerate((FRAMES, scene(150, seed=3))):
+        (folder := tmp_path / str(number)).mkdir()
+        streams = record_both(folder, frames, main=range(100), sub=range(10, 90))
+        window = Crop(width=70, height=60, left=40, top=20)
+        found.append(replace(align(*streams, 2, on_warning=pytest.fail), window=window))
+    assert {each.shape for each in found} == {(60, 70)}
+    settings = DatasetSettings(clips=128, crop=32)
+    built = build_paired_dataset(found, tmp_path / "both", settings, on_warning=pytest.fail)
+    assert (built.of, built.clips, built.finished) == (4, 128, True)
+    for number, alignment in enumerate(found):
+        alone = build_paired_dataset([alignment], tmp_path / f"alone{number}", replace(settings, clips=64))
+        assert alone.of == 2
+    pairs = {name: read_degraded_pairs(tmp_path / name, 2) for name in ("both", "alone0", "alone1")}
+    assert all(
+        np.array_equal(one.hr, other.hr)
+        for one, other in zip(pairs["both"], pairs["alone0"] + pairs["alone1"], strict=True)
+    )
+    whole = next(aligned_pairs(replace(found[0], window=None), 1))[1]
+    inside = next(aligned_pairs(found[0], 1))[1]
+    assert np.array_equal(inside, whole[40:160, 80:220])

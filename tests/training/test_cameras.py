@@ -17,7 +17,7 @@ from vidsr.training.data.dataset_builder import build_dataset
 from vidsr.training.data.pairs import read_pairs
 from vidsr.training.data.sources import Footage
 from vidsr.training.data.validation_set import validation_samples
-from vidsr.training.finetune.cameras import with_windows
+from vidsr.training.finetune.cameras import camera_window, read_views, with_windows
 from vidsr.training.finetune.finetune_data import from_footage
 
 CAPTION = (slice(4, 20), slice(8, 72))
@@ -93,6 +93,30 @@ def test_captions_that_divide_the_picture_are_trained_on_with_a_warning(tmp_path
     warnings: list[str] = []
     assert with_windows(files, on_warning=warnings.append) == files
     assert "divide the picture" in warnings[0]
+
+
+def test_masks_are_outside_the_window_with_the_captions_however_little_they_leave(days: list[Footage]) -> None:
+    plain = [replace(file, window=None) for file in days]
+    views = list(read_views(plain, on_skip=pytest.fail, should_stop=lambda: False))
+    masked = camera_window(views, masks=[Crop(width=30, height=200, left=100, top=0)], on_warning=pytest.fail)
+    assert masked is not None
+    assert days[0].window is not None
+    assert (masked.left, masked.top) == (0, days[0].window.top)
+    assert 80 <= masked.width <= 100
+    divided: list[str] = []
+    low = camera_window(views, masks=[Crop(width=128, height=60, left=0, top=36)], on_warning=divided.append)
+    assert low == Crop(width=128, height=32, left=0, top=0)
+    assert "divide the picture" in divided[0]
+    none = camera_window(views, masks=[Crop(width=500, height=500, left=0, top=0)], on_warning=pytest.fail)
+    assert none is not None
+    assert none.width * none.height == 0
+
+
+def test_what_moves_in_a_clip_is_seen(tmp_path: Path) -> None:
+    still, moving = footage(tmp_path, still=iter([place(1)] * 40), moving=street(1, 1.0))
+    views = list(read_views([still, moving], on_skip=pytest.fail, should_stop=lambda: False))
+    assert views[0].moving < 0.001
+    assert views[1].moving > 0.1
 
 
 def test_a_survey_can_be_stopped(days: list[Footage]) -> None:

@@ -1,4 +1,4 @@
-"""Build of a paired dataset from two recordings of one camera: its LR stream and its HR stream.
+"""Build of a paired dataset from recordings of one camera, two by two: of its LR stream and of its HR stream.
 
 `read_degraded_pairs` reads the directory: `dataset.json`, the recordings and their alignment, and shards. A shard
 covers the same times in one run or in several.
@@ -23,70 +23,91 @@ _TIMES_PER_SHARD = CLIPS_PER_SHARD // _CROPS_PER_TIME
 
 
 def build_paired_dataset(
-    alignment: Alignment,
+    alignments: Sequence[Alignment],
     folder: Path,
     settings: DatasetSettings = DatasetSettings(),
     *,
-    start_s: float | None = None,
-    end_s: float | None = None,
     on_warning: OnWarning = lambda sentence: None,
     on_progress: OnProgress = lambda done, of: None,
     should_stop: ShouldStop = lambda: False,
 ) -> BuildResult:
-    """Build the missing shards of a dataset of `start_s` to `end_s` of the LR recording.
+    """Build the missing shards of a dataset of the overlaps of one or several pairs of recordings, in equal shares.
 
     Callbacks as of `build_dataset`. Raises TrainingError when the directory holds another dataset, TargetError when
     it cannot be written, SourceError when a recording shows nothing or is no longer readable.
     """
-    if min(alignment.shape) < settings.crop:
-        raise SourceError(f"{alignment.lr}: smaller than the {settings.crop} pixels per side of a clip")
-    time_range = alignment.within(start_s, end_s)
-    of = _shard_count(alignment, settings, time_range, on_warning)
-    recorded = {
-        "scale": alignment.scale,
-        "hr": str(alignment.hr),
-        "lr": str(alignment.lr),
-        "seconds": [round(each, 3) for each in time_range],
-        "shards": of,
-    }
-    found = {name: asdict(getattr(alignment, name)) for name in ("time_offset", "registration", "fit")}
+    for alignment in alignments:
+        if min(alignment.shape) < settings.crop:
+            raise SourceError(f"{alignment.lr}: smaller than the {settings.crop} pixels per side of a clip")
+    scale, counts = alignments[0].scale, _shard_counts(alignments, settings, on_warning)
+    recorded = {"scale": scale, "pairs": [_identity(*each) for each in zip(alignments, counts, strict=True)]}
+    found = [
+        {name: asdict(getattr(each, name)) for name in ("time_offset", "registration", "fit")} for each in alignments
+    ]
     open_dataset_dir(folder, {"crop": settings.crop, "recorded": recorded}, {"found": found})
 
     def build(missing: Sequence[int]) -> Iterator[int]:
-        clips = _clips_of_shards(alignment, settings.crop, time_range, of, missing)
+        clips = _clips_of_shards(alignments, settings.crop, counts, missing)
         for number, shard in zip(missing, clips, strict=False):
             if should_stop():
                 return
-            write_shard(shard_path(folder, number), shard, crop=settings.crop, scale=alignment.scale)
+            write_shard(shard_path(folder, number), shard, crop=settings.crop, scale=scale)
             yield len(shard)
 
-    return build_missing(folder, of, build, on_progress, crop=settings.crop, scale=alignment.scale)
+    return build_missing(folder, sum(counts), build, on_progress, crop=settings.crop, scale=scale)
 
 
-def _shard_count(
-    alignment: Alignment, settings: DatasetSettings, time_range: tuple[float, float], on_warning: OnWarning
-) -> int:
-    """The number of shards for the clips, limited by `max_gb` and by the length with a warning."""
+def _identity(alignment: Alignment, shards: int) -> dict[str, object]:
+    return {
+        "hr": str(alignment.hr),
+        "lr": str(alignment.lr),
+        "seconds": [round(each, 3) for each in (alignment.start_s, alignment.end_s)],
+        "window": str(alignment.window),
+        "shards": shards,
+    }
+
+
+def _shard_counts(alignments: Sequence[Alignment], settings: DatasetSettings, on_warning: OnWarning) -> list[int]:
+    """The shards of each pair of recordings, limited by `max_gb` and by their lengths with a warning."""
     wanted = -(-settings.clips // CLIPS_PER_SHARD)
-    size_limit = int(settings.max_gb * 1e9 / shard_bytes(settings.crop, alignment.scale))
-    times = int((time_range[1] - time_range[0]) / alignment.time_offset.interval_s)
-    most = min(size_limit, -(-times // _TIMES_PER_SHARD))
-    if most < 1:
+    size_limit = int(settings.max_gb * 1e9 / shard_bytes(settings.crop, alignments[0].scale))
+    most = [
+        -(-int((each.end_s - each.start_s) / each.time_offset.interval_s) // _TIMES_PER_SHARD) for each in alignments
+    ]
+    left = min(wanted, size_limit, sum(most))
+    if left < 1:
+        first = alignments[0]
         raise SourceError(
-            f"{alignment.lr} and {alignment.hr}: no clip from {time_range[0]:.1f} to {time_range[1]:.1f} s fits "
+            f"{first.lr} and {first.hr}: no clip from {first.start_s:.1f} to {first.end_s:.1f} s fits "
             f"within {settings.max_gb:g} GB"
         )
-    if most < wanted:
-        why = f"more exceed {settings.max_gb:g} GB" if size_limit == most else "the recordings are too short"
-        on_warning(f"the dataset is limited to {most * CLIPS_PER_SHARD} of {settings.clips} clips: {why}")
-    return min(wanted, most)
+    if left < wanted:
+        why = f"more exceed {settings.max_gb:g} GB" if size_limit == left else "the recordings are too short"
+        on_warning(f"the dataset is limited to {left * CLIPS_PER_SHARD} of {settings.clips} clips: {why}")
+    counts = [0] * len(alignments)
+    while left:
+        for number in range(len(counts)):
+            if left and counts[number] < most[number]:
+                counts[number], left = counts[number] + 1, left - 1
+    return counts
 
 
 def _clips_of_shards(
-    alignment: Alignment, crop: int, time_range: tuple[float, float], of: int, numbers: Sequence[int]
+    alignments: Sequence[Alignment], crop: int, counts: Sequence[int], missing: Sequence[int]
 ) -> Iterator[list[tuple[Luma, Luma, str]]]:
-    """The clips of each of these shards, in order; the recordings are read once."""
-    all_times, window_s = evenly_spaced(*time_range, of * _TIMES_PER_SHARD)
+    """The clips of each missing shard, in order; each pair of recordings is read once, one after the other."""
+    first = 0
+    for alignment, of in zip(alignments, counts, strict=True):
+        if numbers := [number - first for number in missing if first <= number < first + of]:
+            yield from _clips_of_pair(alignment, crop, of, numbers)
+        first += of
+
+
+def _clips_of_pair(
+    alignment: Alignment, crop: int, of: int, numbers: Sequence[int]
+) -> Iterator[list[tuple[Luma, Luma, str]]]:
+    """The clips of these of the `of` shards of a pair of recordings."""
+    all_times, window_s = evenly_spaced(alignment.start_s, alignment.end_s, of * _TIMES_PER_SHARD)
     indices = [number * _TIMES_PER_SHARD + each for number in numbers for each in range(_TIMES_PER_SHARD)]
     pairs = pairs_at(alignment, [all_times[each] for each in indices], window_s)
     pair = next(pairs, None)

@@ -10,17 +10,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from vidsr.arrays import Luma
+from vidsr.arrays import Luma, Mask
 from vidsr.callbacks import OnWarning, ShouldStop
 from vidsr.errors import SourceError, Stopped
 from vidsr.media.probe import probe
 from vidsr.quality.crops import Crop
 from vidsr.quality.scene_similarity import one_scene, thumbnail_of
 from vidsr.training.data.sources import Footage, spread_lumas
-from vidsr.training.finetune.fixed_areas import fixed_areas, free_window, window_levels
+from vidsr.training.finetune.fixed_areas import fixed_areas, free_window, in_blocks, window_levels
 
 _MOMENTS, _ALL_MOMENTS = 12, 48  # of each clip at least, and of all clips together if they are few
 _MIN_WINDOW = 0.5  # share of the picture
+_MIN_CHANGE = 16  # grey levels; codecs and noise change less
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -33,6 +34,8 @@ class View:
     """(48, 64): the median of the frames, which moving things are not in."""
     levels: NDArray[np.uint8]
     """(frames, 2, rows, columns): the levels of the windows of each frame, by `window_levels`."""
+    moving: float
+    """Share of the picture that changes visibly between the frames."""
 
 
 def with_windows(
@@ -44,8 +47,8 @@ def with_windows(
     Footage of many scenes stays as it is. Raises Stopped.
     """
     videos = [file for file in files if not probe(file.path).still]
-    views = list(_views(videos, should_stop))
-    camera = max(_scenes(views), key=len, default=[])
+    views = list(read_views(videos, on_skip=lambda sentence: None, should_stop=should_stop))
+    camera = max(scenes_of(views), key=len, default=[])
     if 2 * len(camera) <= len(views):
         return list(files)
     others = [str(view.file.path) for view in views if view not in camera]
@@ -53,29 +56,36 @@ def with_windows(
         show = "shows" if len(others) == 1 else "show"
         seen = f"{show} another scene than the other clips, or in quite another light"
         on_warning(f"{', '.join(others)}: {seen}; a network learns one camera best")
-    windows = {shape: _window([view for view in camera if view.shape == shape]) for shape in {v.shape for v in camera}}
-    if any(window and _share(window, shape) < _MIN_WINDOW for shape, window in windows.items()):
-        on_warning("captions or logos divide the picture: they are trained on, and gains there are not of the scene")
-        return list(files)
+    shapes = {view.shape for view in camera}
+    windows = {
+        shape: camera_window([view for view in camera if view.shape == shape], on_warning=on_warning)
+        for shape in shapes
+    }
     found = {view.file.path: windows[view.shape] for view in camera}
     return [replace(file, window=found.get(file.path)) for file in files]
 
 
-def _views(videos: Sequence[Footage], should_stop: ShouldStop) -> Iterator[View]:
+def read_views(videos: Sequence[Footage], *, on_skip: OnWarning, should_stop: ShouldStop) -> Iterator[View]:
+    """Yields the view of each video; one that cannot be read is skipped with a sentence. Raises Stopped."""
     for file in videos:
         if should_stop():
             raise Stopped(f"stopped during the survey of {file.path}")
         try:
             planes = list(spread_lumas(file, max(_MOMENTS, _ALL_MOMENTS // len(videos))))
-        except SourceError:  # whoever reads all of it says what is wrong
+        except SourceError as error:  # whoever reads all of it says what is wrong
+            on_skip(str(error))
             continue
         planes = [plane for plane in planes if plane.shape == planes[0].shape]
-        thumbnail = np.median([thumbnail_of(plane) for plane in planes], axis=0).astype(np.uint8)
-        levels = np.stack([window_levels(plane) for plane in planes])
-        yield View(file=file, shape=planes[0].shape, thumbnail=thumbnail, levels=levels)
+        yield View(
+            file=file,
+            shape=planes[0].shape,
+            thumbnail=np.median([thumbnail_of(plane) for plane in planes], axis=0).astype(np.uint8),
+            levels=np.stack([window_levels(plane) for plane in planes]),
+            moving=float((np.maximum.reduce(planes) - np.minimum.reduce(planes) > _MIN_CHANGE).mean()),
+        )
 
 
-def _scenes(views: Sequence[View]) -> list[list[View]]:
+def scenes_of(views: Sequence[View]) -> list[list[View]]:
     """The views by scene: each shows one scene with another of its group at least."""
     scenes: list[list[View]] = []
     for view in views:
@@ -85,12 +95,32 @@ def _scenes(views: Sequence[View]) -> list[list[View]]:
     return scenes
 
 
-def _window(views: Sequence[View]) -> Crop | None:
-    """The window without the fixed areas of a camera, from its views of one shape; None if there are none."""
+def camera_window(views: Sequence[View], *, masks: Sequence[Crop] = (), on_warning: OnWarning) -> Crop | None:
+    """The largest part of the picture of a camera without masks and fixed areas, from its views of one shape.
+
+    None is the whole picture. Fixed areas that divide the picture are left in it, with a warning; masks never are: a
+    window of 0 pixels is what they leave of a picture that they cover.
+    """
+    shape = views[0].shape
+    masked = _masked(masks, shape)
     parts = [part for view in views for part in np.array_split(view.levels, len(view.levels) // _MOMENTS or 1)]
-    fixed = fixed_areas(parts, views[0].shape)
-    return free_window(fixed) if fixed.any() else None
+    fixed = fixed_areas(parts, shape) | masked
+    if not fixed.any():
+        return None
+    window, unmasked = free_window(fixed), free_window(masked)
+    if _pixels(window) < _MIN_WINDOW * _pixels(unmasked):
+        on_warning("captions or logos divide the picture: they are trained on, and gains there are not of the scene")
+        return unmasked if masked.any() else None
+    return window
 
 
-def _share(window: Crop, shape: tuple[int, int]) -> float:
-    return window.width * window.height / (shape[0] * shape[1])
+def _masked(masks: Sequence[Crop], shape: tuple[int, int]) -> Mask:
+    """(H, W), `shape`: the blocks that the masks touch."""
+    masked = np.zeros(shape, np.bool_)
+    for mask in masks:
+        masked[mask.area] = True
+    return in_blocks(masked)
+
+
+def _pixels(window: Crop) -> int:
+    return window.width * window.height

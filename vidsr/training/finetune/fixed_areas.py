@@ -52,6 +52,15 @@ def fixed_areas(parts: Sequence[NDArray[np.uint8]], shape: tuple[int, int]) -> M
     return pixels
 
 
+def in_blocks(mask: Mask) -> Mask:
+    """(H, W): the blocks of the picture that a mask touches."""
+    block = _block(mask.shape)
+    padded = np.pad(mask, [(0, -length % block) for length in mask.shape])
+    touched = padded.reshape(len(padded) // block, block, -1, block).any(axis=(1, 3))
+    pixels: Mask = touched.repeat(block, axis=0).repeat(block, axis=1)[: mask.shape[0], : mask.shape[1]]
+    return pixels
+
+
 def _steady(moments: NDArray[np.uint8]) -> tuple[Floats, Mask]:
     """The contrast of each window in the median moment, and whether its levels stay what they are."""
     levels = moments.astype(np.float64)  # (moments, 2, rows, columns)

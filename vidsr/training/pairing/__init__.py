@@ -9,6 +9,7 @@ import numpy as np
 from vidsr.arrays import Luma
 from vidsr.callbacks import OnWarning
 from vidsr.errors import SourceError
+from vidsr.quality.crops import Crop
 from vidsr.quality.upscalers import to_uint8
 from vidsr.training.pairing.frame_matching import match_frames, refine_offset
 from vidsr.training.pairing.registration import Fit, Registration, register
@@ -51,17 +52,32 @@ class Alignment:
     """Start of the overlap, in LR time."""
     end_s: float
     """End of the overlap, in LR time."""
+    window: Crop | None = None
+    """The part of the LR frames to use; None: all of it."""
+
+    @property
+    def covered(self) -> tuple[slice, slice]:
+        """The rows and columns of the LR frames that the HR frames cover, within the window."""
+        rows, columns = self.registration.covered
+        return (
+            (_both(rows, self.window.area[0]), _both(columns, self.window.area[1])) if self.window else (rows, columns)
+        )
 
     @property
     def shape(self) -> tuple[int, int]:
-        """(height, width) of the part of the LR frames that the HR frames cover."""
-        rows, columns = self.registration.covered
+        """(height, width) of that part."""
+        rows, columns = self.covered
         return rows.stop - rows.start, columns.stop - columns.start
 
     def within(self, start_s: float | None, end_s: float | None) -> tuple[float, float]:
         """The overlap, limited to `start_s` to `end_s` in LR time."""
         first = self.start_s if start_s is None else max(self.start_s, start_s)
         return first, self.end_s if end_s is None else min(self.end_s, end_s)
+
+
+def _both(first: slice, second: slice) -> slice:
+    start = max(first.start, second.start)
+    return slice(start, max(start, min(first.stop, second.stop)))
 
 
 def align(hr_path: Path, lr_path: Path, scale: int, *, on_warning: OnWarning = lambda sentence: None) -> Alignment:
@@ -125,7 +141,7 @@ def aligned_pairs(
 ) -> Iterator[tuple[Luma, Luma]]:
     """Yields up to `count` (lr, hr) pairs, evenly spaced over the overlap or over `start_s` to `end_s` in LR time.
 
-    `lr` is the decoded frame, cropped to the area that the HR frame covers; `hr` is the registered HR frame, `scale`
+    `lr` is the decoded frame, cropped to what the HR frame and the window cover; `hr` is the registered HR frame, `scale`
     times as large and in LR levels. Times without a match are skipped.
     """
     times, window_s = evenly_spaced(*alignment.within(start_s, end_s), count)
@@ -134,7 +150,7 @@ def aligned_pairs(
 
 def pairs_at(alignment: Alignment, times: Sequence[float], window_s: float) -> Iterator[tuple[int, Luma, Luma]]:
     """Yields (index, lr, hr) as `aligned_pairs`: the first pair within `window_s` of each ascending LR time."""
-    scale, (rows, columns) = alignment.scale, alignment.registration.covered
+    scale, (rows, columns) = alignment.scale, alignment.covered
     resample = alignment.registration.resampler(scale)
     wide, high = slice(scale * columns.start, scale * columns.stop), slice(scale * rows.start, scale * rows.stop)
     recordings, registration, error = (alignment.lr, alignment.hr), alignment.registration, alignment.fit.error
