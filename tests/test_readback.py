@@ -67,6 +67,7 @@ def test_verification_compares_number_and_times(film: Path, tmp_path: Path) -> N
     assert frame_differences(film, [*times, times[-1] + 1]) == [
         "verification: the target shows 6 frames, and 7 were written"
     ]
+    assert frame_differences(film, times[:4]) == ["verification: the target shows 6 frames, and 4 were written"]
     (moved,) = frame_differences(film, [*times[:2], times[2] - Fraction(1, 100), *times[3:]])
     assert moved.startswith("verification: 1 frames have another time; the first at 0.0")
 

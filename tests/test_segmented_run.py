@@ -1,5 +1,7 @@
 """A video upscaled by segments is the video upscaled by frames: its frames, their times, and all that is copied."""
 
+import tracemalloc
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -189,6 +191,25 @@ def empty(index: int) -> UpscaledSegment:
 def test_a_segment_that_does_not_fit_is_no_part_of_the_file(second: UpscaledSegment, reason: str) -> None:
     with pytest.raises(WorkerError, match=reason):
         joined(upscaled(0, [0, 20, 10]), second)
+
+
+def test_nothing_is_kept_of_what_is_joined() -> None:
+    joiner = SegmentJoiner(b"h")
+    kept = grown(lambda index: list(joiner.packets(upscaled(index, [10 * index, 10 * index + 5]))), times=2000)
+    assert kept < 1000
+
+
+def grown(work: Callable[[int], object], times: int) -> int:
+    """The bytes that Python holds after so many calls, numbered from 0, and did not after a tenth of them."""
+    for index in range(times // 10):
+        work(index)
+    tracemalloc.start()
+    try:
+        for index in range(times // 10, times):
+            work(index)
+        return tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_segment_begins_with_a_key_frame() -> None:

@@ -52,11 +52,12 @@ def upscale_by_segments(job: UpscaleJob, pools: SharedPools) -> Report:
             SegmentJournal(target, _key(reader, encoder.parameters, weights, pools.settings)) as journal,  # has a lock
             FileMuxer(target, reader.template, encoder, container=container, overwrite=settings.overwrite) as muxer,
         ):
-            log, run = RunLog(reader, muxer, choice, settings, job.on_warning), SegmentedRun(reader, muxer, encoder)
+            log = RunLog(reader, muxer, choice, settings, job.on_warning)
+            run = SegmentedRun(reader, muxer, encoder, verify=settings.verify)
             progress = _Progress(run.counts, expected_frames(settings, reader.info), job.on_progress, job.should_stop)
             with pools.segments(weights, size) as workers:
                 facts = _process(run, workers, journal, progress, log)
-            run.finish(verify=settings.verify)
+            run.finish()
             journal.discard()
         reader.repair.retimed += run.counts.retimed
         counts = _frame_counts(run.counts, is_countable=reader.frame_count.is_countable)

@@ -215,8 +215,7 @@ class FileMuxer:
         exact = self._container.format in ("matroska", "webm", "nut")  # others divide sound into other packets
         self.damage += self.copier.losses(self.content, exact=exact)
         if verify is not None:
-            times = [pts * self._template.time_base for pts in verify]
-            self.damage += frame_differences(part, times)
+            self.damage += frame_differences(part, (pts * self._template.time_base for pts in verify))
 
     def _discard(self) -> None:
         # The file first: PyAV then writes no index, at which FFmpeg 8.1 crashes if a fragment has no packet yet.

@@ -1,12 +1,13 @@
 """Reading a target back: what is in it, and whether its frames are those of the source."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
 import av
+from av import VideoFrame
 from av.container import InputContainer
 from av.stream import Disposition, Stream
 
@@ -57,25 +58,51 @@ def _packet_streams(container: InputContainer) -> Iterator[int]:
         return
 
 
-def frame_differences(path: Path, times: Sequence[Fraction]) -> list[str]:
+def frame_differences(path: Path, times: Iterable[Fraction]) -> list[str]:
     """A sentence per way in which the decoded frames of a file differ from those at `times`, in seconds, ascending."""
-    found, corrupt = [], 0
+    comparison = _TimeComparison(times)
     try:
         with av.open(f"file:{path.absolute()}", metadata_errors="replace") as container:
             container.streams.video[0].thread_type = "AUTO"
             for frame in container.decode(video=0):
-                found.append((frame.pts or 0) * (frame.time_base or 1))
-                corrupt += frame.is_corrupt
+                comparison.add(frame)
     except (av.FFmpegError, OSError) as error:
-        return [f"verification: the target cannot be decoded after {len(found)} frames ({error.strerror})"]
-    sentences = [f"verification: {corrupt} frames of the target are damaged"] if corrupt else []
-    if len(found) != len(times):
-        sentences.append(f"verification: the target shows {len(found)} frames, and {len(times)} were written")
-    elif times:
-        shift = found[0] - times[0] if abs(found[0] - times[0]) < _MAX_SHIFT else 0
-        moved = [(b, a + shift) for a, b in zip(times, found, strict=True) if abs(a + shift - b) > _MAX_TICK]
-        if moved:
-            first, meant = map(float, moved[0])
-            words = f"{len(moved)} frames have another time; the first at {first:.3f} s, not {meant:.3f}"
-            sentences.append(f"verification: {words}")
-    return sentences
+        return [f"verification: the target cannot be decoded after {comparison.found} frames ({error.strerror})"]
+    return [f"verification: {sentence}" for sentence in comparison.sentences()]
+
+
+class _TimeComparison:
+    """The frames of a file against the times that they should have, one by one."""
+
+    def __init__(self, times: Iterable[Fraction]) -> None:
+        self.found = 0
+        self._times = iter(times)
+        self._missing = self._corrupt = self._moved = 0
+        self._shift = Fraction(0)
+        self._first: tuple[Fraction, Fraction] | None = None  # the time of the first that is moved, and the right one
+
+    def add(self, frame: VideoFrame) -> None:
+        """Compare the next frame."""
+        self.found += 1
+        self._corrupt += frame.is_corrupt
+        if (meant := next(self._times, None)) is None:
+            self._missing -= 1
+            return
+        time = Fraction((frame.pts or 0) * (frame.time_base or 1))
+        if self.found == 1 and abs(time - meant) < _MAX_SHIFT:
+            self._shift = time - meant
+        meant += self._shift
+        if abs(time - meant) > _MAX_TICK:
+            self._moved += 1
+            self._first = self._first or (time, meant)
+
+    def sentences(self) -> Iterator[str]:
+        """What differs, after the last frame."""
+        if self._corrupt:
+            yield f"{self._corrupt} frames of the target are damaged"
+        self._missing += sum(1 for _ in self._times)
+        if self._missing:
+            yield f"the target shows {self.found} frames, and {self.found + self._missing} were written"
+        elif self._first:
+            first, meant = map(float, self._first)
+            yield f"{self._moved} frames have another time; the first at {first:.3f} s, not {meant:.3f}"

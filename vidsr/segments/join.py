@@ -10,11 +10,12 @@ from vidsr.segments.work import UpscaledSegment
 
 
 class SegmentJoiner:
-    """Joins segments; `headers` are those that the file has. `times` are the pts of the joined frames."""
+    """Joins segments; `headers` are those that the file has. Of what is joined no more is kept than its end."""
 
     def __init__(self, headers: bytes) -> None:
-        self.times: list[int] = []
         self._headers = headers
+        self._frames = 0
+        self._end: int | None = None  # the pts of the last frame
         self._next = 0
         self._delay: int | None = None  # of the encoder, in frames
         self._before: deque[int] = deque()  # the pts of the frames that it holds back
@@ -32,7 +33,8 @@ class SegmentJoiner:
             if self._held:
                 yield self._held
             self._held = packet
-        self.times += segment.times
+        self._frames += len(segment.times)
+        self._end = segment.times[-1] if segment.times else self._end
 
     def last_packet(self, *, as_displayed: bool) -> Iterator[PacketData]:
         """The last packet of the file.
@@ -70,8 +72,8 @@ class SegmentJoiner:
             raise self._error(segment, "its codec headers are not those of the file")
         if not segment.packets[0].key:
             raise self._error(segment, "it does not begin with a key frame")
-        if self.times and pts[0] <= self.times[-1]:
+        if self._end is not None and pts[0] <= self._end:
             raise self._error(segment, "it begins before the end of the one before")
 
     def _error(self, segment: UpscaledSegment, why: str) -> WorkerError:
-        return WorkerError(f"segment {segment.index}: {why}", len(self.times))
+        return WorkerError(f"segment {segment.index}: {why}", self._frames)

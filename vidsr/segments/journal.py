@@ -22,6 +22,7 @@ from vidsr.segments.segment_file import segment_bytes, segment_of_bytes
 from vidsr.segments.work import UpscaledSegment
 
 _JOURNAL = "journal"
+_OF_THIS_RUN = "", ""  # nobody asks for it again
 Key = dict[str, str]
 """All on which the bytes of the segments depend, by what people call it."""
 
@@ -38,7 +39,7 @@ class SegmentJournal:
         self.changed: list[str] = []
         self._target = target
         self._finished: dict[int, tuple[str, str]] = {}  # hashes of the source and of the file, by segment
-        self._sources: dict[int, str] = {}  # of the segments that were asked for
+        self._sources: dict[int, str] = {}  # of the segments that were asked for, and are in work
         self._writing = Lock()
         try:
             self.folder.mkdir(exist_ok=True)
@@ -86,7 +87,7 @@ class SegmentJournal:
 
     def put(self, done: UpscaledSegment) -> None:
         """Keep the result of a segment that was asked for, from any thread. Raises TargetError if the disk is full."""
-        content, path, source = segment_bytes(done), self._path(done.index), self._sources[done.index]
+        content, path, source = segment_bytes(done), self._path(done.index), self._sources.pop(done.index)
         try:
             part = path.with_suffix(".part")
             with part.open("wb") as file:
@@ -97,7 +98,7 @@ class SegmentJournal:
             fsync_dir(self.folder)
             with self._writing:
                 self._add({"segment": done.index, "source": source, "sha256": hashlib.sha256(content).hexdigest()})
-                self._finished[done.index] = source, ""
+                self._finished[done.index] = _OF_THIS_RUN
         except OSError as error:
             raise self._error(error) from error
 

@@ -1,5 +1,6 @@
 """A video upscaled by segments: planned as it is read, worked on by any pool, joined and muxed in order."""
 
+from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -89,14 +90,18 @@ class SegmentCounts:
 
 
 class SegmentedRun:
-    """One file on its way through segments into `muxer`, whose headers are those of `encoder`."""
+    """One file on its way through segments into `muxer`, whose headers are those of `encoder`.
 
-    def __init__(self, reader: Reader, muxer: FileMuxer, encoder: VideoEncoder) -> None:
+    With `verify` the file is decoded at the end, and the times of its frames are compared.
+    """
+
+    def __init__(self, reader: Reader, muxer: FileMuxer, encoder: VideoEncoder, *, verify: bool = False) -> None:
         self.counts = SegmentCounts()
         self.job = segment_job(reader, encoder.parameters, muxer.side_data)
         self._reader, self._muxer = reader, muxer
         self._joiner = SegmentJoiner(encoder.context.extradata or b"")
         self._others: dict[int, tuple[SidePacket, ...]] = {}
+        self._times = array("q") if verify else None  # the pts of all frames: of an hour 1 MB
 
     def process(
         self, pool: SegmentPool, journal: SegmentJournal, tick: Callable[[], None]
@@ -119,15 +124,17 @@ class SegmentedRun:
             packets = self._joiner.packets(done)
             self._muxer.mux((packet.av_packet(self.job.time_base) for packet in packets), self._others.pop(done.index))
             self.counts.add(done)
+            if self._times is not None:
+                self._times.extend(done.times)
             yield done
 
-    def finish(self, *, verify: bool = False) -> None:
+    def finish(self) -> None:
         """Completes the file: its last packet, and the packets of other streams after it."""
         as_displayed = self._muxer.container.has_display_matrix
         last = self._joiner.last_packet(as_displayed=as_displayed)
         self._muxer.mux((packet.av_packet(self.job.time_base) for packet in last), self._reader.trailing_packets())
         self._muxer.mux((), self._reader.late_packets())
-        self._muxer.finish(verify=self._joiner.times if verify else None)
+        self._muxer.finish(verify=self._times)
 
     def _planned(self) -> Iterator[PlannedSegment]:
         for segment in source_segments(self._reader):
