@@ -11,9 +11,8 @@ from pathlib import Path
 from vidsr.errors import SourceError, TargetError, VidsrError
 from vidsr.live.camera_file import line_of_key
 from vidsr.live.config import CameraConfig
-from vidsr.media.containers import container_for
+from vidsr.media.containers import container_for, is_playlist, is_video
 from vidsr.media.encoders import encoder_options
-from vidsr.media.sink.recorder import is_playlist, is_video
 from vidsr.model.weights import with_strength
 from vidsr.model.zoo import load_model
 from vidsr.model_selection import AUTO

@@ -136,3 +136,13 @@ def muxer_options(kind: Container, time_base: Fraction, *, covers: bool, tags: I
         flags.append("hybrid_fragmented")
         options["frag_duration"] = "1000000"
     return options | ({"movflags": "+".join(["", *flags])} if flags else {})
+
+
+def is_playlist(path: Path) -> bool:
+    """Whether a target is an HLS playlist."""
+    return path.suffix.lower() == ".m3u8"
+
+
+def is_video(path: Path) -> bool:
+    """Whether a target is a single file, of a writable format or not. All other paths are directories."""
+    return path.suffix.lower() in READABLE_VIDEOS

@@ -14,7 +14,7 @@ from av.video.stream import VideoStream
 
 from vidsr.callbacks import OnWarning
 from vidsr.errors import TargetError
-from vidsr.media.containers import READABLE_VIDEOS, container_for
+from vidsr.media.containers import container_for, is_playlist, is_video
 from vidsr.media.probe import codec_name
 from vidsr.media.sink.hls import HlsSink
 from vidsr.media.sink.muxer import LiveEncoder, format_key, probe_encoder
@@ -291,13 +291,3 @@ class Recorder:
 
 def _ticks(packet: "AnyPacket") -> int:
     return round((packet.duration or 0) * packet.time_base / TIME_BASE)
-
-
-def is_playlist(path: Path) -> bool:
-    """Whether a target is an HLS playlist."""
-    return path.suffix.lower() == ".m3u8"
-
-
-def is_video(path: Path) -> bool:
-    """Whether a target is a single file, of a writable format or not. All other paths are directories."""
-    return path.suffix.lower() in READABLE_VIDEOS
