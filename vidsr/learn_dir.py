@@ -21,6 +21,8 @@ from typing import Any
 
 from vidsr.json_files import append_line, read_json, read_lines, write_json
 
+IN_TARGET = "learn"
+"""The name of the folder in a folder of segments."""
 MOMENT_SOURCE, MOMENT_MAIN, MOMENT_FACTS = "source.mkv", "main.mkv", "moment.json"
 NETWORK, SCENE, REPORT, PROOF = "model.npz", "scene.npz", "report.html", "proof.json"
 _CURRENT, _EVENTS, _GAINS = "current.json", "events.jsonl", "gains.jsonl"

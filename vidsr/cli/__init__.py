@@ -23,8 +23,8 @@ from vidsr.stream_url import StreamUrl
 if TYPE_CHECKING:
     from vidsr.cli.options import Parser
 
-_COMMANDS = ("upscale", "watch", "stream", "recordings", "evaluate", "compare", "models", "tune", "bench", "finetune",
-             "train", "dataset", "degrade", "export", "import", "calibrate", "info")  # fmt: skip
+_COMMANDS = ("upscale", "watch", "stream", "recordings", "learn", "evaluate", "compare", "models", "tune", "bench",
+             "finetune", "train", "dataset", "degrade", "export", "import", "calibrate", "info")  # fmt: skip
 """As they are listed, each a module here. Only what is asked for is loaded: all take half a second more."""
 
 

@@ -3,6 +3,7 @@
   vidsr stream rtsp://user:password@camera/stream recordings/
   vidsr stream --url-env CAMERA recordings/ --also rtmp://server/live/key
   vidsr stream --config cameras.toml --http 127.0.0.1:9090
+  vidsr stream rtsp://camera/sub recordings/ --learn --main rtsp://camera/main
 
 A target is a folder of segments, an HLS playlist (.m3u8), a single file (.mp4, .mkv), or an rtmp(s):// or rtsp(s)://
 server.
@@ -21,7 +22,7 @@ from vidsr.cli.output import UsageError, print_message
 from vidsr.live.camera_file import read_cameras, read_url, with_camera_defaults
 from vidsr.live.config import CameraConfig, SupervisorConfig, exec_supervisor
 from vidsr.live.preflight import check_cameras
-from vidsr.settings import EncodeSettings, PoolSettings, RecordSettings, StreamSettings
+from vidsr.settings import EncodeSettings, LearnSettings, PoolSettings, RecordSettings, StreamSettings
 from vidsr.settings.options import option_name
 from vidsr.stream_url import StreamUrl
 
@@ -51,6 +52,12 @@ def add_arguments(parser: Parser) -> None:
     recording = parser.add_argument_group("recording")
     recording.add_argument("--also", metavar="TARGET", action="append", default=[], help="another target; repeatable")
     add_options(recording, RecordSettings)
+    learning = parser.add_argument_group("learning")
+    learn_help = "learn the scene of the camera at night, and use what proves better; see `vidsr learn`"
+    learning.add_argument("--learn", action="store_true", help=learn_help)
+    main_help = "URL of its main stream, to learn from (default: its own originals)"
+    learning.add_argument("--main", metavar="URL", help=main_help)
+    learning.add_argument("--main-env", metavar="NAME", help="environment variable that holds that URL")
     add_options(parser.add_argument_group("encoding"), EncodeSettings)
     add_options(parser.add_argument_group("speed"), PoolSettings, omit=_NOT_OF_CAMERAS)
     http, http_help = parser.add_argument_group("status"), "serve /healthz, /metrics and a web page"
@@ -98,11 +105,15 @@ def run(args: argparse.Namespace) -> int:
 def _refuse_unused(args: argparse.Namespace) -> None:
     """Raises UsageError for an option that would be left out without a word."""
     of_http = {"--http-host": args.http_host, "--http-users": args.http_users, "--http-base": args.http_base}
+    if not args.learn and (args.main or args.main_env):
+        raise UsageError(f"{'--main' if args.main else '--main-env'} needs --learn, which learns from it")
     if not args.http and (names := [name for name, value in of_http.items() if value]):
         raise UsageError(f"{names[0]} needs --http, whose answers it is about")
 
 
 def _file_configs(args: argparse.Namespace) -> Sequence[CameraConfig]:
+    if args.learn:
+        raise UsageError(f"--config holds what cameras learn; put [defaults.learn] into {args.config}")
     if args.places or args.also or args.url_env or args.url_file:
         raise UsageError("--config holds the sources and targets; do not pass others")
     kinds = (StreamSettings, RecordSettings, EncodeSettings, PoolSettings)
@@ -126,8 +137,19 @@ def _config(args: argparse.Namespace) -> CameraConfig:
         record=settings(RecordSettings, args),
         encode=settings(EncodeSettings, args),
         pool=settings(PoolSettings, pool),
+        learn=LearnSettings() if args.learn else None,
+        main=_main(args),
     )
     return with_camera_defaults(config)
+
+
+def _main(args: argparse.Namespace) -> StreamUrl | None:
+    """The main stream, None without one."""
+    if args.main and args.main_env:
+        raise UsageError("--main and --main-env exclude each other")
+    if args.main_env:
+        return read_url("main-env", args.main_env)
+    return read_url("main", args.main) if args.main else None
 
 
 def _source_and_target(args: argparse.Namespace) -> tuple[StreamUrl, str]:

@@ -29,11 +29,16 @@ def health_json(statuses: list[CameraStatus], now: float) -> tuple[bool, str]:
 
 
 def dashboard_html(
-    statuses: list[CameraStatus], now: float, *, moments: Mapping[str, int], recorded: Container[str] = ()
+    statuses: list[CameraStatus],
+    now: float,
+    *,
+    moments: Mapping[str, int],
+    recorded: Container[str] = (),
+    learning: Container[str] = (),
 ) -> str:
     """The whole page, with the previews of these moments by camera; 0 stands for none.
 
-    The cameras in `recorded` have a page of their recordings.
+    The cameras in `recorded` have a page of their recordings, those in `learning` of what they learn.
     """
     healths = [camera_health(status, now) for status in statuses]
     states = [health.state for health in healths]
@@ -53,6 +58,7 @@ def dashboard_html(
                 "health": health,
                 "moment": moments[status.name],
                 "is_recorded": status.name in recorded,
+                "learns": status.name in learning,
                 "source": " · ".join(filter(None, (status.source, status.total.source))),
                 "total": status.total,
                 "facts": dict(_facts(status, now)),
@@ -66,6 +72,8 @@ def dashboard_html(
 def _facts(status: CameraStatus, now: float) -> Iterator[tuple[str, str]]:
     total = status.total
     yield "rung", total.rung or "none"
+    if total.learned:
+        yield "learned network", f"{total.learned}{'' if total.shows_scene else ', unused: another scene'}"
     yield "frames per second, in → out", " → ".join(f"{rate:.1f}" for rate in _rates(status, now))
     yield "delay, half / 99 %", _delay_text(status)
     yield "frames written", f"{total.written:,}"

@@ -20,6 +20,7 @@ from vidsr.live.camera_watchdog import CameraStatus
 from vidsr.live.config import CameraConfig
 from vidsr.live.dashboard import dashboard_html, health_json
 from vidsr.live.http_channel import HttpServer, listener
+from vidsr.live.http_learning import LearningSite
 from vidsr.live.http_live import LiveSite
 from vidsr.live.http_recordings import RecordingsSite
 from vidsr.live.http_response import Environ, Response, not_found, text_response
@@ -120,6 +121,7 @@ class _App:
         self._metrics = make_wsgi_app(metrics_registry(statuses))
         self.live = LiveSite(lambda: {status.name for status in statuses()}, configs, preview_dir)
         self.recordings = RecordingsSite(configs, preview_dir)
+        self._learning = LearningSite(configs)
 
     def __call__(self, environ: Environ, start_response: Callable[..., object]) -> Iterable[bytes]:
         answer = self._answer(environ)
@@ -161,13 +163,21 @@ class _App:
                 return self.live.answer(environ)
             case path if path.startswith(("/recordings/", "/api/")):
                 return self.recordings.answer(environ)
+            case path if path.startswith("/learning/"):
+                return self._learning.answer(environ)
             case _:
                 return not_found()
 
     def _page(self) -> Response:
         statuses = self._statuses()
         moments = {status.name: self.live.newest(status.name) for status in statuses}
-        page = dashboard_html(statuses, time.monotonic(), moments=moments, recorded=self.recordings.folders().keys())
+        page = dashboard_html(
+            statuses,
+            time.monotonic(),
+            moments=moments,
+            recorded=self.recordings.folders().keys(),
+            learning=self._learning.folders().keys(),
+        )
         return text_response("200 OK", page, kind="text/html")
 
     def _metrics_answer(self, environ: Environ) -> Response:

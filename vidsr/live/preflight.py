@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from vidsr.errors import SourceError, TargetError, VidsrError
+from vidsr.learn_dir import IN_TARGET
 from vidsr.live.camera_file import line_of_key
 from vidsr.live.config import CameraConfig
 from vidsr.media.containers import container_for, is_playlist, is_video
@@ -19,8 +20,6 @@ from vidsr.model_selection import AUTO
 from vidsr.stream_url import SOURCE_SCHEMES, TARGET_SCHEMES, StreamUrl
 
 _MAX_PORT = 65_535
-_LEARN_DIR = "learn"
-"""In the folder of segments."""
 
 
 def check_cameras(
@@ -48,7 +47,7 @@ def check_cameras(
 def _completed(config: CameraConfig) -> CameraConfig:
     paths = [target.path.absolute() for target in config.targets if target.path]
     segment_dir = next(filter(_is_segment_dir, paths), None)
-    learn_dir = segment_dir / _LEARN_DIR if segment_dir else None
+    learn_dir = segment_dir / IN_TARGET if segment_dir else None
     if config.learn and config.learn.folder:
         learn_dir = Path(config.learn.folder).absolute()
     return replace(

@@ -40,6 +40,10 @@ _GAUGES: dict[str, tuple[_Help, Callable[[Status], float | Mapping[str, float]]]
         ("1 for the current rung", "rung"),
         lambda total: {name: name == total.rung for name in {*total.upscaled, total.rung} - {""}},
     ),
+    "vidsr_learned": (
+        ("1 while the learned network of a camera is used, 0 while it shows another scene", "network"),
+        lambda total: {total.learned: total.shows_scene} if total.learned else {},
+    ),
     "vidsr_target_ok": (
         ("1 while the target is written", "target"),
         lambda total: {target: words == "ok" for target, words in total.targets.items()},

@@ -141,8 +141,8 @@ def aligned_pairs(
 ) -> Iterator[tuple[Luma, Luma]]:
     """Yields up to `count` (lr, hr) pairs, evenly spaced over the overlap or over `start_s` to `end_s` in LR time.
 
-    `lr` is the decoded frame, cropped to what the HR frame and the window cover; `hr` is the registered HR frame, `scale`
-    times as large and in LR levels. Times without a match are skipped.
+    `lr` is the decoded frame, cropped to what the HR frame and the window cover; `hr` is the registered HR frame,
+    `scale` times as large and in LR levels. Times without a match are skipped.
     """
     times, window_s = evenly_spaced(*alignment.within(start_s, end_s), count)
     return ((lr, hr) for _, lr, hr in pairs_at(alignment, times, window_s))
