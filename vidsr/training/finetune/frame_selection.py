@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vidsr.arrays import Floats, Luma
 from vidsr.callbacks import OnWarning, ShouldStop
@@ -33,7 +34,8 @@ _MOTION_DELAY_S = 1 / 3
 _CLIP_S = 1.5  # the clip after a start time: 12 frames at 8 per second or more
 _LINE_STEP = 4  # every fourth row and column measures sharpness
 _MOVING_PART = 20  # one in 20 pixels, the liveliest, measures motion
-_NOISE_LEVELS = 3.0  # grey levels of motion that noise and codecs cause
+NOISE_LEVELS = 3.0
+"""Grey levels of motion that noise and codecs cause."""
 _MIN_CONTRAST = 4.0  # grey levels of standard deviation
 _DARK, _LIGHT = 12, 250  # levels of clipped shadows and highlights
 _MAX_CLIPPED = 0.9  # share of clipped pixels
@@ -73,7 +75,7 @@ def select_frame_times(
     times = _candidate_times(path, ranges, count)
     usable = []
     for glimpse in frame_pairs(path, times, later_s=_MOTION_DELAY_S):
-        if _is_in_ranges(glimpse.now.time_s, ranges) and _has_contrast(glimpse.now.luma):
+        if _is_in_ranges(glimpse.now.time_s, ranges) and has_contrast(glimpse.now.luma):
             usable.append(_candidate(glimpse))
         if should_stop():
             return _start_times(usable, count)
@@ -81,7 +83,7 @@ def select_frame_times(
         raise SourceError(f"{path}: shows nothing to train on: it is black, blown out, flat or too short")
     if len(usable) < count:
         on_warning(f"{path}: gives {len(usable)} frames, not {count}")
-    if max(candidate.motion for candidate in usable) < _NOISE_LEVELS:
+    if max(candidate.motion for candidate in usable) < NOISE_LEVELS:
         on_warning(f"{path}: nothing moves; the sharpest and most different frames are selected")
     return _start_times(usable, count)
 
@@ -109,26 +111,37 @@ def _is_in_ranges(time_s: float, ranges: Sequence[TimeRange]) -> bool:
     return not ranges or any(time_range.start_s <= time_s <= time_range.end_s - _CLIP_S for time_range in ranges)
 
 
-def _has_contrast(luma: Luma) -> bool:
+def has_contrast(luma: Luma) -> bool:
+    """Whether a thumbnail is neither black, blown out nor flat."""
     clipped = max((luma <= _DARK).mean(), (luma >= _LIGHT).mean())
     return bool(luma.std() >= _MIN_CONTRAST and clipped < _MAX_CLIPPED)
 
 
 def _candidate(glimpse: FramePair) -> _Candidate:
-    change = glimpse.later.luma.astype(np.float64) - glimpse.now.luma
-    liveliest = np.sort(np.abs(change - np.median(change)), axis=None)[-change.size // _MOVING_PART :]
     level = float(glimpse.now.luma.mean())
-    detail = _detail(glimpse.luma[::_LINE_STEP]) + _detail(glimpse.luma.T[::_LINE_STEP])
     return _Candidate(
         time_s=glimpse.now.time_s,
         thumbnail=glimpse.now.luma,
         level=level,
-        detail=detail / (level + _BRIGHTNESS_FLOOR) / 2,
-        motion=float(liveliest.mean()),
+        detail=picture_detail(glimpse.luma, level),
+        motion=liveliest_change(glimpse.now.luma, glimpse.later.luma),
     )
 
 
-def _detail(lines: Luma) -> float:
+def liveliest_change(now: Luma, later: Luma) -> float:
+    """The mean change, in grey levels, of the liveliest twentieth of a thumbnail, without a change of light."""
+    change = later.astype(np.float64) - now
+    liveliest = np.sort(np.abs(change - np.median(change)), axis=None)[-change.size // _MOVING_PART :]
+    return float(liveliest.mean())
+
+
+def picture_detail(luma: Luma, level: float) -> float:
+    """The mean second difference along some rows and columns of an (H, W) plane, divided by its brightness."""
+    detail = _second_difference(luma[::_LINE_STEP]) + _second_difference(luma.T[::_LINE_STEP])
+    return detail / (level + _BRIGHTNESS_FLOOR) / 2
+
+
+def _second_difference(lines: Luma) -> float:
     levels = lines.astype(np.int16)
     return float(np.abs(2 * levels[:, 1:-1] - levels[:, :-2] - levels[:, 2:]).mean())
 
@@ -141,9 +154,7 @@ def _farthest_points(usable: Sequence[_Candidate], count: int) -> list[int]:
     if not count:
         return []
     weights = _weights(usable)
-    features = np.array([candidate.thumbnail.ravel() for candidate in usable], np.float32)
-    levels = features.mean(axis=1, keepdims=True)
-    features = (features - (1 - _BRIGHTNESS_WEIGHT) * levels) / (levels + _BRIGHTNESS_FLOOR)
+    features = picture_features([candidate.thumbnail for candidate in usable])
     times = np.array([candidate.time_s for candidate in usable])
     spacing_s = max(float(np.ptp(times)), _MIN_DISTANCE_S) / count
     selected: list[int] = []
@@ -159,9 +170,17 @@ def _farthest_points(usable: Sequence[_Candidate], count: int) -> list[int]:
     return selected
 
 
+def picture_features(thumbnails: Sequence[Luma]) -> NDArray[np.float32]:
+    """(N, pixels): the root mean square of a difference is the distance of two pictures; light hardly counts."""
+    features = np.array([thumbnail.ravel() for thumbnail in thumbnails], np.float32)
+    levels = features.mean(axis=1, keepdims=True)
+    scaled: NDArray[np.float32] = (features - (1 - _BRIGHTNESS_WEIGHT) * levels) / (levels + _BRIGHTNESS_FLOOR)
+    return scaled
+
+
 def _weights(usable: Sequence[_Candidate]) -> Floats:
     motion = np.array([candidate.motion for candidate in usable])
-    moves = motion / (motion + _NOISE_LEVELS) if motion.max() >= _NOISE_LEVELS else np.ones(len(usable))
+    moves = motion / (motion + NOISE_LEVELS) if motion.max() >= NOISE_LEVELS else np.ones(len(usable))
     return np.minimum(_sharpness(usable), 1) ** 2 * moves
 
 
