@@ -8,6 +8,7 @@ import av
 from av import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
+from vidsr.arrays import Luma
 from vidsr.errors import TargetError
 from vidsr.media.atomic_file import AtomicFile
 from vidsr.media.containers import image_codec_for
@@ -63,6 +64,11 @@ class ImageWriter:
             self._file.commit()
         except (av.FFmpegError, OSError) as error:
             raise TargetError(f"{self._file.target}: {write_error_text(error)}") from error
+
+
+def encode_png(luma: Luma) -> bytes:
+    """A plane as the bytes of a grey PNG file."""
+    return encode_image(VideoFrame.from_ndarray(luma, format="gray"), "png")
 
 
 def encode_image(frame: VideoFrame, codec: str) -> bytes:

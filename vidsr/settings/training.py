@@ -202,7 +202,7 @@ class FinetuneSettings:
     steps: int = option(4_000, "maximum number of steps", "N", group="training")
     rate: float = option(2e-3, "peak learning rate", "R", group="training")
     every: int = option(250, "steps between measurements", "N", group="training")
-    patience: int = option(6, "end after N measurements without improvement", "N", group="training")
+    patience: int | None = option(6, "end after N measurements without improvement", "N", group="training")
     max_gb: float = option(
         1.0, "limit of the degraded clips on disk, in GB; fewer clips if they would not fit", "N", group="footage"
     )

@@ -59,7 +59,7 @@ def validation_samples(footage: Sequence[Footage], scale: int, *, on_warning: On
         name = file.path.stem if stems[file.path.stem] == 1 else str(file.path)
         try:
             for clip in _clips(replace(file, window=None), scale, np.random.default_rng(number)):
-                samples += _coded_samples(clip, name, scale, file.area)
+                samples += coded_samples(clip, name, scale, file.area)
         except SourceError as error:
             on_warning(str(error))
     return samples
@@ -92,14 +92,10 @@ def moving_areas(planes: Sequence[Luma], within: Mask | None = None) -> Mask:
     return moving & within if (moving & within).mean() >= _MIN_MOVING else within
 
 
-def _clips(file: Footage, scale: int, random: np.random.Generator) -> list[Clip]:
-    outline = probe(file.path)
-    if outline.still:
-        return [full_frame_clip(file.path, _CLIP_FRAMES, DegradeSettings(scale=scale), random)]
-    return [video_clip(file, outline, position=position, frames=_CLIP_FRAMES) for position in _POSITIONS]
-
-
-def _coded_samples(clip: Clip, name: str, scale: int, area: tuple[slice, slice]) -> Iterator[ValidationSample]:
+def coded_samples(
+    clip: Clip, name: str, scale: int, area: tuple[slice, slice] = (slice(None), slice(None))
+) -> Iterator[ValidationSample]:
+    """A few frames of a clip, downscaled and encoded at each of CRFS; moving areas are those within `area`."""
     within = np.zeros(clip.planes[0].shape, np.uint8)
     within[area] = 1
     crops = (crop_to_multiple(center_crop(plane, _MAX_SIDE), scale) for plane in (within, *clip.planes))
@@ -111,3 +107,10 @@ def _coded_samples(clip: Clip, name: str, scale: int, area: tuple[slice, slice])
         for number in dict.fromkeys(min(wanted, len(hr) - 1) for wanted in _FRAME_NUMBERS):
             pair = Pair(lr=decoded[number], hr=hr[number], moving=moving)
             yield ValidationSample(name=name, input=f"crf {crf}", pair=pair)
+
+
+def _clips(file: Footage, scale: int, random: np.random.Generator) -> list[Clip]:
+    outline = probe(file.path)
+    if outline.still:
+        return [full_frame_clip(file.path, _CLIP_FRAMES, DegradeSettings(scale=scale), random)]
+    return [video_clip(file, outline, position=position, frames=_CLIP_FRAMES) for position in _POSITIONS]

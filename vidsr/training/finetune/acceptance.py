@@ -37,6 +37,11 @@ class Acceptance:
         return _mean(self.over_start)
 
     @property
+    def whole_gain(self) -> float:
+        """The mean gain over the start on the whole picture, in dB."""
+        return _mean(self.whole_over_start)
+
+    @property
     def gains(self) -> dict[str, float]:
         """The gains over the start, for the facts of a weight file."""
         moving = {f"over {self.start} where it moves, {name}": gain for name, gain in self.over_start.items()}
@@ -49,7 +54,7 @@ class Acceptance:
         return (
             f"{self.gain:+.2f} dB over {self.start} and {_mean(self.over_lanczos):+.2f} over Lanczos "
             f"where {self.clips} held-out {moves} ({', '.join(by_input)}); "
-            f"{_mean(self.whole_over_start):+.2f} and {_mean(self.whole_over_lanczos):+.2f} on the whole picture"
+            f"{self.whole_gain:+.2f} and {_mean(self.whole_over_lanczos):+.2f} on the whole picture"
         )
 
 

@@ -1,7 +1,8 @@
-"""The data of a fine-tuning: a user's footage, to be degraded, or two recordings of one camera."""
+"""The data of a fine-tuning: footage, to be degraded, or recordings of the two streams of a camera."""
 
+import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,7 @@ from vidsr.media.hdr import is_hdr
 from vidsr.media.probe import probe
 from vidsr.media.reader import Reader
 from vidsr.quality.crops import Crop
-from vidsr.settings import FinetuneSettings
+from vidsr.settings import DatasetSettings, FinetuneSettings
 from vidsr.training.data.dataset_builder import BuildResult, build_dataset
 from vidsr.training.data.paired_dataset import build_paired_dataset
 from vidsr.training.data.pairs import Pair
@@ -22,12 +23,15 @@ from vidsr.training.data.split import split_footage
 from vidsr.training.data.validation_set import ValidationSample, moving_areas, validation_samples
 from vidsr.training.finetune.cameras import with_windows
 from vidsr.training.finetune.frame_selection import select_frame_times
-from vidsr.training.pairing import align, aligned_pairs
+from vidsr.training.pairing import Alignment, align, aligned_pairs
 
 _GAP_S = 2.0  # seconds between training and validation part of two recordings
 _MIN_CROP = 72
 _MIN_IMAGES = 3  # of which one is held out
-_VALIDATION_PAIRS = 24  # of two recordings
+_VALIDATION_PAIRS = 24  # of all recordings that are held out
+_MIN_VALIDATION_PAIRS = 4  # of each
+DATASET, _MORE = "dataset", "more"
+"""The folder of the dataset, and that of additional images beside recordings."""
 
 
 class BuildDataset(Protocol):
@@ -44,7 +48,8 @@ class BuildDataset(Protocol):
 class FinetuneData:
     """Training and validation data of a fine-tuning."""
 
-    build: BuildDataset
+    builds: Mapping[str, BuildDataset]
+    """The datasets to train on, by the name of their folder."""
     clean: tuple[Footage, ...]
     """Footage for clean pairs."""
     validation: list[ValidationSample]
@@ -79,21 +84,33 @@ def from_footage(
     for number, file in enumerate(training):
         if file.path in long_paths:
             training[number] = _with_start_times(file, settings, on_warning, should_stop)
+    return replace(from_split(training, held_out, images, settings, on_warning=on_warning), warnings=tuple(warnings))
+
+
+def from_split(
+    training: Sequence[Footage],
+    held_out: Sequence[Footage],
+    images: Sequence[Path],
+    settings: FinetuneSettings,
+    *,
+    on_warning: OnWarning,
+) -> FinetuneData:
+    """The data of footage that is split already, and additional training images.
+
+    Raises SourceError when the validation set is empty.
+    """
+    warnings, on_warning = collect_warnings(on_warning)
     more = find_footage(Source(path=path) for path in images)
     footage = (*training, *more)
-    build = partial(
-        build_dataset,
-        footage,
-        degradation=settings.degradation,
-        settings=replace(settings.dataset, crop=_crop_size(training, settings)),
-        processes=settings.threads or len(os.sched_getaffinity(0)),
-    )
+    files = [file.path for file in (*training, *held_out, *more)]
     return FinetuneData(
-        build=build,
+        builds={
+            DATASET: _degrading(footage, settings, replace(settings.dataset, crop=_crop_size(training, settings)))
+        },
         clean=footage,
         validation=_validation(held_out, settings, on_warning),
-        names=tuple(str(file.path) for file in (*files, *more)),
-        window=next((file.window for file in files if file.window), None),
+        names=tuple(dict.fromkeys(map(str, files))),
+        window=next((file.window for file in training if file.window), None),
         warnings=tuple(warnings),
     )
 
@@ -106,19 +123,59 @@ def from_recordings(hr: Path, lr: Path, settings: FinetuneSettings, *, on_warnin
     warnings, on_warning = collect_warnings(on_warning)
     alignment = align(hr, lr, settings.scale, on_warning=on_warning)
     until_s = alignment.end_s - settings.held_out_share * (alignment.end_s - alignment.start_s)
-
-    dataset = replace(settings.dataset, crop=min(settings.dataset.crop, *alignment.shape))
-    build = partial(build_paired_dataset, alignment, settings=dataset, end_s=until_s - _GAP_S)
-    planes = list(aligned_pairs(alignment, _VALIDATION_PAIRS, start_s=until_s))
-    if not planes:
+    training, held_out = replace(alignment, end_s=until_s - _GAP_S), replace(alignment, start_s=until_s)
+    data = from_alignments([training], [held_out], [], settings)
+    if not data.validation:
         raise SourceError(
             f"{lr} and {hr}: no pair to validate on after {until_s:.0f} s; record more, or lower held_out_share"
         )
-    moving = moving_areas([hr_plane for _, hr_plane in planes])
-    pairs = [Pair(lr=lr_plane, hr=hr_plane, moving=moving) for lr_plane, hr_plane in planes]
-    validation = [ValidationSample(name=lr.stem, input="recorded", pair=pair) for pair in pairs]
-    names = (str(hr), str(lr))
-    return FinetuneData(build=build, clean=(), validation=validation, names=names, warnings=tuple(warnings))
+    return replace(data, warnings=tuple(warnings))
+
+
+def from_alignments(
+    training: Sequence[Alignment],
+    held_out: Sequence[Alignment],
+    images: Sequence[Path],
+    settings: FinetuneSettings,
+    *,
+    input_name: str = "recorded",
+) -> FinetuneData:
+    """The data of aligned recordings of the two streams of a camera, and additional training images.
+
+    The validation set has the name `input_name`; it is empty where the held-out recordings have no common frame.
+    Raises SourceError when one is unreadable.
+    """
+    dataset = replace(settings.dataset, crop=min(settings.dataset.crop, *(min(each.shape) for each in training)))
+    builds: dict[str, BuildDataset] = {DATASET: partial(build_paired_dataset, training, settings=dataset)}
+    if more := find_footage(Source(path=path) for path in images):
+        clips = math.ceil(dataset.clips * (1 - dataset.footage_share))
+        builds[_MORE] = _degrading(more, settings, replace(dataset, clips=clips))
+    count = max(_MIN_VALIDATION_PAIRS, _VALIDATION_PAIRS // len(held_out))
+    return FinetuneData(
+        builds=builds,
+        clean=tuple(more),
+        validation=[sample for each in held_out for sample in _paired_samples(each, count, input_name)],
+        names=tuple(str(path) for each in (*training, *held_out) for path in (each.hr, each.lr)),
+        window=next((each.window for each in training if each.window), None),
+        warnings=(),
+    )
+
+
+def _degrading(footage: Sequence[Footage], settings: FinetuneSettings, dataset: DatasetSettings) -> BuildDataset:
+    return partial(
+        build_dataset,
+        footage,
+        degradation=settings.degradation,
+        settings=dataset,
+        processes=settings.threads or len(os.sched_getaffinity(0)),
+    )
+
+
+def _paired_samples(alignment: Alignment, count: int, input_name: str) -> list[ValidationSample]:
+    planes = list(aligned_pairs(alignment, count))
+    moving = moving_areas([hr for _, hr in planes]) if planes else None
+    pairs = [Pair(lr=lr, hr=hr, moving=moving) for lr, hr in planes]
+    return [ValidationSample(name=alignment.lr.stem, input=input_name, pair=pair) for pair in pairs]
 
 
 def collect_warnings(on_warning: OnWarning) -> tuple[list[str], OnWarning]:
