@@ -1,0 +1,122 @@
+"""The data that teaches and proves the network of a camera, from the moments that it has collected."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from vidsr.callbacks import OnWarning, ShouldStop
+from vidsr.errors import SourceError, Stopped
+from vidsr.learn_dir import Moment
+from vidsr.learning.moment_split import MIN_HELD_OUT, MIN_TRAINING, MomentSplit, split_moments
+from vidsr.learning.moment_views import SceneMoments, newest_scene
+from vidsr.quality.crops import Crop
+from vidsr.settings import FinetuneSettings, LearnSettings
+from vidsr.training.data.sources import Footage
+from vidsr.training.finetune.cameras import camera_window
+from vidsr.training.finetune.finetune_data import FinetuneData, from_alignments, from_split
+from vidsr.training.pairing import Alignment, align
+
+MAIN_INPUT = "main stream"
+"""The name of the validation set of aligned recordings."""
+_MIN_SIDE = 72  # low-resolution pixels of what is learned from
+
+
+class NothingToLearn(Exception):
+    """There is not enough to learn from; a sentence without its subject."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MomentFiles:
+    """Where the recordings of a moment are."""
+
+    source: Callable[[Moment], Path]
+    main: Callable[[Moment], Path]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CameraData:
+    """The data, and what it is of."""
+
+    data: FinetuneData
+    scene: SceneMoments
+    split: MomentSplit
+
+
+def read_camera_data(
+    moments: Sequence[Moment],
+    files: MomentFiles,
+    learn: LearnSettings,
+    settings: FinetuneSettings,
+    images: Sequence[Path],
+    *,
+    on_skip: OnWarning,
+    on_warning: OnWarning,
+    should_stop: ShouldStop,
+) -> CameraData:
+    """The data of the newest scene of the moments: aligned recordings of both streams, or else the source, degraded.
+
+    `on_skip` receives a sentence per moment that is left out. Raises NothingToLearn, Stopped, SourceError.
+    """
+    sources = [files.source(moment) for moment in moments]
+    scene = newest_scene(moments, sources, learn.day_s, on_skip=on_skip, should_stop=should_stop)
+    if not scene or not split_moments(scene.moments, learn.day_s):
+        raise NothingToLearn(_too_few(len(scene.moments) if scene else 0))
+    window = camera_window(scene.views, masks=[_crop(area) for area in learn.masks], on_warning=on_warning)
+    of_main = _aligned(scene.moments, files, settings.scale, learn.day_s, on_skip, should_stop)
+    split = split_moments(list(of_main), learn.day_s)
+    _check_side(window, scene.shape, 1 if split else settings.scale)
+    if split:
+        training, held_out = (
+            [replace(of_main[moment], window=window) for moment in part] for part in (split.training, split.held_out)
+        )
+        data = from_alignments(training, held_out, images, settings, input_name=MAIN_INPUT)
+        return CameraData(data=data, scene=scene, split=split)
+    split = split_moments(scene.moments, learn.day_s)
+    assert split
+    teaches, proves = (
+        [Footage(path=files.source(moment), sizes=(1.0,), window=window) for moment in part]
+        for part in (split.training, split.held_out)
+    )
+    data = from_split(teaches, proves, images, settings, on_warning=on_warning)
+    return CameraData(data=data, scene=scene, split=split)
+
+
+def _aligned(
+    moments: Sequence[Moment],
+    files: MomentFiles,
+    scale: int,
+    day_s: float,
+    on_skip: OnWarning,
+    should_stop: ShouldStop,
+) -> dict[Moment, Alignment]:
+    """The moments whose two streams can be aligned; none where too few have a main stream."""
+    with_main = [moment for moment in moments if moment.has_main]
+    found = {}
+    for moment in with_main if split_moments(with_main, day_s) else []:
+        if should_stop():
+            raise Stopped(f"stopped during the alignment of {moment.folder.name}")
+        try:
+            found[moment] = align(files.main(moment), files.source(moment), scale)
+        except SourceError as error:
+            on_skip(f"{moment.folder.name}: {error}")
+    return found
+
+
+def _too_few(count: int) -> str:
+    least = MIN_TRAINING + MIN_HELD_OUT
+    have = f"{count} moment{'' if count == 1 else 's'} of the scene"
+    return f"{have}; {least} or more are needed, of two days or at least of several hours"
+
+
+def _check_side(window: Crop | None, shape: tuple[int, int], scale: int) -> None:
+    """Raise NothingToLearn where masks, captions or the source leave too little."""
+    height, width = (window.height, window.width) if window else shape
+    if min(height, width) // scale < _MIN_SIDE:
+        raise NothingToLearn(
+            f"{width}x{height} pixels without masks and captions; {_MIN_SIDE * scale} per side are needed"
+        )
+
+
+def _crop(area: str) -> Crop:
+    left, top, width, height = map(int, area.split(","))
+    return Crop(width=width, height=height, left=left, top=top)

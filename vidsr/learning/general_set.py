@@ -1,0 +1,48 @@
+"""The general set: drawn pictures of no camera, on which a learned network may lose hardly anything.
+
+Other drawn pictures are mixed into its training, which keeps it from forgetting them.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from vidsr.engine import Engine
+from vidsr.media.atomic_file import atomic_write
+from vidsr.media.image_writer import encode_png
+from vidsr.quality.upscalers import network_upscaler
+from vidsr.training.data.clips import Clip, moving_clip
+from vidsr.training.data.drawn_pictures import SIDE, draw_picture
+from vidsr.training.data.validation_set import ValidationSample, coded_samples
+
+_JUDGES = range(1_000, 1_008)
+"""Seeds of the pictures of the general set."""
+_TEACHERS = range(24)
+"""Seeds of those that are trained on."""
+_FRAMES = 13
+_VIEW = SIDE - 32  # pixels per side of the moving view
+
+
+def general_set(scale: int) -> Iterator[ValidationSample]:
+    """A frame of a moving view of each picture, downscaled and encoded at several qualities; all of it counts."""
+    for seed in _JUDGES:
+        planes = moving_clip(draw_picture(seed), (_VIEW, _VIEW), _FRAMES, np.random.default_rng(seed))
+        for sample in coded_samples(Clip(planes=planes), f"drawn {seed}", scale):
+            yield replace(sample, pair=replace(sample.pair, moving=None))
+
+
+def mean_psnr(samples: Sequence[ValidationSample], engine: Engine) -> float:
+    """Mean PSNR of a network on the samples, in dB."""
+    upscale = network_upscaler(engine)
+    return float(np.mean([sample.pair.moving_psnr(upscale(sample.pair.lr_luma)) for sample in samples]))
+
+
+def write_pictures(folder: Path) -> None:
+    """Write the pictures that are trained on, unless they are there. Raises TargetError."""
+    for seed in _TEACHERS:
+        path = folder / f"drawn-{seed:02}.png"
+        if not path.exists():
+            with atomic_write(path) as file:
+                file.write(encode_png(draw_picture(seed)))

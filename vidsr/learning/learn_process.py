@@ -1,0 +1,95 @@
+"""`python -m vidsr.learning.learn_process`: learns a network for one camera, whose config it reads from stdin.
+
+Exits with 0 when it is done, also without a network, with 143 when a signal stopped it, to be started again, and with
+the code of the error otherwise. What happened is in the events of the camera.
+"""
+
+import faulthandler
+import logging
+import os
+import pickle
+import signal
+import sys
+import threading
+import time
+from contextlib import suppress
+from types import FrameType
+
+from vidsr.cpu import pin_process
+from vidsr.errors import STOPPED, Stopped, TargetError, VidsrError, exit_code
+from vidsr.learn_dir import LearnDir
+from vidsr.live.config import CameraConfig
+
+log = logging.getLogger("vidsr.learning.learn")
+
+
+def main() -> int:
+    """Returns the exit code."""
+    faulthandler.enable()
+    stop = _Stop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop.on_signal)
+    config: CameraConfig = pickle.load(sys.stdin.buffer)
+    logging.basicConfig(level=config.log_level, format=f"{config.name}: %(message)s", force=True)
+    if not config.learn or not config.learn_dir:
+        raise ValueError(f"{config.name} does not learn")
+    _limit_cores(config.learn.cores)
+    return _learn(config, LearnDir(config.learn_dir), stop)
+
+
+class _Stop:
+    """Whether a signal has asked for the end, and which."""
+
+    def __init__(self) -> None:
+        self.signal = 0
+        self._event = threading.Event()
+
+    def on_signal(self, number: int, frame: FrameType | None) -> None:
+        """Ask for the end."""
+        self.signal = number
+        self._event.set()
+
+    def __call__(self) -> bool:
+        return self._event.is_set()
+
+
+def _limit_cores(cores: int) -> None:
+    """Take no more cores, whatever libraries start threads: the last ones of those allowed."""
+    allowed = sorted(os.sched_getaffinity(0))
+    if len(allowed) > cores:
+        pin_process(frozenset(allowed[-cores:]))
+
+
+def _learn(config: CameraConfig, learn_dir: LearnDir, stop: _Stop) -> int:
+    from vidsr.learning.camera_data import NothingToLearn  # PyTorch counts the cores when it is loaded
+    from vidsr.learning.camera_learning import CameraLearning
+
+    assert config.learn
+    code, event = 0, ""
+    try:
+        CameraLearning(
+            learn_dir=learn_dir,
+            learn=config.learn,
+            stream=config.stream,
+            now=time.time,
+            on_warning=log.warning,
+            should_stop=stop,
+        ).run()
+    except Stopped as stopped:
+        log.info("%s", stopped)
+        return STOPPED + (stop.signal or signal.SIGTERM)
+    except NothingToLearn as reason:
+        event = f"nothing to learn from yet: {reason}"
+        log.info("%s", event)
+    except VidsrError as error:
+        code, event = exit_code(error), f"no network was learned: {error}"
+        log.error("%s", event)
+    if event:
+        with suppress(TargetError):  # a full disk, which the error is of
+            learn_dir.add_event(event, now_s=time.time())
+    learn_dir.end_request()
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
