@@ -3,18 +3,15 @@
 import json
 import threading
 import time
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Self
-
-from tqdm import tqdm
-from tqdm.contrib.logging import logging_redirect_tqdm
 
 from vidsr.batch import source_bytes
 from vidsr.callbacks import OnProgress
 from vidsr.cli.json_progress import json_progress
-from vidsr.cli.output import print_line, progress_lines
+from vidsr.cli.output import log_above_bars, make_bar, move_bar, print_line, progress_lines, shows_bars
 from vidsr.upscale_job import UpscaleJob
 
 _EVERY_S = 1.0
@@ -101,13 +98,19 @@ class BatchProgress:
             with json_progress(source) as show:
                 yield show
             return
-        report, hidden = progress_lines(quiet=self._quiet), self._quiet or self._bars >= _MOST_BARS
+        report = progress_lines(quiet=self._quiet)
+        shown = shows_bars(quiet=self._quiet) and self._bars < _MOST_BARS
         self._bars += 1
         try:
-            with tqdm(
-                desc=source.name, unit=" frames", disable=hidden or None, leave=False, dynamic_ncols=True
-            ) as bar:
-                yield _moves(bar, lambda done, total: report(source.name, done, total, "frames"))
+            with ExitStack() as stack:
+                bar = stack.enter_context(make_bar(desc=source.name, unit=" frames", leave=False)) if shown else None
+
+                def on_progress(done: int, total: int | None) -> None:
+                    report(source.name, done, total, "frames")
+                    if bar is not None:
+                        move_bar(bar, done, total)
+
+                yield on_progress
         finally:
             self._bars -= 1
 
@@ -117,20 +120,13 @@ class BatchProgress:
                 print_line(self.line())
             print_line(self.line())
             return
-        report, hidden = progress_lines(quiet=self._quiet), self._quiet or None
-        bar = tqdm(unit="B", unit_scale=True, total=self._total, disable=hidden, dynamic_ncols=True)
-        with bar, logging_redirect_tqdm():
+        report, shown = progress_lines(quiet=self._quiet), shows_bars(quiet=self._quiet)
+        with ExitStack() as stack:
+            bar = stack.enter_context(make_bar(unit="B", unit_scale=True, total=self._total)) if shown else None
+            stack.enter_context(log_above_bars(shown=shown))
             while not self._stop.wait(_EVERY_S):
                 done, files = self.done_bytes, f"{self._done} of {self._files} files"
-                bar.set_description(files, refresh=False)
-                bar.update(done - bar.n)
+                if bar is not None:
+                    bar.set_description(files, refresh=False)
+                    bar.update(done - bar.n)
                 report("all", done // _MB, self._total // _MB, f"MB of the sources, {files} done")
-
-
-def _moves(bar: "tqdm[None]", report: Callable[[int, int | None], None]) -> OnProgress:
-    def on_progress(done: int, total: int | None) -> None:
-        report(done, total)
-        bar.total = total if total is None else max(total, done)
-        bar.update(done - bar.n)
-
-    return on_progress

@@ -10,13 +10,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TextIO, cast
 
-from tqdm import tqdm
-from tqdm.contrib.logging import logging_redirect_tqdm
-
 from vidsr.callbacks import OnProgress
 from vidsr.media.atomic_file import atomic_write
 
 if TYPE_CHECKING:
+    from tqdm import tqdm
+
     from vidsr.training.run import TrainProgress
 
 _LINE_INTERVAL_S = 60.0
@@ -88,16 +87,48 @@ def progress_lines(*, quiet: bool) -> Callable[[str, int, int | None, str], None
     return report
 
 
+def shows_bars(*, quiet: bool) -> bool:
+    """Whether bars are shown: where stderr is a terminal."""
+    return not quiet and sys.stderr.isatty()
+
+
+def make_bar(**options: object) -> "tqdm[None]":
+    """A bar of tqdm, which is loaded for it only: its asyncio and ssl are a tenth of the start of a command."""
+    from tqdm import tqdm
+
+    return tqdm(dynamic_ncols=True, **options)
+
+
+@contextmanager
+def log_above_bars(*, shown: bool) -> Generator[None]:
+    """Lines of the log go above the bars, if those are shown."""
+    if not shown:
+        yield
+        return
+    from tqdm.contrib.logging import logging_redirect_tqdm
+
+    with logging_redirect_tqdm():
+        yield
+
+
+def move_bar(bar: "tqdm[None]", done: int, total: int | None) -> None:
+    """Show how much is done; more than the total raises it."""
+    bar.total = total if total is None else max(total, done)
+    bar.update(done - bar.n)
+
+
 @contextmanager
 def progress_bar(name: str | None, unit: str, *, quiet: bool) -> Generator[OnProgress]:
     """The callback that moves a bar, which is shown where stderr is a terminal; elsewhere it is a line per minute."""
-    report = progress_lines(quiet=quiet)
-    with tqdm(desc=name, unit=f" {unit}", disable=quiet or None, dynamic_ncols=True) as bar, logging_redirect_tqdm():
+    report, shown = progress_lines(quiet=quiet), shows_bars(quiet=quiet)
+    with ExitStack() as stack:
+        bar = stack.enter_context(make_bar(desc=name, unit=f" {unit}")) if shown else None
+        stack.enter_context(log_above_bars(shown=shown))
 
         def on_progress(done: int, total: int | None) -> None:
             report(name or "progress", done, total, unit)
-            bar.total = total if total is None else max(total, done)
-            bar.update(done - bar.n)
+            if bar is not None:
+                move_bar(bar, done, total)
 
         yield on_progress
 
@@ -116,28 +147,27 @@ def training_bars(*, quiet: bool) -> Generator[TrainingBars]:
 
     Where stderr is no terminal they print a line per minute.
     """
-    report = progress_lines(quiet=quiet)
-    with ExitStack() as shown, logging_redirect_tqdm():
+    report, shown = progress_lines(quiet=quiet), shows_bars(quiet=quiet)
+    with ExitStack() as stack, log_above_bars(shown=shown):
         bars: dict[str, tqdm[None]] = {}
 
         def bar(name: str, unit: str, *, begin: int, total: int | None) -> "tqdm[None]":
             if name not in bars:
-                made = tqdm(
-                    desc=name, unit=unit, initial=begin, total=total, disable=quiet or None, dynamic_ncols=True
-                )
-                bars[name] = shown.enter_context(made)
+                bars[name] = stack.enter_context(make_bar(desc=name, unit=unit, initial=begin, total=total))
             return bars[name]
 
         def on_progress(done: int, total: int | None) -> None:
             report("degrading", done, total, "shards")
-            own = bar("degrading", " shards", begin=done, total=total)
-            own.update(done - own.n)
+            if shown:
+                own = bar("degrading", " shards", begin=done, total=total)
+                own.update(done - own.n)
 
         def on_step(progress: "TrainProgress") -> None:  # steps of an earlier run do not count for the time left
-            own = bar("training", " steps", begin=progress.step - 1, total=progress.steps)
             score = {} if progress.psnr is None else {"psnr": f"{progress.psnr:.3f} dB"}
             report("training", progress.step, progress.steps, ", ".join(["steps", *map(str, score.values())]))
-            own.set_postfix({"loss": f"{progress.loss:.5f}", **score}, refresh=False)
-            own.update(progress.step - own.n)
+            if shown:
+                own = bar("training", " steps", begin=progress.step - 1, total=progress.steps)
+                own.set_postfix({"loss": f"{progress.loss:.5f}", **score}, refresh=False)
+                own.update(progress.step - own.n)
 
         yield TrainingBars(on_progress=on_progress, on_step=on_step)
