@@ -4,10 +4,8 @@ Exits with 0 when it is done, also without a network, with 143 when a signal sto
 the code of the error otherwise. What happened is in the events of the camera.
 """
 
-import faulthandler
 import logging
 import os
-import pickle
 import signal
 import sys
 import threading
@@ -18,6 +16,7 @@ from types import FrameType
 from vidsr.cpu import pin_process
 from vidsr.errors import STOPPED, Stopped, TargetError, VidsrError, exit_code
 from vidsr.learn_dir import LearnDir
+from vidsr.learning.background import begin
 from vidsr.live.config import CameraConfig
 
 log = logging.getLogger("vidsr.learning.learn")
@@ -25,14 +24,12 @@ log = logging.getLogger("vidsr.learning.learn")
 
 def main() -> int:
     """Returns the exit code."""
-    faulthandler.enable()
     stop = _Stop()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop.on_signal)
-    config: CameraConfig = pickle.load(sys.stdin.buffer)
-    logging.basicConfig(level=config.log_level, format=f"{config.name}: %(message)s", force=True)
-    if not config.learn or not config.learn_dir:
-        raise ValueError(f"{config.name} does not learn")
+    config = begin()
+    assert config.learn
+    assert config.learn_dir
     _limit_cores(config.learn.cores)
     return _learn(config, LearnDir(config.learn_dir), stop)
 
@@ -87,7 +84,6 @@ def _learn(config: CameraConfig, learn_dir: LearnDir, stop: _Stop) -> int:
     if event:
         with suppress(TargetError):  # a full disk, which the error is of
             learn_dir.add_event(event, now_s=time.time())
-    learn_dir.end_request()
     return code
 
 
