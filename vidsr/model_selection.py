@@ -9,9 +9,11 @@ The first key frame decided better there than the first eight frames.
 import logging
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import cache
 
-from vidsr.cpu import Cpu, this_cpu
+from vidsr.cpu import Cpu, describe_machine, this_cpu
 from vidsr.engine.precision import known_ms, precision_on
+from vidsr.engine.slowdown import slowdown
 from vidsr.media.compression_probe import Compression
 from vidsr.media.frame import VideoInfo
 from vidsr.model.weights import Weights, with_strength
@@ -25,7 +27,8 @@ CHEAP_FAMILY, USUAL_FAMILY, _WIDE_FAMILY = "fsrcnn-fast", "fsrcnn-narrow", "fsrc
 _FAMILIES = {"fast": CHEAP_FAMILY, "normal": USUAL_FAMILY, "best": _WIDE_FAMILY}
 """By the names of --quality."""
 _CHANNELS = {USUAL_FAMILY: 16, _WIDE_FAMILY: 32}
-_MAX_SLOWDOWN = 1.35  # of the wide network, against the usual one in int8
+_MAX_SLOWDOWN = 1.35  # of the wide network, against the usual one
+_TIMED_THREADS = 2
 _PERCENTS = (100, 75, 50, 25, 0)
 """Shares of the weights for video, from the strongest compression to none."""
 _QUANTISERS = (24.0, 20.0, 13.0, 6.0)
@@ -49,21 +52,32 @@ class ModelChoice:
 
 
 def select_family(quality: str | None, *, scale: int, names: Collection[str], cpu: Cpu | None = None) -> str:
-    """The family of a quality; for None, the wide one where this CPU computes it at most 1.35 times as slowly as the
-    usual one in int8, which is on CPUs with AMX.
+    """The family of a quality; for None, the wide one where it takes at most 1.35 times the time of the usual one.
 
-    The usual one is taken, too, where `names` lacks the weights of the wide one.
+    That is measured once per machine, where it may be so: on CPUs with AMX. Of a `cpu` that is given what is known of
+    its kind decides. The usual one is taken, too, where `names` lacks the weights of the wide one.
     """
     family = _FAMILIES[quality] if quality else _WIDE_FAMILY
     if family != _WIDE_FAMILY:
         return family
     complete = {f"{family}-x{scale}", f"{family}-x{scale}-video"} <= {*names}
-    return family if complete and (quality or _is_affordable(cpu or this_cpu())) else USUAL_FAMILY
+    if not complete or not (quality or _may_be_affordable(cpu or this_cpu())):
+        return USUAL_FAMILY
+    return family if quality or cpu or _slowdown_here(scale) <= _MAX_SLOWDOWN else USUAL_FAMILY
 
 
-def _is_affordable(cpu: Cpu) -> bool:
+def _may_be_affordable(cpu: Cpu) -> bool:
     usual, wide = (known_ms(_CHANNELS[family], cpu) for family in (USUAL_FAMILY, _WIDE_FAMILY))
     return min(wide.values()) <= _MAX_SLOWDOWN * usual[precision_on("int8", cpu)]
+
+
+@cache
+def _slowdown_here(scale: int) -> float:
+    """The time of the wide network in that of the usual one, on as many threads as one worker's."""
+    wide, usual = (load_model(f"{family}-x{scale}") for family in (_WIDE_FAMILY, USUAL_FAMILY))
+    found = slowdown(wide, usual, threads=min(_TIMED_THREADS, len(describe_machine().cpus)))
+    log.info("the wide network takes %.2f times the time of the usual one here", found)
+    return found
 
 
 def select_model(

@@ -24,6 +24,7 @@ def models(**settings: object) -> ModelLadder:
 def cpu(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """A CPU that does not afford the wide network, unless the test names another one."""
     monkeypatch.setattr("vidsr.model_selection.this_cpu", lambda: getattr(request, "param", VNNI))
+    monkeypatch.setattr("vidsr.model_selection._slowdown_here", lambda scale: 1.3)
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])

@@ -82,7 +82,7 @@ def tune(weights: Weights, *, size: tuple[int, int], threads: int, precision: st
     `precision` "auto" measures f32 and every precision whose loss is recorded. Raises ModelError for integers without
     a calibration, and where no graph is right.
     """
-    plane = _noise(size)
+    plane = noise_plane(size)
     precisions = _precisions(weights, precision)
     networks, rejected = _accurate(weights, plane, threads=threads, precisions=precisions)
     if not networks:
@@ -94,9 +94,9 @@ def tune(weights: Weights, *, size: tuple[int, int], threads: int, precision: st
     for done in range(_MAX_ROUNDS):
         if done >= _MIN_ROUNDS and time.perf_counter() - began >= limit_s:
             break
-        product_ms.append(_ms(product))
+        product_ms.append(run_ms(product))
         for run, network in networks.items():
-            ms[run].append(_ms(partial(network.upscale, plane, 8, band_pixels=BAND_PIXELS)))
+            ms[run].append(run_ms(partial(network.upscale, plane, 8, band_pixels=BAND_PIXELS)))
     return Tuning(
         threads=threads,
         size=size,
@@ -110,12 +110,13 @@ def tune(weights: Weights, *, size: tuple[int, int], threads: int, precision: st
 
 def frame_ms(engine: Engine, size: tuple[int, int]) -> float:
     """Milliseconds per frame of (width, height), 8 bits: the median of five, after one that compiles."""
-    plane = _noise(size)
+    plane = noise_plane(size)
     engine(plane)
-    return median(_ms(partial(engine, plane)) for _ in range(_FRAME_RUNS))
+    return median(run_ms(partial(engine, plane)) for _ in range(_FRAME_RUNS))
 
 
-def _noise(size: tuple[int, int]) -> Luma:
+def noise_plane(size: tuple[int, int]) -> Luma:
+    """A plane of (width, height), on which nothing can be spared."""
     width, height = size
     return np.random.default_rng(0).integers(0, 256, (height, width), dtype=np.uint8)
 
@@ -165,7 +166,8 @@ def _ratio(ms: Mapping[OutputBlocking, list[float]], default: OutputBlocking, bl
     return median(own / other for own, other in zip(ms[blocking], ms[default], strict=True))
 
 
-def _ms(call: Callable[[], object]) -> float:
+def run_ms(call: Callable[[], object]) -> float:
+    """Milliseconds of a call."""
     began = time.perf_counter()
     call()
     return 1000 * (time.perf_counter() - began)

@@ -41,13 +41,14 @@ class _CpuKind:
 
 # Without AMX the times of fsrcnn-wide, the 32, are those of the 16 by ratios that were measured on a Zen 4 (int8 2.66,
 # bf16 2.96, f32 3.04), and on the same CPU limited to AVX2 (int7 3.09, f32 3.33).
-_AMX = _CpuKind(  # two threads; fsrcnn-fast, fsrcnn, fsrcnn-narrow, fsrcnn-wide (f32 by its multiplications)
+# With AMX its f32 is by its multiplications, its int8 by the ratio to bf16 on another such CPU, 0.88.
+_AMX = _CpuKind(  # two threads; fsrcnn-fast, fsrcnn, fsrcnn-narrow, fsrcnn-wide
     name="with AMX",
     ms={
         8: {"int8": 7.2, "bf16": 8.9, "f32": 14.8},
         12: {"int8": 20.1, "bf16": 21.7, "f32": 45.5},
         16: {"int8": 16.9, "bf16": 13.2, "f32": 45.6},
-        32: {"bf16": 22.1, "f32": 130.0},
+        32: {"int8": 19.5, "bf16": 22.1, "f32": 130.0},
     },
 )
 _VNNI = _CpuKind(  # AVX-512 with VNNI and bf16, one thread; fsrcnn-s, fsrcnn-fast (on a Zen 5), fsrcnn, fsrcnn-narrow
@@ -117,9 +118,7 @@ def precision_order(
 
 def _fastest_first(weights: Weights, cpu: Cpu, tuned_ms: Mapping[str, float]) -> list[PrecisionChoice]:
     """Those that lose little, by time."""
-    ms = known_ms(min(layer.outputs for layer in weights.architecture.body), cpu)
-    losses = weights.calibration.losses if weights.calibration else {}
-    accurate = [name for name in ms if name == "f32" or losses.get(name, 1.0) <= MAX_LOSS_DB]
+    ms, accurate = _kind_ms(weights, cpu), accurate_precisions(weights, cpu)
     tuned = tuned_ms.keys() >= {*accurate}  # else there is nothing to compare with
     ms = {**ms, **tuned_ms} if tuned else ms
     where = "here, as `vidsr tune` measured," if tuned else f"on CPUs {_kind_of(cpu).name}"
@@ -127,6 +126,17 @@ def _fastest_first(weights: Weights, cpu: Cpu, tuned_ms: Mapping[str, float]) ->
     if len(accurate) == 1:
         why = f"no other is known to lose at most {MAX_LOSS_DB:g} dB"
     return [PrecisionChoice(precision=name, why=why) for name in sorted(accurate, key=ms.__getitem__)]
+
+
+def accurate_precisions(weights: Weights, cpu: Cpu | None = None) -> list[str]:
+    """Those of a CPU, by default this one, that lose at most 0.05 dB; f32 is always among them."""
+    losses = weights.calibration.losses if weights.calibration else {}
+    known = _kind_ms(weights, cpu or this_cpu())
+    return [name for name in known if name == "f32" or losses.get(name, 1.0) <= MAX_LOSS_DB]
+
+
+def _kind_ms(weights: Weights, cpu: Cpu) -> dict[str, float]:
+    return known_ms(min(layer.outputs for layer in weights.architecture.body), cpu)
 
 
 def known_ms(channels: int, cpu: Cpu) -> dict[str, float]:
