@@ -10,6 +10,10 @@ from urllib.parse import quote, unquote
 
 SOURCE_SCHEMES = ("rtsp", "rtsps", "rtmp", "rtmps", "http", "https", "udp")
 TARGET_SCHEMES = ("rtmp", "rtmps", "rtsp", "rtsps")
+STDOUT = "-"
+"""The target that is the standard output."""
+PIPE_SCHEME = "pipe"
+"""Of the target in its place, pipe://FD, while processes hand on its file."""
 MASK = "***"
 _SCHEME = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*)://")
 _URL = re.compile(
@@ -54,6 +58,8 @@ class StreamUrl:
     def __str__(self) -> str:
         if not self.scheme:
             return self.text
+        if self.scheme == PIPE_SCHEME:
+            return "standard output"
         found = _URL.fullmatch(self.text)
         return f"{self.scheme}://{found['host'] if found else MASK}"
 
@@ -63,7 +69,7 @@ class StreamUrl:
         A segment of its path is a secret only if it looks like a key or holds "="; the user name and the path are none
         where they are part of `shown`, as of a camera that is pushed under its own name.
         """
-        if not self.scheme:
+        if not self.scheme or self.scheme == PIPE_SCHEME:
             return frozenset()
         spellings = {spelling for part in self._secret_parts(shown) for spelling in _spellings(part)}
         return frozenset(line for text in spellings for line in text.splitlines() if line)

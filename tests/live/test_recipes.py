@@ -1,6 +1,7 @@
 """The recipes for go2rtc, Frigate and Home Assistant, by stand-ins that read and take what these programs do."""
 
 import re
+import shlex
 from itertools import islice
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from live.status_server import get, serving, status
 from recorder_feed import RATE, camera_clip, play, recorder
 from test_live_site import write_previews
 
+from vidsr.cli import main
 from vidsr.live.config import CameraConfig
 from vidsr.stream_url import StreamUrl
 
@@ -53,6 +55,14 @@ def test_home_assistant_and_go2rtc_read_what_is_served(tmp_path: Path) -> None:
         values = yaml.safe_load(text)
         assert (response.status, template.render(value_json=values)) == (200, "True")
         assert template.render(value_json=values | {"state": "failed"}) == "False"
+
+
+def test_go2rtc_starts_a_command_that_this_version_understands(tmp_path: Path) -> None:
+    command = GO2RTC["streams"]["door_asked"]
+    assert command.startswith("exec:vidsr stream ")
+    (tmp_path / "door.url").write_text("rtsp://camera/1")
+    words = shlex.split(command.replace("/etc/vidsr", str(tmp_path)).removeprefix("exec:vidsr "))
+    assert main([*words, "--check"]) == 0
 
 
 def test_frigate_reads_the_stream_that_go2rtc_is_pushed() -> None:

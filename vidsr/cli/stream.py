@@ -5,8 +5,8 @@
   vidsr stream --config cameras.toml --http 127.0.0.1:9090
   vidsr stream rtsp://camera/sub recordings/ --learn --main rtsp://camera/main
 
-A target is a folder of segments, an HLS playlist (.m3u8), a single file (.mp4, .mkv), or an rtmp(s):// or rtsp(s)://
-server.
+A target is a folder of segments, an HLS playlist (.m3u8), a single file (.mp4, .mkv), an rtmp(s):// or rtsp(s)://
+server, or - for MPEG-TS on standard output.
 """
 
 import argparse

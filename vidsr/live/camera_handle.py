@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from io import BufferedReader
 from typing import BinaryIO
 
-from vidsr.live.config import CameraConfig
+from vidsr.live.config import CameraConfig, pipe_of
 from vidsr.live.status import State, Status, parse_status
 
 _MEMORY = {"MALLOC_ARENA_MAX": "2"}
@@ -52,7 +52,7 @@ class CameraHandle:
         self.status = Status()
         self._status_at: float | None = None
         self._killed = False
-        self._process = _start(command, cpus)
+        self._process = _start(command, cpus, pipe=pipe_of(config))
         self.pid = self._process.pid
         assert self._process.stdin
         assert isinstance(self._process.stdout, BufferedReader)
@@ -109,15 +109,20 @@ class CameraHandle:
         return last_lines
 
 
-def _start(command: Sequence[str], cpus: frozenset[int]) -> "subprocess.Popen[bytes]":
-    """The process, in a session of its own; its threads inherit its CPUs."""
+def _start(command: Sequence[str], cpus: frozenset[int], *, pipe: int | None) -> "subprocess.Popen[bytes]":
+    """The process, in a session of its own; its threads inherit its CPUs, and it the open file `pipe`."""
     before = os.sched_getaffinity(0)
     with suppress(OSError):  # none of these CPUs is online: keep the present ones
         os.sched_setaffinity(0, cpus)
-    pipe = subprocess.PIPE
     try:
         return subprocess.Popen(
-            command, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True, env={**os.environ, **_MEMORY}
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+            env={**os.environ, **_MEMORY},
+            pass_fds=() if pipe is None else (pipe,),
         )
     finally:
         os.sched_setaffinity(0, before)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from vidsr.settings import EncodeSettings, LearnSettings, PoolSettings, RecordSettings, StreamSettings
-from vidsr.stream_url import StreamUrl
+from vidsr.stream_url import PIPE_SCHEME, STDOUT, StreamUrl
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +72,28 @@ class SupervisorConfig:
     """The lowest level that is logged, by name."""
 
 
+def pipe_of(config: CameraConfig) -> int | None:
+    """The number of the open file that is a target of the camera, None without one."""
+    numbers = [int(url.text.partition("://")[2]) for url in config.targets if url.scheme == PIPE_SCHEME]
+    return numbers[0] if numbers else None
+
+
+def _with_open_stdout(config: SupervisorConfig) -> SupervisorConfig:
+    """The config with an open file in place of a target that is the standard output, on which all else is silent."""
+    if not any(url.text == STDOUT for camera in config.cameras for url in camera.targets):
+        return config
+    sys.stdout.flush()
+    stdout = StreamUrl(f"{PIPE_SCHEME}://{os.dup(sys.stdout.fileno())}")
+    pipe = int(stdout.text.partition("://")[2])
+    os.set_inheritable(pipe, True)
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    cameras = (
+        replace(camera, targets=tuple(stdout if url.text == STDOUT else url for url in camera.targets))
+        for camera in config.cameras
+    )
+    return replace(config, cameras=tuple(cameras))
+
+
 def module_command(module: str) -> list[str]:
     """The command that runs a module of vidsr in another Python, which ignores the current directory."""
     return [sys.executable, "-P", "-m", module]
@@ -79,6 +101,7 @@ def module_command(module: str) -> list[str]:
 
 def exec_supervisor(config: SupervisorConfig) -> NoReturn:
     """Replace this process by the supervisor, under the same process id. The configuration is passed in memory."""
+    config = _with_open_stdout(config)
     urls = [url for camera in config.cameras for url in (camera.source, camera.main) if url]
     secret = {url.text for url in urls if url.scheme}
     hidden = {name: value for name, value in os.environ.items() if value.strip() in secret}

@@ -17,7 +17,7 @@ from vidsr.media.encoders import encoder_options
 from vidsr.model.weights import with_strength
 from vidsr.model.zoo import load_model
 from vidsr.model_selection import AUTO
-from vidsr.stream_url import SOURCE_SCHEMES, TARGET_SCHEMES, StreamUrl
+from vidsr.stream_url import SOURCE_SCHEMES, STDOUT, TARGET_SCHEMES, StreamUrl
 
 _MAX_PORT = 65_535
 
@@ -45,7 +45,7 @@ def check_cameras(
 
 
 def _completed(config: CameraConfig) -> CameraConfig:
-    paths = [target.path.absolute() for target in config.targets if target.path]
+    paths = [target.path.absolute() for target in config.targets if target.path and target.text != STDOUT]
     segment_dir = next(filter(_is_segment_dir, paths), None)
     learn_dir = segment_dir / IN_TARGET if segment_dir else None
     if config.learn and config.learn.folder:
@@ -75,6 +75,8 @@ def _check_camera(config: CameraConfig, owner_of: dict[str, str], file: Path | N
     for target in config.targets:
         with _prefixed(file, config.name, "targets"):
             _check_target(target)
+            if target.text == STDOUT and file:
+                raise ValueError("- is the standard output, which `vidsr stream SOURCE -` writes to, for one camera")
             resolved = os.path.realpath(target.text) if target.path else target.text
             if resolved in owner_of:
                 raise ValueError(f"{target}: is already a target of {owner_of[resolved]}")
@@ -123,7 +125,7 @@ def _check_learning(config: CameraConfig, owner_of: dict[str, str], file: Path |
 def _segment_dirs(configs: Iterable[CameraConfig]) -> dict[Path, float]:
     """The targets that are directories of segments, and the GB that each keeps."""
     paths = ((target.path, config.record.keep_at_least_gb) for config in configs for target in config.targets)
-    return {path: floor_gb for path, floor_gb in paths if path and _is_segment_dir(path)}
+    return {path: floor_gb for path, floor_gb in paths if path and path != Path(STDOUT) and _is_segment_dir(path)}
 
 
 def _check_source(source: StreamUrl, *, realtime: bool) -> None:
@@ -138,7 +140,7 @@ def _check_source(source: StreamUrl, *, realtime: bool) -> None:
 
 def _check_target(target: StreamUrl) -> None:
     _check_url(target, TARGET_SCHEMES)
-    if not (path := target.path):
+    if not (path := target.path) or target.text == STDOUT:
         return
     if not is_video(path) and not is_playlist(path):
         _check_folder(path, target)

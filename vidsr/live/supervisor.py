@@ -17,7 +17,7 @@ from vidsr.cpu import describe_machine
 from vidsr.errors import STOPPED
 from vidsr.live.camera_handle import CameraHandle, Limits, kill
 from vidsr.live.camera_watchdog import CameraStatus, CameraWatchdog
-from vidsr.live.config import CameraConfig
+from vidsr.live.config import CameraConfig, pipe_of
 from vidsr.live.core_allocation import share_cores
 from vidsr.live.health import Health, camera_health
 from vidsr.live.learning_scheduler import LearningScheduler
@@ -75,6 +75,7 @@ def notify(state: str) -> None:
 log = logging.getLogger(__name__)
 
 _TURN_S = 0.5
+_READER = "reader"  # marks the standard output among what is waited for
 _KILLED_S = 3.0
 """The longest wait for killed processes: one in disk I/O may never end."""
 
@@ -122,6 +123,7 @@ class Supervisor:
         second.
         """
         adopt_orphans()
+        self._watch_reader()
         with self._selector, self._learning, SignalPipe(reloads=self._reload is not None) as signals:
             self._selector.register(signals.socket, selectors.EVENT_READ)
             try:
@@ -139,6 +141,13 @@ class Supervisor:
                 return self._stop(signals)
             finally:
                 self._kill_all(signals)
+
+    def _watch_reader(self) -> None:
+        """Have the end of the program that reads the standard output stop all, where there is no other target."""
+        alone = [config for config in self.configs() if len(config.targets) == 1]
+        for pipe in filter(None, map(pipe_of, alone)):
+            with suppress(PermissionError):  # a file on a disk
+                self._selector.register(pipe, selectors.EVENT_READ, _READER)
 
     def _update(self, configs: Sequence[CameraConfig]) -> None:
         """Run these cameras from now on; the processes of unchanged ones go on."""
@@ -204,6 +213,10 @@ class Supervisor:
             if key.data is None:
                 signals.drain()
                 continue
+            if key.data is _READER:
+                self._selector.unregister(key.fileobj)
+                signals.stop_signals.append(signal.SIGPIPE)
+                continue
             lines, handle = key.data
             for line in lines.read():
                 handle(line)
@@ -262,7 +275,8 @@ class Supervisor:
                 log.warning("killed after %g s without stopping: %s", self._limits.stop_s, late)
                 break
             self._wait_events(signals)
-        return STOPPED + signal.SIGHUP if signals.stop_signals[0] == signal.SIGHUP else 0
+        first = signals.stop_signals[0]
+        return STOPPED + first if first in (signal.SIGHUP, signal.SIGPIPE) else 0
 
     def _kill_all(self, signals: SignalPipe) -> None:
         """Kill all processes that are left, and their children."""

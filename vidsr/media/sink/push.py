@@ -1,4 +1,4 @@
-"""The sink that pushes to a server by RTMP or RTSP."""
+"""The sink that pushes to a server by RTMP or RTSP, or to the program that reads the standard output."""
 
 import errno
 import ssl
@@ -32,16 +32,21 @@ _RTSP = Container(
     format="rtp",
     codecs=frozenset(["h264", "hevc", "av1", "vp9", "mjpeg", "aac", "mp3", "opus", "ac3", "pcm_alaw", "pcm_mulaw"]),
 )
+_PIPE = Container(format="mpegts", codecs=frozenset(["h264", "hevc", "mpeg2video", "aac", "mp3", "ac3", "opus"]))
+_CONTAINERS = {"rtsp": _RTSP, "rtsps": _RTSP, "pipe": _PIPE}
 
 
 class PushSink(Sink):
-    """A push to a server; a lost or rejected one raises TargetError at the next packet."""
+    """A push to a server, or as MPEG-TS to an open file, pipe://FD.
+
+    A lost or rejected one raises TargetError at the next packet.
+    """
 
     key_interval_s = 2.0  # viewers wait for one
     first_retry_s = 1.0
 
     def __init__(self, url: StreamUrl, on_warning: Callable[[str], None]) -> None:
-        super().__init__(_RTSP if url.scheme.startswith("rtsp") else _RTMP, on_warning)
+        super().__init__(_CONTAINERS.get(url.scheme, _RTMP), on_warning)
         self._url = url
         self._muxer: Muxer | None = None
         self._slow_s = -_SLOW_S
@@ -96,24 +101,29 @@ class PushSink(Sink):
 
     def _open(self, pts: int) -> None:
         assert self._streams
-        rtsp = self.container is _RTSP
-        options = {"timeout": _TIMEOUT_US, "rtsp_transport": "tcp"} if rtsp else {"rw_timeout": _TIMEOUT_US}
-        if self._url.scheme.endswith("s"):
-            options["tls_verify"] = "1"
-            if trusted := ssl.get_default_verify_paths().cafile:
-                options["ca_file"] = trusted
-        fifo = {"fifo_format": "rtsp" if rtsp else "flv", "format_opts": ":".join(map("=".join, options.items()))}
-        target = f"{self._url.scheme}://{self._url.text.partition('://')[2]}"
+        rest = self._url.text.partition("://")[2]
         self._muxer = Muxer(
-            target,
+            f"pipe:{rest}" if self.container is _PIPE else f"{self._url.scheme}://{rest}",
             format="fifo",
-            options=_FIFO | fifo,
+            options=_FIFO | self._fifo_options(),
             video=self._streams.video,
             audio=self._audio,
             start_pts=pts,
             delay_one=False,
             on_frame=self._frame_queued,
         )
+
+    def _fifo_options(self) -> dict[str, str]:
+        """The format, and its own options."""
+        if self.container is _PIPE:
+            return {"fifo_format": "mpegts"}
+        rtsp = self.container is _RTSP
+        options = {"timeout": _TIMEOUT_US, "rtsp_transport": "tcp"} if rtsp else {"rw_timeout": _TIMEOUT_US}
+        if self._url.scheme.endswith("s"):
+            options["tls_verify"] = "1"
+            if trusted := ssl.get_default_verify_paths().cafile:
+                options["ca_file"] = trusted
+        return {"fifo_format": "rtsp" if rtsp else "flv", "format_opts": ":".join(map("=".join, options.items()))}
 
     def _write(self, write: Callable[[TimedPacket], int], packet: TimedPacket) -> int:
         try:

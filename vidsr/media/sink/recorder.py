@@ -29,7 +29,7 @@ from vidsr.media.source.live_timestamps import SECOND, TIME_BASE
 from vidsr.media.stream_copy import can_hold
 from vidsr.media.stream_template import AnyPacket, OutputStreams, StreamTemplate, TimedPacket
 from vidsr.settings import EncodeSettings, RecordSettings
-from vidsr.stream_url import TARGET_SCHEMES, StreamUrl
+from vidsr.stream_url import PIPE_SCHEME, TARGET_SCHEMES, StreamUrl
 
 _RETENTION_S = 5.0
 _CLOSE_S = 8.0  # of the 10 s to SIGKILL
@@ -243,7 +243,7 @@ class Recorder:
         """The sink for a target. Raises TargetError for one that can never be written."""
         path = url.path
         if path is None:
-            if url.scheme not in TARGET_SCHEMES:
+            if url.scheme not in (*TARGET_SCHEMES, PIPE_SCHEME):
                 known = ", ".join(TARGET_SCHEMES)
                 raise TargetError(f"{url}: cannot push to {url.scheme}://; supported are {known}")
             return PushSink(url, on_warning)

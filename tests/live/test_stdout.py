@@ -1,0 +1,68 @@
+"""The standard output as a target: MPEG-TS for a program that reads it."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+
+import av
+import pytest
+from kit.servers import http
+from kit.transport import Kind, mpeg_ts
+
+from vidsr.cli import main
+
+
+@contextmanager
+def streaming(url: str, options: list[str], *targets: str) -> Iterator["subprocess.Popen[bytes]"]:
+    command = [sys.executable, "-m", "vidsr", "stream", url, *targets, *options]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("reader", ["ends", "asks it to stop"])
+def test_a_program_reads_the_upscaled_stream(quick: list[str], reader: str) -> None:
+    with http(lambda: mpeg_ts(Kind())) as url, streaming(url, quick, "-") as process:
+        assert process.stdout
+        assert process.stderr
+        data = process.stdout.read(60_000)
+        if reader == "ends":
+            process.stdout.close()
+            assert process.wait(20) == 128 + signal.SIGPIPE
+        else:
+            process.send_signal(signal.SIGTERM)
+            data += process.stdout.read()
+            assert process.wait(20) == 0
+        assert b"Traceback" not in process.stderr.read()
+    with av.open(BytesIO(data), format="mpegts") as video:
+        frames = list(video.decode(video=0))
+        assert video.streams.video[0].codec_context.name == "h264"
+    assert len(frames) > 5
+    source = Kind()
+    assert (frames[0].width, frames[0].height) == (2 * source.size[0], 2 * source.size[1])
+
+
+def test_a_recording_goes_on_without_the_reader(quick: list[str], place: Path) -> None:
+    with http(lambda: mpeg_ts(Kind())) as url, streaming(url, quick, "-", "--also", str(place)) as process:
+        assert process.stdout
+        process.stdout.read(20_000)
+        process.stdout.close()
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(6)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+    assert list(place.glob("*/*.mp4"))
+
+
+def test_a_file_of_cameras_has_no_standard_output(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "cameras.toml"
+    file.write_text('[cameras.gate]\nsource = "rtsp://camera/1"\ntargets = ["-"]\n')
+    assert main(["stream", "--config", str(file), "--check"]) == 2
+    assert f"{file}: gate: targets: - is the standard output" in capsys.readouterr().err
