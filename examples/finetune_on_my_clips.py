@@ -25,5 +25,5 @@ def finetune_and_upscale(folder: Path, lr: Path, clips: list[Path], *, settings:
 
 
 if __name__ == "__main__":
-    folder, lr, *clips = map(Path, sys.argv[1:])
+    folder, lr, *clips = map(Path, sys.argv[1:]) if len(sys.argv) > 3 else sys.exit(__doc__)
     finetune_and_upscale(folder, lr, clips, settings=FinetuneSettings())

@@ -20,4 +20,6 @@ def upscale_first_luma(source: Path, model: str = "fsrcnn-x2") -> tuple[int, ...
 
 
 if __name__ == "__main__":
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
     upscale_first_luma(Path(sys.argv[1]), *sys.argv[2:])

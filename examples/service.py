@@ -95,5 +95,5 @@ def create_app(folder: Path, options: list[str]) -> Flask:
 
 
 if __name__ == "__main__":
-    Path(sys.argv[2]).mkdir(exist_ok=True)
+    Path(sys.argv[2]).mkdir(exist_ok=True) if len(sys.argv) > 2 else sys.exit(__doc__)
     serve(create_app(Path(sys.argv[2]), sys.argv[3:]), listen=sys.argv[1], max_request_body_size=MAX_BYTES)

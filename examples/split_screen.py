@@ -24,4 +24,6 @@ def split_screen(source: Path, target: Path, model: str = "fsrcnn-x2", scale: in
 
 
 if __name__ == "__main__":
+    if len(sys.argv) < 3:
+        sys.exit(__doc__)
     split_screen(Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:])

@@ -24,4 +24,6 @@ def upscale_array(frames: Iterable[np.ndarray], model: str = "fsrcnn-x2", worker
 
 
 if __name__ == "__main__":
+    if len(sys.argv) < 3:
+        sys.exit(__doc__)
     np.save(sys.argv[2], np.stack(list(upscale_array(np.load(sys.argv[1]), *sys.argv[3:]))))

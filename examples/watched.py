@@ -23,6 +23,8 @@ def watched(source: str, target: str, model: str = "fsrcnn-x2", at_most_s: float
 
 
 if __name__ == "__main__":
+    if len(sys.argv) < 3:
+        sys.exit(__doc__)
     report = watched(*sys.argv[1:])
     print("", *report.lines(), sep="\n")
     sys.exit(bool(report.damage or report.stopped))

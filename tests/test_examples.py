@@ -81,3 +81,12 @@ def test_an_example_is_short_and_runs_as_it_says(path: Path) -> None:
     done = subprocess.run([sys.executable, "-m", "py_compile", path], check=False)
     assert done.returncode == 0
     assert f"python examples/{path.name} " in path.read_text()
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_without_arguments_an_example_says_how_it_is_run(path: Path) -> None:
+    pytest.importorskip("flask")
+    done = subprocess.run([sys.executable, str(path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert f"python examples/{path.name}" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -73,7 +73,7 @@ def test_the_scarcest_thing_bounds_each_way(
 def test_a_film_of_unknown_length_is_explained_without_its_time(monkeypatch: pytest.MonkeyPatch, film: Path) -> None:
     known = explained(monkeypatch, film, TRIAL, 4, 64).lines()
     assert known[2] == "  here, by frames: 4 cores, about 8 fps, 0:07:30; bound by the cores"
-    assert known[-1] == "  in all: 0.5 hours of such a core"
+    assert known[-1] == "  in all: 0:30:00 of such a core"
     unknown = explained(monkeypatch, film, replace(TRIAL, frames=None), 4, 64).lines()
     assert unknown[0].startswith("film.mp4: 3840x2160, an unknown number of frames, 500 ms of a core per frame")
     assert unknown[2] == "  here, by frames: 4 cores, about 8 fps; bound by the cores"

@@ -4,13 +4,32 @@ from dataclasses import FrozenInstanceError, fields
 
 import pytest
 
-from vidsr.settings import DatasetSettings, DegradeSettings, EncodeSettings, PoolSettings, UpscaleSettings
+from vidsr.settings import (
+    DatasetSettings,
+    DegradeSettings,
+    EncodeSettings,
+    LearnSettings,
+    PoolSettings,
+    UpscaleSettings,
+)
 from vidsr.settings.options import parse_range, parse_shares
 
 Kind = (
-    type[UpscaleSettings] | type[EncodeSettings] | type[PoolSettings] | type[DegradeSettings] | type[DatasetSettings]
+    type[UpscaleSettings]
+    | type[EncodeSettings]
+    | type[PoolSettings]
+    | type[DegradeSettings]
+    | type[DatasetSettings]
+    | type[LearnSettings]
 )
-KINDS: list[Kind] = [UpscaleSettings, EncodeSettings, PoolSettings, DegradeSettings, DatasetSettings]
+KINDS: list[Kind] = [
+    UpscaleSettings,
+    EncodeSettings,
+    PoolSettings,
+    DegradeSettings,
+    DatasetSettings,
+    LearnSettings,
+]
 NAN, INF = float("nan"), float("inf")
 
 
@@ -34,8 +53,25 @@ NAN, INF = float("nan"), float("inf")
         (UpscaleSettings, {"max_megapixels": 0.0}),
         (UpscaleSettings, {"max_megapixels": 1e6}),
         (UpscaleSettings, {"max_megapixels": NAN}),
+        (LearnSettings, {"hours": "25-3"}),
+        (LearnSettings, {"hours": "never"}),
+        (LearnSettings, {"hours": "3-3"}),
+        (LearnSettings, {"cores": 0}),
+        (LearnSettings, {"memory_gb": 0.0}),
+        (LearnSettings, {"every_s": 5.0}),
+        (LearnSettings, {"moment_s": NAN}),
+        (LearnSettings, {"keep_gb": NAN}),
+        (LearnSettings, {"steps": 0}),
+        (LearnSettings, {"keep_networks": 0}),
+        (LearnSettings, {"min_gain_db": 0.0}),
+        (LearnSettings, {"min_gain_db": NAN}),
+        (LearnSettings, {"masks": ("0,0,320",)}),
+        (LearnSettings, {"masks": ("0,0,0,40",)}),
         (EncodeSettings, {"crf": -1}),
         (EncodeSettings, {"crf": 64}),
+        (EncodeSettings, {"max_rate": "1M", "bitrate": "2M"}),
+        (EncodeSettings, {"max_rate": "1M", "encoder_option": ("maxrate=2000000",)}),
+        (EncodeSettings, {"max_rate": "1M", "encoder_option": ("bufsize=2000000",)}),
         (EncodeSettings, {"bitrate": "4 Mbit"}),
         (EncodeSettings, {"bitrate": "0"}),
         (EncodeSettings, {"bitrate": "4M", "crf": 20}),

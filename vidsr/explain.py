@@ -71,7 +71,8 @@ class Explanation:
                 f"bound by {way.bound}"
             )
         if frames is not None:
-            text.append(f"  in all: {frames * trial.core_s / 3600:.2g} hours of such a core")
+            seconds = max(1, round(frames * trial.core_s))
+            text.append(f"  in all: {timedelta(seconds=seconds)} of such a core")
         return text
 
 

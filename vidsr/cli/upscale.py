@@ -107,6 +107,8 @@ def run(args: argparse.Namespace) -> int:
         UpscaleJob(source=source, target=target, settings=upscaling, encode=encode, on_warning=log.warning)
         for source, target in pairs
     ]
+    if args.estimate and args.explain:
+        raise UsageError("--estimate and --explain exclude each other: the latter has the former's figures, too")
     if args.estimate or args.explain:
         return _print_estimates([job for job in pairs if image_codec_for(job[1]) is None], args)
     if args.discard:

@@ -88,6 +88,10 @@ class EncodeSettings:
         for each in self.encoder_option:
             if not re.fullmatch(r"[^=\s]+=.+", each, re.DOTALL):
                 raise ValueError(f"encoder_option must be KEY=VALUE, not {each!r}")
+        if self.max_bits_per_second is not None and (self.bits_per_second or 0) > self.max_bits_per_second:
+            raise ValueError(f"max_rate must be at least the bitrate, {self.bitrate}, not {self.max_rate}")
+        if self.max_rate is not None and (twice := self.encoder_options.keys() & {"maxrate", "bufsize"}):
+            raise ValueError(f"max_rate must be alone, not beside encoder_option {min(twice)}")
 
     @property
     def bits_per_second(self) -> int | None:
