@@ -6,6 +6,7 @@
   current.json     the network in use
   events.jsonl     what happened, a line each
   attempt.json     when a network was last learned, or not
+  collect.json     how collecting goes: a CollectState
   gains.jsonl      the gain of the network in use over the general one, measured live
 
 TIME is in UTC, so that names sort. Whoever writes replaces whole files; readers take what is whole.
@@ -26,7 +27,7 @@ IN_TARGET = "learn"
 MOMENT_SOURCE, MOMENT_MAIN, MOMENT_FACTS = "source.mkv", "main.mkv", "moment.json"
 NETWORK, SCENE, REPORT, PROOF = "model.npz", "scene.npz", "report.html", "proof.json"
 _CURRENT, _EVENTS, _GAINS = "current.json", "events.jsonl", "gains.jsonl"
-_ATTEMPT, _REQUEST = "attempt.json", "learn-now"
+_ATTEMPT, _COLLECT, _REQUEST = "attempt.json", "collect.json", "learn-now"
 
 
 def time_name(now_s: float) -> str:
@@ -91,6 +92,24 @@ class LiveGain:
     gain: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class CollectState:
+    """How collecting goes."""
+
+    tried_s: float = 0.0
+    """When a moment was last to be collected, in seconds since 1970; 0 for never."""
+    original_s: float = 0.0
+    """When the original that the last moment was cut from began; 0 for none."""
+    collected: int = 0
+    """Moments, since the folder was made."""
+    refused: dict[str, int] = field(default_factory=dict)
+    """Moments that were not kept, by the reason: a word or two."""
+    doubt: str = ""
+    """The reason of the last refusal; "" after a moment that was kept."""
+    fault: str = ""
+    """The reason for which nothing is collected, as the last event says; "" while all is well."""
+
+
 class LearnDir:
     """The folder of one camera. Reading methods take a folder that is not there for an empty one."""
 
@@ -106,6 +125,10 @@ class LearnDir:
             with suppress(TypeError):
                 found.append(Moment(folder=folder, **values))
         return found
+
+    def half_moments(self) -> list[Path]:
+        """The folders of moments that are not whole: one that is being collected, and those of killed collectors."""
+        return [folder for folder in _children(self.path / "moments") if not (folder / MOMENT_FACTS).exists()]
 
     def moment_folder(self, now_s: float) -> Path:
         """The folder of a moment that begins now."""
@@ -165,6 +188,16 @@ class LearnDir:
     def add_gain(self, gain: LiveGain) -> None:
         """Keep a gain measured live. Raises TargetError."""
         append_line(self.path / _GAINS, asdict(gain))
+
+    def collect_state(self) -> CollectState:
+        """How collecting goes."""
+        with suppress(TypeError):
+            return CollectState(**read_json(self.path / _COLLECT))
+        return CollectState()
+
+    def set_collect_state(self, state: CollectState) -> None:
+        """Keep how collecting goes. Raises TargetError."""
+        write_json(self.path / _COLLECT, asdict(state))
 
     def request(self) -> None:
         """Ask for a network to be learned now, at any hour. Raises TargetError."""

@@ -16,7 +16,7 @@ from vidsr.settings import StreamSettings
 from vidsr.stream_url import StreamUrl
 from vidsr.training.pairing import align
 
-SETTINGS = StreamSettings(timeout_s=8.0)
+SETTINGS = StreamSettings(timeout_s=20.0)
 RATE = 25
 
 

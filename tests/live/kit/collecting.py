@@ -1,0 +1,68 @@
+"""Collecting as the supervisor has it done: a process that reads a config from stdin."""
+
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+from vidsr.learn_dir import LearnDir
+from vidsr.live.config import CameraConfig
+from vidsr.settings import LearnSettings, RecordSettings, StreamSettings
+from vidsr.stream_url import StreamUrl
+
+ROOT = Path(__file__).parents[3]
+COMMAND = [sys.executable, "-m", "vidsr.learning.collect_process"]
+
+
+def learning_camera(
+    folder: Path,
+    source: str,
+    main: str | None = None,
+    *,
+    name: str = "a",
+    record: RecordSettings | None = None,
+    **learn: object,
+) -> CameraConfig:
+    """A camera that collects moments of five seconds into a folder."""
+    return CameraConfig(
+        name=name,
+        source=StreamUrl(source),
+        targets=(),
+        stream=StreamSettings(timeout_s=20.0),
+        record=record or RecordSettings(min_free_gb=0.0),
+        learn=LearnSettings(**{"moment_s": 5.0, **learn}),
+        main=StreamUrl(main) if main else None,
+        learn_dir=folder / f"learn-{name}",
+    )
+
+
+def start(config: CameraConfig, *, stderr: int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
+    """A process that collects one moment."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(COMMAND, stdin=subprocess.PIPE, stderr=stderr, env=environment)
+    assert process.stdin
+    process.stdin.write(pickle.dumps(config))
+    process.stdin.close()
+    return process
+
+
+def collect(config: CameraConfig, *, code: int = 0) -> str:
+    """What a process that collects one moment says on stderr."""
+    process = start(config, stderr=subprocess.PIPE)
+    assert process.stderr
+    with process.stderr as stderr:
+        said = stderr.read().decode()
+    assert (process.wait(60), "Traceback" in said) == (code, False), said
+    return said
+
+
+def folder_of(config: CameraConfig) -> LearnDir:
+    """What the camera learns."""
+    assert config.learn_dir
+    return LearnDir(config.learn_dir)
+
+
+def events(config: CameraConfig) -> list[str]:
+    """The events in the folder of the camera."""
+    return [event["event"] for event in folder_of(config).events()]

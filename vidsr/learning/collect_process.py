@@ -1,0 +1,52 @@
+"""`python -m vidsr.learning.collect_process`: collects one moment of a camera, and measures what its network gains.
+
+It reads the config of the camera from stdin, as its process does, and ends. Where a network is in use and there is a
+main stream, it is started every minute: most of these runs measure only. What goes wrong is an event in the folder,
+once when it begins and once when it ends.
+"""
+
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+
+from vidsr.errors import BUG, STOPPED, Stopped, VidsrError, exit_code
+from vidsr.learn_dir import LearnDir
+from vidsr.learning.background import begin
+from vidsr.learning.collector import Collector, single_collector
+
+log = logging.getLogger("vidsr.learning")
+
+
+def main() -> int:
+    """The exit code: 0 also when the camera gave no moment, 143 after a signal, else that of the error."""
+    config = begin()
+    assert config.learn
+    assert config.learn_dir
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        with single_collector(config.learn_dir) as is_only:
+            if is_only:
+                Collector(config, config.learn, LearnDir(config.learn_dir), stop).run(time.time())
+    except Stopped:
+        return STOPPED + signal.SIGTERM
+    except VidsrError as error:
+        log.error("%s", error)
+        return exit_code(error)
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        code = main()
+    except Exception:
+        traceback.print_exc()
+        code = BUG
+    sys.stderr.flush()
+    # Exit at once: a thread may still be in a read of FFmpeg, which cannot be interrupted.
+    os._exit(code)
