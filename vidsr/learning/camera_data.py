@@ -7,7 +7,8 @@ from pathlib import Path
 from vidsr.callbacks import OnWarning, ShouldStop
 from vidsr.errors import SourceError, Stopped
 from vidsr.learn_dir import Moment
-from vidsr.learning.moment_split import MIN_HELD_OUT, MIN_TRAINING, MomentSplit, split_moments
+from vidsr.learning.general_set import write_pictures
+from vidsr.learning.moment_split import MomentSplit, NothingToLearn, require_split, split_moments
 from vidsr.learning.moment_views import SceneMoments, newest_scene
 from vidsr.quality.crops import Crop
 from vidsr.settings import FinetuneSettings, LearnSettings
@@ -19,10 +20,6 @@ from vidsr.training.pairing import Alignment, align
 MAIN_INPUT = "main stream"
 """The name of the validation set of aligned recordings."""
 _MIN_SIDE = 72  # low-resolution pixels of what is learned from
-
-
-class NothingToLearn(Exception):
-    """There is not enough to learn from; a sentence without its subject."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +44,7 @@ def read_camera_data(
     files: MomentFiles,
     learn: LearnSettings,
     settings: FinetuneSettings,
-    images: Sequence[Path],
+    pictures: Path,
     *,
     on_skip: OnWarning,
     on_warning: OnWarning,
@@ -55,30 +52,30 @@ def read_camera_data(
 ) -> CameraData:
     """The data of the newest scene of the moments: aligned recordings of both streams, or else the source, degraded.
 
-    `on_skip` receives a sentence per moment that is left out. Raises NothingToLearn, Stopped, SourceError.
+    `pictures` is the folder of drawn pictures that are trained on as well; they are written if they are missing.
+    `on_skip` receives a sentence per moment that is left out.
+    Raises NothingToLearn, Stopped, SourceError, TargetError.
     """
     sources = [files.source(moment) for moment in moments]
     scene = newest_scene(moments, sources, learn.day_s, on_skip=on_skip, should_stop=should_stop)
-    if not scene or not split_moments(scene.moments, learn.day_s):
-        raise NothingToLearn(_too_few(len(scene.moments) if scene else 0))
+    of_source = require_split(scene.moments, learn.day_s)
     window = camera_window(scene.views, masks=[_crop(area) for area in learn.masks], on_warning=on_warning)
     of_main = _aligned(scene.moments, files, settings.scale, learn.day_s, on_skip, should_stop)
     split = split_moments(list(of_main), learn.day_s)
     _check_side(window, scene.shape, 1 if split else settings.scale)
+    write_pictures(pictures)
     if split:
         training, held_out = (
             [replace(of_main[moment], window=window) for moment in part] for part in (split.training, split.held_out)
         )
-        data = from_alignments(training, held_out, images, settings, input_name=MAIN_INPUT)
+        data = from_alignments(training, held_out, [pictures], settings, input_name=MAIN_INPUT)
         return CameraData(data=data, scene=scene, split=split)
-    split = split_moments(scene.moments, learn.day_s)
-    assert split
     teaches, proves = (
         [Footage(path=files.source(moment), sizes=(1.0,), window=window) for moment in part]
-        for part in (split.training, split.held_out)
+        for part in (of_source.training, of_source.held_out)
     )
-    data = from_split(teaches, proves, images, settings, on_warning=on_warning)
-    return CameraData(data=data, scene=scene, split=split)
+    data = from_split(teaches, proves, [pictures], settings, on_warning=on_warning)
+    return CameraData(data=data, scene=scene, split=of_source)
 
 
 def _aligned(
@@ -100,12 +97,6 @@ def _aligned(
         except SourceError as error:
             on_skip(f"{moment.folder.name}: {error}")
     return found
-
-
-def _too_few(count: int) -> str:
-    least = MIN_TRAINING + MIN_HELD_OUT
-    have = f"{count} moment{'' if count == 1 else 's'} of the scene"
-    return f"{have}; {least} or more are needed, of two days or at least of several hours"
 
 
 def _check_side(window: Crop | None, shape: tuple[int, int], scale: int) -> None:

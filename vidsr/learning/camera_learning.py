@@ -10,10 +10,9 @@ import numpy as np
 from vidsr.callbacks import OnWarning, ShouldStop
 from vidsr.errors import ModelError, Stopped, TargetError, TrainingError
 from vidsr.learn_dir import NETWORK, REPORT, SCENE, LearnDir, time_name
-from vidsr.learning.camera_data import CameraData, MomentFiles, NothingToLearn, read_camera_data
+from vidsr.learning.camera_data import CameraData, MomentFiles, read_camera_data
 from vidsr.learning.general_network import finetune_settings, general_network, short_name
-from vidsr.learning.general_set import write_pictures
-from vidsr.learning.moment_split import MIN_HELD_OUT, MIN_TRAINING, thin
+from vidsr.learning.moment_split import require_split, thin
 from vidsr.learning.moment_views import diverse_thumbnails
 from vidsr.learning.network_proof import ProvedNetwork, prove
 from vidsr.learning.work_dir import LearnPlan, WorkDir
@@ -88,10 +87,8 @@ class CameraLearning:
 
     def _plan(self, work: WorkDir, settings: FinetuneSettings, general: Weights) -> LearnPlan:
         """The plan of the learning that was interrupted, if it is still of use, or a new one."""
-        moments, least = self.learn_dir.moments(), MIN_TRAINING + MIN_HELD_OUT
-        if len(moments) < least:
-            have = f"{len(moments)} moment{'' if len(moments) == 1 else 's'}"
-            raise NothingToLearn(f"{have}, and {least} or more are needed")
+        moments = self.learn_dir.moments()
+        require_split(moments, self.learn.day_s)
         newest_s = max(moment.time_s for moment in moments)
         decisive = {
             "settings": asdict(settings),
@@ -111,14 +108,13 @@ class CameraLearning:
         """The data, and the sentences about it, which are logged."""
         notes: list[str] = []
         skipped: list[str] = []
-        write_pictures(work.path / _PICTURES)
         try:
             camera = read_camera_data(
                 work.moments(plan),
                 MomentFiles(source=work.source, main=work.main),
                 self.learn,
                 settings,
-                [work.path / _PICTURES],
+                work.path / _PICTURES,
                 on_skip=skipped.append,
                 on_warning=notes.append,
                 should_stop=self.should_stop,

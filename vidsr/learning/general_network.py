@@ -9,7 +9,8 @@ from vidsr.settings import FinetuneSettings, LearnSettings, StreamSettings
 
 _USUAL_SCALE = 2
 _LAYERS, _RATE = "all", 2e-3
-_CLIPS = 2_000
+_MIN_CLIPS, _MAX_CLIPS = 32, 2_000
+_STEPS_PER_CLIP = 2
 _MEASUREMENTS = 8  # of the learning curve, each with a checkpoint
 _DATASET_SHARE = 0.25  # of the memory
 
@@ -40,7 +41,7 @@ def finetune_settings(model: str, scale: int, learn: LearnSettings) -> FinetuneS
         initial_model=model,
         layers=_LAYERS,
         rate=_RATE,
-        clips=_CLIPS,
+        clips=min(_MAX_CLIPS, max(_MIN_CLIPS, learn.steps // _STEPS_PER_CLIP)),
         clean_share=0,  # a camera's frames are always encoded
         steps=learn.steps,
         every=max(1, learn.steps // _MEASUREMENTS),

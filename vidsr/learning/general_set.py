@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from vidsr.engine import Engine
+from vidsr.errors import TargetError
 from vidsr.media.atomic_file import atomic_write
 from vidsr.media.image_writer import encode_png
 from vidsr.quality.upscalers import network_upscaler
@@ -41,6 +42,10 @@ def mean_psnr(samples: Sequence[ValidationSample], engine: Engine) -> float:
 
 def write_pictures(folder: Path) -> None:
     """Write the pictures that are trained on, unless they are there. Raises TargetError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TargetError(f"{folder}: {error.strerror}") from error
     for seed in _TEACHERS:
         path = folder / f"drawn-{seed:02}.png"
         if not path.exists():

@@ -11,12 +11,14 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from importlib.util import find_spec
 from types import FrameType
 
 from vidsr.cpu import pin_process
-from vidsr.errors import STOPPED, Stopped, TargetError, VidsrError, exit_code
+from vidsr.errors import STOPPED, Stopped, TargetError, TrainingError, VidsrError, exit_code
 from vidsr.learn_dir import LearnDir
 from vidsr.learning.background import begin
+from vidsr.learning.moment_split import NothingToLearn, require_split
 from vidsr.live.config import CameraConfig
 
 log = logging.getLogger("vidsr.learning.learn")
@@ -30,6 +32,7 @@ def main() -> int:
     config = begin()
     assert config.learn
     assert config.learn_dir
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it says that it builds a cache
     _limit_cores(config.learn.cores)
     return _learn(config, LearnDir(config.learn_dir), stop)
 
@@ -58,12 +61,14 @@ def _limit_cores(cores: int) -> None:
 
 
 def _learn(config: CameraConfig, learn_dir: LearnDir, stop: _Stop) -> int:
-    from vidsr.learning.camera_data import NothingToLearn  # PyTorch counts the cores when it is loaded
-    from vidsr.learning.camera_learning import CameraLearning
-
     assert config.learn
     code, event = 0, ""
     try:
+        require_split(learn_dir.moments(), config.learn.day_s)
+        if missing := [name for name in ("torch", "matplotlib") if not find_spec(name)]:
+            raise TrainingError(f"learning needs {missing[0]}: pip install 'vidsr[train]'")
+        from vidsr.learning.camera_learning import CameraLearning  # loads PyTorch, which is seconds of work
+
         CameraLearning(
             learn_dir=learn_dir,
             learn=config.learn,

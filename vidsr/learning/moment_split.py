@@ -10,11 +10,14 @@ from itertools import pairwise
 
 from vidsr.learn_dir import Moment
 
-MIN_TRAINING, MIN_HELD_OUT = 3, 2
-"""Moments that a network needs."""
+_MIN_TRAINING, _MIN_HELD_OUT = 3, 2
 _HOURS_PER_DAY = 24
 _EVERY = 4  # hours
 _MAX_HELD_OUT = 12  # moments; each takes seconds to score
+
+
+class NothingToLearn(Exception):
+    """There is too little to learn from; the text says what there is, and what is needed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +32,7 @@ class MomentSplit:
     @property
     def is_enough(self) -> bool:
         """Whether a network can be learned and proved."""
-        return len(self.training) >= MIN_TRAINING and len(self.held_out) >= MIN_HELD_OUT
+        return len(self.training) >= _MIN_TRAINING and len(self.held_out) >= _MIN_HELD_OUT
 
 
 def split_moments(moments: Sequence[Moment], day_s: float) -> MomentSplit | None:
@@ -37,6 +40,19 @@ def split_moments(moments: Sequence[Moment], day_s: float) -> MomentSplit | None
     ordered = sorted(moments, key=lambda moment: moment.time_s)
     splits = (_split(ordered, day_s, part) for part in ("the newest day", "every fourth hour"))
     return next((split for split in splits if split.is_enough), None)
+
+
+def require_split(moments: Sequence[Moment], day_s: float) -> MomentSplit:
+    """As `split_moments`. Raises NothingToLearn where there is no split."""
+    if split := split_moments(moments, day_s):
+        return split
+    least = _MIN_TRAINING + _MIN_HELD_OUT
+    have = "1 moment" if len(moments) == 1 else f"{len(moments)} moments"
+    if len(moments) < least:
+        raise NothingToLearn(f"{have} of the scene, and {least} or more are needed")
+    raise NothingToLearn(
+        f"{have} of the scene, of too few hours; those of {_EVERY + 1} hours or of two days are needed"
+    )
 
 
 def thin(moments: Sequence[Moment], count: int) -> list[Moment]:

@@ -33,8 +33,8 @@ class SceneMoments:
 
 def newest_scene(
     moments: Sequence[Moment], sources: Sequence[Path], day_s: float, *, on_skip: OnWarning, should_stop: ShouldStop
-) -> SceneMoments | None:
-    """The scene of most moments of the newest day, from the `sources` of the moments; None if none shows any.
+) -> SceneMoments:
+    """The scene of most moments of the newest day, from the `sources` of the moments; empty if none shows any.
 
     `on_skip` receives a sentence per moment that is left out. Raises Stopped.
     """
@@ -47,7 +47,7 @@ def newest_scene(
         else:
             usable.append(view)
     if not usable:
-        return None
+        return SceneMoments(moments=[], views=[])
     newest_s = max(by_path[view.file.path].time_s for view in usable)
 
     def weight(scene: Sequence[View]) -> tuple[int, float]:

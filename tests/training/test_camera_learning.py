@@ -1,0 +1,82 @@
+"""A camera learns a network of its own from its moments; it is used only if it is proved, and nothing else stays."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from moments import TWO_DAYS, camera, events, forgetful_network, write_moment, write_moments
+from recordings import RATE, SIZE, record, scene
+
+from vidsr.learn_dir import LearnDir
+from vidsr.learning.camera_learning import CameraLearning
+from vidsr.live.config import CameraConfig
+from vidsr.model.weights import load_weights
+
+FRAMES = scene(200)
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return forgetful_network(tmp_path_factory.mktemp("start") / "start.npz")
+
+
+def learn(config: CameraConfig, **how: object) -> list[str]:
+    assert config.learn
+    assert config.learn_dir
+    warnings: list[str] = []
+    asked = {"on_warning": warnings.append, "should_stop": lambda: False, **how}
+    CameraLearning(
+        learn_dir=LearnDir(config.learn_dir), learn=config.learn, stream=config.stream, now=time.time, **asked
+    ).run()
+    return warnings
+
+
+@pytest.mark.slow
+def test_a_network_is_learned_from_a_day_proved_on_the_next_and_used(start: Path, tmp_path: Path) -> None:
+    learn_dir = LearnDir(tmp_path)
+    write_moments(learn_dir, FRAMES)
+    write_moment(learn_dir, TWO_DAYS[2] + 60, [np.full(SIZE[::-1], 16, np.uint8)] * 30)
+    write_moment(learn_dir, TWO_DAYS[2] + 120, FRAMES[:1] * 30)
+    write_moment(learn_dir, TWO_DAYS[2] + 180, scene(30, seed=4))
+    warnings = learn(camera(tmp_path, start))
+    (network,) = learn_dir.networks()
+    assert learn_dir.current() == network
+    proof = network.proof
+    assert proof.accepted, proof
+    assert (proof.moments, list(proof.gains)) == (2, ["crf 18", "crf 23", "crf 28", "crf 33"])
+    assert proof.moving_gain >= 0.1
+    assert sorted(path.name for path in network.folder.iterdir()) == [
+        "model.npz",
+        "proof.json",
+        "report.html",
+        "scene.npz",
+    ]
+    weights = load_weights(network.folder / "model.npz")
+    assert weights.calibration
+    with np.load(network.folder / "scene.npz", allow_pickle=False) as file:
+        assert (file["thumbnails"].shape, file["thumbnails"].dtype) == ((5, 48, 64), np.uint8)
+        assert file["shape"].tolist() == [192, 256]
+    assert "Accepted: it gains" in (network.folder / "report.html").read_text()
+    left_out, used = events(learn_dir)
+    assert left_out.startswith("3 moments are left out: ")
+    for reason in ("is black, or flat", "nothing moves in it, or it is frozen", "shows another scene"):
+        assert reason in left_out
+    assert used == f"{network.name} is used: {proof.reason}"
+    assert left_out in warnings
+    assert not learn_dir.work.exists()
+
+
+@pytest.mark.slow
+def test_main_streams_teach_what_the_source_lost(start: Path, tmp_path: Path) -> None:
+    learn_dir = LearnDir(tmp_path)
+    write_moments(learn_dir, FRAMES, main=True)
+    poisoned = write_moment(learn_dir, TWO_DAYS[2] + 60, FRAMES[:40], main=True)
+    record(poisoned.folder / "main.mkv", FRAMES[:1] * 40, [number / RATE for number in range(40)], 20)
+    learn(camera(tmp_path, start))
+    (network,) = learn_dir.networks()
+    assert list(network.proof.gains) == ["main stream"]
+    assert network.proof.moving_gain > 0
+    with np.load(network.folder / "scene.npz", allow_pickle=False) as file:
+        assert file["shape"].tolist() == [96, 128]
+    assert events(learn_dir)[0].startswith(f"1 moment is left out: {poisoned.folder.name}: ")
