@@ -1,6 +1,8 @@
 """A camera learns a network of its own from its moments; it is used only if it is proved, and nothing else stays."""
 
+import shutil
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -8,12 +10,13 @@ import pytest
 from moments import TWO_DAYS, camera, events, forgetful_network, write_moment, write_moments
 from recordings import RATE, SIZE, record, scene
 
-from vidsr.learn_dir import LearnDir
+from vidsr.learn_dir import LearnDir, Moment
 from vidsr.learning.camera_learning import CameraLearning
 from vidsr.live.config import CameraConfig
 from vidsr.model.weights import load_weights
 
 FRAMES = scene(200)
+ROADCAM = Path(__file__).resolve().parents[3] / "shared" / "data" / "video" / "surveillance" / "roadcam"
 
 
 @pytest.fixture(scope="module")
@@ -80,3 +83,26 @@ def test_main_streams_teach_what_the_source_lost(start: Path, tmp_path: Path) ->
     with np.load(network.folder / "scene.npz", allow_pickle=False) as file:
         assert file["shape"].tolist() == [96, 128]
     assert events(learn_dir)[0].startswith(f"1 moment is left out: {poisoned.folder.name}: ")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not ROADCAM.exists(), reason="the clips are not beside the project")
+def test_six_weeks_of_a_road_are_one_scene_without_its_captions_and_another_road_is_left_out(tmp_path: Path) -> None:
+    learn_dir = LearnDir(tmp_path)
+    for clip in sorted(ROADCAM.glob("*.mp4")):
+        taken = datetime.strptime(clip.stem.partition("_")[2], "%Y%m%d%H%M").replace(tzinfo=UTC)
+        folder = learn_dir.moment_folder(taken.timestamp())
+        folder.mkdir(parents=True)
+        shutil.copyfile(clip, folder / "source.mkv")
+        learn_dir.write_moment(
+            Moment(folder=folder, time_s=taken.timestamp(), has_main=False, motion=2.0, detail=3.0, size=1)
+        )
+    learn(camera(tmp_path, Path("fsrcnn-narrow-video"), steps=16, min_gain_db=9.0))
+    (network,) = learn_dir.networks()
+    assert (network.proof.moments, network.proof.accepted, learn_dir.current()) == (4, False, None)
+    left_out, refused = events(learn_dir)
+    assert left_out == "1 moment is left out: 2017-07-21T14-14-00.000Z: shows another scene, or quite another light"
+    assert refused.startswith(f"{network.name} is learned and not used: it gains ")
+    assert "352x240+0+48 of the picture" in (network.folder / "report.html").read_text()
+    with np.load(network.folder / "scene.npz", allow_pickle=False) as file:
+        assert len(file["thumbnails"]) == 8

@@ -53,8 +53,8 @@ def read_camera_data(
     """The data of the newest scene of the moments: aligned recordings of both streams, or else the source, degraded.
 
     `pictures` is the folder of drawn pictures that are trained on as well; they are written if they are missing.
-    `on_skip` receives a sentence per moment that is left out.
-    Raises NothingToLearn, Stopped, SourceError, TargetError.
+    `on_skip` receives a sentence per moment that is left out. Raises NothingToLearn, Stopped,
+    SourceError, TargetError.
     """
     sources = [files.source(moment) for moment in moments]
     scene = newest_scene(moments, sources, learn.day_s, on_skip=on_skip, should_stop=should_stop)
