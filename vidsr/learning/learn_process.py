@@ -86,9 +86,10 @@ def _learn(config: CameraConfig, learn_dir: LearnDir, stop: _Stop) -> int:
     except VidsrError as error:
         code, event = exit_code(error), f"no network was learned: {error}"
         log.error("%s", event)
-    if event:
-        with suppress(TargetError):  # a full disk, which the error is of
+    with suppress(TargetError):  # a full disk, which the error is of
+        if event:
             learn_dir.add_event(event, now_s=time.time())
+        learn_dir.end_attempt(time.time())
     return code
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Self
 
-from vidsr.errors import STOPPED, VidsrError
+from vidsr.errors import DAMAGED, STOPPED, USAGE, VidsrError
 from vidsr.learn_dir import LearnDir
 from vidsr.live.background_process import BackgroundProcess
 from vidsr.live.camera_watchdog import CameraStatus
@@ -227,7 +227,8 @@ class LearningScheduler:
         """Log how a process ended; learning that was not asked to stop is over until the next day."""
         folder = running.learner.folder
         is_over = code not in _ASKED_TO_STOP or bool(running.reason)
-        if code and is_over:
+        is_told = USAGE <= code <= DAMAGED  # by itself
+        if code and is_over and not is_told:
             reason = running.reason or f"{running.module} ended with exit code {code}"
             log.warning("%s: %s", running.process.camera, reason)
             folder.add_event(reason, now_s=clock_s)
