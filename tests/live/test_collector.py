@@ -63,7 +63,7 @@ def test_a_main_stream_that_is_gone_for_a_day_is_one_event_and_one_when_it_is_ba
     [
         ("black", "the main stream is black, blown out or flat"),
         ("frozen", "the main stream is frozen: the source moves, and it does not"),
-        ("another scene", "the main stream and the source: their motion does not match"),
+        ("another scene", "the source and the main stream: their motion does not match"),
         ("too small", "is not 2 times the 128x96 of the source"),
     ],
 )

@@ -45,8 +45,8 @@ class Survey:
 
     @property
     def moves(self) -> bool:
-        """Whether anything moves, beside noise."""
-        return max(self.changes, default=0.0) >= NOISE_LEVELS
+        """Whether anything moves, beside noise; one change alone may be that of a key frame."""
+        return sum(change >= NOISE_LEVELS for change in self.changes) > 1
 
     @property
     def motion(self) -> float:

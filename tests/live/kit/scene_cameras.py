@@ -1,7 +1,7 @@
 """Two RTSP streams of one scene, as a camera sends them: a main stream and a source half as large."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
@@ -10,10 +10,14 @@ from numpy.typing import NDArray
 from training.recordings import SIZE, scene, smaller
 
 from kit.cameras import Camera, camera
+from vidsr.errors import SourceLost
+from vidsr.media.source.live_source import LiveSource
+from vidsr.settings import StreamSettings
+from vidsr.stream_url import StreamUrl
 
 Luma = NDArray[np.uint8]
 
-FPS = 25
+FPS = 10
 SUB_SIZE = (SIZE[0] // 2, SIZE[1] // 2)
 
 
@@ -36,11 +40,15 @@ def black(frames: Sequence[Luma]) -> list[Luma]:
 
 @contextmanager
 def stream(folder: Path, name: str, frames: Sequence[Luma]) -> Iterator[Camera]:
-    """A running camera that shows these planes."""
+    """A running camera that shows these planes, and has sent a packet: the first one may take long."""
     path = folder / f"{name}.luma"
     path.write_bytes(b"".join(frame.tobytes() for frame in frames))
     height, width = frames[0].shape
-    with camera("--frames", str(path), "--size", f"{width}x{height}", "--key-int", "25", fps=FPS) as result:
+    with camera("--frames", str(path), "--size", f"{width}x{height}", "--key-int", "10", fps=FPS) as result:
+        for _ in range(3):
+            with suppress(SourceLost), LiveSource(StreamUrl(result.url), StreamSettings(timeout_s=20.0)) as source:
+                next(source.packets())
+                break
         yield result
 
 
