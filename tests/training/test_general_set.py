@@ -7,13 +7,14 @@ import numpy as np
 from vidsr.engine import Engine
 from vidsr.learning.general_set import general_set, mean_psnr, write_pictures
 from vidsr.model.zoo import load_model
-from vidsr.training.data.drawn_pictures import SIDE, draw_picture
+from vidsr.settings.training import LARGEST_CROP
+from vidsr.training.data.drawn_pictures import draw_picture
 from vidsr.training.data.sources import image_luma
 
 
 def test_a_picture_is_that_of_its_seed() -> None:
-    first, again, other = draw_picture(3), draw_picture(3), draw_picture(4)
-    assert (first.shape, first.dtype) == ((SIDE, SIDE), np.uint8)
+    first, again, other = draw_picture(3, 200), draw_picture(3, 200), draw_picture(4, 200)
+    assert (first.shape, first.dtype) == ((200, 200), np.uint8)
     assert np.array_equal(first, again)
     assert first.std() > 30
     assert abs(np.corrcoef(first.ravel(), other.ravel())[0, 1]) < 0.2
@@ -27,13 +28,18 @@ def test_a_network_for_video_is_better_on_the_general_set_than_half_of_it() -> N
     assert mean_psnr(samples, whole) > mean_psnr(samples, half) + 0.02
 
 
-def test_the_pictures_that_teach_are_written_once_and_are_others(tmp_path: Path) -> None:
-    write_pictures(tmp_path / "pictures")
+def test_the_pictures_that_teach_are_written_once_and_hold_the_largest_clip(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "pictures", 2)
     paths = sorted((tmp_path / "pictures").iterdir())
     before = [path.stat().st_mtime_ns for path in paths]
-    write_pictures(tmp_path / "pictures")
+    write_pictures(tmp_path / "pictures", 2)
     assert [path.stat().st_mtime_ns for path in paths] == before
-    judges = [draw_picture(seed) for seed in range(1000, 1008)]
-    for path in paths[:4]:
-        luma = image_luma(path)
-        assert all(abs(np.corrcoef(luma.ravel(), judge.ravel())[0, 1]) < 0.3 for judge in judges)
+    assert {min(image_luma(path).shape) >= 2 * LARGEST_CROP for path in paths} == {True}
+
+
+def test_the_pictures_of_the_general_set_are_none_of_those_that_teach(tmp_path: Path) -> None:
+    write_pictures(tmp_path, 2)
+    taught = [image_luma(path)[:200, :200].ravel() for path in sorted(tmp_path.iterdir())[:6]]
+    for sample in list(general_set(2))[::4]:
+        judge = sample.pair.hr[:200, :200].ravel()
+        assert all(abs(np.corrcoef(judge, luma)[0, 1]) < 0.3 for luma in taught)

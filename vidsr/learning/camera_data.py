@@ -63,7 +63,7 @@ def read_camera_data(
     of_main = _aligned(scene.moments, files, settings.scale, learn.day_s, on_skip, should_stop)
     split = split_moments(list(of_main), learn.day_s)
     _check_side(window, scene.shape, 1 if split else settings.scale)
-    write_pictures(pictures)
+    write_pictures(pictures, settings.scale)
     if split:
         training, held_out = (
             [replace(of_main[moment], window=window) for moment in part] for part in (split.training, split.held_out)

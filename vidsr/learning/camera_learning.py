@@ -21,6 +21,7 @@ from vidsr.model.weights import Weights, load_weights, save_weights, weights_has
 from vidsr.settings import FinetuneSettings, LearnSettings, StreamSettings
 from vidsr.training.data.validation_set import ValidationSample
 from vidsr.training.finetune.finetune import train_network
+from vidsr.training.finetune.finetune_data import DATASET
 from vidsr.training.finetune.finetune_report import finetune_report
 from vidsr.training.run import TrainResult
 
@@ -105,8 +106,9 @@ class CameraLearning:
         return work.begin(time_name(self.now()), identity, thin(moments, _MAX_MOMENTS))
 
     def _data(self, work: WorkDir, plan: LearnPlan, settings: FinetuneSettings) -> tuple[CameraData, list[str]]:
-        """The data, and the sentences about it, which are logged."""
+        """The data, and the sentences about it, which are logged once."""
         notes: list[str] = []
+        resumed = (work.path / DATASET).exists()
         skipped: list[str] = []
         try:
             camera = read_camera_data(
@@ -123,7 +125,7 @@ class CameraLearning:
             if skipped:
                 what = "1 moment is" if len(skipped) == 1 else f"{len(skipped)} moments are"
                 notes.insert(0, f"{what} left out: {'; '.join(skipped)}")
-            for note in notes:
+            for note in [] if resumed else notes:
                 self.on_warning(note)
                 self.learn_dir.add_event(note, now_s=self.now())
         return camera, notes

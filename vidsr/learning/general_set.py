@@ -14,8 +14,9 @@ from vidsr.errors import TargetError
 from vidsr.media.atomic_file import atomic_write
 from vidsr.media.image_writer import encode_png
 from vidsr.quality.upscalers import network_upscaler
+from vidsr.settings.training import LARGEST_CROP
 from vidsr.training.data.clips import Clip, moving_clip
-from vidsr.training.data.drawn_pictures import SIDE, draw_picture
+from vidsr.training.data.drawn_pictures import draw_picture
 from vidsr.training.data.validation_set import ValidationSample, coded_samples
 
 _JUDGES = range(1_000, 1_008)
@@ -23,13 +24,14 @@ _JUDGES = range(1_000, 1_008)
 _TEACHERS = range(24)
 """Seeds of those that are trained on."""
 _FRAMES = 13
-_VIEW = SIDE - 32  # pixels per side of the moving view
+_SIDE, _VIEW = 256, 224  # pixels per side of a picture, and of the moving view
+_TAUGHT_SIDE = LARGEST_CROP + 16  # of a picture that is trained on, times the scale
 
 
 def general_set(scale: int) -> Iterator[ValidationSample]:
     """A frame of a moving view of each picture, downscaled and encoded at several qualities; all of it counts."""
     for seed in _JUDGES:
-        planes = moving_clip(draw_picture(seed), (_VIEW, _VIEW), _FRAMES, np.random.default_rng(seed))
+        planes = moving_clip(draw_picture(seed, _SIDE), (_VIEW, _VIEW), _FRAMES, np.random.default_rng(seed))
         for sample in coded_samples(Clip(planes=planes), f"drawn {seed}", scale):
             yield replace(sample, pair=replace(sample.pair, moving=None))
 
@@ -40,8 +42,8 @@ def mean_psnr(samples: Sequence[ValidationSample], engine: Engine) -> float:
     return float(np.mean([sample.pair.moving_psnr(upscale(sample.pair.lr_luma)) for sample in samples]))
 
 
-def write_pictures(folder: Path) -> None:
-    """Write the pictures that are trained on, unless they are there. Raises TargetError."""
+def write_pictures(folder: Path, scale: int) -> None:
+    """Write the pictures that are trained on, unless they are there; any clip fits into them. Raises TargetError."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -50,4 +52,4 @@ def write_pictures(folder: Path) -> None:
         path = folder / f"drawn-{seed:02}.png"
         if not path.exists():
             with atomic_write(path) as file:
-                file.write(encode_png(draw_picture(seed)))
+                file.write(encode_png(draw_picture(seed, scale * _TAUGHT_SIDE)))

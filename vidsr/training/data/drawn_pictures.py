@@ -9,10 +9,8 @@ from vidsr.arrays import Floats, Luma
 from vidsr.quality.matlab import imresize
 from vidsr.quality.upscalers import to_uint8
 
-SIDE = 256
-"""Pixels per side of a picture."""
 _FINE = 2  # drawn at this many times the size, for smooth edges
-_LEAVES = 1200
+_LEAVES = 0.018  # per pixel
 _MIN_RADIUS, _MAX_RADIUS = 4.0, 90.0  # pixels of the picture; the number falls with the cube of the radius
 _LEVELS = (24.0, 226.0)
 _MAX_TEXTURE = 28.0  # grey levels
@@ -20,10 +18,10 @@ _GLYPH = (7, 5)  # dots
 _LINES = 12
 
 
-def draw_picture(seed: int) -> Luma:
-    """(SIDE, SIDE): the picture of a seed; every second one has text, every third one lines."""
+def draw_picture(seed: int, side: int) -> Luma:
+    """(side, side): the picture of a seed; every second one has text, every third one lines."""
     random = np.random.default_rng(seed)
-    canvas = _leaves(random)
+    canvas = _leaves(side, random)
     if seed % 2:
         _write(canvas, random)
     if seed % 3 == 0:
@@ -31,13 +29,13 @@ def draw_picture(seed: int) -> Luma:
     return to_uint8(imresize(np.clip(canvas, 0, 255), 1 / _FINE))
 
 
-def _leaves(random: np.random.Generator) -> Floats:
+def _leaves(side: int, random: np.random.Generator) -> Floats:
     """Textured discs, the last ones on top."""
-    side = SIDE * _FINE
+    count, side = round(_LEAVES * side**2), side * _FINE
     y, x = np.ogrid[:side, :side]
     canvas: Floats = np.full((side, side), random.uniform(*_LEVELS))
     least, most = (1 / (_FINE * radius) ** 2 for radius in (_MIN_RADIUS, _MAX_RADIUS))
-    for radius in 1 / np.sqrt(random.uniform(most, least, _LEAVES)):
+    for radius in 1 / np.sqrt(random.uniform(most, least, count)):
         row, column = random.uniform(-radius, side + radius, 2)
         top, left = (max(0, int(centre - radius)) for centre in (row, column))
         box = slice(top, int(row + radius) + 1), slice(left, int(column + radius) + 1)
