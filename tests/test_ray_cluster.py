@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -25,7 +26,7 @@ from test_pool import enlarged, planes, same
 from vidsr.cpu import this_cpu
 from vidsr.errors import WorkerError
 from vidsr.model.weights import Weights
-from vidsr.pool import open_pool, ray_runtime
+from vidsr.pool import cluster_head, open_pool
 from vidsr.pool.ray_runtime import ray as ray_itself
 from vidsr.pool.ray_runtime import ray_session
 from vidsr.settings import PoolSettings
@@ -161,23 +162,38 @@ def test_an_address_without_a_cluster_is_refused_soon(
     assert time.monotonic() < began + 10
 
 
-@pytest.mark.parametrize("place", [nobody, partial(listener, None)], ids=["lost", "there"])
-def test_a_head_that_is_lost_is_an_error_once_it_was_asked_twice(
-    place: Callable[[], AbstractContextManager[int]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(ray_runtime, "_HEAD_POLL_S", -1.0)
-    with place() as port:
-        monkeypatch.setattr(
-            ray_itself, "get_runtime_context", lambda: SimpleNamespace(gcs_address=f"127.0.0.1:{port}")
-        )
-        head = ray_runtime.ClusterHead()
+@contextmanager
+def head_at(place: Callable[[], AbstractContextManager[int]]) -> Iterator[cluster_head.ClusterHead]:
+    """A head that is asked for without a pause."""
+    with place() as port, pytest.MonkeyPatch.context() as patch:
+        context = SimpleNamespace(gcs_address=f"127.0.0.1:{port}")
+        patch.setattr(ray_itself, "get_runtime_context", lambda: context)
+        patch.setattr(cluster_head, "_POLL_S", -1.0)
+        yield cluster_head.ClusterHead()
+
+
+LOST = r"the head of the cluster, 127.0.0.1:\d+, does not answer \(Connection refused\)"
+
+
+def test_a_head_that_is_lost_is_an_error_once_it_was_asked_twice() -> None:
+    with head_at(nobody) as head:
         head.require()
-        if place is nobody:
-            with pytest.raises(WorkerError, match=rf"the head of the cluster, 127.0.0.1:{port}, does not answer \("):
-                head.require()
-        else:
+        assert not head.is_lost
+        with pytest.raises(WorkerError, match=LOST):
             head.require()
-            head.require()
+        assert head.is_lost
+
+
+def test_a_question_ends_with_its_answer_or_with_the_loss_of_the_head() -> None:
+    never = threading.Event()
+    with head_at(partial(listener, None)) as head:
+        assert head.ask(lambda: 5) == 5
+        assert head.ask(lambda: never.wait(2)) is False
+        with pytest.raises(ZeroDivisionError):
+            head.ask(lambda: 1 // 0)
+    with head_at(nobody) as head, pytest.raises(WorkerError, match=LOST):
+        head.ask(never.wait)
+    never.set()
 
 
 # Nodes that come and go

@@ -15,7 +15,8 @@ from typing import Any
 from vidsr.cpu import Cpu, CpuShare, describe_machine, plan_cores
 from vidsr.errors import WorkerError
 from vidsr.model.weights import Weights
-from vidsr.pool.ray_runtime import START_S, ClusterHead, ray
+from vidsr.pool.cluster_head import ClusterHead
+from vidsr.pool.ray_runtime import START_S, ray
 from vidsr.pool.worker import Worker, WorkerLocation, start_time
 from vidsr.settings import PoolSettings
 from vidsr.versions import package_versions
@@ -26,6 +27,7 @@ NodeAffinitySchedulingStrategy = ray.util.scheduling_strategies.NodeAffinitySche
 PLACE_S = 10.0
 """How long is waited for workers without which others can work, where a cluster's CPUs may be in use for long."""
 NODES_POLL_S = 5.0
+_HEAD_POLL_S = 1.0
 START_TRIES = 3
 
 LOST = (
@@ -85,7 +87,7 @@ class Placement:
         self._shares: dict[str, list[CpuShare]] = {}
         self._nodes: dict[str, dict[str, Any]] = {}
         self._nodes_read = 0.0
-        self._head = ClusterHead()
+        self.head = ClusterHead()
         self._common: Cpu | None = None
         self._mixed = self._cluster
         self._class = ray.remote(concurrency_groups={"watch": 1})(Worker)  # type: ignore[call-overload]
@@ -93,7 +95,7 @@ class Placement:
     def start(self) -> list[WorkerSlot]:
         """The first workers. Raises WorkerError where there are none, on this machine where one does not start."""
         nodes = self._first_nodes()
-        patient = not self._cluster or len(nodes) * (self._settings.threads or 1) <= _free_cpus()
+        patient = not self._cluster or len(nodes) * (self._settings.threads or 1) <= self.head.ask(_free_cpus)
         for node in nodes:
             self._add(node)
         self.wait(START_S if patient else PLACE_S, all_of_them=True)
@@ -119,7 +121,7 @@ class Placement:
     def arrived(self) -> list[WorkerSlot]:
         """The workers that have started since the last call. Raises WorkerError where a cluster has lost its head."""
         if self._cluster:
-            self._head.require()
+            self.head.require()
         if self._cluster and self._settings.workers is None:
             self._look_for_nodes()
         slots = []
@@ -138,10 +140,14 @@ class Placement:
         self._add(slot.location.node if self._cluster and self._settings.workers is None else None)
 
     def wait(self, timeout_s: float, *, all_of_them: bool = False) -> bool:
-        """Wait for news of a worker that starts, or of all; False when none does."""
-        calls = [each.call for each in self._candidates]
-        if calls:
-            ray.wait(calls, num_returns=len(calls) if all_of_them else 1, timeout=timeout_s)
+        """Wait for news of a worker that starts, or of all; False when none does. Raises as `arrived`."""
+        calls, until = [each.call for each in self._candidates], time.monotonic() + timeout_s
+        count = len(calls) if all_of_them else 1
+        while calls and (left_s := until - time.monotonic()) > 0:
+            if len(ray.wait(calls, num_returns=count, timeout=min(_HEAD_POLL_S, left_s))[0]) >= count:
+                break
+            if self._cluster:
+                self.head.require()
         return bool(calls)
 
     def end(self) -> None:
@@ -160,7 +166,7 @@ class Placement:
     def _new_nodes(self) -> list[str]:
         """The nodes that have joined since the last call, each as often as it has room for a worker."""
         self._nodes_read = time.monotonic()
-        alive = {node["NodeID"]: node for node in ray.nodes() if node["Alive"]}  # type: ignore[no-untyped-call]
+        alive = {node["NodeID"]: node for node in self.head.ask(ray.nodes) if node["Alive"]}
         new = [node for node in alive if node not in self._nodes]
         self._nodes.update(alive)
         return [node for node in new for _ in range(self._room(node))]

@@ -1,5 +1,6 @@
 """The Ray that the workers live in: a private one on this machine, or a running cluster."""
 
+import atexit
 import logging
 import os
 import secrets
@@ -11,7 +12,6 @@ import subprocess
 import sys
 import sysconfig
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -35,7 +35,6 @@ _QUIET = {
 }
 _TOKEN = secrets.token_hex(32)  # one for all pools: Ray keeps the first that a process uses
 _ADDRESS_FILE = "ray/ray_current_cluster"
-_HEAD_POLL_S, _HEAD_TRIES = 5.0, 2
 _HTTP2_SETTINGS = b"\x04"  # the type of the frame that both sides begin with
 _HTTP2_HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0" + _HTTP2_SETTINGS + bytes(5)
 _LONGEST_SOCKET = "/ray/session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store"
@@ -103,34 +102,22 @@ def ray_session(address: str | None) -> Iterator[Callable[[], bool]]:
         raise WorkerError(f"{address}: set RAY_AUTH_MODE=token (or disabled, where the network is private) to join it")
     else:
         _require_server(address)
-        with private_tempdir() as home, _environment(_QUIET), _connected(address, home / "empty"):
-            yield _unknown
+        with private_tempdir() as home, _environment(_QUIET):
+            _connect(address, home / "empty")
+            try:
+                yield _unknown
+            finally:
+                _leave()
 
 
 def _unknown() -> bool:
     return True
 
 
-class ClusterHead:
-    """The head of the joined cluster. Ray itself waits for a lost one for a minute, and then ends this process."""
-
-    def __init__(self) -> None:
-        self._asked_s, self._failures = time.monotonic(), 0
-
-    def require(self) -> None:
-        """Ask for a connection now and then. Raises WorkerError when the head was silent or absent several times."""
-        if time.monotonic() < self._asked_s + _HEAD_POLL_S:
-            return
-        host, _, port = str(ray.get_runtime_context().gcs_address).rpartition(":")
-        try:
-            socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_S).close()
-            self._failures = 0
-        except OSError as error:
-            self._failures += 1
-            if self._failures >= _HEAD_TRIES:
-                why = error.strerror or error
-                raise WorkerError(f"the head of the cluster, {host}:{port}, does not answer ({why})") from error
-        self._asked_s = time.monotonic()
+def connect(address: str) -> socket.socket:
+    """A connection to a host and port. Raises OSError, and OverflowError for a port that cannot be."""
+    host, _, port = address.rpartition(":")
+    return socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_S)
 
 
 def _require_server(address: str) -> None:
@@ -138,11 +125,10 @@ def _require_server(address: str) -> None:
     if address == "auto":
         listed = Path(os.environ.get("RAY_TMPDIR", "/tmp"), _ADDRESS_FILE)
         address = os.environ.get("RAY_ADDRESS") or (listed.read_text().strip() if listed.exists() else "")
-    host, _, port = address.rpartition(":")
-    if "://" in address or not port.isdecimal():
+    if "://" in address or not address.rpartition(":")[2].isdecimal():
         return
     try:
-        with socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_S) as connection:
+        with connect(address) as connection:
             if "RAY_USE_TLS" not in os.environ:
                 connection.sendall(_HTTP2_HELLO)
                 if connection.recv(9)[3:4] != _HTTP2_SETTINGS:
@@ -166,7 +152,8 @@ def _private() -> Iterator[Callable[[], bool]]:
         # Ray itself asks for the token of a cluster that it finds by this directory.
         with _environment(_QUIET | {"RAY_TMPDIR": str(home), "RAY_AUTH_TOKEN_PATH": _new_token(home)}, only=True):
             keeper = stack.enter_context(_kept(home))
-            stack.enter_context(_connected("auto", directory=home / "empty"))
+            _connect("auto", directory=home / "empty")
+            stack.callback(ray.shutdown)
         yield lambda: _is_whole(keeper)
 
 
@@ -253,9 +240,8 @@ def _search_path() -> str:
     return os.pathsep.join([*given, ours] if found else given)
 
 
-@contextmanager
-def _connected(address: str, directory: Path) -> Iterator[None]:
-    """A connection whose workers start in a copy of an empty directory, not in the current one, among its modules."""
+def _connect(address: str, directory: Path) -> None:
+    """Connect, with workers that start in a copy of an empty directory, not in the current one, among its modules."""
     directory.mkdir()
     # A job of `ray job submit` has a directory of its own.
     environment = None if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ else {"working_dir": str(directory)}
@@ -264,10 +250,18 @@ def _connected(address: str, directory: Path) -> Iterator[None]:
             ray.init(address, runtime_env=environment, log_to_driver=False, logging_level=logging.ERROR)
     except Exception as error:
         raise WorkerError(f"no Ray cluster to join at {address}: {error}") from error
+
+
+def _leave() -> None:
+    """End the connection to a cluster, unless its head is silent: for minutes Ray would wait for its answer."""
     try:
-        yield
-    finally:
-        ray.shutdown()
+        connect(ray.get_runtime_context().gcs_address).close()
+    except TimeoutError:
+        atexit.unregister(ray.shutdown)
+        return
+    except OSError:
+        pass
+    ray.shutdown()
 
 
 @contextmanager

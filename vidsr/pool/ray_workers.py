@@ -35,7 +35,7 @@ class RayWorkers:
     @property
     def is_alive(self) -> bool:
         """Whether Ray and some of the workers live, as far as is known."""
-        return bool(self.slots) and self.ray_lives()
+        return bool(self.slots) and not self.placement.head.is_lost and self.ray_lives()
 
     @property
     def threads(self) -> int:
@@ -59,7 +59,7 @@ class RayWorkers:
         slot.end()
 
     def _stop(self) -> None:
-        if not self.ray_lives():
+        if self.placement.head.is_lost or not self.ray_lives():
             return
         for end in (self.placement.end, *(slot.end for slot in self.slots)):
             with suppress(Exception):  # the cluster may be gone, and our processes with it
