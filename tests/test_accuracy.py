@@ -106,18 +106,33 @@ def mse(result: Plane, expected: Plane, depth: int) -> float:
     return float(np.mean(((result.astype(float) - expected) * 255 / (2**depth - 1)) ** 2))
 
 
+def tiles_error(engine: Engine, plain: Engine, side: int, depth: int) -> float:
+    tiles = natural((SIDES[-1] // side, *[side + 2 * engine.halo] * 2), depth)
+    return mse(engine.upscale_tiles(tiles, depth), plain.upscale_tiles(tiles, depth), depth)
+
+
 @pytest.mark.parametrize(("name", "number"), [(name, number) for number, name in enumerate(model_names())])
 def test_every_network_that_ships_is_computed_accurately_here(name: str, number: int, cache: Path) -> None:
-    """Each size in one depth, in the other with the next network: each pair is compiled anew."""
-    depths = (8, 10) if number % 2 else (10, 8)
+    """On whole planes, and on tiles of one side: the next networks have the next sides, then the other depth.
+
+    That tiles of every side are the whole is tested with each architecture.
+    """
+    depth, side = (8, 10)[number // len(SIDES) % 2], SIDES[number % len(SIDES)]
     engine, plain = Engine(name, threads=1), Engine(name, threads=1, precision="f32")
     allowed = 2 * allowed_mse(engine.weights, "int7")
-    plane = natural((90, 160), depths[0])
-    assert mse(engine(plane, depths[0]), plain(plane, depths[0]), depths[0]) <= allowed
+    plane = natural((90, 160), depth)
+    assert mse(engine(plane, depth), plain(plane, depth), depth) <= allowed
     assert engine.precision == expected_precision(engine.weights).precision or engine.warnings
-    for side, depth in zip(SIDES, 2 * depths, strict=True):
-        tiles = natural((SIDES[-1] // side, *[side + 2 * engine.halo] * 2), depth)
-        assert mse(engine.upscale_tiles(tiles, depth), plain.upscale_tiles(tiles, depth), depth) <= allowed
+    assert tiles_error(engine, plain, side, depth) <= allowed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", model_names())
+def test_tiles_of_every_side_and_depth_are_accurate_with_every_network(name: str, cache: Path) -> None:
+    engine, plain = Engine(name, threads=1), Engine(name, threads=1, precision="f32")
+    for side in SIDES:
+        for depth in (8, 10):
+            assert tiles_error(engine, plain, side, depth) <= 2 * allowed_mse(engine.weights, "int7")
 
 
 @pytest.mark.slow

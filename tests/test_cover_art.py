@@ -8,6 +8,7 @@ from av.stream import Disposition
 from footage import SMALL, make_video, scene_frames, upscale
 from made import make_clip, make_sound
 from oracles import read_with_av
+from pairwise import half_of_product
 
 from vidsr.errors import SourceError
 from vidsr.media.reader import Reader
@@ -35,9 +36,7 @@ def with_cover(path: Path, video: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("target", ["mp4", "mkv"])
-@pytest.mark.parametrize("source", ["mp4", "mkv"])
-@pytest.mark.parametrize("start_s", [None, 0.2])
+@pytest.mark.parametrize(("start_s", "source", "target"), half_of_product([None, 0.2], ["mp4", "mkv"], ["mp4", "mkv"]))
 def test_cover_art_is_copied_and_never_the_video(
     source: str, target: str, start_s: float | None, tiny_model: str, tmp_path: Path
 ) -> None:

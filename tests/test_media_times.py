@@ -9,6 +9,7 @@ import pytest
 from footage import SMALL, make_video, scene_frames, upscale
 from made import TIME_BASE, make_clip
 from oracles import read_with_av
+from pairwise import half_of_product
 
 import vidsr
 from vidsr.media.reader import Reader
@@ -104,9 +105,9 @@ def test_the_last_frame_keeps_its_duration(last: int, tiny_model: str, tmp_path:
     assert durations(tmp_path / "out.mp4") == durations(tmp_path / "in.mp4")
 
 
-@pytest.mark.parametrize("codec", ["libx264", "libx265", "libsvtav1"])
-@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
-@pytest.mark.parametrize("count", [9, 30])
+@pytest.mark.parametrize(
+    ("count", "suffix", "codec"), half_of_product([9, 30], ["mp4", "mkv"], ["libx264", "libx265", "libsvtav1"])
+)
 def test_a_video_keeps_its_duration(count: int, codec: str, suffix: str, tiny_model: str, tmp_path: Path) -> None:
     """In MP4 a frame lasts until the next one in decoding order, which may be another one in display order."""
     frames = scene_frames(count, size=(64, 64))
