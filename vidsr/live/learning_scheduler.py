@@ -231,7 +231,8 @@ class LearningScheduler:
         if code and is_over and not is_told:
             reason = running.reason or f"{running.module} ended with exit code {code}"
             log.warning("%s: %s", running.process.camera, reason)
-            folder.add_event(reason, now_s=clock_s)
+            if running.module == self._modules[1]:  # of a moment that is not collected there is another one soon
+                folder.add_event(reason, now_s=clock_s)
         if running.module == self._modules[1] and is_over:
             folder.end_attempt(clock_s)
 
