@@ -15,6 +15,7 @@ from vidsr.training.data.degradation import BLACK, WHITE
 
 FloatPlane = NDArray[np.float32]
 
+_BAND = 32  # pixels that are resampled by one product: a pixel uses few of all HR pixels
 _MIN_SIDE = 24  # pixels per side of the coarsest level
 _ITERATIONS, _CONVERGED = 12, 0.002  # the largest step, in LR pixels, that counts as converged
 _BORDER = 2  # pixels at the edges that are ignored
@@ -80,8 +81,27 @@ class Registration:
 
     def resampler(self, scale: float) -> Callable[[Luma], FloatPlane]:
         """Returns a function that resamples an HR frame to `scale` times the LR size, in LR levels, not rounded."""
-        rows, columns = self.rows.weights(scale), self.columns.weights(scale).T * np.float32(self.gain)
-        return lambda hr: rows @ hr.astype(np.float32) @ columns + np.float32(self.bias)
+        rows, columns = _bands(self.rows.weights(scale)), _bands(self.columns.weights(scale) * np.float32(self.gain))
+        bias = np.float32(self.bias)
+
+        def resample(hr: Luma) -> FloatPlane:
+            plane = hr.astype(np.float32)
+            across = np.concatenate([weights @ plane[used] for used, weights in rows])
+            resampled: FloatPlane = np.concatenate([across[:, used] @ weights.T for used, weights in columns], axis=1)
+            resampled += bias
+            return resampled
+
+        return resample
+
+
+def _bands(weights: FloatPlane) -> list[tuple[slice, FloatPlane]]:
+    """(pixels, HR pixels) resampling weights by bands of pixels: the HR pixels that a band uses, and its weights."""
+    bands = []
+    for band in np.array_split(weights, max(1, len(weights) // _BAND)):
+        used = np.flatnonzero(band.any(axis=0))
+        part = slice(int(used[0]), int(used[-1]) + 1) if len(used) else slice(0, 1)
+        bands.append((part, np.ascontiguousarray(band[:, part])))
+    return bands
 
 
 @dataclass(frozen=True, kw_only=True)
