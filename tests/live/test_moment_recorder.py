@@ -6,7 +6,7 @@ from pathlib import Path
 
 import av
 import pytest
-from kit.scene_cameras import SUB_SIZE, planes, source_and_main, stream
+from kit.scene_cameras import FPS, SUB_SIZE, planes, source_and_main, stream
 from training.recordings import SIZE, record, smaller
 
 from vidsr.errors import SourceError, Stopped
@@ -17,7 +17,7 @@ from vidsr.stream_url import StreamUrl
 from vidsr.training.pairing import align
 
 SETTINGS = StreamSettings(timeout_s=20.0)
-RATE = 25
+RATE = FPS
 
 
 def recorded(folder: Path, source: str, main: str, *, seconds: float = 4.0) -> tuple[Path, Path]:
@@ -97,15 +97,15 @@ def segment(folder: Path, name: str, *, count: int = 200) -> Path:
 def test_an_original_is_cut_from_its_middle(tmp_path: Path) -> None:
     segment(tmp_path, "10-00-00.mp4")
     segment(tmp_path, "10-00-00.original.mkv")
-    segment(tmp_path, "10-01-00.original.mkv", count=30)  # too short
+    segment(tmp_path, "10-01-00.original.mkv", count=20)  # too short
     found = newest_original(tmp_path, since_s=0.0, until_s=time.time())
     assert found
     assert found.path.name == "10-00-00.original.mkv"
-    began_s = cut_original(found, tmp_path / "moment.mkv", seconds=3.0)
-    assert began_s - found.start_s == pytest.approx(2.0, abs=0.1)  # a key frame every 50 frames
+    began_s = cut_original(found, tmp_path / "moment.mkv", seconds=1.0)
+    assert began_s - found.start_s == pytest.approx(5.0, abs=0.1)  # a key frame every 50 frames
     shape, seconds = shape_and_seconds(tmp_path / "moment.mkv")
     assert shape == SUB_SIZE
-    assert seconds == pytest.approx(3.0, abs=0.1)
+    assert seconds == pytest.approx(1.0, abs=0.15)
     assert newest_original(tmp_path, since_s=found.start_s, until_s=time.time()) is None
 
 

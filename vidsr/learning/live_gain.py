@@ -16,7 +16,7 @@ from vidsr.settings import StreamSettings
 from vidsr.training.data.validation_set import moving_areas
 from vidsr.training.pairing import Alignment, aligned_pairs
 
-_PAIRS = 6
+_PAIRS = 4
 _BORDER = 4  # pixels of the source
 _WINDOW_S, _LEAST_SPAN_S, _LEAST_VALUES = 600.0, 480.0, 5
 
