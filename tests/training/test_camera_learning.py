@@ -36,6 +36,7 @@ def learn(config: CameraConfig, **how: object) -> list[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_network_is_learned_from_a_day_proved_on_the_next_and_used(start: Path, tmp_path: Path) -> None:
     learn_dir = LearnDir(tmp_path)
     write_moments(learn_dir, FRAMES)
@@ -71,6 +72,7 @@ def test_a_network_is_learned_from_a_day_proved_on_the_next_and_used(start: Path
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_main_streams_teach_what_the_source_lost(start: Path, tmp_path: Path) -> None:
     learn_dir = LearnDir(tmp_path)
     write_moments(learn_dir, FRAMES, main=True)
@@ -86,6 +88,7 @@ def test_main_streams_teach_what_the_source_lost(start: Path, tmp_path: Path) ->
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.skipif(not ROADCAM.exists(), reason="the clips are not beside the project")
 def test_six_weeks_of_a_road_are_one_scene_without_its_captions_and_another_road_is_left_out(tmp_path: Path) -> None:
     learn_dir = LearnDir(tmp_path)
