@@ -1,16 +1,24 @@
-"""A run of a film on a cluster, by a process that tells how far it is."""
+"""A run of a film on a cluster, by a process that tells how far it is, and what a fault in the middle of it costs."""
 
+import hashlib
 import json
+import re
 import select
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from clusters import Cluster
+from made import make_clip
 
+SEGMENTS, FRAMES = 36, 30
+LENGTH = SEGMENTS * FRAMES
+MOST_S = 15.0
+"""From a fault to the moment at which others do the work."""
 DRIVER = """
 import json, logging, sys, time
 from pathlib import Path
@@ -88,3 +96,62 @@ def driver(cluster: Cluster, film: Path, target: Path, *, on: str = "head") -> I
             yield Driver(process)
         finally:
             process.kill()
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@dataclass
+class Whole:
+    """The film, and its run that no fault hits."""
+
+    film: Path
+    digest: str
+    seconds: float
+
+
+def whole_run(cluster: Cluster, folder: Path) -> Whole:
+    """A film of SEGMENTS times FRAMES with sound, upscaled by three nodes."""
+    pts = [512 * number for number in range(LENGTH)]
+    film = make_clip(folder / "film.mp4", pts=pts, size=(192, 128), options={"g": str(FRAMES)}, audio=1)
+    with driver(cluster, film, folder / "whole.mp4") as run:
+        run.hear()
+        assert run.facts[-1] == {"frames": LENGTH, "damage": [], "workers": 3}, run.log()
+    return Whole(film, digest(folder / "whole.mp4"), run.seconds)
+
+
+@dataclass
+class Struck:
+    """A run that a fault has hit after `at_frame`."""
+
+    at_frame: int
+    workers: object
+    log: str
+    noticed_after_s: float
+    longer_s: float
+
+
+def struck_run(
+    cluster: Cluster, whole: Whole, target: Path, strike: Callable[[], None], *, at_frame: int, wait_s: float = 0.0
+) -> Struck:
+    """Upscales the film, strikes, and requires that it is soon noticed, and the target the same."""
+    with driver(cluster, whole.film, target) as run:
+        run.hear(until_done=at_frame)
+        time.sleep(wait_s)
+        struck_s = time.time()
+        strike()
+        run.hear()
+        log = run.log()
+    stamps = [float(stamp) for stamp in re.findall(r"^(\d+\.\d+) ", log, re.MULTILINE)]
+    noticed_s = max(0.0, stamps[0] - struck_s) if stamps else 0.0
+    assert run.facts[-1].get("frames") == LENGTH, (run.facts[-1], log)
+    assert digest(target) == whole.digest
+    assert noticed_s < MOST_S, log
+    return Struck(
+        at_frame=at_frame,
+        workers=run.facts[-1]["workers"],
+        log=re.sub(r"^\d+\.\d+ ", "", log, flags=re.MULTILINE),
+        noticed_after_s=round(noticed_s, 1),
+        longer_s=round(run.seconds - whole.seconds, 1),
+    )

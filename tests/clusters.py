@@ -1,8 +1,12 @@
 """tools/cluster for tests."""
 
 import shutil
+import signal
 import subprocess
 import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -11,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tools"))
 
 from cluster import ROOT, Cluster, ClusterError, cluster_of, main
 
-__all__ = ["ROOT", "Cluster", "ClusterError", "cluster_of", "main", "require_cluster"]
+__all__ = ["ROOT", "Cluster", "ClusterError", "cluster_of", "main", "require_cluster", "slowed"]
 
 
 def require_cluster() -> None:
@@ -22,3 +26,23 @@ def require_cluster() -> None:
     if done.returncode:
         pytest.skip(f"this machine makes no network namespace: {done.stderr.strip()}")
     subprocess.run(["ip", "netns", "del", "vidsr-probe"], check=False)
+
+
+@contextmanager
+def slowed(cluster: Cluster, node: str) -> Iterator[Callable[[], None]]:
+    """What brings a node to a twentieth of its speed, until the block ends."""
+    ended = threading.Event()
+
+    def crawl() -> None:
+        while not ended.wait(0.05):
+            cluster.kill(node, signal.SIGSTOP)
+            ended.wait(1)
+            cluster.kill(node, signal.SIGCONT)
+
+    thread = threading.Thread(target=crawl)
+    try:
+        yield thread.start
+    finally:
+        ended.set()
+        if thread.ident:
+            thread.join()

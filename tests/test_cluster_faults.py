@@ -1,29 +1,23 @@
 """What a cluster can suffer in the middle of a film: each fault with the seconds it costs, and the same bytes."""
 
-import hashlib
 import random
 import re
-import signal
+import select
+import shutil
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import pytest
-from cluster_driver import driver
-from clusters import Cluster, cluster_of, require_cluster
-from made import make_clip
+from cluster_driver import FRAMES, LENGTH, SEGMENTS, Struck, Whole, digest, driver, struck_run, whole_run
+from clusters import ROOT, Cluster, cluster_of, require_cluster, slowed
+from made import make_long
 
 pytestmark = [pytest.mark.slow, pytest.mark.fault, pytest.mark.xdist_group("cluster")]
-SEGMENTS, FRAMES = 36, 30
-LENGTH = SEGMENTS * FRAMES
-MOST_S = 15.0
-"""From a fault to the moment at which others do the work."""
 Figure = Callable[[str, object], None]
 
 HOG = """
@@ -39,19 +33,6 @@ except MemoryError:
 """
 
 
-def digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-@dataclass
-class Whole:
-    """The film, and its run that no fault hits."""
-
-    film: Path
-    digest: str
-    seconds: float
-
-
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
     require_cluster()
@@ -61,20 +42,7 @@ def cluster() -> Iterator[Cluster]:
 
 @pytest.fixture(scope="module")
 def whole(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Whole:
-    folder, pts = tmp_path_factory.mktemp("film"), [512 * number for number in range(LENGTH)]
-    film = make_clip(folder / "film.mp4", pts=pts, size=(192, 128), options={"g": str(FRAMES)}, audio=1)
-    with driver(cluster, film, folder / "whole.mp4") as run:
-        run.hear()
-        assert run.facts[-1] == {"frames": LENGTH, "damage": [], "workers": 3}, run.log()
-    return Whole(film, digest(folder / "whole.mp4"), run.seconds)
-
-
-@dataclass
-class Struck:
-    """A run that a fault has hit."""
-
-    workers: object
-    log: str
+    return whole_run(cluster, tmp_path_factory.mktemp("film"))
 
 
 Strike = Callable[..., Struck]
@@ -85,22 +53,11 @@ def struck(cluster: Cluster, whole: Whole, tmp_path: Path, record_property: Figu
     """Runs the film, strikes at a random moment, and requires that it is soon noticed, and the film the same."""
 
     def struck(strike: Callable[[], None], *, latest: int = SEGMENTS // 2) -> Struck:
-        at = random.randint(1, latest) * FRAMES
-        with driver(cluster, whole.film, tmp_path / "out.mp4") as run:
-            run.hear(until_done=at)
-            struck_s = time.time()
-            strike()
-            run.hear()
-            log = run.log()
-        stamps = [float(stamp) for stamp in re.findall(r"^(\d+\.\d+) ", log, re.MULTILINE)]
-        noticed_s = max(0.0, stamps[0] - struck_s) if stamps else 0.0
-        record_property("at_frame", at)
-        record_property("noticed_after_s", round(noticed_s, 1))
-        record_property("longer_s", round(run.seconds - whole.seconds, 1))
-        assert run.facts[-1].get("frames") == LENGTH, (run.facts[-1], log)
-        assert digest(tmp_path / "out.mp4") == whole.digest
-        assert noticed_s < MOST_S, log
-        return Struck(run.facts[-1]["workers"], re.sub(r"^\d+\.\d+ ", "", log, flags=re.MULTILINE))
+        at_frame = random.randint(1, latest) * FRAMES
+        run = struck_run(cluster, whole, tmp_path / "out.mp4", strike, at_frame=at_frame)
+        for name in ("at_frame", "noticed_after_s", "longer_s"):
+            record_property(name, getattr(run, name))
+        return run
 
     return struck
 
@@ -115,6 +72,32 @@ def test_a_node_that_joins_is_used(cluster: Cluster, struck: Strike) -> None:
     run = struck(partial(cluster.add, "node2"), latest=1)  # it was killed
     assert run.workers == 3
     assert run.log == ""
+
+
+def test_a_node_of_another_version_that_joins_is_named_and_not_used(
+    cluster: Cluster, whole: Whole, tmp_path: Path
+) -> None:
+    shutil.copytree(ROOT / "vidsr", tmp_path / "vidsr")
+    (tmp_path / "vidsr" / "another.py").touch()
+    film = make_long(tmp_path / "film.mp4", whole.film, 20)  # for longer than a node takes to join
+    with driver(cluster, film, tmp_path / "out.mp4") as run:
+        run.hear(until_done=FRAMES)
+        cluster.add("other", more={"PYTHONPATH": str(tmp_path)})
+        assert run.process.stderr
+        assert select.select([run.process.stderr], [], [], 60)[0]
+        said = run.process.stderr.readline()
+        run.hear(until_done=run.done + 10 * FRAMES)
+        at_work = workers(cluster, "other")
+    cluster.kill("other")
+    versions = "has vidsr [0-9a-f]{12}, this machine [0-9a-f]{12}; install the same on all nodes"
+    assert re.fullmatch(rf"[\d.]+ other: {versions}; it is not used\n", said)
+    assert at_work == []
+
+
+def workers(cluster: Cluster, node: str) -> list[int]:
+    """The processes of workers on a node."""
+    pids = cluster.networks.processes(node)
+    return [pid for pid in pids if b"ray::Worker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
 def test_a_node_that_is_cut_off(cluster: Cluster, struck: Strike) -> None:
@@ -141,21 +124,8 @@ def test_a_node_behind_a_link_that_has_become_slow(cluster: Cluster, struck: Str
 
 
 def test_a_node_that_has_become_slow(cluster: Cluster, struck: Strike) -> None:
-    ended = threading.Event()
-
-    def crawl() -> None:
-        """A twentieth of its speed."""
-        while not ended.wait(0.05):
-            cluster.kill("node3", signal.SIGSTOP)
-            ended.wait(1)
-            cluster.kill("node3", signal.SIGCONT)
-
-    thread = threading.Thread(target=crawl)
-    try:
-        struck(thread.start)
-    finally:
-        ended.set()
-        thread.join()
+    with slowed(cluster, "node3") as strike:
+        struck(strike)
 
 
 def test_a_node_whose_memory_another_process_takes(cluster: Cluster, struck: Strike) -> None:

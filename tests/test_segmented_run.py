@@ -8,12 +8,15 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from footage import make_video
 from made import make_clip
 from oracles import read_with_av
 
 import vidsr
 from vidsr.errors import WorkerError
+from vidsr.media.formats import luma_of
 from vidsr.media.packet_data import PacketData
+from vidsr.quality.metrics import psnr
 from vidsr.segments import plan
 from vidsr.segments.join import SegmentJoiner
 from vidsr.segments.work import UpscaledSegment
@@ -79,6 +82,37 @@ def test_a_film_that_cannot_be_cut_later_on_is_upscaled_by_frames_and_leaves_not
     ]
     assert (report.frames_written, told[-1]) == (74, (74, 74))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mkv", "out.mkv"]
+
+
+def test_the_last_frames_of_a_segment_are_as_good_as_in_a_whole_run(
+    tmp_path: Path, tiny_model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plan, "MIN_SECONDS", 2)
+    source = make_video(tmp_path / "in.mkv", road(150), options={"g": "75"})
+    lumas = {}
+    for name, codec, segments in (("exact", "ffv1", False), ("whole", "libx264", False), ("parts", "libx264", True)):
+        settings = UpscaleSettings(model=tiny_model, segments=segments)
+        target = tmp_path / f"{name}.mkv"
+        vidsr.upscale(source, target, settings=settings, encode=EncodeSettings(codec=codec), pool=HERE)
+        lumas[name] = [luma_of(picture) for picture in read_with_av(target).pictures]
+    whole, parts = (
+        np.mean([psnr(lumas["exact"][number], lumas[name][number]) for number in range(70, 75)])
+        for name in ("whole", "parts")
+    )
+    assert parts > whole - 0.25
+
+
+def road(count: int) -> list[av.VideoFrame]:
+    """A place that stands still, with the noise of a camera, and something that passes."""
+    random = np.random.default_rng(1)
+    place = np.kron(random.integers(40, 200, (24, 40)), np.ones((4, 4))).astype(float)
+    frames = []
+    for number in range(count):
+        luma = place + random.normal(0, 2, place.shape)
+        luma[40:60, number : number + 20] = 230
+        pixels = np.repeat(luma.clip(0, 255).astype(np.uint8)[..., None], 3, axis=2)
+        frames.append(av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(format="yuv420p"))
+    return frames
 
 
 def test_progress_grows_to_the_number_of_frames(tmp_path: Path, tiny_model: str, short: None) -> None:

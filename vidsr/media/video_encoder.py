@@ -25,6 +25,9 @@ from vidsr.media.frame import SourceTemplate
 from vidsr.media.hdr import hdr_options
 
 _MAX_DELAY_S = 3600  # between dts and pts; for a video of one or two frames x265 writes arbitrary, often larger ones
+_REPEATS = 10
+"""Measured on three videos: with 8 the 5 frames before a cut are -0.6 to 0.3 dB off those of a whole run, with 12 -0.1
+to 0.6, without -2.3 to -0.8."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,21 +104,38 @@ class VideoEncoder:
         self.pending: dict[int, int] = {}
         self.context = _open(parameters)
 
-    def encode(self, frame: VideoFrame) -> "list[Packet[VideoStream]]":
-        """The packets that the encoder returns for a frame; frames come in ascending order of pts.
+    def encode(self, frame: VideoFrame, *, key: bool = False) -> "list[Packet[VideoStream]]":
+        """The packets that the encoder returns for a frame, perhaps a key frame; they come in ascending order of pts.
 
         Raises ValueError for a frame of another size, which PyAV would silently scale.
         """
         if (frame.width, frame.height) != self.parameters.size:
             raise ValueError(f"the encoder takes frames of {self.parameters.size}, not {(frame.width, frame.height)}")
         assert frame.pts is not None
-        frame.pict_type = PictureType.NONE  # the encoder chooses its own key frames
+        frame.pict_type = PictureType.I if key else PictureType.NONE  # the encoder chooses the other key frames
         self.pending[frame.pts] = frame.duration
         return self._timed(self.context.encode(frame))
 
     def flush(self) -> "list[Packet[VideoStream]]":
         """The last packets; no frame can follow."""
         return self._timed(self.context.encode(None))
+
+    def cut(self, last: VideoFrame, step: int) -> "list[Packet[VideoStream]]":
+        """As `flush`, where another encoder goes on after the `last` frame; frames are usually `step` ticks apart.
+
+        At the end of a video x264 saves: its last frames lose 1 to 2 dB. So it receives the last one some times more,
+        from a key frame on, to which nothing before refers, and whose packets are dropped.
+        """
+        end, packets = last.pts or 0, []
+        if self.parameters.codec == "libx264":
+            for number in range(_REPEATS):
+                last.pts = end + (number + 1) * step
+                packets += self.encode(last, key=number == 0)
+        packets += self.flush()
+        return [packet for packet in packets if self._ticks(packet) <= end]
+
+    def _ticks(self, packet: "Packet[VideoStream]") -> int:
+        return round((packet.pts or 0) * packet.time_base / self.parameters.time_base)
 
     def _timed(self, packets: "list[Packet[VideoStream]]") -> "list[Packet[VideoStream]]":
         """The packets with the durations of their frames, which not all encoders set, and a usable dts."""
@@ -124,8 +144,7 @@ class VideoEncoder:
             pts, dts = packet.pts or 0, packet.dts
             if dts is not None and not 0 <= (pts - dts) * packet.time_base < _MAX_DELAY_S:
                 packet.dts = pts
-            pts = round(pts * packet.time_base / base)
-            if duration := self.pending.pop(pts, 0):
+            if duration := self.pending.pop(self._ticks(packet), 0):
                 packet.duration = round(duration * base / packet.time_base)
         return packets
 

@@ -150,7 +150,7 @@ def upscale_segment(
         times.append(frame.pts or 0)
         packets += encoder.encode(picture)
         on_frame()
-    packets += encoder.flush()
+    packets += encoder.flush() if segment.end is None or not times else encoder.cut(picture, job.step)
     return UpscaledSegment(
         index=segment.index,
         packets=tuple(map(packet_data, packets)),
