@@ -39,9 +39,7 @@ def test_finetuning_ends_with_a_larger_sub_stream_or_none(clip: Path, tmp_path: 
     pytest.importorskip("torch")
     times = [512 * i for i in range(20)]
     clips = [make_clip(tmp_path / f"{day}.mp4", size=(200, 192), pts=times) for day in ("monday", "friday")]
-    quick = FinetuneSettings(
-        initial_model=tiny_model, clips=32, steps=20, every=10, threads=1, layers="all", rate=0.02
-    )
+    quick = FinetuneSettings(initial_model=tiny_model, clips=16, steps=4, every=4, threads=1, layers="all", rate=0.02)
     finetune = example("finetune_on_my_clips", "finetune_and_upscale")
     large = finetune(tmp_path / "run", clip, clips, settings=quick)
     assert (large is not None) == (tmp_path / "run" / "model.npz").exists()

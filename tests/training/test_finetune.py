@@ -134,7 +134,7 @@ def test_a_long_recording_gives_start_times_and_its_end_validates(vidsr: Command
     recording, output = tmp_path / "main.mp4", tmp_path / "run"
     record(recording, scene(360), [number / 10 for number in range(360)], 20)
     start_times = ("--from", recording.parent, "--frames", "6", "--initial-model", start, "--force")
-    ended = vidsr("finetune", *start_times, "--output", output, *QUICK)
+    ended = vidsr("finetune", *start_times, "--output", output, *QUICK, "--steps", "10", "--clips", "16")
     assert (ended.code, ended.out) == (0, f"{output / 'model.npz'}\n")
     assert "is a single scene; its last 7 s are held out" in ended.err
     dataset = (output / "dataset" / "dataset.json").read_text()
@@ -164,10 +164,10 @@ def test_images_train_beside_the_clips_and_never_validate(clips: list[Path], sta
 
 
 def test_two_recordings_teach_what_the_lr_one_lost(vidsr: Command, start: Path, tmp_path: Path) -> None:
-    hr, lr = record_both(tmp_path, scene(300), main=range(300), sub=range(10, 290))
+    hr, lr = record_both(tmp_path, scene(150), main=range(150), sub=range(10, 140))
     output = tmp_path / "run"
     both = ("--hr", hr, "--lr", lr, "--initial-model", start, "--layers", "all", "--rate", "0.02")
-    ended = vidsr("finetune", *both, "--output", output, *QUICK, "--steps", "90", "--json")
+    ended = vidsr("finetune", *both, "--output", output, *QUICK, "--every", "15", "--json")
     told = json.loads(ended.out)
     assert ended.code == 0
     assert told["acceptance"]["over_start"]["recorded"] > 0.01
