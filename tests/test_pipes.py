@@ -12,7 +12,7 @@ from shutil import which
 import av
 import numpy as np
 import pytest
-from commands import DAMAGED, SOURCE, TARGET, USAGE, Command, Refused
+from commands import DAMAGED, SOURCE, TARGET, USAGE, Command, Refused, descriptor, run_between_pipes
 from footage import make_video, scene_frames
 from made import make_clip
 from oracles import read_with_av, samples
@@ -23,13 +23,16 @@ needs_ffmpeg = pytest.mark.skipif(which("ffmpeg") is None, reason="ffmpeg is not
 RAW = ["-strict", "-1", "-f", "yuv4mpegpipe", "-"]
 
 
-def run(
-    model: str, *words: str | Path, data: bytes | None = b"", **streams: object
-) -> subprocess.CompletedProcess[bytes]:
+def run(model: str, *words: str | Path, **streams: object) -> subprocess.CompletedProcess[bytes]:
     """`vidsr upscale` with the small network and without Ray, in a process of its own."""
     command = [sys.executable, "-m", "vidsr", "upscale", "--model", model, "--workers", "0", *map(str, words)]
-    kinds = streams or {"capture_output": True, "input": data}
+    kinds = streams or {"capture_output": True, "input": b""}
     return subprocess.run(command, timeout=60, **kinds)  # type: ignore[call-overload,no-any-return]
+
+
+def run_here(model: str, *words: str | Path, data: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    """The same in this process, between two pipes."""
+    return run_between_pipes("upscale", "--model", model, "--workers", "0", *words, data=data)
 
 
 def ffmpeg(*words: str | Path, data: bytes | None = None) -> bytes:
@@ -79,22 +82,15 @@ def test_ffmpeg_pipes_into_vidsr_and_vidsr_into_ffmpeg(pixel_format: str, tiny_m
 @pytest.mark.parametrize("pixel_format", sorted(_Y4M_FORMATS))
 def test_every_format_of_y4m_is_read_and_written(pixel_format: str, upscale: Command, tmp_path: Path) -> None:
     (tmp_path / "in.y4m").write_bytes(y4m(2, pixel_format))
-    file = os.open(tmp_path / "out.y4m", os.O_CREAT | os.O_WRONLY)
-    stdout = os.dup(1)
-    os.dup2(file, 1)
-    try:
+    with descriptor(1, os.open(tmp_path / "out.y4m", os.O_CREAT | os.O_WRONLY)):
         ended = upscale(tmp_path / "in.y4m", "-")
-    finally:
-        os.dup2(stdout, 1)
-        os.close(file)
-        os.close(stdout)
     assert ended.code == 0, ended.err
     frames = read_with_av(tmp_path / "out.y4m").pictures
     assert [(frame.format.name, frame.width, frame.height) for frame in frames] == [(pixel_format, 128, 96)] * 2
 
 
 def test_the_report_is_on_stderr_and_only_frames_on_stdout(tiny_model: str) -> None:
-    ended = run(tiny_model, "--json", "--progress", "json", "-", "-", data=y4m())
+    ended = run_here(tiny_model, "--json", "--progress", "json", "-", "-", data=y4m())
     assert ended.returncode == 0, ended.stderr
     header, _, frames = ended.stdout.partition(b"\n")
     assert header.startswith(b"YUV4MPEG2 W128 H96 F25:1 ")
@@ -108,14 +104,14 @@ def test_the_report_is_on_stderr_and_only_frames_on_stdout(tiny_model: str) -> N
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.ts"])
 def test_the_rate_is_that_of_the_source_whatever_its_clock(tiny_model: str, tmp_path: Path, name: str) -> None:
     clip = make_clip(tmp_path / name, pts=[512 * number for number in range(6)])
-    ended = run(tiny_model, clip, "-", data=b"")
+    ended = run_here(tiny_model, clip, "-")
     assert b"F30:1" in ended.stdout.partition(b"\n")[0].split(), ended.stderr
     assert ended.stdout.count(b"FRAME\n") == 6
 
 
 def test_what_goes_in_keeps_its_range_its_shape_and_the_place_of_its_colours(tiny_model: str) -> None:
     header = b"YUV4MPEG2 W64 H48 F30000:1001 Ip A4:3 C420mpeg2 XCOLORRANGE=FULL\n"
-    ended = run(tiny_model, "-", "-", data=header + y4m().partition(b"\n")[2])
+    ended = run_here(tiny_model, "-", "-", data=header + y4m().partition(b"\n")[2])
     fields = ended.stdout.partition(b"\n")[0].split()
     assert {b"F30000:1001", b"A4:3", b"C420mpeg2", b"XCOLORRANGE=FULL"} <= {*fields}, ended.stderr
 
@@ -125,7 +121,7 @@ def test_any_container_that_needs_no_seeking_goes_in_and_out_with_its_sound(
     kind: str, tiny_model: str, tmp_path: Path
 ) -> None:
     clip = make_clip(tmp_path / {"mpegts": "a.ts", "matroska": "a.mkv", "nut": "a.nut"}[kind], audio=1)
-    ended = run(tiny_model, "--output-format", "matroska", "-", "-", data=clip.read_bytes())
+    ended = run_here(tiny_model, "--output-format", "matroska", "-", "-", data=clip.read_bytes())
     assert ended.returncode == 0, ended.stderr
     (tmp_path / "out.mkv").write_bytes(ended.stdout)
     before, after = read_with_av(clip), read_with_av(tmp_path / "out.mkv")
@@ -149,8 +145,8 @@ def test_a_file_that_is_redirected_may_need_seeking(clip: Path, tiny_model: str,
 
 def test_y4m_says_what_it_cannot_hold(clip: Path, tiny_model: str, tmp_path: Path) -> None:
     tagged = make_video(tmp_path / "in.mp4", scene_frames(3), color_primaries=9, color_trc=16, colorspace=9)
-    assert b"cannot hold colour tags but the range" in run(tiny_model, tagged, "-").stderr
-    ended = run(tiny_model, clip, "-")
+    assert b"cannot hold colour tags but the range" in run_here(tiny_model, tagged, "-").stderr
+    ended = run_here(tiny_model, clip, "-")
     assert ended.returncode == 0
     assert b"cannot hold #1 audio aac" in ended.stderr
     assert b"y4m has a frame rate, but no times: frames are up to 0.0" in ended.stderr
@@ -168,7 +164,7 @@ def test_y4m_says_what_it_cannot_hold(clip: Path, tiny_model: str, tmp_path: Pat
     ids=["empty", "size", "format", "no frame", "zeros"],
 )
 def test_a_source_that_is_none_is_a_sentence(data: bytes, sentence: str, tiny_model: str) -> None:
-    ended = run(tiny_model, "-", "-", data=data)
+    ended = run_here(tiny_model, "-", "-", data=data)
     assert (ended.returncode, ended.stdout) == (SOURCE, b"")
     assert sentence in one_sentence(ended)
 
@@ -179,7 +175,7 @@ def test_a_frame_that_is_cut_off_is_reported_and_those_before_it_are_kept(
 ) -> None:
     (tmp_path / "in.y4m").write_bytes(y4m()[:-1000])
     data = (tmp_path / "in.y4m").read_bytes()
-    ended = run(tiny_model, "-q", tmp_path / "in.y4m" if from_file else "-", "-", data=data)
+    ended = run_here(tiny_model, "-q", tmp_path / "in.y4m" if from_file else "-", "-", data=data)
     assert ended.returncode == DAMAGED
     assert "is cut off: its last packet is incomplete" in one_sentence(ended)
     assert ended.stdout.count(b"FRAME\n") == 5
@@ -194,18 +190,18 @@ def test_a_file_whose_index_is_at_its_end_is_no_damaged_one(tiny_model: str, tmp
     for path, muxer in ((plain, {}), (first, {"movflags": "+faststart"})):
         make_video(path, frames, options={"crf": "0"}, muxer=muxer)
     assert plain.stat().st_size > 1 << 20, "more than is kept of a pipe"
-    ended = run(tiny_model, "-", tmp_path / "no.mkv", data=plain.read_bytes())
+    ended = run_here(tiny_model, "-", tmp_path / "no.mkv", data=plain.read_bytes())
     assert (ended.returncode, (tmp_path / "no.mkv").exists()) == (SOURCE, False)
     assert "/dev/stdin: its index is behind its frames" in one_sentence(ended)
-    assert run(tiny_model, "-", tmp_path / "out.mkv", data=first.read_bytes()).returncode == 0
-    ended = run(tiny_model, "-", tmp_path / "no.mkv", data=first.read_bytes()[:100_000])
+    assert run_here(tiny_model, "-", tmp_path / "out.mkv", data=first.read_bytes()).returncode == 0
+    ended = run_here(tiny_model, "-", tmp_path / "no.mkv", data=first.read_bytes()[:100_000])
     assert ended.returncode == SOURCE
     assert "it is damaged, or cut off" in one_sentence(ended)
 
 
 def test_garbage_between_frames_is_reported(tiny_model: str) -> None:
     data = y4m()
-    ended = run(tiny_model, "-q", "-", "-", data=data + b"garbage\n" + data)
+    ended = run_here(tiny_model, "-q", "-", "-", data=data + b"garbage\n" + data)
     assert ended.returncode == DAMAGED
     assert "reading ended early: it is damaged" in ended.stderr.decode()
     assert ended.stdout.count(b"FRAME\n") == 6
@@ -251,7 +247,7 @@ def test_what_cannot_be_is_refused_before_work(words: list[str], sentence: str, 
 
 
 def test_what_the_container_does_not_hold_is_refused_before_work(tiny_model: str) -> None:
-    ended = run(tiny_model, "--codec", "libx264", "-", "-", data=y4m(1))
+    ended = run_here(tiny_model, "--codec", "libx264", "-", "-", data=y4m(1))
     assert (ended.returncode, ended.stdout) == (TARGET, b"")
     assert "yuv4mpegpipe cannot hold libx264; use --output-format matroska" in one_sentence(ended)
 
@@ -259,10 +255,10 @@ def test_what_the_container_does_not_hold_is_refused_before_work(tiny_model: str
 def test_a_container_may_be_named_that_is_not_recognised(tiny_model: str, tmp_path: Path) -> None:
     make_clip(tmp_path / "a.h264")
     data = (tmp_path / "a.h264").read_bytes()
-    ended = run(tiny_model, "-q", "--input-format", "h264", "-", tmp_path / "out.mkv", data=data)
+    ended = run_here(tiny_model, "-q", "--input-format", "h264", "-", tmp_path / "out.mkv", data=data)
     assert ended.returncode == 0, ended.stderr
     assert len(read_with_av(tmp_path / "out.mkv").pictures) == 24
-    ended = run(tiny_model, "--input-format", "hls", "-", tmp_path / "no.mkv", data=data)
+    ended = run_here(tiny_model, "--input-format", "hls", "-", tmp_path / "no.mkv", data=data)
     assert ended.returncode == SOURCE
     assert "no --input-format is named 'hls'; try one of yuv4mpegpipe" in one_sentence(ended)
 
