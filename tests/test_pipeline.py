@@ -26,7 +26,7 @@ HERE = PoolSettings(workers=0)
 LOSSLESS = EncodeSettings(codec="ffv1")
 
 
-@pytest.fixture(params=[0, 1, 3], ids=["this process", "1 worker", "3 workers"])
+@pytest.fixture(params=[0, 1, 2], ids=["this process", "1 worker", "2 workers"])
 def pool(request: pytest.FixtureRequest) -> PoolSettings:
     """Each kind of pool: the pipeline must not know which it has."""
     if request.param:
