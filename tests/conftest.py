@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
-from commands import Command, Ended, Refused, contents, log_to_stderr
+from commands import Command, Ended, Refused, contents
 from made import make_clip, tiny_weights
 
 from vidsr.cli import main
