@@ -64,7 +64,7 @@ def camera(folder: Path, model: Path, **learn: object) -> CameraConfig:
         source=StreamUrl("rtsp://none"),
         targets=(),
         stream=StreamSettings(model=str(model)),
-        learn=LearnSettings(**{"steps": 48, "min_gain_db": 0.1, **learn}),  # type: ignore[arg-type]
+        learn=LearnSettings(**{"steps": 64, "min_gain_db": 0.01, **learn}),  # type: ignore[arg-type]
         learn_dir=folder,
     )
 
