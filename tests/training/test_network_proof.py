@@ -19,7 +19,7 @@ WHOLE = load_model("fsrcnn-fast-x2-video")
 def held_out() -> list[ValidationSample]:
     clips = [
         Clip(planes=moving_clip(draw_picture(seed, 160), (128, 128), 13, np.random.default_rng(seed)))
-        for seed in (5, 6)
+        for seed in (5, 6, 7)
     ]
     return [sample for number, clip in enumerate(clips) for sample in coded_samples(clip, f"moment {number}", 2)]
 
@@ -33,6 +33,10 @@ def with_tail(factor: float) -> Weights:
 def proved(general: Weights, learned: Weights, held_out: list[ValidationSample], **how: object) -> ProvedNetwork:
     usual = {"in_use": None, "min_gain_db": 0.05, "general_name": "general", "held_out_part": "the newest day"}
     return prove(general, learned, held_out, threads=1, **{**usual, **how})
+
+
+def test_the_moments_that_choose_the_share_prove_nothing(held_out: list[ValidationSample]) -> None:
+    assert {row.name for row in proved(with_tail(0.3), WHOLE, held_out).rows} == {"moment 0", "moment 2"}
 
 
 def test_what_gains_everywhere_is_accepted_whole(held_out: list[ValidationSample]) -> None:

@@ -46,18 +46,19 @@ def prove(
 ) -> ProvedNetwork:
     """The mean of both networks with the share of the learned one that gains most, if the general set allows it.
 
-    After few steps half of what was learned gains more than all of it. One of four shares is all that the held-out
-    moments choose.
+    After few steps half of what was learned gains more than all of it. Every second of the held-out moments chooses
+    the share, the others prove the network.
 
     `in_use` is the learned network in use, which it must not be worse than. `held_out_part` says what the held-out
     moments are of.
     """
     scale = general.architecture.scale
-    share, weights, loss = _best_share(general, learned, held_out, threads)
+    choosing, proving = _halves(held_out)
+    share, weights, loss = _best_share(general, learned, choosing, threads)
     # In f32, because the losses of int8 are known separately.
     networks = {general_name: general, TUNED: weights, **({_IN_USE: in_use} if in_use else {})}
     engines = {name: Engine(each, precision="f32", threads=threads) for name, each in networks.items()}
-    rows = score_methods(held_out, make_upscalers(engines, scale), scale)
+    rows = score_methods(proving, make_upscalers(engines, scale), scale)
     acceptance = assess(rows, start=general_name, tuned=TUNED)
     rival = assess(rows, start=general_name, tuned=_IN_USE).gain if in_use else None
     accepted, reason = _verdict(acceptance, loss, rival, min_gain_db, held_out_part)
@@ -84,8 +85,15 @@ def _proof(acceptance: Acceptance, *, accepted: bool, reason: str, loss: float, 
     )
 
 
+def _halves(held_out: Sequence[ValidationSample]) -> tuple[list[ValidationSample], list[ValidationSample]]:
+    """The samples of every second moment, and those of the others."""
+    names = [*dict.fromkeys(sample.name for sample in held_out)]
+    second = {*names[1::2]}
+    return [each for each in held_out if each.name in second], [each for each in held_out if each.name not in second]
+
+
 def _best_share(
-    general: Weights, learned: Weights, held_out: Sequence[ValidationSample], threads: int
+    general: Weights, learned: Weights, choosing: Sequence[ValidationSample], threads: int
 ) -> tuple[float, Weights, float]:
     """The share, the network and its loss in dB; the smallest share where even that loses too much."""
     samples = list(general_set(general.architecture.scale))
@@ -95,7 +103,7 @@ def _best_share(
         weights = learned if share == 1 else blend(general, learned, share)
         engine = Engine(weights, precision="f32", threads=threads)
         loss = before - mean_psnr(samples, engine)
-        found.append((loss <= _MAX_GENERAL_LOSS_DB, mean_psnr(held_out, engine), share, weights, loss))
+        found.append((loss <= _MAX_GENERAL_LOSS_DB, mean_psnr(choosing, engine), share, weights, loss))
     allowed = [each for each in found if each[0]] or found[-1:]
     return max(allowed, key=lambda each: each[1])[2:]
 
@@ -103,7 +111,8 @@ def _best_share(
 def _verdict(
     acceptance: Acceptance, loss: float, rival: float | None, min_gain_db: float, part: str
 ) -> tuple[bool, str]:
-    gains = f"it gains {acceptance.gain:.2f} dB where {acceptance.clips} moments of {part} move"
+    moves = "1 moment of {} moves" if acceptance.clips == 1 else f"{acceptance.clips} moments of {{}} move"
+    gains = f"it gains {acceptance.gain:.2f} dB where {moves.format(part)}"
     if loss > _MAX_GENERAL_LOSS_DB:
         return (
             False,
