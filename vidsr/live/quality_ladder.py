@@ -212,6 +212,7 @@ class ModelLadder:
         self._strength = settings.strength
         self._named = None if settings.model == AUTO else settings.model
         self._loaded: dict[str, Weights] = {}  # cached: a pool compares networks by identity
+        self._learned: tuple[SceneNetwork, Weights] | None = None  # the last one, likewise
         if self._named:
             self._loaded[self._named] = with_strength(load_model(self._named, settings.scale), settings.strength)
             self.scale = self._loaded[self._named].architecture.scale
@@ -231,8 +232,9 @@ class ModelLadder:
         names += [self._select(compression, family) for family in families]
         found: dict[str, Weights] = {}
         if learned and learned.weights.architecture.scale == self.scale:
-            self._loaded.setdefault(learned.name, with_strength(learned.weights, self._strength))
-            names = [learned.name, *names]
+            if self._learned is None or self._learned[0] is not learned:
+                self._learned = learned, with_strength(learned.weights, self._strength)
+            found[learned.name] = self._learned[1]
         for name in names:
             weights = self._load(name)
             above = [other.architecture.multiplies for other in found.values()]
