@@ -62,6 +62,12 @@ def test_a_gain_below_what_is_asked_for_and_one_below_that_of_the_network_in_use
     assert ", and the network in use 1." in worse.reason
 
 
+def test_what_is_no_better_than_lanczos_is_refused(held_out: list[ValidationSample]) -> None:
+    proof = proved(with_tail(-9.0), with_tail(-1.0), held_out, min_gain_db=0.01).proof
+    assert not proof.accepted
+    assert proof.reason.endswith("and is no better than Lanczos there")
+
+
 def test_what_loses_on_pictures_of_no_camera_is_refused(held_out: list[ValidationSample]) -> None:
     proof = proved(WHOLE, with_tail(-9.0), held_out).proof
     assert (proof.accepted, proof.share) == (False, 0.25)

@@ -118,8 +118,10 @@ def _verdict(
             False,
             f"it loses {loss:.2f} dB on pictures of no camera, and at most {_MAX_GENERAL_LOSS_DB} are allowed",
         )
-    if not acceptance.accepted or acceptance.gain < min_gain_db:
+    if acceptance.gain < min_gain_db:
         return False, f"{gains}, and {min_gain_db:g} dB are needed"
+    if not acceptance.accepted:
+        return False, f"{gains}, and is no better than Lanczos there"
     if rival is not None and rival > acceptance.gain:
         return False, f"{gains}, and the network in use {rival:.2f} dB"
     return True, f"{gains}, and loses {loss:.2f} dB on pictures of no camera"
