@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from cluster_driver import FRAMES, LENGTH, SEGMENTS, Struck, Whole, digest, driver, struck_run, whole_run
 from clusters import ROOT, Cluster, cluster_of, require_cluster, slowed
-from made import make_long
+from made import make_clip, make_long
 
 pytestmark = [pytest.mark.slow, pytest.mark.fault, pytest.mark.xdist_group("cluster")]
 Figure = Callable[[str, object], None]
@@ -74,21 +74,22 @@ def test_a_node_that_joins_is_used(cluster: Cluster, struck: Strike) -> None:
     assert run.log == ""
 
 
-def test_a_node_of_another_version_that_joins_is_named_and_not_used(
-    cluster: Cluster, whole: Whole, tmp_path: Path
-) -> None:
+def test_a_node_of_another_version_that_joins_is_named_and_not_used(cluster: Cluster, tmp_path: Path) -> None:
     shutil.copytree(ROOT / "vidsr", tmp_path / "vidsr")
-    (tmp_path / "vidsr" / "another.py").touch()
-    film = make_long(tmp_path / "film.mp4", whole.film, 20)  # for longer than a node takes to join
+    (tmp_path / "vidsr" / "another.py").write_text("ANOTHER = True\n")
+    clip = make_clip(tmp_path / "clip.mp4", pts=[512 * number for number in range(FRAMES)])
+    film = make_long(tmp_path / "film.mp4", clip, 2000)  # for longer than a node takes to join
     with driver(cluster, film, tmp_path / "out.mp4") as run:
         run.hear(until_done=FRAMES)
         cluster.add("other", more={"PYTHONPATH": str(tmp_path)})
-        assert run.process.stderr
-        assert select.select([run.process.stderr], [], [], 60)[0]
-        said = run.process.stderr.readline()
-        run.hear(until_done=run.done + 10 * FRAMES)
-        at_work = workers(cluster, "other")
-    cluster.kill("other")
+        try:
+            assert run.process.stderr
+            assert select.select([run.process.stderr], [], [], 60)[0]
+            said = run.process.stderr.readline()
+            run.hear(until_done=run.done + 10 * FRAMES)
+            at_work = workers(cluster, "other")
+        finally:
+            cluster.kill("other")
     versions = "has vidsr [0-9a-f]{12}, this machine [0-9a-f]{12}; install the same on all nodes"
     assert re.fullmatch(rf"[\d.]+ other: {versions}; it is not used\n", said)
     assert at_work == []
