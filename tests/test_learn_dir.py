@@ -1,13 +1,16 @@
 """The folder of what a camera learns: what is whole is read, what is torn is left out."""
 
 import json
+import math
+import os
+from dataclasses import asdict
 from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
 
 from vidsr.errors import TargetError
-from vidsr.learn_dir import LearnDir, LiveGain, Moment, Proof, time_name
+from vidsr.learn_dir import CollectState, LearnDir, LiveGain, Moment, Proof, time_name
 
 PROOF = Proof(
     accepted=True,
@@ -103,3 +106,57 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(TargetError, match="file"):
         LearnDir(tmp_path / "file" / "learn").request()
+
+
+WHOLE = {
+    "moments/m/moment.json": {"time_s": 1.7e9, "has_main": False, "motion": 1.5, "detail": 3.0, "size": 10},
+    "networks/n/proof.json": asdict(PROOF),
+    "collect.json": asdict(CollectState(tried_s=1.0, collected=1, refused={"dark": 2})),
+    "attempt.json": {"time_s": 1.7e9},
+    "events.jsonl": {"time_s": 1.7e9, "event": "it began"},
+    "gains.jsonl": {"time_s": 1.7e9, "network": "n", "gain": 0.5},
+}
+
+
+def what_is_read(folder: Path) -> dict[str, object]:
+    learn_dir = LearnDir(folder)
+    return {
+        "moments/m/moment.json": learn_dir.moments(),
+        "networks/n/proof.json": learn_dir.networks(),
+        "collect.json": [] if learn_dir.collect_state() == CollectState() else [learn_dir.collect_state()],
+        "attempt.json": [learn_dir.attempt_s] if learn_dir.attempt_s else [],
+        "events.jsonl": learn_dir.events(),
+        "gains.jsonl": learn_dir.gains(),
+    }
+
+
+def write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_a_record_with_a_wrong_value_is_left_out(tmp_path: Path, name: str) -> None:
+    write(tmp_path / name, json.dumps(WHOLE[name]))
+    assert what_is_read(tmp_path)[name] != []
+    texts = ["[" * 100_000, json.dumps(WHOLE[name])[:-4], json.dumps({**WHOLE[name], "more": 1})]
+    for key, good in WHOLE[name].items():
+        bad: list[object] = [[1], {"a": "b"}, None, 1e300, math.nan, -math.inf, 10**400, 7 if good is False else False]
+        bad += ["5"] if not isinstance(good, str) else [5, 0.5]
+        bad += [-1.0] if key.endswith("_s") else []
+        texts += [json.dumps({**WHOLE[name], key: value}) for value in bad if type(value) is not type(good) or value]
+    for text in texts:
+        write(tmp_path / name, text)
+        assert what_is_read(tmp_path)[name] == [], text[:200]
+
+
+def test_whole_numbers_are_numbers_and_halves_of_characters_are_replaced(tmp_path: Path) -> None:
+    write(tmp_path / "events.jsonl", json.dumps({"time_s": 5, "event": "lost: \ud800"}))
+    assert LearnDir(tmp_path).events() == [{"time_s": 5, "event": "lost: ?"}]
+
+
+def test_a_folder_whose_name_cannot_be_printed_is_no_network(tmp_path: Path) -> None:
+    for name in (b"\xff", b"a\nb", b"\x1b[2J"):
+        folder = Path(os.fsdecode(os.fsencode(tmp_path / "networks") + b"/" + name))
+        write(folder / "proof.json", json.dumps(asdict(PROOF)))
+    assert LearnDir(tmp_path).networks() == []

@@ -8,20 +8,62 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import MISSING, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Protocol, TypeVar, get_args, get_type_hints
 
 from vidsr.errors import TargetError
 
 _MAX_BYTES = 1 << 20
 """Of a file of lines; the older half is dropped above."""
+_LARGEST = 1e11
+"""Of a number of a record: as seconds since 1970 in the year 5138, as bytes 100 GB."""
+
+
+class _Record(Protocol):
+    """A dataclass."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+
+_R = TypeVar("_R", bound=_Record)
+
+
+def read_record(kind: type[_R], values: Mapping[str, object]) -> _R | None:
+    """The dataclass that an object of JSON holds; None if a field is missing, unknown or of another type.
+
+    Numbers are finite and at most 1e11 in size, and not negative if they are seconds (`*_s`).
+    """
+    hints = get_type_hints(kind)
+    wanted = {field.name: field.default is field.default_factory is MISSING for field in fields(kind)}
+    if not {name for name, is_needed in wanted.items() if is_needed} <= values.keys() <= wanted.keys():
+        return None
+    if not all(_fits(value, hints[name], is_time=name.endswith("_s")) for name, value in values.items()):
+        return None
+    return kind(**{name: _printable(value) for name, value in values.items()})
+
+
+def _fits(value: object, kind: type, *, is_time: bool = False) -> bool:
+    if types := get_args(kind):  # dict[str, ...]
+        return isinstance(value, dict) and all(_fits(each, types[1]) for each in value.values())
+    if kind not in (int, float):
+        return isinstance(value, kind)
+    if isinstance(value, bool) or not isinstance(value, (int, kind)):
+        return False
+    assert isinstance(value, int | float)
+    return (0 if is_time else -_LARGEST) <= value <= _LARGEST
+
+
+def _printable(value: object) -> object:
+    """JSON can name halves of characters, which cannot be printed."""
+    return value.encode(errors="replace").decode() if isinstance(value, str) else value
 
 
 def read_json(path: Path) -> dict[str, Any]:
     """The object in a file; an empty one for a file that is missing or holds none."""
     try:
         values = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return values if isinstance(values, dict) else {}
 
@@ -39,7 +81,7 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
     except OSError:
         return
     for line in lines:
-        with suppress(ValueError):
+        with suppress(ValueError, RecursionError):
             values = json.loads(line)
             if isinstance(values, dict):
                 yield values

@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from vidsr.json_files import append_line, read_json, read_lines, write_json
+from vidsr.json_files import append_line, read_json, read_lines, read_record, write_json
 
 IN_TARGET = "learn"
 """The name of the folder in a folder of segments."""
@@ -110,6 +110,17 @@ class CollectState:
     """The reason for which nothing is collected, as the last event says; "" while all is well."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Event:
+    time_s: float
+    event: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Attempt:
+    time_s: float
+
+
 class LearnDir:
     """The folder of one camera. Reading methods take a folder that is not there for an empty one."""
 
@@ -121,9 +132,8 @@ class LearnDir:
         """The whole moments, oldest first."""
         found = []
         for folder in _children(self.path / "moments"):
-            values = read_json(folder / MOMENT_FACTS)
-            with suppress(TypeError):
-                found.append(Moment(folder=folder, **values))
+            if moment := read_record(Moment, {**read_json(folder / MOMENT_FACTS), "folder": folder}):
+                found.append(moment)
         return found
 
     def half_moments(self) -> list[Path]:
@@ -171,7 +181,8 @@ class LearnDir:
 
     def events(self) -> list[dict[str, Any]]:
         """What happened: "time_s" and "event", a sentence; oldest first."""
-        return list(read_lines(self.path / _EVENTS))
+        records = (read_record(_Event, values) for values in read_lines(self.path / _EVENTS))
+        return [asdict(record) for record in records if record]
 
     def add_event(self, event: str, *, now_s: float) -> None:
         """Log a sentence. Raises TargetError."""
@@ -179,11 +190,8 @@ class LearnDir:
 
     def gains(self, since_s: float = 0.0) -> list[LiveGain]:
         """The gains measured live, oldest first."""
-        gains = []
-        for values in read_lines(self.path / _GAINS):
-            with suppress(TypeError):
-                gains.append(LiveGain(**values))
-        return [gain for gain in gains if gain.time_s >= since_s]
+        gains = (read_record(LiveGain, values) for values in read_lines(self.path / _GAINS))
+        return [gain for gain in gains if gain and gain.time_s >= since_s]
 
     def add_gain(self, gain: LiveGain) -> None:
         """Keep a gain measured live. Raises TargetError."""
@@ -191,9 +199,7 @@ class LearnDir:
 
     def collect_state(self) -> CollectState:
         """How collecting goes."""
-        with suppress(TypeError):
-            return CollectState(**read_json(self.path / _COLLECT))
-        return CollectState()
+        return read_record(CollectState, read_json(self.path / _COLLECT)) or CollectState()
 
     def set_collect_state(self, state: CollectState) -> None:
         """Keep how collecting goes. Raises TargetError."""
@@ -211,8 +217,8 @@ class LearnDir:
     @property
     def attempt_s(self) -> float:
         """When learning last came to an end, in seconds since 1970; 0 for never."""
-        value = read_json(self.path / _ATTEMPT).get("time_s")
-        return float(value) if isinstance(value, int | float) else 0.0
+        attempt = read_record(_Attempt, read_json(self.path / _ATTEMPT))
+        return attempt.time_s if attempt else 0.0
 
     def end_attempt(self, now_s: float) -> None:
         """Learning has come to an end, with a network or without; so has the request for it. Raises TargetError."""
@@ -230,13 +236,14 @@ class LearnDir:
 
 def read_proof(folder: Path) -> Proof | None:
     """The proof in the folder of a network; None if it is missing or damaged."""
-    with suppress(TypeError):
-        return Proof(**read_json(folder / PROOF))
-    return None
+    return read_record(Proof, read_json(folder / PROOF))
 
 
 def _children(path: Path) -> list[Path]:
+    """The folders in a folder; not those whose names are not vidsr's, and may not be printed."""
     try:
-        return sorted(child for child in path.iterdir() if child.is_dir())
+        return sorted(
+            child for child in path.iterdir() if child.name.isascii() and child.name.isprintable() and child.is_dir()
+        )
     except OSError:
         return []
