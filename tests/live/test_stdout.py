@@ -1,5 +1,7 @@
 """The standard output as a target: MPEG-TS for a program that reads it."""
 
+import os
+import pty
 import signal
 import subprocess
 import sys
@@ -66,3 +68,35 @@ def test_a_file_of_cameras_has_no_standard_output(tmp_path: Path, capsys: pytest
     file.write_text('[cameras.gate]\nsource = "rtsp://camera/1"\ntargets = ["-"]\n')
     assert main(["stream", "--config", str(file), "--check"]) == 2
     assert f"{file}: gate: targets: - is the standard output" in capsys.readouterr().err
+
+
+def test_a_terminal_and_a_closed_standard_output_are_refused() -> None:
+    command = [sys.executable, "-m", "vidsr", "stream", "udp://127.0.0.1:9", "-"]
+    ours, terminal = pty.openpty()
+    done = subprocess.run(command, stdout=terminal, stderr=subprocess.PIPE, text=True, timeout=20)
+    os.close(terminal)
+    os.close(ours)
+    assert (done.returncode, done.stderr) == (2, "vidsr: - is a terminal; pipe it into a program or a file\n")
+    shell = ["sh", "-c", 'exec "$@" >&-', "sh", *command]
+    done = subprocess.run(shell, stderr=subprocess.PIPE, text=True, timeout=20)
+    assert (done.returncode, done.stderr) == (4, "vidsr: standard output is closed\n")
+
+
+def test_a_standard_output_that_is_full_is_not_called_a_server(quick: list[str]) -> None:
+    command = [sys.executable, "-m", "vidsr", "stream"]
+    with http(lambda: mpeg_ts(Kind())) as url, open("/dev/full", "wb") as full:
+        process = subprocess.Popen([*command, url, "-", *quick], stdout=full, stderr=subprocess.PIPE, text=True)
+        try:
+            assert process.stderr
+            line = next(line for line in process.stderr if "standard output" in line)
+        finally:
+            process.kill()
+            process.communicate()
+    assert "nothing can be written (No space left on device)" in line
+
+
+def test_without_a_main_stream_the_missing_options_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["stream", "udp://127.0.0.1:9", "-", "--learn"]) == 2
+    message = capsys.readouterr().err
+    assert message.startswith("vidsr: --main missing: ")
+    assert "needs --original and a folder" in message

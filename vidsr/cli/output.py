@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TextIO, cast
 
 from vidsr.callbacks import OnProgress
+from vidsr.errors import TargetError
 from vidsr.media.atomic_file import atomic_write
 
 if TYPE_CHECKING:
@@ -23,6 +24,14 @@ _LINE_INTERVAL_S = 60.0
 
 class UsageError(Exception):
     """The arguments make no sense."""
+
+
+def check_stdout() -> None:
+    """Check that a video can be written to standard output. Raises UsageError for a terminal, TargetError if closed."""
+    if sys.stdout.isatty():
+        raise UsageError("- is a terminal; pipe it into a program or a file")
+    if getattr(sys.stdout, "name", "") == os.devnull:  # opened in place of one that was closed
+        raise TargetError("standard output is closed")
 
 
 def print_message(sentence: object, *, because: BaseException | None = None) -> None:

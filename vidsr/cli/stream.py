@@ -18,13 +18,13 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 from vidsr.cli.options import Parser, add_options, settings, usage_errors
-from vidsr.cli.output import UsageError, print_message
+from vidsr.cli.output import UsageError, check_stdout, print_message
 from vidsr.live.camera_file import read_cameras, read_url, with_camera_defaults
 from vidsr.live.config import CameraConfig, SupervisorConfig, exec_supervisor
 from vidsr.live.preflight import check_cameras
 from vidsr.settings import EncodeSettings, LearnSettings, PoolSettings, RecordSettings, StreamSettings
 from vidsr.settings.options import option_name
-from vidsr.stream_url import StreamUrl
+from vidsr.stream_url import STDOUT, StreamUrl
 
 _NAME = "camera"
 _NOT_OF_CAMERAS = ("ray_address", "timeout_s")  # each has a Ray of its own; the time limit is the source's
@@ -88,6 +88,8 @@ def run(args: argparse.Namespace) -> int:
     for error in errors:
         print_message(f"{error}; this camera is not started")
     if not args.check:
+        if any(target.text == STDOUT for config in configs for target in config.targets):
+            check_stdout()
         exec_supervisor(
             SupervisorConfig(
                 cameras=tuple(replace(config, log_level=level) for config in configs),

@@ -19,7 +19,6 @@ import argparse
 import dataclasses
 import json
 import logging
-import os
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -29,9 +28,9 @@ from vidsr.batch import require_writable
 from vidsr.cli.batch import Batch, make_folder, print_error
 from vidsr.cli.media_files import is_media, source_files
 from vidsr.cli.options import Parser, add_options, settings
-from vidsr.cli.output import UsageError, print_message
+from vidsr.cli.output import UsageError, check_stdout, print_message
 from vidsr.cli.signals import GracefulStop
-from vidsr.errors import STOPPED, TargetError, VidsrError
+from vidsr.errors import STOPPED, VidsrError
 from vidsr.estimate import Estimate, estimate
 from vidsr.explain import Explanation, explain
 from vidsr.media.containers import image_codec_for
@@ -156,10 +155,7 @@ def _check_pipes(args: argparse.Namespace) -> None:
         return
     if args.verify:
         raise UsageError("--verify reads the target back, which a pipe does not allow")
-    if sys.stdout.isatty():
-        raise UsageError("- is a terminal; pipe it into a program or a file")
-    if getattr(sys.stdout, "name", "") == os.devnull:  # opened in place of one that was closed
-        raise TargetError("standard output is closed")
+    check_stdout()
 
 
 def _print_estimates(jobs: list[tuple[Path, Path]], args: argparse.Namespace) -> int:

@@ -108,9 +108,10 @@ def _check_learning(config: CameraConfig, owner_of: dict[str, str], file: Path |
             if config.main.text == config.source.text:
                 raise ValueError(f"{config.main}: is the source itself, from which nothing can be learned")
         elif not config.record.keeps_original or not config.segment_dir:
+            main, original = ("", "original = true") if file else ("--main ", "--original")
             raise ValueError(
-                "missing: without the camera's main stream it learns from its own originals, which needs "
-                "original = true and a folder of segments among the targets"
+                f"{main}missing: without the camera's main stream it learns from its own originals, which needs "
+                f"{original} and a folder of segments among the targets"
             )
     with _prefixed(file, table, "folder"):
         if not config.learn_dir:

@@ -132,7 +132,8 @@ class PushSink(Sink):
         except (av.FFmpegError, OSError) as error:
             if error.errno == errno.EIO and self._url.scheme.endswith("s"):  # of an invalid certificate, too
                 raise TargetError("the server rejects the stream, or its certificate cannot be verified") from None
-            raise TargetError(f"the server rejects the stream ({error.strerror})") from None
+            subject = "nothing can be written" if self.container is _PIPE else "the server rejects the stream"
+            raise TargetError(f"{subject} ({error.strerror})") from None
         if any(text.startswith("FIFO queue full") for _, _, text in lines):
             self._slow_s = monotonic()
             self._queued.clear()
