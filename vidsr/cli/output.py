@@ -27,7 +27,7 @@ class UsageError(Exception):
 
 
 def check_stdout() -> None:
-    """Check that a video can be written to standard output. Raises UsageError for a terminal, TargetError if closed."""
+    """Raises UsageError for a standard output that is a terminal, TargetError for one that is closed."""
     if sys.stdout.isatty():
         raise UsageError("- is a terminal; pipe it into a program or a file")
     if getattr(sys.stdout, "name", "") == os.devnull:  # opened in place of one that was closed
