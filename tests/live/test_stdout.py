@@ -34,7 +34,7 @@ def test_a_program_reads_the_upscaled_stream(quick: list[str], reader: str) -> N
     with http(lambda: mpeg_ts(Kind())) as url, streaming(url, quick, "-") as process:
         assert process.stdout
         assert process.stderr
-        data = process.stdout.read(60_000)
+        data = process.stdout.read(120_000)
         if reader == "ends":
             process.stdout.close()
             assert process.wait(20) == 128 + signal.SIGPIPE
