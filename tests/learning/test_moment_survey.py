@@ -84,3 +84,17 @@ def test_a_video_that_is_none_is_an_error_of_the_world(tmp_path: Path) -> None:
     (tmp_path / "source.mkv").write_bytes(bytes(2000))
     with pytest.raises(SourceError, match=r"source\.mkv"):
         survey_video(tmp_path / "source.mkv")
+
+
+def test_whatever_is_damaged_in_a_survey_it_is_a_missing_one(tmp_path: Path) -> None:
+    levels = np.random.default_rng(0).integers(0, 256, (2, 40, 60), np.uint8)
+    np.savez_compressed(tmp_path / "survey.npz", thumbnail=np.full((48, 64), 9, np.uint8), levels=levels)
+    whole, random = (tmp_path / "survey.npz").read_bytes(), np.random.default_rng(1)
+    missing = 0
+    for _ in range(300):
+        damaged = bytearray(whole)
+        for index in random.integers(0, 200, 4):
+            damaged[index] = random.integers(256)
+        (tmp_path / "survey.npz").write_bytes(damaged)
+        missing += not read_thumbnail(tmp_path).any()
+    assert missing > 100

@@ -109,3 +109,21 @@ def test_the_ladder_goes_on_with_another_network_in_the_place_of_one() -> None:
     assert (ladder.rung, said) == ("learned", [])
     ladder.replace_rungs(["general", "swscale"])
     assert ladder.rung == "general"
+
+
+@pytest.mark.parametrize("name", ["model.npz", "scene.npz"])
+def test_no_damage_of_a_file_is_more_than_one_sentence(folder: Path, name: str) -> None:
+    scene = np.random.default_rng(0).integers(0, 256, (3, 48, 64), np.uint8)
+    np.savez_compressed(folder / "scene.npz", thumbnails=scene)
+    whole, random = (folder / name).read_bytes(), np.random.default_rng(1)
+    refused = 0
+    for _ in range(300):
+        damaged = bytearray(whole)
+        for place in random.integers(0, len(whole), 4) % random.choice([200, len(whole)]):
+            damaged[place] = random.integers(256)
+        (folder / name).write_bytes(damaged)
+        try:
+            load_scene_network(folder)
+        except ModelError:
+            refused += 1
+    assert refused > 100

@@ -1,6 +1,6 @@
 """What a moment shows: how much moves, how sharp it is, and what it looks like. Masked areas are not looked at."""
 
-import zipfile
+import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -117,8 +117,8 @@ def find_captions(moments: Sequence[Moment], shape: tuple[int, int]) -> Mask:
 
 def _read(folder: Path, name: str) -> NDArray[np.uint8] | None:
     try:
-        with np.load(folder / _SURVEY, allow_pickle=False) as file:
+        with np.load(io.BytesIO((folder / _SURVEY).read_bytes()), allow_pickle=False) as file:
             array: NDArray[np.uint8] = file[name]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except Exception:  # zipfile, zlib and numpy fail at damaged bytes each in ways of their own
         return None
     return array if array.dtype == np.uint8 else None
