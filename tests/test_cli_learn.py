@@ -70,8 +70,14 @@ def test_undo_goes_back_to_the_last_accepted_network_and_then_to_the_general_one
 
 
 @pytest.mark.parametrize("below", ["gate", "gate/learn"])
-def test_now_asks_for_a_network(recordings: Path, below: str) -> None:
+def test_now_asks_for_a_network(recordings: Path, below: str, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = "a network is asked for, and not learned yet"
+    assert main(["learn", "status", str(recordings / below)]) == 0
+    assert asked not in capsys.readouterr().out
     assert main(["learn", "now", str(recordings / below)]) == 0
+    assert "`vidsr stream` learns a network" in capsys.readouterr().err
+    assert main(["learn", "status", str(recordings / below)]) == 0
+    assert asked in capsys.readouterr().out.splitlines()
     assert LearnDir(recordings / "gate" / "learn").is_requested
     assert not LearnDir(recordings / "yard" / "learn").is_requested
 

@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     ((name, learn_dir),) = found.items()
     if args.action == "now":
         learn_dir.request()
-        print_message(f"{name}: a network is learned as soon as no camera needs the CPU")
+        print_message(f"{name}: `vidsr stream` learns a network as soon as no camera needs the CPU")
     else:
         print_message(f"{name}: {_undo(learn_dir)}")
     return 0
@@ -90,6 +90,8 @@ def _print_status(found: dict[str, LearnDir], *, as_json: bool) -> None:
         print(f"{name}: {current.name if current else 'the general network'} is in use")
         size = f"{len(moments)} moments, {sum(moment.size for moment in moments) / 1e6:.0f} MB"
         print(f"{size}, since {_time(moments[0].time_s)}" if moments else size)
+        if learn_dir.is_requested:
+            print("a network is asked for, and not learned yet")
         if networks := learn_dir.networks():
             print(_table(networks, in_use=current.name if current else ""))
         for event in learn_dir.events()[-_EVENTS:]:
