@@ -8,6 +8,17 @@ from vidsr.settings.options import option
 
 _LONGEST_S, _LONGEST_MOMENT_S = 86_400.0, 60.0
 _AREA = re.compile(r"\d{1,5},\d{1,5},[1-9]\d{0,4},[1-9]\d{0,4}")
+_RANGES = (
+    ("cores", 1, 1024),
+    ("memory_gb", 0.1, 1e4),
+    ("every_s", 10.0, _LONGEST_S),
+    ("moment_s", 5.0, _LONGEST_MOMENT_S),
+    ("day_s", 10.0, _LONGEST_S),
+    ("keep_days", 1e-6, 1e5),
+    ("keep_gb", 1e-6, 1e6),
+    ("keep_networks", 1, 1000),
+    ("steps", 1, 1_000_000),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,21 +46,11 @@ class LearnSettings:
     def __post_init__(self) -> None:
         if self.hours != "always" and not parse_hours(self.hours):
             raise ValueError(f"hours must be like 22-6, or always, not {self.hours!r}")
-        if self.cores < 1:
-            raise ValueError(f"cores must be 1 or more, not {self.cores}")
-        for name in ("memory_gb", "keep_days", "keep_gb"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be above 0, not {getattr(self, name):g}")
-        for name, least, most in (
-            ("every_s", 10.0, _LONGEST_S),
-            ("moment_s", 5.0, _LONGEST_MOMENT_S),
-            ("day_s", 10.0, _LONGEST_S),
-        ):
+        if self.folder is not None and (not self.folder or "://" in self.folder):
+            raise ValueError("folder must be a path, not a URL or nothing")  # a URL may hold a password
+        for name, least, most in _RANGES:
             if not least <= getattr(self, name) <= most:
                 raise ValueError(f"{name} must be from {least:g} to {most:g}, not {getattr(self, name):g}")
-        for name in ("keep_networks", "steps"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be 1 or more, not {getattr(self, name)}")
         if not 0 < self.min_gain_db <= 10:
             raise ValueError(f"min_gain_db must be above 0 and at most 10, not {self.min_gain_db:g}")
         if wrong := [area for area in self.masks if not _AREA.fullmatch(area)]:
