@@ -76,7 +76,7 @@ NO_MAIN = (
     [
         (CAMERA + "learn = 3", 4, "a: learn must be a table, [cameras.a.learn]"),
         ("[defaults]\nlearn = true\n" + CAMERA, 2, "defaults: learn must be a table, [defaults.learn]"),
-        (LEARNS + MAIN + "cores = 0", 6, "a.learn: cores must be 1 or more, not 0"),
+        (LEARNS + MAIN + "cores = 0", 6, "a.learn: cores must be from 1 to 1024, not 0"),
         (LEARNS + MAIN + "cores = 1.5", 6, "a.learn: cores must be a whole number"),
         (LEARNS + MAIN + "\nhours = '25-6'", 7, "a.learn: hours must be like 22-6, or always, not '25-6'"),
         (CAMERA + "learn.hours = 'x'", 4, "a.learn: hours must be like 22-6, or always, not 'x'"),
