@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
-from commands import Command, Ended, Refused, contents
+from commands import Command, Ended, Refused, contents, log_to_stderr
 from made import make_clip, tiny_weights
 
 from vidsr.cli import main
@@ -85,7 +85,8 @@ def vidsr(capsys: pytest.CaptureFixture[str]) -> Command:
 
     def run(*arguments: str | Path) -> Ended:
         capsys.readouterr()
-        code = main([str(argument) for argument in arguments])
+        with log_to_stderr():
+            code = main([str(argument) for argument in arguments])
         printed = capsys.readouterr()
         return Ended(code=code, out=printed.out, err=printed.err)
 

@@ -212,7 +212,7 @@ def test_the_list_of_failures_is_no_folder(upscale: Command, clip: Path, tmp_pat
     for source in (tmp_path, clip):  # of which the first is a source, too
         ended = upscale("--failed", tmp_path, source, tmp_path / "new")
         sentence = f"--failed {tmp_path}: is a folder; give the name of a file for the list"
-        assert ended == Ended(USAGE, "", f"vidsr: {sentence}\n")
+        assert (ended.code, ended.out, ended.err.splitlines()[-1]) == (USAGE, "", f"vidsr: {sentence}")
 
 
 def test_progress_over_all_files_is_a_line_of_its_own(upscale: Command, folders: tuple[Path, Path]) -> None:

@@ -14,6 +14,7 @@ from supervisor_process import eventually
 
 from vidsr.live.config import CameraConfig
 from vidsr.live.connection import CameraContext, Connection
+from vidsr.live.learned_network import SceneWatch
 from vidsr.live.quality_ladder import ModelLadder
 from vidsr.live.reconnect import run_reconnect_loop
 from vidsr.live.status import State, Status
@@ -44,6 +45,7 @@ def test_a_lost_connection_is_freed_at_once_with_its_decoder_and_its_threads(tmp
             pool=pool,
             models=models,
             recorder=made,
+            scene=SceneWatch(),
             status=status,
             timeline=LiveTimeline(),
             stop=stop,
