@@ -150,7 +150,7 @@ def test_imports_point_one_way() -> None:
 
 def test_nothing_that_comes_from_a_file_is_unpickled() -> None:
     """Only processes of vidsr send each other pickles, over pipes and memory, and Ray's theirs."""
-    pipes = {"vidsr.live.__main__", "vidsr.live.camera_process", "vidsr.live.reload", "vidsr.learning.background"}
+    pipes = {"vidsr.live.__main__", "vidsr.live.camera_process", "vidsr.live.reload", "vidsr.learning.process_setup"}
     found = set()
     for path in FILES:
         for node in ast.walk(tree(path)):

@@ -169,7 +169,7 @@ class LearnDir:
 
     def set_current(self, name: str | None, reason: str, *, now_s: float) -> None:
         """Have a network of the history used, or with None the general one, and log why. Raises TargetError."""
-        write_json(self.path / _CURRENT, {"network": name, "since_s": now_s, "reason": reason})
+        write_json(self.path / _CURRENT, {"network": name})
         self.add_event(f"{name or 'the general network'} is used: {reason}", now_s=now_s)
 
     def current_changed_ns(self) -> int:

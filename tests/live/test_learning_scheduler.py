@@ -53,7 +53,8 @@ def scheduling(house: House, *, idle: bool = False) -> Iterator[LearningSchedule
         configs=lambda: house.configs,
         statuses=lambda: house.statuses,
         redactor=Redactor(),
-        modules=(WORK + "_never", WORK),
+        collect_module=WORK + "_never",
+        learn_module=WORK,
         calm_s=0.1,
         idle=idle,
     )
@@ -107,9 +108,10 @@ def test_it_runs_behind_all_else(config: CameraConfig) -> None:
         house.until(lambda _: os.sched_getscheduler(process.pid) == os.SCHED_IDLE, scheduler)
         assert process.nice() == 19
         assert len(process.cpu_affinity()) == 1
-        with suppress(OSError):  # so that it ends soon, too
-            Path(f"/proc/{process.pid}/autogroup").write_text("0")
-            os.sched_setscheduler(process.pid, os.SCHED_OTHER, os.sched_param(0))
+        for pid in scheduler.pids():
+            with suppress(OSError):  # so that all end soon, too
+                Path(f"/proc/{pid}/autogroup").write_text("0")
+                os.sched_setscheduler(pid, os.SCHED_OTHER, os.sched_param(0))
 
 
 def test_learning_pauses_at_once_while_a_camera_needs_the_cpu(config: CameraConfig) -> None:

@@ -64,7 +64,7 @@ def test_a_network_is_learned_from_a_day_proved_on_the_next_and_used(start: Path
     assert "Accepted: it gains" in (network.folder / "report.html").read_text()
     left_out, used = events(learn_dir)
     assert left_out.startswith("3 moments are left out: ")
-    for reason in ("is black, or flat", "nothing moves in it, or it is frozen", "shows another scene"):
+    for reason in ("is black, blown out or flat", "nothing moves in it, or it is frozen", "shows another scene"):
         assert reason in left_out
     assert used == f"{network.name} is used: {proof.reason}"
     assert left_out in warnings

@@ -9,7 +9,8 @@ from vidsr.errors import SourceError, Stopped
 from vidsr.learn_dir import Moment
 from vidsr.learning.general_set import write_pictures
 from vidsr.learning.moment_split import MomentSplit, NothingToLearn, require_split, split_moments
-from vidsr.learning.moment_views import SceneMoments, newest_scene
+from vidsr.learning.moment_survey import parse_areas
+from vidsr.learning.scene_selection import SceneMoments, newest_scene
 from vidsr.quality.crops import Crop
 from vidsr.settings import FinetuneSettings, LearnSettings
 from vidsr.training.data.sources import Footage
@@ -59,7 +60,7 @@ def read_camera_data(
     sources = [files.source(moment) for moment in moments]
     scene = newest_scene(moments, sources, learn.day_s, on_skip=on_skip, should_stop=should_stop)
     of_source = require_split(scene.moments, learn.day_s)
-    window = camera_window(scene.views, masks=[_crop(area) for area in learn.masks], on_warning=on_warning)
+    window = camera_window(scene.views, masks=parse_areas(learn.masks), on_warning=on_warning)
     of_main = _aligned(scene.moments, files, settings.scale, learn.day_s, on_skip, should_stop)
     split = split_moments(list(of_main), learn.day_s)
     _check_side(window, scene.shape, 1 if split else settings.scale)
@@ -106,8 +107,3 @@ def _check_side(window: Crop | None, shape: tuple[int, int], scale: int) -> None
         raise NothingToLearn(
             f"{width}x{height} pixels without masks and captions; {_MIN_SIDE * scale} per side are needed"
         )
-
-
-def _crop(area: str) -> Crop:
-    left, top, width, height = map(int, area.split(","))
-    return Crop(width=width, height=height, left=left, top=top)

@@ -13,8 +13,8 @@ from vidsr.learn_dir import NETWORK, REPORT, SCENE, LearnDir, time_name
 from vidsr.learning.camera_data import CameraData, MomentFiles, read_camera_data
 from vidsr.learning.general_network import finetune_settings, general_network, short_name
 from vidsr.learning.moment_split import require_split, thin
-from vidsr.learning.moment_views import diverse_thumbnails
 from vidsr.learning.network_proof import ProvedNetwork, prove
+from vidsr.learning.scene_selection import diverse_thumbnails
 from vidsr.learning.work_dir import LearnPlan, WorkDir
 from vidsr.media.atomic_file import atomic_write
 from vidsr.model.weights import Weights, load_weights, save_weights, weights_hash

@@ -15,8 +15,8 @@ import traceback
 
 from vidsr.errors import BUG, STOPPED, Stopped, VidsrError, exit_code
 from vidsr.learn_dir import LearnDir
-from vidsr.learning.background import begin
 from vidsr.learning.collector import Collector, single_collector
+from vidsr.learning.process_setup import begin
 
 log = logging.getLogger("vidsr.learning")
 

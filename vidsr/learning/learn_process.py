@@ -17,8 +17,8 @@ from types import FrameType
 from vidsr.cpu import pin_process
 from vidsr.errors import STOPPED, Stopped, TargetError, TrainingError, VidsrError, exit_code
 from vidsr.learn_dir import LearnDir
-from vidsr.learning.background import begin
 from vidsr.learning.moment_split import NothingToLearn, require_split
+from vidsr.learning.process_setup import begin
 from vidsr.live.config import CameraConfig
 
 log = logging.getLogger("vidsr.learning.learn")

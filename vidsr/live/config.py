@@ -83,8 +83,8 @@ def _with_open_stdout(config: SupervisorConfig) -> SupervisorConfig:
     if not any(url.text == STDOUT for camera in config.cameras for url in camera.targets):
         return config
     sys.stdout.flush()
-    stdout = StreamUrl(f"{PIPE_SCHEME}://{os.dup(sys.stdout.fileno())}")
-    pipe = int(stdout.text.partition("://")[2])
+    pipe = os.dup(sys.stdout.fileno())
+    stdout = StreamUrl(f"{PIPE_SCHEME}://{pipe}")
     os.set_inheritable(pipe, True)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     cameras = (

@@ -18,7 +18,7 @@ from typing import Self
 from vidsr.errors import DAMAGED, STOPPED, USAGE, VidsrError
 from vidsr.learn_dir import LearnDir
 from vidsr.live.background_process import BackgroundProcess
-from vidsr.live.camera_watchdog import CameraStatus
+from vidsr.live.camera_watchdog import CameraStatus, output_log
 from vidsr.live.config import CameraConfig
 from vidsr.live.health import Health, camera_health
 from vidsr.live.status import ORIGINAL_ONLY
@@ -26,7 +26,6 @@ from vidsr.redaction import Redactor
 from vidsr.settings import LearnSettings
 
 log = logging.getLogger(__name__)
-output_log = logging.getLogger("vidsr.live.camera_watchdog.output")
 
 COLLECT, LEARN = "vidsr.learning.collect_process", "vidsr.learning.learn_process"
 _TURN_S = 0.5
@@ -60,7 +59,7 @@ class _Running:
 
 
 @dataclass(kw_only=True)
-class _Memory:
+class _CameraState:
     """What is known of a camera from turn to turn."""
 
     changed_ns: int = -1
@@ -76,17 +75,19 @@ class LearningScheduler:
         configs: Callable[[], Sequence[CameraConfig]],
         statuses: Callable[[], Sequence[CameraStatus]],
         redactor: Redactor,
-        modules: tuple[str, str] = (COLLECT, LEARN),
+        collect_module: str = COLLECT,
+        learn_module: str = LEARN,
         calm_s: float = CALM_S,
         idle: bool = True,
     ) -> None:
         """With `idle`, its processes run while nothing else wants to."""
-        self._configs, self._statuses, self._redactor, self._modules = configs, statuses, redactor, modules
+        self._configs, self._statuses, self._redactor = configs, statuses, redactor
+        self._collect_module, self._learn_module = collect_module, learn_module
         self.starting = threading.Lock()
         """Held while a process is started: it is a child that `pids` does not have yet."""
         self._calm_s, self._idle = calm_s, idle
         self._running: dict[int, _Running] = {}
-        self._memories: dict[tuple[str, Path], _Memory] = {}
+        self._states: dict[tuple[str, Path], _CameraState] = {}
         self._exits: SimpleQueue[tuple[int, int]] = SimpleQueue()
         self._learned: SimpleQueue[tuple[str, Path | None]] = SimpleQueue()
         self._busy_at = time.monotonic()
@@ -155,7 +156,7 @@ class LearningScheduler:
             self._follow_current(learner)
             if is_calm:
                 self._collect(learner, now)
-        if is_calm and not self._is_running(self._modules[1]):
+        if is_calm and not self._is_running(self._learn_module):
             self._learn(learners, now, clock_s)
 
     def _watch(
@@ -168,7 +169,7 @@ class LearningScheduler:
             self._relay(process.camera, process.lines())
             if learner is None:
                 process.end()
-            elif running.module == self._modules[0]:
+            elif running.module == self._collect_module:
                 if now - running.began > _MAX_COLLECT_S:
                     running.reason = f"collecting took longer than {_MAX_COLLECT_S:g} s"
                     process.kill()
@@ -182,26 +183,26 @@ class LearningScheduler:
 
     def _follow_current(self, learner: _Learner) -> None:
         """Have a camera take the network that its folder names now."""
-        memory, changed_ns = self._memory(learner), learner.folder.current_changed_ns()
-        if changed_ns != memory.changed_ns:
-            memory.changed_ns = changed_ns
+        state, changed_ns = self._state(learner), learner.folder.current_changed_ns()
+        if changed_ns != state.changed_ns:
+            state.changed_ns = changed_ns
             current = learner.folder.current()
             self._learned.put((learner.config.name, current.folder if current else None))
 
     def _collect(self, learner: _Learner, now: float) -> None:
-        memory = self._memory(learner)
-        if now < memory.collect_at or self._is_running(self._modules[0], learner.config.name):
+        state = self._state(learner)
+        if now < state.collect_at or self._is_running(self._collect_module, learner.config.name):
             return
         watches_gain = learner.config.main is not None and learner.folder.current() is not None
         every_s = min(learner.settings.every_s, _LIVE_GAIN_S) if watches_gain else learner.settings.every_s
-        memory.collect_at = now + every_s
-        self._start(self._modules[0], learner, now)
+        state.collect_at = now + every_s
+        self._start(self._collect_module, learner, now)
 
     def _learn(self, learners: Iterable[_Learner], now: float, clock_s: float) -> None:
         """Start to learn for the camera that has waited for longest, if it is time."""
         due = [learner for learner in learners if _is_due(learner, clock_s)]
         if due:
-            self._start(self._modules[1], min(due, key=lambda learner: learner.folder.attempt_s), now)
+            self._start(self._learn_module, min(due, key=lambda learner: learner.folder.attempt_s), now)
 
     def _start(self, module: str, learner: _Learner, now: float) -> None:
         cpus = frozenset(sorted(os.sched_getaffinity(0))[-learner.settings.cores :])
@@ -231,9 +232,9 @@ class LearningScheduler:
         if code and is_over and not is_told:
             reason = running.reason or f"{running.module} ended with exit code {code}"
             log.warning("%s: %s", running.process.camera, reason)
-            if running.module == self._modules[1]:  # of a moment that is not collected there is another one soon
+            if running.module == self._learn_module:  # of a moment that is not collected there is another one soon
                 folder.add_event(reason, now_s=clock_s)
-        if running.module == self._modules[1] and is_over:
+        if running.module == self._learn_module and is_over:
             folder.end_attempt(clock_s)
 
     def _relay(self, camera: str, lines: Iterable[str]) -> None:
@@ -245,8 +246,8 @@ class LearningScheduler:
             running.module == module and camera in (None, running.process.camera) for running in self._running.values()
         )
 
-    def _memory(self, learner: _Learner) -> _Memory:
-        return self._memories.setdefault((learner.config.name, learner.folder.path), _Memory())
+    def _state(self, learner: _Learner) -> _CameraState:
+        return self._states.setdefault((learner.config.name, learner.folder.path), _CameraState())
 
 
 def _is_loaded(status: CameraStatus, now: float) -> bool:
@@ -258,8 +259,8 @@ def _is_loaded(status: CameraStatus, now: float) -> bool:
 
 
 def _is_due(learner: _Learner, clock_s: float) -> bool:
-    settings, folder = learner.settings, learner.folder
-    if folder.is_requested:
+    if learner.folder.is_requested:
         return True
-    waited_s = clock_s - folder.attempt_s
-    return settings.is_hour(clock_s) and not 0 <= waited_s < _ATTEMPT_SHARE * settings.day_s
+    if not learner.settings.is_hour(clock_s):
+        return False
+    return not 0 <= clock_s - learner.folder.attempt_s < _ATTEMPT_SHARE * learner.settings.day_s

@@ -74,7 +74,7 @@ class WriterThread:
         self._previews = PreviewWriter(preview_dir) if preview_dir else None
         self._merger = LumaMerger()
         self._format: tuple[int, int, str, int] | None = None
-        self._network = ""
+        self._rung = self._network = ""
         self._queue: Queue[Item] = Queue(_MAX_ITEMS)
         self._closing = threading.Event()
         self._error: Exception | None = None
@@ -129,13 +129,14 @@ class WriterThread:
         )
         upscaled.pts, upscaled.time_base = frame.time.pts, TIME_BASE
         format_ = format_key(decoded)
-        network = Path(self._ladder.best_rung).name  # of a file, too
+        rung = self._ladder.best_rung
+        network = self._network if rung == self._rung else Path(rung).name  # of a file, too
         if frame.time.discontinuity or format_ != self._format:
             audio = self._source.audio.template if self._source.audio else None
             self._recorder.begin(upscaled, video=self._source.video, audio=audio, network=network)
         elif network != self._network:
             self._recorder.set_network(network)
-        self._format, self._network = format_, network
+        self._format, self._rung, self._network = format_, rung, network
         self._recorder.write_frame(upscaled)
         now = time.monotonic()
         self._count(item, now)

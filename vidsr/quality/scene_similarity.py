@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidsr.arrays import Luma
+from vidsr.media.thumbnails import HEIGHT, WIDTH
 
-SHAPE = (48, 64)
-"""(height, width) of a thumbnail, for any aspect ratio of the frames."""
+SHAPE = HEIGHT, WIDTH
+"""(48, 64), of a thumbnail for any aspect ratio of the frames."""
 _ONE_SCENE = 0.45  # one road camera over six weeks measured 0.41 at most, another one 0.57 and more
 _SHIFTS = [(rows, columns) for rows in range(-8, 9, 2) for columns in range(-12, 13, 2)]  # of thumbnails
 _NOISE_LEVELS = 2.0  # grey levels: noise floor of a flat block

@@ -1,4 +1,4 @@
-"""What the moments of a camera show: those that are black, at rest or of another scene are left out."""
+"""The newest scene of a camera: moments that are black, at rest or of another scene are left out."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,8 +12,8 @@ from vidsr.learn_dir import Moment
 from vidsr.quality.scene_similarity import dissimilarity
 from vidsr.training.data.sources import Footage
 from vidsr.training.finetune.cameras import View, read_views, scenes_of
+from vidsr.training.finetune.frame_selection import has_contrast
 
-_MIN_CONTRAST = 4.0  # grey levels of standard deviation of a thumbnail
 _MIN_MOVING = 1e-4  # share of the picture; less is noise
 _MAX_THUMBNAILS = 8
 
@@ -76,6 +76,6 @@ def diverse_thumbnails(views: Sequence[View]) -> list[Luma]:
 
 
 def _fault(view: View) -> str:
-    if view.thumbnail.std() < _MIN_CONTRAST:
-        return "is black, or flat"
+    if not has_contrast(view.thumbnail):
+        return "is black, blown out or flat"
     return "" if view.moving >= _MIN_MOVING else "nothing moves in it, or it is frozen"
