@@ -47,10 +47,14 @@ class Network:
     def restore(self) -> None:
         _do(f"ip -n {self.name} link set eth0 up")
 
-    def lose(self, percent: float) -> None:
-        """Lose this share of the UDP packets from the camera."""
+    def lose(self, percent: float, protocol: str = "udp") -> None:
+        """Lose this share of the packets from the camera."""
         chance = f"-m statistic --mode random --probability {percent / 100}"
-        _do(f"ip netns exec {self.name} iptables -A OUTPUT -p udp {chance} -j DROP")
+        _do(f"ip netns exec {self.name} iptables -A OUTPUT -p {protocol} {chance} -j DROP")
+
+    def lose_none(self) -> None:
+        """End `lose`."""
+        _do(f"ip netns exec {self.name} iptables -F OUTPUT")
 
     def starve(self, kbit: int) -> None:
         """Limit the rate of packets from the camera."""
