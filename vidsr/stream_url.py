@@ -43,6 +43,16 @@ class StreamUrl:
         return None if self.scheme else Path(self.text)
 
     @property
+    def is_device(self) -> bool:
+        """Whether it is the path of a device, such as /dev/video0 or /dev/v4l/by-id/..., which V4L2 reads."""
+        return self.text.startswith("/dev/")
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is the path of anything else."""
+        return not self.scheme and not self.is_device
+
+    @property
     def is_playlist(self) -> bool:
         """Whether it is the URL of an HLS playlist."""
         return self.scheme in ("http", "https") and re.split(r"[?#]", self.text)[0].lower().endswith(".m3u8")

@@ -38,7 +38,8 @@ def add_arguments(parser: Parser) -> None:
         "places",
         nargs="*",
         metavar="SOURCE TARGET",
-        help="rtsp(s)://, rtmp(s)://, http(s):// or udp:// URL, or a file with --realtime; and the target",
+        help="rtsp(s)://, rtmp(s)://, http(s):// or udp:// URL, device such as /dev/video0, or file with --realtime; "
+        "and the target",
     )
     source = parser.add_argument_group("source")
     source.add_argument("--url-env", metavar="NAME", help="environment variable that holds the URL of the source")

@@ -131,7 +131,7 @@ def _segment_dirs(configs: Iterable[CameraConfig]) -> dict[Path, float]:
 
 def _check_source(source: StreamUrl, *, realtime: bool) -> None:
     _check_url(source, SOURCE_SCHEMES)
-    if not source.path:
+    if not source.path or source.is_device:
         return
     if not realtime:
         raise ValueError(f"{source}: is not the URL of a camera; --realtime plays a file as if it were one")

@@ -40,13 +40,17 @@ class _NextFile:
     def begins_with(self, packet: TimedPacket) -> bool:
         return packet.key and packet.pts >= self.start_pts - _MAX_OFFSET
 
-    def open(self, first: TimedPacket) -> SegmentFile:
-        """The file; the headers of its stream are taken from its first packet, and the audio only if it fits."""
+    def open(self, first: TimedPacket) -> SegmentFile | None:
+        """The file; None if no kind of file holds the codec. The audio is taken only if it fits.
+
+        The headers of the stream are taken from its first packet.
+        """
         stream = self.streams.source.stream
         source = StreamTemplate(stream, headers=video_headers(first.av_packet, stream))
-        path = self.upscaled.with_name(f"{self.upscaled.stem}.original.mp4")
-        if not can_hold(container_for(path), source.stream):
-            path = path.with_suffix(".mkv")
+        paths = [self.upscaled.with_name(f"{self.upscaled.stem}.original.{kind}") for kind in ("mp4", "mkv")]
+        path = next((path for path in paths if can_hold(container_for(path), source.stream)), None)
+        if path is None:
+            return None
         path = unused_path(path)
         audio_fits = self.audio and can_hold(container_for(path), self.audio.stream)
         return SegmentFile(
@@ -70,6 +74,7 @@ class SourcePassthrough:
         self._file: SegmentFile | None = None
         self._next: _NextFile | None = None
         self._last_dts = 0
+        self.problem = ""
 
     def put(self, packet: TimedPacket) -> int:
         """Append a packet, in decoding order; returns the bytes written to make room for it."""
@@ -104,6 +109,13 @@ class SourcePassthrough:
         file, self._file, self._next = self._file, None, None
         return file
 
+    def _begin_file(self, next_file: _NextFile, first: TimedPacket) -> None:
+        self._file = next_file.open(first)
+        codec = next_file.streams.source.stream.codec_context.name
+        self.problem = "" if self._file else f"no file holds the packets of {codec}, so the original is not recorded"
+        if self._file:
+            self._last_dts = self._file.start_pts - _MAX_LEAD
+
     def write_audio(self, packet: TimedPacket) -> int:
         """Write a packet of audio; returns the bytes."""
         return self._file.write_audio(packet) if self._file else 0
@@ -114,8 +126,7 @@ class SourcePassthrough:
             next_file = self._next
             if file := self.take_file():
                 self._finish(file)
-            self._file = next_file.open(packet)
-            self._last_dts = self._file.start_pts - _MAX_LEAD
+            self._begin_file(next_file, packet)
         if self._file is None:
             return 0
         dts = max(packet.dts, self._last_dts + 1)
@@ -160,6 +171,11 @@ class SegmentSink(Sink):
         self._has_audio = False
         self._background_error = ""  # of a job in the background, raised by the next write
         self._aborts = 0
+
+    @property
+    def problem(self) -> str:
+        """Why no original is recorded; "" while one is, or none is wanted."""
+        return self._passthrough.problem if self._passthrough else ""
 
     def begin(self, streams: OutputStreams) -> None:
         """Finish the open file if it cannot continue; segments always begin a new one."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
-from typing import Self
+from typing import Self, cast
 
 import av
 from av import VideoFrame
@@ -14,6 +14,7 @@ from av.video.stream import VideoStream
 
 from vidsr.errors import SourceError, SourceLost
 from vidsr.media.compression_probe import Compression
+from vidsr.media.packet_data import packet_data
 from vidsr.media.probe import codec_name, first_video, frame_rate
 from vidsr.media.source.audio_track import AudioTrack, audio_tracks
 from vidsr.media.source.live_timestamps import TIME_BASE
@@ -65,7 +66,7 @@ class LiveSource:
         self.corrupt = 0  # frames and packets that the decoder concealed or rejected
         self._url = url
         self._timeout_s = silence_s(url, settings)
-        self._is_paced = url.path is not None or url.is_playlist
+        self._is_paced = url.is_file or url.is_playlist
         self._stopped = threading.Event()
         self._reading = threading.Lock()
         self._frameless = self._refused = 0
@@ -107,7 +108,7 @@ class LiveSource:
             elif track := tracks.get(packet.stream.index):
                 yield from self._converted(track, packet)
         if not self._stopped.is_set():
-            raise self._lost("end of file" if self._url.path else "closed the connection")
+            raise self._lost("end of file" if self._url.is_file else "closed the connection")
 
     def decode(self, packet: LivePacket) -> list[VideoFrame]:
         """The frames that a packet of video completes, mostly one; the `pts` of a frame may be None.
@@ -211,7 +212,13 @@ class LiveSource:
         """The packets of all streams: with fewer, FFmpeg would skip the others without end and without a timeout."""
         packets = self._container.demux()
         while (packet := self._next(packets)) is not None:
-            yield packet
+            yield self._kept(packet) if self._url.is_device else packet
+
+    def _kept(self, packet: LivePacket) -> LivePacket:
+        """A copy of a device's packet, which is in memory of the device's, gone when that is closed or pulled out."""
+        copy = cast("LivePacket", packet_data(packet).av_packet(packet.time_base))
+        copy.stream = packet.stream
+        return copy
 
     def _next(self, packets: Iterator[LivePacket]) -> "LivePacket | None":
         """The next packet; None at the end, and after `stop()`."""
@@ -245,7 +252,7 @@ class LiveSource:
 
     def _unfit(self, message: str) -> SourceError:
         """SourceError for a file, SourceLost for a camera, which may send something else later."""
-        return SourceError(f"{self._url}: {message}") if self._url.path else self._lost(message)
+        return SourceError(f"{self._url}: {message}") if self._url.is_file else self._lost(message)
 
 
 def _info(video: VideoStream, tracks: Sequence[AudioTrack], *, untimed: bool) -> SourceInfo:

@@ -33,16 +33,26 @@ _PROTOCOLS = {
 }
 """The protocols and formats that FFmpeg may use for a scheme, and the name of its timeout option."""
 
+_DEVICE_ERRORS = {
+    errno.ENOENT: "no such device",
+    errno.ENODEV: "gives no video",
+    errno.ENOTTY: "is not a device of V4L2",
+    errno.EBUSY: "is used by another program",
+    errno.EACCES: "may not be read by this user; that takes the group of the device, mostly video",
+}
+
 
 def open_live(url: StreamUrl, settings: StreamSettings) -> InputContainer:
     """The opened source; the caller closes it. Takes at most 8 x the timeout, plus the DNS look-up.
 
     Raises SourceLost for a source that may be available later, SourceError for one that can never be.
     """
-    if url.path is not None:
+    if url.path is not None and url.is_file:
         if not settings.realtime:
             raise SourceError(f"{url}: a file is played as a live source only with --realtime")
         return open_source(url.path)
+    if url.is_device:
+        return _open_device(url)
     if url.scheme not in _PROTOCOLS:
         raise SourceError(f"{url}: cannot read {url.scheme}://; supported are {', '.join(_PROTOCOLS)}")
     began_s = time.monotonic()
@@ -63,6 +73,14 @@ def open_live(url: StreamUrl, settings: StreamSettings) -> InputContainer:
 def silence_s(url: StreamUrl, settings: StreamSettings) -> float:
     """Seconds without any packet after which a source is lost: the packets of HLS come a segment at a time."""
     return max(settings.timeout_s, _HLS_TIMEOUT_S) if url.is_playlist else settings.timeout_s
+
+
+def _open_device(url: StreamUrl) -> InputContainer:
+    try:
+        return av.open(url.text, format="video4linux2", metadata_errors="replace")
+    except av.FFmpegError as error:
+        text = _DEVICE_ERRORS.get(error.errno or 0, error.strerror)
+        raise (SourceError if error.errno == errno.ENOTTY else SourceLost)(f"{url}: {text}") from error
 
 
 def _open(url: StreamUrl, settings: StreamSettings, **more: str) -> InputContainer:
