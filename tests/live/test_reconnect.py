@@ -1,4 +1,4 @@
-"""A lost connection is freed at once, without the garbage collector."""
+"""A lost connection is freed at once, without the garbage collector; a file that ended begins again at once."""
 
 import gc
 import threading
@@ -7,6 +7,8 @@ from itertools import islice
 from pathlib import Path
 
 from cycles import in_cycles, uncollected
+from footage import make_video, scene_frames
+from kit.runs import running_stream
 from kit.servers import http
 from kit.transport import Kind, mpeg_ts
 from recorder_feed import recorder
@@ -65,3 +67,13 @@ def test_a_lost_connection_is_freed_at_once_with_its_decoder_and_its_threads(tmp
 
 def living(kind: type) -> list[object]:
     return [each for each in gc.get_objects() if type(each) is kind]
+
+
+def test_a_short_file_is_played_over_and_over_without_growing_pauses(
+    quick: list[str], place: Path, tmp_path: Path
+) -> None:
+    clip = make_video(tmp_path / "clip.mp4", scene_frames(10, size=(64, 48)))
+    with running_stream(clip, place, [*quick, "--realtime"]) as run:
+        run.wait_until(lambda: run.number("vidsr_reconnects_total") > 5, within_s=30, what="it is played six times")
+        assert run.last_pause_s() <= 1
+        assert run.end() == 0

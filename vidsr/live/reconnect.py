@@ -4,7 +4,7 @@ import time
 from contextlib import ExitStack, suppress
 
 from vidsr.errors import SourceLost
-from vidsr.live.camera_watchdog import Backoff
+from vidsr.live.camera_watchdog import RESET_S, Backoff
 from vidsr.live.connection import CameraContext, Connection
 from vidsr.live.packet_queue import PacketReader
 from vidsr.live.status import State
@@ -30,8 +30,8 @@ def run_reconnect_loop(context: CameraContext) -> None:
         except SourceLost as error:
             if context.config.stream.fail_fast:
                 raise
-            if status.connects > before:
-                backoff.on_success(time.monotonic() - began)
+            if status.connects > before:  # and a file that was played to its end is played again at once
+                backoff.on_success(RESET_S if context.config.source.is_file else time.monotonic() - began)
             pause_s = backoff.next_s(slow=error.slow)
             status.state, status.reason = State.WAITING, f"{error}; the next attempt is in {pause_s:.0f} s"
             context.on_warning(status.reason)
