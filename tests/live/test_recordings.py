@@ -188,3 +188,22 @@ def test_packets_that_no_file_can_hold_are_damage(recorded: Path, tmp_path: Path
     assert ended.code == DAMAGED
     assert f"{bad}: " in ended.err
     assert lumas([target])
+
+
+def test_damage_of_the_original_is_told_where_it_is_upscaled(
+    recorded: Path, tmp_path: Path, vidsr: Command, tiny_model: str
+) -> None:
+    shutil.copytree(recorded / "front", tmp_path / "front")
+    with RecordingIndex(tmp_path / "front") as index:
+        original = next(each.path for each in index.segments(0, LATER) if each.original)
+    with av.open(original) as container:
+        inside = [packet.pos + packet.size // 2 for packet in container.demux(video=0) if packet.size]
+    data = bytearray(original.read_bytes())
+    for place in inside[3:12]:
+        data[place : place + 8] = b"\xff" * 8
+    original.write_bytes(data)
+    target = tmp_path / "moment.mp4"
+    ended = vidsr("recordings", "export", tmp_path / "front", "--model", tiny_model, "--output", target)
+    assert ended.code == DAMAGED
+    assert "frames or packets of the source are damaged" in ended.err
+    assert target.exists()

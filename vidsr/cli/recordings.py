@@ -12,7 +12,7 @@ import dataclasses
 import json
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
@@ -67,12 +67,20 @@ def run(args: argparse.Namespace) -> int:
         names = ", ".join(sorted({segment.camera for segment in segments}))
         raise UsageError(f"{args.folder} holds several cameras: choose one by --camera ({names})")
     since_s = max(since_s, segments[0].start_s)
-    export = partial(export_recording, segments, since_s=since_s, until_s=until_s)
+    export = partial(_export, segments, since_s=since_s, until_s=until_s)
     paths, damage = _upscaled(args, export) if args.model else export(args.output, overwrite=args.overwrite)
     print(json.dumps([*map(str, paths)]) if args.json else "\n".join(map(str, paths)))
     for sentence in damage:
-        print_message(f"{sentence}; what cannot be read of it is missing from the export")
+        print_message(sentence)
     return DAMAGED if damage else 0
+
+
+def _export(
+    segments: Sequence[RecordedSegment], target: Path, *, since_s: float, until_s: float, overwrite: bool
+) -> tuple[list[Path], list[str]]:
+    """The written files, and a sentence for each damage."""
+    paths, damage = export_recording(segments, target, since_s=since_s, until_s=until_s, overwrite=overwrite)
+    return paths, [f"{sentence}; what cannot be read of it is missing from the export" for sentence in damage]
 
 
 def _original_hint(args: argparse.Namespace, since_s: float, until_s: float) -> str:
@@ -112,7 +120,8 @@ def _upscaled(
         settings = UpscaleSettings(model=args.model, scale=args.scale, overwrite=args.overwrite)
         for original, path in zip(originals, paths, strict=True):
             with _named(str(original), str(args.folder)):
-                upscale(original, path, settings=settings, on_warning=partial(_warn, original, args.folder))
+                report = upscale(original, path, settings=settings, on_warning=partial(_warn, original, args.folder))
+            damage += [f"{args.folder}: {sentence}" for sentence in report.damage]
     return paths, damage
 
 
