@@ -3,7 +3,7 @@
   tools/soak                           an hour, one loss per minute
   tools/soak --minutes 20 --every 10
 
-After half a minute of frames the reconnect delay is reset: from `--every 40` on the stream reconnects within seconds.
+After ten seconds of frames the reconnect delay is reset: from `--every 20` on the stream reconnects within seconds.
 
 Memory, threads, open files and shared memory of all processes are sampled just before each loss. The slopes after a
 warm-up are printed; exit code 1 where one exceeds its limit.

@@ -1,6 +1,13 @@
 """The pauses between attempts."""
 
+from itertools import islice
+from pathlib import Path
 from random import Random
+
+import pytest
+from kit.runs import running_stream
+from kit.servers import http
+from kit.transport import Kind, mpeg_ts
 
 from vidsr.live.camera_watchdog import Backoff
 
@@ -37,3 +44,11 @@ def test_half_a_minute_of_frames_makes_the_next_pause_short_and_less_does_not() 
     backoff.on_success(30)
     assert backoff.next_s() <= 1
     assert 1 <= backoff.next_s() <= 2
+
+
+@pytest.mark.slow
+def test_a_camera_that_ends_every_ten_seconds_is_back_within_a_second(quick: list[str], place: Path) -> None:
+    with http(lambda: islice(mpeg_ts(Kind(fps=10)), 110)) as url, running_stream(url, place, quick) as run:
+        run.wait_until(lambda: run.number("vidsr_reconnects_total") > 3, within_s=90, what="it ended four times")
+        assert run.last_pause_s() <= 1
+        assert run.end() == 0

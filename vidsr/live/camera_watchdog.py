@@ -15,8 +15,8 @@ from vidsr.live.status import State, Status
 from vidsr.redaction import Redactor
 
 MIN_S, MAX_S = 1.0, 60.0
-RESET_S = 30.0
-"""Seconds of continuous frames after which the pauses start from the shortest again."""
+_RESET_S = 30.0
+"""Seconds of continuous frames after which the pauses between processes start from the shortest again."""
 
 
 class Backoff:
@@ -25,9 +25,9 @@ class Backoff:
     Each pause is drawn from the upper half of its step, so that cameras lost together do not reconnect together.
     """
 
-    def __init__(self, chance: Random | None = None) -> None:
+    def __init__(self, chance: Random | None = None, *, reset_s: float = _RESET_S) -> None:
         self._chance = chance or Random()
-        self._step_s = MIN_S
+        self._step_s, self._reset_s = MIN_S, reset_s
 
     def next_s(self, *, slow: bool = False) -> float:
         """Seconds to wait now, at most 60; with `slow` 60 to 90, as frequent attempts may lock an account."""
@@ -38,8 +38,8 @@ class Backoff:
         return step_s * self._chance.uniform(0.5, 1)
 
     def on_success(self, seconds: float) -> None:
-        """Frames have flowed for `seconds` without a break; 30 s reset the pauses."""
-        if seconds >= RESET_S:
+        """Frames have flowed for `seconds` without a break; `reset_s` of them reset the pauses."""
+        if seconds >= self._reset_s:
             self._step_s = MIN_S
 
 

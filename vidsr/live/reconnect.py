@@ -4,11 +4,13 @@ import time
 from contextlib import ExitStack, suppress
 
 from vidsr.errors import SourceLost
-from vidsr.live.camera_watchdog import RESET_S, Backoff
+from vidsr.live.camera_watchdog import Backoff
 from vidsr.live.connection import CameraContext, Connection
 from vidsr.live.packet_queue import PacketReader
 from vidsr.live.status import State
 
+_RESET_S = 10.0
+"""Seconds of a connection after which the pauses start from the shortest again: of a flaky camera much is recorded."""
 _BUSY_S, _IDLE_S = 0.004, 0.1
 """The wait for a packet: while frames are being upscaled, and otherwise."""
 _REST_S = 3.0  # of the 8 s in which the process of a camera finishes its files
@@ -20,7 +22,7 @@ def run_reconnect_loop(context: CameraContext) -> None:
     Raises SourceError for a source that can never work; SourceLost at the first loss with `fail_fast`; WorkerError
     when the pool cannot go on.
     """
-    backoff, stop, status = Backoff(), context.stop, context.status
+    backoff, stop, status = Backoff(reset_s=_RESET_S), context.stop, context.status
     while not stop.is_set():
         status.state, before = State.CONNECTING, status.connects
         began = time.monotonic()
@@ -31,7 +33,7 @@ def run_reconnect_loop(context: CameraContext) -> None:
             if context.config.stream.fail_fast:
                 raise
             if status.connects > before:  # and a file that was played to its end is played again at once
-                backoff.on_success(RESET_S if context.config.source.is_file else time.monotonic() - began)
+                backoff.on_success(_RESET_S if context.config.source.is_file else time.monotonic() - began)
             pause_s = backoff.next_s(slow=error.slow)
             status.state, status.reason = State.WAITING, f"{error}; the next attempt is in {pause_s:.0f} s"
             context.on_warning(status.reason)
