@@ -144,7 +144,7 @@ def states_of(run: Run) -> dict[str, tuple[str, str]]:
     return {name: (camera["state"], "; ".join(camera["reasons"])) for name, camera in cameras.items()}
 
 
-def watch(run: Run, faults: list[Fault], *, every_s: float, until_s: float) -> tuple[list[Fault], int]:
+def watch(run: Run, faults: list[Fault], server: Sink, *, every_s: float, until_s: float) -> tuple[list[Fault], int]:
     """The faults as they were seen, and the seconds in which `good` was not ok or `changing` failed."""
     began, done, n_wrong, before = time.monotonic(), list[Fault](), 0, dict[str, str]()
     while (now_s := time.monotonic() - began) + every_s <= until_s:
@@ -157,6 +157,7 @@ def watch(run: Run, faults: list[Fault], *, every_s: float, until_s: float) -> t
                 fault.end()
                 fault.mended_s = time.monotonic()
                 print(f"{time.monotonic() - began:6.0f} s  {fault.name} is over", flush=True)
+            server.listen_again()
             found = states_of(run)
             states = {name: state for name, (state, _) in found.items()}
             n_wrong += states.get("good") != "ok" or states.get("changing") not in ("ok", "degraded")
@@ -262,7 +263,7 @@ def main() -> int:
             run.wait_for_frames(camera=f'camera="{name}"', within_s=90)
         time.sleep(args.warm_up)
         faults = faults_of(bad, server, net, disk, run)
-        done, n_wrong = watch(run, faults, every_s=args.every, until_s=60 * args.minutes)
+        done, n_wrong = watch(run, faults, server, every_s=args.every, until_s=60 * args.minutes)
         is_right = print_table(done)
         code = run.end()
         print(f"{n_wrong} s in which good was not ok or changing failed; exit code {code}")

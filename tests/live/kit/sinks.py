@@ -40,6 +40,11 @@ class Sink:
         assert self.process
         return bool(psutil.Process(self.process.pid).net_connections("tcp"))
 
+    def listen_again(self) -> None:
+        """Start again if it ended, as it does with its sender."""
+        if self.process and self.process.poll() is not None:
+            self.start()
+
     def kill(self) -> None:
         if self.process:
             self.process.kill()
