@@ -48,8 +48,7 @@ def dashboard_html(
         if state in states
     ]
     return render_html_template(
-        "vidsr.live",
-        "dashboard.html",
+        "live/dashboard.html",
         title=f"Cameras: {', '.join(bad)}" if bad else "All cameras are upscaled",
         state=worst(healths),
         cameras=[

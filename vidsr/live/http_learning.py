@@ -52,8 +52,7 @@ def learning_html(camera: str, learn_dir: LearnDir) -> str:
     networks, current = learn_dir.networks(), learn_dir.current()
     moments = learn_dir.moments()
     return render_html_template(
-        "vidsr.live",
-        "learning.html",
+        "live/learning.html",
         camera=camera,
         current=current,
         moments=len(moments),

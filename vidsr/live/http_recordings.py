@@ -86,7 +86,7 @@ class RecordingsSite:
         match rest:
             case "":
                 days = _days(folder)
-                page = render_html_template("vidsr.live", "recordings.html", camera=name, days=days)
+                page = render_html_template("live/recordings.html", camera=name, days=days)
                 return text_response(
                     "200 OK", page, kind="text/html", headers={"Content-Security-Policy": _PAGE_POLICY}
                 )

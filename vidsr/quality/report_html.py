@@ -48,8 +48,7 @@ def render_html(report: HtmlReport) -> str:
     inputs = list(dict.fromkeys(row.input for row in report.rows))
     by_clip = _gains_by_clip(report, inputs)
     return render_html_template(
-        "vidsr.quality",
-        "report.html",
+        "quality/report.html",
         report=report,
         inputs=inputs,
         n_clips=len(by_clip),
