@@ -5,9 +5,11 @@ import math
 import os
 from dataclasses import asdict
 from multiprocessing import get_context
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import pytest
+from commands import contents, full_disk
 
 from vidsr.errors import TargetError
 from vidsr.learn_dir import CollectState, LearnDir, LiveGain, Moment, Proof, time_name
@@ -64,6 +66,71 @@ def test_the_network_in_use_and_the_way_back(tmp_path: Path) -> None:
         f"{name} is used: it gains 0.40 dB",
         "the general network is used: asked for",
     ]
+
+
+def with_networks(path: Path, count: int) -> tuple[LearnDir, list[str]]:
+    """A folder with accepted networks, the newest of which is in use; and their names, oldest first."""
+    learn_dir, names = LearnDir(path), [time_name(1.7e9 + number) for number in range(count)]
+    for name in names:
+        learn_dir.write_proof(name, PROOF)
+    learn_dir.set_current(names[-1], "good", now_s=1.7e9)
+    return learn_dir, names
+
+
+def test_a_network_that_is_in_use_no_more_is_not_given_up(tmp_path: Path) -> None:
+    learn_dir, (old, new) = with_networks(tmp_path, 2)
+    assert not learn_dir.give_up(old, "it was worse", now_s=1.7e9)
+    current = learn_dir.current()
+    assert current
+    assert current.name == new
+    assert learn_dir.give_up(new, "it was worse", now_s=1.7e9)
+    assert learn_dir.current() is None
+    assert [event["event"] for event in learn_dir.events()][1:] == ["the general network is used: it was worse"]
+
+
+def undo(path: Path, at_once: Barrier) -> None:
+    at_once.wait()
+    LearnDir(path).undo(now_s=0.0)
+
+
+def test_several_that_undo_at_once_go_back_by_as_many_networks(tmp_path: Path) -> None:
+    learn_dir, names = with_networks(tmp_path, 6)
+    context = get_context("spawn")
+    at_once = context.Barrier(4)
+    processes = [context.Process(target=undo, args=(tmp_path, at_once)) for _ in range(4)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    current = learn_dir.current()
+    assert current
+    assert current.name == names[1]
+    undone = [event["event"] for event in learn_dir.events()][1:]
+    assert sorted(undone) == [f"{name} is used: undone by hand" for name in names[1:5]]
+
+
+@pytest.mark.parametrize("damage", ["{}", '{"network": ["a"]}', '{"network": "missing"}', "[", '{"network": null}'])
+def test_nothing_is_undone_where_no_network_is_in_use(tmp_path: Path, damage: str) -> None:
+    learn_dir, _ = with_networks(tmp_path, 2)
+    (tmp_path / "current.json").write_text(damage)
+    assert learn_dir.undo(now_s=0.0) is None
+    assert (tmp_path / "current.json").read_text() == damage
+
+
+def test_a_full_disk_leaves_the_files_as_they_were_and_no_part_of_new_ones(tmp_path: Path) -> None:
+    learn_dir, names = with_networks(tmp_path, 2)
+    before = contents(tmp_path)
+    with full_disk(8):
+        for write_one in (
+            lambda: learn_dir.set_current(names[0], "by hand", now_s=0.0),
+            lambda: learn_dir.undo(now_s=0.0),
+            lambda: learn_dir.add_event("x", now_s=0.0),
+            lambda: learn_dir.set_collect_state(CollectState(collected=1)),
+            lambda: learn_dir.write_proof("other", PROOF),
+        ):
+            with pytest.raises(TargetError):
+                write_one()
+    assert contents(tmp_path) == before
 
 
 def test_a_torn_line_costs_that_line_only(tmp_path: Path) -> None:

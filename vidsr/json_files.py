@@ -6,7 +6,7 @@ Writers take turns, and replace the whole file; readers see what is whole.
 import fcntl
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import MISSING, fields
 from pathlib import Path
@@ -70,8 +70,23 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def write_json(path: Path, values: Mapping[str, object]) -> None:
     """Write a file, and the folders to it. Raises TargetError."""
+    update_json(path, lambda before: values)
+
+
+def update_json(
+    path: Path, change: Callable[[dict[str, Any]], Mapping[str, object] | None]
+) -> tuple[dict[str, Any], Mapping[str, object]] | None:
+    """Write what `change` makes of the object in a file, while nobody else writes it; returns both objects.
+
+    None, and nothing is written, where `change` returns None. Raises TargetError.
+    """
     with _locked(path):
+        before = read_json(path)
+        values = change(before)
+        if values is None:
+            return None
         _replace(path, [json.dumps(values).encode()])
+        return before, values
 
 
 def read_lines(path: Path) -> Iterator[dict[str, Any]]:
@@ -103,11 +118,16 @@ def append_line(path: Path, values: Mapping[str, object]) -> None:
 
 def _replace(path: Path, lines: Iterable[bytes]) -> None:
     part = path.with_name(f"{path.name}.part")
-    with part.open("wb") as file:
-        file.writelines(lines)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(part, path)
+    try:
+        with part.open("wb") as file:
+            file.writelines(lines)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except OSError:  # the disk is full
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise
 
 
 @contextmanager

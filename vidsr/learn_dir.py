@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from vidsr.json_files import append_line, read_json, read_lines, read_record, write_json
+from vidsr.json_files import append_line, read_json, read_lines, read_record, update_json, write_json
 
 IN_TARGET = "learn"
 """The name of the folder in a folder of segments."""
@@ -171,6 +171,36 @@ class LearnDir:
         """Have a network of the history used, or with None the general one, and log why. Raises TargetError."""
         write_json(self.path / _CURRENT, {"network": name})
         self.add_event(f"{name or 'the general network'} is used: {reason}", now_s=now_s)
+
+    def give_up(self, name: str, reason: str, *, now_s: float) -> bool:
+        """Have the general network used and log why, if this network is still in use. Raises TargetError."""
+        is_done = update_json(
+            self.path / _CURRENT, lambda before: {"network": None} if before.get("network") == name else None
+        )
+        if is_done:
+            self.add_event(f"the general network is used: {reason}", now_s=now_s)
+        return bool(is_done)
+
+    def undo(self, *, now_s: float) -> tuple[str, str | None] | None:
+        """Have the accepted network before the one in use used, else the general one.
+
+        Returns the names of what was in use and of what is, None for the general one; or None where that was in use
+        already. Two at once go back by two networks. Raises TargetError.
+        """
+
+        def earlier(before: dict[str, Any]) -> dict[str, str | None] | None:
+            networks, name = self.networks(), before.get("network")
+            if name not in [each.name for each in networks]:
+                return None
+            accepted = [each.name for each in networks if each.proof.accepted and each.name < str(name)]
+            return {"network": accepted[-1] if accepted else None}
+
+        done = update_json(self.path / _CURRENT, earlier)
+        if done is None:
+            return None
+        gone, name = (values["network"] for values in done)
+        self.add_event(f"{name or 'the general network'} is used: undone by hand", now_s=now_s)
+        return str(gone), str(name) if name else None
 
     def current_changed_ns(self) -> int:
         """A number that changes when another network is to be used."""

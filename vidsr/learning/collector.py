@@ -209,7 +209,7 @@ class Collector:
         try:
             watch.measure(alignment, self._left_out(survey.shape), now_s=now_s)
         except ModelError as error:
-            self._dir.set_current(None, f"{network.name} cannot be read: {error}", now_s=now_s)
+            self._dir.give_up(network.name, f"{network.name} cannot be read: {error}", now_s=now_s)
             return
         watch.go_back_if_worse(now_s=now_s)
 

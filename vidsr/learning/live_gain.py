@@ -58,10 +58,8 @@ class GainWatch:
         if mean >= 0:
             return False
         minutes = (gains[-1].time_s - gains[0].time_s) / 60
-        self.learn_dir.set_current(
-            None, f"{self.network.name} was {-mean:.2f} dB below it in the last {minutes:.0f} minutes", now_s=now_s
-        )
-        return True
+        reason = f"{self.network.name} was {-mean:.2f} dB below it in the last {minutes:.0f} minutes"
+        return self.learn_dir.give_up(self.network.name, reason, now_s=now_s)
 
     def _engines(self, source: Path) -> tuple[Engine, Engine] | None:
         """The general network for this source and the learned one; None if that has another scale."""
