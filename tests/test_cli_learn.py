@@ -69,6 +69,14 @@ def test_undo_goes_back_to_the_last_accepted_network_and_then_to_the_general_one
     assert LearnDir(recordings / "yard" / "learn").current() is not None
 
 
+@pytest.mark.parametrize("action", ["now", "undo"])
+def test_what_is_done_is_printed_as_json(recordings: Path, action: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["learn", action, str(recordings), "--camera", "gate", "--json"]) == 0
+    (found,) = json.loads(capsys.readouterr().out).values()
+    assert found["current"] == time_name(TIMES[0] if action == "undo" else TIMES[2])
+    assert found["requested"] is (action == "now")
+
+
 @pytest.mark.parametrize("below", ["gate", "gate/learn"])
 def test_now_asks_for_a_network(recordings: Path, below: str, capsys: pytest.CaptureFixture[str]) -> None:
     asked = "a network is asked for, and not learned yet"

@@ -6,6 +6,7 @@
 
 A FOLDER is the target of a camera that learns, or holds those of several; or a folder that a camera was given to learn
 in. `vidsr stream` does the work: `now` has it learn at any hour, `undo` has it use the network before the present one.
+With --json, all three print what `status` does, after what they have done.
 """
 
 import argparse
@@ -49,6 +50,8 @@ def run(args: argparse.Namespace) -> int:
         print_message(f"{name}: `vidsr stream` learns a network as soon as no camera needs the CPU")
     else:
         print_message(f"{name}: {_undo(learn_dir)}")
+    if args.json:
+        _print_status(found, as_json=True)
     return 0
 
 
@@ -72,13 +75,10 @@ def _is_learn_dir(folder: Path) -> bool:
 
 def _undo(learn_dir: LearnDir) -> str:
     """Have the accepted network before the present one used, else the general one; returns a sentence."""
-    current = learn_dir.current()
-    if current is None:
+    if not (done := learn_dir.undo(now_s=time.time())):
         return "the general network is in use already"
-    earlier = [each.name for each in learn_dir.networks() if each.proof.accepted and each.name < current.name]
-    before = earlier[-1] if earlier else None
-    learn_dir.set_current(before, "undone by hand", now_s=time.time())
-    return f"{before or 'the general network'} is used instead of {current.name}"
+    gone, name = done
+    return f"{name or 'the general network'} is used instead of {gone}"
 
 
 def _print_status(found: dict[str, LearnDir], *, as_json: bool) -> None:
