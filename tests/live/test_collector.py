@@ -107,6 +107,15 @@ def test_what_a_mask_covers_is_no_motion(tmp_path: Path) -> None:
     assert folder_of(config).collect_state().refused == {"nothing to see": 1}
 
 
+def test_a_mask_that_was_drawn_on_a_larger_picture_is_said_and_nothing_is_collected(tmp_path: Path) -> None:
+    with source_and_main(tmp_path) as (source, main):
+        config = learning_camera(tmp_path, source.url, main.url, masks=("0,0,8,8", "0,0,256,20"))
+        sentence = "no moments are collected: the mask 0,0,256,20 reaches beyond the 128x96 of the source"
+        assert [collect(config) for _ in range(2)] == [f"{sentence}\n", ""]
+    assert events(config) == [sentence]
+    assert (folder_of(config).moments(), folder_of(config).half_moments()) == ([], [])
+
+
 def test_what_a_killed_collector_leaves_is_removed_by_the_next(tmp_path: Path) -> None:
     with source_and_main(tmp_path) as (source, main):
         config = learning_camera(tmp_path, source.url, main.url, moment_s=30.0)

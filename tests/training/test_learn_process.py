@@ -72,12 +72,21 @@ def test_moments_of_one_hour_are_an_event_too(launch: Launch, start: Path, tmp_p
     assert not learn_dir.work.exists()
 
 
-def test_masks_that_leave_nothing_are_said(launch: Launch, start: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("mask", "words"),
+    [
+        ("0,0,256,100", "256x88 pixels without masks and captions; 144 per side are needed"),
+        ("0,0,257,8", "the mask 0,0,257,8 reaches beyond the 256x192 of the source"),
+        ("0,185,8,8", "the mask 0,185,8,8 reaches beyond the 256x192 of the source"),
+    ],
+)
+def test_masks_that_leave_nothing_or_fit_another_picture_are_said(
+    launch: Launch, start: Path, tmp_path: Path, mask: str, words: str
+) -> None:
     learn_dir = LearnDir(tmp_path)
     write_moments(learn_dir, FRAMES)
-    assert ended(launch(camera(tmp_path, start, masks=("0,0,256,100",)))) == (0, "")
-    assert events(learn_dir)[-1].startswith("nothing to learn from yet: 256x")
-    assert "pixels without masks and captions; 144 per side are needed" in events(learn_dir)[-1]
+    assert ended(launch(camera(tmp_path, start, masks=(mask,)))) == (0, "")
+    assert events(learn_dir)[-1] == f"nothing to learn from yet: {words}"
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ from vidsr.errors import SourceError, Stopped
 from vidsr.learn_dir import Moment
 from vidsr.learning.general_set import write_pictures
 from vidsr.learning.moment_split import MomentSplit, NothingToLearn, require_split, split_moments
-from vidsr.learning.moment_survey import parse_areas
+from vidsr.learning.moment_survey import area_fault, parse_areas
 from vidsr.learning.scene_selection import SceneMoments, newest_scene
 from vidsr.quality.crops import Crop
 from vidsr.settings import FinetuneSettings, LearnSettings
@@ -60,6 +60,8 @@ def read_camera_data(
     sources = [files.source(moment) for moment in moments]
     scene = newest_scene(moments, sources, learn.day_s, on_skip=on_skip, should_stop=should_stop)
     of_source = require_split(scene.moments, learn.day_s)
+    if fault := area_fault(learn.masks, scene.shape):
+        raise NothingToLearn(fault)
     window = camera_window(scene.views, masks=parse_areas(learn.masks), on_warning=on_warning)
     of_main = _aligned(scene.moments, files, settings.scale, learn.day_s, on_skip, should_stop)
     split = split_moments(list(of_main), learn.day_s)

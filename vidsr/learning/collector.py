@@ -15,7 +15,7 @@ from vidsr.learn_dir import MOMENT_MAIN, MOMENT_SOURCE, CollectState, LearnDir, 
 from vidsr.learning.live_gain import GainWatch
 from vidsr.learning.moment_recorder import StreamFailed, cut_original, newest_original, record_streams
 from vidsr.learning.moment_selection import thin_moments
-from vidsr.learning.moment_survey import Survey, find_captions, parse_areas, survey_video, write_survey
+from vidsr.learning.moment_survey import Survey, area_fault, find_captions, parse_areas, survey_video, write_survey
 from vidsr.learning.refusal import DOUBTFUL, USUAL, Reason, Refused
 from vidsr.live.config import CameraConfig
 from vidsr.live.quality_ladder import ModelLadder
@@ -160,6 +160,8 @@ class Collector:
             survey = survey_video(folder / MOMENT_SOURCE, self._masks)
         except SourceError as error:
             raise Refused(Reason.SOURCE, f"the source is damaged: {error}") from error
+        if fault := area_fault(self._settings.masks, survey.shape):
+            raise Refused(Reason.MASK, fault)
         if not survey.is_shown:
             raise Refused(Reason.DARK, "the source is black, blown out or flat")
         if not survey.moves:

@@ -60,6 +60,17 @@ def parse_areas(areas: Sequence[str]) -> list[Crop]:
     return [Crop(left=left, top=top, width=width, height=height) for left, top, width, height in numbers]
 
 
+def area_fault(areas: Sequence[str], shape: tuple[int, int]) -> str:
+    """What is wrong with `LearnSettings.masks` for a source of this (height, width): a sentence; "" for nothing.
+
+    What reaches beyond the picture was drawn on one of another size, and covers something else in this one.
+    """
+    for text, area in zip(areas, parse_areas(areas), strict=True):
+        if not area.is_within(shape):
+            return f"the mask {text} reaches beyond the {shape[1]}x{shape[0]} of the source"
+    return ""
+
+
 def survey_video(path: Path, masks: Sequence[Crop] = ()) -> Survey:
     """Survey a video of the source, whose areas in `masks` are not looked at. Raises SourceError."""
     thumbnails, levels, details = list[Luma](), list[NDArray[np.uint8]](), list[float]()

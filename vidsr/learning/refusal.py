@@ -10,6 +10,7 @@ class Reason(StrEnum):
     MAIN = "main stream lost"
     DISK = "disk full"
     ORIGINALS = "originals unreadable"
+    MASK = "mask beyond the picture"
     DARK = "nothing to see"
     PAIRING = "main stream does not match"
     BLACK_MAIN = "main stream black"

@@ -44,6 +44,10 @@ class Crop:
         """Its index into an (H, W) array."""
         return slice(self.top, self.top + self.height), slice(self.left, self.left + self.width)
 
+    def is_within(self, shape: tuple[int, int]) -> bool:
+        """Whether frames of this (height, width) have all of it."""
+        return self.top + self.height <= shape[0] and self.left + self.width <= shape[1]
+
     def __str__(self) -> str:
         return f"{self.width}x{self.height}+{self.left}+{self.top}"
 

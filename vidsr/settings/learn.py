@@ -39,7 +39,7 @@ class LearnSettings:
     )
     steps: int = option(4_000, "maximum number of training steps per network", "N")
     masks: tuple[str, ...] = option(
-        (), "areas of the source that are never learned from, each as left,top,width,height in pixels", "AREA"
+        (), "areas of the source that are never learned from, each as left,top,width,height in its pixels", "AREA"
     )
     day_s: float = option(_LONGEST_S, "seconds of a day: shorter to rehearse weeks within hours", "S")
 
