@@ -1,10 +1,14 @@
 """A dataset is made once, wherever it is interrupted, and is the same however it is made."""
 
+import subprocess
+import sys
+import time
 from itertools import count
 from pathlib import Path
 
 import av
 import numpy as np
+import psutil
 import pytest
 from commands import full_disk
 from made import make_clip, scene
@@ -119,6 +123,36 @@ def test_a_full_disk_is_reported_and_what_was_there_stays(material: Path, tmp_pa
     with full_disk(50_000), pytest.raises(TargetError, match=rf"^{tmp_path}/shard-00001.npz: File too large"):
         build(material, tmp_path, processes=processes)
     assert contents(tmp_path) == before
+
+
+BUILD = """
+import sys
+from pathlib import Path
+from vidsr.settings import DatasetSettings, DegradeSettings
+from vidsr.training.data.dataset_builder import build_dataset
+from vidsr.training.data.sources import Source, find_footage
+if __name__ == "__main__":
+    footage = find_footage([Source(path=Path(sys.argv[1]), sizes=(1.0,))])
+    settings = DatasetSettings(clips=100_000, crop=32)
+    build_dataset(footage, Path(sys.argv[2]), DegradeSettings(frames="4-5"), settings, processes=2)
+"""
+
+
+def test_the_workers_of_a_killed_build_end_with_it(material: Path, tmp_path: Path) -> None:
+    (tmp_path / "build.py").write_text(BUILD)
+    command = [sys.executable, str(tmp_path / "build.py"), str(material), str(tmp_path / "dataset")]
+    with subprocess.Popen(command) as process:
+        until = time.monotonic() + 60
+        while not list(tmp_path.glob("dataset/shard-*.npz")):
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        workers = psutil.Process(process.pid).children()
+        process.kill()
+    assert len(workers) >= 2
+    _, left = psutil.wait_procs(workers, timeout=20)
+    for worker in left:
+        worker.kill()
+    assert left == []
 
 
 def test_the_pairs_are_what_batches_are_cut_from_and_lie_on_each_other(material: Path, tmp_path: Path) -> None:

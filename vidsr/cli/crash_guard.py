@@ -1,6 +1,5 @@
 """Work in a child process, so that a crash of a native library costs one file, which gets a sentence."""
 
-import ctypes
 import json
 import os
 import signal
@@ -10,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from vidsr.child_process import end_with_parent
 from vidsr.cli.output import print_message
 from vidsr.errors import SOURCE, STOPPED
 
 _FORWARDED = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 _CRASHES = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL}
 _SI_USER = 0  # sent by a process; signals of the terminal reach the child, too
-_PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,9 +111,7 @@ def run_guarded(work: Callable[[Journal], int], journal: Journal) -> int:
     before = signal.pthread_sigmask(signal.SIG_BLOCK, watched)
     while True:
         if (child := os.fork()) == 0:
-            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-            if os.getppid() != parent:  # it has died meanwhile
-                os._exit(STOPPED + signal.SIGKILL)
+            end_with_parent(parent)
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
             return journal.finish(work(journal))
         code = os.waitstatus_to_exitcode(_wait(child, watched))

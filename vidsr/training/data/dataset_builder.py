@@ -7,6 +7,7 @@ alone: any number of processes and runs gives the same dataset.
 import json
 import math
 import multiprocessing
+import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -15,6 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from vidsr.callbacks import OnProgress, OnWarning, ShouldStop
+from vidsr.child_process import end_with_parent
 from vidsr.errors import SourceError, TargetError, TrainingError, WorkerError
 from vidsr.flow import ordered_window
 from vidsr.media.atomic_file import atomic_write
@@ -214,9 +216,10 @@ def _build_shards(shards: Iterator[ShardPlan], processes: int) -> Iterator[tuple
     if processes == 1:
         yield from map(build_shard, shards)
         return
-    # No fork: FFmpeg's threads do not survive it. Workers ignore Ctrl-C; this process ends them.
-    context, ignored = multiprocessing.get_context("spawn"), (signal.SIGINT, signal.SIG_IGN)
-    with ProcessPoolExecutor(processes, mp_context=context, initializer=signal.signal, initargs=ignored) as pool:
+    context = multiprocessing.get_context("spawn")  # no fork: FFmpeg's threads do not survive it
+    with ProcessPoolExecutor(
+        processes, mp_context=context, initializer=_begin_worker, initargs=(os.getpid(),)
+    ) as pool:
         try:
             yield from ordered_window(
                 lambda shard: pool.submit(build_shard, shard), Future.result, shards, 2 * processes
@@ -225,3 +228,9 @@ def _build_shards(shards: Iterator[ShardPlan], processes: int) -> Iterator[tuple
             raise WorkerError(
                 "a process that degraded clips has died; complete shards are kept, and the same call resumes"
             ) from error
+
+
+def _begin_worker(parent: int) -> None:
+    """Ignore Ctrl-C, at which the process `parent` ends its workers, and end with it when it is killed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with_parent(parent)
