@@ -44,6 +44,12 @@ def test_its_name_has_its_day_and_its_gain(folder: Path) -> None:
     assert learned.thumbnails.shape == (1, 48, 64)
 
 
+def test_one_for_another_scale_is_refused_by_one_sentence(folder: Path) -> None:
+    assert load_scene_network(folder, 2).weights.architecture.scale == 2
+    with pytest.raises(ModelError, match=r"model\.npz: is for x2, and the camera for x3"):
+        load_scene_network(folder, 3)
+
+
 @pytest.mark.parametrize("name", ["model.npz", "scene.npz", "proof.json"])
 @pytest.mark.parametrize("damage", ["missing", "cut off", "other"])
 def test_a_damaged_one_is_refused_by_one_sentence(folder: Path, name: str, damage: str) -> None:

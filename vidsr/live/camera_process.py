@@ -8,14 +8,16 @@ import pickle
 import signal
 import sys
 import threading
+import time
 import traceback
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import FrameType
 
-from vidsr.errors import BUG, ModelError, VidsrError, exit_code
+from vidsr.errors import BUG, ModelError, TargetError, VidsrError, exit_code
+from vidsr.learn_dir import LearnDir
 from vidsr.live.config import CameraConfig
 from vidsr.live.connection import CameraContext
 from vidsr.live.learned_network import SceneWatch, load_scene_network
@@ -41,7 +43,6 @@ def main() -> int:
     camera = _CameraMain(config)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, camera.on_signal)
-    threading.Thread(target=camera.watch_owner, name="owner", daemon=True).start()
     try:
         camera.run()
     except VidsrError as error:
@@ -64,12 +65,12 @@ class _CameraMain:
         """Stop."""
         self._stop.set()
 
-    def watch_owner(self) -> None:
+    def _watch_owner(self, scale: int) -> None:
         """Follow what changes, a line of JSON on stdin each time; stop when the supervisor ends."""
         for line in sys.stdin.buffer:
             change = json.loads(line)
             if "learned" in change:
-                self._take_learned(Path(change["learned"]) if change["learned"] else None)
+                self._take_learned(Path(change["learned"]) if change["learned"] else None, scale)
             if "neighbours" in change:
                 neighbours = {Path(path): floor_gb for path, floor_gb in change["neighbours"].items()}
                 self._config = replace(self._config, neighbours=neighbours)
@@ -77,20 +78,24 @@ class _CameraMain:
                     self._recorder.set_neighbours(neighbours)
         self._stop.set()
 
-    def _take_learned(self, folder: Path | None) -> None:
-        """Use the learned network in this folder; none for None, and for one that cannot be read."""
+    def _take_learned(self, folder: Path | None, scale: int) -> None:
+        """Use the learned network in this folder, none for None; one that cannot be used is given up."""
         try:
-            self._scene.take(load_scene_network(folder) if folder else None)
+            self._scene.take(load_scene_network(folder, scale) if folder else None)
         except ModelError as error:
             log.warning("%s; the general network is used", error)
             self._scene.take(None)
+            if folder and self._config.learn_dir:
+                with suppress(TargetError):  # then it is told again at the next start
+                    LearnDir(self._config.learn_dir).give_up(folder.name, str(error), now_s=time.time())
 
     def run(self) -> None:
         """Run until a stop is requested. Raises the error that ended the work before."""
         config = self._config
-        self._take_learned(config.learned)
         threading.Thread(target=self._report_status, name="status", daemon=True).start()
         models = ModelLadder(config.stream)
+        self._take_learned(config.learned, models.scale)  # before what the supervisor has changed since
+        threading.Thread(target=self._watch_owner, args=(models.scale,), name="owner", daemon=True).start()
         with ExitStack() as stack:
             fallback = partial(upscale_bicubic, scale=models.scale)
             self._recorder = recorder = stack.enter_context(

@@ -29,8 +29,8 @@ class SceneNetwork:
     """(n, 48, 64): what the scene looks like at several hours."""
 
 
-def load_scene_network(folder: Path) -> SceneNetwork:
-    """The network in a folder of a `LearnDir`. Raises ModelError."""
+def load_scene_network(folder: Path, scale: int | None = None) -> SceneNetwork:
+    """The network in a folder of a `LearnDir`; with `scale` it must be for that. Raises ModelError."""
     proof = read_proof(folder)
     if proof is None:
         raise ModelError(f"{folder / PROOF}: is missing or damaged")
@@ -42,7 +42,10 @@ def load_scene_network(folder: Path) -> SceneNetwork:
     if thumbnails.dtype != np.uint8 or thumbnails.shape[1:] != SHAPE or not len(thumbnails):
         raise ModelError(f"{folder / SCENE}: holds no thumbnails of 48 x 64 pixels")
     name = f"learned-{folder.name[:16]} {proof.moving_gain:+.2f} dB"
-    return SceneNetwork(name=name, weights=load_weights(folder / NETWORK), thumbnails=thumbnails)
+    weights = load_weights(folder / NETWORK)
+    if scale not in (None, weights.architecture.scale):
+        raise ModelError(f"{folder / NETWORK}: is for x{weights.architecture.scale}, and the camera for x{scale}")
+    return SceneNetwork(name=name, weights=weights, thumbnails=thumbnails)
 
 
 class SceneWatch:
