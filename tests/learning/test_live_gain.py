@@ -108,3 +108,18 @@ def test_what_was_measured_before_it_was_taken_into_use_or_by_a_wrong_clock_does
             LiveGain(time_s=now_s + 60 * (number - 10) - 30, network=gains.network.name, gain=-1.0)
         )
     assert not gains.go_back_if_worse(now_s=now_s)
+
+
+@pytest.mark.parametrize("step_s", [-86_400.0, -300.0, 300.0, 86_400.0])
+def test_a_worse_network_is_given_up_within_another_ten_minutes_of_a_step_of_the_clock(
+    tmp_path: Path, weights: Weights, step_s: float
+) -> None:
+    gains, began_s = watch(tmp_path, weights, general=GOOD), time.time() + 1
+
+    def worse(now_s: float) -> bool:
+        gains.learn_dir.add_gain(LiveGain(time_s=now_s, network=gains.network.name, gain=-0.5))
+        return gains.go_back_if_worse(now_s=now_s)
+
+    assert not any(worse(began_s + 60 * minute) for minute in range(5))
+    assert any(worse(began_s + step_s + 60 * minute) for minute in range(5, 16))
+    assert gains.learn_dir.current() is None

@@ -172,6 +172,14 @@ def test_a_crash_is_an_event_and_is_not_tried_again_before_the_next_day(config: 
         learning(house, scheduler)
 
 
+def test_a_clock_that_was_set_back_stops_no_camera_from_learning(config: CameraConfig) -> None:
+    assert config.learn_dir
+    LearnDir(config.learn_dir).end_attempt(time.time() + 30 * 86_400)
+    house = House([config], [calm()])
+    with scheduling(house) as scheduler:
+        learning(house, scheduler)
+
+
 def test_the_end_of_its_hours_ends_it_and_counts_as_no_attempt(config: CameraConfig) -> None:
     folder, settings = config.learn_dir, config.learn
     assert folder

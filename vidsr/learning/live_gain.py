@@ -46,12 +46,14 @@ class GainWatch:
 
     def go_back_if_worse(self, *, now_s: float) -> bool:
         """Have the general network used if the learned one was worse over the last ten minutes. Raises TargetError."""
-        since_s = max(now_s - _WINDOW_S, self.learn_dir.current_changed_ns() / 1e9)
+        used_s = self.learn_dir.current_changed_ns() / 1e9
+        since_s = max(now_s - _WINDOW_S, used_s if used_s <= now_s else 0.0)  # the clock was set back
         gains = [
             each
             for each in self.learn_dir.gains(since_s)
             if each.network == self.network.name and each.time_s <= now_s
         ]
+        gains.sort(key=lambda each: each.time_s)
         if len(gains) < _LEAST_VALUES or gains[-1].time_s - gains[0].time_s < _LEAST_SPAN_S:
             return False
         mean = float(np.mean([each.gain for each in gains]))
