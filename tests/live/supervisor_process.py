@@ -30,6 +30,9 @@ if mode == "family":
 status = {"state": "running", "written": 0, "frames_in": 0, "connects": 1}
 if mode == "exits":
     sys.exit(int(number))
+while mode == "waits" and not stopping:
+    print(json.dumps({"state": "waiting", "reason": f"refused at {time.monotonic():.0f} s"}), flush=True)
+    time.sleep(0.5)
 while not stopping:
     stuck = first and mode in ("stalls", "hangs")
     if not (stuck and status["written"] >= 3):

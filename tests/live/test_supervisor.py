@@ -52,6 +52,16 @@ def test_what_writes_no_frame_or_says_nothing_is_killed_and_started_again(tmp_pa
         assert f"vidsr: {name}: {words}" in running.stderr_text()
 
 
+def test_a_process_whose_attempts_to_connect_are_refused_at_once_is_not_killed(tmp_path: Path) -> None:
+    with supervised(tmp_path, "waits") as running:
+        eventually(lambda: running.starts("waits"))
+        time.sleep(5)  # more than the limit of any state
+        assert running.stderr_text().count("its process") == 0
+        assert len(running.starts("waits")) == 1
+        running.process.send_signal(SIGTERM)
+        assert running.exit_code() == 0
+
+
 def test_a_process_that_always_fails_is_started_ever_more_slowly(tmp_path: Path) -> None:
     with supervised(tmp_path, "exits-1") as running:
         eventually(lambda: len(running.starts("exits-1")) == 3)

@@ -75,7 +75,8 @@ class CameraHandle:
         has_new_frames = status.written > self.status.written
         # A frame that no target took is progress, too: a full disk is not cured by another process.
         has_progress = has_new_frames or sum(status.upscaled.values()) > sum(self.status.upscaled.values())
-        if has_progress or status.state is not self.status.state:
+        # An attempt to connect that is refused at once is seen by its reason only.
+        if has_progress or (status.state, status.reason) != (self.status.state, self.status.reason):
             self._progress_at = now
         self.status, self._status_at = status, now
         return has_new_frames
