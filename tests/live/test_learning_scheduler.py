@@ -3,12 +3,13 @@
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import psutil
 import pytest
+from kit.processes import hurry
 from live.status_server import status
 
 from vidsr.learn_dir import LearnDir, Proof, time_name
@@ -108,10 +109,8 @@ def test_it_runs_behind_all_else(config: CameraConfig) -> None:
         house.until(lambda _: os.sched_getscheduler(process.pid) == os.SCHED_IDLE, scheduler)
         assert process.nice() == 19
         assert len(process.cpu_affinity()) == 1
-        for pid in scheduler.pids():
-            with suppress(OSError):  # so that all end soon, too
-                Path(f"/proc/{pid}/autogroup").write_text("0")
-                os.sched_setscheduler(pid, os.SCHED_OTHER, os.sched_param(0))
+        for pid in scheduler.pids():  # so that all end soon, too
+            hurry(pid)
 
 
 def test_learning_pauses_at_once_while_a_camera_needs_the_cpu(config: CameraConfig) -> None:
