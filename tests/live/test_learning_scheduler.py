@@ -63,7 +63,14 @@ def scheduling(house: House, *, idle: bool = False) -> Iterator[LearningSchedule
         with scheduler:
             yield scheduler
     finally:
-        house.until(lambda scheduler: not scheduler.pids(), scheduler)
+        house.until(has_ended, scheduler)
+
+
+def has_ended(scheduler: LearningScheduler) -> bool:
+    """Whether none of its processes is left; those that yield to all others are pushed to end soon, too."""
+    for pid in scheduler.pids():
+        hurry(pid)
+    return not scheduler.pids()
 
 
 @pytest.fixture
@@ -109,8 +116,6 @@ def test_it_runs_behind_all_else(config: CameraConfig) -> None:
         house.until(lambda _: os.sched_getscheduler(process.pid) == os.SCHED_IDLE, scheduler)
         assert process.nice() == 19
         assert len(process.cpu_affinity()) == 1
-        for pid in scheduler.pids():  # so that all end soon, too
-            hurry(pid)
 
 
 def test_learning_pauses_at_once_while_a_camera_needs_the_cpu(config: CameraConfig) -> None:
