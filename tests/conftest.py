@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pytest
 from commands import Command, Ended, Refused, contents, log_to_stderr
+from compile_cache import compiled_once
 from made import make_clip, tiny_weights
 
 from vidsr.cli import main
@@ -16,7 +17,6 @@ from vidsr.cpu import kept_scheduling
 from vidsr.engine import warn_once
 from vidsr.engine.autotune_cache import cache_path
 from vidsr.model.weights import Weights, save_weights
-
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup() -> Iterator[None]:
@@ -37,6 +37,13 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Whatever was tuned on this machine is not for the tests."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compile_cache() -> Iterator[None]:
+    """Graphs that equal each other are compiled once."""
+    with compiled_once():
         yield
 
 
