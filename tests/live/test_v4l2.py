@@ -38,7 +38,8 @@ def frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_usb_camera_is_recorded_and_back_when_it_was_pulled_out(quick: list[str], place: Path, frames: Path) -> None:
     away = frames.with_suffix(".away")
-    with running_stream(DEVICE, place, quick) as run:
+    with running_stream(DEVICE, place, [*quick, "--original"]) as run:
+        run.wait_for_text("no file holds the packets of rawvideo, so the original is not recorded")
         run.wait_for_frames(more=20)
         away.touch()
         run.wait_for_text(f"{DEVICE}: no such device", within_s=15)
@@ -54,10 +55,10 @@ def test_a_usb_camera_is_recorded_and_back_when_it_was_pulled_out(quick: list[st
     assert numbers[: backs[0]] == list(range(numbers[0], numbers[0] + backs[0]))
 
 
+@pytest.mark.slow
 def test_a_usb_camera_that_hangs_is_noticed_and_opened_anew(quick: list[str], place: Path, frames: Path) -> None:
     frozen = frames.with_suffix(".frozen")
-    with running_stream(DEVICE, place, [*quick, "--original"]) as run:
-        run.wait_for_text("no file holds the packets of rawvideo, so the original is not recorded")
+    with running_stream(DEVICE, place, quick) as run:
         run.wait_for_frames(more=5)
         frozen.touch()
         run.wait_until(lambda: not run.healthy(), within_s=30, what="it is noticed")
