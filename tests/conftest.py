@@ -18,6 +18,7 @@ from vidsr.engine import warn_once
 from vidsr.engine.autotune_cache import cache_path
 from vidsr.model.weights import Weights, save_weights
 
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup() -> Iterator[None]:
     """Fixtures that encode by SVT-AV1 as root leave no real-time threads: all of the machine would wait for them."""
