@@ -12,10 +12,11 @@ from kit.transport import Kind, mpeg_ts
 from vidsr.live.camera_watchdog import Backoff
 
 
-def test_pauses_double_from_one_second_to_a_minute_and_stay_there_for_ever() -> None:
+def test_pauses_grow_by_half_from_one_second_to_a_minute_and_stay_there_for_ever() -> None:
     backoff = Backoff(Random(1))
     pauses = [backoff.next_s() for _ in range(2000)]
-    for pause, step in zip(pauses, [1, 2, 4, 8, 16, 32] + [60] * 1994, strict=True):
+    steps = [1.5**number for number in range(11)] + [60] * 1989
+    for pause, step in zip(pauses, steps, strict=True):
         assert step / 2 <= pause <= step
 
 
@@ -36,14 +37,14 @@ def test_a_refused_password_is_tried_again_after_a_minute_at_the_earliest_from_t
 
 def test_half_a_minute_of_frames_makes_the_next_pause_short_and_less_does_not() -> None:
     backoff = Backoff(Random(1))
-    for _ in range(8):
+    for _ in range(12):
         backoff.next_s()
     for seconds in (0, 15, 29.9):
         backoff.on_success(seconds)
         assert backoff.next_s() >= 30
     backoff.on_success(30)
     assert backoff.next_s() <= 1
-    assert 1 <= backoff.next_s() <= 2
+    assert 0.75 <= backoff.next_s() <= 1.5
 
 
 @pytest.mark.slow

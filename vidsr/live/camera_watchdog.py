@@ -20,7 +20,7 @@ _RESET_S = 30.0
 
 
 class Backoff:
-    """Pauses that double from 1 to 60 s with each attempt, until `on_success` resets them.
+    """Pauses that grow by half with each attempt, from 1 to 60 s, until `on_success` resets them.
 
     Each pause is drawn from the upper half of its step, so that cameras lost together do not reconnect together.
     """
@@ -32,7 +32,7 @@ class Backoff:
     def next_s(self, *, slow: bool = False) -> float:
         """Seconds to wait now, at most 60; with `slow` 60 to 90, as frequent attempts may lock an account."""
         step_s = self._step_s
-        self._step_s = min(2 * step_s, MAX_S)
+        self._step_s = min(1.5 * step_s, MAX_S)
         if slow:
             return MAX_S * self._chance.uniform(1, 1.5)
         return step_s * self._chance.uniform(0.5, 1)
