@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from operator import index
 from pathlib import Path
@@ -233,6 +234,7 @@ def _network(architecture: Architecture, threads: int) -> str:
     return f"{architecture} {kind}, {threads} threads"
 
 
+@cache
 def _version(package: str) -> str:
     try:
         return version(package)
