@@ -17,6 +17,15 @@ from vidsr.errors import POOL
 pytestmark = [pytest.mark.slow, pytest.mark.fault, pytest.mark.xdist_group("cluster")]
 MOST_S = 40.0
 """From the loss to the end of the process."""
+PROGRAM = """
+import sys
+from vidsr.pool.ray_runtime import ray_session
+with ray_session("auto"):
+    print("joined", flush=True)
+    sys.stdin.readline()
+print("left")
+sys.exit(5)
+"""
 
 
 @pytest.fixture
@@ -63,3 +72,17 @@ def test_a_lost_head_ends_the_run_on_another_node_with_a_sentence(
     assert (code, left) == (POOL, ["clip.mp4", "film.mp4", "out.mp4.segments"])
     record_property("ended_after_s", round(ended_s, 1))
     assert ended_s < MOST_S
+
+
+@pytest.mark.parametrize("cut", [False, True], ids=["killed", "cut off"])
+def test_a_program_that_has_lost_the_head_ends_with_its_own_exit_code(cluster: Cluster, cut: bool) -> None:
+    words, pipe = cluster.command([sys.executable, "-c", PROGRAM], on="node1"), subprocess.PIPE
+    with subprocess.Popen(words, env=cluster.environment(), text=True, stdin=pipe, stdout=pipe) as program:
+        assert program.stdout
+        assert program.stdout.readline() == "joined\n"
+        if cut:
+            cluster.networks.cut("head")
+        else:
+            cluster.kill("head")
+        assert program.communicate("\n", timeout=60)[0] == "left\n"
+    assert program.returncode == 5

@@ -1,6 +1,7 @@
 """The Ray that the workers live in: a private one on this machine, or a running cluster."""
 
 import atexit
+import ctypes
 import logging
 import os
 import secrets
@@ -258,10 +259,21 @@ def _leave() -> None:
         connect(ray.get_runtime_context().gcs_address).close()
     except TimeoutError:
         atexit.unregister(ray.shutdown)
+        _end_without_destructors()
         return
     except OSError:
         pass
     ray.shutdown()
+
+
+def _end_without_destructors() -> None:
+    """Have the process end, with its exit code, once Python has ended and all files are flushed.
+
+    Ray's threads go on, and crash in what the destructors of its library have left.
+    """
+    libc = ctypes.CDLL(None)
+    for function in (libc._exit, libc.fcloseall):  # the last one is called first
+        libc.on_exit(function, None)
 
 
 @contextmanager
