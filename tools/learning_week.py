@@ -143,11 +143,11 @@ def pass_night(run: Run, learn_dir: LearnDir, args: argparse.Namespace) -> None:
         assert time.monotonic() < began + _NIGHT_S, run.log[-3000:]
         push(run, args)
         time.sleep(1)
-    learned_s = time.monotonic() - began
-    run.wait_for_frames(more=10 * args.fps, within_s=120)
+    print(f"  night of {time.monotonic() - began:.0f} s")
     for event in learn_dir.events()[events:]:
-        print(f"  {event['event']}")
-    print(f"  night of {learned_s:.0f} s; {lost(run) - lost_before:.0f} frames lost", flush=True)
+        print(f"  {event['event']}", flush=True)
+    run.wait_for_frames(more=10 * args.fps, within_s=120)
+    print(f"  {lost(run) - lost_before:.0f} frames lost", flush=True)
 
 
 def main() -> int:
