@@ -3,7 +3,6 @@
 import errno
 import os
 import signal
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from pathlib import Path
 import av
 import pytest
 from footage import make_video, scene_frames, upscale
+from fork_server import run_forked
 from oracles import read_with_av
 
 from vidsr.errors import SourceError, TargetError
@@ -259,8 +259,8 @@ def test_a_url_is_read_as_a_file_name(name: str, canary: tuple[str, list[str]]) 
 def test_encoders_are_silent(codec: str, source: Path, folder: Path, tiny_model: str) -> None:
     command = ["upscale", "-q", "--workers", "0", "--model", tiny_model, "--codec", codec, source, folder / "out.mkv"]
     make_video(source, scene_frames(6, size=(64, 64)))
-    done = subprocess.run([sys.executable, "-m", "vidsr", *command], capture_output=True, check=True)
-    assert (done.stdout, done.stderr) == (b"", b"")
+    done = run_forked([sys.executable, "-m", "vidsr", *command])
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
 KILLED = """
@@ -279,7 +279,7 @@ with Reader(Path(sys.argv[1])) as reader, Writer(Path(sys.argv[2]), reader.templ
 def test_a_killed_writer_leaves_a_playable_part(suffix: str, folder: Path) -> None:
     source = make_video(folder / "in.mp4", scene_frames(400), options={"preset": "ultrafast"})
     target = folder / f"out.{suffix}"
-    done = subprocess.run([sys.executable, "-c", KILLED, str(source), str(target)], check=False)
+    done = run_forked([sys.executable, "-c", KILLED, source, target])
     assert done.returncode == -signal.SIGKILL
     assert not target.exists()
     found = 0

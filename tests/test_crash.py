@@ -5,11 +5,13 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import psutil
 import pytest
 from commands import DAMAGED, SOURCE, TARGET, shown
+from fork_server import ForkedPython, run_forked
 from made import make_clip, make_long
 from oracles import read_with_av
 
@@ -37,9 +39,8 @@ sys.exit(main())
 """The command line, where opening a file of such a name ends the process as a fault of FFmpeg does."""
 
 
-def run(*arguments: str | Path, **options: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", CRASHING, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=100, **options)
+def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return run_forked([sys.executable, "-c", CRASHING, *arguments], text=True)
 
 
 def upscale(*arguments: str | Path, model: str) -> subprocess.CompletedProcess[str]:
@@ -79,13 +80,15 @@ def test_a_crash_leaves_no_part_file(tmp_path: Path, tiny_model: str) -> None:
     target = tmp_path / "out-segv.mp4"
     script = CRASHING.replace("name = str(file)", "name = str(getattr(file, 'name', ''))")
     command = [sys.executable, "-c", script, "upscale", "--workers", "0", "--model", tiny_model, source, target]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    ended = run_forked(command, text=True)
     assert (ended.returncode, os.listdir(tmp_path)) == (SOURCE, ["in.mp4"])
 
 
 def test_a_parent_that_ignores_its_children_changes_nothing(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "in.mp4", pts=[0])
-    ended = run("info", source, preexec_fn=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN))
+    command = [sys.executable, "-c", CRASHING, "info", source]
+    ignore = partial(signal.signal, signal.SIGCHLD, signal.SIG_IGN)
+    ended = subprocess.run(command, preexec_fn=ignore, capture_output=True, text=True, check=False, timeout=100)
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
@@ -93,7 +96,7 @@ def test_a_crash_at_the_end_of_the_process_changes_nothing(tmp_path: Path, tiny_
     source = make_clip(tmp_path / "in.mp4", pts=[0])
     script = CRASHING.replace("import av\n", "import atexit, av\n    atexit.register(ctypes.string_at, 0)\n")
     command = [sys.executable, "-c", script, "upscale", "-q", "--workers", "0", "--model", tiny_model]
-    ended = subprocess.run([*command, source, tmp_path / "out.mp4"], capture_output=True, text=True, check=False)
+    ended = run_forked([*command, source, tmp_path / "out.mp4"], text=True)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert len(read_with_av(tmp_path / "out.mp4").pts) == 1
 
@@ -121,7 +124,7 @@ def test_a_process_that_was_killed_is_no_crash_of_a_file(tmp_path: Path, tiny_mo
 def test_nothing_works_on_when_the_command_is_killed(clip: Path, tmp_path: Path, tiny_model: str) -> None:
     source, target = make_long(tmp_path / "long.mp4", clip, 300), tmp_path / "out.mp4"
     command = [sys.executable, "-m", "vidsr", "upscale", "--workers", "0", "--model", tiny_model]
-    with subprocess.Popen([*command, source, target]) as process:
+    with ForkedPython([*command, source, target]) as process:
         while len(list(tmp_path.iterdir())) == 1:
             assert process.poll() is None
             time.sleep(0.02)

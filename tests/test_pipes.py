@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from commands import DAMAGED, SOURCE, TARGET, USAGE, Command, Refused, descriptor, run_between_pipes
 from footage import make_video, scene_frames
+from fork_server import ForkedPython, run_forked
 from made import make_clip
 from oracles import read_with_av, samples
 
@@ -26,8 +27,7 @@ RAW = ["-strict", "-1", "-f", "yuv4mpegpipe", "-"]
 def run(model: str, *words: str | Path, **streams: object) -> subprocess.CompletedProcess[bytes]:
     """`vidsr upscale` with the small network and without Ray, in a process of its own."""
     command = [sys.executable, "-m", "vidsr", "upscale", "--model", model, "--workers", "0", *map(str, words)]
-    kinds = streams or {"capture_output": True, "input": b""}
-    return subprocess.run(command, timeout=60, **kinds)  # type: ignore[call-overload,no-any-return]
+    return run_forked(command, **{"stdin": subprocess.DEVNULL, **streams})
 
 
 def run_here(model: str, *words: str | Path, data: bytes = b"") -> subprocess.CompletedProcess[bytes]:
@@ -209,7 +209,7 @@ def test_garbage_between_frames_is_reported(tiny_model: str) -> None:
 
 def test_a_reader_that_ends_is_a_sentence(tiny_model: str) -> None:
     command = [sys.executable, "-m", "vidsr", "upscale", "--model", tiny_model, "--workers", "0", "-", "-"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with ForkedPython(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout
         process.stdout.close()
         _, printed = process.communicate(y4m(), timeout=60)
@@ -266,7 +266,7 @@ def test_a_container_may_be_named_that_is_not_recognised(tiny_model: str, tmp_pa
 def test_a_signal_completes_the_target_although_no_more_comes_from_the_source(tiny_model: str, tmp_path: Path) -> None:
     words = ["--model", tiny_model, "--workers", "0", "-", str(tmp_path / "out.mkv")]
     command = [sys.executable, "-m", "vidsr", "upscale", "--progress", "json", *words]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with ForkedPython(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdin
         assert process.stderr
         process.stdin.write(y4m(100))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from commands import SOURCE, TARGET, Command, full_disk, shown
+from fork_server import ForkedPython
 from made import make_clip
 from test_segment_journal import made
 
@@ -49,7 +50,7 @@ def whole(film: Path, tiny_model: str) -> dict[str, bytes]:
 def started(film: Path, target: Path, model: str, *more: str) -> subprocess.Popen[str]:
     options = ["-q", "--segments", "--workers", "0", "--threads", "2", "--model", model, *more]
     command = [sys.executable, "-m", "vidsr", "upscale", *options, str(film), str(target)]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    return ForkedPython(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
 
 
 def finished(target: Path) -> int:

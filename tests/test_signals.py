@@ -16,6 +16,7 @@ import numpy as np
 import psutil
 import pytest
 from commands import DAMAGED, Command
+from fork_server import ForkedPython
 from made import make_long
 from oracles import read_with_av
 
@@ -34,7 +35,8 @@ def run(
     options = ["--workers", str(workers), "--model", model, "--preset", "ultrafast"]
     command = [sys.executable, "-m", "vidsr", "upscale", *options, *map(str, more), str(source), str(into or target)]
     part, deadline = target.with_name(target.name + ".vidsr.part"), time.monotonic() + 60
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+    start = subprocess.Popen if workers else ForkedPython  # as Ray's start takes far longer than that of Python
+    with start(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
         try:
             while not (part.exists() and part.stat().st_size > 20_000):
                 assert process.poll() is None

@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 from commands import SOURCE, TARGET, USAGE, Command, Ended
+from fork_server import ForkedPython
 from made import make_clip, make_long, scene
 from oracles import read_with_av
 from PIL import Image
@@ -269,7 +270,7 @@ def test_a_file_on_which_the_process_crashes_costs_only_itself(
     source, target = folders
     make_long(source / "crash.mp4", clip, 2000)
     command = [sys.executable, "-m", "vidsr", "watch", "--model", tiny_model, *QUICK, *map(str, folders)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+    with ForkedPython(command, stderr=subprocess.PIPE, text=True) as process:
         until((target / "crash.mp4.vidsr.part").exists)
         (child,) = psutil.Process(process.pid).children()
         child.send_signal(signal.SIGSEGV)

@@ -1,17 +1,17 @@
 """Collecting as the supervisor has it done: a process that reads a config from stdin."""
 
-import os
 import pickle
 import subprocess
 import sys
 from pathlib import Path
+
+from fork_server import ForkedPython
 
 from vidsr.learn_dir import LearnDir
 from vidsr.live.config import CameraConfig
 from vidsr.settings import LearnSettings, RecordSettings, StreamSettings
 from vidsr.stream_url import StreamUrl
 
-ROOT = Path(__file__).parents[3]
 COMMAND = [sys.executable, "-m", "vidsr.learning.collect_process"]
 
 
@@ -39,8 +39,7 @@ def learning_camera(
 
 def start(config: CameraConfig, *, stderr: int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
     """A process that collects one moment."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen(COMMAND, stdin=subprocess.PIPE, stderr=stderr, env=environment)
+    process = ForkedPython(COMMAND, stdin=subprocess.PIPE, stderr=stderr)
     assert process.stdin
     process.stdin.write(pickle.dumps(config))
     process.stdin.close()
