@@ -18,6 +18,14 @@ from vidsr.engine import warn_once
 from vidsr.engine.autotune_cache import cache_path
 from vidsr.model.weights import Weights, save_weights
 
+_ASK_FOR_RAY = {"test_change_detection.py", "test_pool.py"}  # within a test or fixture, for some of their cases
+
+
+def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
+    """The files that share a Ray come first: of the processes of pytest-xdist, one starts it, and not each."""
+    sharing = {item.path for item in items if "ray" in item.fixturenames or item.path.name in _ASK_FOR_RAY}
+    items.sort(key=lambda item: item.path not in sharing)
+
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup() -> Iterator[None]:
