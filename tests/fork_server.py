@@ -11,6 +11,7 @@ import inspect
 import io
 import json
 import os
+import resource
 import runpy
 import select
 import socket
@@ -40,6 +41,7 @@ class ForkedPython(subprocess.Popen):  # type: ignore[type-arg]
             "cwd": os.fsdecode(given["cwd"] or os.getcwd()),
             "environment": dict(os.environ if given["env"] is None else given["env"]),
             "new_session": given["start_new_session"],
+            "file_limit": resource.getrlimit(resource.RLIMIT_FSIZE),
         }
         ends = [given[name] for name in ("p2cread", "c2pwrite", "errwrite")]
         streams = [number if end == -1 else end for number, end in enumerate(ends)]
@@ -124,6 +126,7 @@ def _become(job: dict[str, Any]) -> None:
         os.dup2(descriptor, number)
         _reopen(number)
     _close(job["streams"])
+    resource.setrlimit(resource.RLIMIT_FSIZE, job["file_limit"])
     os.chdir(job["cwd"])
     os.environ.clear()
     os.environ.update(job["environment"])
