@@ -5,6 +5,7 @@ environment, a current directory, signals, an end and an exit code like others; 
 What a test says of the start itself, or with another PYTHONPATH, needs a Python of its own.
 """
 
+import atexit
 import gc
 import importlib
 import inspect
@@ -85,6 +86,7 @@ def _server() -> socket.socket:
     with its:
         its.set_inheritable(True)
         os.posix_spawn(sys.executable, [sys.executable, __file__, str(its.fileno())], os.environ)
+    atexit.register(ours.close)
     return ours
 
 
