@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from commands import DAMAGED, SOURCE, TARGET, shown
 from fork_server import ForkedPython, run_forked
 from made import make_clip, make_long
 from oracles import read_with_av
+
+from vidsr.cli.crash_guard import Journal, Outcome
 
 CRASHING = """
 import ctypes, os, signal, sys
@@ -82,6 +85,15 @@ def test_a_crash_leaves_no_part_file(tmp_path: Path, tiny_model: str) -> None:
     command = [sys.executable, "-c", script, "upscale", "--workers", "0", "--model", tiny_model, source, target]
     ended = run_forked(command, text=True)
     assert (ended.returncode, os.listdir(tmp_path)) == (SOURCE, ["in.mp4"])
+
+
+def test_no_outcome_is_lost_where_many_files_end_at_once() -> None:
+    outcome = Outcome(source="a", code=0)
+    with Journal() as journal, ThreadPoolExecutor(8) as files:
+        for number in range(4000):
+            files.submit(journal.end, f"{number}", outcome)
+        files.shutdown()
+        assert len(journal.outcomes) == 4000
 
 
 def test_a_parent_that_ignores_its_children_changes_nothing(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Work in a child process, so that a crash of a native library costs one file, which gets a sentence."""
 
+import fcntl
 import json
 import os
 import signal
@@ -33,6 +34,8 @@ class Journal:
 
     def __init__(self) -> None:
         self._file = os.memfd_create("vidsr-journal")
+        # Unlike those of other files, positions of these are not locked: of two threads one would write over the other.
+        fcntl.fcntl(self._file, fcntl.F_SETFL, os.O_APPEND)
 
     def __enter__(self) -> Self:
         return self
