@@ -34,7 +34,7 @@ class Journal:
 
     def __init__(self) -> None:
         self._file = os.memfd_create("vidsr-journal")
-        # Unlike those of other files, positions of these are not locked: of two threads one would write over the other.
+        # Unlike other files, these do not lock their position: of two threads one would write over the other.
         fcntl.fcntl(self._file, fcntl.F_SETFL, os.O_APPEND)
 
     def __enter__(self) -> Self:
