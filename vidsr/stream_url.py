@@ -44,8 +44,8 @@ class StreamUrl:
 
     @property
     def is_device(self) -> bool:
-        """Whether it is the path of a device, such as /dev/video0 or /dev/v4l/by-id/..., which V4L2 reads."""
-        return self.text.startswith("/dev/")
+        """Whether it is the path of a camera of V4L2: /dev/video0, or a link in /dev/v4l; not a file in /dev/shm."""
+        return self.text.startswith(("/dev/video", "/dev/v4l/"))
 
     @property
     def is_file(self) -> bool:

@@ -1,10 +1,15 @@
 """A USB camera by V4L2: FFmpeg's own reader of devices, and a stand-in for the device (kit/v4l2_camera.c)."""
 
+import os
 import shutil
+import stat
 import subprocess
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 import pytest
+from footage import make_video, scene_frames
+from kit.networks import need_root
 from kit.pattern import luma
 from kit.recordings import decode_all, frame_numbers
 from kit.runs import BUSY_S, running_stream
@@ -68,10 +73,21 @@ def test_a_usb_camera_that_hangs_is_noticed_and_opened_anew(quick: list[str], pl
     assert len(frame_numbers(decode_all(place)[:1], camera=CAMERA)) >= 5
 
 
-@pytest.mark.parametrize(
-    ("path", "error", "words"),
-    [("/dev/video99", SourceLost, "no such device"), ("/dev/null", SourceError, "is not a device of V4L2")],
-)
-def test_what_is_no_camera_is_refused(path: str, error: type[Exception], words: str) -> None:
-    with pytest.raises(error, match=f"^{path}: {words}$"):
-        LiveSource(StreamUrl(path), StreamSettings())
+def test_a_device_that_is_not_there_may_come_and_one_of_another_kind_is_refused() -> None:
+    path = Path(f"/dev/video-{os.getpid()}")
+    with pytest.raises(SourceLost, match=f"^{path}: no such device$"):
+        LiveSource(StreamUrl(str(path)), StreamSettings())
+    need_root()
+    os.mknod(path, stat.S_IFCHR | 0o600, os.makedev(1, 3))
+    try:
+        with pytest.raises(SourceError, match=f"^{path}: is not a device of V4L2$"):
+            LiveSource(StreamUrl(str(path)), StreamSettings())
+    finally:
+        path.unlink()
+
+
+def test_a_file_in_the_memory_of_the_machine_is_a_file() -> None:
+    with NamedTemporaryFile(dir="/dev/shm", suffix=".mp4") as file:
+        make_video(Path(file.name), scene_frames(3, size=(64, 48)))
+        with LiveSource(StreamUrl(file.name), StreamSettings(realtime=True)) as source:
+            assert source.info.codec == "h264"

@@ -66,7 +66,7 @@ class LiveSource:
         self.corrupt = 0  # frames and packets that the decoder concealed or rejected
         self._url = url
         self._timeout_s = silence_s(url, settings)
-        self._is_paced = url.is_file or url.is_playlist
+        self._is_paced, self._is_device = url.is_file or url.is_playlist, url.is_device
         self._stopped = threading.Event()
         self._reading = threading.Lock()
         self._frameless = self._refused = 0
@@ -212,7 +212,7 @@ class LiveSource:
         """The packets of all streams: with fewer, FFmpeg would skip the others without end and without a timeout."""
         packets = self._container.demux()
         while (packet := self._next(packets)) is not None:
-            yield self._kept(packet) if self._url.is_device else packet
+            yield self._kept(packet) if self._is_device else packet
 
     def _kept(self, packet: LivePacket) -> LivePacket:
         """A copy of a device's packet, which is in memory of the device's, gone when that is closed or pulled out."""
