@@ -37,7 +37,7 @@ class SegmentFile:
         tags: Mapping[str, str] = {},
         overwrite: bool = False,
     ) -> None:
-        self.start_pts, self.has_audio = start_pts, audio is not None
+        self.start_pts = start_pts
         kind = container_for(path, or_image=False)
         self._atomic_file = AtomicFile(path, source=None, overwrite=overwrite, part=segment_part_path(path))
         options = muxer_options(kind, TIME_BASE, covers=False, tags=())
