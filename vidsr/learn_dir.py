@@ -181,11 +181,10 @@ class LearnDir:
             self.add_event(f"the general network is used: {reason}", now_s=now_s)
         return bool(is_done)
 
-    def undo(self, *, now_s: float) -> tuple[str, str | None] | None:
-        """Have the accepted network before the one in use used, else the general one.
+    def undo(self, name: str, *, now_s: float) -> bool:
+        """Have the accepted network before this one used, else the general one, if this one is still in use.
 
-        Returns the names of what was in use and of what is, None for the general one; or None where that was in use
-        already. Two at once go back by two networks. Raises TargetError.
+        So of several that undo a network at once, one does. Raises TargetError.
         """
 
         def earlier(before: dict[str, Any]) -> dict[str, str | None] | None:
@@ -197,10 +196,9 @@ class LearnDir:
 
         done = update_json(self.path / _CURRENT, earlier)
         if done is None:
-            return None
-        gone, name = (values["network"] for values in done)
-        self.add_event(f"{name or 'the general network'} is used: undone by hand", now_s=now_s)
-        return str(gone), str(name) if name else None
+            return False
+        self.add_event(f"{done[1]['network'] or 'the general network'} is used: undone by hand", now_s=now_s)
+        return True
 
     def current_changed_ns(self) -> int:
         """A number that changes when another network is to be used."""

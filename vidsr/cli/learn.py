@@ -75,10 +75,11 @@ def _is_learn_dir(folder: Path) -> bool:
 
 def _undo(learn_dir: LearnDir) -> str:
     """Have the accepted network before the present one used, else the general one; returns a sentence."""
-    if not (done := learn_dir.undo(now_s=time.time())):
+    if not (gone := learn_dir.current()):
         return "the general network is in use already"
-    gone, name = done
-    return f"{name or 'the general network'} is used instead of {gone}"
+    is_own = learn_dir.undo(gone.name, now_s=time.time())
+    used = current.name if (current := learn_dir.current()) else "the general network"
+    return f"{used} is used instead of {gone.name}" + ("" if is_own else ": another command was faster")
 
 
 def _print_status(found: dict[str, LearnDir], *, as_json: bool) -> None:
