@@ -1,5 +1,6 @@
 """The page of what a camera learns, and the metric of its network."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,16 @@ def test_the_page_shows_networks_gains_and_events(tmp_path: Path, config: Camera
         answer, text = get(port, report)
         assert (answer.status, text) == (200, "<p>report 0</p>")
         assert "script-src" not in answer.headers["Content-Security-Policy"]
+
+
+def test_the_page_names_the_network_that_a_turned_camera_uses(tmp_path: Path, config: CameraConfig) -> None:
+    turned = status("gate", learned="learned-2025-11-26T16-00 +0.70 dB", shows_scene=False)
+    other = status("yard", learned="learned-2025-11-26T16-00 +0.70 dB")
+    with serving(tmp_path, turned, other, configs=(config, replace(config, name="yard"))) as port:
+        page = get(port, "/learning/gate/")[1]
+        assert "In use: the general network</strong>, while the camera shows another scene" in page
+        assert "In use: the network of" not in page
+        assert "In use: the network of 2025-11-26" in get(port, "/learning/yard/")[1]
 
 
 @pytest.mark.parametrize(

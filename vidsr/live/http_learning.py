@@ -8,6 +8,7 @@ from pathlib import Path
 
 from vidsr.html_template import render_html_template
 from vidsr.learn_dir import REPORT, LearnDir, LearnedNetwork, LiveGain
+from vidsr.live.camera_watchdog import CameraStatus
 from vidsr.live.config import CameraConfig
 from vidsr.live.http_response import Environ, Response, file_answer, not_found, text_response
 
@@ -21,9 +22,11 @@ _MAX_EVENTS = 20
 class LearningSite:
     """Answers what is below /learning, for the cameras that learn."""
 
-    def __init__(self, configs: Callable[[], Sequence[CameraConfig]]) -> None:
-        """`configs` is called from several threads."""
-        self._configs = configs
+    def __init__(
+        self, configs: Callable[[], Sequence[CameraConfig]], statuses: Callable[[], Sequence[CameraStatus]]
+    ) -> None:
+        """`configs` and `statuses` are called from several threads."""
+        self._configs, self._statuses = configs, statuses
 
     def folders(self) -> dict[str, Path]:
         """What each camera learns in, if it learns."""
@@ -36,7 +39,9 @@ class LearningSite:
             return not_found()
         learn_dir = LearnDir(folder)
         if not found[2]:
-            return text_response("200 OK", learning_html(found[1], learn_dir), kind="text/html")
+            shows_scene = all(each.total.shows_scene for each in self._statuses() if each.name == found[1])
+            page = learning_html(found[1], learn_dir, shows_scene=shows_scene)
+            return text_response("200 OK", page, kind="text/html")
         if found[2] not in (network.name for network in learn_dir.networks()):
             return not_found()
         try:
@@ -47,23 +52,25 @@ class LearningSite:
         return file_answer(file, environ, kind="text/html; charset=utf-8", headers=policy)
 
 
-def learning_html(camera: str, learn_dir: LearnDir) -> str:
-    """The page of a camera."""
+def learning_html(camera: str, learn_dir: LearnDir, *, shows_scene: bool) -> str:
+    """The page of a camera, which shows the scene of its network or another one."""
     networks, current = learn_dir.networks(), learn_dir.current()
     moments = learn_dir.moments()
     return render_html_template(
         "live/learning.html",
         camera=camera,
         current=current,
+        shows_scene=shows_scene,
         moments=len(moments),
         megabytes=sum(moment.size for moment in moments) / 1e6,
         networks=networks[::-1],
         graph=gain_graph(networks, learn_dir.gains()),
-        events=[
-            (f"{datetime.fromtimestamp(event['time_s']):%Y-%m-%d %H:%M}", event["event"])
-            for event in learn_dir.events()[-_MAX_EVENTS:][::-1]
-        ],
+        events=[(_minute(event["time_s"]), event["event"]) for event in learn_dir.events()[-_MAX_EVENTS:][::-1]],
     )
+
+
+def _minute(time_s: float) -> str:
+    return f"{datetime.fromtimestamp(time_s):%Y-%m-%d %H:%M}"
 
 
 def gain_graph(networks: Sequence[LearnedNetwork], gains: Sequence[LiveGain]) -> dict[str, object] | None:

@@ -121,7 +121,7 @@ class _App:
         self._metrics = make_wsgi_app(metrics_registry(statuses))
         self.live = LiveSite(lambda: {status.name for status in statuses()}, configs, preview_dir)
         self.recordings = RecordingsSite(configs, preview_dir)
-        self._learning = LearningSite(configs)
+        self._learning = LearningSite(configs, statuses)
 
     def __call__(self, environ: Environ, start_response: Callable[..., object]) -> Iterable[bytes]:
         answer = self._answer(environ)
