@@ -1,6 +1,7 @@
 """`vidsr learn`: what cameras learn, by hand."""
 
 import json
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,17 @@ def test_undo_goes_back_to_the_last_accepted_network_and_then_to_the_general_one
     assert main(words) == 0
     assert "the general network is in use already" in capsys.readouterr().err
     assert LearnDir(recordings / "yard" / "learn").current() is not None
+
+
+def test_status_says_since_when_learning_waits(recordings: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["learn", "status", str(recordings / "gate")]
+    for since_s in (0.0, TIMES[2]):
+        LearnDir(recordings / "gate" / "learn").set_waiting(since_s)
+        assert main([*words, "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["gate"]["waiting_since_s"] == (since_s or None)
+        assert main(words) == 0
+        told = f"learning waits for CPU time since {datetime.fromtimestamp(TIMES[2]):%Y-%m-%d %H:%M:%S}"
+        assert (told in capsys.readouterr().out.splitlines()) is (since_s > 0)
 
 
 @pytest.mark.parametrize("action", ["now", "undo"])

@@ -7,6 +7,7 @@
   events.jsonl     what happened, a line each
   attempt.json     when a network was last learned, or not
   collect.json     how collecting goes: a CollectState
+  waiting.json     since when learning has had no CPU time; only while it has none
   gains.jsonl      the gain of the network in use over the general one, measured live
 
 TIME is in UTC, so that names sort. Whoever writes replaces whole files; readers take what is whole.
@@ -28,6 +29,7 @@ MOMENT_SOURCE, MOMENT_MAIN, MOMENT_FACTS = "source.mkv", "main.mkv", "moment.jso
 NETWORK, SCENE, REPORT, PROOF = "model.npz", "scene.npz", "report.html", "proof.json"
 _CURRENT, _EVENTS, _GAINS = "current.json", "events.jsonl", "gains.jsonl"
 _ATTEMPT, _COLLECT, _REQUEST = "attempt.json", "collect.json", "learn-now"
+_WAITING = "waiting.json"
 
 
 def time_name(now_s: float) -> str:
@@ -117,7 +119,7 @@ class _Event:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Attempt:
+class _TimeMark:
     time_s: float
 
 
@@ -188,10 +190,9 @@ class LearnDir:
         """
 
         def earlier(before: dict[str, Any]) -> dict[str, str | None] | None:
-            networks, name = self.networks(), before.get("network")
-            if name not in [each.name for each in networks]:
+            if before.get("network") != name:
                 return None
-            accepted = [each.name for each in networks if each.proof.accepted and each.name < str(name)]
+            accepted = [each.name for each in self.networks() if each.proof.accepted and each.name < name]
             return {"network": accepted[-1] if accepted else None}
 
         done = update_json(self.path / _CURRENT, earlier)
@@ -245,8 +246,20 @@ class LearnDir:
     @property
     def attempt_s(self) -> float:
         """When learning last came to an end, in seconds since 1970; 0 for never."""
-        attempt = read_record(_Attempt, read_json(self.path / _ATTEMPT))
-        return attempt.time_s if attempt else 0.0
+        return _read_time(self.path / _ATTEMPT)
+
+    @property
+    def waiting_since_s(self) -> float:
+        """Since when learning waits for CPU time, in seconds since 1970; 0 while it does not."""
+        return _read_time(self.path / _WAITING)
+
+    def set_waiting(self, since_s: float) -> None:
+        """Learning waits for CPU time since then; 0: no more. Raises TargetError."""
+        if since_s:
+            write_json(self.path / _WAITING, {"time_s": since_s})
+        else:
+            with suppress(OSError):
+                (self.path / _WAITING).unlink(missing_ok=True)
 
     def end_attempt(self, now_s: float) -> None:
         """Learning has come to an end, with a network or without; so has the request for it. Raises TargetError."""
@@ -265,6 +278,11 @@ class LearnDir:
 def read_proof(folder: Path) -> Proof | None:
     """The proof in the folder of a network; None if it is missing or damaged."""
     return read_record(Proof, read_json(folder / PROOF))
+
+
+def _read_time(file: Path) -> float:
+    mark = read_record(_TimeMark, read_json(file))
+    return mark.time_s if mark else 0.0
 
 
 def _children(path: Path) -> list[Path]:

@@ -1,6 +1,7 @@
 """The page of what a camera learns, and the metric of its network."""
 
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,17 @@ def test_the_page_names_the_network_that_a_turned_camera_uses(tmp_path: Path, co
         assert "In use: the general network</strong>, while the camera shows another scene" in page
         assert "In use: the network of" not in page
         assert "In use: the network of 2025-11-26" in get(port, "/learning/yard/")[1]
+
+
+def test_the_page_says_that_learning_waits(tmp_path: Path, config: CameraConfig) -> None:
+    assert config.learn_dir
+    with serving(tmp_path, status("gate"), configs=(config,)) as port:
+        assert "waits for CPU time" not in get(port, "/learning/gate/")[1]
+        LearnDir(config.learn_dir).set_waiting(1.764e9)
+        page = get(port, "/learning/gate/")[1]
+    assert (
+        f"<strong>Learning waits for CPU time</strong> since {datetime.fromtimestamp(1.764e9):%Y-%m-%d %H:%M}" in page
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,11 @@
 """The scheduler of learning, with processes of its own that stand for the work."""
 
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -57,6 +59,7 @@ def scheduling(house: House, *, idle: bool = False) -> Iterator[LearningSchedule
         collect_module=WORK + "_never",
         learn_module=WORK,
         calm_s=0.1,
+        wait_s=2.0,
         idle=idle,
     )
     try:
@@ -128,6 +131,48 @@ def test_learning_pauses_at_once_while_a_camera_needs_the_cpu(config: CameraConf
         assert time.monotonic() - began < 3
         house.statuses = [calm(), calm()]
         house.until(lambda _: process.status() != psutil.STATUS_STOPPED, scheduler)
+
+
+def waits(folder: Path) -> list[str]:
+    return [event["event"] for event in LearnDir(folder).events() if "waits for CPU time since 20" in event["event"]]
+
+
+def test_it_says_once_that_it_waits_for_the_cameras_and_since_when(config: CameraConfig) -> None:
+    folder = config.learn_dir
+    assert folder
+    (folder / "order").write_text("busy")
+    began = time.time()
+    house = House([config], [status("gate", rung="cheaper", best_rung="net")])
+    with scheduling(house) as scheduler:
+        house.until(lambda _: LearnDir(folder).waiting_since_s > 0, scheduler)
+        since = LearnDir(folder).waiting_since_s
+        assert began - 1 < since < time.time() - 2
+        time.sleep(1.2)
+        assert (len(waits(folder)), LearnDir(folder).waiting_since_s) == (1, since)
+        house.statuses = [calm()]
+        house.until(lambda _: LearnDir(folder).waiting_since_s == 0, scheduler)
+        assert ticks(folder) > 0
+        house.statuses = [status("gate", rung="cheaper", best_rung="net")]  # it is paused
+        house.until(lambda _: LearnDir(folder).waiting_since_s > 0, scheduler)
+    assert len(waits(folder)) == 2
+    house.until(lambda _: LearnDir(folder).waiting_since_s == 0, scheduler)  # with the supervisor, the wait has ended
+
+
+def test_it_says_that_other_programs_leave_it_no_cpu_time(config: CameraConfig) -> None:
+    folder = config.learn_dir
+    assert folder
+    (folder / "order").write_text("busy")
+    house = House([config], [calm()])
+    core = max(os.sched_getaffinity(0))
+    with ExitStack() as stack:
+        for _ in range(2):
+            full = stack.enter_context(subprocess.Popen([sys.executable, "-c", "while True: pass"]))
+            stack.callback(full.kill)
+            os.sched_setaffinity(full.pid, {core})
+        with scheduling(house, idle=True) as scheduler:
+            house.until(lambda _: LearnDir(folder).waiting_since_s > 0, scheduler)
+            assert learners(scheduler)
+            assert len(waits(folder)) == 1
 
 
 def test_a_camera_that_sends_nothing_stops_no_other_from_learning(config: CameraConfig) -> None:

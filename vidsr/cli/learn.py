@@ -93,6 +93,8 @@ def _print_status(found: dict[str, LearnDir], *, as_json: bool) -> None:
         print(f"{size}, since {_time(moments[0].time_s)}" if moments else size)
         if learn_dir.is_requested:
             print("a network is asked for, and not learned yet")
+        if since_s := learn_dir.waiting_since_s:
+            print(f"learning waits for CPU time since {_time(since_s)}")
         if networks := learn_dir.networks():
             print(_table(networks, in_use=current.name if current else ""))
         for event in learn_dir.events()[-_EVENTS:]:
@@ -123,6 +125,7 @@ def _facts(learn_dir: LearnDir) -> dict[str, object]:
         "gains": [dataclasses.asdict(each) for each in learn_dir.gains()],
         "events": learn_dir.events(),
         "requested": learn_dir.is_requested,
+        "waiting_since_s": learn_dir.waiting_since_s or None,
     }
 
 

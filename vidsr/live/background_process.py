@@ -14,6 +14,7 @@ from vidsr.live.config import CameraConfig, module_command
 
 _LOWEST = 19
 _PAGE = os.sysconf("SC_PAGE_SIZE")
+_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _LAST_READS = 64
 
 
@@ -61,6 +62,10 @@ class BackgroundProcess:
         """Bytes of memory that it and its children have now."""
         return sum(_resident(pid) for pid in _family(self.pid))
 
+    def cpu_s(self) -> float:
+        """Seconds of CPU time that it and its children have had."""
+        return sum(_cpu_ticks(pid) for pid in _family(self.pid)) / _TICKS_PER_S
+
     def lines(self) -> Iterator[str]:
         """What it has printed to stderr since the last call, without waiting."""
         if not self._lines.ended:
@@ -104,3 +109,11 @@ def _resident(pid: int) -> int:
         return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE
     except (OSError, IndexError):
         return 0
+
+
+def _cpu_ticks(pid: int) -> int:
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0
+    return sum(map(int, fields[11:15]))  # its own and its ended children's

@@ -61,6 +61,7 @@ def learning_html(camera: str, learn_dir: LearnDir, *, shows_scene: bool) -> str
         camera=camera,
         current=current,
         shows_scene=shows_scene,
+        waiting_since=_minute(since_s) if (since_s := learn_dir.waiting_since_s) else "",
         moments=len(moments),
         megabytes=sum(moment.size for moment in moments) / 1e6,
         networks=networks[::-1],

@@ -10,7 +10,8 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Self
@@ -20,6 +21,7 @@ from vidsr.learn_dir import LearnDir
 from vidsr.live.background_process import BackgroundProcess
 from vidsr.live.camera_watchdog import CameraStatus, output_log
 from vidsr.live.config import CameraConfig
+from vidsr.live.cpu_wait import CpuWait
 from vidsr.live.health import Health, camera_health
 from vidsr.live.status import ORIGINAL_ONLY
 from vidsr.redaction import Redactor
@@ -31,6 +33,8 @@ COLLECT, LEARN = "vidsr.learning.collect_process", "vidsr.learning.learn_process
 _TURN_S = 0.5
 CALM_S = 10.0
 """Seconds without load before learning goes on."""
+WAIT_S = 600.0
+"""Seconds with next to no CPU time after which learning counts as waiting for it."""
 _LIVE_GAIN_S = 60.0
 _MAX_COLLECT_S = 120.0
 _ATTEMPT_SHARE = 0.75
@@ -64,6 +68,9 @@ class _CameraState:
 
     changed_ns: int = -1
     collect_at: float = 0.0
+    cpu_wait: CpuWait = field(default_factory=CpuWait)
+    is_waiting: bool | None = None
+    """Whether its folder says that learning waits for CPU time; None: whatever an earlier process has left."""
 
 
 class LearningScheduler:
@@ -78,6 +85,7 @@ class LearningScheduler:
         collect_module: str = COLLECT,
         learn_module: str = LEARN,
         calm_s: float = CALM_S,
+        wait_s: float = WAIT_S,
         idle: bool = True,
     ) -> None:
         """With `idle`, its processes run while nothing else wants to."""
@@ -85,7 +93,7 @@ class LearningScheduler:
         self._collect_module, self._learn_module = collect_module, learn_module
         self.starting = threading.Lock()
         """Held while a process is started: it is a child that `pids` does not have yet."""
-        self._calm_s, self._idle = calm_s, idle
+        self._calm_s, self._wait_s, self._idle = calm_s, wait_s, idle
         self._running: dict[int, _Running] = {}
         self._states: dict[tuple[str, Path], _CameraState] = {}
         self._exits: SimpleQueue[tuple[int, int]] = SimpleQueue()
@@ -138,6 +146,9 @@ class LearningScheduler:
             except (VidsrError, OSError) as error:  # a disk that is full, or gone for a while
                 log.debug("learning: %s", self._redactor.redact(str(error)))
             time.sleep(_TURN_S)
+        for (_, folder), state in self._states.items():
+            if state.is_waiting:
+                LearnDir(folder).set_waiting(0.0)
 
     def _turn(self, now: float, clock_s: float) -> None:
         self._end_reaped(clock_s)
@@ -154,6 +165,7 @@ class LearningScheduler:
         self._watch(learners, now, clock_s, is_busy=self._busy_at == now, is_calm=is_calm)
         for learner in learners:
             self._follow_current(learner)
+            self._watch_cpu(learner, now, clock_s)
             if is_calm:
                 self._collect(learner, now)
         if is_calm and not self._is_running(self._learn_module):
@@ -180,6 +192,28 @@ class LearningScheduler:
                 process.end()
             elif is_busy or is_calm:
                 process.pause(is_busy)
+
+    def _watch_cpu(self, learner: _Learner, now: float, clock_s: float) -> None:
+        """Say once that learning waits for CPU time: it is paused for the cameras, or other programs use all of it."""
+        state, cpu_s = self._state(learner), self._learning_cpu_s(learner, clock_s)
+        waited_s = state.cpu_wait.update(cpu_s, now)
+        if (is_waiting := waited_s > self._wait_s) is state.is_waiting:
+            return
+        since_s = clock_s - waited_s
+        learner.folder.set_waiting(since_s if is_waiting else 0.0)
+        state.is_waiting = is_waiting
+        if is_waiting:
+            event = f"learning waits for CPU time since {datetime.fromtimestamp(since_s):%Y-%m-%d %H:%M}"
+            log.warning("%s: %s", learner.config.name, event)
+            learner.folder.add_event(event, now_s=clock_s)
+
+    def _learning_cpu_s(self, learner: _Learner, clock_s: float) -> float | None:
+        """The CPU time of its process that learns, 0 where that cannot begin; None where it is not to learn now."""
+        running = [each for each in self._running.values() if each.module == self._learn_module]
+        if not running:
+            return 0.0 if _is_due(learner, clock_s) else None
+        own = [each.process.cpu_s() for each in running if each.process.camera == learner.config.name]
+        return own[0] if own else None
 
     def _follow_current(self, learner: _Learner) -> None:
         """Have a camera take the network that its folder names now."""

@@ -1,6 +1,7 @@
 """Stands for a process that collects or learns: notes that it runs, and works until it is asked to end.
 
-What it does is in the file `order` of the folder that it learns in: "work", "crash", or megabytes of memory to take.
+What it does is in the file `order` of the folder that it learns in: "work", "busy" for work without a pause,
+"crash", or megabytes of memory to take.
 """
 
 import pickle
@@ -24,7 +25,8 @@ def main() -> None:
     while True:
         with Path(folder / "ticks").open("a") as file:
             file.write(f"{len(memory)}\n")
-        time.sleep(0.02)
+        if order != "busy":
+            time.sleep(0.02)
 
 
 if __name__ == "__main__":
