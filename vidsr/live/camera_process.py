@@ -46,7 +46,8 @@ def main() -> int:
     try:
         camera.run()
     except VidsrError as error:
-        log.error("%s", error)
+        if not isinstance(error.__cause__, BrokenPipeError):  # the supervisor says that nobody reads any more
+            log.error("%s", error)
         return exit_code(error)
     return 0
 

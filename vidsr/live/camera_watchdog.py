@@ -10,7 +10,7 @@ from random import Random
 
 from vidsr.errors import MODEL, SOURCE, TARGET, USAGE
 from vidsr.live.camera_handle import CameraHandle, Limits, kill
-from vidsr.live.config import CameraConfig
+from vidsr.live.config import CameraConfig, only_pipe
 from vidsr.live.status import State, Status
 from vidsr.redaction import Redactor
 
@@ -147,9 +147,11 @@ class CameraWatchdog:
         if self._stopping:
             return
         never_ran = self.status.last_frame_at is None
-        if (code in _FATAL_CODES and never_ran) or (code == SOURCE and self.config.stream.fail_fast):
+        cannot_write = code == TARGET and only_pipe(self.config) is not None  # who reads a stream has lost its begin
+        if cannot_write or (code in _FATAL_CODES and never_ran) or (code == SOURCE and self.config.stream.fail_fast):
             self.code = code
-            log.warning("%s: its process %s, and is not restarted", self.config.name, reason)
+            level = logging.INFO if cannot_write else logging.WARNING  # nothing else goes on, and it has said why
+            log.log(level, "%s: its process %s, and is not restarted", self.config.name, reason)
             self._set_waiting(f"its process {reason}")
         else:
             self._schedule_restart(f"its process {reason}", now)

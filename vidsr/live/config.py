@@ -78,6 +78,11 @@ def pipe_of(config: CameraConfig) -> int | None:
     return numbers[0] if numbers else None
 
 
+def only_pipe(config: CameraConfig) -> int | None:
+    """As `pipe_of`; None for a camera that has other targets, too."""
+    return pipe_of(config) if len(config.targets) == 1 else None
+
+
 def _with_open_stdout(config: SupervisorConfig) -> SupervisorConfig:
     """The config with an open file in place of a target that is the standard output, on which all else is silent."""
     if not any(url.text == STDOUT for camera in config.cameras for url in camera.targets):

@@ -14,10 +14,10 @@ from functools import partial
 from pathlib import Path
 
 from vidsr.cpu import describe_machine
-from vidsr.errors import STOPPED
+from vidsr.errors import STOPPED, TARGET
 from vidsr.live.camera_handle import CameraHandle, Limits, kill
 from vidsr.live.camera_watchdog import CameraStatus, CameraWatchdog
-from vidsr.live.config import CameraConfig, pipe_of
+from vidsr.live.config import CameraConfig, only_pipe
 from vidsr.live.core_allocation import share_cores
 from vidsr.live.health import Health, camera_health
 from vidsr.live.learning_scheduler import LearningScheduler
@@ -117,7 +117,8 @@ class Supervisor:
     def run(self, *, on_turn: Callable[[], None]) -> int:
         """The exit code: 0 after SIGINT or SIGTERM; that of the first camera when all have ended for good.
 
-        SIGHUP has the file of cameras read again; without a file it stops, too, and the code is 129.
+        SIGHUP has the file of cameras read again; without a file it stops, too, and the code is 129. The end of the
+        program that reads the standard output stops, too, and the code is 4.
 
         A second signal kills at once; the code is then 128 plus its number. `on_turn` is called at least twice a
         second.
@@ -144,8 +145,7 @@ class Supervisor:
 
     def _watch_reader(self) -> None:
         """Have the end of the program that reads the standard output stop all, where there is no other target."""
-        alone = [config for config in self.configs() if len(config.targets) == 1]
-        for pipe in filter(None, map(pipe_of, alone)):
+        for pipe in filter(None, map(only_pipe, self.configs())):
             with suppress(PermissionError):  # a file on a disk
                 self._selector.register(pipe, selectors.EVENT_READ, _READER)
 
@@ -215,6 +215,7 @@ class Supervisor:
                 continue
             if key.data is _READER:
                 self._selector.unregister(key.fileobj)
+                log.error("standard output: the program that reads it has ended")
                 signals.stop_signals.append(signal.SIGPIPE)
                 continue
             lines, handle = key.data
@@ -276,7 +277,7 @@ class Supervisor:
                 break
             self._wait_events(signals)
         first = signals.stop_signals[0]
-        return STOPPED + first if first in (signal.SIGHUP, signal.SIGPIPE) else 0
+        return {signal.SIGHUP: STOPPED + signal.SIGHUP, signal.SIGPIPE: TARGET}.get(signal.Signals(first), 0)
 
     def _kill_all(self, signals: SignalPipe) -> None:
         """Kill all processes that are left, and their children."""

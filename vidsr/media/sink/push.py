@@ -47,7 +47,7 @@ class PushSink(Sink):
 
     def __init__(self, url: StreamUrl, on_warning: Callable[[str], None]) -> None:
         super().__init__(_CONTAINERS.get(url.scheme, _RTMP), on_warning)
-        self._url = url
+        self._url, self.is_pipe = url, self.container is _PIPE
         self._muxer: Muxer | None = None
         self._slow_s = -_SLOW_S
         self._last_pts = 0
@@ -95,15 +95,21 @@ class PushSink(Sink):
         """Disconnect; waits up to the timeout if the server does not answer."""
         muxer, self._muxer = self._muxer, None
         self._queued.clear()
-        if muxer:
+        if not muxer:
+            return
+        try:
             with FFMPEG_LOG:
                 muxer.close()
+        except (av.FFmpegError, OSError) as error:
+            if not self.is_pipe:
+                raise
+            raise self._target_error(error) from error
 
     def _open(self, pts: int) -> None:
         assert self._streams
         rest = self._url.text.partition("://")[2]
         self._muxer = Muxer(
-            f"pipe:{rest}" if self.container is _PIPE else f"{self._url.scheme}://{rest}",
+            f"pipe:{rest}" if self.is_pipe else f"{self._url.scheme}://{rest}",
             format="fifo",
             options=_FIFO | self._fifo_options(),
             video=self._streams.video,
@@ -115,7 +121,7 @@ class PushSink(Sink):
 
     def _fifo_options(self) -> dict[str, str]:
         """The format, and its own options."""
-        if self.container is _PIPE:
+        if self.is_pipe:
             return {"fifo_format": "mpegts"}
         rtsp = self.container is _RTSP
         options = {"timeout": _TIMEOUT_US, "rtsp_transport": "tcp"} if rtsp else {"rw_timeout": _TIMEOUT_US}
@@ -130,11 +136,16 @@ class PushSink(Sink):
             with ffmpeg_log(av.logging.WARNING) as lines:
                 written = write(packet)
         except (av.FFmpegError, OSError) as error:
-            if error.errno == errno.EIO and self._url.scheme.endswith("s"):  # of an invalid certificate, too
-                raise TargetError("the server rejects the stream, or its certificate cannot be verified") from None
-            subject = "nothing can be written" if self.container is _PIPE else "the server rejects the stream"
-            raise TargetError(f"{subject} ({error.strerror})") from None
+            raise self._target_error(error) from (error if self.is_pipe else None)
         if any(text.startswith("FIFO queue full") for _, _, text in lines):
             self._slow_s = monotonic()
             self._queued.clear()
         return written
+
+    def _target_error(self, error: av.FFmpegError | OSError) -> TargetError:
+        if error.errno == errno.EIO and self._url.scheme.endswith("s"):  # of an invalid certificate, too
+            return TargetError("the server rejects the stream, or its certificate cannot be verified")
+        if self.is_pipe and isinstance(error, BrokenPipeError):
+            return TargetError("the program that reads it has ended")
+        subject = "nothing can be written" if self.is_pipe else "the server rejects the stream"
+        return TargetError(f"{subject} ({error.strerror})")

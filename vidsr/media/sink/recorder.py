@@ -42,9 +42,10 @@ class Recorder:
 
     Closed by `with`. The errors of a target affect no other: `on_warning` receives them once, `target_states` shows
     them, and the target is restarted after longer and longer pauses. Only errors that no retry can fix are raised, as
-    TargetError: at construction, or by `begin` for frames that the encoder does not accept. Frames and packets come
-    from one thread; `on_warning` is also called from others. Audio, and with `record.original` the packets of the
-    source, come before the frames of the same time and are queued here.
+    TargetError: at construction, by `begin` for frames that the encoder does not accept, and if the only target is a
+    standard output that cannot be written. Frames and packets come from one thread; `on_warning` is also called from
+    others. Audio, and with `record.original` the packets of the source, come before the frames of the same time and
+    are queued here.
     """
 
     def __init__(
@@ -76,7 +77,7 @@ class Recorder:
         self._background = BackgroundWorker(self._apply_retention, every_s=_RETENTION_S)
         try:
             for url in targets:
-                self._sinks.append(self._sink(url, probe_stream))
+                self._sinks.append(self._sink(url, probe_stream, is_only=len(targets) == 1))
             # Whether no target takes upscaled frames now.
             self.is_original_only = not any(sink.inner.takes_video(begins=True) for sink in self._sinks)
         except BaseException:
@@ -226,7 +227,7 @@ class Recorder:
             self._write_packets(self._encoder.flush())
             self._encoder = None
 
-    def _sink(self, url: StreamUrl, probe_stream: VideoStream) -> RetryingSink:
+    def _sink(self, url: StreamUrl, probe_stream: VideoStream, *, is_only: bool) -> RetryingSink:
         same_label = sum(sink.label.split(" #")[0] == str(url) for sink in self._sinks)
         label = f"{url} #{same_label + 1}" if same_label else str(url)
 
@@ -237,7 +238,7 @@ class Recorder:
         sink.on_frame = self._on_frame
         if not can_hold(sink.container, probe_stream):
             raise TargetError(f"{label}: {sink.container.format} cannot hold {self._encode.codec}")
-        return RetryingSink(label, sink, self._on_warning)
+        return RetryingSink(label, sink, self._on_warning, is_only=is_only)
 
     def _create(self, url: StreamUrl, on_warning: OnWarning) -> Sink:
         """The sink for a target. Raises TargetError for one that can never be written."""

@@ -4,11 +4,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from math import inf
 from time import monotonic
 
 import av
 
-from vidsr.errors import VidsrError
+from vidsr.errors import TargetError, VidsrError
 from vidsr.media.containers import Container
 from vidsr.media.source.live_timestamps import SECOND
 from vidsr.media.stream_copy import can_hold
@@ -27,6 +28,8 @@ class Sink(ABC):
     """The most seconds between two key frames."""
     first_retry_s = 5.0
     """The first pause after an error."""
+    is_pipe = False
+    """Whether it is the standard output."""
 
     def __init__(self, container: Container, on_warning: Callable[[str], None]) -> None:
         self.container, self._on_warning = container, on_warning
@@ -123,14 +126,17 @@ _RESET_S = 60.0  # without an error, before the pauses start from the shortest a
 class RetryingSink:
     """A sink that is restarted after errors: at a key frame, after pauses that double up to 60 s.
 
+    The standard output is not restarted when the program that reads it has ended; where it `is_only`, as no other sink
+    goes on without it, its errors are raised as TargetError.
+
     `on_warning` receives each outage and its end; `error` is "" while the sink is up. `inner` is the sink itself.
     """
 
-    def __init__(self, label: str, inner: Sink, on_warning: Callable[[str], None]) -> None:
+    def __init__(self, label: str, inner: Sink, on_warning: Callable[[str], None], *, is_only: bool = False) -> None:
         self.label, self.inner, self.bytes_written = label, inner, 0
         self.error = self._problem = ""
         self._on_warning = on_warning
-        self._retry_s = inner.first_retry_s
+        self._retry_s, self._is_only = inner.first_retry_s, is_only
         self._down = False
         self._since_s = 0.0  # time of the restart; while it is down, of the next one
 
@@ -162,23 +168,28 @@ class RetryingSink:
             self.bytes_written += step(self.inner) or 0
         except _REFUSALS as error:
             if not self.inner.drop_audio():
-                self._fail(error_message(error))
+                self._fail(error)
                 return
             self._on_warning(f"{self.label}: refuses the audio ({error_message(error)}), which is dropped")
             self._abort()  # the next frame begins again
         except _ERRORS as error:
-            self._fail(error_message(error))
+            self._fail(error)
 
     def _is_waiting(self) -> bool:
         return self._down and monotonic() < self._since_s
 
-    def _fail(self, message: str) -> None:
-        if not self.error:
-            self._on_warning(f"{self.label}: {message}; retrying until it works")
+    def _fail(self, error: Exception) -> None:
+        message, is_final = error_message(error), self.inner.is_pipe and isinstance(error.__cause__, BrokenPipeError)
+        is_raised = self._is_only and self.inner.is_pipe
+        if not self.error and not is_raised:
+            end = "it is written no more" if is_final else "retrying until it works"
+            self._on_warning(f"{self.label}: {message}; {end}")
         self.error = message
-        self._down, self._since_s = True, monotonic() + self._retry_s
+        self._down, self._since_s = True, inf if is_final or is_raised else monotonic() + self._retry_s
         self._retry_s = min(2 * self._retry_s, _MAX_RETRY_S)
         self._abort()
+        if is_raised:
+            raise TargetError(f"{self.label}: {message}") from error.__cause__
 
     def _abort(self) -> None:
         with suppress(*_ERRORS):  # it has failed already
