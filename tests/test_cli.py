@@ -194,7 +194,7 @@ def test_sources_that_would_become_one_target_are_refused(upscale: Command, tmp_
         (["--start", "3", "--end", "2"], "--end must be later than the start, not 2"),
         (["--start", "nan"], "--start must be 0 or more, not nan"),
         (["--crf", "99"], "--crf must be between 0 and 63, not 99"),
-        (["--workers", "-1"], "--workers must be 0 or more, not -1"),
+        (["--workers", "-1"], "--workers must be between 0 and 1024, not -1"),
         (["--workers", "two"], "argument --workers: invalid int value: 'two'; see vidsr upscale --help"),
         (["--start", "1:2:3:4"], "argument --start: invalid seconds value: '1:2:3:4'; see vidsr upscale --help"),
         (["--bananas"], "unrecognized arguments: --bananas; see vidsr upscale --help"),

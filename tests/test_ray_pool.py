@@ -21,6 +21,7 @@ from vidsr.errors import WorkerError
 from vidsr.model.weights import Calibration, Weights, input_widths
 from vidsr.model.zoo import load_model
 from vidsr.pool import Pool, open_pool
+from vidsr.pool.ray_workers import require_memory
 from vidsr.settings import PoolSettings
 
 
@@ -29,6 +30,16 @@ def crew(ray: Ray, weights: Weights) -> Iterator[Pool]:
     """Two workers that are given up when they are silent for two seconds."""
     with open_pool(weights, PoolSettings(workers=2, timeout_s=2)) as pool:
         yield pool
+
+
+def test_workers_beyond_the_memory_are_refused_before_any_starts() -> None:
+    settings = PoolSettings(workers=50)
+    require_memory(settings, 8_000_000_000)
+    require_memory(settings, None)
+    require_memory(PoolSettings(workers=1), 1)  # a start is worth a try
+    require_memory(replace(settings, ray_address="127.0.0.1:1"), 1)
+    with pytest.raises(WorkerError, match=r"^50 workers need 4\.0 GB of memory or more, and 1\.0 GB are free$"):
+        require_memory(settings, 1_000_000_000)
 
 
 def pids(crew: Pool) -> list[int]:

@@ -82,6 +82,8 @@ NAN, INF = float("nan"), float("inf")
         (EncodeSettings, {"encoder_option": ("tune",)}),
         (EncodeSettings, {"encoder_option": ("=grain",)}),
         (PoolSettings, {"workers": -1}),
+        (PoolSettings, {"workers": 1025}),
+        (PoolSettings, {"threads": 1025}),
         (PoolSettings, {"threads": 0}),
         (PoolSettings, {"precision": "int7"}),
         (PoolSettings, {"timeout_s": 0.0}),

@@ -55,7 +55,7 @@ CAMERA = "rtsp://admin:canary77@127.0.0.1:1/live"
         (SOURCE, ["--realtime", "clip.mp4", "out"], "clip.mp4: no such file"),
         (USAGE, [CAMERA, "out", "--also", "out"], "out: is already a target of camera"),
         (USAGE, [CAMERA, "out", "--max-delay", "0"], "--max-delay must be 0.1 or more, not 0"),
-        (USAGE, [CAMERA, "out", "--workers", "-1"], "--workers must be 0 or more, not -1"),
+        (USAGE, [CAMERA, "out", "--workers", "-1"], "--workers must be between 0 and 1024, not -1"),
         (USAGE, [CAMERA, "out", "--http", "x:y"], "--http must be a port, or HOST:PORT, not 'x:y'"),
         (TARGET, [CAMERA, "file"], "file: is already a file"),
         (TARGET, [CAMERA, "file/below"], "file/below: {here}/file is not a folder"),

@@ -3,10 +3,26 @@
 from contextlib import ExitStack, suppress
 from typing import Self
 
+from vidsr.errors import WorkerError
+from vidsr.memory import usable_bytes
 from vidsr.model.weights import Weights
 from vidsr.pool.placement import Placement, WorkerSlot
 from vidsr.pool.ray_runtime import ray_session
 from vidsr.settings import PoolSettings
+
+_WORKER_BYTES = 80_000_000
+"""Of memory that a worker takes at the least: Python, NumPy, OpenVINO and the network of a small frame."""
+
+
+def require_memory(settings: PoolSettings, free_bytes: int | None) -> None:
+    """Raises WorkerError where so many workers do not fit into this machine's memory: they would take others', too."""
+    if settings.ray_address is not None or not settings.workers or free_bytes is None:
+        return
+    if settings.workers > max(1, free_bytes // _WORKER_BYTES):
+        needed, free = settings.workers * _WORKER_BYTES / 1e9, free_bytes / 1e9
+        raise WorkerError(
+            f"{settings.workers} workers need {needed:.1f} GB of memory or more, and {free:.1f} GB are free"
+        )
 
 
 class RayWorkers:
@@ -22,6 +38,7 @@ class RayWorkers:
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
+        require_memory(self.settings, usable_bytes())
         with ExitStack() as stack:
             self.ray_lives = stack.enter_context(ray_session(self.settings.ray_address))
             stack.callback(self._stop)

@@ -7,6 +7,7 @@ from vidsr.settings.options import option
 
 _MAX_S = 1e9  # no video is longer, and FFmpeg's clock in microseconds holds 9e12
 _MAX_MEGAPIXELS = 268  # FFmpeg holds no larger frame
+_MAX_WORKERS = 1024  # processes, or threads, far beyond what one run keeps busy
 _MAX_REUSE = 32  # far beyond what looks right
 MAX_STRENGTH = 1.5
 """What the network adds to the bicubic frame at most, relative to what it was trained to add."""
@@ -41,10 +42,10 @@ class PoolSettings:
     )
 
     def __post_init__(self) -> None:
-        if self.workers is not None and self.workers < 0:
-            raise ValueError(f"workers must be 0 or more, not {self.workers}")
-        if self.threads is not None and self.threads < 1:
-            raise ValueError(f"threads must be 1 or more, not {self.threads}")
+        if self.workers is not None and not 0 <= self.workers <= _MAX_WORKERS:
+            raise ValueError(f"workers must be between 0 and {_MAX_WORKERS}, not {self.workers}")
+        if self.threads is not None and not 1 <= self.threads <= _MAX_WORKERS:
+            raise ValueError(f"threads must be between 1 and {_MAX_WORKERS}, not {self.threads}")
         if self.precision not in PRECISIONS:
             raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, not {self.precision!r}")
         if not 0 < self.timeout_s <= _MAX_S:
