@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from commands import TARGET, Command, Ended, Refused, few_rights
+from commands import TARGET, USAGE, Command, Ended, Refused, few_rights
 from made import make_clip
 from oracles import read_with_av
 from PIL import Image
@@ -75,8 +75,6 @@ def test_a_video_is_not_written_as_an_image(refused: Refused, source: Path, tmp_
 @pytest.mark.parametrize(
     ("options", "name", "reason"),
     [
-        (["--codec", "banana"], "out.mp4", "no encoder named 'banana'"),
-        (["--codec", "aac"], "out.mp4", "aac encodes audio"),
         (["--codec", "gif"], "out.mkv", "gif cannot hold yuv420p; use --codec libx264"),
         (["--codec", "libx264"], "out.webm", "webm cannot hold libx264; use .mkv"),
         (["--codec", "ffv1"], "out.ts", "mpegts cannot hold ffv1; use .mkv"),
@@ -86,15 +84,28 @@ def test_a_video_is_not_written_as_an_image(refused: Refused, source: Path, tmp_
         (["--codec", "mpeg4", "--to", "8200x64"], "out.mp4", "mpeg4 refuses 8200x64"),
         (["--to", "101x101"], "out.mp4", "libx264 refuses 101x101"),
         (["--to", "99999x99999"], "out.mp4", "no encoder takes that"),
-        (["--codec", "libsvtav1", "--preset", "99"], "out.mp4", "libsvtav1 refuses --preset 99"),
-        (["--preset", "banana"], "out.mp4", "libx264 refuses --preset banana"),
-        (["--codec", "ffv1", "--crf", "3"], "out.mkv", "ffv1 has no --crf"),
     ],
 )
 def test_encoder_and_container_refuse_before_any_work(
     refused: Refused, source: Path, tmp_path: Path, options: list[str], name: str, reason: str
 ) -> None:
     assert reason in refused(TARGET, *options, source, tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("options", "name", "reason"),
+    [
+        (["--codec", "banana"], "out.mp4", "no encoder named 'banana'"),
+        (["--codec", "aac"], "out.mp4", "aac encodes audio"),
+        (["--codec", "libsvtav1", "--preset", "99"], "out.mp4", "libsvtav1 refuses --preset 99"),
+        (["--preset", "banana"], "out.mp4", "libx264 refuses --preset banana"),
+        (["--codec", "ffv1", "--crf", "3"], "out.mkv", "ffv1 has no --crf"),
+    ],
+)
+def test_an_option_that_no_encoder_has_is_a_fault_of_usage(
+    refused: Refused, source: Path, tmp_path: Path, options: list[str], name: str, reason: str
+) -> None:
+    assert reason in refused(USAGE, *options, source, tmp_path / name)
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts", "nut", "mov"])

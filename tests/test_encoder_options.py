@@ -1,11 +1,12 @@
 """What a user says of the encoding beyond codec, crf and preset: the encoder's own options, pixel format, bitrate."""
 
+import shutil
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
-from commands import TARGET, USAGE, Command, Refused
+from commands import USAGE, Command, Refused
 from footage import make_video, scene_frames
 from made import make_clip
 
@@ -105,13 +106,43 @@ def test_x265_is_tuned_for_grain_beside_the_parameters_that_vidsr_needs(tmp_path
 def test_what_the_encoder_does_not_have_is_refused_by_name(
     words: list[str], sentence: str, refused: Refused, clip: Path, tmp_path: Path
 ) -> None:
-    assert sentence in refused(TARGET, *words, clip, tmp_path / "out.mkv")
+    assert sentence in refused(USAGE, *words, clip, tmp_path / "out.mkv")
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "limits"),
+    [
+        ("out.mp4", ["--crf", "60"], "0 to 51, not 60"),
+        ("out.mkv", ["--codec", "libsvtav1", "--preset", "99"], "[-2 - 13]"),
+        ("out.webm", ["--encoder-option", "cpu-used=77"], "[-8 - 8]"),
+        ("out.mkv", ["--codec", "ffv1", "--encoder-option", "slices=99999999999"], "out of range"),
+        ("-", ["--codec", "libx264", "--output-format", "matroska", "--crf", "60"], "0 to 51, not 60"),
+    ],
+)
+def test_a_number_out_of_range_is_found_before_a_source_is_looked_for(
+    name: str, words: list[str], limits: str, refused: Refused, tmp_path: Path
+) -> None:
+    target = name if name == "-" else tmp_path / name
+    assert limits in refused(USAGE, *words, tmp_path / "missing.mp4", target)
+    assert limits in refused(USAGE, "--explain", *words, tmp_path / "missing.mp4", target)
+
+
+def test_a_folder_whose_every_file_would_be_refused_has_one_sentence(
+    refused: Refused, clip: Path, tmp_path: Path
+) -> None:
+    for name in ("a.mp4", "b.mp4"):
+        (tmp_path / "in").mkdir(exist_ok=True)
+        shutil.copy(clip, tmp_path / "in" / name)
+    words = ["--codec", "libsvtav1", "--preset", "99"]
+    assert "[-2 - 13]" in refused(USAGE, *words, tmp_path / "in", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_what_makes_no_sense_is_a_fault_of_usage(refused: Refused, clip: Path, tmp_path: Path) -> None:
     target = tmp_path / "out.mkv"
     assert "--encoder-option must be KEY=VALUE, not 'tune'" in refused(USAGE, "--encoder-option", "tune", clip, target)
     assert "--bitrate must be alone, not beside crf" in refused(USAGE, "--bitrate", "1M", "--crf", "20", clip, target)
+    assert "--bitrate must be 2000M or less" in refused(USAGE, "--bitrate", "900000M", clip, target)
     assert "--max-rate must be 50k or more" in refused(USAGE, "--max-rate", "49k", clip, target)
     assert "not '1 Mbit'" in refused(USAGE, "--bitrate", "1 Mbit", clip, target)
 

@@ -114,5 +114,5 @@ def test_tdarr_gets_the_file_its_progress_and_an_output_by_the_exit_code(
     result = run(tmp_path / "notes.mp4")
     assert (result["output"]["outputNumber"], result["output"]["outputFileObj"]["container"]) == (3, "mp4")
     failed = run(clip, "--codec nosuch")
-    assert failed["error"].startswith("vidsr ended with 4: vidsr: no encoder named 'nosuch'")
+    assert failed["error"].startswith("vidsr ended with 2: vidsr: no encoder named 'nosuch'")
     assert "ENOENT" in run(clip, tool=tmp_path / "none")["error"]

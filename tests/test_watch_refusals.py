@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from commands import MODEL, TARGET, USAGE, Command
+from commands import MODEL, USAGE, Command
 
 
 @pytest.fixture
@@ -19,12 +19,12 @@ def folders(tmp_path: Path) -> tuple[Path, Path]:
 @pytest.mark.parametrize(
     ("options", "code", "said"),
     [
-        (["--codec", "nosuch"], TARGET, "no encoder named 'nosuch'"),
-        (["--codec", "ffv1", "--crf", "20"], TARGET, "ffv1 has no --crf"),
-        (["--preset", "nosuch"], TARGET, "libx264 refuses --preset nosuch"),
-        (["--codec", "libx264", "--preset", "nosuch"], TARGET, "libx264 refuses --preset nosuch"),
-        (["--encoder-option", "nosuch=1"], TARGET, "libx264 has no option 'nosuch'"),
-        (["--pixel-format", "nosuch"], TARGET, "no pixel format named 'nosuch'"),
+        (["--codec", "nosuch"], USAGE, "no encoder named 'nosuch'"),
+        (["--codec", "ffv1", "--crf", "20"], USAGE, "ffv1 has no --crf"),
+        (["--preset", "nosuch"], USAGE, "libx264 refuses --preset nosuch"),
+        (["--codec", "libx264", "--preset", "nosuch"], USAGE, "libx264 refuses --preset nosuch"),
+        (["--encoder-option", "nosuch=1"], USAGE, "libx264 has no option 'nosuch'"),
+        (["--pixel-format", "nosuch"], USAGE, "no pixel format named 'nosuch'"),
         (["--model", "nosuch"], MODEL, "no model named 'nosuch'"),
         (["--output-format", "nut"], USAGE, "--output-format is for a target of -, not for files"),
         (["--input-format", "nosuch"], USAGE, "--input-format: no format is named 'nosuch'"),

@@ -4,6 +4,7 @@ VidsrError
 ├── SourceError     a source cannot be read, or shows nothing to train on
 │   └── SourceLost  a live source does not answer or has ended
 ├── TargetError     a target cannot be written
+│   └── OptionError an encoder does not have an option, or not such a value of it
 ├── ModelError      a network or its weights are not usable
 ├── WorkerError     the pool cannot go on
 └── TrainingError   a directory holds another training or dataset, or the training diverged
@@ -34,6 +35,10 @@ class TargetError(VidsrError):
     """A target cannot be written: refused, existing already, or the disk is full."""
 
 
+class OptionError(TargetError):
+    """An option of the encoding that its encoder does not have, or a value that it does not take: a fault of usage."""
+
+
 class ModelError(VidsrError):
     """A network or its weights are not usable."""
 
@@ -57,6 +62,7 @@ class Stopped(Exception):
 BUG, USAGE, SOURCE, TARGET, MODEL, POOL, DAMAGED, STOPPED = 1, 2, 3, 4, 5, 6, 7, 128
 """The exit codes; `DAMAGED` is finished with losses, `STOPPED` is added to the number of the signal."""
 _EXIT_CODES: dict[type[VidsrError], int] = {
+    OptionError: USAGE,
     SourceError: SOURCE,
     TargetError: TARGET,
     ModelError: MODEL,

@@ -65,7 +65,7 @@ CAMERA = "rtsp://admin:canary77@127.0.0.1:1/live"
             [CAMERA, "out.avi"],
             "out.avi: the name must end in one of .jpeg .jpg .m4v .mkv .mov .mp4 .nut .png .ts .webm",
         ),
-        (TARGET, [CAMERA, "out", "--codec", "aac"], "aac encodes audio, not video"),
+        (USAGE, [CAMERA, "out", "--codec", "aac"], "aac encodes audio, not video"),
         (5, [CAMERA, "out", "--model", "none.npz"], "none.npz: No such file or directory"),
     ],
 )
@@ -169,7 +169,7 @@ targets = ["o/a"]
             "b: targets: /dev/null/b: /dev/null is not a folder (line 7)",
         ),
         (MODEL, "rtsp://127.0.0.1:1/y|o/b|model", [], "b: model: "),
-        (TARGET, "rtsp://127.0.0.1:1/y|o/b|codec", [], "b: codec: "),
+        (USAGE, "rtsp://127.0.0.1:1/y|o/b|codec", [], "b: codec: "),
         (0, "rtsp://127.0.0.1:1/y|o/b", [], ""),
         (USAGE, "rtsp://127.0.0.1:1/y|o/b", ["--keep-days", "3"], "--config holds the settings; put keep-days into"),
         (USAGE, "rtsp://127.0.0.1:1/y|o/b", ["--model", "x", "--workers", "1"], "put model, workers into [defaults]"),

@@ -33,7 +33,8 @@ from vidsr.cli.signals import GracefulStop
 from vidsr.errors import STOPPED, VidsrError
 from vidsr.estimate import Estimate, estimate
 from vidsr.explain import Explanation, explain
-from vidsr.media.containers import image_codec_for
+from vidsr.media.containers import container_for, image_codec_for, is_video
+from vidsr.media.encoders import check_settings
 from vidsr.media.pipes import STDIN, STDOUT
 from vidsr.pool.shared_pools import SharedPools
 from vidsr.segments.journal import discard_segments
@@ -102,6 +103,7 @@ def run(args: argparse.Namespace) -> int:
     pool = settings(PoolSettings, args)
     _check_pipes(args)
     pairs = source_files(args.sources, args.target, recursive=args.recursive)
+    _check_encoding(encode, {target for _, target in pairs}, args.output_format)
     jobs = [
         UpscaleJob(source=source, target=target, settings=upscaling, encode=encode, on_warning=log.warning)
         for source, target in pairs
@@ -120,6 +122,15 @@ def run(args: argparse.Namespace) -> int:
     promise = "what is finished is kept" if args.segments else "the file is being completed"
     with GracefulStop(promise, closes_input=STDIN in args.sources) as stop, SharedPools(pool) as pools:
         return Batch(jobs, pools, args, stop).run()
+
+
+def _check_encoding(encode: EncodeSettings, targets: set[Path], output_format: str | None) -> None:
+    """Raises OptionError or TargetError for options of the encoding that the targets' encoders would refuse, each."""
+    if encode == EncodeSettings():
+        return
+    videos = [target for target in targets if target == STDOUT or is_video(target)]
+    for container in sorted({container_for(target, output_format).format for target in videos}):
+        check_settings(encode, container)
 
 
 def _discard(jobs: list[UpscaleJob]) -> int:

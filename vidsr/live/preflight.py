@@ -13,7 +13,7 @@ from vidsr.learn_dir import IN_TARGET
 from vidsr.live.camera_file import line_of_key
 from vidsr.live.config import CameraConfig
 from vidsr.media.containers import container_for, is_playlist, is_video
-from vidsr.media.encoders import encoder_options
+from vidsr.media.encoders import check_settings
 from vidsr.model.weights import with_strength
 from vidsr.model.zoo import load_model
 from vidsr.model_selection import AUTO
@@ -82,7 +82,7 @@ def _check_camera(config: CameraConfig, owner_of: dict[str, str], file: Path | N
                 raise ValueError(f"{target}: is already a target of {owner_of[resolved]}")
             owner_of[resolved] = config.name
     with _prefixed(file, config.name, "codec"):
-        encoder_options(config.encode)
+        check_settings(replace(config.encode, codec=config.encode.encoder))
     with _prefixed(file, config.name, "model"):
         if config.stream.model != AUTO:
             with_strength(load_model(config.stream.model, config.stream.scale), config.stream.strength)

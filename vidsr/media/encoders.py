@@ -14,7 +14,7 @@ from av.codec.codec import UnknownCodecError
 from av.video.codeccontext import VideoCodecContext
 
 from vidsr.cpu import kept_scheduling
-from vidsr.errors import TargetError
+from vidsr.errors import OptionError, TargetError
 from vidsr.media.ffmpeg_log import ffmpeg_log
 from vidsr.media.formats import has_alpha, wider_formats, working_format
 from vidsr.media.option_ranges import check_ranges
@@ -132,7 +132,7 @@ def encoder_options(
 ) -> dict[str, str]:
     """FFmpeg options for the encoder: its own defaults, `defaults`, those of the settings, and `hdr` of `hdr_options`.
 
-    Raises TargetError for an unknown codec, for what the codec does not have of the settings, for a number beyond its
+    Raises OptionError for an unknown codec, for what the codec does not have of the settings, for a number beyond its
     range, and for a pixel format that is unknown, RGB or not planar.
     """
     codec = settings.encoder
@@ -140,41 +140,41 @@ def encoder_options(
     options = {**_DEFAULTS.get(codec, {}), **defaults}
     if settings.bits_per_second is not None:
         if codec in _WITHOUT_CRF:
-            raise TargetError(f"{codec} has no --bitrate")
+            raise OptionError(f"{codec} has no --bitrate")
         options.pop("crf", None)
         options["b"] = str(settings.bits_per_second)
     if settings.max_bits_per_second is not None:
         if codec in _WITHOUT_CRF:
-            raise TargetError(f"{codec} has no --max-rate")
+            raise OptionError(f"{codec} has no --max-rate")
         if codec == "libvpx-vp9":
-            raise TargetError("libvpx-vp9 holds a --max-rate over many seconds only; use another codec, or --bitrate")
+            raise OptionError("libvpx-vp9 holds a --max-rate over many seconds only; use another codec, or --bitrate")
         options |= dict.fromkeys(["maxrate", "bufsize"], str(settings.max_bits_per_second))
     for name, value in (("crf", settings.crf), ("preset", settings.preset)):
         if value is None:
             continue
         if name not in private:
-            raise TargetError(f"{codec} has no --{name}")
+            raise OptionError(f"{codec} has no --{name}")
         options[name] = str(value)
     for name in settings.encoder_options:
         if name not in private | general:
             near = get_close_matches(name, private | general, 1)
-            raise TargetError(f"{codec} has no option {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+            raise OptionError(f"{codec} has no option {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
     if settings.pixel_format is not None:
         _check_pixel_format(settings.pixel_format)
         if (formats := _formats(codec)) and settings.pixel_format not in formats:
-            raise TargetError(f"{codec} cannot hold {settings.pixel_format}, but {', '.join(sorted(formats))}")
+            raise OptionError(f"{codec} cannot hold {settings.pixel_format}, but {', '.join(sorted(formats))}")
     check_ranges(Codec(codec, "w").name, options | settings.encoder_options)
     return merge_options(options, settings.encoder_options, hdr)
 
 
 def _option_names(encoder: str) -> tuple[set[str], set[str]]:
-    """The options of a video encoder alone, and those of any. Raises TargetError for another name."""
+    """The options of a video encoder alone, and those of any. Raises OptionError for another name."""
     try:
         codec = Codec(encoder, "w")
     except UnknownCodecError:
-        raise TargetError(f"no encoder named {encoder!r}; try one of {', '.join(_DEFAULTS)}") from None
+        raise OptionError(f"no encoder named {encoder!r}; try one of {', '.join(_DEFAULTS)}") from None
     if codec.type != "video":
-        raise TargetError(f"{encoder} encodes {codec.type}, not video")
+        raise OptionError(f"{encoder} encodes {codec.type}, not video")
     options = av.CodecContext.create(encoder, "w").supported_options
     general = {each.name for each in options.generic if int(each.flags) & _ENCODES_VIDEO == _ENCODES_VIDEO}
     return {each.name for each in options.private}, general - _RESERVED
@@ -184,9 +184,9 @@ def _check_pixel_format(name: str) -> None:
     try:
         planar = working_format(name)
     except ValueError:
-        raise TargetError(f"no pixel format named {name!r}") from None
+        raise OptionError(f"no pixel format named {name!r}") from None
     if name != planar:
-        raise TargetError(f"--pixel-format must be planar YUV or grey, not {name}; the nearest is {planar}")
+        raise OptionError(f"--pixel-format must be planar YUV or grey, not {name}; the nearest is {planar}")
 
 
 def merge_options(*options: Mapping[str, str]) -> dict[str, str]:
@@ -214,7 +214,7 @@ def video_encoder(codec: str) -> VideoCodecContext:
 
 
 def check_encoder(encode: EncodeSettings, frame_format: FrameFormat, options: dict[str, str]) -> None:
-    """Raises TargetError if the encoder refuses the format, with another encoder as a hint, or its options."""
+    """Raises TargetError if the encoder refuses the format, with another one as a hint, OptionError if its options."""
     codec = encode.encoder
     if (reason := _refusal(codec, frame_format, options)) is None:
         return
@@ -223,24 +223,23 @@ def check_encoder(encode: EncodeSettings, frame_format: FrameFormat, options: di
     ]
     asked += [f"--encoder-option {each}" for each in encode.encoder_option]
     if asked and _refusal(codec, frame_format, _DEFAULTS.get(codec, {})) is None:
-        raise TargetError(f"{codec} refuses {' '.join(asked)} ({_opening_fault(codec, frame_format, options)})")
+        raise OptionError(f"{codec} refuses {' '.join(asked)} ({_opening_fault(codec, frame_format, options)})")
     others = [name for name in _DEFAULTS if name != codec and _refusal(name, frame_format, _DEFAULTS[name]) is None]
     hint = f"use --codec {others[0]}" if others else "no encoder takes that; choose another size"
     raise TargetError(f"{codec} {reason}; {hint}")
 
 
-def check_settings(encode: EncodeSettings) -> None:
-    """Raises TargetError for what is wrong in the settings whatever the source; with auto, if no container takes them.
+def check_settings(encode: EncodeSettings, container: str | None = None) -> None:
+    """Raises OptionError or TargetError for what is wrong in the settings whatever the source.
 
-    The encoder is opened; one that refuses the size and the format of the trial is judged by the names of its options.
+    It is judged for FFmpeg's `container`, or, without, with auto for all of them, one of which must take them. The
+    encoder is opened; one that refuses the size and the format of the trial is judged by the names of its options.
     """
     refused: TargetError | None = None
-    for container in ("matroska", *_AUTO):
-        if container == "yuv4mpegpipe":
-            continue
+    for name in [container] if container else ["matroska", *(name for name in _AUTO if name != "yuv4mpegpipe")]:
         try:
-            choice = choose_encoder(encode, container, "yuv420p")
-            if choice.encode.preset != encode.preset:
+            choice = choose_encoder(encode, name, "yuv420p")
+            if container is None and choice.encode.preset != encode.preset:
                 continue
             options = encoder_options(choice.encode)
             frame_format = replace(_TRIAL, pixel_format=choice.pixel_format)

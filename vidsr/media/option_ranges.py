@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from vidsr.errors import TargetError
+from vidsr.errors import OptionError
 
 _UNBOUNDED = 2**31 - 1
 _ANY = {"g": (-1, _UNBOUNDED), "qmax": (-1, 69)}
@@ -19,7 +19,7 @@ _OF_SETTINGS = ("crf",)  # these have options of their own on the command line
 
 
 def check_ranges(encoder: str, options: Mapping[str, str]) -> None:
-    """Raises TargetError for a number beyond the range of the `encoder`, also in lists such as x265-params."""
+    """Raises OptionError for a number beyond the range of the `encoder`, also in lists such as x265-params."""
     ranges = _RANGES.get(encoder, _ANY)
     for name, text in _flat(options):
         if name not in ranges or (number := _number(text)) is None:
@@ -29,7 +29,7 @@ def check_ranges(encoder: str, options: Mapping[str, str]) -> None:
             continue
         said = f"--{name}" if name in _OF_SETTINGS else f"--encoder-option {name}"
         limits = f"{least} to {most}" if most < _UNBOUNDED else f"at least {least}"
-        raise TargetError(f"{encoder} takes a {said} of {limits}, not {text}")
+        raise OptionError(f"{encoder} takes a {said} of {limits}, not {text}")
 
 
 def _flat(options: Mapping[str, str]) -> Iterator[tuple[str, str]]:

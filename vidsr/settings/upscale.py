@@ -13,6 +13,7 @@ MAX_STRENGTH = 1.5
 """What the network adds to the bicubic frame at most, relative to what it was trained to add."""
 _MAX_CRF = 63  # of AV1 and VP9; H.264 and HEVC end at 51
 _MIN_MAX_RATE = 50_000  # bits per second
+_MOST_BITS = 2_000_000_000  # per second; encoders count in 32 bits
 
 OUTPUT_FORMATS = ("y4m", "matroska", "nut", "mpegts")
 """What may be written to standard output."""
@@ -82,6 +83,8 @@ class EncodeSettings:
             rate = getattr(self, name)
             if rate is not None and not re.fullmatch(r"(?=.*[1-9])\d{1,9}(\.\d+)?[kM]?", rate):
                 raise ValueError(f"{name} must be a number like 4M, 800k or 800000, not {rate!r}")
+            if (_bits(rate) or 0) > _MOST_BITS:
+                raise ValueError(f"{name} must be {_MOST_BITS // 10**6}M or less, not {rate!r}")
         if self.max_bits_per_second is not None and self.max_bits_per_second < _MIN_MAX_RATE:
             raise ValueError(f"max_rate must be 50k or more, which encoders can hold, not {self.max_rate!r}")
         if self.bitrate is not None and self.crf is not None:
