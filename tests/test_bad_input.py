@@ -278,3 +278,8 @@ def test_a_source_that_changes_while_it_is_read_is_damage(
         source, tmp_path / "out.mp4", settings=settings, pool=PoolSettings(workers=0), on_progress=change
     )
     assert report.damage == ["the source has changed while it was read; the target may be of both contents"]
+
+
+def test_a_named_pipe_is_called_one(refused: Refused, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "in.mp4")
+    assert "in.mp4: is a pipe or a device, not a file" in refused(SOURCE, tmp_path / "in.mp4", tmp_path / "out.mp4")

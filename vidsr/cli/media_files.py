@@ -18,6 +18,7 @@ from vidsr.media.pipes import STDOUT
 log = logging.getLogger(__name__)
 
 _WRITTEN = VIDEO_SUFFIXES | IMAGE_SUFFIXES
+_MAX_SUFFIXES = 8
 _SHARED_SUFFIXES = (".ts", ".mod", ".avs")
 _BECOMES = dict.fromkeys(READ_ONLY_VIDEO_SUFFIXES, ".mkv") | dict.fromkeys(READ_ONLY_IMAGE_SUFFIXES, ".png")
 _KNOWN = _WRITTEN | _BECOMES.keys()
@@ -65,13 +66,16 @@ def source_files(sources: list[Path], target: Path, *, recursive: bool = False) 
 def _media_in(folder: Path) -> list[Path]:
     """The media files in a folder by their names, without hidden ones."""
     try:
-        shown = [file for file in folder.iterdir() if not file.name.startswith(".")]
+        inside = [*folder.iterdir()]
     except OSError as error:
         raise SourceError(f"{folder}: {error.strerror}") from error
-    if folders := [file.name for file in shown if file.is_dir()]:
-        passed = ", ".join(sorted(folders))
-        log.warning("%s: the folders in it are passed over, without --recursive: %s", folder, passed)
-    if not (files := _media_of(shown)):
+    folders = [each for each in inside if each.is_dir()]
+    if shown := sorted(each.name for each in folders if not each.name.startswith(".")):
+        log.warning("%s: the folders in it are passed over, without --recursive: %s", folder, ", ".join(shown))
+    passed = _PassedOver()
+    files = passed.media_of([each for each in inside if each not in folders])
+    passed.report(folder)
+    if not files:
         raise UsageError(f"{folder}: no video and no image in this folder")
     return files
 
@@ -79,19 +83,51 @@ def _media_in(folder: Path) -> list[Path]:
 def _media_below(source: Path, target: Path) -> list[tuple[Path, Path]]:
     """The media files in a folder and those in it, each with the folder that it goes into; links are not followed."""
     found: list[tuple[Path, Path]] = []
-    own = target.resolve()
+    own, passed = target.resolve(), _PassedOver()
     for name, folders, files in os.walk(source, onerror=_warn_of_folder):
         folder = Path(name)
+        passed.counts[_LINKED] += sum((folder / each).is_symlink() for each in folders)
         folders[:] = sorted(each for each in folders if not each.startswith(".") and (folder / each).resolve() != own)
         into = target / folder.relative_to(source)
-        found += [(file, into) for file in _media_of([folder / each for each in files])]
+        found += [(file, into) for file in passed.media_of([folder / each for each in files])]
+    passed.report(source)
     if not found:
         raise UsageError(f"{source}: no video and no image in this folder or below")
     return found
 
 
-def _media_of(files: list[Path]) -> list[Path]:
-    return sorted(file for file in files if is_media(file) and (file.is_file() or not file.exists()))
+_HIDDEN, _OTHER, _SPECIAL, _LINKED = "hidden files", "files of other kinds", "pipes and devices", "linked folders"
+
+
+class _PassedOver:
+    """Counts what is no source though it lies in a folder of sources, by the reason."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self._suffixes: set[str] = set()
+
+    def media_of(self, files: list[Path]) -> list[Path]:
+        """The media files among these, by their names; a link to nothing is one, which cannot be read."""
+        found = []
+        for file in sorted(files):
+            if file.name.startswith("."):
+                self.counts[_HIDDEN] += file.suffix.lower() in _KNOWN
+            elif not is_media(file):
+                self.counts[_OTHER] += 1
+                self._suffixes.add(file.suffix.lower() or file.name)
+            elif file.exists() and not file.is_file():
+                self.counts[_SPECIAL] += 1
+            else:
+                found.append(file)
+        return found
+
+    def report(self, folder: Path) -> None:
+        """Say in one line what was passed over, if anything was."""
+        kinds = " ".join(sorted(self._suffixes)[:_MAX_SUFFIXES])
+        more = {_OTHER: f": {kinds}"}
+        parts = [f"{name} ({count}{more.get(name, '')})" for name, count in self.counts.items() if count]
+        if parts:
+            log.warning("%s: passed over: %s", folder, ", ".join(parts))
 
 
 def _warn_of_folder(error: OSError) -> None:

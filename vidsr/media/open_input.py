@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from stat import S_ISCHR, S_ISFIFO, S_ISSOCK
 
 import av
 from av.container import InputContainer
@@ -57,6 +58,9 @@ def open_source(path: Path, *, pipe: InputPipe | None = None, input_format: str 
     try:
         if path.is_dir():
             raise SourceError(f"{path}: is a folder")
+        mode = path.stat().st_mode
+        if S_ISFIFO(mode) or S_ISCHR(mode) or S_ISSOCK(mode):
+            raise SourceError(f"{path}: is a pipe or a device, not a file; `vidsr upscale -` reads its standard input")
         if path.stat().st_size == 0:
             raise SourceError(f"{path}: is empty")
         if variant := unread_variant(path):
