@@ -52,18 +52,26 @@ class FrameSource:
         self.source = media.get_element().get_child_by_name("frames")
         # The audio's source can seek, so that the server seeks where there is audio: all must say that they can.
         self.source.connect("seek-data", lambda _source, _offset: True)
+        media.connect("unprepared", self.end, self.source)
         GLib.timeout_add(max(1, round(1000 / self.args.fps)), self.push, self.source)
 
+    def end(self, _media: GstRtspServer.RTSPMedia, source: Gst.Element) -> None:
+        """This pipeline is gone."""
+        if source is self.source:
+            self.source = None
+
     def push(self, source: Gst.Element) -> bool:
-        """Push one frame; False, which ends the timer, when the pipeline is gone or another took its place."""
+        """Push one frame; False, which ends the timer, when the pipeline is gone or another took its place.
+
+        On a busy machine one that is not ready yet refuses the first frames.
+        """
         if source is not self.source:
             return False
         width, height = self.args.size
         gray = bytes([128]) * (2 * ((width + 1) // 2) * ((height + 1) // 2))
         data = self.luma() + gray
-        if source.emit("push-buffer", Gst.Buffer.new_wrapped(data)) != Gst.FlowReturn.OK:
-            return False
-        self.next += 1
+        if source.emit("push-buffer", Gst.Buffer.new_wrapped(data)) == Gst.FlowReturn.OK:
+            self.next += 1
         return True
 
     def luma(self) -> bytes:
