@@ -2,28 +2,42 @@
 
 import signal
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from kit.collecting import collect, events, folder_of, learning_camera, start
+from kit.cameras import Camera
+from kit.collecting import collect, collect_at_once, events, folder_of, learning_camera, start
 from kit.scene_cameras import black, frozen, planes, source_and_main, stream
+from live.supervisor_process import eventually
 from training.recordings import smaller
 
 from vidsr.learn_dir import MOMENT_FACTS, LearnDir
+from vidsr.live.config import CameraConfig
 from vidsr.stream_url import StreamUrl
 from vidsr.training.pairing import align
+
+Cameras = tuple[Camera, Camera]
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cameras]:
+    """The source and the main stream of a scene, for the tests that leave them as they are."""
+    with source_and_main(tmp_path_factory.mktemp("pair")) as cameras:
+        yield cameras
 
 
 def paths(learn_dir: LearnDir) -> list[str]:
     return sorted(str(path.relative_to(learn_dir.path)) for path in learn_dir.path.rglob("*") if path.is_file())
 
 
-def test_a_moment_of_both_streams_is_kept(tmp_path: Path) -> None:
-    with source_and_main(tmp_path) as (source, main):
-        config = learning_camera(tmp_path, source.url, main.url)
-        began_s = time.time()
-        assert collect(config) == ""
+def test_a_moment_of_both_streams_is_kept(pair: Cameras, tmp_path: Path) -> None:
+    source, main = pair
+    config = learning_camera(tmp_path, source.url, main.url)
+    began_s = time.time()
+    assert collect(config) == ""
     learn_dir = folder_of(config)
     (moment,) = learn_dir.moments()
     assert began_s <= moment.time_s <= time.time()
@@ -58,28 +72,36 @@ def test_a_main_stream_that_is_gone_for_a_day_is_one_event_and_one_when_it_is_ba
     assert len(folder_of(config).moments()) == 1
 
 
-@pytest.mark.parametrize(
-    ("name", "words"),
-    [
-        ("black", "the main stream is black, blown out or flat"),
-        ("frozen", "the main stream is frozen: the source moves, and it does not"),
-        ("another scene", "the source and the main stream: their motion does not match"),
-        ("too small", "is not 2 times the 128x96 of the source"),
-    ],
-)
-def test_a_poisoned_teacher_is_refused_and_said_once(tmp_path: Path, name: str, words: str) -> None:
-    frames = planes()
-    poison = {
-        "black": lambda: black(frames),
-        "frozen": lambda: frozen(frames),
-        "another scene": lambda: planes(7),
-        "too small": lambda: smaller(frames, 2.0),
-    }
-    with source_and_main(tmp_path, main=poison[name]()) as (source, main):
-        config = learning_camera(tmp_path, source.url, main.url)
-        assert collect(config) == ""  # once may be an accident
-        assert words in collect(config)
-        assert collect(config) == ""
+POISONS = {
+    "black": "the main stream is black, blown out or flat",
+    "frozen": "the main stream is frozen: the source moves, and it does not",
+    "another scene": "the source and the main stream: their motion does not match",
+    "too small": "is not 2 times the 128x96 of the source",
+}
+
+
+@pytest.fixture(scope="module")
+def poisoned(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[CameraConfig, list[str]]]:
+    """Cameras of one source whose main streams show something else, and what is said of each when it collects."""
+    folder, frames, configs = tmp_path_factory.mktemp("poisoned"), planes(), list[CameraConfig]()
+    small = smaller(frames, 2.0)
+    mains = dict(zip(POISONS, (black(frames), frozen(frames), planes(7), small), strict=True))
+    with ExitStack() as cameras:
+        source = cameras.enter_context(stream(folder, "source", small))
+        for name, shown in mains.items():
+            main = cameras.enter_context(stream(folder, name, shown))
+            configs.append(learning_camera(folder, source.url, main.url, name=name))
+        said = zip(*(collect_at_once(*configs) for _ in range(3)), strict=True)
+    return {config.name: (config, list(each)) for config, each in zip(configs, said, strict=True)}
+
+
+@pytest.mark.parametrize(("name", "words"), POISONS.items())
+def test_a_poisoned_teacher_is_refused_and_said_once(
+    poisoned: dict[str, tuple[CameraConfig, list[str]]], name: str, words: str
+) -> None:
+    config, (first, second, third) = poisoned[name]
+    assert (first, third) == ("", "")  # once may be an accident
+    assert words in second
     (event,) = events(config)
     assert words in event
     assert "/tmp" not in event
@@ -88,51 +110,55 @@ def test_a_poisoned_teacher_is_refused_and_said_once(tmp_path: Path, name: str, 
 
 
 def test_where_nothing_moves_or_is_seen_nothing_is_collected(tmp_path: Path) -> None:
-    for pictures, reason, count in ((frozen(planes()), "nothing moves", 0), (black(planes()), "nothing to see", 1)):
-        folder = tmp_path / reason
-        folder.mkdir()
-        with stream(folder, "source", smaller(pictures, 2.0)) as source, stream(folder, "main", pictures) as main:
-            config = learning_camera(folder, source.url, main.url)
-            for _ in range(2):
-                collect(config)
-        assert folder_of(config).collect_state().refused == {reason: 2}
+    shown, configs = {"nothing moves": frozen(planes()), "nothing to see": black(planes())}, list[CameraConfig]()
+    with ExitStack() as cameras:
+        for name, pictures in shown.items():
+            source = cameras.enter_context(stream(tmp_path, f"{name}, source", smaller(pictures, 2.0)))
+            main = cameras.enter_context(stream(tmp_path, f"{name}, main", pictures))
+            configs.append(learning_camera(tmp_path, source.url, main.url, name=name))
+        for _ in range(2):
+            collect_at_once(*configs)
+    for config, count in zip(configs, (0, 1), strict=True):
+        assert folder_of(config).collect_state().refused == {config.name: 2}
         assert len(events(config)) == count
         assert folder_of(config).moments() == []
 
 
-def test_what_a_mask_covers_is_no_motion(tmp_path: Path) -> None:
-    with source_and_main(tmp_path) as (source, main):
-        config = learning_camera(tmp_path, source.url, main.url, masks=("0,0,128,40", "0,40,128,56"))
-        collect(config)
+def test_what_a_mask_covers_is_no_motion(pair: Cameras, tmp_path: Path) -> None:
+    source, main = pair
+    config = learning_camera(tmp_path, source.url, main.url, masks=("0,0,128,40", "0,40,128,56"))
+    collect(config)
     assert folder_of(config).collect_state().refused == {"nothing to see": 1}
 
 
-def test_a_mask_that_was_drawn_on_a_larger_picture_is_said_and_nothing_is_collected(tmp_path: Path) -> None:
-    with source_and_main(tmp_path) as (source, main):
-        config = learning_camera(tmp_path, source.url, main.url, masks=("0,0,8,8", "0,0,256,20"))
-        sentence = "no moments are collected: the mask 0,0,256,20 reaches beyond the 128x96 of the source"
-        assert [collect(config) for _ in range(2)] == [f"{sentence}\n", ""]
+def test_a_mask_that_was_drawn_on_a_larger_picture_is_said_and_nothing_is_collected(
+    pair: Cameras, tmp_path: Path
+) -> None:
+    source, main = pair
+    config = learning_camera(tmp_path, source.url, main.url, masks=("0,0,8,8", "0,0,256,20"))
+    sentence = "no moments are collected: the mask 0,0,256,20 reaches beyond the 128x96 of the source"
+    assert [collect(config) for _ in range(2)] == [f"{sentence}\n", ""]
     assert events(config) == [sentence]
     assert (folder_of(config).moments(), folder_of(config).half_moments()) == ([], [])
 
 
-def test_what_a_killed_collector_leaves_is_removed_by_the_next(tmp_path: Path) -> None:
-    with source_and_main(tmp_path) as (source, main):
-        config = learning_camera(tmp_path, source.url, main.url, moment_s=30.0)
-        process = start(config)
-        until = time.monotonic() + 120
-        while not list(tmp_path.rglob("main.mkv*")) and time.monotonic() < until:
-            time.sleep(0.05)
-        process.kill()
-        process.wait()
-        (half,) = folder_of(config).half_moments()
-        assert folder_of(config).moments() == []
-        process = start(config)
-        while half.exists() or not list(tmp_path.rglob("main.mkv*")):
-            assert time.monotonic() < until
-            time.sleep(0.05)
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 128 + signal.SIGTERM
+def test_what_a_killed_collector_leaves_is_removed_by_the_next(pair: Cameras, tmp_path: Path) -> None:
+    source, main = pair
+    config = learning_camera(tmp_path, source.url, main.url, moment_s=30.0)
+    process = start(config)
+    until = time.monotonic() + 120
+    while not list(tmp_path.rglob("main.mkv*")) and time.monotonic() < until:
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    (half,) = folder_of(config).half_moments()
+    assert folder_of(config).moments() == []
+    process = start(config)
+    while half.exists() or not list(tmp_path.rglob("main.mkv*")):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 128 + signal.SIGTERM
     assert folder_of(config).half_moments() == []
     assert folder_of(config).moments() == []
 
@@ -141,31 +167,28 @@ def test_two_collectors_of_a_camera_do_not_meet_and_two_cameras_collect_at_once(
     with source_and_main(tmp_path) as (source, main), source_and_main(tmp_path, seed=3) as (other, large):
         first = learning_camera(tmp_path, source.url, main.url, name="a")
         second = learning_camera(tmp_path, other.url, large.url, name="b")
-        for _ in range(3):  # four streams are much for a busy machine
-            processes = [start(config) for config in (first, second)]
-            time.sleep(3)
-            assert collect(first) == ""  # finds the other one at work
-            assert [process.wait(100) for process in processes] == [0, 0]
-            moments = [folder_of(config).moments() for config in (first, second)]
-            if all(moments):
-                break
-    assert all(moments), (events(first), events(second))
+        processes = [start(config) for config in (first, second)]
+        eventually(folder_of(first).half_moments, within_s=60)
+        assert collect(first) == ""  # finds the other one at work
+        assert [process.wait(100) for process in processes] == [0, 0]
+    moments = [folder_of(config).moments() for config in (first, second)]
+    assert list(map(len, moments)) == [1, 1], (events(first), events(second))
     own, others = (each[0].folder for each in moments)
     assert align(own / "main.mkv", own / "source.mkv", 2).similarity > 0.9
     with pytest.raises(Exception, match=r"do not match|does not match"):  # no frame of one in the folder of the other
         align(own / "main.mkv", others / "source.mkv", 2)
 
 
-def test_a_clock_that_steps_costs_nothing(tmp_path: Path) -> None:
-    with source_and_main(tmp_path) as (source, main):
-        config = learning_camera(tmp_path, source.url, main.url)
-        collect(config)
-        learn_dir = folder_of(config)
-        now_s = time.time()
-        learn_dir.set_collect_state(replace(learn_dir.collect_state(), tried_s=now_s + 1e6))
-        half = learn_dir.moment_folder(now_s + 1e6)
-        half.mkdir()
-        collect(config)
+def test_a_clock_that_steps_costs_nothing(pair: Cameras, tmp_path: Path) -> None:
+    source, main = pair
+    config = learning_camera(tmp_path, source.url, main.url)
+    collect(config)
+    learn_dir = folder_of(config)
+    now_s = time.time()
+    learn_dir.set_collect_state(replace(learn_dir.collect_state(), tried_s=now_s + 1e6))
+    half = learn_dir.moment_folder(now_s + 1e6)
+    half.mkdir()
+    collect(config)
     assert len(learn_dir.moments()) == 2
     assert abs(learn_dir.collect_state().tried_s - now_s) < 60
     assert not half.exists()

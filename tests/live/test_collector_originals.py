@@ -10,19 +10,21 @@ from pathlib import Path
 
 import pytest
 from kit.collecting import collect, events, folder_of, learning_camera
-from kit.scene_cameras import FPS, frozen, planes
+from kit.scene_cameras import frozen, planes
 from training.recordings import Luma, record, smaller
 
 from vidsr.errors import TARGET
 from vidsr.live.config import CameraConfig
 from vidsr.settings import RecordSettings
 
+RATE = 10
+
 
 def camera(folder: Path, **learn: object) -> CameraConfig:
     """A camera that records its originals, two seconds per key frame."""
     segments = folder / "segments"
     segments.mkdir(exist_ok=True)
-    config = learning_camera(folder, "rtsp://127.0.0.1:1/", **learn)
+    config = learning_camera(folder, "rtsp://127.0.0.1:1/", moment_s=5.0, **learn)
     return replace(config, segment_dir=segments, record=RecordSettings(original=True, min_free_gb=0.0))
 
 
@@ -32,7 +34,7 @@ def add_original(config: CameraConfig, frames: list[Luma], *, ago_s: float) -> P
     assert config.segment_dir
     path = config.segment_dir / time.strftime("%Y-%m-%d/%H-%M-%S.original.mkv", time.localtime(ended_s))
     path.parent.mkdir(exist_ok=True)
-    record(path, frames, [number / FPS for number in range(len(frames))], 28)
+    record(path, frames, [number / RATE for number in range(len(frames))], 28)
     os.utime(path, (ended_s, ended_s))
     return path
 

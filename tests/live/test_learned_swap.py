@@ -74,7 +74,7 @@ def gate(tmp_path: Path) -> Iterator[Gate]:
         folder = learn_dir.network_folder(name)
         save_weights(folder / "model.npz", load_model(GENERAL))
         np.savez(folder / "scene.npz", thumbnails=thumbnail_of(frames[0])[None], shape=np.array(frames[0].shape))
-    with scene_stream(tmp_path, "source", frames) as source:
+    with scene_stream(tmp_path, "source", frames, fps=10) as source:
         config = tmp_path / "cameras.toml"
         config.write_text(CONFIG.format(source=source.url, target=target, hours=f"{hour}-{(hour + 1) % 24}"))
         with stream("--config", str(config), folder=tmp_path, hard_s=400) as run:

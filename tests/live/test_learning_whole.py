@@ -51,7 +51,7 @@ def comments(target: Path) -> list[str]:
 def test_a_camera_learns_its_scene_and_goes_back_when_it_is_turned(tmp_path: Path) -> None:
     target = tmp_path / "gate"
     learn_dir, config = LearnDir(target / "learn"), tmp_path / "cameras.toml"
-    with source_and_main(tmp_path) as (source, main):
+    with source_and_main(tmp_path, fps=10) as (source, main):
         values = {"source": source.url, "main": main.url, "target": target, "day": DAY_S}
         config.write_text(CONFIG.format(**values))
         with stream("--config", str(config), folder=tmp_path, hard_s=1100) as run:

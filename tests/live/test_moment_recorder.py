@@ -6,7 +6,7 @@ from pathlib import Path
 
 import av
 import pytest
-from kit.scene_cameras import FPS, SUB_SIZE, planes, source_and_main, stream
+from kit.scene_cameras import SUB_SIZE, planes, source_and_main, stream
 from training.recordings import SIZE, record, smaller
 
 from vidsr.errors import SourceError, Stopped
@@ -17,7 +17,7 @@ from vidsr.stream_url import StreamUrl
 from vidsr.training.pairing import align
 
 SETTINGS = StreamSettings(timeout_s=20.0)
-RATE = FPS
+RATE = 10  # of originals
 
 
 def recorded(folder: Path, source: str, main: str, *, seconds: float = 4.0) -> tuple[Path, Path]:

@@ -12,6 +12,8 @@ from vidsr.live.config import CameraConfig
 from vidsr.settings import LearnSettings, RecordSettings, StreamSettings
 from vidsr.stream_url import StreamUrl
 
+MOMENT_S = 3.2
+"""Three changes from second to second. The settings allow 5 s at the least, for which the tests would wait."""
 COMMAND = [sys.executable, "-m", "vidsr.learning.collect_process"]
 
 
@@ -24,14 +26,17 @@ def learning_camera(
     record: RecordSettings | None = None,
     **learn: object,
 ) -> CameraConfig:
-    """A camera that collects moments of five seconds into a folder."""
+    """A camera that collects short moments into a folder."""
+    settings = LearnSettings(**learn)
+    if "moment_s" not in learn:
+        object.__setattr__(settings, "moment_s", MOMENT_S)
     return CameraConfig(
         name=name,
         source=StreamUrl(source),
         targets=(),
         stream=StreamSettings(timeout_s=20.0),
         record=record or RecordSettings(min_free_gb=0.0),
-        learn=LearnSettings(**{"moment_s": 5.0, **learn}),
+        learn=settings,
         main=StreamUrl(main) if main else None,
         learn_dir=folder / f"learn-{name}",
     )
@@ -48,7 +53,16 @@ def start(config: CameraConfig, *, stderr: int = subprocess.DEVNULL) -> subproce
 
 def collect(config: CameraConfig, *, code: int = 0) -> str:
     """What a process that collects one moment says on stderr."""
-    process = start(config, stderr=subprocess.PIPE)
+    return _end(start(config, stderr=subprocess.PIPE), code)
+
+
+def collect_at_once(*configs: CameraConfig) -> list[str]:
+    """The same of processes that collect beside each other."""
+    processes = [start(config, stderr=subprocess.PIPE) for config in configs]
+    return [_end(process, 0) for process in processes]
+
+
+def _end(process: subprocess.Popen[bytes], code: int) -> str:
     assert process.stderr
     with process.stderr as stderr:
         said = stderr.read().decode()

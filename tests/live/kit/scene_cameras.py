@@ -1,7 +1,7 @@
 """Two RTSP streams of one scene, as a camera sends them: a main stream and a source half as large."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -10,21 +10,17 @@ from numpy.typing import NDArray
 from training.recordings import SIZE, scene, smaller
 
 from kit.cameras import Camera, camera
-from vidsr.errors import SourceLost
-from vidsr.media.source.live_source import LiveSource
-from vidsr.settings import StreamSettings
-from vidsr.stream_url import StreamUrl
 
 Luma = NDArray[np.uint8]
 
-FPS = 10
+FPS = 20
 SUB_SIZE = (SIZE[0] // 2, SIZE[1] // 2)
 
 
 @cache
 def planes(seed: int = 0) -> tuple[Luma, ...]:
-    """Twelve seconds of a scene, unlike that of any other seed."""
-    return tuple(scene(12 * FPS, seed))
+    """Six seconds of a scene, unlike that of any other seed; a camera shows them to and fro."""
+    return tuple(scene(6 * FPS, seed))
 
 
 def frozen(frames: Sequence[Luma]) -> list[Luma]:
@@ -39,27 +35,21 @@ def black(frames: Sequence[Luma]) -> list[Luma]:
 
 
 @contextmanager
-def stream(folder: Path, name: str, frames: Sequence[Luma]) -> Iterator[Camera]:
-    """A running camera that shows these planes, and has sent a packet: the first one may take long."""
+def stream(folder: Path, name: str, frames: Sequence[Luma], *, fps: int = FPS) -> Iterator[Camera]:
+    """A running camera that shows these planes."""
     path = folder / f"{name}.luma"
     path.write_bytes(b"".join(frame.tobytes() for frame in frames))
     height, width = frames[0].shape
-    with camera("--frames", str(path), "--size", f"{width}x{height}", "--key-int", "10", fps=FPS) as result:
-        for _ in range(3):
-            with suppress(SourceLost), LiveSource(StreamUrl(result.url), StreamSettings(timeout_s=20.0)) as source:
-                next(source.packets())
-                break
+    with camera("--frames", str(path), "--size", f"{width}x{height}", "--key-int", "10", fps=fps) as result:
         yield result
 
 
 @contextmanager
-def source_and_main(
-    folder: Path, *, seed: int = 0, main: Sequence[Luma] | None = None
-) -> Iterator[tuple[Camera, Camera]]:
-    """The source and the main stream of a scene; or a main stream that shows other planes."""
+def source_and_main(folder: Path, *, seed: int = 0, fps: int = FPS) -> Iterator[tuple[Camera, Camera]]:
+    """The source and the main stream of a scene."""
     frames = planes(seed)
     with (
-        stream(folder, f"source-{seed}", smaller(frames, 2.0)) as source,
-        stream(folder, f"main-{seed}", main or frames) as large,
+        stream(folder, f"source-{seed}", smaller(frames, 2.0), fps=fps) as source,
+        stream(folder, f"main-{seed}", frames, fps=fps) as large,
     ):
         yield source, large
