@@ -1,6 +1,7 @@
 """Hours of which only the original is recorded, to be upscaled later."""
 
 import time
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from kit.runs import BUSY_S, stream
 from recorder_feed import RATE, camera_clip, play, read_recording, recorder, segments
 
 import vidsr.media.sink.recorder
+import vidsr.media.sink.recording_dir
 from vidsr.media.recording_index import RecordingIndex
 from vidsr.settings import RecordSettings
 
@@ -50,9 +52,20 @@ def originals(folder: Path) -> list[Path]:
     return sorted(folder.rglob("*.original.mp4"))
 
 
-def test_only_the_originals_are_recorded_and_not_a_packet_is_missing(clip: Path, tmp_path: Path) -> None:
+def clock_by_frames(patch: pytest.MonkeyPatch, time_s: Callable[[int], float]) -> Callable[[int], None]:
+    """Have the recorder's clock, by which files are named too, go by the frames; to be called before each frame."""
+    now = [time_s(0)]
+    for module in (vidsr.media.sink.recorder, vidsr.media.sink.recording_dir):
+        patch.setattr(module, "time", lambda: now[0])
+    return lambda frame: now.__setitem__(0, time_s(frame))
+
+
+def test_only_the_originals_are_recorded_and_not_a_packet_is_missing(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turn = clock_by_frames(monkeypatch, lambda frame: at(12) + frame / RATE)
     with recorder(tmp_path / "cam", segment_s=2, original_only="always") as made:
-        fed = play(made, clip, live=True)
+        fed = play(made, clip, on_frame=turn)
         assert made.is_original_only
     assert segments(tmp_path / "cam") == []
     parts = [read_recording(path) for path in originals(tmp_path / "cam")]
@@ -76,14 +89,14 @@ def test_the_evening_and_the_morning_lose_no_frame(
     clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The evening comes within the second segment, the morning within a later one."""
-    clock = [at(21, 59)]
-    monkeypatch.setattr(vidsr.media.sink.recorder, "time", lambda: clock[0])
 
-    def turn(frame: int) -> None:
-        clock[0] = at(22) if 20 <= frame < 50 else at(7)
+    def time_s(frame: int) -> float:
+        began = at(21, 59) if frame < 20 else at(22) if frame < 50 else at(7) + 86_400
+        return began + frame / RATE
 
+    turn = clock_by_frames(monkeypatch, time_s)
     with recorder(tmp_path / "cam", segment_s=1.5, original_only=NIGHT) as made:
-        fed = play(made, clip, live=True, on_frame=turn)
+        fed = play(made, clip, on_frame=turn)
     assert made.frames_written == fed.frames
     kept = [packet for path in originals(tmp_path / "cam") for packet in read_recording(path).packets]
     assert kept == fed.packets
