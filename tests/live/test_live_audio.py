@@ -93,14 +93,14 @@ def over_network(clip: Path, scheme: str) -> Iterator[str]:
 def test_aac_of_a_transport_stream_is_recorded_to_every_kind_of_target(
     scheme: str, quick: list[str], place: Path, tmp_path: Path
 ) -> None:
-    clip = with_audio(tmp_path / "adts.ts", ("aac", 1000))
+    clip = with_audio(tmp_path / "adts.ts", ("aac", 1000), seconds=2)
     files = tmp_path / "one.mp4", tmp_path / "two.ts"
     also = [f"--also={path}" for path in (*files, tmp_path / "live.m3u8")]
     with (
         over_network(clip, scheme) as url,
         stream(url, place, options=[*quick, *also, "--realtime"], folder=tmp_path) as run,
     ):
-        run.wait_for_frames(more=50)
+        run.wait_for_frames(more=25)
         assert "Operation not permitted" not in run.log
         assert run.end(within_s=15 + BUSY_S) == 0
     for path in (*segments(place), *files, *tmp_path.glob("live-*.m4s")):
@@ -120,16 +120,16 @@ def test_aac_of_a_transport_stream_is_recorded_to_every_kind_of_target(
 def test_audio_that_no_segment_holds_becomes_aac_in_step(
     codec: str, suffix: str, off_s: float, quick: list[str], place: Path, tmp_path: Path
 ) -> None:
-    clip = with_audio(tmp_path / f"camera{suffix}", (codec, 1000), silent_s=1.5)
+    clip = with_audio(tmp_path / f"camera{suffix}", (codec, 1000), seconds=2, silent_s=0.5)
     with stream(clip, place, options=[*quick, "--original", "--realtime"], folder=tmp_path) as run:
-        run.wait_for_frames(more=50)
+        run.wait_for_frames(more=25)
         assert run.end(within_s=15 + BUSY_S) == 0
         assert "cannot hold" not in run.log
     first = segments(place)[0]
     for path in (first, first.with_name(f"{first.stem}.original.mp4")):
         with av.open(path) as container:
             assert container.streams.audio[0].codec_context.name == "aac"
-        assert onset_s(path) == pytest.approx(1.5, abs=off_s)
+        assert onset_s(path) == pytest.approx(0.5, abs=off_s)
         assert pitch(path) == pytest.approx(1000, abs=5)
 
 
@@ -190,9 +190,9 @@ def test_of_two_tracks_the_one_is_recorded_that_fits(tmp_path: Path) -> None:
 
 
 def test_the_track_that_fits_is_in_the_segments(quick: list[str], place: Path, tmp_path: Path) -> None:
-    clip = with_audio(tmp_path / "two.mov", ("pcm_mulaw", 440), ("aac", 1000))
+    clip = with_audio(tmp_path / "two.mov", ("pcm_mulaw", 440), ("aac", 1000), seconds=2)
     with stream(clip, place, options=[*quick, "--realtime"], folder=tmp_path) as run:
-        run.wait_for_frames(more=40)
+        run.wait_for_frames(more=20)
         assert run.end(within_s=15 + BUSY_S) == 0
         assert "cannot hold" not in run.log
     assert pitch(segments(place)[0]) == pytest.approx(1000, abs=5)

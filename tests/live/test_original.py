@@ -18,7 +18,7 @@ from kit.runs import BUSY_S, running_stream, stream
 from kit.servers import http
 from recorder_feed import read_recording, segments
 
-FPS, LENGTH = 20, 45
+FPS, LENGTH = 40, 45
 
 
 @pytest.mark.parametrize("frames_apart", [0, 3])

@@ -32,11 +32,13 @@ def test_before_and_after_are_of_one_moment_and_in_full_size(quick: list[str], p
     with served(lambda: mpeg_ts(Kind(size=(720, 480)))) as url, running_stream(url, place, quick) as run:
         run.wait_until(lambda: "after.jpg" in run.get("/")[1], within_s=10, what="previews")
         moments = set()
-        for _ in range(PAIRS):
+        began, number = time.monotonic(), 0
+        while number < PAIRS or len(moments) < 2:
+            assert time.monotonic() - began < 60
+            number += 1
             before, after = preview(run.port, "before"), preview(run.port, "after")
-            time.sleep(0.3)
+            time.sleep(0.15)
             assert before[0] == after[0] is not None
             assert (before[1], after[1]) == ((720, 480), (1440, 960))
             moments.add(before[0])
-        assert len(moments) >= 2
         assert run.end() == 0

@@ -59,7 +59,7 @@ def test_a_recording_goes_on_without_the_reader(quick: list[str], place: Path) -
         process.stdout.read(20_000)
         process.stdout.close()
         with pytest.raises(subprocess.TimeoutExpired):
-            process.wait(6)
+            process.wait(3)
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
         assert process.stderr
