@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from fork_server import ForkedPython
 from numpy.typing import NDArray
 from recordings import RATE, record, smaller
 
@@ -72,7 +73,7 @@ def camera(folder: Path, model: Path, **learn: object) -> CameraConfig:
 def start_process(config: CameraConfig) -> subprocess.Popen[bytes]:
     """The process that learns for a camera."""
     command = [sys.executable, "-m", "vidsr.learning.learn_process"]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = ForkedPython(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdin
     process.stdin.write(pickle.dumps(config))
     process.stdin.close()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 
 import av
@@ -20,7 +21,8 @@ RATE = 25
 _TICKS = Fraction(1, 90_000)
 
 
-def scene(count: int, seed: int = 0) -> list[Luma]:
+@cache
+def scene(count: int, seed: int = 0) -> tuple[Luma, ...]:
     """So many frames of a fixed camera: three things that wander before a background."""
     random = np.random.default_rng(seed)
     background, *looks = [_texture(random) for _ in range(4)]
@@ -34,7 +36,7 @@ def scene(count: int, seed: int = 0) -> list[Luma]:
             inside = np.hypot(y - place[0], x - place[1]) < 22
             frame[inside] = np.roll(look, np.round(place).astype(int), (0, 1))[inside]
         frames.append(frame)
-    return frames
+    return tuple(frames)
 
 
 def _texture(random: np.random.Generator) -> Luma:

@@ -25,7 +25,6 @@ from vidsr.training.pairing.registration import AxisMap
 Luma = NDArray[np.uint8]
 
 FOOTAGE = Path(__file__).resolve().parents[3] / "shared" / "data" / "video" / "surveillance"
-FRAMES = scene(150)
 
 
 def refused(hr: Path, lr: Path, scale: int = 2) -> str:
@@ -52,7 +51,7 @@ def gain_db(pairs: list[tuple[Luma, Luma]], change: Callable[[Luma], Luma] = lam
 def test_time_is_found_to_half_a_frame_and_place_to_a_tenth_of_a_pixel(
     tmp_path: Path, ratio: float, corner: tuple[float, float], main: range, sub: range
 ) -> None:
-    hr, lr = record_both(tmp_path, FRAMES, ratio=ratio, corner=corner, main=main, sub=sub)
+    hr, lr = record_both(tmp_path, scene(150), ratio=ratio, corner=corner, main=main, sub=sub)
     found = align(hr, lr, 2, on_warning=pytest.fail)
     assert found.time_offset.offset_s == pytest.approx((sub[0] - main[0]) / RATE, abs=0.5 / RATE)
     for axis, first in zip((found.registration.rows, found.registration.columns), corner, strict=True):
@@ -72,7 +71,7 @@ def test_time_is_found_to_half_a_frame_and_place_to_a_tenth_of_a_pixel(
 def numbers_of(found: Alignment, lr: list[Luma], times: list[float]) -> list[tuple[int, int]]:
     """Of every pair, which frame of the scene the small picture shows, and which the large one."""
     rows, columns = found.registration.covered
-    laid = [to_uint8(found.registration.resampler(2)(frame).astype(float)) for frame in FRAMES]
+    laid = [to_uint8(found.registration.resampler(2)(frame).astype(float)) for frame in scene(150)]
 
     def nearest(plane: Luma, planes: list[Luma]) -> int:
         return int(np.argmin([((plane - each.astype(float)) ** 2).mean() for each in planes]))
@@ -84,9 +83,9 @@ def numbers_of(found: Alignment, lr: list[Luma], times: list[float]) -> list[tup
 
 def test_times_that_jitter_and_frames_that_were_dropped_give_frames_of_one_instant_or_none(tmp_path: Path) -> None:
     kept = [n for n in range(150) if n % 7 != 3]
-    hr = record(tmp_path / "main.mp4", [FRAMES[n] for n in kept], [n / RATE for n in kept], 12)
+    hr = record(tmp_path / "main.mp4", [scene(150)[n] for n in kept], [n / RATE for n in kept], 12)
     sent = [round(n * RATE / 15) for n in range(5, 85)]  # of 25 a second, dated as 15 even ones
-    few = smaller(FRAMES, 2.0)
+    few = smaller(scene(150), 2.0)
     lr = record(tmp_path / "sub.mp4", [few[n] for n in sent], [n / 15 for n in range(len(sent))], 28)
     found = align(hr, lr, 2, on_warning=pytest.fail)
     assert found.time_offset.offset_s == pytest.approx(sent[0] / RATE, abs=0.5 / RATE)
@@ -96,7 +95,7 @@ def test_times_that_jitter_and_frames_that_were_dropped_give_frames_of_one_insta
 
 
 def test_frames_that_were_sent_several_times_do_not_mislead(tmp_path: Path) -> None:
-    frames = [FRAMES[number // 3 * 3] for number in range(150)]
+    frames = [scene(150)[number // 3 * 3] for number in range(150)]
     corner = {"ratio": 2.2, "corner": (1.3, 0.45)}
     hr, lr = record_both(tmp_path, frames, main=range(150), sub=range(22, 140, 2), **corner)
     found = align(hr, lr, 2, on_warning=pytest.fail)
@@ -106,17 +105,17 @@ def test_frames_that_were_sent_several_times_do_not_mislead(tmp_path: Path) -> N
 
 def test_the_hr_frames_get_the_levels_of_the_lr_ones(tmp_path: Path) -> None:
     full = {"levels": lambda frame: np.clip((frame - 16.0) * 255 / 219, 0, 255).astype(np.uint8)}
-    hr, lr = record_both(tmp_path, FRAMES, main=range(100), sub=range(10, 100, 2), **full)
+    hr, lr = record_both(tmp_path, scene(150), main=range(100), sub=range(10, 100, 2), **full)
     found = align(hr, lr, 2, on_warning=pytest.fail)
     assert found.registration.gain == pytest.approx(255 / 219, abs=0.02)
     assert np.mean([b.mean() - a.mean() for a, b in aligned_pairs(found, 5)]) == pytest.approx(0, abs=0.5)
 
 
 def test_a_part_gives_only_frames_of_its_own_time(tmp_path: Path) -> None:
-    hr, lr = record_both(tmp_path, FRAMES, main=range(20, 150), sub=range(0, 150, 2))
+    hr, lr = record_both(tmp_path, scene(150), main=range(20, 150), sub=range(0, 150, 2))
     found = align(hr, lr, 2, on_warning=pytest.fail)
     assert (found.start_s, found.end_s) == pytest.approx((0.8, 5.92), abs=0.05)
-    few = [plane.astype(float) for plane in smaller(FRAMES, 2.0)]
+    few = [plane.astype(float) for plane in smaller(scene(150), 2.0)]
     rows, columns = found.registration.covered
     parts = [(None, 4.0), (4.0, None)]
     seen = [
@@ -141,27 +140,27 @@ def test_what_was_cut_off_at_the_edge_of_the_hr_frame_is_in_no_pair() -> None:
 
 
 def test_two_scenes_and_two_times_of_one_scene_are_refused(tmp_path: Path) -> None:
-    hr, lr = record_both(tmp_path, FRAMES, main=range(70), sub=range(75, 150))
+    hr, lr = record_both(tmp_path, scene(150), main=range(70), sub=range(75, 150))
     assert "their motion does not match (similarity 0." in refused(hr, lr)
     other = record(tmp_path / "other.mp4", scene(70, seed=1), [n / RATE for n in range(70)], 20)
     assert "they show different scenes or times" in refused(other, lr)
 
 
 def test_an_hr_recording_that_is_not_large_enough_is_refused(tmp_path: Path) -> None:
-    hr, lr = record_both(tmp_path, FRAMES, main=range(30), sub=range(30))
+    hr, lr = record_both(tmp_path, scene(150), main=range(30), sub=range(30))
     assert "256x192 is not 3 times the 128x96 of" in refused(hr, lr, 3)
 
 
 def test_levels_that_no_line_relates_are_refused(tmp_path: Path) -> None:
     nonlinearity = {"levels": lambda frame: (255 * (np.abs(frame / 255.0 - 0.5) * 2) ** 1.5).astype(np.uint8)}
     dark = {"levels": lambda frame: (255 * (frame / 255) ** 3).astype(np.uint8)}
-    hr, lr = record_both(tmp_path, FRAMES, main=range(60), sub=range(60), **dark)
+    hr, lr = record_both(tmp_path, scene(150), main=range(60), sub=range(60), **dark)
     assert "their levels are not linearly related (off by" in refused(hr, lr)
-    assert "similarity" in refused(*record_both(tmp_path, FRAMES, main=range(60), sub=range(60), **nonlinearity))
+    assert "similarity" in refused(*record_both(tmp_path, scene(150), main=range(60), sub=range(60), **nonlinearity))
 
 
 def test_where_nothing_moves_frames_that_fit_are_taken_and_others_refused(tmp_path: Path) -> None:
-    still, warnings = [FRAMES[0]] * 30, list[str]()
+    still, warnings = [scene(150)[0]] * 30, list[str]()
     hr, lr = record_both(tmp_path, still, corner=(0.6, -0.7), main=range(30), sub=range(30))
     found = align(hr, lr, 2, on_warning=warnings.append)
     assert [on_warning.partition(": ")[2] for on_warning in warnings] == [
@@ -194,7 +193,9 @@ def test_two_days_of_one_camera_are_refused_and_one_day_is_not(tmp_path: Path) -
 
 
 def test_a_dataset_of_recordings_is_made_in_one_run_as_in_several_and_is_read_as_any_other(tmp_path: Path) -> None:
-    found = align(*record_both(tmp_path, FRAMES, main=range(150), sub=range(10, 150, 2)), 2, on_warning=pytest.fail)
+    found = align(
+        *record_both(tmp_path, scene(150), main=range(150), sub=range(10, 150, 2)), 2, on_warning=pytest.fail
+    )
     found, settings = [replace(found, start_s=0.5, end_s=4.5)], DatasetSettings(clips=64, crop=32)
     dataset = build_paired_dataset(found, tmp_path / "dataset", settings, on_warning=pytest.fail)
     assert (dataset.shards, dataset.of, dataset.fresh, dataset.clips, dataset.finished) == (2, 2, 2, 64, True)
@@ -215,7 +216,7 @@ def test_a_dataset_of_recordings_is_made_in_one_run_as_in_several_and_is_read_as
 
 
 def test_a_dataset_stops_where_the_recording_ends_with_a_warning(tmp_path: Path) -> None:
-    found = align(*record_both(tmp_path, FRAMES, main=range(60), sub=range(60)), 2, on_warning=pytest.fail)
+    found = align(*record_both(tmp_path, scene(150), main=range(60), sub=range(60)), 2, on_warning=pytest.fail)
     warnings: list[str] = []
     dataset = build_paired_dataset(
         [found], tmp_path / "dataset", DatasetSettings(clips=9999, crop=32), on_warning=warnings.append
@@ -229,7 +230,7 @@ def test_a_dataset_stops_where_the_recording_ends_with_a_warning(tmp_path: Path)
 
 def test_a_dataset_of_several_pairs_takes_an_equal_share_of_each_and_their_windows_alone(tmp_path: Path) -> None:
     found = []
-    for number, frames in enumerate((FRAMES, scene(150, seed=3))):
+    for number, frames in enumerate((scene(150), scene(150, seed=3))):
         (folder := tmp_path / str(number)).mkdir()
         streams = record_both(folder, frames, main=range(100), sub=range(10, 90))
         window = Crop(width=70, height=60, left=40, top=20)

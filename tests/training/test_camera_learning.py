@@ -12,10 +12,10 @@ from recordings import RATE, SIZE, record, scene
 
 from vidsr.learn_dir import LearnDir, Moment
 from vidsr.learning.camera_learning import CameraLearning
+from vidsr.learning.moment_split import NothingToLearn
 from vidsr.live.config import CameraConfig
 from vidsr.model.weights import load_weights
 
-FRAMES = scene(200)
 ROADCAM = Path(__file__).resolve().parents[3] / "shared" / "data" / "video" / "surveillance" / "roadcam"
 
 
@@ -35,13 +35,22 @@ def learn(config: CameraConfig, **how: object) -> list[str]:
     return warnings
 
 
+@pytest.mark.parametrize("mask", ["0,0,257,8", "0,185,8,8"])
+def test_a_mask_that_was_drawn_on_a_larger_picture_leaves_nothing_to_learn_from(
+    start: Path, tmp_path: Path, mask: str
+) -> None:
+    write_moments(LearnDir(tmp_path), scene(150))
+    with pytest.raises(NothingToLearn, match=f"the mask {mask} reaches beyond the 256x192 of the source"):
+        learn(camera(tmp_path, start, masks=(mask,)))
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_network_is_learned_from_a_day_proved_on_the_next_and_used(start: Path, tmp_path: Path) -> None:
     learn_dir = LearnDir(tmp_path)
-    write_moments(learn_dir, FRAMES)
+    write_moments(learn_dir, scene(200))
     write_moment(learn_dir, TWO_DAYS[2] + 60, [np.full(SIZE[::-1], 16, np.uint8)] * 30)
-    write_moment(learn_dir, TWO_DAYS[2] + 120, FRAMES[:1] * 30)
+    write_moment(learn_dir, TWO_DAYS[2] + 120, scene(200)[:1] * 30)
     write_moment(learn_dir, TWO_DAYS[2] + 180, scene(30, seed=4))
     warnings = learn(camera(tmp_path, start))
     (network,) = learn_dir.networks()
@@ -75,9 +84,9 @@ def test_a_network_is_learned_from_a_day_proved_on_the_next_and_used(start: Path
 @pytest.mark.timeout(900)
 def test_main_streams_teach_what_the_source_lost(start: Path, tmp_path: Path) -> None:
     learn_dir = LearnDir(tmp_path)
-    write_moments(learn_dir, FRAMES, main=True)
-    poisoned = write_moment(learn_dir, TWO_DAYS[2] + 60, FRAMES[:40], main=True)
-    record(poisoned.folder / "main.mkv", FRAMES[:1] * 40, [number / RATE for number in range(40)], 20)
+    write_moments(learn_dir, scene(200), main=True)
+    poisoned = write_moment(learn_dir, TWO_DAYS[2] + 60, scene(200)[:40], main=True)
+    record(poisoned.folder / "main.mkv", scene(200)[:1] * 40, [number / RATE for number in range(40)], 20)
     learn(camera(tmp_path, start))
     (network,) = learn_dir.networks()
     assert list(network.proof.gains) == ["main stream"]
