@@ -4,6 +4,7 @@ The key is the graph itself, as OpenVINO writes it, with its constants and the c
 makes a graph is another graph. Each engine has requests of its own.
 """
 
+import ctypes
 import re
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
@@ -44,6 +45,7 @@ def compiled_once() -> Iterator[None]:
     with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr(ov.Core, "compile_model", compiled)
         yield
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(made))  # never freed: that takes seconds, and the process ends
 
 
 def _digest(model: ov.Model, folder: Path, more: str) -> str:

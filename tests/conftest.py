@@ -1,5 +1,6 @@
 """Real parts and small data: clips that PyAV writes, a network too small to be good, a Ray of our own."""
 
+import gc
 import logging
 from collections.abc import Iterator
 from functools import partial
@@ -25,6 +26,12 @@ def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
     """The files that share a Ray come first: of the processes of pytest-xdist, one starts it, and not each."""
     sharing = {item.path for item in items if "ray" in item.fixturenames or item.path.name in _ASK_FOR_RAY}
     items.sort(key=lambda item: item.path not in sharing)
+
+
+def pytest_collection_finish() -> None:
+    """What was collected stays to the end: the garbage collector need not look through it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)
