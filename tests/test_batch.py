@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from commands import DAMAGED, SOURCE, TARGET, USAGE, Command, Ended, shown
+from commands import DAMAGED, SOURCE, TARGET, USAGE, Command, Ended, Refused, shown
 from made import make_clip, scene
 from PIL import Image
 from test_segment_journal import KEY, made
@@ -239,3 +239,26 @@ def test_segments_of_an_earlier_run_are_discarded_on_request(upscale: Command, c
     kept.mkdir()
     (kept / "mine").write_text("of somebody")
     assert (upscale("--discard", clip, target).err, shown(kept)) == ("", ["mine"])
+
+
+@pytest.mark.parametrize("option", ["--estimate", "--explain"])
+def test_what_is_finished_is_left_out_of_an_estimate_of_the_rest(
+    option: str, upscale: Command, folders: tuple[Path, Path]
+) -> None:
+    old, new = folders
+    assert upscale(old / "a.mp4", old / "b.mkv", new).code == 0
+    ended = upscale("--recursive", "--resume", option, "--json", old, new)
+    assert (ended.code, ended.err) == (0, "vidsr: 2 of 3 videos are finished, and left out\n")
+    assert len(lines(ended.out)) == 1
+    assert str(old / "sub" / "c.mp4") in ended.out
+    assert len(lines(upscale("--recursive", option, "--json", old, new).out)) == 3
+    os.utime(old / "a.mp4")  # another source
+    assert len(lines(upscale("--resume", option, "--json", old, new).out)) == 1
+
+
+def test_options_that_ask_for_two_things_are_refused(refused: Refused, clip: Path, tmp_path: Path) -> None:
+    target = tmp_path / "out.mp4"
+    for one in ("--estimate", "--explain"):
+        told = refused(USAGE, one, "--discard", clip, target)
+        assert f"{one} and --discard exclude each other" in told
+    assert "--resume skips what is finished in a folder of targets" in refused(USAGE, "--resume", clip, target)

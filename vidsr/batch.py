@@ -143,6 +143,11 @@ class BatchRecord:
             return "its source has changed since"
         return None if now.settings == entry.settings or stopped else "was made with other settings or another version"
 
+    def is_finished(self, job: UpscaleJob) -> bool:
+        """Whether an earlier run has finished a job's target, as it would be made now."""
+        entry = self.get(job)
+        return entry is not None and entry.code < STOPPED and self.doubt(job, entry) is None
+
     def _read(self) -> list[RecordedTarget]:
         entries = []
         with suppress(OSError):

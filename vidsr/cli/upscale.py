@@ -24,7 +24,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from vidsr.batch import require_writable
+from vidsr.batch import BatchRecord, require_writable
 from vidsr.cli.batch import Batch, make_folder, print_error
 from vidsr.cli.media_files import is_media, source_files
 from vidsr.cli.options import Parser, add_options, settings
@@ -108,10 +108,9 @@ def run(args: argparse.Namespace) -> int:
         UpscaleJob(source=source, target=target, settings=upscaling, encode=encode, on_warning=log.warning)
         for source, target in pairs
     ]
-    if args.estimate and args.explain:
-        raise UsageError("--estimate and --explain exclude each other: the latter has the former's figures, too")
+    _check_modes(args, into_folder=args.target not in [target for _, target in pairs])
     if args.estimate or args.explain:
-        return _print_estimates([job for job in pairs if image_codec_for(job[1]) is None], args)
+        return _print_estimates(jobs, args)
     if args.discard:
         return _discard(jobs)
     _check_list(args)
@@ -122,6 +121,20 @@ def run(args: argparse.Namespace) -> int:
     promise = "what is finished is kept" if args.segments else "the file is being completed"
     with GracefulStop(promise, closes_input=STDIN in args.sources) as stop, SharedPools(pool) as pools:
         return Batch(jobs, pools, args, stop).run()
+
+
+def _check_modes(args: argparse.Namespace, *, into_folder: bool) -> None:
+    """Raises UsageError for options that ask for two things, or for what there is not."""
+    asked = [f"--{name}" for name in ("estimate", "explain", "discard") if getattr(args, name)]
+    if asked == ["--estimate", "--explain"]:
+        raise UsageError("--estimate and --explain exclude each other: the latter has the former's figures, too")
+    if len(asked) > 1:
+        raise UsageError(f"{' and '.join(asked)} exclude each other: --discard deletes, the other only prints")
+    if args.resume and not into_folder:
+        raise UsageError(
+            "--resume skips what is finished in a folder of targets; one file that was begun with --segments "
+            "goes on by itself"
+        )
 
 
 def _check_encoding(encode: EncodeSettings, targets: set[Path], output_format: str | None) -> None:
@@ -169,10 +182,17 @@ def _check_pipes(args: argparse.Namespace) -> None:
     check_stdout()
 
 
-def _print_estimates(jobs: list[tuple[Path, Path]], args: argparse.Namespace) -> int:
-    """Print what each video would take, or how; the exit code is that of the first one that failed."""
-    if not jobs:
+def _print_estimates(all_jobs: list[UpscaleJob], args: argparse.Namespace) -> int:
+    """Print what each video would take, or how, with --resume of those that are left.
+
+    The exit code is that of the first one that failed.
+    """
+    if not (videos := [job for job in all_jobs if image_codec_for(job.target) is None]):
         raise UsageError(f"{'--explain' if args.explain else '--estimate'} is for videos")
+    record = BatchRecord(args.target, settings(PoolSettings, args))
+    jobs = [job for job in videos if not (args.resume and record.is_finished(job))]
+    if finished := len(videos) - len(jobs):
+        print_message(f"{finished} of {len(videos)} videos are finished, and left out")
     work: Callable[..., Estimate | Explanation] = partial(
         explain if args.explain else estimate,
         settings=settings(UpscaleSettings, args),
@@ -181,11 +201,11 @@ def _print_estimates(jobs: list[tuple[Path, Path]], args: argparse.Namespace) ->
     )
     codes: list[int] = []
     with GracefulStop("the estimate ends here") as stop:
-        for source, target in jobs:
+        for job in jobs:
             try:
-                found = work(source, target, should_stop=stop)
+                found = work(job.source, job.target, should_stop=stop)
             except VidsrError as error:
-                codes.append(print_error(error, source, target, args, alone=len(jobs) == 1).code)
+                codes.append(print_error(error, job.source, job.target, args, alone=len(jobs) == 1).code)
                 continue
             if stop():
                 return STOPPED + stop.signal
