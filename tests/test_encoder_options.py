@@ -1,6 +1,8 @@
 """What a user says of the encoding beyond codec, crf and preset: the encoder's own options, pixel format, bitrate."""
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import av
@@ -11,7 +13,7 @@ from footage import make_video, scene_frames
 from made import make_clip
 
 from vidsr.live.camera_file import read_cameras
-from vidsr.media.encoders import encoder_options
+from vidsr.media.encoders import check_settings, encoder_options
 from vidsr.settings import EncodeSettings
 
 GRAIN = ("--codec", "libsvtav1", "--preset", "12", "--encoder-option", "svtav1-params=film-grain=20")
@@ -92,7 +94,7 @@ def test_x265_is_tuned_for_grain_beside_the_parameters_that_vidsr_needs(tmp_path
             ["--codec", "libvpx-vp9", "--encoder-option", "cpu-used=9"],
             "for parameter 'cpu-used' out of range [-8 - 8]",
         ),
-        (["--codec", "libx265", "--preset", "foo"], "libx265 refuses --preset foo (Invalid argument)"),
+        (["--codec", "libx265", "--preset", "foo"], "libx265 takes a --preset of ultrafast, superfast, "),
         (["--codec", "ffv1", "--bitrate", "1M"], "ffv1 has no --bitrate"),
         (["--codec", "ffv1", "--max-rate", "1M"], "ffv1 has no --max-rate"),
         (["--codec", "libvpx-vp9", "--max-rate", "1M"], "libvpx-vp9 holds a --max-rate over many seconds only"),
@@ -125,6 +127,38 @@ def test_a_number_out_of_range_is_found_before_a_source_is_looked_for(
     target = name if name == "-" else tmp_path / name
     assert limits in refused(USAGE, *words, tmp_path / "missing.mp4", target)
     assert limits in refused(USAGE, "--explain", *words, tmp_path / "missing.mp4", target)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--preset", "foo"], "a --preset of ultrafast, superfast, veryfast, "),
+        (["--encoder-option", "tune=grain,foo"], "a --encoder-option tune of film, animation, "),
+        (["--encoder-option", "profile=foo"], "a --encoder-option profile of baseline, main, "),
+    ],
+)
+def test_x264_has_no_words_of_its_own_beside_the_sentence(
+    words: list[str], sentence: str, clip: Path, tmp_path: Path
+) -> None:
+    """It prints them by the C library, which only another process shows."""
+    command = [sys.executable, "-m", "vidsr", "upscale", *words, clip, tmp_path / "out.mp4"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == USAGE
+    assert done.stderr.startswith("vidsr: libx264 takes a")
+    assert sentence in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "encode",
+    [
+        EncodeSettings(preset="Slow", encoder_option=("tune=film,zerolatency", "profile=high")),
+        EncodeSettings(preset="3", codec="libx265"),
+        EncodeSettings(codec="libx265", encoder_option=("tune=grain", "profile=main")),
+    ],
+)
+def test_names_that_encoders_know_are_taken(encode: EncodeSettings) -> None:
+    check_settings(encode)
 
 
 def test_a_folder_whose_every_file_would_be_refused_has_one_sentence(

@@ -21,8 +21,8 @@ def folders(tmp_path: Path) -> tuple[Path, Path]:
     [
         (["--codec", "nosuch"], USAGE, "no encoder named 'nosuch'"),
         (["--codec", "ffv1", "--crf", "20"], USAGE, "ffv1 has no --crf"),
-        (["--preset", "nosuch"], USAGE, "libx264 refuses --preset nosuch"),
-        (["--codec", "libx264", "--preset", "nosuch"], USAGE, "libx264 refuses --preset nosuch"),
+        (["--preset", "nosuch"], USAGE, "libx264 takes a --preset of ultrafast, superfast, "),
+        (["--codec", "libx264", "--preset", "nosuch"], USAGE, "libx264 takes a --preset of ultrafast, superfast, "),
         (["--encoder-option", "nosuch=1"], USAGE, "libx264 has no option 'nosuch'"),
         (["--pixel-format", "nosuch"], USAGE, "no pixel format named 'nosuch'"),
         (["--model", "nosuch"], MODEL, "no model named 'nosuch'"),
