@@ -17,7 +17,7 @@ _RANGES = {
 }
 """As they are documented, by encoder and name; others' ranges FFmpeg knows, and names."""
 _PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo")
-_NAMES = {
+_NAMES: dict[str, dict[str, tuple[str, ...]]] = {
     "libx264": {
         "preset": _PRESETS,
         "tune": ("film", "animation", "grain", "stillimage", "psnr", "ssim", "fastdecode", "zerolatency"),
