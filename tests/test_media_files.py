@@ -5,7 +5,7 @@ from pathlib import Path
 from shutil import copy
 
 import pytest
-from commands import Command, shown
+from commands import TARGET, Command, shown
 from made import make_clip
 
 
@@ -37,3 +37,14 @@ def test_a_folder_of_sources_alone_has_no_such_line(
     for _ in range(2):
         assert upscale("--recursive", "--overwrite", tmp_path / "old", tmp_path / "old" / "new").code == 0
     assert not any("passed over" in message for message in caplog.messages)
+
+
+def test_a_target_with_a_slash_is_a_folder_also_for_the_only_file_that_a_pattern_has_found(
+    upscale: Command, clip: Path, tmp_path: Path
+) -> None:
+    assert upscale(clip, f"{tmp_path / 'new'}/").code == 0
+    assert shown(tmp_path / "new") == [clip.name]
+    (tmp_path / "file").write_text("")
+    assert "is no folder" in upscale(clip, f"{tmp_path / 'file'}/").err
+    assert upscale(clip, tmp_path / "other").code == TARGET  # the name of a file without a suffix
+    assert not (tmp_path / "other").exists()

@@ -37,12 +37,15 @@ def target_name(source: Path, *, whole: bool = False) -> str:
     return (source.name if whole else source.stem) + _BECOMES.get(suffix, ".mkv")
 
 
-def source_files(sources: list[Path], target: Path, *, recursive: bool = False) -> list[tuple[Path, Path]]:
+def source_files(
+    sources: list[Path], target: Path, *, recursive: bool = False, into_folder: bool = False
+) -> list[tuple[Path, Path]]:
     """(source, target) of each file: one into one, or all under their own names into a folder, there or not.
 
-    `recursive` takes the folders in a folder, too, but for the target. Raises UsageError or SourceError.
+    With `into_folder` the target of one file is a folder, too, even where there is none yet. `recursive` takes the
+    folders in a folder, too, but for the target. Raises UsageError or SourceError.
     """
-    if len(sources) == 1 and not sources[0].is_dir() and not target.is_dir():
+    if len(sources) == 1 and not sources[0].is_dir() and not target.is_dir() and not into_folder:
         return [(sources[0], target)]
     if target == STDOUT:
         raise UsageError("several sources, or a folder, cannot go to standard output; name a folder as target")

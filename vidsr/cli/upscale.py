@@ -50,8 +50,8 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument(
         "sources", nargs="+", metavar="SOURCE", type=_source, help="a video or an image, a folder of them, or -"
     )
-    help_ = "the file to write, the folder to write into, or -"
-    parser.add_argument("target", metavar="TARGET", type=_target, help=help_)
+    help_ = "the file to write; the folder to write into, a new one with / at its end; or -"
+    parser.add_argument("target", metavar="TARGET", action=_StoreTarget, help=help_)
     add_settings(parser)
     group = add_progress(parser)
     help_ = "print what the videos would take, by a trial of a second each, and write nothing"
@@ -93,8 +93,12 @@ def _source(text: str) -> Path:
     return STDIN if text == "-" else Path(text)
 
 
-def _target(text: str) -> Path:
-    return STDOUT if text == "-" else Path(text)
+class _StoreTarget(argparse.Action):
+    """Stores the target, and as `into_folder` whether it is written as a folder, there or not: by a / at its end."""
+
+    def __call__(self, parser: object, namespace: argparse.Namespace, value: object, option: object = None) -> None:
+        text = str(value)
+        namespace.target, namespace.into_folder = STDOUT if text == "-" else Path(text), text.endswith("/")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -102,7 +106,7 @@ def run(args: argparse.Namespace) -> int:
     upscaling, encode = settings(UpscaleSettings, args), settings(EncodeSettings, args)
     pool = settings(PoolSettings, args)
     _check_pipes(args)
-    pairs = source_files(args.sources, args.target, recursive=args.recursive)
+    pairs = source_files(args.sources, args.target, recursive=args.recursive, into_folder=args.into_folder)
     _check_encoding(encode, {target for _, target in pairs}, args.output_format)
     jobs = [
         UpscaleJob(source=source, target=target, settings=upscaling, encode=encode, on_warning=log.warning)
@@ -166,7 +170,7 @@ def _check_list(args: argparse.Namespace) -> None:
 
 def _check_pipes(args: argparse.Namespace) -> None:
     """Raises UsageError for pipes that cannot work, TargetError for a standard output that is closed."""
-    if STDIN in args.sources and (len(args.sources) > 1 or args.target.is_dir()):
+    if STDIN in args.sources and (len(args.sources) > 1 or args.into_folder or args.target.is_dir()):
         raise UsageError("- has no name; upscale it alone, into a file or into -")
     if STDIN in args.sources and (args.estimate or args.explain):
         option = "--explain" if args.explain else "--estimate"
