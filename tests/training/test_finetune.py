@@ -132,7 +132,7 @@ def test_it_resumes_where_it_was_stopped_and_ends_as_if_it_had_not_been(
 
 def test_a_long_recording_gives_start_times_and_its_end_validates(vidsr: Command, start: Path, tmp_path: Path) -> None:
     recording, output = tmp_path / "main.mp4", tmp_path / "run"
-    record(recording, scene(360), [number / 10 for number in range(360)], 20)
+    record(recording, scene(180), [number / 5 for number in range(180)], 20)
     start_times = ("--from", recording.parent, "--frames", "6", "--initial-model", start, "--force")
     ended = vidsr("finetune", *start_times, "--output", output, *QUICK, "--steps", "10", "--clips", "16")
     assert (ended.code, ended.out) == (0, f"{output / 'model.npz'}\n")
