@@ -159,7 +159,8 @@ def test_times_of_another_frame_size_are_replaced_and_precisions_of_one_size_kep
     assert tuned_network(architecture, threads=1).ms == {"int8": 1.0}
 
 
-def test_what_others_wrote_is_kept_by_many_writers_at_once(cache: Path) -> None:
+def test_what_others_wrote_is_kept_by_many_writers_at_once(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vidsr.engine.autotune_cache._LOCK_S", 5.0)  # a busy machine lets them wait for each other
     architecture = fsrcnn(8, 4, 1, 2)
     keep(OutputBlocking(rows=4), architecture)
     foreign = {"elsewhere": {"verdicts": {"a": ""}}, "nonsense": {"version": 3}}
