@@ -1,5 +1,6 @@
 """tools/cluster for tests."""
 
+import os
 import shutil
 import signal
 import subprocess
@@ -22,10 +23,11 @@ def require_cluster() -> None:
     """Skip where a cluster cannot be made."""
     if not all(map(shutil.which, ("ip", "tc", "unshare", "taskset"))):
         pytest.skip("iproute2 is missing: tools/install-test-packages")
-    done = subprocess.run(["ip", "netns", "add", "vidsr-probe"], capture_output=True, text=True, check=False)
+    name = f"vidsr-probe-{os.getpid()}"
+    done = subprocess.run(["ip", "netns", "add", name], capture_output=True, text=True, check=False)
     if done.returncode:
         pytest.skip(f"this machine makes no network namespace: {done.stderr.strip()}")
-    subprocess.run(["ip", "netns", "del", "vidsr-probe"], check=False)
+    subprocess.run(["ip", "netns", "del", name], check=False)
 
 
 @contextmanager
