@@ -23,7 +23,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-_PRELOADED = ("vidsr.cli.upscale", "vidsr.cli.info", "vidsr.learning.collector", "vidsr.learning.process_setup")
+_PRELOADED = (
+    *("vidsr.cli.upscale", "vidsr.cli.stream", "vidsr.cli.info"),
+    *("vidsr.learning.collector", "vidsr.learning.process_setup"),
+)
 _BYTES = 1 << 17  # of a request
 _ENDS = ("p2cread", "p2cwrite", "c2pread", "c2pwrite", "errread", "errwrite")
 

@@ -25,7 +25,7 @@ from itertools import islice
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tests/live")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests/live")]
 
 from kit.cameras import Camera, camera  # noqa: E402
 from kit.networks import Network, network, small_disk  # noqa: E402

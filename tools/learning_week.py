@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tests/live")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests/live")]
 
 from kit.cameras import Camera, camera  # noqa: E402
 from kit.processes import hurry, running  # noqa: E402

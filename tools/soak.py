@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tests/live")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests/live")]
 
 from kit.cameras import Camera, camera  # noqa: E402
 from kit.processes import ResourceUsage, resource_usage  # noqa: E402

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import av
 import pytest
+from fork_server import ForkedPython
 from kit.servers import http
 from kit.transport import Kind, mpeg_ts
 
@@ -22,7 +23,7 @@ from vidsr.errors import TARGET
 @contextmanager
 def streaming(url: str, options: list[str], *targets: str) -> Iterator["subprocess.Popen[bytes]"]:
     command = [sys.executable, "-m", "vidsr", "stream", url, *targets, *options]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = ForkedPython(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
         yield process
     finally:

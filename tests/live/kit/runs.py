@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
+from fork_server import ForkedPython
 
 from kit.processes import MARK, leftovers, run_processes, running, temp_entries
 from kit.servers import free_port
@@ -144,7 +145,7 @@ def stream(*places: str | Path, options: Sequence[str] = (), folder: Path, hard_
     environment = {**os.environ, MARK: mark, "PYTHONPATH": str(ROOT)}
     before, log_path = temp_entries(), folder / f"{mark[:6]}.log"
     with log_path.open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, cwd=folder)
+        process = ForkedPython(command, stdout=log, stderr=log, env=environment, cwd=folder)  # becomes the supervisor
     killer = threading.Timer(hard_s, kill_run, [mark])
     killer.start()
     try:
@@ -152,6 +153,7 @@ def stream(*places: str | Path, options: Sequence[str] = (), folder: Path, hard_
     finally:
         killer.cancel()
         killer.join()
+        process.kill()  # what has not become the supervisor yet bears no mark
         kill_run(mark)
         process.wait(5)
 
