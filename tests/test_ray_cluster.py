@@ -153,6 +153,7 @@ def test_an_address_without_a_cluster_is_refused_soon(
     with place() as port:
         monkeypatch.setenv("RAY_AUTH_MODE", "token")
         monkeypatch.setattr(ray_itself, "is_initialized", lambda: False)  # another test's may be
+        monkeypatch.setattr("vidsr.pool.ray_runtime.CONNECT_S", 1.0)
         if auto:
             monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{port}")
         began = time.monotonic()
