@@ -25,9 +25,9 @@ from vidsr.pool.ray_workers import require_memory
 from vidsr.settings import PoolSettings
 
 
-@pytest.fixture
-def crew(ray: Ray, weights: Weights) -> Iterator[Pool]:
-    """Two workers that are given up when they are silent for two seconds."""
+@pytest.fixture(scope="module")
+def standing_crew(ray: Ray, weights: Weights) -> Iterator[Pool]:
+    """The workers of `crew`: those that a test loses are replaced for the next one."""
     with open_pool(weights, PoolSettings(workers=2, timeout_s=2)) as pool:
         yield pool
 
@@ -40,6 +40,14 @@ def test_workers_beyond_the_memory_are_refused_before_any_starts() -> None:
     require_memory(replace(settings, ray_address="127.0.0.1:1"), 1)
     with pytest.raises(WorkerError, match=r"^50 workers need 4\.0 GB of memory or more, and 1\.0 GB are free$"):
         require_memory(settings, 1_000_000_000)
+
+
+@pytest.fixture
+def crew(standing_crew: Pool, weights: Weights) -> Pool:
+    """Two workers that are given up when they are silent for two seconds."""
+    standing_crew.set_weights(weights)
+    standing_crew.restarts = 0
+    return standing_crew
 
 
 def pids(crew: Pool) -> list[int]:
@@ -112,14 +120,15 @@ def test_a_worker_that_hangs_is_replaced_and_ended(crew: Pool, weights: Weights)
     assert gone(before[1])
 
 
-def test_a_plane_that_ends_two_workers_is_enlarged_without_them(crew: Pool, weights: Weights) -> None:
+def test_a_plane_that_ends_two_workers_is_enlarged_without_them(ray: Ray, weights: Weights) -> None:
     source = planes(8)
     expected = enlarged(weights, source)
     expected[3] = double(source[3])
     source[3] = source[3].view(Poison)
-    assert same(crew.map(source, 8), expected)
-    assert crew.quarantined == [3]
-    assert crew.restarts in (2, 3)  # the first death may be laid on the frame before, whose answer it swallowed
+    with open_pool(weights, PoolSettings(workers=2)) as pool:
+        assert same(pool.map(source, 8), expected)
+    assert pool.quarantined == [3]
+    assert pool.restarts in (2, 3)  # the first death may be laid on the frame before, whose answer it swallowed
 
 
 @pytest.mark.slow
