@@ -105,7 +105,8 @@ def test_stopped_or_killed_it_resumes_although_the_moments_are_gone(
     (network,) = learn_dir.networks()
     assert network.name == plan.name
     assert sorted(path.name for path in learn_dir.path.iterdir()) == sorted(
-        {"moments", "networks", "events.jsonl"} | ({"current.json"} if network.proof.accepted else set())
+        {"attempt.json", "moments", "networks", "events.jsonl"}
+        | ({"current.json"} if network.proof.accepted else set())
     )
     assert [path.name for path in (tmp_path / "networks").iterdir()] == [network.name]
 
@@ -118,8 +119,8 @@ def test_a_full_disk_leaves_nothing_behind_and_is_said(launch: Launch, start: Pa
     with full_disk(60_000):
         code, printed = ended(launch(camera(tmp_path, start)))
     assert (code, printed.count("\n")) == (TARGET, 1)
-    assert printed.startswith("yard: no network was learned: ")
+    assert printed.startswith("no network was learned: ")
     assert "Traceback" not in printed
-    assert events(learn_dir) == [printed.removeprefix("yard: ").strip()]
+    assert events(learn_dir) == [printed.strip()]
     assert not learn_dir.work.exists()
     assert learn_dir.networks() == []
