@@ -107,7 +107,7 @@ def test_now_asks_for_a_network(recordings: Path, below: str, capsys: pytest.Cap
     [
         (["now", "."], 2, "choose one by --camera (gate, yard)"),
         (["undo", ".", "--camera", "roof"], 2, "no camera 'roof' learns; there are gate, yard"),
-        (["status", "other"], 3, "no camera has learned here yet"),
+        (["status", "other"], 3, "no camera has collected or learned anything here yet"),
         (["status", "missing"], 3, "No such file or directory"),
     ],
 )

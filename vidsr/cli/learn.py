@@ -65,7 +65,10 @@ def _learn_dirs(folder: Path) -> dict[str, LearnDir]:
         except OSError as error:
             raise SourceError(f"{folder}: {error.strerror}") from error
     if not (found := {name: LearnDir(path) for name, path in places.items() if _is_learn_dir(path)}):
-        raise SourceError(f"{folder}: no camera has learned here yet")
+        raise SourceError(
+            f"{folder}: no camera has collected or learned anything here yet; one that learns begins when its `vidsr "
+            "stream` leaves CPU time free"
+        )
     return found
 
 
