@@ -38,7 +38,7 @@ def test_schemes_codecs_and_containers_that_cannot_be_are_named_without_secrets(
     assert "must not contain %" in refusal(tmp_path / "50%" / "live.m3u8")
 
 
-@pytest.mark.parametrize("wrong", ["tune=bad", "x264-params=foo=1"])
+@pytest.mark.parametrize("wrong", ["motion-est=bad", "x264-params=foo=1"])
 def test_an_option_that_the_encoder_would_leave_out_is_refused(wrong: str, tmp_path: Path) -> None:
     encode = EncodeSettings(encoder_option=(wrong,))
     with pytest.raises(TargetError, match="libx264 refuses a live stream"), recorder(tmp_path / "a", encode=encode):
