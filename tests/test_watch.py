@@ -220,7 +220,7 @@ def test_what_is_no_folder_is_refused(which: str, vidsr: Command, folders: tuple
     words = {"source": [source / "none", target], "target": [source, target / "none"], "same": [source, source]}[which]
     ended = vidsr("watch", *words)
     assert (ended.code, ended.err.count("\n")) == (USAGE, 1)
-    assert "is no folder" in ended.err or "is the watched folder itself" in ended.err
+    assert "there is no such folder" in ended.err or "is the watched folder itself" in ended.err
 
 
 def test_a_file_that_failed_for_what_is_not_in_it_stays_and_is_tried_at_the_next_start(

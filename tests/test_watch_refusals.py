@@ -52,3 +52,13 @@ def test_a_folder_that_holds_the_watched_one_is_not_written_into(
     )
     assert (ended.code, ended.err.count("\n")) == (USAGE, 1)
     assert f"{tmp_path}: is the watched folder itself, or holds it" in ended.err
+
+
+def test_a_folder_that_is_not_there_is_not_made_as_a_share_may_be_mounted_there(
+    vidsr: Command, folders: tuple[Path, Path]
+) -> None:
+    source, target = folders
+    ended = vidsr("watch", source, target / "new")
+    sentence = f"vidsr: {target / 'new'}: there is no such folder; make it, or mount the share that it is on\n"
+    assert (ended.code, ended.err) == (USAGE, sentence)
+    assert not (target / "new").exists()

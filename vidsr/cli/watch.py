@@ -96,7 +96,8 @@ def _check_folders(source: Path, written: tuple[Path, ...]) -> None:
     """Raises UsageError for what is no folder, and where what is written could lie in the watched folder as if new."""
     for folder in (source, *written):
         if not folder.is_dir():
-            raise UsageError(f"{folder}: is no folder")
+            missing = "there is no such folder; make it, or mount the share that it is on"
+            raise UsageError(f"{folder}: {'is no folder' if folder.exists() else missing}")
     for folder in written:
         if source.resolve().is_relative_to(folder.resolve()):
             raise UsageError(f"{folder}: is the watched folder itself, or holds it; choose a folder apart from it")
