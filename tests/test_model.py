@@ -223,7 +223,7 @@ def test_a_name_that_the_zoo_does_not_have_is_refused_with_those_it_has(name: st
 @pytest.mark.parametrize("name", model_names() or [pytest.param("", marks=pytest.mark.skip("no zoo yet"))])
 def test_every_network_of_the_zoo_loads_by_its_name_and_by_family_and_scale(name: str) -> None:
     weights = load_model(name)
-    clean = name.removesuffix("-video")
+    clean = name.removesuffix("-video").removesuffix("-coarse")
     family, _, scale = clean.rpartition("-x")
     family += name[len(clean) :]
     assert weights.architecture.scale == int(scale)

@@ -14,7 +14,9 @@ from vidsr.quality.upscalers import make_upscalers
 
 def table_rows(sets: list[Collection]) -> list[list[str]]:
     """The cells of the table, a row per method and scale."""
-    engines = {name: Engine(name, precision="f32") for name in model_names() if not name.endswith("-video")}
+    engines = {
+        name: Engine(name, precision="f32") for name in model_names() if not name.endswith(("-video", "-coarse"))
+    }
     table = []
     for scale in sorted({engine.scale for engine in engines.values()}):
         upscalers = make_upscalers(engines, scale)

@@ -28,7 +28,7 @@ from vidsr.training.data.sources import Source, find_footage
 from vidsr.training.run import TrainProgress, TrainRun, train_model
 
 ZOO = Path(__file__).resolve().parent.parent / "vidsr" / "model" / "zoo"
-VIDEO = "-video"
+VIDEO, COARSE = "-video", "-coarse"
 BEFORE = "before"
 """As the start of a stage: the weights of the previous stage."""
 
@@ -36,14 +36,17 @@ Recipe = tuple[NetworkSettings | None, list[TrainSettings]]
 """The network, or None where it comes from the start weights, and the settings of the training stages in order."""
 
 EVERY = 2000
+_COARSE = {"x264_crf": "26-40", "x265_crf": "28-40", "codec_share": 1.0}
+"""Of the degradation that weights for a coarse quantiser learn from, what is not as usual."""
 _LONG = TrainSettings(finish_steps=0, every=EVERY, seed=1, threads=1, fast=True)
+_ENCODED = {"rate": 4e-4, "finish_steps": 0, "every": EVERY, "seed": 1, "threads": 1, "fast": True}
 _X2 = replace(_LONG, scale=2)
 _X3, _X4 = replace(_LONG, scale=3), replace(_LONG, scale=4)
 
 
 def recipes() -> dict[str, Recipe]:
     """The recipe of each name; names that others start from come first."""
-    return {**reference(), **narrow(), **small(), **fast(), **wide(), **srcnn(), **video()}
+    return {**reference(), **narrow(), **small(), **fast(), **wide(), **srcnn(), **video(), **coarse()}
 
 
 def reference() -> dict[str, Recipe]:
@@ -146,7 +149,7 @@ def video() -> dict[str, Recipe]:
     settings = {
         scale: TrainSettings(scale=scale, steps=steps) for scale, steps in ((2, 10_000), (3, 8_000), (4, 8_000))
     }
-    more = {"rate": 4e-4, "clean_share": 0.1, "finish_steps": 0, "every": EVERY, "seed": 1, "threads": 1, "fast": True}
+    more = {**_ENCODED, "clean_share": 0.1}
     usual = {
         f"{family}-x{scale}{VIDEO}": (None, [replace(own, initial_model=f"{family}-x{scale}", **more)])
         for scale, own in settings.items()
@@ -162,22 +165,39 @@ def video() -> dict[str, Recipe]:
     return {**usual, **wide}
 
 
+def coarse() -> dict[str, Recipe]:
+    """The networks for video of a coarse quantiser, from their weights for video."""
+    return {
+        f"{family}-x{scale}{COARSE}": (
+            None,
+            [
+                TrainSettings(
+                    scale=scale, steps=steps, initial_model=f"{family}-x{scale}{VIDEO}", clean_share=0, **_ENCODED
+                )
+            ],
+        )
+        for family, steps in (("fsrcnn-narrow", 4_000), ("fsrcnn-fast", 4_000), ("fsrcnn-wide", 2_400))
+        for scale in (2, 3, 4)
+    }
+
+
 def sources(data: Path) -> tuple[Source, ...]:
     """The training sets; JPEG images are used reduced only, which removes their block artefacts."""
     clean = [Source(path=data / "train" / name) for name in ("t91", "general100", "gray181", "mcmaster18", "photos")]
     return (*clean, Source(path=data / "train" / "bsds500-train", sizes=(0.8, 0.6)))
 
 
-def datasets(data: Path, work: Path, scale: int, clips: int) -> tuple[Path, ...]:
-    """Two datasets, `clips` clips in all: of sharp images, and of upscaled ones, as soft as much footage."""
-    crop = {2: 96, 3: 80, 4: 72}[scale]
-    hard, soft = (work / f"dataset-x{scale}-{clips}-{kind}" for kind in ("hard", "soft"))
+def datasets(name: str, data: Path, work: Path, scale: int) -> tuple[Path, ...]:
+    """The two datasets of a network for video: of sharp images, and of upscaled ones, as soft as much footage."""
+    clips, crop = clips_for(name), {2: 96, 3: 80, 4: 72}[scale]
+    end, first_seed, degrade = ("", 11, {}) if name.endswith(VIDEO) else (COARSE, 21, _COARSE)
+    hard, soft = (work / f"dataset-x{scale}{end}-{clips}-{kind}" for kind in ("hard", "soft"))
     enlarged = [replace(each, sizes=(1.0,) if "bsds" in each.path.name else (1.5,)) for each in sources(data)]
-    for folder, given, share, seed in ((hard, sources(data), 0.6, 11), (soft, enlarged, 0.4, 12)):
+    for folder, given, share, seed in ((hard, sources(data), 0.6, first_seed), (soft, enlarged, 0.4, first_seed + 1)):
         build_dataset(
             find_footage(given),
             folder,
-            DegradeSettings(scale=scale, seed=seed),
+            DegradeSettings(scale=scale, seed=seed, **degrade),
             DatasetSettings(clips=round(share * clips), crop=crop),
             processes=len(os.sched_getaffinity(0)),
             on_warning=logging.info,
@@ -187,9 +207,9 @@ def datasets(data: Path, work: Path, scale: int, clips: int) -> tuple[Path, ...]
 
 def clips_for(name: str) -> int:
     """The number of training clips of a network for video; fewer for the fast one, with its quarter of the weights."""
-    if name.startswith("fsrcnn-fast"):
-        return 4_000
-    return 8_000 if name in (f"fsrcnn-wide-x3{VIDEO}", f"fsrcnn-wide-x4{VIDEO}") else 16_000
+    if name.endswith(COARSE) or name in (f"fsrcnn-wide-x3{VIDEO}", f"fsrcnn-wide-x4{VIDEO}"):
+        return 8_000
+    return 4_000 if name.startswith("fsrcnn-fast") else 16_000
 
 
 def train_name(name: str, recipe: Recipe, data: Path, work: Path) -> None:
@@ -205,7 +225,7 @@ def train_name(name: str, recipe: Recipe, data: Path, work: Path) -> None:
             network=network if network and number == 1 else NetworkSettings(),
             settings=replace(settings, initial_model=start),
             held_out=(Source(path=data / "val"),),
-            datasets=datasets(data, work, settings.scale, clips_for(name)) if name.endswith(VIDEO) else (),
+            datasets=datasets(name, data, work, settings.scale) if name.endswith((VIDEO, COARSE)) else (),
         )
         before = output / "model.npz"
         if not before.exists():

@@ -1,4 +1,4 @@
-"""The weights for a source when none are named: clean ones, those trained on compressed video, or a mean of both.
+"""The weights for a source when none are named: clean ones, those for video, those for a coarse quantiser, or a mean.
 
 The steps are round numbers near those that lost least against the better of the two on validation clips that were
 reduced and encoded by x264, x265, SVT-AV1, MPEG-4 and JPEG (see `vidsr/model/zoo/README.md`). A mean is mostly better
@@ -29,15 +29,15 @@ _FAMILIES = {"fast": CHEAP_FAMILY, "normal": USUAL_FAMILY, "best": _WIDE_FAMILY}
 _CHANNELS = {USUAL_FAMILY: 16, _WIDE_FAMILY: 32}
 _MAX_SLOWDOWN = 1.35  # of the wide network, against the usual one
 _TIMED_THREADS = 2
-_PERCENTS = (100, 75, 50, 25, 0)
-"""Shares of the weights for video, from the strongest compression to none."""
-_QUANTISERS = (24.0, 20.0, 13.0, 6.0)
-"""On H.264's scale; above each, the share before it."""
-_BITS = {"hevc": (0.0, 0.2, 2.5, 12.0), "av1": (0.0, 0.2, 2.5, 12.0)}
-"""Per pixel of a key frame, where the quantiser is unknown; below each, the share before it."""
-_BITS_OF_OTHERS = (1.5, 3.0, 5.0, 12.0)
+_ENDS = ("-coarse", "-coarse50", "-video", "-video75", "-video50", "-video25", "")
+"""Of the names, from the strongest compression to none: the weights of the zoo, and means of two."""
+_QUANTISERS = (33.0, 28.0, 24.0, 20.0, 13.0, 6.0)
+"""On H.264's scale; above each, the end before it."""
+_BITS = {"hevc": (0.0, 0.0, 0.0, 0.2, 2.5, 12.0), "av1": (0.0, 0.0, 0.0, 0.2, 2.5, 12.0)}
+"""Per pixel of a key frame, where the quantiser is unknown; below each, the end before it."""
+_BITS_OF_OTHERS = (0.0, 0.0, 1.5, 3.0, 5.0, 12.0)
 _EMPTY_BITS = 0.2  # of black, which x264 gives a fine quantiser at any quality
-_EMPTY_PERCENT = 75
+_EMPTY_END = "-video75"  # at least
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,12 +90,13 @@ def select_model(
     `select_family`.
     """
     family = family or select_family(None, scale=scale, names=names)
-    percent, why = (0, "an image") if still else _percent(compression)
-    clean, video = f"{family}-x{scale}", f"{family}-x{scale}-video"
-    if percent and video not in names:
-        return ModelChoice(model=clean, why=f"no {video} in the zoo")
-    mean = f"{video}{percent}" if percent < 100 else video
-    return ModelChoice(model=mean if percent else clean, why=why)
+    end, why = ("", "an image") if still else _end(compression)
+    clean = f"{family}-x{scale}"
+    if end.startswith("-coarse") and f"{clean}-coarse" not in names:
+        end = "-video"
+    if end and f"{clean}-video" not in names:
+        return ModelChoice(model=clean, why=f"no {clean}-video in the zoo")
+    return ModelChoice(model=f"{clean}{end}", why=why)
 
 
 def load_network(settings: UpscaleSettings, info: VideoInfo, *, usual_scale: int) -> tuple[Weights, str]:
@@ -116,15 +117,15 @@ def load_network(settings: UpscaleSettings, info: VideoInfo, *, usual_scale: int
     return with_strength(weights, settings.strength), name
 
 
-def _percent(compression: Compression) -> tuple[int, str]:
-    """The share of the weights for video, and the figure that it follows from."""
+def _end(compression: Compression) -> tuple[str, str]:
+    """The end of the name, and the figure that it follows from."""
     codec, bits, quantiser = compression.codec, compression.bits_per_pixel, compression.quantiser
     if compression.lossless:
-        return 0, f"{codec} is lossless"
+        return "", f"{codec} is lossless"
     if quantiser is None:
         fine = sum(bits >= limit for limit in _BITS.get(codec, _BITS_OF_OTHERS))
-        return _PERCENTS[fine], f"{bits:g} bits per pixel of {codec}"
-    percent = _PERCENTS[sum(quantiser <= limit for limit in _QUANTISERS)]
-    if bits < _EMPTY_BITS and percent < _EMPTY_PERCENT:
-        return _EMPTY_PERCENT, f"quantiser {quantiser:g}, but of an empty frame"
-    return percent, f"quantiser {quantiser:g}"
+        return _ENDS[fine], f"{bits:g} bits per pixel of {codec}"
+    fine = sum(quantiser <= limit for limit in _QUANTISERS)
+    if bits < _EMPTY_BITS and fine > _ENDS.index(_EMPTY_END):
+        return _EMPTY_END, f"quantiser {quantiser:g}, but of an empty frame"
+    return _ENDS[fine], f"quantiser {quantiser:g}"
