@@ -8,6 +8,7 @@ import numpy as np
 from av import VideoFrame
 from av.codec import Codec
 
+from vidsr.media.hevc import key_frame_quantiser
 from vidsr.media.side_data import FrameKind, side_data
 
 EXPORT_QUANTISERS = {"export_side_data": "venc_params"}
@@ -26,17 +27,24 @@ class Compression:
     lossless: bool
     """Whether the codec is always lossless."""
     quantiser: float | None
-    """Mean over the luma on H.264's scale, 0 to 51 at 8 bits; None for codecs whose decoder does not export it."""
+    """Mean over the luma on H.264's scale, 0 to 51 at 8 bits; of HEVC what its first slice tells; else None."""
     bits_per_pixel: float
     """Size of the first packet per luma pixel."""
 
 
-def probe_compression(codec: Codec, frame: VideoFrame, packet_bytes: int) -> Compression:
-    """The compression by the first decoded frame and the size of the first packet."""
+def header_quantiser(codec: Codec, headers: bytes, packet: bytes) -> float | None:
+    """The quantiser by the headers of the stream and of its first packet; None of another codec than HEVC."""
+    return key_frame_quantiser(headers, packet) if codec.canonical_name == "hevc" else None
+
+
+def probe_compression(
+    codec: Codec, frame: VideoFrame, packet_bytes: int, *, header_quantiser: float | None = None
+) -> Compression:
+    """The compression by the first decoded frame and the size of the first packet, and what headers tell of it."""
     return Compression(
         codec=codec.canonical_name,
         lossless=codec.lossless and not codec.lossy,
-        quantiser=_quantiser(frame),
+        quantiser=_quantiser(frame) if header_quantiser is None else header_quantiser,
         bits_per_pixel=round(8 * packet_bytes / (frame.width * frame.height), 3),
     )
 

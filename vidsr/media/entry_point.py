@@ -1,11 +1,12 @@
 """Entry points: the packets of a video at which decoding can begin, by the bitstream where containers are wrong."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from operator import attrgetter
 
 from av.codec import Codec
 
+from vidsr.media.nal_units import length_bytes, nal_units, payload
 from vidsr.media.packet_data import PacketData
 
 IsEntryPoint = Callable[[PacketData], bool]
@@ -14,7 +15,6 @@ _BY_KEY_FLAG = {"vp8", "vp9", "av1", "mpeg1video", "mpeg2video", "mpeg4", "ffv1"
 _IDR, _SEI, _H264_SLICES = 5, 6, range(1, 6)
 _RECOVERY_POINT = 6
 _HEVC_SLICES, _IRAP = range(32), range(16, 22)
-_START_CODE = b"\0\0\1"
 
 
 def entry_point_rule(codec: Codec, headers: bytes) -> IsEntryPoint | None:
@@ -24,17 +24,15 @@ def entry_point_rule(codec: Codec, headers: bytes) -> IsEntryPoint | None:
     what is before it.
     """
     name = codec.canonical_name
-    if name in _LENGTH_AT:
-        is_entry, at = _LENGTH_AT[name]
-        in_mp4 = headers[:1] == b"\1" and len(headers) > at
-        return partial(is_entry, length_bytes=(headers[at] & 3) + 1 if in_mp4 else 0)
+    if name in _BY_UNITS:
+        return partial(_BY_UNITS[name], length_bytes=length_bytes(name, headers))
     return attrgetter("key") if name in _BY_KEY_FLAG or codec.intra_only else None
 
 
 def _is_h264_entry(packet: PacketData, *, length_bytes: int) -> bool:
     """An IDR picture, or one whose recovery point is complete at once: after a gradual refresh it would not be."""
     recovered = False
-    for unit in _units(packet.data, length_bytes):
+    for unit in nal_units(packet.data, length_bytes):
         kind = unit[0] & 31
         if kind == _SEI:
             recovered |= _recovers_at_once(unit)
@@ -44,17 +42,16 @@ def _is_h264_entry(packet: PacketData, *, length_bytes: int) -> bool:
 
 
 def _is_hevc_entry(packet: PacketData, *, length_bytes: int) -> bool:
-    kinds = (unit[0] >> 1 & 63 for unit in _units(packet.data, length_bytes))
+    kinds = (unit[0] >> 1 & 63 for unit in nal_units(packet.data, length_bytes))
     return next((kind in _IRAP for kind in kinds if kind in _HEVC_SLICES), False)
 
 
-_LENGTH_AT = {"h264": (_is_h264_entry, 4), "hevc": (_is_hevc_entry, 21)}
-"""The rule of a codec, and where its headers in MP4 have the number of bytes of a length, less 1."""
+_BY_UNITS = {"h264": _is_h264_entry, "hevc": _is_hevc_entry}
 
 
 def _recovers_at_once(unit: memoryview) -> bool:
     """Whether a unit of H.264's supplemental information has a recovery point of 0 frames."""
-    message = bytes(unit[1:]).replace(b"\0\0\3", b"\0\0")  # without emulation prevention
+    message = payload(unit, 1)
     at = 0
     while at + 2 < len(message):
         kind, at = _sum_of_bytes(message, at)
@@ -73,20 +70,3 @@ def _sum_of_bytes(message: bytes, at: int) -> tuple[int, int]:
         if message[at - 1] != 255:
             break
     return number, at
-
-
-def _units(data: bytes, length_bytes: int) -> Iterator[memoryview]:
-    """The units of a packet that are not empty: behind their lengths, or behind start codes with 0 `length_bytes`."""
-    view, at = memoryview(data), 0
-    if not length_bytes:
-        at = data.find(_START_CODE)
-        while at >= 0:
-            begin, at = at + 3, data.find(_START_CODE, at + 3)
-            if unit := view[begin : at if at >= 0 else None]:
-                yield unit
-        return
-    while at + length_bytes < len(data):
-        begin = at + length_bytes
-        at = begin + int.from_bytes(data[at:begin], "big")
-        if unit := view[begin:at]:
-            yield unit

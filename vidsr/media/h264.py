@@ -1,5 +1,8 @@
 """The sequence parameters of an H.264 stream, as far as they decide how it can be decoded."""
 
+from vidsr.media.bit_reader import BitReader
+from vidsr.media.nal_units import payload
+
 _HIGH_PROFILES = {100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135}
 """Profiles whose parameter sets say more about the samples: ITU-T H.264, 7.3.2.1.1."""
 _YUV444 = 3
@@ -20,12 +23,12 @@ def _parameter_sets(extradata: bytes) -> list[bytes]:
     """The sequence parameter sets without their header byte and emulation prevention."""
     in_mp4 = extradata[:1] == b"\1"  # then it holds one set, hardly ever more
     units = [extradata[_AVCC_HEADER:]] if in_mp4 else extradata.split(b"\0\0\1")[1:]
-    return [unit[1:].replace(b"\0\0\3", b"\0\0") for unit in units if unit and unit[0] & 31 == 7]
+    return [payload(unit, 1) for unit in units if unit and unit[0] & 31 == 7]
 
 
 def _frames_only(parameters: bytes) -> bool:
     """The flag frame_mbs_only. Raises ValueError if the set ends before it."""
-    bits = _Bits(parameters)
+    bits = BitReader(parameters)
     profile, _ = bits.take(8), bits.take(16)
     bits.golomb()
     if profile in _HIGH_PROFILES:
@@ -48,32 +51,9 @@ def _frames_only(parameters: bytes) -> bool:
     return bool(bits.take(1))
 
 
-def _skip_scaling_list(bits: "_Bits", size: int) -> None:
+def _skip_scaling_list(bits: BitReader, size: int) -> None:
     last = following = 8
     for _ in range(size):
         if following:
-            code = bits.golomb()
-            following = (last + ((code + 1) // 2 if code % 2 else -code // 2)) % 256
+            following = (last + bits.signed_golomb()) % 256
         last = following or last
-
-
-class _Bits:
-    """Numbers from a string of bits."""
-
-    def __init__(self, data: bytes) -> None:
-        self._bits = "".join(f"{byte:08b}" for byte in data)
-        self._at = 0
-
-    def take(self, count: int) -> int:
-        """The next bits as a number, 0 for none. Raises ValueError at the end."""
-        if count > len(self._bits) - self._at:
-            raise ValueError("the parameter set is cut off")
-        self._at += count
-        return int(self._bits[self._at - count : self._at] or "0", 2)
-
-    def golomb(self) -> int:
-        """The next number in Exp-Golomb code. Raises ValueError at the end."""
-        zeros = 0
-        while not self.take(1):
-            zeros += 1
-        return (1 << zeros) - 1 + self.take(zeros)

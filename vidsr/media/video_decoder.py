@@ -8,7 +8,12 @@ from av import Packet, VideoFrame
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
-from vidsr.media.compression_probe import EXPORT_QUANTISERS, Compression, probe_compression
+from vidsr.media.compression_probe import (
+    EXPORT_QUANTISERS,
+    Compression,
+    header_quantiser,
+    probe_compression,
+)
 from vidsr.media.frame import SidePacket
 from vidsr.media.frame_count import FrameCount
 from vidsr.media.libav import CodecParameters, codec_parameters, set_decoder_parameters
@@ -33,11 +38,13 @@ class VideoDecoder:
         context.options = self.options
         self._context = context
         self._first_bytes = 0
+        self._header_quantiser: float | None = None
 
     def decode(self, packet: "SidePacket | Packet[VideoStream] | None") -> list[VideoFrame]:
         """The frames that the decoder returns for a packet, or at the end for None; counts a refused packet."""
         if packet:
-            self._first_bytes = self._first_bytes or packet.size
+            if not self._first_bytes:
+                self._begin(packet)
             self.frame_count.send(packet)
         try:
             frames = self._context.decode(packet)
@@ -49,8 +56,15 @@ class VideoDecoder:
             return []
         self.frame_count.receive(frames)
         if frames and self.compression is None:
-            self.compression = probe_compression(self._context.codec, frames[0], self._first_bytes)
+            self.compression = probe_compression(
+                self._context.codec, frames[0], self._first_bytes, header_quantiser=self._header_quantiser
+            )
         return frames
+
+    def _begin(self, packet: "SidePacket | Packet[VideoStream]") -> None:
+        headers = self._context.extradata or b""
+        self._first_bytes = packet.size
+        self._header_quantiser = header_quantiser(self._context.codec, headers, bytes(packet))
 
     def flush(self) -> list[VideoFrame]:
         """The frames that the decoder holds for the order of presentation; it goes on with a key frame."""
