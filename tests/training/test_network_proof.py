@@ -1,10 +1,13 @@
 """A learned network is used if it gains where things move, and loses nothing on pictures of no camera."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from vidsr.learning import network_proof
+from vidsr.learning.general_set import general_set
 from vidsr.learning.network_proof import ProvedNetwork, prove
 from vidsr.model.weights import Weights
 from vidsr.model.zoo import load_model
@@ -22,6 +25,15 @@ def held_out() -> list[ValidationSample]:
         for seed in (5, 6, 7)
     ]
     return [sample for number, clip in enumerate(clips) for sample in coded_samples(clip, f"moment {number}", 2)]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def drawn_once() -> Iterator[None]:
+    """The general set, which is always the same, is drawn and encoded for all proofs together."""
+    samples = {2: list(general_set(2))}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(network_proof, "general_set", samples.__getitem__)
+        yield
 
 
 def with_tail(factor: float) -> Weights:
