@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -20,18 +21,21 @@ import vidsr
 from vidsr import EncodeSettings, PoolSettings, Reader, UpscaleSettings
 from vidsr.media.frame import VideoInfo
 from vidsr.output_size import default_scale, expected_frames, target_size
-from vidsr.pipeline import FRAMES_BEHIND
+from vidsr.pipeline import FRAMES_BEHIND, upscale_job
+from vidsr.pool.shared_pools import SharedPools
+from vidsr.upscale_job import UpscaleJob
 
 HERE = PoolSettings(workers=0)
 LOSSLESS = EncodeSettings(codec="ffv1")
 
 
-@pytest.fixture(params=[0, 1, 2], ids=["this process", "1 worker", "2 workers"])
-def pool(request: pytest.FixtureRequest) -> PoolSettings:
-    """Each kind of pool: the pipeline must not know which it has."""
+@pytest.fixture(scope="module", params=[0, 1, 2], ids=["this process", "1 worker", "2 workers"])
+def pools(request: pytest.FixtureRequest) -> Iterator[SharedPools]:
+    """Each kind of pool, for one file after another: the pipeline must not know which it has."""
     if request.param:
         request.getfixturevalue("ray")
-    return PoolSettings(workers=request.param)
+    with SharedPools(PoolSettings(workers=request.param)) as pools:
+        yield pools
 
 
 @pytest.fixture
@@ -45,10 +49,11 @@ def lumas(path: Path) -> list[NDArray[np.generic]]:
 
 
 def test_every_frame_comes_out_once_at_its_time_and_in_order(
-    clip: Path, tmp_path: Path, settings: UpscaleSettings, pool: PoolSettings
+    clip: Path, tmp_path: Path, settings: UpscaleSettings, pools: SharedPools
 ) -> None:
-    report = vidsr.upscale(clip, tmp_path / "out.mp4", settings=settings, pool=pool)
-    assert report.workers == pool.workers
+    job = UpscaleJob(source=clip, target=tmp_path / "out.mp4", settings=settings, encode=EncodeSettings())
+    report = upscale_job(job, pools)
+    assert report.workers == pools.settings.workers
     assert report.threads
     assert read_with_av(tmp_path / "out.mp4").times == read_with_av(clip).times
     small = np.stack(lumas(clip))
@@ -111,17 +116,18 @@ def test_paths_may_be_text(clip: Path, tmp_path: Path, settings: UpscaleSettings
 
 @pytest.mark.parametrize("after", [0, 9])
 def test_stop_ends_the_file_in_order_with_one_frame_at_least(
-    clip: Path, tmp_path: Path, settings: UpscaleSettings, pool: PoolSettings, after: int
+    clip: Path, tmp_path: Path, settings: UpscaleSettings, pools: SharedPools, after: int
 ) -> None:
     done = [0]
-    report = vidsr.upscale(
-        clip,
-        tmp_path / "out.mp4",
+    job = UpscaleJob(
+        source=clip,
+        target=tmp_path / "out.mp4",
         settings=settings,
-        pool=pool,
+        encode=EncodeSettings(),
         on_progress=lambda frames, total: done.append(frames),
         should_stop=lambda: done[-1] >= after,
     )
+    report = upscale_job(job, pools)
     result, source = read_with_av(tmp_path / "out.mp4"), read_with_av(clip)
     assert (report.stopped, report.damage) == (True, [])
     assert max(1, after) <= len(result.times) == report.frames_written <= after + 6 + FRAMES_BEHIND
@@ -219,12 +225,13 @@ def workers() -> list[psutil.Process]:
 def test_a_worker_that_is_lost_costs_nothing_and_is_counted(
     clip: Path, tmp_path: Path, settings: UpscaleSettings, blow: signal.Signals
 ) -> None:
+    others = workers()  # of the tests above
     long = make_long(tmp_path / "long.mp4", clip, 4)
     vidsr.upscale(long, tmp_path / "quiet.mkv", settings=settings, encode=LOSSLESS, pool=HERE)
 
     def strike(done: int, total: int | None) -> None:
         if done == 20:
-            workers()[0].send_signal(blow)
+            next(worker for worker in workers() if worker not in others).send_signal(blow)
 
     pool = PoolSettings(workers=2, timeout_s=2)
     report = vidsr.upscale(
@@ -242,13 +249,13 @@ def test_a_worker_that_is_lost_costs_nothing_and_is_counted(
 def test_a_frame_that_ends_two_workers_is_enlarged_without_the_network_and_reported(
     vidsr: Command, tiny_model: str, tmp_path: Path
 ) -> None:
-    """No worker answers within a microsecond, so both frames count as the end of two workers each."""
-    source = make_clip(tmp_path / "two.mp4", pts=[0, 512])
+    """No worker answers within a microsecond, so the frame counts as the end of two."""
+    source = make_clip(tmp_path / "one.mp4", pts=[0])
     options = ["--model", tiny_model, "--workers", "1", "--timeout", "0.000001"]
     ended = vidsr("upscale", "-q", *options, source, tmp_path / "out.mp4")
     assert ended.code == DAMAGED
-    assert "upscaled without the network, because each ended two workers: frames 0, 1" in ended.err
-    assert len(read_with_av(tmp_path / "out.mp4").pts) == 2
+    assert "upscaled without the network, because each ended two workers: frames 0\n" in ended.err
+    assert len(read_with_av(tmp_path / "out.mp4").pts) == 1
 
 
 # Memory

@@ -4,7 +4,7 @@ import itertools
 import os
 import re
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import SupportsIndex
 
@@ -15,16 +15,20 @@ from test_segments import job_of
 
 import vidsr
 from vidsr.arrays import Plane
+from vidsr.callbacks import OnProgress
 from vidsr.media.frame import VideoFrame
 from vidsr.media.reader import Reader
 from vidsr.model.weights import Weights
+from vidsr.pipeline import upscale_job
 from vidsr.pool import segment_pace
 from vidsr.pool.ray_runtime import ray as ray_itself
 from vidsr.pool.ray_workers import RayWorkers
+from vidsr.pool.shared_pools import SharedPools
 from vidsr.report import Report
 from vidsr.segments import plan, work
 from vidsr.segments.source import source_segments
-from vidsr.settings import PoolSettings, UpscaleSettings
+from vidsr.settings import EncodeSettings, PoolSettings, UpscaleSettings
+from vidsr.upscale_job import UpscaleJob
 
 pytestmark = pytest.mark.usefixtures("ray")
 STRIKE_AT = 80
@@ -44,15 +48,51 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def upscaled(film: Path, tiny_model: str) -> Callable[..., Report]:
-    """The film upscaled by segments."""
+def settings(tiny_model: str) -> UpscaleSettings:
+    """By segments, with the small network."""
+    return UpscaleSettings(model=tiny_model, segments=True)
 
-    def upscaled(target: Path, workers: int, timeout_s: float = 20, **options: object) -> Report:
-        settings = UpscaleSettings(model=tiny_model, segments=True)
+
+@pytest.fixture(scope="module")
+def pools(ray: None) -> Iterator[SharedPools]:
+    """Two actors: those that a test loses are replaced for the next one."""
+    with SharedPools(PoolSettings(workers=2, threads=1, timeout_s=20)) as pools:
+        yield pools
+
+
+@pytest.fixture
+def upscaled(film: Path, settings: UpscaleSettings, pools: SharedPools) -> Callable[..., Report]:
+    """The film upscaled by actors of its own."""
+    with pools:
+        pass  # the two that stand by would be taken for its own
+
+    def upscaled(target: Path, workers: int, timeout_s: float, **options: object) -> Report:
         pool = PoolSettings(workers=workers, threads=1, timeout_s=timeout_s)
         return vidsr.upscale(film, target, settings=settings, pool=pool, **options)
 
     return upscaled
+
+
+@pytest.fixture
+def by_two(film: Path, settings: UpscaleSettings, pools: SharedPools) -> Callable[..., Report]:
+    """The film upscaled by those two."""
+
+    def upscaled(target: Path, **options: OnProgress) -> Report:
+        job = UpscaleJob(source=film, target=target, settings=settings, encode=EncodeSettings(), **options)
+        return upscale_job(job, pools)
+
+    return upscaled
+
+
+@pytest.fixture(scope="module")
+def by_threads(film: Path, tiny_model: str, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """What threads of this process make of it."""
+    target = tmp_path_factory.mktemp("threads") / "none.mp4"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plan, "MIN_SECONDS", 0.6)
+        settings = UpscaleSettings(model=tiny_model, segments=True)
+        vidsr.upscale(film, target, settings=settings, pool=PoolSettings(workers=0, threads=1))
+    return target.read_bytes()
 
 
 def actors() -> list[psutil.Process]:
@@ -71,23 +111,30 @@ def struck(blow: signal.Signals) -> Callable[[int, int | None], None]:
     return on_progress
 
 
-def test_processes_make_the_same_bytes_as_threads(upscaled: Callable[..., Report], tmp_path: Path) -> None:
-    report = upscaled(tmp_path / "two.mp4", workers=2)
-    assert (report.workers, report.threads, report.frames_written, report.damage) == (2, 1, 240, [])
-    upscaled(tmp_path / "none.mp4", workers=0)
-    assert (tmp_path / "two.mp4").read_bytes() == (tmp_path / "none.mp4").read_bytes()
-
-
-@pytest.mark.parametrize("blow", [signal.SIGKILL, pytest.param(signal.SIGSTOP, marks=pytest.mark.slow)])
-def test_a_lost_actor_costs_nothing_but_its_segment(
-    upscaled: Callable[..., Report], tmp_path: Path, blow: signal.Signals
+def test_processes_make_the_same_bytes_as_threads(
+    by_two: Callable[..., Report], by_threads: bytes, tmp_path: Path
 ) -> None:
-    # A dead one is noticed without a limit; on a busy machine a live one may be silent for some seconds, too.
-    timeout_s = 4 if blow == signal.SIGSTOP else 20
-    report = upscaled(tmp_path / "struck.mp4", workers=2, timeout_s=timeout_s, on_progress=struck(blow))
+    report = by_two(tmp_path / "two.mp4")
+    assert (report.workers, report.threads, report.frames_written, report.damage) == (2, 1, 240, [])
+    assert (tmp_path / "two.mp4").read_bytes() == by_threads
+
+
+def test_an_actor_that_is_killed_costs_nothing_but_its_segment(
+    by_two: Callable[..., Report], by_threads: bytes, tmp_path: Path
+) -> None:
+    report = by_two(tmp_path / "struck.mp4", on_progress=struck(signal.SIGKILL))
     assert (report.worker_restarts, report.frames_written, report.damage) == (1, 240, [])
-    upscaled(tmp_path / "none.mp4", workers=0)
-    assert (tmp_path / "struck.mp4").read_bytes() == (tmp_path / "none.mp4").read_bytes()
+    assert (tmp_path / "struck.mp4").read_bytes() == by_threads
+
+
+@pytest.mark.slow
+def test_an_actor_that_is_stopped_costs_nothing_but_its_segment(
+    upscaled: Callable[..., Report], by_threads: bytes, tmp_path: Path
+) -> None:
+    # On a busy machine a live one may be silent for some seconds, too.
+    report = upscaled(tmp_path / "struck.mp4", workers=2, timeout_s=4, on_progress=struck(signal.SIGSTOP))
+    assert (report.worker_restarts, report.frames_written, report.damage) == (1, 240, [])
+    assert (tmp_path / "struck.mp4").read_bytes() == by_threads
 
 
 @pytest.fixture
@@ -101,13 +148,12 @@ def deadly(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_segment_that_ends_two_actors_is_upscaled_by_frames_to_the_same_bytes(
-    upscaled: Callable[..., Report], tmp_path: Path, deadly: None, caplog: pytest.LogCaptureFixture
+    by_two: Callable[..., Report], by_threads: bytes, tmp_path: Path, deadly: None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    report = upscaled(tmp_path / "frames.mp4", workers=2)
+    report = by_two(tmp_path / "frames.mp4")
     assert (report.worker_restarts, report.frames_written, report.quarantined, report.damage) == (2, 240, [], [])
     assert "segment 5 ended 2 workers; it is upscaled by frames" in caplog.messages
-    upscaled(tmp_path / "none.mp4", workers=0)
-    assert (tmp_path / "frames.mp4").read_bytes() == (tmp_path / "none.mp4").read_bytes()
+    assert (tmp_path / "frames.mp4").read_bytes() == by_threads
 
 
 @pytest.mark.slow
@@ -122,13 +168,14 @@ def test_a_frame_of_such_a_segment_that_ends_two_actors_is_the_only_one_without_
         return luma.view(Poison) if os.getpid() == here and next(numbers) == 7 else luma
 
     monkeypatch.setattr(work, "luma_of", poisoned)
-    report = upscaled(tmp_path / "out.mp4", workers=1)
+    report = upscaled(tmp_path / "out.mp4", workers=1, timeout_s=20)
     assert (report.quarantined, report.frames_upscaled, report.frames_written) == ([107], 239, 240)
     assert report.damage == ["upscaled without the network, because each ended two workers: frames 107"]
 
 
 def test_a_segment_that_is_late_is_done_by_another_actor_and_the_first_result_counts(
     upscaled: Callable[..., Report],
+    by_threads: bytes,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
@@ -138,8 +185,7 @@ def test_a_segment_that_is_late_is_done_by_another_actor_and_the_first_result_co
     assert (report.worker_restarts, report.frames_written, report.damage) == (0, 240, [])
     assert re.search(r"worker \d+ on \S+ is late with segment \d+; others do it too", caplog.text)
     assert psutil.wait_procs(actors(), timeout=10)[1] == []  # not even the one that was stopped
-    upscaled(tmp_path / "none.mp4", workers=0)
-    assert (tmp_path / "late.mp4").read_bytes() == (tmp_path / "none.mp4").read_bytes()
+    assert (tmp_path / "late.mp4").read_bytes() == by_threads
 
 
 def test_an_actor_drops_a_segment_that_another_one_was_faster_with_and_takes_the_next(
