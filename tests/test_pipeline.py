@@ -249,13 +249,13 @@ def test_a_worker_that_is_lost_costs_nothing_and_is_counted(
 def test_a_frame_that_ends_two_workers_is_enlarged_without_the_network_and_reported(
     vidsr: Command, tiny_model: str, tmp_path: Path
 ) -> None:
-    """No worker answers within a microsecond, so the frame counts as the end of two."""
-    source = make_clip(tmp_path / "one.mp4", pts=[0])
+    """No worker answers within a microsecond, so both frames count as the end of two workers each."""
+    source = make_clip(tmp_path / "two.mp4", pts=[0, 512])
     options = ["--model", tiny_model, "--workers", "1", "--timeout", "0.000001"]
     ended = vidsr("upscale", "-q", *options, source, tmp_path / "out.mp4")
     assert ended.code == DAMAGED
-    assert "upscaled without the network, because each ended two workers: frames 0\n" in ended.err
-    assert len(read_with_av(tmp_path / "out.mp4").pts) == 1
+    assert "upscaled without the network, because each ended two workers: frames 0, 1" in ended.err
+    assert len(read_with_av(tmp_path / "out.mp4").pts) == 2
 
 
 # Memory
