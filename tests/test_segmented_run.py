@@ -88,8 +88,8 @@ def test_a_film_that_cannot_be_cut_later_on_is_upscaled_by_frames_and_leaves_not
 def test_the_last_frames_of_a_segment_are_as_good_as_in_a_whole_run(
     tmp_path: Path, tiny_model: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(plan, "MIN_SECONDS", 2)
-    source = make_video(tmp_path / "in.mkv", road(150), options={"g": "75"})
+    monkeypatch.setattr(plan, "MIN_SECONDS", 1)
+    source = make_video(tmp_path / "in.mkv", road(110), options={"g": "75"})
     lumas = {}
     for codec, segments in (("ffv1", False), *itertools.product(("libx264", "libx265"), (False, True))):
         settings = UpscaleSettings(model=tiny_model, segments=segments)
@@ -107,11 +107,11 @@ def test_the_last_frames_of_a_segment_are_as_good_as_in_a_whole_run(
 def road(count: int) -> list[av.VideoFrame]:
     """A place that stands still, with the noise of a camera at night, and something that passes."""
     random = np.random.default_rng(1)
-    place = np.kron(random.integers(40, 200, (24, 40)), np.ones((4, 4))).astype(float)
+    place = np.kron(random.integers(40, 200, (14, 30)), np.ones((4, 4))).astype(float)
     frames = []
     for number in range(count):
         luma = place + random.normal(0, 8, place.shape)
-        luma[40:60, number : number + 20] = 230
+        luma[20:40, number : number + 20] = 230
         pixels = np.repeat(luma.clip(0, 255).astype(np.uint8)[..., None], 3, axis=2)
         frames.append(av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(format="yuv420p"))
     return frames
