@@ -46,7 +46,7 @@ def test_workers_beyond_the_memory_are_refused_before_any_starts() -> None:
 def crew(standing_crew: Pool, weights: Weights) -> Pool:
     """Two workers that are given up when they are silent for two seconds."""
     standing_crew.set_weights(weights)
-    standing_crew.restarts = 0
+    standing_crew.restarts, standing_crew.quarantined = 0, []
     return standing_crew
 
 
@@ -120,15 +120,14 @@ def test_a_worker_that_hangs_is_replaced_and_ended(crew: Pool, weights: Weights)
     assert gone(before[1])
 
 
-def test_a_plane_that_ends_two_workers_is_enlarged_without_them(ray: Ray, weights: Weights) -> None:
+def test_a_plane_that_ends_two_workers_is_enlarged_without_them(crew: Pool, weights: Weights) -> None:
     source = planes(8)
     expected = enlarged(weights, source)
     expected[3] = double(source[3])
     source[3] = source[3].view(Poison)
-    with open_pool(weights, PoolSettings(workers=2)) as pool:
-        assert same(pool.map(source, 8), expected)
-    assert pool.quarantined == [3]
-    assert pool.restarts in (2, 3)  # the first death may be laid on the frame before, whose answer it swallowed
+    assert same(crew.map(source, 8), expected)
+    assert crew.quarantined == [3]
+    assert crew.restarts in (2, 3)  # the first death may be laid on the frame before, whose answer it swallowed
 
 
 @pytest.mark.slow
