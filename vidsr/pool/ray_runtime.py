@@ -46,13 +46,17 @@ from ray.scripts.scripts import main
 main()
 """
 _KEEPER = """
-import ctypes, os, signal, subprocess, sys
+import ctypes, os, select, signal, subprocess, sys
 from pathlib import Path
 
 ctypes.CDLL(None).prctl(36, 1)  # PR_SET_CHILD_SUBREAPER: all that is left of Ray's start becomes a child
-started = subprocess.run([sys.executable, "-P", "-c", *sys.argv[1:]], stdin=subprocess.DEVNULL, stdout=sys.stderr)
-print(started.returncode, flush=True)
-sys.stdin.read()  # ends with the process that started this one
+command = [sys.executable, "-P", "-c", *sys.argv[1:]]
+start = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=sys.stderr)
+while start.poll() is None and not select.select([sys.stdin], [], [], 0.02)[0]:
+    pass
+if start.returncode is not None:
+    print(start.returncode, flush=True)
+    sys.stdin.read()  # ends with the process that started this one, or with its patience
 while children := Path("/proc/thread-self/children").read_text().split():
     for child in map(int, children):
         os.kill(child, signal.SIGKILL)
@@ -187,11 +191,7 @@ def _kept(home: Path) -> Iterator["subprocess.Popen[str]"]:
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
     with keeper:  # at the end its input is closed, and it is waited for
-        try:
-            _wait_for(keeper, home)
-        except BaseException:
-            keeper.kill()
-            raise
+        _wait_for(keeper, home)
         yield keeper
 
 
