@@ -129,11 +129,13 @@ def test_an_actor_that_is_killed_costs_nothing_but_its_segment(
 
 @pytest.mark.slow
 def test_an_actor_that_is_stopped_costs_nothing_but_its_segment(
-    upscaled: Callable[..., Report], by_threads: bytes, tmp_path: Path
+    upscaled: Callable[..., Report], by_threads: bytes, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     # On a busy machine a live one may be silent for some seconds, too.
     report = upscaled(tmp_path / "struck.mp4", workers=2, timeout_s=4, on_progress=struck(signal.SIGSTOP))
-    assert (report.worker_restarts, report.frames_written, report.damage) == (1, 240, [])
+    assert (report.frames_written, report.damage) == (240, [])
+    # The other actor does its segment, too, and may have done all before the stopped one is given up.
+    assert report.worker_restarts == 1 or "others do it too" in caplog.text
     assert (tmp_path / "struck.mp4").read_bytes() == by_threads
 
 
