@@ -1,6 +1,7 @@
 """The check of recordings: PyAV decodes every frame, and each frame holds its number."""
 
 import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -51,6 +52,18 @@ def decode_file(path: Path) -> DecodedFile:
     return DecodedFile(
         path=path, size=size, times=times, marks=[mark for _, mark in frames], audio_packets=audio_packets
     )
+
+
+def readable_marks(path: Path) -> Iterator[Mark]:
+    """The marks of a file's frames; packets that were damaged on their way, and are refused, are printed."""
+    with av.open(f"file:{path}") as source:
+        for packet in source.demux(video=0):
+            try:
+                frames = packet.decode()
+            except av.InvalidDataError as error:
+                print(f"{path.name}: the packet of {packet.size} bytes at {packet.time} s is refused: {error}")
+                continue
+            yield from filter(None, map(frame_mark, frames))
 
 
 def frame_mark(frame: av.VideoFrame) -> Mark | None:
