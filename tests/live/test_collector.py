@@ -82,13 +82,16 @@ POISONS = {
 
 @pytest.fixture(scope="module")
 def poisoned(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[CameraConfig, list[str]]]:
-    """Cameras of one source whose main streams show something else, and what is said of each when it collects."""
+    """Cameras of one scene whose main streams show something else, and what is said of each when it collects.
+
+    Each has a server of its own: GStreamer's ends where clients of one picture come and go at once.
+    """
     folder, frames, configs = tmp_path_factory.mktemp("poisoned"), planes(), list[CameraConfig]()
     small = smaller(frames, 2.0)
     mains = dict(zip(POISONS, (black(frames), frozen(frames), planes(7), small), strict=True))
     with ExitStack() as cameras:
-        source = cameras.enter_context(stream(folder, "source", small))
         for name, shown in mains.items():
+            source = cameras.enter_context(stream(folder, f"{name}, source", small))
             main = cameras.enter_context(stream(folder, name, shown))
             configs.append(learning_camera(folder, source.url, main.url, name=name))
         said = zip(*(collect_at_once(*configs) for _ in range(3)), strict=True)
