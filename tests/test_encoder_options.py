@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import av
@@ -179,6 +180,12 @@ def test_what_makes_no_sense_is_a_fault_of_usage(refused: Refused, clip: Path, t
     assert "--bitrate must be 2000M or less" in refused(USAGE, "--bitrate", "900000M", clip, target)
     assert "--max-rate must be 50k or more" in refused(USAGE, "--max-rate", "49k", clip, target)
     assert "not '1 Mbit'" in refused(USAGE, "--bitrate", "1 Mbit", clip, target)
+
+
+@pytest.mark.parametrize("codec", ["libx264", "libx265", "libsvtav1", "libvpx-vp9"])
+def test_the_help_names_the_quality_that_each_codec_has_by_default(codec: str) -> None:
+    crf = next(field for field in fields(EncodeSettings) if field.name == "crf")
+    assert f"{codec} {encoder_options(EncodeSettings(codec=codec))['crf']}" in crf.metadata["help"]
 
 
 @pytest.mark.parametrize("codec", ["libx264", "libx265", "libvpx-vp9"])

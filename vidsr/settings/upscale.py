@@ -65,7 +65,11 @@ class EncodeSettings:
         "that holds the depth, subsampling and alpha of the source",
         "NAME",
     )
-    crf: int | None = option(None, "constant quality, lower is better (default: one that fits the codec)", "N")
+    crf: int | None = option(
+        None,
+        "constant quality, lower is better (default: libx264 18, libx265 20, libsvtav1 26, libvpx-vp9 28)",
+        "N",
+    )
     bitrate: str | None = option(None, "mean bits per second, such as 4M or 800k, instead of --crf", "N")
     max_rate: str | None = option(None, "highest bits per second, over a second, such as 8M, beside --crf", "N")
     preset: str | None = option(None, "speed against size, by the codec's own names", "NAME")
