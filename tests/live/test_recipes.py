@@ -76,6 +76,6 @@ def test_an_rtsp_server_takes_the_push(quick: list[str], place: Path, tmp_path: 
     with http(lambda: mpeg_ts(Kind())) as url, sink("rtsp", tmp_path) as server:
         options = [*quick, "--also", server.url]
         with running_stream(url, place, options) as run:
-            run.wait_until(lambda: server.bytes_received > 20_000, within_s=60, what="the server receives")
+            run.wait_until(lambda: server.bytes_received > 200_000, within_s=60, what="the server receives")
             assert run.end() == 0
         assert len(frame_numbers([decode_file(server.received[0])])) > 10
