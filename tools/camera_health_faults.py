@@ -29,7 +29,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests/live")]
 
 from kit.cameras import Camera, camera  # noqa: E402
 from kit.networks import Network, network, small_disk  # noqa: E402
-from kit.recordings import readable_marks, recordings  # noqa: E402
+from kit.recordings import decode_file, recordings  # noqa: E402
 from kit.runs import Run, stream  # noqa: E402
 from kit.servers import http  # noqa: E402
 from kit.sinks import Sink, sink  # noqa: E402
@@ -190,7 +190,8 @@ def print_table(done: list[Fault]) -> bool:
 def numbers_of(paths: list[Path], number: int) -> list[int]:
     """The numbers of a camera's frames in these files, those after `_WRAP` going on."""
     found: list[int] = []
-    for mark in (mark for path in paths for mark in readable_marks(path)):
+    decoded = (decode_file(path, may_be_damaged=".original." in path.name) for path in paths)
+    for mark in (mark for file in decoded for mark in file.marks if mark):
         assert mark.camera == number, f"a frame of camera {mark.camera} in the recordings of {number}"
         last = found[-1] if found else mark.number
         found.append(last + (mark.number - last) % _WRAP)

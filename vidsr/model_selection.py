@@ -33,9 +33,10 @@ _ENDS = ("-coarse", "-coarse50", "-video", "-video75", "-video50", "-video25", "
 """Of the names, from the strongest compression to none: the weights of the zoo, and means of two."""
 _QUANTISERS = (33.0, 28.0, 24.0, 20.0, 13.0, 6.0)
 """On H.264's scale; above each, the end before it."""
-_BITS = {"hevc": (0.0, 0.0, 0.0, 0.2, 2.5, 12.0), "av1": (0.0, 0.0, 0.0, 0.2, 2.5, 12.0)}
+_ENDS_BY_BITS = _ENDS[2:]
+_BITS = {"hevc": (0.0, 0.2, 2.5, 12.0), "av1": (0.0, 0.2, 2.5, 12.0)}
 """Per pixel of a key frame, where the quantiser is unknown; below each, the end before it."""
-_BITS_OF_OTHERS = (0.0, 0.0, 1.5, 3.0, 5.0, 12.0)
+_BITS_OF_OTHERS = (1.5, 3.0, 5.0, 12.0)
 _EMPTY_BITS = 0.2  # of black, which x264 gives a fine quantiser at any quality
 _EMPTY_END = "-video75"  # at least
 
@@ -124,7 +125,7 @@ def _end(compression: Compression) -> tuple[str, str]:
         return "", f"{codec} is lossless"
     if quantiser is None:
         fine = sum(bits >= limit for limit in _BITS.get(codec, _BITS_OF_OTHERS))
-        return _ENDS[fine], f"{bits:g} bits per pixel of {codec}"
+        return _ENDS_BY_BITS[fine], f"{bits:g} bits per pixel of {codec}"
     fine = sum(quantiser <= limit for limit in _QUANTISERS)
     if bits < _EMPTY_BITS and fine > _ENDS.index(_EMPTY_END):
         return _EMPTY_END, f"quantiser {quantiser:g}, but of an empty frame"

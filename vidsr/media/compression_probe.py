@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from math import log2
 from struct import Struct
+from typing import Any
 
 import numpy as np
-from av import VideoFrame
+from av import Packet, VideoFrame
 from av.codec import Codec
 
 from vidsr.media.hevc import key_frame_quantiser
@@ -32,9 +33,9 @@ class Compression:
     """Size of the first packet per luma pixel."""
 
 
-def header_quantiser(codec: Codec, headers: bytes, packet: bytes) -> float | None:
+def header_quantiser(codec: Codec, headers: bytes, packet: "Packet[Any]") -> float | None:
     """The quantiser by the headers of the stream and of its first packet; None of another codec than HEVC."""
-    return key_frame_quantiser(headers, packet) if codec.canonical_name == "hevc" else None
+    return key_frame_quantiser(headers, bytes(packet)) if codec.canonical_name == "hevc" else None
 
 
 def probe_compression(

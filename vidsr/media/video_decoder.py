@@ -64,7 +64,7 @@ class VideoDecoder:
     def _begin(self, packet: "SidePacket | Packet[VideoStream]") -> None:
         headers = self._context.extradata or b""
         self._first_bytes = packet.size
-        self._header_quantiser = header_quantiser(self._context.codec, headers, bytes(packet))
+        self._header_quantiser = header_quantiser(self._context.codec, headers, packet)
 
     def flush(self) -> list[VideoFrame]:
         """The frames that the decoder holds for the order of presentation; it goes on with a key frame."""

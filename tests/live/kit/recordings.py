@@ -1,7 +1,6 @@
 """The check of recordings: PyAV decodes every frame, and each frame holds its number."""
 
 import itertools
-from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -30,10 +29,11 @@ class DecodedFile:
         return [mark.number for mark in self.marks if mark]
 
 
-def decode_file(path: Path) -> DecodedFile:
+def decode_file(path: Path, *, may_be_damaged: bool = False) -> DecodedFile:
     """Decode a file whose frames must all decode undamaged, in one size, at increasing times.
 
-    Raises AssertionError for any other file.
+    In one that may be damaged, since it holds what a bad line brought, packets that are refused are printed, and
+    passed over. Raises AssertionError for any other file.
     """
     frames, times, audio_packets = [], [], 0
     with av.open(f"file:{path}") as source:
@@ -41,8 +41,14 @@ def decode_file(path: Path) -> DecodedFile:
             if packet.stream.type != "video":
                 audio_packets += bool(packet.size)
                 continue
-            for frame in packet.decode():
-                assert not frame.is_corrupt, f"{path.name}: a damaged frame"
+            try:
+                decoded = packet.decode()
+            except av.InvalidDataError:
+                assert may_be_damaged, f"{path.name}: a packet that is refused"
+                print(f"{path.name}: the packet of {packet.size} bytes at {packet.pts} is refused")
+                continue
+            for frame in decoded:
+                assert may_be_damaged or not frame.is_corrupt, f"{path.name}: a damaged frame"
                 times.append(frame.pts * frame.time_base)
                 frames.append(((frame.width, frame.height), frame_mark(frame)))
     assert frames, f"{path.name}: no frame"
@@ -52,18 +58,6 @@ def decode_file(path: Path) -> DecodedFile:
     return DecodedFile(
         path=path, size=size, times=times, marks=[mark for _, mark in frames], audio_packets=audio_packets
     )
-
-
-def readable_marks(path: Path) -> Iterator[Mark]:
-    """The marks of a file's frames; packets that were damaged on their way, and are refused, are printed."""
-    with av.open(f"file:{path}") as source:
-        for packet in source.demux(video=0):
-            try:
-                frames = packet.decode()
-            except av.InvalidDataError as error:
-                print(f"{path.name}: the packet of {packet.size} bytes at {packet.time} s is refused: {error}")
-                continue
-            yield from filter(None, map(frame_mark, frames))
 
 
 def frame_mark(frame: av.VideoFrame) -> Mark | None:
