@@ -13,7 +13,7 @@ from made import make_clip, random_weights, scene, tiny_weights
 from oracles import read_with_av
 from PIL import Image
 
-from vidsr.engine.openvino_export import run_network
+from vidsr.engine.openvino_ir import run_network
 from vidsr.model.architecture import srcnn
 from vidsr.model.weights import Weights, load_weights, save_weights
 from vidsr.model.zoo import model_names

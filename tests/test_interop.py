@@ -6,7 +6,7 @@ from made import random_weights, tiny_weights
 from numpy.typing import NDArray
 from oracles import network
 
-from vidsr.engine.openvino_export import ir_files, run_network
+from vidsr.engine.openvino_ir import ir_files, run_network
 from vidsr.errors import ModelError
 from vidsr.interop import flat_response, model_metadata, verify_output
 from vidsr.model.architecture import ACTIVATIONS, Architecture, fsrcnn, srcnn

@@ -26,7 +26,7 @@ from vidsr.pool.ray_workers import RayWorkers
 from vidsr.pool.shared_pools import SharedPools
 from vidsr.report import Report
 from vidsr.segments import plan, work
-from vidsr.segments.source import source_segments
+from vidsr.segments.source_segments import source_segments
 from vidsr.settings import EncodeSettings, PoolSettings, UpscaleSettings
 from vidsr.upscale_job import UpscaleJob
 

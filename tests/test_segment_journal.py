@@ -13,7 +13,7 @@ from vidsr.errors import TargetError
 from vidsr.media.packet_data import PacketData
 from vidsr.segments.journal import SegmentJournal
 from vidsr.segments.plan import PlannedSegment
-from vidsr.segments.segment_file import segment_bytes, segment_of_bytes
+from vidsr.segments.segment_bytes import segment_bytes, segment_of_bytes
 from vidsr.segments.work import UpscaledSegment
 
 KEY = {"the source": "one", "the encoder": "crf=18"}

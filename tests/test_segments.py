@@ -20,7 +20,7 @@ from vidsr.media.side_data import SideDataCarrier
 from vidsr.media.video_encoder import encoder_parameters
 from vidsr.segments import plan
 from vidsr.segments.plan import NotSegmentable, PlannedSegment, plan_segments
-from vidsr.segments.source import segment_job, source_segments
+from vidsr.segments.source_segments import segment_job, source_segments
 from vidsr.segments.work import SegmentFrames, SegmentJob
 from vidsr.settings import EncodeSettings
 
@@ -158,14 +158,14 @@ def packet(pts: int | None, dts: int | None, *, key: bool = False, complete: boo
 
 def planned(packets: Iterable[PacketData]) -> Iterator[PlannedSegment]:
     """Cut at key frames; 0.6 s are 18 ticks."""
-    return plan_segments(packets, Fraction(1, 30), is_entry_point=lambda packet: packet.key)
+    return plan_segments(packets, Fraction(1, 30), is_random_access=lambda packet: packet.key)
 
 
 def steady(count: int, keys: set[int]) -> list[PacketData]:
     return [packet(number, number - 2, key=number in keys) for number in range(count)]
 
 
-def test_a_segment_begins_at_the_first_entry_point_after_the_least_length() -> None:
+def test_a_segment_begins_at_the_first_random_access_point_after_the_least_length() -> None:
     segments = list(planned(steady(100, {0, 10, 20, 45, 60, 62, 80})))
     assert [segment.start for segment in segments] == [None, 20, 45, 80]
     assert [segment.end for segment in segments] == [20, 45, 80, None]
@@ -181,7 +181,7 @@ def test_leading_packets_belong_to_both_segments_and_their_frames_to_the_first()
     assert (sorted(first.times), sorted(second.times)) == ([*range(23)], [23, 24, 25])
 
 
-def test_an_entry_point_that_is_shown_before_an_earlier_packet_is_none() -> None:
+def test_a_random_access_point_that_is_shown_before_an_earlier_packet_is_none() -> None:
     packets = [*steady(20, {0}), packet(40, 18), packet(30, 19, key=True), packet(50, 35), packet(60, 45)]
     assert len(list(planned(packets))) == 1
 
@@ -210,7 +210,7 @@ def test_a_segment_comes_as_soon_as_no_earlier_frame_can_follow() -> None:
         (steady(3700, {0}), "decoding cannot begin anywhere in 120 s"),
     ],
 )
-def test_what_has_no_times_or_no_entry_points_is_not_cut(packets: list[PacketData], reason: str) -> None:
+def test_what_has_no_times_or_no_random_access_points_is_not_cut(packets: list[PacketData], reason: str) -> None:
     with pytest.raises(NotSegmentable, match=reason):
         list(planned(packets))
 

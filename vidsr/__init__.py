@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from vidsr.media.writer import Writer
     from vidsr.pipeline import upscale
     from vidsr.pool import Pool, open_pool
-    from vidsr.pool.frames import upscale_frames
+    from vidsr.pool.upscale_frames import upscale_frames
     from vidsr.report import Report
     from vidsr.settings import EncodeSettings, PoolSettings, UpscaleSettings
 
@@ -50,7 +50,7 @@ _HOMES = {
     "media.writer": ("Writer",),
     "pipeline": ("upscale",),
     "pool": ("Pool", "open_pool"),
-    "pool.frames": ("upscale_frames",),
+    "pool.upscale_frames": ("upscale_frames",),
     "report": ("Report",),
     "settings": ("EncodeSettings", "PoolSettings", "UpscaleSettings"),
 }

@@ -10,8 +10,8 @@ from vidsr.media.luma_merger import LumaMerger, check_frame_size
 from vidsr.media.reader import Reader
 from vidsr.model_selection import load_network
 from vidsr.output_size import default_scale, target_size
-from vidsr.pool.frames import upscale_frames
 from vidsr.pool.shared_pools import SharedPools
+from vidsr.pool.upscale_frames import upscale_frames
 from vidsr.report import Report
 from vidsr.run_log import DROPPED
 from vidsr.upscale_job import UpscaleJob

@@ -21,8 +21,8 @@ from vidsr.model.architecture import Architecture
 from vidsr.model_selection import load_network
 from vidsr.output_size import Size, default_scale, expected_frames, target_size
 from vidsr.pool import Pool
-from vidsr.pool.frames import upscale_frames
 from vidsr.pool.shared_pools import SharedPools
+from vidsr.pool.upscale_frames import upscale_frames
 from vidsr.report import Report, Stage
 from vidsr.run_log import FrameCounts, RunLog
 from vidsr.segment_pipeline import upscale_by_segments

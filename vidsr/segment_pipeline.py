@@ -23,7 +23,7 @@ from vidsr.run_log import FrameCounts, RunLog
 from vidsr.segments.journal import Key, SegmentJournal
 from vidsr.segments.plan import NotSegmentable, PlannedSegment
 from vidsr.segments.run import SegmentCounts, SegmentedRun, SegmentPool
-from vidsr.segments.source import require_joinable, source_segments
+from vidsr.segments.source_segments import require_joinable, source_segments
 from vidsr.segments.work import UpscaledSegment
 from vidsr.settings import PoolSettings
 from vidsr.source_reader import open_reader

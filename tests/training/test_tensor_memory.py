@@ -6,7 +6,7 @@ import sys
 FAULTS = """
 import resource
 import torch
-from vidsr.training.memory import keep_freed_memory
+from vidsr.training.malloc import keep_freed_memory
 
 def step():
     tensors = [torch.ones(10, 2**20) for _ in range(3)]  # 40 MiB each

@@ -1,1 +1,1 @@
-"""The cost of upscaling: measured by tools/scaling.py, simulated for other machines by tools/simulate.py."""
+"""The cost of upscaling: measured by tools/scaling_study.py, simulated for other machines by tools/simulate.py."""

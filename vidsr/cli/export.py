@@ -20,7 +20,7 @@ from pathlib import Path
 import vidsr
 from vidsr.cli.options import Parser, model_label, require_extra
 from vidsr.cli.output import UsageError
-from vidsr.engine.openvino_export import ir_files, run_network
+from vidsr.engine.openvino_ir import ir_files, run_network
 from vidsr.interop import NetworkFunction, model_metadata, verify_output
 from vidsr.media.atomic_file import atomic_write
 from vidsr.model.weights import Weights

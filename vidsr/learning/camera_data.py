@@ -14,7 +14,7 @@ from vidsr.learning.scene_selection import SceneMoments, newest_scene
 from vidsr.quality.crops import Crop
 from vidsr.settings import FinetuneSettings, LearnSettings
 from vidsr.training.data.sources import Footage
-from vidsr.training.finetune.cameras import camera_window
+from vidsr.training.finetune.camera_views import camera_window
 from vidsr.training.finetune.finetune_data import FinetuneData, from_alignments, from_split
 from vidsr.training.pairing import Alignment, align
 

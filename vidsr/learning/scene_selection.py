@@ -11,7 +11,7 @@ from vidsr.callbacks import OnWarning, ShouldStop
 from vidsr.learn_dir import Moment
 from vidsr.quality.scene_similarity import dissimilarity
 from vidsr.training.data.sources import Footage
-from vidsr.training.finetune.cameras import View, read_views, scenes_of
+from vidsr.training.finetune.camera_views import View, read_views, scenes_of
 from vidsr.training.finetune.frame_selection import has_contrast
 
 _MIN_MOVING = 1e-4  # share of the picture; less is noise

@@ -8,7 +8,7 @@ from av.container import OutputContainer
 from av.stream import Disposition, Stream
 
 from vidsr.media.open_input import TAG_ERRORS
-from vidsr.media.readback import is_attached
+from vidsr.media.target_verification import is_attached
 
 _OF_MUXERS = {"encoder", "software", "handler_name", "vendor_id", "creation_time", "timecode", "stereo_mode"}
 """Tags of the muxer, or that it writes as something else."""

@@ -27,9 +27,9 @@ from vidsr.media.libav import add_stream_side_data, chroma_location, set_paramet
 from vidsr.media.open_input import TAG_ERRORS
 from vidsr.media.pipes import PIPE_BUFFER, STDOUT, OutputPipe
 from vidsr.media.probe import codec_name
-from vidsr.media.readback import frame_differences, target_content
 from vidsr.media.side_data import SideDataCarrier, StreamKind
 from vidsr.media.stream_copy import StreamCopier, copy_tags, file_tags, is_cover
+from vidsr.media.target_verification import frame_differences, target_content
 from vidsr.media.video_encoder import VideoEncoder
 
 _VPX, _VPX_ALPHA = ("libvpx", "libvpx-vp9"), ("matroska", "webm")

@@ -16,14 +16,14 @@ from av.container import OutputContainer
 from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
-from vidsr.media.aac import aac_headers
+from vidsr.media.aac_headers import aac_headers
 from vidsr.media.containers import Container
 from vidsr.media.frame import SidePacket, SourceTemplate
 from vidsr.media.libav import copy_parameters
 from vidsr.media.open_input import TAG_ERRORS
 from vidsr.media.probe import codec_name, title_of
-from vidsr.media.readback import TargetContent, is_attached
 from vidsr.media.side_data import dropped_with_copy
+from vidsr.media.target_verification import TargetContent, is_attached
 from vidsr.media.trim import dts_seconds
 
 # Tags that a muxer sets; copies would be wrong.

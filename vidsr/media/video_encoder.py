@@ -22,7 +22,7 @@ from vidsr.media.encoders import (
     video_encoder,
 )
 from vidsr.media.frame import SourceTemplate
-from vidsr.media.hdr import hdr_options
+from vidsr.media.hdr_options import hdr_options
 
 _MAX_DELAY_S = 3600  # between dts and pts; for a video of one or two frames x265 writes arbitrary, often larger ones
 _LOOKAHEAD_CODECS = ("libx264", "libx265")

@@ -12,7 +12,7 @@ from vidsr.media.containers import container_for
 from vidsr.media.encoders import choose_encoder
 from vidsr.media.file_muxer import FileMuxer, target_errors
 from vidsr.media.frame import SidePacket, SourceTemplate
-from vidsr.media.readback import TargetContent
+from vidsr.media.target_verification import TargetContent
 from vidsr.media.video_encoder import open_encoder
 from vidsr.settings import EncodeSettings
 

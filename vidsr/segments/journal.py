@@ -18,7 +18,7 @@ from vidsr.errors import TargetError
 from vidsr.media.atomic_file import fsync_dir
 from vidsr.media.error_text import write_error_text
 from vidsr.segments.plan import PlannedSegment
-from vidsr.segments.segment_file import segment_bytes, segment_of_bytes
+from vidsr.segments.segment_bytes import segment_bytes, segment_of_bytes
 from vidsr.segments.work import UpscaledSegment
 
 _JOURNAL = "journal"

@@ -7,11 +7,11 @@ from fractions import Fraction
 from vidsr.media.packet_data import PacketData
 
 MIN_SECONDS = 6
-"""Seconds after which the next entry point begins a segment: about 8 on average, as key frames are apart."""
+"""Seconds after which the next random access point begins a segment: about 8 on average, as key frames are apart."""
 MIN_FRAMES = 16
 """Frames of a segment, more than encoders delay."""
 MAX_SECONDS = 120
-"""Seconds without an entry point after which a video is not cut: a segment is held in memory."""
+"""Seconds without a random access point after which a video is not cut: a segment is held in memory."""
 MAX_BYTES = 2**28
 
 
@@ -25,7 +25,7 @@ class PlannedSegment:
 
     index: int
     packets: tuple[PacketData, ...]
-    """In decoding order from an entry point; those shown outside the part are decoded, and dropped."""
+    """In decoding order from a random access point; those shown outside the part are decoded, and dropped."""
     start: int | None
     """The pts of its first frame; None: from the beginning."""
     end: int | None
@@ -46,22 +46,22 @@ def plan_segments(
     packets: Iterable[PacketData],
     time_base: Fraction,
     *,
-    is_entry_point: Callable[[PacketData], bool],
+    is_random_access: Callable[[PacketData], bool],
 ) -> Iterator[PlannedSegment]:
     """The segments of a video, in order, each as soon as its last packet is read.
 
-    A segment begins at an entry point that is shown after all packets before it, and ends with the last packet that
-    is shown before the next one begins. Raises NotSegmentable where packets do not have the times from which that
-    follows, or no entry point comes for long.
+    A segment begins at a random access point that is shown after all packets before it, and ends with the last
+    packet that is shown before the next one begins. Raises NotSegmentable where packets do not have the times from
+    which that follows, or no random access point comes for long.
     """
     plan = _Plan(Fraction(MIN_SECONDS) / time_base, MAX_SECONDS / time_base)
     for packet in packets:
-        yield from plan.add(packet, may_begin=is_entry_point)
+        yield from plan.add(packet, may_begin=is_random_access)
     yield plan.segment(len(plan.packets), end=None)
 
 
 class _Plan:
-    """The segment that is being filled, and perhaps the entry point that ends it."""
+    """The segment that is being filled, and perhaps the random access point that ends it."""
 
     def __init__(self, least: Fraction, most: Fraction) -> None:
         self._least, self._most = least, most
@@ -79,7 +79,7 @@ class _Plan:
         self.packets.append(packet)
         self._bytes += len(packet.data)
         self._latest = pts if self._latest is None else max(self._latest, pts)
-        if self._entry and dts >= self._entry[1]:  # no packet after this one is shown before the entry point
+        if self._entry and dts >= self._entry[1]:  # no packet after this one is shown before the random access point
             yield self._cut(*self._entry)
         elif pts - self._begin > self._most or self._bytes > MAX_BYTES:
             raise NotSegmentable(f"decoding cannot begin anywhere in {MAX_SECONDS} s or {MAX_BYTES >> 20} MiB of it")

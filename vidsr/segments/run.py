@@ -15,7 +15,7 @@ from vidsr.media.video_encoder import VideoEncoder
 from vidsr.segments.join import SegmentJoiner
 from vidsr.segments.journal import SegmentJournal
 from vidsr.segments.plan import PlannedSegment
-from vidsr.segments.source import segment_job, source_segments
+from vidsr.segments.source_segments import segment_job, source_segments
 from vidsr.segments.work import SegmentJob, UpscaledSegment
 
 OnDone = Callable[[UpscaledSegment], None]

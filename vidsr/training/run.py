@@ -22,7 +22,7 @@ from vidsr.training.data.dataset import Dataset, loader_speed, read_dataset
 from vidsr.training.data.dataset_builder import Config
 from vidsr.training.data.sources import Source
 from vidsr.training.loop import LogEntry, TrainState, train
-from vidsr.training.memory import keep_freed_memory
+from vidsr.training.malloc import keep_freed_memory
 from vidsr.training.network import Network, initial_network
 from vidsr.training.run_dir import CURVE, MODEL, checkpoint_path, open_run_dir, read_result, write_log
 from vidsr.training.schedule import Schedule, stages

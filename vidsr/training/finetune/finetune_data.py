@@ -10,7 +10,7 @@ from typing import Protocol
 
 from vidsr.callbacks import OnProgress, OnWarning, ShouldStop
 from vidsr.errors import SourceError, Stopped
-from vidsr.media.hdr import is_hdr
+from vidsr.media.hdr_options import is_hdr
 from vidsr.media.probe import probe
 from vidsr.media.reader import Reader
 from vidsr.quality.crops import Crop
@@ -21,7 +21,7 @@ from vidsr.training.data.pairs import Pair
 from vidsr.training.data.sources import Footage, Source, find_footage
 from vidsr.training.data.split import split_footage
 from vidsr.training.data.validation_set import ValidationSample, moving_areas, validation_samples
-from vidsr.training.finetune.cameras import with_windows
+from vidsr.training.finetune.camera_views import with_windows
 from vidsr.training.finetune.frame_selection import select_frame_times
 from vidsr.training.pairing import Alignment, align, aligned_pairs
 

@@ -1,4 +1,4 @@
-"""Entry points: the packets of a video at which decoding can begin, by the bitstream where containers are wrong."""
+"""Random access points: the packets at which decoding can begin, by the bitstream where containers are wrong."""
 
 from collections.abc import Callable
 from functools import partial
@@ -9,7 +9,7 @@ from av.codec import Codec
 from vidsr.media.nal_units import length_bytes, nal_units, payload
 from vidsr.media.packet_data import PacketData
 
-IsEntryPoint = Callable[[PacketData], bool]
+IsRandomAccess = Callable[[PacketData], bool]
 
 _BY_KEY_FLAG = {"vp8", "vp9", "av1", "mpeg1video", "mpeg2video", "mpeg4", "ffv1"}
 _IDR, _SEI, _H264_SLICES = 5, 6, range(1, 6)
@@ -17,11 +17,11 @@ _RECOVERY_POINT = 6
 _HEVC_SLICES, _IRAP = range(32), range(16, 22)
 
 
-def entry_point_rule(codec: Codec, headers: bytes) -> IsEntryPoint | None:
-    """The rule by which packets of a codec are entry points; None for a codec that has none.
+def random_access_rule(codec: Codec, headers: bytes) -> IsRandomAccess | None:
+    """The rule by which packets of a codec are random access points; None for a codec that has none.
 
-    `headers` are those of the stream. Frames that are shown before an entry point and stored after it may depend on
-    what is before it.
+    `headers` are those of the stream. Frames that are shown before a random access point and stored after it may
+    depend on what is before it.
     """
     name = codec.canonical_name
     if name in _BY_UNITS:

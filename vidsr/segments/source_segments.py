@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from vidsr.media.encoders import EncoderChoice
-from vidsr.media.entry_point import entry_point_rule
 from vidsr.media.formats import has_alpha
 from vidsr.media.packet_data import PacketData
+from vidsr.media.random_access import random_access_rule
 from vidsr.media.reader import Reader
 from vidsr.media.side_data import SideDataCarrier
 from vidsr.media.video_decoder import DecoderParameters
@@ -32,14 +32,14 @@ def source_segments(reader: Reader) -> Iterator[PlannedSegment]:
     Packets of other streams up to the end of a segment, and some more, are then in `reader.trailing_packets`.
     """
     codec = reader.video.codec_context.codec
-    rule = entry_point_rule(codec, reader.video.codec_context.extradata or b"")
+    rule = random_access_rule(codec, reader.video.codec_context.extradata or b"")
     if rule is None:
         raise NotSegmentable(f"where decoding can begin in {codec.canonical_name} is not known")
     if reader.info.still:
         raise NotSegmentable("it is an image")
     if reader.info.container == "avi":
         raise NotSegmentable("AVI stores no times of frames")
-    return plan_segments(_timed(reader), reader.time_base, is_entry_point=rule)
+    return plan_segments(_timed(reader), reader.time_base, is_random_access=rule)
 
 
 def segment_job(reader: Reader, encoder: EncoderParameters, side_data: SideDataCarrier) -> SegmentJob:

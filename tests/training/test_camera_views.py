@@ -17,7 +17,7 @@ from vidsr.training.data.dataset_builder import build_dataset
 from vidsr.training.data.pairs import read_pairs
 from vidsr.training.data.sources import Footage
 from vidsr.training.data.validation_set import validation_samples
-from vidsr.training.finetune.cameras import camera_window, read_views, with_windows
+from vidsr.training.finetune.camera_views import camera_window, read_views, with_windows
 from vidsr.training.finetune.finetune_data import from_footage
 
 CAPTION = (slice(4, 20), slice(8, 72))

@@ -12,8 +12,8 @@ from footage import SMALL, make_video, scene_frames, upscale
 from made import make_clip
 from oracles import read_with_av
 
-from vidsr.media.readback import frame_differences, target_content
 from vidsr.media.reader import Reader
+from vidsr.media.target_verification import frame_differences, target_content
 from vidsr.media.writer import Writer
 
 TICKS = [0, 512, 1100, 1536, 3000, 3512]
