@@ -4,15 +4,16 @@ import io
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
 from vidsr.callbacks import OnWarning, ShouldStop
 from vidsr.errors import ModelError, Stopped, TargetError, TrainingError
-from vidsr.learn_dir import NETWORK, REPORT, SCENE, LearnDir, time_name
+from vidsr.learn_dir import MOMENT_SOURCE, NETWORK, REPORT, SCENE, LearnDir, time_name
 from vidsr.learning.camera_data import CameraData, MomentFiles, read_camera_data
 from vidsr.learning.general_network import finetune_settings, general_network, short_name
-from vidsr.learning.moment_split import require_split, thin
+from vidsr.learning.moment_split import require_split, split_moments, thin
 from vidsr.learning.network_proof import ProvedNetwork, prove
 from vidsr.learning.scene_selection import diverse_thumbnails
 from vidsr.learning.work_dir import LearnPlan, WorkDir
@@ -27,6 +28,7 @@ from vidsr.training.run import TrainResult
 
 _MAX_MOMENTS = 96  # each costs seconds before the first step
 _CURVE_SAMPLES = 48
+_PROBED_MOMENTS = 9  # the newest ones, whose compression decides what the camera learns from
 _PICTURES = "pictures"
 
 
@@ -65,7 +67,7 @@ class CameraLearning:
             work.remove()
 
     def _learn(self, work: WorkDir) -> None:
-        model, general = general_network(self.stream)
+        model, general = general_network(self.stream, self._low_resolution_files())
         settings = finetune_settings(model, general.architecture.scale, self.learn)
         plan = self._plan(work, settings, general)
         camera, notes = self._data(work, plan, settings)
@@ -85,6 +87,15 @@ class CameraLearning:
             raise Stopped("stopped after the proof")
         self._write(plan.name, proved, camera, _report(plan.name, proved, camera, trained, settings, notes))
         self._use(plan.name, proved)
+
+    def _low_resolution_files(self) -> list[Path]:
+        """The newest recordings of the source, where they are what is learned from: beside those of a main stream.
+
+        Without a main stream that is the source, reduced and encoded with many quantisers.
+        """
+        with_main = [moment for moment in self.learn_dir.moments() if moment.has_main]
+        enough = split_moments(with_main, self.learn.day_s)
+        return [moment.folder / MOMENT_SOURCE for moment in with_main[-_PROBED_MOMENTS:]] if enough else []
 
     def _plan(self, work: WorkDir, settings: FinetuneSettings, general: Weights) -> LearnPlan:
         """The plan of the learning that was interrupted, if it is still of use, or a new one."""

@@ -1,10 +1,15 @@
 """The general network of a camera, from which it learns its own, and how it learns."""
 
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
+from vidsr.errors import SourceError
+from vidsr.media.reader import Reader
 from vidsr.model.weights import Weights
 from vidsr.model.zoo import load_model, model_names
-from vidsr.model_selection import AUTO, select_family
+from vidsr.model_selection import AUTO, select_family, select_model
 from vidsr.settings import FinetuneSettings, LearnSettings, StreamSettings
 
 _USUAL_SCALE = 2
@@ -15,13 +20,23 @@ _MEASUREMENTS = 8  # of the learning curve, each with a checkpoint
 _DATASET_SHARE = 0.25  # of the memory
 
 
-def general_network(stream: StreamSettings) -> tuple[str, Weights]:
-    """The model of the stream, and its weights; for auto the one for video that suits this CPU. Raises ModelError."""
+def general_network(stream: StreamSettings, sources: Sequence[Path]) -> tuple[str, Weights]:
+    """The model of the stream, and its weights; for auto what it takes for most of the `sources`. Raises ModelError.
+
+    Without one that can be read these are the weights for video.
+    """
     if stream.model != AUTO:
         return stream.model, load_model(stream.model, stream.scale, usual_scale=_USUAL_SCALE)
     scale, names = stream.scale or _USUAL_SCALE, model_names()
-    clean = f"{select_family(None, scale=scale, names=names)}-x{scale}"
-    name = f"{clean}-video" if f"{clean}-video" in names else clean
+    family = select_family(None, scale=scale, names=names)
+    taken = Counter[str]()
+    for source in sources:
+        with suppress(SourceError), Reader(source) as reader:
+            choice = select_model(reader.info.compression, still=False, scale=scale, names=names, family=family)
+            taken[choice.model] += 1
+    clean = f"{family}-x{scale}"
+    usual = f"{clean}-video" if f"{clean}-video" in names else clean
+    name = max(taken, key=taken.__getitem__, default=usual)
     return name, load_model(name)
 
 
