@@ -10,7 +10,8 @@ from vidsr.engine.precision import PrecisionChoice
 from vidsr.errors import Stopped, WorkerError
 from vidsr.media.containers import container_for
 from vidsr.media.encoders import choose_encoder
-from vidsr.media.file_muxer import FileMuxer, target_errors
+from vidsr.media.error_text import target_errors
+from vidsr.media.file_muxer import FileMuxer
 from vidsr.media.pipes import STDOUT
 from vidsr.media.reader import Reader
 from vidsr.media.video_encoder import EncoderParameters, open_encoder

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from vidsr.errors import TargetError
-from vidsr.media.error_text import write_error_text
+from vidsr.media.error_text import target_errors, write_error_text
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -30,7 +30,7 @@ class AtomicFile:
 
     def __init__(self, target: Path, *, source: Path | None, overwrite: bool, part: Path | None = None) -> None:
         self.target = target
-        try:
+        with target_errors(target):
             if source:
                 refuse_source(target, source)
             if target.is_dir():
@@ -41,10 +41,8 @@ class AtomicFile:
             if source:
                 refuse_source(self.part, source)
             self.part.unlink(missing_ok=True)  # left by an interrupted run, or a link that must not be followed
-            self.file = _FullWriteFile(self.part, "x+b")
+            self.file = FullWriteFile(self.part, "x+b")
             self._identity = os.fstat(self.file.fileno())
-        except OSError as error:
-            raise TargetError(f"{target}: {write_error_text(error)}") from error
 
     def commit(self) -> None:
         """Flush the part file to disk and rename it to the target. Raises TargetError."""
@@ -76,11 +74,12 @@ def refuse_source(target: Path, source: Path) -> None:
         raise TargetError(f"{target}: is the source itself")
 
 
-class _FullWriteFile(io.FileIO):
+class FullWriteFile(io.FileIO):
     """A raw file without short writes: on a full disk FileIO writes a part and reports the error one call later."""
 
     def write(self, data: "ReadableBuffer", /) -> int:
-        whole = rest = memoryview(data)
+        """Write all bytes; returns their number."""
+        whole = rest = memoryview(data).cast("B")
         while rest:
             rest = rest[super().write(rest) :]
         return whole.nbytes
@@ -90,14 +89,12 @@ class _FullWriteFile(io.FileIO):
 def atomic_write(target: Path, *, source: Path | None = None, overwrite: bool = False) -> Generator[BinaryIO]:
     """A binary file that takes the name `target` when the block ends, and is deleted when the block raises.
 
-    Raises TargetError as AtomicFile does, and for any OSError in the block.
+    Raises TargetError as AtomicFile does, and for any OSError or FFmpegError in the block.
     """
     output = AtomicFile(target, source=source, overwrite=overwrite)
     try:
-        yield cast(BinaryIO, output.file)
-    except OSError as error:
-        output.discard()
-        raise TargetError(f"{target}: {write_error_text(error)}") from error
+        with target_errors(target):
+            yield cast(BinaryIO, output.file)
     except BaseException:
         output.discard()
         raise

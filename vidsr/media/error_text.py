@@ -1,8 +1,13 @@
 """The meaning of FFmpeg's errors at files, whose own words say little."""
 
 import errno
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
 
 import av
+
+from vidsr.errors import TargetError
 
 _READ_TEXTS: dict[type[Exception], str] = {
     EOFError: "it is cut off",
@@ -37,6 +42,15 @@ def write_error_text(error: av.FFmpegError | OSError) -> str:
     if isinstance(error, BrokenPipeError):
         return f"the program that reads it has ended ({error.strerror})"
     return _error_text(error, _WRITE_TEXTS)
+
+
+@contextmanager
+def target_errors(target: Path) -> Generator[None]:
+    """FFmpeg's and the system's errors as TargetError."""
+    try:
+        yield
+    except (av.FFmpegError, OSError) as error:
+        raise TargetError(f"{target}: {write_error_text(error)}") from error
 
 
 def _error_text(error: av.FFmpegError | OSError, texts: dict[type[Exception], str]) -> str:

@@ -1,7 +1,6 @@
 """Muxing: a file of encoded packets and copied streams, interleaved by time, that appears complete or not at all."""
 
-from collections.abc import Generator, Iterable, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Self
@@ -18,7 +17,7 @@ from vidsr.media.atomic_file import AtomicFile
 from vidsr.media.containers import Container, container_for, muxer_options
 from vidsr.media.display_matrix import scale_matrix
 from vidsr.media.dropped_tags import dropped_tags
-from vidsr.media.error_text import write_error_text
+from vidsr.media.error_text import target_errors
 from vidsr.media.filters import UNTAGGED_CHROMA
 from vidsr.media.formats import has_alpha
 from vidsr.media.frame import SidePacket, SourceTemplate
@@ -221,12 +220,3 @@ class FileMuxer:
         # The file first: PyAV then writes no index, at which FFmpeg 8.1 crashes if a fragment has no packet yet.
         self._file.discard()
         self._output.close()
-
-
-@contextmanager
-def target_errors(target: Path) -> Generator[None]:
-    """FFmpeg's and the system's errors as TargetError."""
-    try:
-        yield
-    except (av.FFmpegError, OSError) as error:
-        raise TargetError(f"{target}: {write_error_text(error)}") from error

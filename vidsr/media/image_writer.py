@@ -4,7 +4,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Self
 
-import av
 from av import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
@@ -13,7 +12,7 @@ from vidsr.errors import TargetError
 from vidsr.media.atomic_file import AtomicFile
 from vidsr.media.containers import image_codec_for
 from vidsr.media.encoders import video_encoder
-from vidsr.media.error_text import write_error_text
+from vidsr.media.error_text import target_errors
 from vidsr.media.formats import depth_of, has_alpha
 from vidsr.media.image_metadata import read_metadata, with_metadata
 from vidsr.media.libav import set_frame_side_data
@@ -59,11 +58,9 @@ class ImageWriter:
         set_frame_side_data(frame, FrameKind.EXIF)  # FFmpeg would write it, and move maker's notes
         if self._drops_profile:
             set_frame_side_data(frame, FrameKind.ICC_PROFILE)
-        try:
+        with target_errors(self._file.target):
             self._file.file.write(with_metadata(encode_image(frame, self._codec), metadata))
             self._file.commit()
-        except (av.FFmpegError, OSError) as error:
-            raise TargetError(f"{self._file.target}: {write_error_text(error)}") from error
 
 
 def encode_png(luma: Luma) -> bytes:

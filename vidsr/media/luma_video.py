@@ -13,7 +13,6 @@ from vidsr.arrays import Luma
 from vidsr.errors import TargetError
 from vidsr.media.atomic_file import atomic_write
 from vidsr.media.containers import container_for
-from vidsr.media.error_text import write_error_text
 from vidsr.media.formats import luma_of
 
 _NEUTRAL_CHROMA = 128
@@ -30,16 +29,15 @@ def write_luma_video(target: Path, planes: Iterable[Luma], rate: Fraction, *, so
     if target.suffix.lower() != _SUFFIX:
         raise TargetError(f"{target}: the name must end in {_SUFFIX}")
     count = 0
-    with atomic_write(target, source=source, overwrite=overwrite) as file:
-        try:
-            with av.open(file, "w", format=container_for(target).format) as output:
-                stream = output.add_stream(_CODEC, rate=rate)
-                assert isinstance(stream, VideoStream)
-                for count, plane in enumerate(planes, 1):
-                    output.mux(stream.encode(_frame(plane, count - 1, stream, rate)))
-                output.mux(stream.encode(None))
-        except av.FFmpegError as error:
-            raise TargetError(f"{target}: {write_error_text(error)}") from error
+    with (
+        atomic_write(target, source=source, overwrite=overwrite) as file,
+        av.open(file, "w", format=container_for(target).format) as output,
+    ):
+        stream = output.add_stream(_CODEC, rate=rate)
+        assert isinstance(stream, VideoStream)
+        for count, plane in enumerate(planes, 1):
+            output.mux(stream.encode(_frame(plane, count - 1, stream, rate)))
+        output.mux(stream.encode(None))
     return count
 
 

@@ -1,14 +1,13 @@
 """Files of the packets of one video stream, from a key frame on, as they came: nothing is decoded or encoded."""
 
-from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import av
 from av.stream import Stream
 
-from vidsr.errors import SourceError, TargetError
-from vidsr.media.error_text import read_error_text, write_error_text
+from vidsr.errors import SourceError
+from vidsr.media.error_text import read_error_text, target_errors
 from vidsr.media.open_input import open_source
 from vidsr.media.probe import require_video
 from vidsr.media.sink.segment_file import SegmentFile
@@ -29,7 +28,7 @@ class PacketFile:
         self._first_pts = self._last_pts = _ticks(first, first.pts) or self._begin
         self._last_dts = self._begin - 1
         template = StreamTemplate(video, headers=video_headers(first, video))
-        with _target_errors(path):
+        with target_errors(path):
             self._file = SegmentFile(path, video=template.stream, audio=None, start_pts=self._begin, overwrite=False)
 
     def write(self, packet: AnyPacket) -> float:
@@ -46,13 +45,13 @@ class PacketFile:
         if pts >= max(self._first_pts, dts):
             self._last_dts = dts
             timed = TimedPacket(av_packet=packet, pts=pts, dts=dts, key=packet.is_keyframe)
-            with _target_errors(self._path):
+            with target_errors(self._path):
                 self._file.write_video(timed)
         return (pts - self._first_pts) / SECOND
 
     def finish(self) -> None:
         """Complete the file. Raises TargetError, and SourceError when nothing in it can be shown."""
-        with _target_errors(self._path):
+        with target_errors(self._path):
             if not self._file.finish():
                 raise SourceError(f"{self._path.name}: holds no frame that can be shown")
 
@@ -97,11 +96,3 @@ def copy_stretch(source: Path, target: Path, *, start_s: float, seconds: float) 
 
 def _ticks(packet: AnyPacket, time: int | None) -> int | None:
     return None if time is None else round(time * packet.time_base / TIME_BASE)
-
-
-@contextmanager
-def _target_errors(path: Path) -> Generator[None]:
-    try:
-        yield
-    except (av.FFmpegError, OSError) as error:
-        raise TargetError(f"{path}: {write_error_text(error)}") from error

@@ -1,15 +1,12 @@
 """Standard input as a source, and standard output as a target: from begin to end, once."""
 
 import fcntl
-import io
 import os
 import select
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer
+from vidsr.media.atomic_file import FullWriteFile
 
 STDIN, STDOUT = Path("/dev/stdin"), Path("/dev/stdout")
 PIPE_BUFFER = 1 << 20
@@ -55,18 +52,11 @@ class OutputPipe:
             self.file.close()
 
 
-class _PipeFile(io.FileIO):
-    """A file without short writes, in which nothing is corrected later, even where it is a regular one."""
+class _PipeFile(FullWriteFile):
+    """A file in which nothing is corrected later, even where it is a regular one."""
 
     def seekable(self) -> bool:
         return False
-
-    def write(self, data: "ReadableBuffer", /) -> int:
-        rest = memoryview(data).cast("B")
-        size = rest.nbytes
-        while rest:
-            rest = rest[super().write(rest) :]
-        return size
 
 
 def _enlarge(descriptor: int) -> None:

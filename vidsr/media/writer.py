@@ -10,7 +10,8 @@ from av import VideoFrame
 
 from vidsr.media.containers import container_for
 from vidsr.media.encoders import choose_encoder
-from vidsr.media.file_muxer import FileMuxer, target_errors
+from vidsr.media.error_text import target_errors
+from vidsr.media.file_muxer import FileMuxer
 from vidsr.media.frame import SidePacket, SourceTemplate
 from vidsr.media.target_verification import TargetContent
 from vidsr.media.video_encoder import open_encoder
