@@ -9,7 +9,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from commands import DAMAGED, SOURCE, TARGET, USAGE, Command
+from commands import DAMAGED, SOURCE, TARGET, USAGE, Command, full_disk
 from numpy.typing import NDArray
 from recorder_feed import RATE, camera_clip, play, recorder, segments
 
@@ -82,6 +82,7 @@ def test_what_cannot_be_exported_is_said(recorded: Path, tmp_path: Path, vidsr: 
         (SOURCE, "nothing is recorded of that time", ["--to", "2020-01-01T10:00", "--output", tmp_path / "x.mp4"]),
         (USAGE, "no camera 'back'; there are front\n", ["--camera", "back", "--output", tmp_path / "x.mp4"]),
         (TARGET, "must end in one of .m4v .mkv .mov .mp4 .nut .ts .webm\n", ["--output", tmp_path / "x.png"]),
+        (TARGET, "x.webm: 'webm' format does not support 'h264' codec; use .mkv", ["--output", tmp_path / "x.webm"]),
         (TARGET, "there.mp4: already exists", ["--output", tmp_path / "there.mp4"]),
         (USAGE, "export takes --output FILE", []),
         (USAGE, "a time must be like 14:02", ["--from", "noon"]),
@@ -89,10 +90,18 @@ def test_what_cannot_be_exported_is_said(recorded: Path, tmp_path: Path, vidsr: 
         ended = vidsr("recordings", "export", recorded, *arguments)
         assert ended.code == code
         assert words in ended.err
-    assert not (tmp_path / "x.mp4").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["there.mp4"]
     for option in (["--output", tmp_path / "x.mp4"], ["--overwrite"], ["--model", "auto"], ["--scale", 2]):
         assert vidsr("recordings", "list", recorded, *option).code == USAGE
     assert vidsr("recordings", "list", recorded, "--camera", "back").code == USAGE
+
+
+def test_a_disk_that_is_full_at_the_end_of_an_export_is_said(recorded: Path, tmp_path: Path, vidsr: Command) -> None:
+    whole = tmp_path / "whole.mp4"
+    assert vidsr("recordings", "export", recorded, "--output", whole).code == 0
+    with full_disk(whole.stat().st_size - 500):  # within the index
+        ended = vidsr("recordings", "export", recorded, "--output", tmp_path / "x.mp4")
+    assert (ended.code, f"{tmp_path / 'x.mp4'}: File too large" in ended.err) == (TARGET, True)
 
 
 def test_a_moment_is_upscaled_now_from_the_original(

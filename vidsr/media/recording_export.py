@@ -10,7 +10,7 @@ from av.packet import Packet
 from av.stream import Stream
 
 from vidsr.errors import SourceError, TargetError
-from vidsr.media.error_text import read_error_text, write_error_text
+from vidsr.media.error_text import read_error_text, target_errors, write_error_text
 from vidsr.media.open_input import open_source
 from vidsr.media.recording_index import RecordedSegment
 from vidsr.media.sink.retention import SEGMENT_NAME, is_day
@@ -98,21 +98,23 @@ class _Export:
                     raise TargetError(f"{self.paths[-1]}: {write_error_text(error)}") from error
 
     def finish(self, *, broken: bool = False) -> None:
-        """Complete the file; one that is `broken` with what it holds."""
+        """Complete the file; one that is `broken` with what it holds. Raises TargetError."""
         file, self.file = self.file, None
-        if file and not (file.recover() if broken else file.finish()):
+        if not file:
+            return
+        with target_errors(self.paths[-1]):
+            holds_frames = file.recover() if broken else file.finish()
+        if not holds_frames:
             self.paths.pop()
 
     def _begin(self, part: _Part, *, start_s: float) -> None:
         path = unused_path(self._target) if self.paths else self._target
         require_exportable(path, overwrite=self._overwrite)
-        self.file = SegmentFile(
-            path,
-            video=part.video.stream,
-            audio=part.audio,
-            start_pts=round(start_s * SECOND),
-            overwrite=self._overwrite,
-        )
+        start_pts = round(start_s * SECOND)
+        with target_errors(path):
+            self.file = SegmentFile(
+                path, video=part.video.stream, audio=part.audio, start_pts=start_pts, overwrite=self._overwrite
+            )
         self._part = part
         self.paths.append(path)
 

@@ -11,7 +11,7 @@ from typing import BinaryIO
 import av
 from av.stream import Stream
 
-from vidsr.errors import SourceError
+from vidsr.errors import SourceError, TargetError
 from vidsr.media.atomic_file import AtomicFile, fsync_dir
 from vidsr.media.containers import container_for, muxer_options
 from vidsr.media.open_input import open_source
@@ -23,7 +23,8 @@ from vidsr.media.stream_template import StreamTemplate
 class SegmentFile:
     """A file with a video stream like `video` and, unless None, an audio stream like `audio`, from `start_pts`.
 
-    It gets its final name by `finish` or `recover`. One of them must be called, in any thread.
+    It gets its final name by `finish` or `recover`. One of them must be called, in any thread. Raises TargetError for
+    a codec that its format does not hold.
     """
 
     def __init__(
@@ -56,8 +57,10 @@ class SegmentFile:
                 on_frame=on_frame,
                 tags=tags,
             )
-        except BaseException:
+        except BaseException as error:
             self._atomic_file.discard()
+            if isinstance(error, ValueError) and not isinstance(error, av.FFmpegError):  # a codec, in PyAV's words
+                raise TargetError(f"{path}: {error}; use .mkv") from error
             raise
         self.write_video, self.write_audio = self._muxer.write_video, self._muxer.write_audio
 
