@@ -1,5 +1,7 @@
 """A file that is being recorded."""
 
+import errno
+import os
 import subprocess
 import sys
 from itertools import accumulate, cycle, islice
@@ -9,6 +11,7 @@ import av
 import numpy as np
 import pytest
 
+from vidsr.errors import TargetError
 from vidsr.media.sink.muxer import LiveEncoder
 from vidsr.media.sink.segment_file import SegmentFile
 from vidsr.media.source.live_timestamps import TIME_BASE
@@ -57,6 +60,29 @@ def test_frames_keep_uneven_times_however_early_the_audio_comes(name: str, ahead
     with av.open(tmp_path / name) as written:
         found = [float(packet.pts * packet.time_base) for packet in written.demux(video=0) if packet.size]
     assert found == pytest.approx([pts / SECOND for pts in UNEVEN], abs=1e-3)
+
+
+@pytest.mark.parametrize("lasts", [False, True])
+def test_a_file_that_does_not_reach_the_disk_is_kept(
+    lasts: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = LiveEncoder(av.VideoFrame(64, 48, "yuv420p"), EncodeSettings(preset="ultrafast"), source=None)
+    file = SegmentFile(tmp_path / "out.mp4", video=encoder.stream, audio=None, start_pts=0)
+    for packet in video_packets(encoder):
+        file.write_video(packet)
+
+    def refuse(handle: int) -> None:
+        if not lasts:
+            monkeypatch.undo()
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises((TargetError, OSError), match="Input/output error"):
+        file.finish()
+    (kept,) = tmp_path.iterdir()
+    assert kept.name == ("out.mp4.part" if lasts else "out.mp4")  # a part is completed at the next start
+    with av.open(kept) as written:
+        assert sum(packet.size > 0 for packet in written.demux(video=0)) == len(UNEVEN)
 
 
 FULL = """

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from vidsr.errors import TargetError
-from vidsr.media.error_text import target_errors, write_error_text
+from vidsr.media.error_text import target_errors
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -45,25 +45,22 @@ class AtomicFile:
             self._identity = os.fstat(self.file.fileno())
 
     def commit(self) -> None:
-        """Flush the part file to disk and rename it to the target. Raises TargetError."""
-        try:
+        """Flush the part file to disk and rename it to the target. After a TargetError the part file stays."""
+        with target_errors(self.target):
             _fsync(self.file.fileno())
             self.file.close()
-            if not self._owns_part():
+            if not self.owns_part():
                 raise TargetError(f"{self.part}: another run writes the same file")
             os.replace(self.part, self.target)
-        except OSError as error:
-            self.discard()
-            raise TargetError(f"{self.target}: {write_error_text(error)}") from error
         fsync_dir(self.target.parent)
 
     def discard(self) -> None:
         """Close and delete the part file; does nothing after `commit`."""
         self.file.close()
-        if self._owns_part():
+        if self.owns_part():
             self.part.unlink()
 
-    def _owns_part(self) -> bool:
+    def owns_part(self) -> bool:
         """Whether the part file is still the one created here: another run for the same target replaces it."""
         return self.part.exists() and os.path.samestat(self._identity, os.lstat(self.part))
 
@@ -95,10 +92,10 @@ def atomic_write(target: Path, *, source: Path | None = None, overwrite: bool = 
     try:
         with target_errors(target):
             yield cast(BinaryIO, output.file)
+        output.commit()
     except BaseException:
         output.discard()
         raise
-    output.commit()
 
 
 def part_path(target: Path) -> Path:

@@ -71,13 +71,14 @@ class SegmentFile:
         """
         try:
             self._muxer.close()
-        except (av.FFmpegError, OSError):
-            self.recover()
+            if is_playable(self._atomic_file.part):
+                self._atomic_file.commit()
+                return True
+        except (TargetError, av.FFmpegError, OSError):
+            if self._atomic_file.owns_part():
+                self.recover()
             raise
-        if not is_playable(self._atomic_file.part):
-            return self.recover()
-        self._atomic_file.commit()
-        return True
+        return self.recover()
 
     def recover(self) -> bool:
         """Like `finish`, for a file that could not be written completely. Raises OSError."""
