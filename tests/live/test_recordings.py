@@ -1,8 +1,10 @@
 """Moments are found in recordings, and exported exactly."""
 
 import json
+import os
 import shutil
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from recorder_feed import RATE, camera_clip, play, recorder, segments
 
 from vidsr.media.recording_export import export_recording
 from vidsr.media.recording_index import RecordedSegment, RecordingIndex
+from vidsr.media.sink.retention import finished_segments, unfinished_parts
 
 LATER = 1e12
 
@@ -53,6 +56,41 @@ def test_the_index_is_restored_from_the_files_and_forgets_those_that_are_gone(re
     found[0].path.unlink()
     with RecordingIndex(folder) as index:
         assert [each.path for each in index.segments(0, LATER)] == [each.path for each in found[1:]]
+
+
+def test_a_directory_is_indexed_while_its_oldest_segments_are_deleted(tmp_path: Path) -> None:
+    days = [tmp_path / f"2026-01-{number:02}" for number in range(1, 29)]
+    for day in days:
+        day.mkdir()
+        for minute in range(60):
+            (day / f"12-{minute:02}-00.mp4").touch()
+
+    def delete() -> None:
+        for day in days:
+            shutil.rmtree(day)
+
+    with ThreadPoolExecutor(1) as pool:
+        deletion = pool.submit(delete)
+        while not deletion.done():
+            list(finished_segments(tmp_path))
+            unfinished_parts(tmp_path)
+            RecordingIndex(tmp_path).__exit__()
+        deletion.result()
+
+
+def test_a_name_that_is_damaged_or_no_text_is_indexed(recorded: Path, tmp_path: Path) -> None:
+    folder = Path(os.fsdecode(os.fsencode(tmp_path / "front") + b"\xff"))
+    shutil.copytree(recorded / "front", folder, ignore=shutil.ignore_patterns(".*"))
+    titled = segments(folder)[0].with_name("12-00-00.mp4")
+    with av.open(segments(folder)[0]) as source, av.open(titled, "w") as output:
+        output.metadata["title"] = "front-door"
+        copy = output.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            packet.stream = copy
+            output.mux(packet)
+    titled.write_bytes(titled.read_bytes().replace(b"front-door", b"front\xffdoor"))
+    with RecordingIndex(folder) as index:
+        assert index.cameras() == {"front\ufffddoor", "front\ufffd"}
 
 
 @pytest.mark.parametrize("original", [False, True])

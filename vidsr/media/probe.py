@@ -156,7 +156,7 @@ def video_info(
 def codec_name(stream: Stream) -> str:
     """FFmpeg's name of the codec, or the tag of one that it does not know; of an attachment its MIME type."""
     if stream.type == "attachment":
-        return _printable(stream.metadata.get("mimetype", "unknown"))
+        return printable(stream.metadata.get("mimetype", "unknown"))
     name, tag, headers = stream_codec(stream)
     if name != "none":
         return name
@@ -179,11 +179,11 @@ def _stream_info(stream: Stream) -> StreamInfo:
         index=stream.index,
         kind=stream.type,
         codec=codec_name(stream),
-        language=_printable(stream.language or ""),
-        title=_printable(title_of(stream)),
+        language=printable(stream.language or ""),
+        title=printable(title_of(stream)),
     )
 
 
-def _printable(text: str) -> str:
-    """The text of a tag with a sign for each byte that is not UTF-8."""
+def printable(text: str) -> str:
+    """The text of a tag or a name with a sign for each byte that is not UTF-8."""
     return text.encode(errors="surrogateescape").decode(errors="replace")

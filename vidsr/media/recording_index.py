@@ -1,9 +1,12 @@
 """The index of a directory of segments, by time: a SQLite file beside them, which their files alone can restore."""
 
+import os
 import sqlite3
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from typing import Self
 
@@ -11,6 +14,7 @@ import av
 
 from vidsr.errors import SourceError
 from vidsr.media.open_input import open_source
+from vidsr.media.probe import printable
 from vidsr.media.sink.retention import finished_segments
 
 _FILE = ".index.sqlite"
@@ -53,9 +57,12 @@ class RecordingIndex:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self._folder, self._name = folder, printable(folder.name)
+        self._files: dict[Path, os.stat_result] = {}
         try:
-            self._files = {path: path.stat() for each in finished_segments(folder) for path in each.paths}
+            for path in chain.from_iterable(segment.paths for segment in finished_segments(folder)):
+                with suppress(FileNotFoundError):  # deleted meanwhile
+                    self._files[path] = path.stat()
         except OSError as error:
             raise SourceError(f"{folder}: {error.strerror}") from error
         try:
@@ -124,15 +131,15 @@ class RecordingIndex:
                     seconds = float(video.duration * video.time_base)
         except (SourceError, av.FFmpegError, IndexError, OSError):
             return None
-        tags = {name.lower(): text for name, text in tags.items()}
+        tags = {name.lower(): printable(text) for name, text in tags.items()}
         try:
             start_s = datetime.fromisoformat(tags.get("date") or tags["creation_time"]).timestamp()
         except (KeyError, ValueError):  # of an earlier version
             start_s = ended_s - seconds
-        return tags.get("title", self._folder.name), start_s, seconds, ".original" in path.name
+        return tags.get("title", self._name), start_s, seconds, ".original" in path.name
 
     def _facts_of_name(self, path: Path) -> tuple[str, float, float, bool]:
         """As `_facts`, of an unreadable file: its name tells when it began."""
         clock = path.name.replace("B", "")[:8]
         start = datetime.strptime(f"{path.parent.name} {clock}", "%Y-%m-%d %H-%M-%S")
-        return self._folder.name, start.replace(fold="B" in path.name).timestamp(), 0.0, ".original" in path.name
+        return self._name, start.replace(fold="B" in path.name).timestamp(), 0.0, ".original" in path.name

@@ -113,8 +113,7 @@ def _is_same_disk(folder: Path, other: Path) -> bool:
 def finished_segments(folder: Path) -> Iterator[StoredSegment]:
     """The finished segments in a directory."""
     for day in _day_dirs(folder):
-        names = sorted(name for name in os.listdir(day) if SEGMENT_NAME.fullmatch(name))
-        for _, group in groupby(names, key=lambda name: name.partition(".")[0]):
+        for _, group in groupby(_names(day, SEGMENT_NAME), key=lambda name: name.partition(".")[0]):
             paths = tuple(day / name for name in group)
             with suppress(FileNotFoundError):
                 stats = [path.lstat() for path in paths]
@@ -127,7 +126,15 @@ def finished_segments(folder: Path) -> Iterator[StoredSegment]:
 
 def unfinished_parts(folder: Path) -> list[Path]:
     """The .part files in a directory; left by a crash, unless a recording is running."""
-    return sorted(day / name for day in _day_dirs(folder) for name in os.listdir(day) if _PART.fullmatch(name))
+    return sorted(day / name for day in _day_dirs(folder) for name in _names(day, _PART))
+
+
+def _names(day: Path, pattern: re.Pattern[str]) -> list[str]:
+    """The names in a directory that match, in order; none in one that was deleted meanwhile."""
+    try:
+        return sorted(name for name in os.listdir(day) if pattern.fullmatch(name))
+    except FileNotFoundError:
+        return []
 
 
 def _disk_bytes(path: Path) -> int:
