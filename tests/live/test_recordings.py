@@ -17,6 +17,7 @@ from recorder_feed import RATE, camera_clip, play, recorder, segments
 
 from vidsr.media.recording_export import export_recording
 from vidsr.media.recording_index import RecordedSegment, RecordingIndex
+from vidsr.media.recording_playback import write_fragmented
 from vidsr.media.sink.retention import finished_segments, unfinished_parts
 
 LATER = 1e12
@@ -221,6 +222,22 @@ def test_what_is_readable_of_a_damaged_segment_is_exported(tmp_path: Path) -> No
     assert paths == [target]
     assert [sentence.partition(": ")[0] for sentence in damage] == [str(cut)]
     assert 4 * RATE < len(lumas([target])) < 7 * RATE
+
+
+def test_a_damaged_segment_is_played_up_to_where_its_times_run_backwards(tmp_path: Path) -> None:
+    clip, damaged, target = camera_clip(tmp_path / "clip.mp4", audio=0), tmp_path / "cut.mkv", tmp_path / "out.mp4"
+    with av.open(clip) as source, av.open(damaged, "w", options={"cluster_time_limit": "1000"}) as output:
+        copy = output.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            packet.stream = copy
+            output.mux(packet)
+    content = bytearray(damaged.read_bytes())
+    time_at = content.index(b"\xe7", content.rindex(b"\x1f\x43\xb6\x75")) + 2  # of the last cluster, in two bytes
+    assert int.from_bytes(content[time_at : time_at + 2], "big") > 2000
+    content[time_at : time_at + 2] = bytes(2)
+    damaged.write_bytes(content)
+    assert write_fragmented(damaged, target, start_s=0.0, headers_only=False) > 0
+    assert 2 * RATE < len(lumas([target])) < 4 * RATE
 
 
 def test_packets_that_no_file_can_hold_are_damage(recorded: Path, tmp_path: Path, vidsr: Command) -> None:

@@ -36,9 +36,8 @@ def recording_thumbnail(path: Path) -> bytes:
 def write_fragmented(path: Path, target: Path, *, start_s: float, headers_only: bool) -> int:
     """Write a segment to `target` as fragmented MP4 for HLS, or only its headers; returns the bytes of the headers.
 
-    Its time begins at `start_s`, as some players do not begin again where a playlist has a discontinuity.
-
-    Of a damaged segment, what is readable is written. Raises SourceError if nothing is, or if MP4 cannot hold it.
+    Its time begins at `start_s`, as some players do not begin again where a playlist has a discontinuity. Of a damaged
+    segment, what is readable is written. Raises SourceError if nothing is, or if MP4 cannot hold it.
     """
     with open_source(path) as source:
         streams = [*source.streams.video[:1], *source.streams.audio[:1]]
@@ -54,11 +53,10 @@ def write_fragmented(path: Path, target: Path, *, start_s: float, headers_only: 
                     packet.dts += offset
                     packet.stream = copies[packet.stream.index]
                     output.mux_one(packet)
-        except ValueError as error:
-            raise SourceError(f"{path}: MP4 cannot hold it") from error
-        except (av.FFmpegError, OSError) as error:
+        except (av.FFmpegError, OSError, ValueError) as error:
             if headers_only or not _headers_end(target):
-                raise SourceError(f"{path}: {read_error_text(error)}") from error
+                reason = "MP4 cannot hold it" if isinstance(error, ValueError) else read_error_text(error)
+                raise SourceError(f"{path}: {reason}") from error
     return _headers_end(target)
 
 
