@@ -1,7 +1,7 @@
 """The audio of a camera: as each container takes it, of the right programme, and never at the cost of frames."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import av
@@ -11,6 +11,8 @@ from camera_servers import free_udp_port, over_udp
 from kit.runs import BUSY_S, stream
 from recorder_feed import camera_clip, play, read_recording, recorder, segments
 
+from vidsr.errors import SourceLost
+from vidsr.media.source.aac_track import aac_track
 from vidsr.media.source.live_source import LiveSource
 from vidsr.settings.stream import StreamSettings
 from vidsr.stream_url import StreamUrl
@@ -26,18 +28,26 @@ RATES = {
 }
 
 
-def with_audio(path: Path, *tracks: tuple[str, int], seconds: float = 4, silent_s: float = 0) -> Path:
+def with_audio(
+    path: Path,
+    *tracks: tuple[str, int],
+    seconds: float = 4,
+    silent_s: float = 0,
+    layout: str = "mono",
+    start_s: int = 0,
+) -> Path:
     """A camera's clip with audio tracks, each a codec and the frequency of its tone in Hz; a .ts holds ADTS."""
     clip = camera_clip(path.with_name("silent.mp4"), seconds=seconds, audio=0)
     with av.open(clip) as source, av.open(path, "w") as output:
         copy = output.add_stream_from_template(source.streams.video[0])
-        encoders = [output.add_stream(codec, rate=RATES[codec], layout="mono") for codec, _ in tracks]
+        encoders = [output.add_stream(codec, rate=RATES[codec], layout=layout) for codec, _ in tracks]
         packets = [packet for packet in source.demux(video=0) if packet.size]
         for packet in packets:
             packet.stream = copy
         for encoder, (_, hertz) in zip(encoders, tracks, strict=True):
             packets += tone(encoder, hertz, seconds, silent_s)
         for packet in sorted(packets, key=lambda packet: packet.dts * packet.time_base):
+            packet.pts, packet.dts = (time + round(start_s / packet.time_base) for time in (packet.pts, packet.dts))
             output.mux(packet)
     return path
 
@@ -45,7 +55,7 @@ def with_audio(path: Path, *tracks: tuple[str, int], seconds: float = 4, silent_
 def tone(encoder: av.AudioStream, hertz: int, seconds: float, silent_s: float = 0) -> Iterator[av.Packet]:
     rate = encoder.rate
     encoder.codec_context.open()
-    resampler = av.AudioResampler(encoder.format, "mono", rate, encoder.codec_context.frame_size or 320)
+    resampler = av.AudioResampler(encoder.format, encoder.layout, rate, encoder.codec_context.frame_size or 320)
     wave = np.sin(2 * np.pi * hertz * np.arange(int(rate * seconds)) / rate)
     wave[: int(rate * silent_s)] = 0
     frame = av.AudioFrame.from_ndarray((8000 * wave).astype(np.int16)[None], format="s16", layout="mono")
@@ -131,6 +141,24 @@ def test_audio_that_no_segment_holds_becomes_aac_in_step(
             assert container.streams.audio[0].codec_context.name == "aac"
         assert onset_s(path) == pytest.approx(0.5, abs=off_s)
         assert pitch(path) == pytest.approx(1000, abs=5)
+
+
+def test_audio_that_changes_its_channels_goes_on_as_aac(tmp_path: Path) -> None:
+    """As a broadcast does between programmes."""
+    parts = [
+        with_audio(tmp_path / f"{layout}.ts", ("ac3", 1000), seconds=1, layout=layout, start_s=start_s)
+        for start_s, layout in enumerate(("5.1", "stereo"))
+    ]
+    joined = tmp_path / "joined.ts"
+    joined.write_bytes(b"".join(part.read_bytes() for part in parts))
+    with LiveSource(StreamUrl(str(joined)), StreamSettings(realtime=True)) as source:
+        track = source.audio = aac_track(source.audio_tracks[0])
+        assert track
+        n_encoded = 0
+        with suppress(SourceLost):  # at the end of the file
+            for packet in source.packets():
+                n_encoded += len(source.encode_audio(packet)) if packet.stream is track.stream else 0
+    assert n_encoded == pytest.approx(2 * 48_000 / 1024, abs=4)
 
 
 @pytest.mark.parametrize(("kind", "codec"), [("aac", "aac"), ("copy", "pcm_alaw"), ("none", "")])

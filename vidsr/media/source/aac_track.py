@@ -34,6 +34,7 @@ class AacTrack(AudioTrack):
         self._encoder = self._new_encoder()
         self.template = StreamTemplate(self._encoder)
         self._resampler = self._new_resampler()
+        self._kind: tuple[str, str, int] | None = None  # of the frames, of which a resampler takes one only
         self._next_pts: int | None = None  # of the next sample that the encoder takes
 
     def encode(self, packet: LivePacket) -> Iterator[LivePacket]:
@@ -43,12 +44,13 @@ class AacTrack(AudioTrack):
             yield from self._encode_frame(frame, start)
 
     def _encode_frame(self, frame: AudioFrame, start_s: Fraction | None) -> Iterator[LivePacket]:
-        if start_s is not None:
-            pts = round(start_s * self._rate)
-            expected = None if self._next_pts is None else self._next_pts + self._n_waiting
-            if expected is None or abs(pts - expected) > _MAX_GAP_S * self._rate:
-                self._next_pts = pts
-                self._encoder, self._resampler = self._new_encoder(), self._new_resampler()
+        expected = None if self._next_pts is None else self._next_pts + self._n_waiting
+        pts = expected if start_s is None else round(start_s * self._rate)
+        has_gap = pts is not None and (expected is None or abs(pts - expected) > _MAX_GAP_S * self._rate)
+        kind = frame.format.name, frame.layout.name, frame.sample_rate
+        if has_gap or kind != self._kind:
+            self._next_pts, self._kind = pts, kind
+            self._encoder, self._resampler = self._new_encoder(), self._new_resampler()
         frame.pts = None  # the resampler accepts no gap, however small
         self._n_waiting += round(frame.samples * self._rate / frame.sample_rate)
         for block in self._resampler.resample(frame):
