@@ -1,5 +1,6 @@
 """What a run will take, by a trial of its first second."""
 
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -94,7 +95,7 @@ class _Trial:
 @contextmanager
 def _trial_file(source: Path, target: Path, output_format: str | None) -> Iterator[Path]:
     """A temporary file in place of the target, which alone is named in errors. Raises TargetError."""
-    if source.exists():
+    if os.path.exists(source):
         refuse_source(target, source)
     with TemporaryDirectory(prefix="vidsr-estimate-") as folder:
         file = Path(folder) / f"trial{trial_suffix(target, output_format)}"

@@ -241,7 +241,7 @@ class LearnDir:
     @property
     def is_requested(self) -> bool:
         """Whether a network is asked for."""
-        return (self.path / _REQUEST).exists()
+        return os.path.exists(self.path / _REQUEST)
 
     @property
     def attempt_s(self) -> float:

@@ -1,5 +1,6 @@
 """The main job by segments: each is decoded, upscaled and encoded apart, and what is finished survives a crash."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -166,7 +167,7 @@ class _Facts:
 
 def _require_segmentable(job: UpscaleJob, pool: PoolSettings) -> None:
     """Raises NotSegmentable where a segment would not be as that part of the whole, or could not be kept."""
-    if job.source.exists() and not job.source.is_file():
+    if os.path.exists(job.source) and not os.path.isfile(job.source):
         raise NotSegmentable("it is no regular file")
     if job.target == STDOUT:
         raise NotSegmentable("what a pipe took is gone")

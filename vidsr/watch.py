@@ -135,7 +135,7 @@ class WatchLog:
         if entry.code is not None:
             return entry.code in (0, *OF_THE_FILE)
         # Interrupted between the target, which appears complete, and the line that says so.
-        return not entry.replaces and (self._folder / entry.target).exists()
+        return not entry.replaces and os.path.exists(self._folder / entry.target)
 
     def last(self, source: str) -> Entry | None:
         """The last entry of a source."""
@@ -153,7 +153,7 @@ class WatchLog:
 
     def is_there(self) -> bool:
         """Whether the folder still has the log: a share may be gone."""
-        return (self._folder / LOG_NAME).exists()
+        return os.path.exists(self._folder / LOG_NAME)
 
     def is_taken(self, source: str, target: str) -> bool:
         """Whether the target is of another source."""

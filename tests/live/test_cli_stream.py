@@ -52,7 +52,7 @@ CAMERA = "rtsp://admin:canary77@127.0.0.1:1/live"
             ["clip.mp4", "out"],
             "clip.mp4: is not the URL of a camera; --realtime plays a file as if it were one",
         ),
-        (SOURCE, ["--realtime", "clip.mp4", "out"], "clip.mp4: no such file"),
+        (SOURCE, ["--realtime", "clip.mp4", "out"], "clip.mp4: No such file or directory"),
         (USAGE, [CAMERA, "out", "--also", "out"], "out: is already a target of camera"),
         (USAGE, [CAMERA, "out", "--max-delay", "0"], "--max-delay must be 0.1 or more, not 0"),
         (USAGE, [CAMERA, "out", "--workers", "-1"], "--workers must be between 0 and 1024, not -1"),

@@ -3,6 +3,7 @@
 import argparse
 import errno
 import json
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -39,7 +40,7 @@ class Batch:
         self._jobs, self._pools, self._args, self._stop = jobs, pools, args, stop
         self._journal: Journal = args.journal
         self._alone = len(jobs) == 1
-        recorded = args.target.is_dir() and (args.resume or not self._alone)
+        recorded = os.path.isdir(args.target) and (args.resume or not self._alone)
         self._record = BatchRecord(args.target, pools.settings) if recorded else None
         self._all: BatchProgress | None = None
         self._doubts: dict[Path, str] = {}

@@ -12,6 +12,7 @@ With --json, all three print what `status` does, after what they have done.
 import argparse
 import dataclasses
 import json
+import os
 import time
 from datetime import datetime
 from pathlib import Path
@@ -61,7 +62,7 @@ def _learn_dirs(folder: Path) -> dict[str, LearnDir]:
     if not _is_learn_dir(folder):
         places = {folder.resolve().name: folder / IN_TARGET}
         try:
-            places |= {child.name: child / IN_TARGET for child in sorted(folder.iterdir()) if child.is_dir()}
+            places |= {child.name: child / IN_TARGET for child in sorted(folder.iterdir()) if os.path.isdir(child)}
         except OSError as error:
             raise SourceError(f"{folder}: {error.strerror}") from error
     if not (found := {name: LearnDir(path) for name, path in places.items() if _is_learn_dir(path)}):
@@ -73,7 +74,7 @@ def _learn_dirs(folder: Path) -> dict[str, LearnDir]:
 
 
 def _is_learn_dir(folder: Path) -> bool:
-    return any((folder / name).exists() for name in ("moments", "networks", "events.jsonl"))
+    return any(os.path.exists(folder / name) for name in ("moments", "networks", "events.jsonl"))
 
 
 def _undo(learn_dir: LearnDir) -> str:

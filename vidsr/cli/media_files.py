@@ -45,15 +45,15 @@ def source_files(
     With `into_folder` the target of one file is a folder, too, even where there is none yet. `recursive` takes the
     folders in a folder, too, but for the target. Raises UsageError or SourceError.
     """
-    if len(sources) == 1 and not sources[0].is_dir() and not target.is_dir() and not into_folder:
+    if len(sources) == 1 and not os.path.isdir(sources[0]) and not os.path.isdir(target) and not into_folder:
         return [(sources[0], target)]
     if target == STDOUT:
         raise UsageError("several sources, or a folder, cannot go to standard output; name a folder as target")
-    if not target.is_dir() and (os.path.lexists(target) or is_media(target)):
+    if not os.path.isdir(target) and (os.path.lexists(target) or is_media(target)):
         raise UsageError(f"{target}: is no folder; several sources, or a folder, need a folder as target")
     files: list[tuple[Path, Path]] = []
     for source in sources:
-        if not source.is_dir():
+        if not os.path.isdir(source):
             files.append((source, target))
         elif recursive:
             files += _media_below(source, target)
@@ -72,7 +72,7 @@ def _media_in(folder: Path) -> list[Path]:
         inside = [*folder.iterdir()]
     except OSError as error:
         raise SourceError(f"{folder}: {error.strerror}") from error
-    folders = [each for each in inside if each.is_dir()]
+    folders = [each for each in inside if os.path.isdir(each)]
     if shown := sorted(each.name for each in folders if not each.name.startswith(".")):
         log.warning("%s: the folders in it are passed over, without --recursive: %s", folder, ", ".join(shown))
     passed = _PassedOver()
@@ -89,7 +89,7 @@ def _media_below(source: Path, target: Path) -> list[tuple[Path, Path]]:
     own, passed = target.resolve(), _PassedOver()
     for name, folders, files in os.walk(source, onerror=_warn_of_folder):
         folder = Path(name)
-        passed.counts[_LINKED] += sum((folder / each).is_symlink() for each in folders)
+        passed.counts[_LINKED] += sum(os.path.islink(folder / each) for each in folders)
         folders[:] = sorted(each for each in folders if not each.startswith(".") and (folder / each).resolve() != own)
         into = target / folder.relative_to(source)
         found += [(file, into) for file in passed.media_of([folder / each for each in files])]
@@ -118,7 +118,7 @@ class _PassedOver:
             elif not is_media(file):
                 self.counts[_OTHER] += 1
                 self._suffixes.add(file.suffix.lower() or file.name)
-            elif file.exists() and not file.is_file():
+            elif os.path.exists(file) and not os.path.isfile(file):
                 self.counts[_SPECIAL] += 1
             else:
                 found.append(file)
@@ -139,7 +139,7 @@ def _warn_of_folder(error: OSError) -> None:
 
 def _is_text(file: Path) -> bool:
     """Whether the file is a text of a kind that shares its suffix with videos: TypeScript, go.mod, AviSynth."""
-    if file.suffix.lower() not in _SHARED_SUFFIXES or not file.is_file():
+    if file.suffix.lower() not in _SHARED_SUFFIXES or not os.path.isfile(file):
         return False
     try:
         with file.open("rb") as opened:

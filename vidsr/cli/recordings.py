@@ -10,6 +10,8 @@ A FOLDER is the target of a camera, or holds those of several. Times are local: 
 import argparse
 import dataclasses
 import json
+import logging
+import os
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -27,6 +29,9 @@ from vidsr.media.recording_index import RecordedSegment, RecordingIndex, parse_m
 from vidsr.pipeline import upscale
 from vidsr.settings import UpscaleSettings
 
+log = logging.getLogger(__name__)
+
+_OF_THE_FILE_SYSTEM = "lost+found"
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
@@ -159,12 +164,21 @@ def _segments(args: argparse.Namespace, since_s: float, until_s: float) -> list[
 def _camera_folders(folder: Path) -> list[Path]:
     """The folder, if it holds days of segments, else those in it that do."""
     try:
-        children = sorted(path for path in folder.iterdir() if path.is_dir())
-        if any(_DAY.fullmatch(path.name) for path in children):
-            return [folder]
-        return [path for path in children if any(_DAY.fullmatch(day.name) for day in path.iterdir())]
+        children = sorted(path for path in folder.iterdir() if os.path.isdir(path))
     except OSError as error:
         raise SourceError(f"{folder}: {error.strerror}") from error
+    if any(_DAY.fullmatch(path.name) for path in children):
+        return [folder]
+    return [path for path in children if _holds_days(path)]
+
+
+def _holds_days(folder: Path) -> bool:
+    try:
+        return any(_DAY.fullmatch(day.name) for day in folder.iterdir())
+    except OSError as error:
+        if folder.name != _OF_THE_FILE_SYSTEM:
+            log.warning("%s: %s; what is in it is left out", folder, error.strerror)
+        return False
 
 
 def _print_list(segments: list[RecordedSegment], *, as_json: bool) -> None:

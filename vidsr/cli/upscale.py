@@ -19,6 +19,7 @@ import argparse
 import dataclasses
 import json
 import logging
+import os
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -162,7 +163,7 @@ def _check_list(args: argparse.Namespace) -> None:
     """Raises UsageError for a list of failures that is a folder, or may be somebody's video."""
     if args.failed_list is None:
         return
-    if args.failed_list.is_dir():
+    if os.path.isdir(args.failed_list):
         raise UsageError(f"--failed {args.failed_list}: is a folder; give the name of a file for the list")
     if is_media(args.failed_list) or args.failed_list in args.sources:
         raise UsageError(f"--failed {args.failed_list}: is the name of a video or an image; it becomes a list")
@@ -170,7 +171,7 @@ def _check_list(args: argparse.Namespace) -> None:
 
 def _check_pipes(args: argparse.Namespace) -> None:
     """Raises UsageError for pipes that cannot work, TargetError for a standard output that is closed."""
-    if STDIN in args.sources and (len(args.sources) > 1 or args.into_folder or args.target.is_dir()):
+    if STDIN in args.sources and (len(args.sources) > 1 or args.into_folder or os.path.isdir(args.target)):
         raise UsageError("- has no name; upscale it alone, into a file or into -")
     if STDIN in args.sources and (args.estimate or args.explain):
         option = "--explain" if args.explain else "--estimate"

@@ -14,7 +14,9 @@ import dataclasses
 import errno
 import json
 import logging
+import os
 import shutil
+import stat
 import time
 import traceback
 from collections.abc import Callable
@@ -95,9 +97,14 @@ def run(args: argparse.Namespace) -> int:
 def _check_folders(source: Path, written: tuple[Path, ...]) -> None:
     """Raises UsageError for what is no folder, and where what is written could lie in the watched folder as if new."""
     for folder in (source, *written):
-        if not folder.is_dir():
+        try:
+            is_folder = stat.S_ISDIR(folder.stat().st_mode)
+        except OSError as error:
             missing = "there is no such folder; make it, or mount the share that it is on"
-            raise UsageError(f"{folder}: {'is no folder' if folder.exists() else missing}")
+            what = missing if isinstance(error, FileNotFoundError) else error.strerror
+            raise UsageError(f"{folder}: {what}") from error
+        if not is_folder:
+            raise UsageError(f"{folder}: is no folder")
     for folder in written:
         if source.resolve().is_relative_to(folder.resolve()):
             raise UsageError(f"{folder}: is the watched folder itself, or holds it; choose a folder apart from it")
@@ -174,7 +181,7 @@ class _Watcher:
         """Upscale a file; False to look again later: at a stop, and where the disk of the targets is to blame."""
         name, target = self._name(path), self._target_of(path)
         before = self._record.last(name)
-        attempt, there = self._record.attempts(name, stamp) + 1, target.exists()
+        attempt, there = self._record.attempts(name, stamp) + 1, os.path.exists(target)
         begun = self._entry(path, stamp, target, attempt=attempt)
         if attempt > _MAX_ATTEMPTS:
             result = _Result(code=SOURCE, sentence=f"{path}: has ended the process {_MAX_ATTEMPTS} times")
@@ -267,14 +274,7 @@ class _Watcher:
             return usual.with_name(f"{path.name}{usual.suffix}")
         return usual
 
-    def _entry(
-        self,
-        path: Path,
-        stamp: Stamp,
-        target: Path,
-        *,
-        attempt: int = 1,
-    ) -> Entry:
+    def _entry(self, path: Path, stamp: Stamp, target: Path, *, attempt: int = 1) -> Entry:
         return Entry(
             source=self._name(path),
             size=stamp.size,

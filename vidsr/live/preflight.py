@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -66,7 +67,7 @@ def _is_segment_dir(path: Path) -> bool:
 def _digest(model: str) -> str:
     """The SHA-256 of a model file; "" for a model of the zoo."""
     path = Path(model)
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+    return hashlib.sha256(path.read_bytes()).hexdigest() if os.path.isfile(path) else ""
 
 
 def _check_camera(config: CameraConfig, owner_of: dict[str, str], file: Path | None) -> None:
@@ -135,8 +136,12 @@ def _check_source(source: StreamUrl, *, realtime: bool) -> None:
         return
     if not realtime:
         raise ValueError(f"{source}: is not the URL of a camera; --realtime plays a file as if it were one")
-    if not source.path.is_file():
-        raise SourceError(f"{source}: no such file")
+    try:
+        mode = source.path.stat().st_mode
+    except OSError as error:
+        raise SourceError(f"{source}: {error.strerror}") from error
+    if not stat.S_ISREG(mode):
+        raise SourceError(f"{source}: is no file")
 
 
 def _check_target(target: StreamUrl) -> None:
@@ -148,23 +153,23 @@ def _check_target(target: StreamUrl) -> None:
         return
     if is_video(path):
         container_for(path)
-    if path.is_dir():
+    if os.path.isdir(path):
         raise TargetError(f"{target}: is already a folder")
     _check_writable(path.absolute().parent, target)
 
 
 def _check_folder(path: Path, target: StreamUrl | Path) -> None:
-    if path.exists() and not path.is_dir():
+    if os.path.exists(path) and not os.path.isdir(path):
         raise TargetError(f"{target}: is already a file")
     _check_writable(path.absolute(), target)
 
 
 def _check_writable(path: Path, target: StreamUrl | Path) -> None:
     """Raises TargetError, for `target`, unless the folder can be made and written into."""
-    folder = next(above for above in (path, *path.parents) if above.exists())
-    if not folder.is_dir():
+    folder = next(above for above in (path, *path.parents) if os.path.exists(above))
+    if not os.path.isdir(folder):
         raise TargetError(f"{target}: {folder} is not a folder")
-    if not os.access(folder, os.W_OK | os.X_OK):
+    if not os.access(folder, os.W_OK | os.X_OK, effective_ids=True):
         raise TargetError(f"{target}: {folder} is not writable")
 
 

@@ -1,5 +1,6 @@
 """The export of a moment of a recording: packets of its segments, cut where it begins and ends, without encoding."""
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -62,7 +63,7 @@ def export_recording(
 
 def require_exportable(path: Path, *, overwrite: bool) -> None:
     """Raises TargetError for a file that exists, unless it may be overwritten; a segment of a recording never may."""
-    if not path.exists():
+    if not os.path.exists(path):
         return
     real = path.resolve()
     if SEGMENT_NAME.fullmatch(real.name) and is_day(real.parent):

@@ -1,5 +1,6 @@
 """Scores of every method on the images and clips of folders and files, and their means."""
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -54,10 +55,10 @@ def collect(sources: list[Path], scale: int, on_warning: OnWarning) -> list[Coll
     """
     names = Counter(source.resolve().name for source in sources)
     folders = []
-    for folder in filter(Path.is_dir, sources):
+    for folder in filter(os.path.isdir, sources):
         name = folder.resolve().name
         folders.append(_collect_folder(folder, scale, on_warning, name=name if names[name] == 1 else str(folder)))
-    files = [source for source in sources if not source.is_dir()]
+    files = [source for source in sources if not os.path.isdir(source)]
     is_clip = {file: _is_clip(file, scale) for file in files}
     single = Collection(
         name="files",

@@ -1,5 +1,6 @@
 """Sources of training data: files, time ranges of videos, and the luma of their frames."""
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, islice
@@ -79,8 +80,9 @@ def find_footage(sources: Iterable[Source]) -> list[Footage]:
     """Every file of the sources, sorted per folder. Raises SourceError for a folder without images and videos."""
     found = []
     for source in sources:
-        inside = sorted(path for path in source.path.rglob("*") if path.suffix.lower() in READABLE)
-        files = inside if source.path.is_dir() else [source.path]
+        files = [source.path]
+        if os.path.isdir(source.path):
+            files = sorted(path for path in source.path.rglob("*") if path.suffix.lower() in READABLE)
         if not files:
             raise SourceError(f"{source.path}: no image or video to train on")
         found += [Footage(path=path, sizes=source.sizes) for path in files]

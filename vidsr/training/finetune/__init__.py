@@ -1,5 +1,6 @@
 """Fine-tuning of a network on a user's own footage; the result is kept only if it is better."""
 
+import os
 from pathlib import Path
 
 from vidsr.errors import TargetError
@@ -11,5 +12,5 @@ from vidsr.training.run_dir import MODEL
 def check_ready(output: Path, settings: FinetuneSettings) -> None:
     """Raise ModelError for a start that is missing or of another scale, TargetError for an existing model."""
     load_model(settings.initial_model, settings.scale)
-    if (output / MODEL).exists():
+    if os.path.exists(output / MODEL):
         raise TargetError(f"{output / MODEL}: exists already; choose another directory, or remove it")
