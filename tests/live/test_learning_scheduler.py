@@ -19,7 +19,6 @@ from vidsr.live.camera_watchdog import CameraStatus
 from vidsr.live.config import CameraConfig
 from vidsr.live.learning_scheduler import LearningScheduler
 from vidsr.live.supervisor import reap
-from vidsr.redaction import Redactor
 from vidsr.settings import LearnSettings
 from vidsr.stream_url import StreamUrl
 
@@ -55,7 +54,6 @@ def scheduling(house: House, *, idle: bool = False) -> Iterator[LearningSchedule
     scheduler = LearningScheduler(
         configs=lambda: house.configs,
         statuses=lambda: house.statuses,
-        redactor=Redactor(),
         collect_module=WORK + "_never",
         learn_module=WORK,
         calm_s=0.1,
@@ -158,6 +156,18 @@ def test_it_says_once_that_it_waits_for_the_cameras_and_since_when(config: Camer
     house.until(lambda _: LearnDir(folder).waiting_since_s == 0, scheduler)  # with the supervisor, the wait has ended
 
 
+def test_a_camera_that_is_removed_waits_no_more(config: CameraConfig) -> None:
+    folder = config.learn_dir
+    assert folder
+    house = House([config], [status("gate", rung="cheaper", best_rung="net")])
+    with scheduling(house) as scheduler:
+        house.until(lambda _: LearnDir(folder).waiting_since_s > 0, scheduler)
+        house.configs = []
+        house.until(lambda _: LearnDir(folder).waiting_since_s == 0, scheduler)
+        house.configs = [config]  # it is read again, and waits from now on
+        house.until(lambda _: LearnDir(folder).waiting_since_s > time.time() - 3, scheduler)
+
+
 def test_it_says_that_other_programs_leave_it_no_cpu_time(config: CameraConfig) -> None:
     folder = config.learn_dir
     assert folder
@@ -219,6 +229,32 @@ def test_a_crash_is_an_event_and_is_not_tried_again_before_the_next_day(config: 
         assert ticks(folder) == 0
         LearnDir(folder).request()  # by hand it is
         learning(house, scheduler)
+
+
+def test_a_disk_that_is_full_has_no_attempt_repeated_at_once(config: CameraConfig) -> None:
+    folder = config.learn_dir
+    assert folder
+    (folder / "order").write_text("crash")
+    (folder / "attempt.json").mkdir()  # cannot be written, as on such a disk
+    house = House([config], [calm()])
+    with scheduling(house) as scheduler:
+        until = time.monotonic() + 5
+        house.until(lambda _: time.monotonic() > until, scheduler)
+    assert [event["event"] for event in LearnDir(folder).events()][1:] == [f"{WORK} ended with exit code 1"]
+
+
+def test_the_full_disk_of_a_camera_costs_no_other_its_network(config: CameraConfig, tmp_path: Path) -> None:
+    assert config.learn_dir
+    (config.learn_dir / "waiting.json").mkdir()  # cannot be written, as on such a disk
+    other = LearnDir(tmp_path / "other")
+    other.write_proof(name := time_name(1.7e9), PROOF)
+    yard = replace(config, name="yard", learn_dir=other.path, learn=replace(LearnSettings(), hours="3-4"))
+    house = House([config, yard], [status("gate", rung="cheaper", best_rung="net")])
+    with scheduling(house) as scheduler:
+        until = time.monotonic() + 4  # the first one waits for CPU time, and cannot say so
+        house.until(lambda _: time.monotonic() > until, scheduler)
+        other.set_current(name, "good", now_s=1.7e9)
+        house.until(lambda _: house.learned.get("yard") == other.network_folder(name), scheduler)
 
 
 def test_a_clock_that_was_set_back_stops_no_camera_from_learning(config: CameraConfig) -> None:

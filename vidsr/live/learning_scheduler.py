@@ -8,15 +8,13 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections import deque
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from queue import Empty, SimpleQueue
 from typing import Self
 
-from vidsr.errors import DAMAGED, STOPPED, USAGE, VidsrError
+from vidsr.errors import DAMAGED, STOPPED, USAGE, TargetError, VidsrError
 from vidsr.learn_dir import LearnDir
 from vidsr.live.background_process import BackgroundProcess
 from vidsr.live.camera_watchdog import CameraStatus, output_log
@@ -24,7 +22,6 @@ from vidsr.live.config import CameraConfig
 from vidsr.live.cpu_wait import CpuWait
 from vidsr.live.health import Health, camera_health
 from vidsr.live.status import ORIGINAL_ONLY
-from vidsr.redaction import Redactor
 from vidsr.settings import LearnSettings
 
 log = logging.getLogger(__name__)
@@ -39,6 +36,8 @@ _LIVE_GAIN_S = 60.0
 _MAX_COLLECT_S = 120.0
 _ATTEMPT_SHARE = 0.75
 """Of a day: the least time between two attempts to learn."""
+_RETRY_S = 600.0
+"""The pause after an attempt whose end the folder cannot keep, as its disk is full."""
 _GB = 1e9
 _ASKED_TO_STOP = (STOPPED + signal.SIGTERM, -signal.SIGTERM)
 
@@ -50,6 +49,11 @@ class _Learner:
     config: CameraConfig
     settings: LearnSettings
     folder: LearnDir
+
+    @property
+    def key(self) -> tuple[str, Path]:
+        """Of its state."""
+        return self.config.name, self.folder.path
 
 
 @dataclass(kw_only=True)
@@ -66,11 +70,10 @@ class _Running:
 class _CameraState:
     """What is known of a camera from turn to turn."""
 
+    cpu_wait: CpuWait
     changed_ns: int = -1
     collect_at: float = 0.0
-    cpu_wait: CpuWait = field(default_factory=CpuWait)
-    is_waiting: bool | None = None
-    """Whether its folder says that learning waits for CPU time; None: whatever an earlier process has left."""
+    learn_at: float = 0.0
 
 
 class LearningScheduler:
@@ -81,7 +84,6 @@ class LearningScheduler:
         *,
         configs: Callable[[], Sequence[CameraConfig]],
         statuses: Callable[[], Sequence[CameraStatus]],
-        redactor: Redactor,
         collect_module: str = COLLECT,
         learn_module: str = LEARN,
         calm_s: float = CALM_S,
@@ -89,15 +91,15 @@ class LearningScheduler:
         idle: bool = True,
     ) -> None:
         """With `idle`, its processes run while nothing else wants to."""
-        self._configs, self._statuses, self._redactor = configs, statuses, redactor
+        self._configs, self._statuses = configs, statuses
         self._collect_module, self._learn_module = collect_module, learn_module
         self.starting = threading.Lock()
         """Held while a process is started: it is a child that `pids` does not have yet."""
         self._calm_s, self._wait_s, self._idle = calm_s, wait_s, idle
         self._running: dict[int, _Running] = {}
         self._states: dict[tuple[str, Path], _CameraState] = {}
-        self._exits: SimpleQueue[tuple[int, int]] = SimpleQueue()
-        self._learned: SimpleQueue[tuple[str, Path | None]] = SimpleQueue()
+        self._exits: deque[tuple[int, int]] = deque()
+        self._learned: deque[tuple[str, Path | None]] = deque()
         self._busy_at = time.monotonic()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="learning", daemon=True)
@@ -122,9 +124,8 @@ class LearningScheduler:
     def on_exit(self, pid: int, code: int) -> bool:
         """Whether a process that was reaped was one of these. Thread-safe."""
         with self.starting:
-            known = pid in self._running
-        if known:
-            self._exits.put((pid, code))
+            if known := pid in self._running:
+                self._exits.append((pid, code))
         return known
 
     def take_changes(self) -> Mapping[str, Path | None]:
@@ -133,10 +134,9 @@ class LearningScheduler:
         Each change is returned once. Thread-safe.
         """
         changes: dict[str, Path | None] = {}
-        with suppress(Empty):
-            while True:
-                name, folder = self._learned.get_nowait()
-                changes[name] = folder
+        while self._learned:
+            name, folder = self._learned.popleft()
+            changes[name] = folder
         return changes
 
     def _run(self) -> None:
@@ -144,11 +144,9 @@ class LearningScheduler:
             try:
                 self._turn(time.monotonic(), time.time())
             except (VidsrError, OSError) as error:  # a disk that is full, or gone for a while
-                log.debug("learning: %s", self._redactor.redact(str(error)))
+                log.debug("learning: %s", error)
             time.sleep(_TURN_S)
-        for (_, folder), state in self._states.items():
-            if state.is_waiting:
-                LearnDir(folder).set_waiting(0.0)
+        self._forget_all_but(())
 
     def _turn(self, now: float, clock_s: float) -> None:
         self._end_reaped(clock_s)
@@ -157,6 +155,7 @@ class LearningScheduler:
             for config in self._configs()
             if config.learn and config.learn_dir
         ]
+        self._forget_all_but({learner.key for learner in learners})
         if not learners and not self._running:
             return
         if any(_is_loaded(status, now) for status in self._statuses()):
@@ -165,11 +164,16 @@ class LearningScheduler:
         self._watch(learners, now, clock_s, is_busy=self._busy_at == now, is_calm=is_calm)
         for learner in learners:
             self._follow_current(learner)
-            self._watch_cpu(learner, now, clock_s)
+            self._state(learner).cpu_wait.update(self._learning_cpu_s(learner, now, clock_s), now, clock_s)
             if is_calm:
                 self._collect(learner, now)
         if is_calm and not self._is_running(self._learn_module):
             self._learn(learners, now, clock_s)
+
+    def _forget_all_but(self, keys: Container[tuple[str, Path]]) -> None:
+        """Forget the cameras that learn no more, and the marks in their folders that learning waits."""
+        for key in [key for key in self._states if key not in keys]:
+            self._states.pop(key).cpu_wait.end()
 
     def _watch(
         self, learners: Iterable[_Learner], now: float, clock_s: float, *, is_busy: bool, is_calm: bool
@@ -193,25 +197,11 @@ class LearningScheduler:
             elif is_busy or is_calm:
                 process.pause(is_busy)
 
-    def _watch_cpu(self, learner: _Learner, now: float, clock_s: float) -> None:
-        """Say once that learning waits for CPU time: it is paused for the cameras, or other programs use all of it."""
-        state, cpu_s = self._state(learner), self._learning_cpu_s(learner, clock_s)
-        waited_s = state.cpu_wait.update(cpu_s, now)
-        if (is_waiting := waited_s > self._wait_s) is state.is_waiting:
-            return
-        since_s = clock_s - waited_s
-        learner.folder.set_waiting(since_s if is_waiting else 0.0)
-        state.is_waiting = is_waiting
-        if is_waiting:
-            event = f"learning waits for CPU time since {datetime.fromtimestamp(since_s):%Y-%m-%d %H:%M}"
-            log.warning("%s: %s", learner.config.name, event)
-            learner.folder.add_event(event, now_s=clock_s)
-
-    def _learning_cpu_s(self, learner: _Learner, clock_s: float) -> float | None:
+    def _learning_cpu_s(self, learner: _Learner, now: float, clock_s: float) -> float | None:
         """The CPU time of its process that learns, 0 where that cannot begin; None where it is not to learn now."""
         running = [each for each in self._running.values() if each.module == self._learn_module]
         if not running:
-            return 0.0 if _is_due(learner, clock_s) else None
+            return 0.0 if self._is_due(learner, now, clock_s) else None
         own = [each.process.cpu_s() for each in running if each.process.camera == learner.config.name]
         return own[0] if own else None
 
@@ -221,7 +211,7 @@ class LearningScheduler:
         if changed_ns != state.changed_ns:
             state.changed_ns = changed_ns
             current = learner.folder.current()
-            self._learned.put((learner.config.name, current.folder if current else None))
+            self._learned.append((learner.config.name, current.folder if current else None))
 
     def _collect(self, learner: _Learner, now: float) -> None:
         state = self._state(learner)
@@ -234,7 +224,7 @@ class LearningScheduler:
 
     def _learn(self, learners: Iterable[_Learner], now: float, clock_s: float) -> None:
         """Start to learn for the camera that has waited for longest, if it is time."""
-        due = [learner for learner in learners if _is_due(learner, clock_s)]
+        due = [learner for learner in learners if self._is_due(learner, now, clock_s)]
         if due:
             self._start(self._learn_module, min(due, key=lambda learner: learner.folder.attempt_s), now)
 
@@ -251,15 +241,21 @@ class LearningScheduler:
             self._running[process.pid] = _Running(process=process, learner=learner, module=module, began=now)
 
     def _end_reaped(self, clock_s: float) -> None:
-        with suppress(Empty):
-            while True:
-                pid, code = self._exits.get_nowait()
-                running = self._running.pop(pid)
-                self._relay(running.process.camera, running.process.close(code))
+        while self._exits:
+            pid, code = self._exits.popleft()
+            running = self._running.pop(pid)
+            self._relay(running.process.camera, running.process.close(code))
+            try:
                 self._end(running, code, clock_s)
+            except TargetError as error:
+                self._state(running.learner).learn_at = time.monotonic() + _RETRY_S
+                log.warning("%s: %s; learning goes on in %g min", running.process.camera, error, _RETRY_S / 60)
 
     def _end(self, running: _Running, code: int, clock_s: float) -> None:
-        """Log how a process ended; learning that was not asked to stop is over until the next day."""
+        """Log how a process ended; learning that was not asked to stop is over until the next day.
+
+        Raises TargetError.
+        """
         folder = running.learner.folder
         is_over = code not in _ASKED_TO_STOP or bool(running.reason)
         is_told = USAGE <= code <= DAMAGED  # by itself
@@ -281,7 +277,19 @@ class LearningScheduler:
         )
 
     def _state(self, learner: _Learner) -> _CameraState:
-        return self._states.setdefault((learner.config.name, learner.folder.path), _CameraState())
+        if learner.key not in self._states:
+            wait = CpuWait(camera=learner.config.name, folder=learner.folder, patience_s=self._wait_s)
+            self._states[learner.key] = _CameraState(cpu_wait=wait)
+        return self._states[learner.key]
+
+    def _is_due(self, learner: _Learner, now: float, clock_s: float) -> bool:
+        if now < self._state(learner).learn_at:
+            return False
+        if learner.folder.is_requested:
+            return True
+        if not learner.settings.is_hour(clock_s):
+            return False
+        return not 0 <= clock_s - learner.folder.attempt_s < _ATTEMPT_SHARE * learner.settings.day_s
 
 
 def _is_loaded(status: CameraStatus, now: float) -> bool:
@@ -290,11 +298,3 @@ def _is_loaded(status: CameraStatus, now: float) -> bool:
     return status.is_flowing(now) and (
         total.rung not in (total.best_rung, ORIGINAL_ONLY) or camera_health(status, now).state is not Health.OK
     )
-
-
-def _is_due(learner: _Learner, clock_s: float) -> bool:
-    if learner.folder.is_requested:
-        return True
-    if not learner.settings.is_hour(clock_s):
-        return False
-    return not 0 <= clock_s - learner.folder.attempt_s < _ATTEMPT_SHARE * learner.settings.day_s

@@ -102,7 +102,7 @@ class Supervisor:
         self._leave_until = 0.0
         self._selector = selectors.DefaultSelector()
         self._health: dict[str, Health] = {}
-        self._learning = LearningScheduler(configs=self.configs, statuses=self.statuses, redactor=redactor)
+        self._learning = LearningScheduler(configs=self.configs, statuses=self.statuses)
         self.helper_pids: Callable[[], Sequence[int]] = tuple
         """Returns the ids of the caller's own children, which are no orphans."""
 
