@@ -261,4 +261,7 @@ def test_options_that_ask_for_two_things_are_refused(refused: Refused, clip: Pat
     for one in ("--estimate", "--explain"):
         told = refused(USAGE, one, "--discard", clip, target)
         assert f"{one} and --discard exclude each other" in told
+    for one in ("--estimate", "--explain", "--discard"):
+        for other in (["--verify"], ["--failed", tmp_path / "failed.jsonl"]):
+            assert f"{other[0]} needs a run; {one} upscales nothing" in refused(USAGE, one, *other, clip, target)
     assert "--resume skips what is finished in a folder of targets" in refused(USAGE, "--resume", clip, target)

@@ -115,6 +115,11 @@ def test_a_size_that_makes_no_sense_is_refused(vidsr: Command, size: str) -> Non
     assert ended.err.startswith("vidsr: --size must be ")
 
 
+def test_a_size_without_a_time_is_refused(vidsr: Command) -> None:
+    ended = vidsr("models", "--size", "640x360")
+    assert (ended.code, ended.err) == (USAGE, "vidsr: --size needs --time, which measures\n")
+
+
 def test_a_model_that_is_none_is_refused(vidsr: Command, here: Path) -> None:
     (here / "mine.npz").write_text("text")
     assert vidsr("models", "mine.npz").code == vidsr("models", "banana").code == MODEL

@@ -233,6 +233,7 @@ def test_footage_that_cannot_train_is_reported_in_one_sentence(
         ((), "finetune takes clips, recordings after --from, or two recordings as --hr and --lr"),
         (("a.mp4", "--hr", "b.mp4", "--lr", "c.mp4"), "finetune takes clips"),
         (("--hr", "b.mp4"), "finetune takes clips"),
+        (("--hr", "b.mp4", "--lr", "c.mp4", "--images", "pictures"), "--images needs clips or --from"),
         (("a.mp4", "--layers", "head"), "--layers must be one of mapping, tail, all, not 'head'"),
         (("a.mp4", "--crf", "99"), "--crf must be a range within 0-51, not 99"),
         (("a.mp4", "--held-out-share", "0"), "share must be above 0"),

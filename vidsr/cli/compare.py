@@ -60,11 +60,23 @@ def add_arguments(parser: Parser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Compare two files, or draw one."""
+    _refuse_unused(args)
     wanted = 1 if args.picture else 2
     if len(args.files) != wanted:
         needed = "one SOURCE" if args.picture else "a REFERENCE and a CANDIDATE"
         raise UsageError(f"this takes {needed}, not {len(args.files)} files; see vidsr compare --help")
     return _draw(args) if args.picture else _compare(args)
+
+
+def _refuse_unused(args: argparse.Namespace) -> None:
+    """Raises UsageError for an option that would be left out without a word."""
+    if args.picture and args.min_psnr is not None:
+        raise UsageError("--min-psnr is for two files; --picture draws one")
+    usual: dict[str, object] = {"model": UpscaleSettings.model, "strength": UpscaleSettings.strength, "scale": None}
+    usual |= {"at": 0.0, "crops": [], "overwrite": False}
+    drawn = [name for name, default in usual.items() if vars(args)[name] != default]
+    if drawn and not args.picture:
+        raise UsageError(f"--{drawn[0].removesuffix('s')} is for --picture, and the files are compared as they are")
 
 
 def _compare(args: argparse.Namespace) -> int:

@@ -99,6 +99,8 @@ def _data(args: argparse.Namespace, finetune_settings: FinetuneSettings, stop: G
     footage = args.footage or args.recordings
     if (args.hr is None) != (args.lr is None) or bool(args.hr) == bool(footage):
         raise UsageError("finetune takes clips, recordings after --from, or two recordings as --hr and --lr")
+    if args.hr and args.images:
+        raise UsageError("--images needs clips or --from; with --hr and --lr these recordings alone are trained on")
     if args.hr:
         return from_recordings(args.hr, args.lr, finetune_settings, on_warning=log.warning)
     return from_footage(

@@ -20,6 +20,7 @@ from vidsr.engine.autotune import frame_ms
 from vidsr.model.weights import Facts
 from vidsr.model.zoo import load_model, model_names, model_path
 
+_SIZE = "640x360"
 _LARGEST = 1 << 14
 
 
@@ -43,12 +44,14 @@ def add_arguments(parser: Parser) -> None:
     parser.intermixed = True
     parser.add_argument("models", nargs="*", metavar="MODEL", help="a name or an .npz file (default: all that ship)")
     parser.add_argument("--time", action="store_true", help="measure milliseconds per frame")
-    parser.add_argument("--size", default="640x360", metavar="WxH", help="frame size for --time (default: 640x360)")
+    parser.add_argument("--size", metavar="WxH", help=f"frame size for --time (default: {_SIZE})")
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the table."""
-    size = frame_size(args.size) if args.time else None
+    if args.size and not args.time:
+        raise UsageError("--size needs --time, which measures")
+    size = frame_size(args.size or _SIZE) if args.time else None
     rows = [_row(model, size) for model in args.models or model_names()]
     if args.json:
         print(json.dumps([dataclasses.asdict(row) for row in rows]))

@@ -129,12 +129,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check_modes(args: argparse.Namespace, *, into_folder: bool) -> None:
-    """Raises UsageError for options that ask for two things, or for what there is not."""
+    """Raises UsageError for options that ask for two things, or would be left out without a word."""
     asked = [f"--{name}" for name in ("estimate", "explain", "discard") if getattr(args, name)]
     if asked == ["--estimate", "--explain"]:
         raise UsageError("--estimate and --explain exclude each other: the latter has the former's figures, too")
     if len(asked) > 1:
         raise UsageError(f"{' and '.join(asked)} exclude each other: --discard deletes, the other only prints")
+    if asked and (args.failed_list or args.verify):
+        raise UsageError(f"{'--failed' if args.failed_list else '--verify'} needs a run; {asked[0]} upscales nothing")
     if args.resume and not into_folder:
         raise UsageError(
             "--resume skips what is finished in a folder of targets; one file that was begun with --segments "
