@@ -17,11 +17,17 @@ import psutil
 import pytest
 from commands import DAMAGED, Command
 from fork_server import ForkedPython
-from made import make_long
+from made import make_long, tiny_weights
 from oracles import read_with_av
+
+from vidsr.errors import Stopped
+from vidsr.pool import open_pool
+from vidsr.settings import PoolSettings
 
 END_S = 60.0
 """Limit from a signal to the end, on a busy machine."""
+START_END_S = 30.0
+"""The same while workers start: a quarter of the time for which they are waited for."""
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +107,49 @@ def test_a_second_signal_gives_the_file_up(long_clip: Path, tiny_model: str, tmp
         assert "Traceback" not in printed
         assert os.listdir(tmp_path) == []
         assert psutil.wait_procs(family, timeout=END_S)[1] == []
+
+
+def ray_processes(folder: Path) -> list[psutil.Process]:
+    """Ray's processes whose files are in a folder."""
+    return [process for process in psutil.process_iter() if str(folder) in " ".join(command_line(process))]
+
+
+def command_line(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
+
+
+@pytest.mark.parametrize("held", ["gcs_server", pytest.param("default_worker.py", marks=pytest.mark.slow)])
+def test_a_signal_ends_a_start_of_ray_that_takes_for_ever(
+    clip: Path, tiny_model: str, tmp_path: Path, open_folder: Path, held: str
+) -> None:
+    target = tmp_path / "out.mp4"
+    command = [sys.executable, "-m", "vidsr", "upscale", "--workers", "1", "--model", tiny_model, clip, target]
+    environment, deadline = os.environ | {"TMPDIR": str(open_folder)}, time.monotonic() + 60
+    with subprocess.Popen(
+        command, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        try:
+            while not (found := [each for each in ray_processes(open_folder) if held in " ".join(command_line(each))]):
+                assert time.monotonic() < deadline
+                time.sleep(0.005)
+            for each in found:
+                each.suspend()
+            os.killpg(process.pid, signal.SIGINT)
+            _, printed = process.communicate(timeout=START_END_S)
+        finally:
+            process.kill()
+    assert process.returncode == 128 + signal.SIGINT
+    assert f"vidsr: {target}: stopped; its workers were still starting, and the same command goes on\n" in printed
+    assert ray_processes(open_folder) == []
+    assert [*open_folder.iterdir(), *tmp_path.iterdir()] == []
+
+
+def test_a_pool_that_is_not_wanted_any_more_does_not_wait_for_ray() -> None:
+    with pytest.raises(Stopped), open_pool(tiny_weights(), PoolSettings(workers=1), should_stop=lambda: True):
+        pass
 
 
 @pytest.mark.parametrize("changed", ["nothing", "settings", "target"])

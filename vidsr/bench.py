@@ -11,10 +11,12 @@ from tempfile import TemporaryDirectory
 
 from vidsr.callbacks import ShouldStop
 from vidsr.cpu import MAX_WORKERS, describe_machine, plan_cores
-from vidsr.pipeline import STAGES, upscale
+from vidsr.pipeline import STAGES, upscale_job
+from vidsr.pool.shared_pools import SharedPools
 from vidsr.report import Report
 from vidsr.settings import EncodeSettings, PoolSettings, UpscaleSettings
 from vidsr.stage_timer import TimedSpan
+from vidsr.upscale_job import UpscaleJob
 
 _SAMPLE_S = 0.25  # between samples of /proc; each takes a few milliseconds
 BUSY = 0.9  # share of all cores; below it, the bottleneck is a stage
@@ -165,21 +167,21 @@ def run_bench(
     traced_frames: int = 0,
     should_stop: ShouldStop = lambda: False,
 ) -> BenchRun:
-    """Upscale the first `frames` of a video; spans of `traced_frames` are kept. Raises the errors of `upscale`."""
+    """Upscale the first `frames` of a video; spans of `traced_frames` are kept. Raises what `upscale` raises."""
     recorder = _Recorder(traced_frames)
     frame_numbers = itertools.count(1)
-    with TemporaryDirectory(prefix="vidsr-bench-") as folder:
+    with TemporaryDirectory(prefix="vidsr-bench-") as folder, SharedPools(pool, should_stop) as pools:
         call_s = time.perf_counter()
-        report = upscale(
-            source,
-            Path(folder) / "upscaled.mkv",
+        job = UpscaleJob(
+            source=source,
+            target=Path(folder) / "upscaled.mkv",
             settings=settings,
             encode=encode,
-            pool=pool,
             on_progress=recorder.on_progress,
             should_stop=lambda: next(frame_numbers) >= frames or should_stop(),
             on_span=recorder.on_span,
         )
+        report = upscale_job(job, pools)
     return BenchRun(
         report=report,
         cores=usable_cores(),

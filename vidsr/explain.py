@@ -88,15 +88,15 @@ def explain(
     """How `upscale` would do this, on this machine and, with `pool.ray_address`, on that cluster.
 
     The figures come from a trial of a second in one process, and assume cores as fast as this machine's and links that
-    hold what travels. Raises as `upscale`.
+    hold what travels. Raises as `upscale`, and Stopped while the workers of a cluster start.
     """
     alone = replace(pool, workers=0, threads=1, ray_address=None)
     trial = estimate(source, target, settings=settings, encode=encode, pool=alone, should_stop=should_stop)
-    job = UpscaleJob(source=source, target=target, settings=settings, encode=encode)
+    job = UpscaleJob(source=source, target=target, settings=settings, encode=encode, should_stop=should_stop)
     segments, why_frames = _segments(job, pool, trial.frames)
     ways = [*_ways_here(trial, pool, segments)]
     if pool.ray_address is not None:
-        ways.append(_way_on_cluster(trial, job, pool, segments, Path(source).stat().st_size))
+        ways.append(_way_on_cluster(trial, job, pool, segments))
     by = "segments" if settings.segments and segments else "frames"
     where = pool.ray_address or "here"
     return Explanation(
@@ -145,17 +145,15 @@ def _ways_here(trial: Estimate, pool: PoolSettings, segments: int | None) -> Ite
         )
 
 
-def _way_on_cluster(
-    trial: Estimate, job: UpscaleJob, pool: PoolSettings, segments: int | None, source_bytes: int
-) -> Way:
-    """What the workers of a cluster would do, as they start now. Raises WorkerError where none does."""
+def _way_on_cluster(trial: Estimate, job: UpscaleJob, pool: PoolSettings, segments: int | None) -> Way:
+    """What the workers of a cluster would do, as they start now. Raises WorkerError where none does, and Stopped."""
     from vidsr.pool.ray_workers import RayWorkers
 
     with Reader(job.source) as reader:
         usual = default_scale(job.settings, reader.info)
         weights, _ = load_network(job.settings, reader.info, usual_scale=usual)
         pixels, deep = reader.info.width * reader.info.height, reader.info.depth > 8
-    with RayWorkers(weights, pool) as workers:
+    with RayWorkers(weights, pool, job.should_stop) as workers:
         nodes, threads = Counter(slot.location.host for slot in workers.slots), workers.threads
     told = ", ".join(f"{host} {count}" for host, count in sorted(nodes.items()))
     count, bound = nodes.total() * threads, "the cores of the workers"
@@ -164,7 +162,7 @@ def _way_on_cluster(
     if segments:
         count, bound = min((count, bound), (segments * threads, "the number of segments"))
         fps = count / trial.core_s
-        frame_bytes = round((source_bytes + (trial.bytes or 0)) / (trial.frames or 1))
+        frame_bytes = round((job.source.stat().st_size + (trial.bytes or 0)) / (trial.frames or 1))
     elif trial.serial_s and fps > 1 / trial.serial_s:
         fps, bound = 1 / trial.serial_s, "the one thread that merges and feeds the encoder"
     return Way(

@@ -53,9 +53,10 @@ def upscale(
     """Upscale a video into a video, or an image into an image, by the target's name; the report of it.
 
     `on_progress` receives the frames done and the expected total, which after the last one is that of the frames.
-    `should_stop` is asked after each frame, and ends the file there, in order; by segments it raises Stopped, and the
-    same call goes on. `on_span` receives the working times of each stage, in its thread. Raises SourceError,
-    TargetError, ModelError or WorkerError, without a target, and ValueError for an output format of a file.
+    `should_stop` is asked after each frame, and ends the file there, in order; by segments, and while Ray starts, it
+    raises Stopped, and the same call goes on. `on_span` receives the working times of each stage, in its thread.
+    Raises SourceError, TargetError, ModelError or WorkerError, without a target, and ValueError for an output format
+    of a file.
     """
     job = UpscaleJob(
         source=Path(source),
@@ -67,7 +68,7 @@ def upscale(
         should_stop=should_stop,
         on_span=on_span,
     )
-    with SharedPools(pool) as pools:
+    with SharedPools(pool, should_stop) as pools:
         try:
             return upscale_job(job, pools)
         except NotSegmentable as error:

@@ -20,7 +20,7 @@ from vidsr.cli.options import Parser, settings
 from vidsr.cli.output import UsageError, aligned, png_file, print_message
 from vidsr.cli.signals import GracefulStop
 from vidsr.cli.upscale import add_settings
-from vidsr.errors import DAMAGED, STOPPED
+from vidsr.errors import DAMAGED, STOPPED, Stopped
 from vidsr.pipeline import STAGES
 from vidsr.settings import EncodeSettings, PoolSettings, UpscaleSettings
 from vidsr.stage_timer import TimedSpan
@@ -52,7 +52,10 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("--picture draws a single run; omit --plan")
     with GracefulStop("measuring ends here") as stop:
         attempt = partial(_attempt, args, stop=stop)
-        code = _plan(args, attempt, stop) if args.plan else _one(args, attempt)
+        try:
+            code = _plan(args, attempt, stop) if args.plan else _one(args, attempt)
+        except Stopped:
+            return STOPPED + stop.signal
         return STOPPED + stop.signal if stop() else code
 
 

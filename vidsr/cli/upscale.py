@@ -31,7 +31,7 @@ from vidsr.cli.media_files import is_media, source_files
 from vidsr.cli.options import Parser, add_options, settings
 from vidsr.cli.output import UsageError, check_stdout, print_message
 from vidsr.cli.signals import GracefulStop
-from vidsr.errors import STOPPED, VidsrError
+from vidsr.errors import STOPPED, Stopped, VidsrError
 from vidsr.estimate import Estimate, estimate
 from vidsr.explain import Explanation, explain
 from vidsr.media.containers import container_for, image_codec_for, is_video
@@ -124,7 +124,7 @@ def run(args: argparse.Namespace) -> int:
     if args.failed_list:
         require_writable(args.failed_list)
     promise = "what is finished is kept" if args.segments else "the file is being completed"
-    with GracefulStop(promise, closes_input=STDIN in args.sources) as stop, SharedPools(pool) as pools:
+    with GracefulStop(promise, closes_input=STDIN in args.sources) as stop, SharedPools(pool, stop) as pools:
         return Batch(jobs, pools, args, stop).run()
 
 
@@ -211,6 +211,8 @@ def _print_estimates(all_jobs: list[UpscaleJob], args: argparse.Namespace) -> in
         for job in jobs:
             try:
                 found = work(job.source, job.target, should_stop=stop)
+            except Stopped:
+                return STOPPED + stop.signal
             except VidsrError as error:
                 codes.append(print_error(error, job.source, job.target, args, alone=len(jobs) == 1).code)
                 continue

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from types import FrameType
 
-from vidsr.errors import BUG, ModelError, TargetError, VidsrError, exit_code
+from vidsr.errors import BUG, ModelError, Stopped, TargetError, VidsrError, exit_code
 from vidsr.learn_dir import LearnDir
 from vidsr.live.config import CameraConfig
 from vidsr.live.connection import CameraContext
@@ -45,6 +45,8 @@ def main() -> int:
         signal.signal(number, camera.on_signal)
     try:
         camera.run()
+    except Stopped:
+        return 0
     except VidsrError as error:
         if not isinstance(error.__cause__, BrokenPipeError):  # the supervisor says that nobody reads any more
             log.error("%s", error)
@@ -109,7 +111,8 @@ class _CameraMain:
                     camera=config.name,
                 )
             )
-            pool = stack.enter_context(open_pool(models.default, config.pool, fallback=fallback))
+            starting = open_pool(models.default, config.pool, fallback=fallback, should_stop=self._stop.is_set)
+            pool = stack.enter_context(starting)
             self._follow(models, recorder, pool)
         if self._error:
             raise self._error

@@ -7,6 +7,7 @@ from math import inf
 from typing import Protocol
 
 from vidsr.arrays import Plane
+from vidsr.callbacks import ShouldStop
 from vidsr.cpu import Machine, describe_machine, plan_cores
 from vidsr.engine.precision import PrecisionChoice
 from vidsr.memory import usable_bytes
@@ -115,12 +116,14 @@ def open_pool(
     *,
     fallback: Callable[[Plane], Plane] | None = None,
     pixels: int | None = None,
+    should_stop: ShouldStop = lambda: False,
 ) -> AbstractContextManager[Pool]:
     """The pool of the settings, closed by `with`; Ray is loaded only for a pool that needs it.
 
     `model` is a name of the zoo, the path of a weight file, or weights. `fallback` upscales a plane that killed two
     workers, by default by repeating pixels. `pixels` is the size of the planes, where it is known. Raises ModelError
-    when the network cannot be computed in the precision of the settings.
+    when the network cannot be computed in the precision of the settings, and Stopped when `should_stop` says so while
+    Ray starts.
     """
     weights = load_model(model) if isinstance(model, str) else model
     multiplies = inf if pixels is None else pixels * weights.architecture.multiplies
@@ -130,7 +133,8 @@ def open_pool(
         return InProcessPool(weights, settings)
     from vidsr.pool.ray_pool import RayPool
 
-    return RayPool(weights, settings, fallback=fallback or partial(_repeated, scale=weights.architecture.scale))
+    usual = partial(_repeated, scale=weights.architecture.scale)
+    return RayPool(weights, settings, fallback=fallback or usual, should_stop=should_stop)
 
 
 def segments_in_memory(size: tuple[int, int]) -> int:

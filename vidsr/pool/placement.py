@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import Any
 
+from vidsr.callbacks import ShouldStop
 from vidsr.cpu import Cpu, CpuShare, describe_machine, plan_cores
 from vidsr.errors import WorkerError
 from vidsr.model.weights import Weights
 from vidsr.pool.cluster_head import ClusterHead
-from vidsr.pool.ray_runtime import START_S, ray
+from vidsr.pool.ray_runtime import START_S, ray, require_start
 from vidsr.pool.worker import Worker, WorkerLocation, start_time
 from vidsr.settings import PoolSettings
 from vidsr.versions import package_versions
@@ -92,14 +93,17 @@ class Placement:
         self._mixed = self._cluster
         self._class = ray.remote(concurrency_groups={"watch": 1})(Worker)  # type: ignore[call-overload]
 
-    def start(self) -> list[WorkerSlot]:
-        """The first workers. Raises WorkerError where there are none, on this machine where one does not start."""
+    def start(self, should_stop: ShouldStop) -> list[WorkerSlot]:
+        """The first workers. Raises WorkerError where there are none, on this machine where one does not start.
+
+        Raises Stopped when `should_stop` says so meanwhile.
+        """
         nodes = self._first_nodes()
         patient = not self._cluster or len(nodes) * (self._settings.threads or 1) <= self.head.ask(_free_cpus)
         for node in nodes:
             self._add(node)
-        self.wait(START_S if patient else PLACE_S, all_of_them=True)
-        self.wait(START_S)
+        self.wait(START_S if patient else PLACE_S, all_of_them=True, should_stop=should_stop)
+        self.wait(START_S, should_stop=should_stop)
         present = {each: location for each in self._answered() if (location := self._locate(each))}
         if present:
             self._common = reduce(Cpu.common, (location.cpu for location in present.values()))
@@ -112,7 +116,7 @@ class Placement:
         slots: list[WorkerSlot] = []
         until = time.monotonic() + START_S
         while not present.keys().isdisjoint(self._candidates) and time.monotonic() < until:
-            self.wait(1.0)
+            self.wait(1.0, should_stop=should_stop)
             slots += self.arrived()
         if not slots or (self.failure and not self._cluster):
             raise WorkerError(f"a worker does not start: {self.failure or 'no CPU of the cluster is free'}")
@@ -139,13 +143,14 @@ class Placement:
         self._shares.setdefault(slot.location.node, []).append(slot.share)
         self._add(slot.location.node if self._cluster and self._settings.workers is None else None)
 
-    def wait(self, timeout_s: float, *, all_of_them: bool = False) -> bool:
-        """Wait for news of a worker that starts, or of all; False when none does. Raises as `arrived`."""
+    def wait(self, timeout_s: float, *, all_of_them: bool = False, should_stop: ShouldStop = lambda: False) -> bool:
+        """Wait for news of a worker that starts, or of all; False when none does. Raises as `arrived`, and Stopped."""
         calls, until = [each.call for each in self._candidates], time.monotonic() + timeout_s
         count = len(calls) if all_of_them else 1
         while calls and (left_s := until - time.monotonic()) > 0:
             if len(ray.wait(calls, num_returns=count, timeout=min(_HEAD_POLL_S, left_s))[0]) >= count:
                 break
+            require_start(should_stop)
             if self._cluster:
                 self.head.require()
         return bool(calls)

@@ -11,6 +11,7 @@ from typing import Self
 import numpy as np
 
 from vidsr.arrays import Plane
+from vidsr.callbacks import ShouldStop
 from vidsr.engine.change_detection import UpdatePlan
 from vidsr.errors import WorkerError
 from vidsr.model.weights import Weights
@@ -54,7 +55,8 @@ class RayPool(BasePool[PendingJob]):
     """A pool of engines in processes of their own, each on its own cores; closed by `with`.
 
     `restarts` counts the replaced workers, `quarantined` lists the indices of the planes that killed two of them and
-    were upscaled by `fallback` instead. Open `workers` are used in the place of its own, and stay open.
+    were upscaled by `fallback` instead. Open `workers` are used in the place of its own, and stay open; `should_stop`
+    ends the start of its own ones by Stopped.
     """
 
     def __init__(
@@ -64,10 +66,11 @@ class RayPool(BasePool[PendingJob]):
         *,
         fallback: Callable[[Plane], Plane],
         workers: RayWorkers | None = None,
+        should_stop: ShouldStop = lambda: False,
     ) -> None:
         super().__init__(weights, settings)
         self._fallback = fallback
-        self._shared, self._workers = workers is not None, workers or RayWorkers(weights, settings)
+        self._shared, self._workers = workers is not None, workers or RayWorkers(weights, settings, should_stop)
         self._deaths: deque[float] = deque(maxlen=DEATHS_PER_MINUTE + 1)
         self._stack = ExitStack()
 

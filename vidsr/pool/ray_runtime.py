@@ -13,17 +13,19 @@ import subprocess
 import sys
 import sysconfig
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO, cast
 
-from vidsr.errors import WorkerError
+from vidsr.callbacks import ShouldStop
+from vidsr.errors import Stopped, WorkerError
 from vidsr.private_tempdir import private_tempdir
 
 # Bounds, taken up only by planes in flight: of 4K at x2 each is 41 MB in and out, and 16 workers have 32 of them.
 LEAST_STORE_BYTES, MOST_STORE_BYTES = 512 << 20, 2 << 30
-START_S = 120.0
+START_S, _START_POLL_S = 120.0, 0.2
 CONNECT_S = 5.0
 
 _QUIET = {
@@ -92,16 +94,16 @@ with _environment(_QUIET):  # some are read at the first import
 
 
 @contextmanager
-def ray_session(address: str | None) -> Iterator[Callable[[], bool]]:
+def ray_session(address: str | None, should_stop: ShouldStop = lambda: False) -> Iterator[Callable[[], bool]]:
     """A connection to the cluster at `address`, or, for None, to a Ray of our own that ends with it.
 
     What it gives says whether that Ray is still whole; of one that is not our own nobody knows. A process that is
-    connected already keeps its connection. Raises WorkerError when there is none to be had.
+    connected already keeps its connection. Raises WorkerError when there is none to be had, and Stopped.
     """
     if ray.is_initialized():
         yield _unknown
     elif address is None:
-        with _private() as alive:
+        with _private(should_stop) as alive:
             yield alive
     elif "RAY_AUTH_MODE" not in os.environ:
         raise WorkerError(f"{address}: set RAY_AUTH_MODE=token (or disabled, where the network is private) to join it")
@@ -144,7 +146,7 @@ def _require_server(address: str) -> None:
 
 
 @contextmanager
-def _private() -> Iterator[Callable[[], bool]]:
+def _private(should_stop: ShouldStop) -> Iterator[Callable[[], bool]]:
     """A Ray whose ports, which listen on every interface, answer to nobody without our token.
 
     It takes none of Ray's variables from the environment: they are meant for other clusters.
@@ -156,7 +158,7 @@ def _private() -> Iterator[Callable[[], bool]]:
             raise WorkerError(f"Ray does not start: {error}") from error
         # Ray itself asks for the token of a cluster that it finds by this directory.
         with _environment(_QUIET | {"RAY_TMPDIR": str(home), "RAY_AUTH_TOKEN_PATH": _new_token(home)}, only=True):
-            keeper = stack.enter_context(_kept(home))
+            keeper = stack.enter_context(_kept(home, should_stop))
             _connect("auto", directory=home / "empty")
             stack.callback(ray.shutdown)
         yield lambda: _is_whole(keeper)
@@ -171,7 +173,7 @@ def _new_token(home: Path) -> str:
 
 
 @contextmanager
-def _kept(home: Path) -> Iterator["subprocess.Popen[str]"]:
+def _kept(home: Path, should_stop: ShouldStop) -> Iterator["subprocess.Popen[str]"]:
     """The process that starts Ray, and ends all of Ray's processes with this one."""
     environment = {**os.environ, "RAY_AUTH_MODE": "token", "PYTHONPATH": _search_path()}
     # Ray's processes inherit the mask: a SIGTERM to the whole group, as systemd sends it, or a SIGINT from a terminal
@@ -191,19 +193,27 @@ def _kept(home: Path) -> Iterator["subprocess.Popen[str]"]:
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
     with keeper:  # at the end its input is closed, and it is waited for
-        _wait_for(keeper, home)
+        _wait_for(keeper, home, should_stop)
         yield keeper
 
 
-def _wait_for(keeper: "subprocess.Popen[str]", home: Path) -> None:
-    """Wait for Ray. Raises WorkerError with the last line of what it says where it does not start."""
-    output = cast("IO[str]", keeper.stdout)
-    if not select.select([output], [], [], START_S)[0]:
-        raise WorkerError(f"Ray does not start on this machine within {START_S:.0f} s")
+def _wait_for(keeper: "subprocess.Popen[str]", home: Path, should_stop: ShouldStop) -> None:
+    """Wait for Ray. Raises WorkerError with the last line of what it says where it does not start, and Stopped."""
+    output, until = cast("IO[str]", keeper.stdout), time.monotonic() + START_S
+    while not select.select([output], [], [], _START_POLL_S)[0]:
+        require_start(should_stop)
+        if time.monotonic() > until:
+            raise WorkerError(f"Ray does not start on this machine within {START_S:.0f} s")
     if output.readline() != "0\n":
         lines = (home / "log").read_text(errors="replace").split("\n")
         last = next(filter(None, map(str.strip, reversed(lines))), "it does not say why")
         raise WorkerError(f"Ray does not start on this machine: {last}")
+
+
+def require_start(should_stop: ShouldStop) -> None:
+    """Raises Stopped where a start is not wanted any more."""
+    if should_stop():
+        raise Stopped("its workers were still starting")
 
 
 def _is_whole(keeper: "subprocess.Popen[str]") -> bool:

@@ -3,6 +3,7 @@
 from contextlib import ExitStack, suppress
 from typing import Self
 
+from vidsr.callbacks import ShouldStop
 from vidsr.errors import WorkerError
 from vidsr.memory import usable_bytes
 from vidsr.model.weights import Weights
@@ -26,13 +27,15 @@ def require_memory(settings: PoolSettings, free_bytes: int | None) -> None:
 
 
 class RayWorkers:
-    """Workers for any number of pools, one after the other; closed by `with`. Raises WorkerError when none starts.
+    """Workers for any number of pools, one after the other; closed by `with`.
 
-    `slots` are those that live, and `weights` is the network that new ones begin with.
+    `slots` are those that live, and `weights` is the network that new ones begin with. Raises WorkerError when none
+    starts, and Stopped when `should_stop` says so before that.
     """
 
-    def __init__(self, weights: Weights, settings: PoolSettings) -> None:
+    def __init__(self, weights: Weights, settings: PoolSettings, should_stop: ShouldStop = lambda: False) -> None:
         self.weights, self.settings = weights, settings
+        self._should_stop = should_stop
         self.slots: list[WorkerSlot] = []
         self.placement = Placement(settings, lambda: self.weights)
         self._stack = ExitStack()
@@ -40,9 +43,9 @@ class RayWorkers:
     def __enter__(self) -> Self:
         require_memory(self.settings, usable_bytes())
         with ExitStack() as stack:
-            self.ray_lives = stack.enter_context(ray_session(self.settings.ray_address))
+            self.ray_lives = stack.enter_context(ray_session(self.settings.ray_address, self._should_stop))
             stack.callback(self._stop)
-            self.slots = self.placement.start()
+            self.slots = self.placement.start(self._should_stop)
             self._stack = stack.pop_all()
         return self
 

@@ -7,6 +7,7 @@ from threading import Condition
 from typing import TYPE_CHECKING, Self
 
 from vidsr.arrays import Plane
+from vidsr.callbacks import ShouldStop
 from vidsr.cpu import describe_machine, plan_cores
 from vidsr.errors import WorkerError
 from vidsr.memory import usable_bytes
@@ -27,11 +28,12 @@ class SharedPools:
 
     Pools of planes serve one file after another. Those of segments serve several side by side, each asked for by a
     thread of its own; no pool of planes is open meanwhile. Ray is started for the first pool that needs it, and again
-    if it ended.
+    if it ended; where `should_stop` says so meanwhile, that pool raises Stopped.
     """
 
-    def __init__(self, settings: PoolSettings) -> None:
+    def __init__(self, settings: PoolSettings, should_stop: ShouldStop = lambda: False) -> None:
         self.settings = settings
+        self._should_stop = should_stop
         self._machine = describe_machine()
         self._caches: dict[int, list[EngineCache]] = {}
         self._stack, self._users = ExitStack(), 0
@@ -60,7 +62,8 @@ class SharedPools:
     ) -> AbstractContextManager[Pool]:
         """The pool of a video with frames of so many pixels; `fallback` as for `open_pool`.
 
-        Raises ModelError when the network cannot be computed in the precision of the settings, and WorkerError.
+        Raises ModelError when the network cannot be computed in the precision of the settings, WorkerError, and
+        Stopped.
         """
         if runs_in_process(self.settings, self._machine, multiplies=pixels * weights.architecture.multiplies):
             return self.in_process(weights)
@@ -119,7 +122,7 @@ class SharedPools:
         if self._ray is None or self._ray.settings != settings or not self._ray.is_alive:
             self._close()
             try:
-                self._ray = self._stack.enter_context(RayWorkers(weights, settings))
+                self._ray = self._stack.enter_context(RayWorkers(weights, settings, self._should_stop))
             except WorkerError as error:
                 self._failure = error
                 raise
