@@ -42,7 +42,7 @@ def film(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def explained(monkeypatch: pytest.MonkeyPatch, film: Path, trial: Estimate, cores: int, room: int) -> Explanation:
     """A job with a trial of these figures, on a machine of so many cores and room for so many segments."""
     monkeypatch.setattr(explain_module, "estimate", lambda *places, **settings: trial)
-    monkeypatch.setattr(explain_module, "usable_cores", lambda threads: cores)
+    monkeypatch.setattr(explain_module, "usable_cores", lambda machine, threads: cores)
     monkeypatch.setattr(explain_module, "segments_in_memory", lambda size: room)
     settings = UpscaleSettings(segments=True)
     return explain(film, film.with_name("out.mp4"), settings=settings, encode=EncodeSettings(), pool=PoolSettings())

@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from vidsr.callbacks import ShouldStop
-from vidsr.cpu import MAX_WORKERS, describe_machine, plan_cores
+from vidsr.cpu import MAX_WORKERS, describe_machine, usable_cores
 from vidsr.pipeline import STAGES, upscale_job
 from vidsr.pool.shared_pools import SharedPools
 from vidsr.report import Report
@@ -103,11 +103,6 @@ def _descends(pid: int, processes: dict[int, _Process]) -> bool:
     return False
 
 
-def usable_cores() -> int:
-    """The number of cores this process may use."""
-    return sum(share.threads for share in plan_cores(describe_machine()))
-
-
 @dataclass(frozen=True, kw_only=True)
 class BenchRun:
     """The measurements of one run; "steady" is the time from the first written frame to the last."""
@@ -184,7 +179,7 @@ def run_bench(
         report = upscale_job(job, pools)
     return BenchRun(
         report=report,
-        cores=usable_cores(),
+        cores=usable_cores(describe_machine()),
         start_s=recorder.first.at_s - call_s,
         steady_s=recorder.last.at_s - recorder.first.at_s,
         steady_frames=recorder.last.done - recorder.first.done,

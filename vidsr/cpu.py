@@ -161,6 +161,11 @@ def plan_cores(machine: Machine, *, workers: int | None = None, threads: int | N
     return tuple(CpuShare(threads=threads, cpus=cpus if allowed == cores else machine.cpus) for cpus in plan)
 
 
+def usable_cores(machine: Machine, *, threads: int | None = 1) -> int:
+    """The cores that workers of so many `threads` keep busy on a machine; None: of as many as `plan_cores` gives."""
+    return sum(share.threads for share in plan_cores(machine, threads=threads))
+
+
 def pin_process(cpus: frozenset[int]) -> None:
     """Pin every thread of this process, and those they start, to `cpus`.
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from vidsr.callbacks import ShouldStop
-from vidsr.cpu import describe_machine, plan_cores
+from vidsr.cpu import describe_machine, usable_cores
 from vidsr.estimate import Estimate, estimate
 from vidsr.media.reader import Reader
 from vidsr.model_selection import load_network
@@ -120,13 +120,8 @@ def _segments(job: UpscaleJob, pool: PoolSettings, frames: int | None) -> tuple[
     return count, ""
 
 
-def usable_cores(threads: int | None) -> int:
-    """The cores of this machine that a run uses, in threads of its workers."""
-    return sum(share.threads for share in plan_cores(describe_machine(), threads=threads))
-
-
 def _ways_here(trial: Estimate, pool: PoolSettings, segments: int | None) -> Iterator[Way]:
-    cores = usable_cores(pool.threads)
+    cores = usable_cores(describe_machine(), threads=pool.threads)
     if pool.workers and pool.ray_address is None:
         cores = min(cores, pool.workers * (pool.threads or 1))
     serial_fps = 1 / trial.serial_s if trial.serial_s else float("inf")

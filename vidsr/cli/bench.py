@@ -15,11 +15,12 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from vidsr.bench import BenchRun, candidate_plans, process_age_s, run_bench, usable_cores
+from vidsr.bench import BenchRun, candidate_plans, process_age_s, run_bench
 from vidsr.cli.options import Parser, settings
 from vidsr.cli.output import UsageError, aligned, png_file, print_message
 from vidsr.cli.signals import GracefulStop
 from vidsr.cli.upscale import add_settings
+from vidsr.cpu import describe_machine, usable_cores
 from vidsr.errors import DAMAGED, STOPPED, Stopped
 from vidsr.pipeline import STAGES
 from vidsr.settings import EncodeSettings, PoolSettings, UpscaleSettings
@@ -89,7 +90,7 @@ def _one(args: argparse.Namespace, attempt: RunPlan) -> int:
 
 
 def _plan(args: argparse.Namespace, attempt: RunPlan, stop: Callable[[], bool]) -> int:
-    plans = candidate_plans(usable_cores(), settings(PoolSettings, args))
+    plans = candidate_plans(usable_cores(describe_machine()), settings(PoolSettings, args))
     trials = []
     for pool in plans:
         trials.append(attempt(pool))

@@ -10,12 +10,12 @@ import argparse
 import dataclasses
 import json
 import logging
-import os
 from pathlib import Path
 
 from vidsr.cli.options import Group, Parser, add_options, settings, usage_errors
 from vidsr.cli.output import UsageError, print_message, training_bars
 from vidsr.cli.signals import GracefulStop
+from vidsr.cpu import describe_machine, usable_cores
 from vidsr.errors import STOPPED
 from vidsr.settings import DatasetSettings, DegradeSettings
 from vidsr.training.data.dataset_builder import build_dataset
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
             args.output,
             degradation,
             dataset_settings,
-            processes=args.processes or len(os.sched_getaffinity(0)),
+            processes=args.processes or usable_cores(describe_machine()),
             on_warning=log.warning,
             on_progress=bars.on_progress,
             should_stop=stop,

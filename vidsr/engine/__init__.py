@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 
 from vidsr.arrays import Plane
-from vidsr.cpu import Cpu, describe_machine
+from vidsr.cpu import Cpu, describe_machine, usable_cores
 from vidsr.engine.accuracy import AccuracyCheck
 from vidsr.engine.autotune_cache import TunedNetwork, tuned_network
 from vidsr.engine.blocking import OutputBlocking, blockings, default_blocking
@@ -29,7 +29,7 @@ class Engine:
 
     `engine(plane)` upscales a (H, W) uint8 or uint16 plane of any size to (scale*H, scale*W) of the same type,
     band by band, so that memory does not grow with the frame; the bands give exactly the pixels of the whole.
-    `model` is a name of the zoo, the path of a weight file, or weights. `threads` 0 means every core allowed.
+    `model` is a name of the zoo, the path of a weight file, or weights. `threads` 0 is one per usable core.
     `strength` scales what the network adds to the bicubic plane: 0 is bicubic, 1 the network as trained.
     `precision` is auto, f32, bf16 or int8 (see `engine.precision`). Graphs in anything but f32 are compared with f32
     before their first use (see `engine.accuracy`); where one is wrong, the next blocking is used, then the next
@@ -56,7 +56,7 @@ class Engine:
         self.scale = self.weights.architecture.scale
         self.halo = self.weights.architecture.halo
         self.warnings: list[str] = []
-        self._threads, self._band_pixels = threads, band_pixels
+        self._threads, self._band_pixels = threads or usable_cores(describe_machine()), band_pixels
         candidates = self._simulation(precision) if simulated else self._networks(precision, blocking, cpu)
         self._candidates = deque(candidates)
         self.precision_choice, self._network = self._candidates.popleft()
@@ -122,8 +122,7 @@ class Engine:
         self, precision: str, blocking: OutputBlocking | None, cpu: Cpu | None
     ) -> Iterator[tuple[PrecisionChoice, CompiledNetwork]]:
         """The networks to try, in their order; the last one is in f32, which is not checked."""
-        architecture, threads = self.weights.architecture, self._threads or len(describe_machine().cpus)
-        tuned = tuned_network(architecture, threads=threads)
+        tuned = tuned_network(self.weights.architecture, threads=self._threads)
         usual = blocking or self._blockings("f32", tuned)[0]
         reference = CompiledNetwork(self.weights, precision="f32", blocking=usual, threads=self._threads)
         check = AccuracyCheck(self.weights, reference.upscale_tiles)

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from vidsr.arrays import Plane
 from vidsr.callbacks import ShouldStop
-from vidsr.cpu import Machine, describe_machine, plan_cores
+from vidsr.cpu import Machine, describe_machine, usable_cores
 from vidsr.engine.precision import PrecisionChoice
 from vidsr.memory import usable_bytes
 from vidsr.model.weights import Weights
@@ -157,8 +157,7 @@ def runs_in_process(settings: PoolSettings, machine: Machine, *, multiplies: flo
     """
     if settings.workers is not None or settings.ray_address is not None:
         return settings.workers == 0
-    shares = plan_cores(machine, threads=settings.threads)
-    return multiplies <= SMALL_PLANE_MACS or sum(share.threads for share in shares) <= FEW_CORES
+    return multiplies <= SMALL_PLANE_MACS or usable_cores(machine, threads=settings.threads) <= FEW_CORES
 
 
 def engine_span(began_s: float, ended_s: float, worker: int) -> TimedSpan:

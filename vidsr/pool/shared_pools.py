@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 from vidsr.arrays import Plane
 from vidsr.callbacks import ShouldStop
-from vidsr.cpu import describe_machine, plan_cores
+from vidsr.cpu import describe_machine, plan_cores, usable_cores
 from vidsr.errors import WorkerError
 from vidsr.memory import usable_bytes
 from vidsr.model.weights import Weights
@@ -52,7 +52,7 @@ class SharedPools:
     def files_side_by_side(self) -> int:
         """How many files by segments keep it busy, if each is one segment: one more than segments are in work."""
         if runs_in_process(self.settings, self._machine):
-            return 1 + (self.settings.threads or sum(share.threads for share in plan_cores(self._machine)))
+            return 1 + (self.settings.threads or usable_cores(self._machine))
         if self.settings.ray_address is not None and self.settings.workers is None:
             return MAX_SEGMENTS
         return 1 + (self.settings.workers or len(plan_cores(self._machine, threads=self.settings.threads or 1)))
@@ -101,7 +101,7 @@ class SharedPools:
         settings, room = self.settings, usable_bytes()
         if runs_in_process(settings, self._machine):
             self._close()
-            threads = settings.threads or sum(share.threads for share in plan_cores(self._machine))
+            threads = settings.threads or usable_cores(self._machine)
             return self._stack.enter_context(SegmentThreads(settings, threads=threads, room=room))
         from vidsr.pool.ray_segments import RaySegments
 

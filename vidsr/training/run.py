@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 
 from vidsr.callbacks import OnWarning, ShouldStop
+from vidsr.cpu import describe_machine, usable_cores
 from vidsr.errors import TrainingError
 from vidsr.media.atomic_file import atomic_write
 from vidsr.model.weights import Facts, Weights, save_weights
@@ -172,7 +173,7 @@ def train_on_dataset(
     settings = run.settings
     _check_machine(settings)
     keep_freed_memory()
-    torch.set_num_threads(settings.threads or len(os.sched_getaffinity(0)))
+    torch.set_num_threads(settings.threads or usable_cores(describe_machine()))
     torch.manual_seed(settings.seed)
     network, fresh_tail = initial_network(run.network, settings)
     open_run_dir(run.output, run.config)

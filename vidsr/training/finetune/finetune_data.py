@@ -1,7 +1,6 @@
 """The data of a fine-tuning: footage, to be degraded, or recordings of the two streams of a camera."""
 
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from vidsr.callbacks import OnProgress, OnWarning, ShouldStop
+from vidsr.cpu import describe_machine, usable_cores
 from vidsr.errors import SourceError, Stopped
 from vidsr.media.hdr_options import is_hdr
 from vidsr.media.probe import probe
@@ -167,7 +167,7 @@ def _degrading(footage: Sequence[Footage], settings: FinetuneSettings, dataset: 
         footage,
         degradation=settings.degradation,
         settings=dataset,
-        processes=settings.threads or len(os.sched_getaffinity(0)),
+        processes=settings.threads or usable_cores(describe_machine()),
     )
 
 
