@@ -9,7 +9,7 @@ from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import pytest
-from commands import contents, full_disk
+from commands import contents, few_rights, full_disk
 
 from vidsr.errors import TargetError
 from vidsr.learn_dir import CollectState, LearnDir, LiveGain, Moment, Proof, time_name
@@ -143,6 +143,17 @@ def test_a_torn_line_costs_that_line_only(tmp_path: Path) -> None:
         learn_dir.add_gain(gain)
     assert learn_dir.gains() == gains
     assert learn_dir.gains(since_s=2.0) == gains[2:]
+
+
+def test_a_log_that_cannot_be_read_is_not_replaced(open_folder: Path) -> None:
+    learn_dir, log = LearnDir(open_folder), open_folder / "events.jsonl"
+    learn_dir.add_event("one", now_s=1.0)
+    log.chmod(0)
+    open_folder.chmod(0o777)
+    with few_rights(), pytest.raises(TargetError, match="Permission denied"):
+        learn_dir.add_event("two", now_s=2.0)
+    log.chmod(0o600)
+    assert [event["event"] for event in learn_dir.events()] == ["one"]
 
 
 def test_the_log_is_bounded(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from commands import full_disk
 
 from vidsr.errors import TargetError
 from vidsr.watch import LOG_NAME, Entry, Settling, Stamp, WatchLog, scan
@@ -73,6 +74,25 @@ def test_a_log_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / LOG_NAME).mkdir()
     with pytest.raises(TargetError, match=f"{LOG_NAME}: Is a directory"):
         WatchLog(tmp_path)
+
+
+def test_a_disk_that_fills_up_costs_no_line_but_the_one_that_is_refused(tmp_path: Path) -> None:
+    with WatchLog(tmp_path) as log:
+        log.add(entry(code=0))
+        size = (tmp_path / LOG_NAME).stat().st_size
+        for room in (size // 2, 0):
+            with full_disk(size + room), pytest.raises(TargetError, match=f"{LOG_NAME}: "):
+                log.add(entry(source="b.mp4", code=0))
+            size += room
+        log.add(entry(source="c.mp4", code=0))
+    with full_disk(size), WatchLog(tmp_path) as log:
+        assert [log.knows(name, Stamp(5, 7)) for name in ("a.mp4", "b.mp4", "c.mp4")] == [True, False, True]
+
+
+def test_a_line_that_is_none_of_the_log_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / LOG_NAME).write_text("\n".join(["[" * 100_000, '{"source": 5}', "[]", '{"source": "c.mp4", "si']))
+    with full_disk((tmp_path / LOG_NAME).stat().st_size), WatchLog(tmp_path) as log:
+        assert log.last("c.mp4") is None
 
 
 def test_links_to_folders_are_not_followed_and_own_folders_not_watched(tmp_path: Path) -> None:

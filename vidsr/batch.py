@@ -7,13 +7,13 @@ from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from io import FileIO
 from pathlib import Path
 from threading import Event
 from typing import Any
 
 from vidsr.callbacks import ShouldStop
 from vidsr.errors import STOPPED, TargetError
+from vidsr.json_files import add_line, read_lines
 from vidsr.pipeline import is_by_segments
 from vidsr.pool.shared_pools import SharedPools
 from vidsr.segments.plan import NotSegmentable
@@ -116,10 +116,9 @@ class BatchRecord:
     def add(self, job: UpscaleJob, code: int, sentence: str) -> None:
         """Note that a target is finished, or stopped before its end."""
         with suppress(OSError):
-            line = json.dumps(asdict(self._entry(job, code, sentence))).encode() + b"\n"
+            entry = asdict(self._entry(job, code, sentence))
             with self._path.open("a+b", buffering=0) as file:
-                file.write(line if _is_whole(file) else b"\n" + line)
-                os.fsync(file.fileno())
+                add_line(file, entry)
 
     def get(self, job: UpscaleJob) -> RecordedTarget | None:
         """The last line of a job's target, whatever has become of that."""
@@ -150,11 +149,10 @@ class BatchRecord:
 
     def _read(self) -> list[RecordedTarget]:
         entries = []
-        with suppress(OSError):
-            for line in self._path.read_bytes().split(b"\n"):
-                with suppress(ValueError, TypeError, RecursionError):  # no line of the record
-                    entry = RecordedTarget(**json.loads(line))
-                    entries += [entry] if isinstance(entry.target, str) and isinstance(entry.code, int) else []
+        for values in read_lines(self._path):
+            with suppress(TypeError):  # no line of the record
+                entry = RecordedTarget(**values)
+                entries += [entry] if isinstance(entry.target, str) and isinstance(entry.code, int) else []
         return entries
 
     def _entry(self, job: UpscaleJob, code: int, sentence: str) -> RecordedTarget:
@@ -192,14 +190,6 @@ def require_writable(file: Path) -> None:
         file.write_bytes(b"")
     except OSError as error:
         raise TargetError(f"{file}: {error.strerror}") from error
-
-
-def _is_whole(file: FileIO) -> bool:
-    """Whether an open file ends with its last line, which a full disk or a loss of power may have torn."""
-    if file.seek(0, os.SEEK_END) == 0:
-        return True
-    file.seek(-1, os.SEEK_END)
-    return file.read(1) == b"\n"
 
 
 def _stamp(path: Path) -> list[int]:

@@ -1,8 +1,10 @@
 """Small files of JSON that several processes read and write: an object each, or a line for each object.
 
-Writers take turns, and replace the whole file; readers see what is whole.
+Writers take turns, and replace the whole file; readers see what is whole. Of a log to which only lines are added the
+file stays.
 """
 
+import errno
 import fcntl
 import json
 import os
@@ -10,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import MISSING, fields
 from functools import cache
+from io import FileIO
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar, get_args, get_type_hints
 
@@ -98,12 +101,17 @@ def update_json(
 
 
 def read_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """The objects in a file of lines; a torn line is left out."""
+    """The objects in a file of lines; none in one that cannot be read."""
     try:
-        lines = path.read_bytes().splitlines()
+        data = path.read_bytes()
     except OSError:
         return
-    for line in lines:
+    yield from parse_lines(data)
+
+
+def parse_lines(data: bytes) -> Iterator[dict[str, Any]]:
+    """The objects in lines; a torn line is left out."""
+    for line in data.splitlines():
         with suppress(ValueError, RecursionError):
             values = json.loads(line)
             if isinstance(values, dict):
@@ -115,13 +123,27 @@ def append_line(path: Path, values: Mapping[str, object]) -> None:
     with _locked(path):
         try:
             lines = path.read_bytes().splitlines(keepends=True)
-        except OSError:
+        except FileNotFoundError:
             lines = []
         if sum(map(len, lines)) > _MAX_BYTES:
             lines = lines[len(lines) // 2 :]
         if lines and not lines[-1].endswith(b"\n"):  # torn by a crash
             lines[-1] += b"\n"
         _replace(path, [*lines, json.dumps(values).encode() + b"\n"])
+
+
+def add_line(file: FileIO, values: Mapping[str, object]) -> None:
+    """Append a line to a file opened by "a+b" without a buffer, and wait until it is on the disk. Raises OSError.
+
+    A torn line at the end of the file, of a crash or a full disk, is ended first.
+    """
+    line = json.dumps(values).encode() + b"\n"
+    if file.seek(0, os.SEEK_END):
+        file.seek(-1, os.SEEK_END)
+        line = line if file.read(1) == b"\n" else b"\n" + line
+    if file.write(line) < len(line):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    os.fsync(file.fileno())
 
 
 def _replace(path: Path, lines: Iterable[bytes]) -> None:

@@ -4,15 +4,16 @@ Polling, since a network share reports no changes.
 """
 
 import fcntl
-import json
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
 
 from vidsr.callbacks import OnWarning
 from vidsr.errors import BUG, DAMAGED, SOURCE, TargetError
+from vidsr.json_files import add_line, parse_lines
 
 LOG_NAME = ".vidsr-watch.jsonl"
 OF_THE_FILE = (SOURCE, DAMAGED, BUG)
@@ -119,7 +120,11 @@ class WatchLog:
             raise TargetError(f"{folder}: another `vidsr watch` writes into this folder") from None
         except OSError:  # the share has no locks
             pass
-        self._entries = {entry.source: entry for entry in self._read()}
+        try:
+            self._entries = {entry.source: entry for entry in self._read()}
+        except OSError as error:
+            self._file.close()
+            raise TargetError(f"{path}: {error.strerror}") from error
 
     def __enter__(self) -> Self:
         return self
@@ -162,19 +167,13 @@ class WatchLog:
     def add(self, entry: Entry) -> None:
         """Write a line. Raises TargetError."""
         try:
-            self._file.write(json.dumps(asdict(entry)).encode() + b"\n")
-            os.fsync(self._file.fileno())
+            add_line(self._file, asdict(entry))
         except OSError as error:
             raise TargetError(f"{self._folder / LOG_NAME}: {error.strerror}") from error
         self._entries[entry.source] = entry
 
     def _read(self) -> Iterator[Entry]:
         self._file.seek(0)
-        lines = self._file.read().split(b"\n")
-        if lines[-1]:  # cut off by a crash
-            self._file.write(b"\n")
-        for line in lines:
-            try:
-                yield Entry(**json.loads(line))
-            except (ValueError, TypeError):  # no line of the log
-                continue
+        for values in parse_lines(self._file.read()):
+            with suppress(TypeError):  # no line of the log
+                yield Entry(**values)
