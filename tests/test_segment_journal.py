@@ -11,9 +11,8 @@ from commands import full_disk
 
 from vidsr.errors import TargetError
 from vidsr.media.packet_data import PacketData
-from vidsr.segments.journal import SegmentJournal
+from vidsr.segments.journal import SegmentJournal, segment_bytes, segment_of_bytes
 from vidsr.segments.plan import PlannedSegment
-from vidsr.segments.segment_bytes import segment_bytes, segment_of_bytes
 from vidsr.segments.work import UpscaledSegment
 
 KEY = {"the source": "one", "the encoder": "crf=18"}
@@ -174,7 +173,7 @@ def test_a_full_disk_keeps_what_is_finished(tmp_path: Path) -> None:
         for index in range(2):
             journal.get(segment(index))
         journal.put(done(0))
-        with full_disk(2000), pytest.raises(TargetError, match=r"out.mp4.segments: File too large"):
+        with full_disk(2000), pytest.raises(TargetError, match=r"out.mp4.segments/000001.segment: File too large"):
             journal.put(done(1, size=5000))
     assert kept(tmp_path / "out.mp4", 2) == [True, False]
 

@@ -1,9 +1,10 @@
-"""The journal of a run by segments: what is finished survives the end of the process, and is believed by its hash.
+"""The journal of a run by segments: finished segments survive the end of the process, and are verified by hashes.
 
 `TARGET.segments/` has a file for each segment, which appears complete or not at all, and the file `journal`, to which
 only lines are added: the key of the run, then a line for each segment.
 """
 
+import dataclasses
 import fcntl
 import hashlib
 import json
@@ -12,19 +13,21 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from threading import Lock
-from typing import Self
+from typing import Any, Self, get_args, get_type_hints
 
 from vidsr.errors import TargetError
-from vidsr.media.atomic_file import fsync_dir
+from vidsr.media.atomic_file import atomic_write
 from vidsr.media.error_text import write_error_text
+from vidsr.media.packet_data import PacketData
 from vidsr.segments.plan import PlannedSegment
-from vidsr.segments.segment_bytes import segment_bytes, segment_of_bytes
 from vidsr.segments.work import UpscaledSegment
 
 _JOURNAL = "journal"
-_OF_THIS_RUN = "", ""  # nobody asks for it again
+_FACTS = [field.name for field in dataclasses.fields(UpscaledSegment) if field.name not in ("packets", "headers")]
+_TYPES = get_type_hints(UpscaledSegment)
+_OF_THIS_RUN = "", ""  # not read again
 Key = dict[str, str]
-"""All on which the bytes of the segments depend, by what people call it."""
+"""All values on which the bytes of the segments depend, by name."""
 
 
 class SegmentJournal:
@@ -87,15 +90,10 @@ class SegmentJournal:
 
     def put(self, done: UpscaledSegment) -> None:
         """Keep the result of a segment that was asked for, from any thread. Raises TargetError if the disk is full."""
-        content, path, source = segment_bytes(done), self._path(done.index), self._sources.pop(done.index)
+        content, source = segment_bytes(done), self._sources.pop(done.index)
+        with atomic_write(self._path(done.index), overwrite=True) as file:
+            file.write(content)
         try:
-            part = path.with_suffix(".part")
-            with part.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(part, path)
-            fsync_dir(self.folder)
             with self._writing:
                 self._add({"segment": done.index, "source": source, "sha256": hashlib.sha256(content).hexdigest()})
                 self._finished[done.index] = _OF_THIS_RUN
@@ -187,3 +185,36 @@ def _entry(line: dict[str, object]) -> tuple[int, tuple[str, str]] | None:
     if isinstance(index, int) and isinstance(source, str) and isinstance(expected, str):
         return index, (source, expected)
     return None
+
+
+def segment_bytes(done: UpscaledSegment) -> bytes:
+    """A line of JSON with the facts of a segment, then the data of its packets."""
+    packets = [[len(each.data), each.pts, each.dts, each.duration, each.key] for each in done.packets]
+    facts = {name: getattr(done, name) for name in _FACTS}
+    line = json.dumps(facts | {"headers": done.headers.hex(), "packets": packets})
+    return b"".join([line.encode(), b"\n", *(each.data for each in done.packets)])
+
+
+def segment_of_bytes(content: bytes) -> UpscaledSegment:
+    """The segment of such bytes. Raises ValueError, KeyError or TypeError for others."""
+    line, _, data = content.partition(b"\n")
+    facts = json.loads(line)
+    packets, at = [], 0
+    for size, pts, dts, duration, key in facts["packets"]:
+        if not all(isinstance(number, int) for number in (size, pts, dts, duration)) or size < 0:
+            raise TypeError("a packet without a size and times")
+        packets.append(PacketData(data=data[at : at + size], pts=pts, dts=dts, duration=duration, key=bool(key)))
+        at += size
+    if at != len(data):
+        raise ValueError(f"{len(data)} bytes of packets, not {at}")
+    made = {name: _fact(name, facts[name]) for name in _FACTS}
+    return UpscaledSegment(packets=tuple(packets), headers=bytes.fromhex(facts["headers"]), **made)
+
+
+def _fact(name: str, value: Any) -> Any:
+    """The value of a field. Raises TypeError if it is of another type."""
+    arguments = get_args(_TYPES[name])
+    each, kind = (value, arguments[0]) if arguments else ([value], _TYPES[name])
+    if not isinstance(each, list) or any(type(one) is not kind for one in each):
+        raise TypeError(f"{name} is {value!r}")
+    return tuple(value) if arguments else value
