@@ -67,83 +67,45 @@ def _stored(kind: StreamKind, encoders: Iterable[str] = ()) -> Treatment:
     return Treatment(stream_kind=kind, encoders=frozenset(encoders))
 
 
+# GOP_TIMECODE: FFmpeg gives the stream the tag `timecode`. FILM_GRAIN_PARAMS: the decoder adds the grain.
+# DOVI_RPU_BUFFER is the same as DOVI_METADATA.
+_FRAMES_NO_CONTENT = (
+    "MATRIXENCODING DOWNMIX_INFO REPLAYGAIN DISPLAYMATRIX MOTION_VECTORS SKIP_SAMPLES AUDIO_SERVICE_TYPE GOP_TIMECODE "
+    "REGIONS_OF_INTEREST VIDEO_ENC_PARAMS FILM_GRAIN_PARAMS DOVI_RPU_BUFFER VIDEO_HINT VIEW_ID"
+)
+_FRAMES_LEFT_OUT = (
+    "PANSCAN AFD S12M_TIMECODE DYNAMIC_HDR_PLUS DETECTION_BBOXES DOVI_METADATA DYNAMIC_HDR_VIVID LCEVC "
+    "THREE_D_REFERENCE_DISPLAYS"
+)
 FRAME_SIDE_DATA: dict[int, Treatment] = {
-    FrameKind.PANSCAN: _LEFT_OUT,
+    **{FrameKind[name]: _NO_CONTENT for name in _FRAMES_NO_CONTENT.split()},
+    **{FrameKind[name]: _LEFT_OUT for name in _FRAMES_LEFT_OUT.split()},
     FrameKind.A53_CC: Treatment(encoders=frozenset(["libx264", "libx265", "mpeg2video"])),
     FrameKind.STEREO3D: _stored(StreamKind.STEREO3D, ["libx264", "mpeg2video"]),
-    FrameKind.MATRIXENCODING: _NO_CONTENT,
-    FrameKind.DOWNMIX_INFO: _NO_CONTENT,
-    FrameKind.REPLAYGAIN: _NO_CONTENT,
-    FrameKind.DISPLAYMATRIX: _NO_CONTENT,
-    FrameKind.AFD: _LEFT_OUT,
-    FrameKind.MOTION_VECTORS: _NO_CONTENT,
-    FrameKind.SKIP_SAMPLES: _NO_CONTENT,
-    FrameKind.AUDIO_SERVICE_TYPE: _NO_CONTENT,
     FrameKind.MASTERING_DISPLAY_METADATA: _stored(StreamKind.MASTERING_DISPLAY_METADATA, _HDR_ENCODERS),
-    FrameKind.GOP_TIMECODE: _NO_CONTENT,  # FFmpeg gives the stream the tag `timecode`
     FrameKind.SPHERICAL: _stored(StreamKind.SPHERICAL),
     FrameKind.CONTENT_LIGHT_LEVEL: _stored(StreamKind.CONTENT_LIGHT_LEVEL, _HDR_ENCODERS),
     FrameKind.ICC_PROFILE: _stored(StreamKind.ICC_PROFILE, ["png", "mjpeg"]),
-    FrameKind.S12M_TIMECODE: _LEFT_OUT,
-    FrameKind.DYNAMIC_HDR_PLUS: _LEFT_OUT,
-    FrameKind.REGIONS_OF_INTEREST: _NO_CONTENT,
-    FrameKind.VIDEO_ENC_PARAMS: _NO_CONTENT,
     FrameKind.SEI_UNREGISTERED: Treatment(encoders=frozenset(["libx264"])),  # x265 would change it
-    FrameKind.FILM_GRAIN_PARAMS: _NO_CONTENT,  # the decoder adds the grain
-    FrameKind.DETECTION_BBOXES: _LEFT_OUT,
-    FrameKind.DOVI_RPU_BUFFER: _NO_CONTENT,  # the same as DOVI_METADATA
-    FrameKind.DOVI_METADATA: _LEFT_OUT,
-    FrameKind.DYNAMIC_HDR_VIVID: _LEFT_OUT,
     FrameKind.AMBIENT_VIEWING_ENVIRONMENT: _stored(StreamKind.AMBIENT_VIEWING_ENVIRONMENT),
-    FrameKind.VIDEO_HINT: _NO_CONTENT,
-    FrameKind.LCEVC: _LEFT_OUT,
-    FrameKind.VIEW_ID: _NO_CONTENT,
-    FrameKind.THREE_D_REFERENCE_DISPLAYS: _LEFT_OUT,
     FrameKind.EXIF: Treatment(encoders=frozenset(["png", "tiff"])),
 }
 
+_STREAMS_NO_CONTENT = (
+    "PALETTE NEW_EXTRADATA PARAM_CHANGE H263_MB_INFO REPLAYGAIN AUDIO_SERVICE_TYPE QUALITY_STATS FALLBACK_TRACK "
+    "CPB_PROPERTIES SKIP_SAMPLES JP_DUALMONO STRINGS_METADATA SUBTITLE_POSITION MATROSKA_BLOCKADDITIONAL "
+    "WEBVTT_IDENTIFIER WEBVTT_SETTINGS METADATA_UPDATE MPEGTS_STREAM_ID ENCRYPTION_INIT_INFO ENCRYPTION_INFO PRFT "
+    "IAMF_MIX_GAIN_PARAM IAMF_DEMIXING_INFO_PARAM IAMF_RECON_GAIN_INFO_PARAM RTCP_SR"
+)
+_STREAMS_LEFT_OUT = "A53_CC AFD DOVI_CONF S12M_TIMECODE DYNAMIC_HDR10_PLUS LCEVC THREE_D_REFERENCE_DISPLAYS EXIF"
+_STREAMS_STORED = (
+    "DISPLAYMATRIX STEREO3D MASTERING_DISPLAY_METADATA SPHERICAL CONTENT_LIGHT_LEVEL ICC_PROFILE "
+    "AMBIENT_VIEWING_ENVIRONMENT FRAME_CROPPING"
+)
 STREAM_SIDE_DATA: dict[int, Treatment] = {
-    StreamKind.PALETTE: _NO_CONTENT,
-    StreamKind.NEW_EXTRADATA: _NO_CONTENT,
-    StreamKind.PARAM_CHANGE: _NO_CONTENT,
-    StreamKind.H263_MB_INFO: _NO_CONTENT,
-    StreamKind.REPLAYGAIN: _NO_CONTENT,
-    StreamKind.DISPLAYMATRIX: _stored(StreamKind.DISPLAYMATRIX),
-    StreamKind.STEREO3D: _stored(StreamKind.STEREO3D),
-    StreamKind.AUDIO_SERVICE_TYPE: _NO_CONTENT,
-    StreamKind.QUALITY_STATS: _NO_CONTENT,
-    StreamKind.FALLBACK_TRACK: _NO_CONTENT,
-    StreamKind.CPB_PROPERTIES: _NO_CONTENT,
-    StreamKind.SKIP_SAMPLES: _NO_CONTENT,
-    StreamKind.JP_DUALMONO: _NO_CONTENT,
-    StreamKind.STRINGS_METADATA: _NO_CONTENT,
-    StreamKind.SUBTITLE_POSITION: _NO_CONTENT,
-    StreamKind.MATROSKA_BLOCKADDITIONAL: _NO_CONTENT,
-    StreamKind.WEBVTT_IDENTIFIER: _NO_CONTENT,
-    StreamKind.WEBVTT_SETTINGS: _NO_CONTENT,
-    StreamKind.METADATA_UPDATE: _NO_CONTENT,
-    StreamKind.MPEGTS_STREAM_ID: _NO_CONTENT,
-    StreamKind.MASTERING_DISPLAY_METADATA: _stored(StreamKind.MASTERING_DISPLAY_METADATA),
-    StreamKind.SPHERICAL: _stored(StreamKind.SPHERICAL),
-    StreamKind.CONTENT_LIGHT_LEVEL: _stored(StreamKind.CONTENT_LIGHT_LEVEL),
-    StreamKind.A53_CC: _LEFT_OUT,
-    StreamKind.ENCRYPTION_INIT_INFO: _NO_CONTENT,
-    StreamKind.ENCRYPTION_INFO: _NO_CONTENT,
-    StreamKind.AFD: _LEFT_OUT,
-    StreamKind.PRFT: _NO_CONTENT,
-    StreamKind.ICC_PROFILE: _stored(StreamKind.ICC_PROFILE),
-    StreamKind.DOVI_CONF: _LEFT_OUT,
-    StreamKind.S12M_TIMECODE: _LEFT_OUT,
-    StreamKind.DYNAMIC_HDR10_PLUS: _LEFT_OUT,
-    StreamKind.IAMF_MIX_GAIN_PARAM: _NO_CONTENT,
-    StreamKind.IAMF_DEMIXING_INFO_PARAM: _NO_CONTENT,
-    StreamKind.IAMF_RECON_GAIN_INFO_PARAM: _NO_CONTENT,
-    StreamKind.AMBIENT_VIEWING_ENVIRONMENT: _stored(StreamKind.AMBIENT_VIEWING_ENVIRONMENT),
-    StreamKind.FRAME_CROPPING: _stored(StreamKind.FRAME_CROPPING),
-    StreamKind.LCEVC: _LEFT_OUT,
-    StreamKind.THREE_D_REFERENCE_DISPLAYS: _LEFT_OUT,
-    StreamKind.RTCP_SR: _NO_CONTENT,
-    StreamKind.EXIF: _LEFT_OUT,
+    **{StreamKind[name]: _NO_CONTENT for name in _STREAMS_NO_CONTENT.split()},
+    **{StreamKind[name]: _LEFT_OUT for name in _STREAMS_LEFT_OUT.split()},
+    **{StreamKind[name]: _stored(StreamKind[name]) for name in _STREAMS_STORED.split()},
 }
 """What becomes of the side data of the video stream, and with copied streams."""
 
