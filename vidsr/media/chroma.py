@@ -1,7 +1,6 @@
 """Chroma upscaling by swscale without the luma plane, which the network upscales."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 from av import VideoFrame
@@ -32,24 +31,8 @@ class FrameScaler:
         return _crop_padding(upscaled, frame, scale)
 
 
-@dataclass(frozen=True, kw_only=True)
-class ScalerKey:
-    """The properties of frames that one ChromaScaler can upscale."""
-
-    size: tuple[int, int]
-    pixel_format: str
-    interlaced: bool
-    scale: int
-
-
-def scaler_key(frame: VideoFrame, scale: int) -> ScalerKey:
-    """The key of the scaler for the frame."""
-    size = frame.width, frame.height
-    return ScalerKey(size=size, pixel_format=frame.format.name, interlaced=frame.interlaced_frame, scale=scale)
-
-
 class ChromaScaler:
-    """Upscales the chroma of frames with one ScalerKey, exactly as FrameScaler does; the luma is left undefined.
+    """Upscales the chroma of frames of one size and format, exactly as FrameScaler does; the luma is left undefined.
 
     The chroma planes pass through swscale as planes of a 4:4:4 frame of their size, with the chroma location as a
     shift: swscale shifts chroma, but not the luma of a grey frame.

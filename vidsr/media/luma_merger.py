@@ -7,7 +7,7 @@ from av.video.reformatter import Interpolation, VideoReformatter
 
 from vidsr.arrays import Plane
 from vidsr.errors import TargetError
-from vidsr.media.chroma import BICUBIC, ChromaScaler, FrameScaler, ScalerKey, find_chroma_scaler, scaler_key
+from vidsr.media.chroma import BICUBIC, ChromaScaler, FrameScaler, find_chroma_scaler
 from vidsr.media.formats import depth_of, luma_of
 from vidsr.media.side_data import has_encoder_side_data
 
@@ -28,8 +28,8 @@ class LumaMerger:
 
     def __init__(self) -> None:
         self._scaler, self._resizer = FrameScaler(), VideoReformatter()
-        self._key: ScalerKey | None = None
         self._chroma_scaler: ChromaScaler | None = None
+        self._scaled: tuple[object, ...] = ()  # the properties of the frames that it upscales
 
     def merge(self, frame: VideoFrame, luma: Plane) -> VideoFrame:
         """The frame at the size of `luma`, (H, W), with that luma; format, time stamp and tags are kept.
@@ -55,9 +55,9 @@ class LumaMerger:
 
     def _upscale_chroma(self, frame: VideoFrame, scale: int) -> VideoFrame:
         """The upscaled frame with undefined luma."""
-        key = scaler_key(frame, scale)
-        if key != self._key:
-            self._key, self._chroma_scaler = key, find_chroma_scaler(frame, scale)
+        scaled = frame.width, frame.height, frame.format.name, frame.interlaced_frame, scale
+        if scaled != self._scaled:
+            self._scaled, self._chroma_scaler = scaled, find_chroma_scaler(frame, scale)
         if self._chroma_scaler is None or has_encoder_side_data(frame):
             return self._scaler(frame, scale)
         return self._chroma_scaler(frame)
