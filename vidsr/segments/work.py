@@ -1,6 +1,5 @@
 """The work on a segment: its packets are decoded, upscaled and encoded; the same at every place and time."""
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -10,6 +9,7 @@ from vidsr.arrays import Plane
 from vidsr.engine import Engine
 from vidsr.engine.precision import PrecisionChoice
 from vidsr.engine.reusing_engine import ReusingEngine
+from vidsr.flow import with_results
 from vidsr.media.formats import luma_of
 from vidsr.media.frame import VideoFrame
 from vidsr.media.frame_conversion import FrameConversion, FrameConverter
@@ -142,15 +142,15 @@ def upscale_segment(
     """
     frames, encoder, merger = SegmentFrames(job, segment), VideoEncoder(job.encoder), LumaMerger()
     packets, times, resized, dropped = [], [], False, dict[str, None]()
-    for frame, luma in _with_upscaled_luma(frames, upscaler, job.depth):
+    for frame, luma in with_results(frames, lambda taken: upscaler.map(map(luma_of, taken), job.depth)):
         resized |= (frame.width, frame.height) != job.size
         dropped |= dict.fromkeys(job.side_data.frame_losses(frame))
         merged = merger.merge(frame, luma)
-        picture = merger.resize(merged, job.encoder.size, job.encoder.pixel_format)
+        scaled = merger.resize(merged, job.encoder.size, job.encoder.pixel_format)
         times.append(frame.pts or 0)
-        packets += encoder.encode(picture)
+        packets += encoder.encode(scaled)
         on_frame()
-    packets += encoder.flush() if segment.end is None or not times else encoder.cut(picture, job.step)
+    packets += encoder.flush() if segment.end is None or not times else encoder.cut(scaled, job.step)
     return UpscaledSegment(
         index=segment.index,
         packets=tuple(map(packet_data, packets)),
@@ -168,20 +168,6 @@ def upscale_segment(
         reused=upscaler.reused,
         quarantined=tuple(upscaler.quarantined),
     )
-
-
-def _with_upscaled_luma(
-    frames: Iterable[VideoFrame], upscaler: LumaUpscaler, depth: int
-) -> Iterator[tuple[VideoFrame, Plane]]:
-    waiting: deque[VideoFrame] = deque()
-
-    def lumas() -> Iterator[Plane]:
-        for frame in frames:
-            waiting.append(frame)
-            yield luma_of(frame)
-
-    for luma in upscaler.map(lumas(), depth):
-        yield waiting.popleft(), luma
 
 
 class SegmentFrames:
