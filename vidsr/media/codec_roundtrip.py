@@ -16,11 +16,10 @@ from vidsr.cpu import kept_scheduling
 from vidsr.errors import TargetError
 from vidsr.media.encoders import FrameFormat, check_encoder, encoder_options, video_encoder
 from vidsr.media.error_text import write_error_text
-from vidsr.media.formats import luma_of
+from vidsr.media.formats import luma_of, neutral_frame
 from vidsr.settings import EncodeSettings
 
 _YUV420 = "yuv420p"
-_NEUTRAL_CHROMA = 128
 _DECODERS = {"av1": "libdav1d"}  # FFmpeg's own decoder of that name needs a graphics card
 # Smallest width and height in pixels. Below a width of about 50 the x265 in PyAV 18.1 writes beyond its memory, and at
 # 64 its results sometimes differ for the same frames; from 80 on neither was seen.
@@ -125,9 +124,7 @@ class RoundTrip:
 
     def send(self, plane: Luma) -> Iterator[Luma]:
         """Encodes the plane; the planes that are decoded so far."""
-        frame = VideoFrame(self._width, self._height, self._pixel_format)
-        for chroma in frame.planes[1:]:
-            chroma.update(bytes([_NEUTRAL_CHROMA]) * chroma.buffer_size)
+        frame = neutral_frame((self._width, self._height), self._pixel_format)
         height, width = plane.shape
         luma_of(frame)[:] = np.pad(plane, ((0, self._height - height), (0, self._width - width)), mode="edge")
         frame.pts, frame.time_base = self._sent, self._encoder.time_base

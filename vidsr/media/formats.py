@@ -12,6 +12,7 @@ from vidsr.arrays import Luma, Plane
 
 _SUBSAMPLINGS = {(1, 1): "444", (2, 1): "422", (2, 2): "420", (4, 1): "411", (4, 4): "410", (1, 2): "440"}
 _DEPTHS = (8, 9, 10, 12, 14, 16)
+_NEUTRAL_CHROMA = 128
 _SIZE = 16  # pixels; any size that every subsampling divides
 
 
@@ -90,6 +91,14 @@ def samples_of(frame: VideoFrame, index: int) -> Plane:
         samples = np.frombuffer(data, np.uint16)
     rows: Plane = samples.reshape(-1, plane.line_size // samples.itemsize)
     return rows[: plane.height, : plane.width]
+
+
+def neutral_frame(size: tuple[int, int], pixel_format: str) -> VideoFrame:
+    """A frame of `size`, (width, height), at 8 bits per sample: its chroma is neutral, and its luma undefined."""
+    frame = VideoFrame(*size, pixel_format)
+    for chroma in frame.planes[1:]:
+        chroma.update(bytes([_NEUTRAL_CHROMA]) * chroma.buffer_size)
+    return frame
 
 
 def luma_8bit(frame: VideoFrame) -> Luma:

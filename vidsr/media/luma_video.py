@@ -13,9 +13,8 @@ from vidsr.arrays import Luma
 from vidsr.errors import TargetError
 from vidsr.media.atomic_file import atomic_write
 from vidsr.media.containers import container_for
-from vidsr.media.formats import luma_of
+from vidsr.media.formats import luma_of, neutral_frame
 
-_NEUTRAL_CHROMA = 128
 _CODEC, _PIXEL_FORMAT = "ffv1", "yuv444p"  # any size; players show it in limited range, as other videos
 _SUFFIX = ".mkv"
 
@@ -46,9 +45,7 @@ def _frame(plane: Luma, index: int, stream: VideoStream, rate: Fraction) -> Vide
     if not index:
         stream.width, stream.height, stream.pix_fmt = width, height, _PIXEL_FORMAT
         stream.codec_context.color_range = ColorRange.MPEG
-    frame = VideoFrame(width, height, _PIXEL_FORMAT)
-    for chroma in frame.planes[1:]:
-        chroma.update(bytes([_NEUTRAL_CHROMA]) * chroma.buffer_size)
+    frame = neutral_frame((width, height), _PIXEL_FORMAT)
     luma_of(frame)[:] = plane
     frame.pts, frame.time_base = index, 1 / rate
     return frame
