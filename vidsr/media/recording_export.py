@@ -17,7 +17,7 @@ from vidsr.media.recording_index import RecordedSegment
 from vidsr.media.sink.retention import SEGMENT_NAME, is_day
 from vidsr.media.sink.segment_file import SegmentFile, unused_path
 from vidsr.media.source.live_timestamps import SECOND, TIME_BASE
-from vidsr.media.stream_template import StreamTemplate, TimedPacket
+from vidsr.media.stream_template import StreamTemplate, TimedPacket, is_same_audio
 
 _SAME_S = 1.0  # between the end of a segment and the start of the next: their starts were taken by a clock
 
@@ -30,9 +30,7 @@ class _Part:
     audio: StreamTemplate | None
 
     def holds(self, other: "_Part") -> bool:
-        if not self.video.is_compatible(other.video) or (self.audio is None) != (other.audio is None):
-            return False
-        return self.audio is None or other.audio is None or self.audio.is_compatible(other.audio)
+        return self.video.is_compatible(other.video) and is_same_audio(self.audio, other.audio)
 
 
 def export_recording(
@@ -165,11 +163,9 @@ def _packets(
 def _demux(source: InputContainer, segment: RecordedSegment, *, since_s: float) -> "Iterator[Packet[Stream]]":
     """The packets from the last key frame before `since_s`."""
     video, audio = source.streams.video[0], next(iter(source.streams.audio), None)
-    packets = source.demux([video, *([audio] if audio else [])])
     try:
         if since_s > segment.start_s:
             source.seek(round((since_s - segment.start_s) / (video.time_base or TIME_BASE)), stream=video)
-        while packet := next(packets, None):
-            yield packet
+        yield from source.demux([video, *([audio] if audio else [])])
     except (av.FFmpegError, OSError) as error:
         raise SourceError(f"{segment.path}: {read_error_text(error)}") from error

@@ -14,7 +14,7 @@ import av
 
 from vidsr.errors import SourceError
 from vidsr.media.open_input import open_source
-from vidsr.media.probe import printable
+from vidsr.media.probe import printable, video_seconds
 from vidsr.media.sink.retention import finished_segments
 
 _FILE = ".index.sqlite"
@@ -126,9 +126,7 @@ class RecordingIndex:
         try:
             with open_source(path) as container:
                 video, tags = container.streams.video[0], container.metadata
-                seconds = (container.duration or 0) / av.time_base
-                if video.duration and video.time_base:
-                    seconds = float(video.duration * video.time_base)
+                seconds = video_seconds(container, video)
         except (SourceError, av.FFmpegError, IndexError, OSError):
             return None
         tags = {name.lower(): printable(text) for name, text in tags.items()}

@@ -46,6 +46,11 @@ class StreamTemplate:
         return (stream.codec_context.name, stream.codec_context.extradata, *audio_params)
 
 
+def is_same_audio(audio: StreamTemplate | None, other: StreamTemplate | None) -> bool:
+    """Whether packets of both can share one stream of a file, or both are None."""
+    return audio is other or (audio is not None and other is not None and audio.is_compatible(other))
+
+
 def null_container() -> OutputContainer:
     """A container that writes nothing, to create a stream in.
 
@@ -89,9 +94,7 @@ class OutputStreams:
 
     def can_continue_with(self, other: "OutputStreams") -> bool:
         """Whether a container that was opened for these streams can hold the packets of `other`."""
-        if self.video is not other.video or (self.audio is None) != (other.audio is None):
-            return False
-        return self.audio is None or other.audio is None or self.audio.is_compatible(other.audio)
+        return self.video is other.video and is_same_audio(self.audio, other.audio)
 
 
 AnyPacket: TypeAlias = "SidePacket | Packet[AudioStream] | Packet[VideoStream]"
