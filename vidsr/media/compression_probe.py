@@ -3,13 +3,11 @@
 from dataclasses import dataclass
 from math import log2
 from struct import Struct
-from typing import Any
 
 import numpy as np
-from av import Packet, VideoFrame
+from av import VideoFrame
 from av.codec import Codec
 
-from vidsr.media.hevc import key_frame_quantiser
 from vidsr.media.side_data import FrameKind, side_data
 
 EXPORT_QUANTISERS = {"export_side_data": "venc_params"}
@@ -33,15 +31,10 @@ class Compression:
     """Size of the first packet per luma pixel."""
 
 
-def header_quantiser(codec: Codec, headers: bytes, packet: "Packet[Any]") -> float | None:
-    """The quantiser by the headers of the stream and of its first packet; None of another codec than HEVC."""
-    return key_frame_quantiser(headers, bytes(packet)) if codec.canonical_name == "hevc" else None
-
-
 def probe_compression(
     codec: Codec, frame: VideoFrame, packet_bytes: int, *, header_quantiser: float | None = None
 ) -> Compression:
-    """The compression by the first decoded frame and the size of the first packet, and what headers tell of it."""
+    """The compression by the first decoded frame, the size of the first packet and the quantiser in its headers."""
     return Compression(
         codec=codec.canonical_name,
         lossless=codec.lossless and not codec.lossy,

@@ -17,7 +17,7 @@ from vidsr.media.heif import HeifImage, read_heif
 from vidsr.media.open_input import heif_items, is_still, open_source
 from vidsr.media.pipes import STDIN, InputPipe
 from vidsr.media.probe import missing_frames_text, other_streams, require_video
-from vidsr.media.stated_length import StatedLength
+from vidsr.media.stated_length import BROADCAST, StatedLength
 from vidsr.media.timestamps import TimestampRepair
 from vidsr.media.trim import TrimRange, clock_seconds
 
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 _SEEKABLE = ("mov", "matroska")
 """Formats with an exact seek; in others it misses the key frame, and they are read from the beginning."""
-_BROADCAST = ("mpegts", "mpeg")
-"""Formats whose time stamps may restart: edited broadcasts, concatenated discs."""
 
 
 class Demuxer:
@@ -67,7 +65,7 @@ class Demuxer:
             self.stated = StatedLength(None if self.pipe else path, self.container, self.video, self.others)
             self.clock_s = Fraction(0) if keep_start else clock_seconds(self.container)
             self.range = self._trim_range(start_s or None, end_s)  # a start of 0 neither trims nor shifts
-            self.repair = TimestampRepair(clock_s=self.clock_s, broadcast=name in _BROADCAST, dts_only=name == "avi")
+            self.repair = TimestampRepair(clock_s=self.clock_s, broadcast=name in BROADCAST, dts_only=name == "avi")
             self._packets = self._in_range()
         except BaseException:
             self.container.close()

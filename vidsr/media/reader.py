@@ -65,12 +65,9 @@ class Reader:
         self._demuxer = self._opened.enter_context(self._open())
         self._container = self._demuxer.container
         try:
-            self.video, self.others, self.time_base = (
-                self._demuxer.video,
-                self._demuxer.others,
-                self._demuxer.time_base,
-            )
-            self.repair, self.stated, self.range = self._demuxer.repair, self._demuxer.stated, self._demuxer.range
+            demuxer = self._demuxer
+            self.video, self.others, self.time_base = demuxer.video, demuxer.others, demuxer.time_base
+            self.repair, self.stated, self.range = demuxer.repair, demuxer.stated, demuxer.range
             self._decoder = self._open_decoder()
             self._corrupt = 0
             self._begun: list[PacketData] | None = []  # of the video, up to its first frame

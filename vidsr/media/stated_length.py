@@ -23,8 +23,8 @@ _STATED_DURATION = ("matroska", "flv", "mxf", "wtv", "ivf", "gxf")
 _FRAMES_ONLY = ("yuv4mpegpipe", "dv")
 """Formats that end with their last frame."""
 _JPEG, _JPEG_END = ("mjpeg", "jpeg_pipe"), b"\xff\xd9"
-_BROADCAST = ("mpegts", "mpeg")
-"""Formats in which FFmpeg flags packets after a gap, which says nothing of the end."""
+BROADCAST = ("mpegts", "mpeg")
+"""Formats whose time stamps may restart (edited broadcasts, concatenated discs); FFmpeg flags packets after a gap."""
 
 
 class StatedLength:
@@ -76,7 +76,7 @@ class StatedLength:
         return self._missing_end or self._incomplete_packet()
 
     def _incomplete_packet(self) -> str | None:
-        cut = self._last_incomplete and self._name not in _BROADCAST
+        cut = self._last_incomplete and self._name not in BROADCAST
         if cut or (self._name in _FRAMES_ONLY and self._read_end != self._size):
             return "the file is cut off: its last packet is incomplete"
         return None

@@ -8,14 +8,10 @@ from av import Packet, VideoFrame
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
-from vidsr.media.compression_probe import (
-    EXPORT_QUANTISERS,
-    Compression,
-    header_quantiser,
-    probe_compression,
-)
+from vidsr.media.compression_probe import EXPORT_QUANTISERS, Compression, probe_compression
 from vidsr.media.frame import SidePacket
 from vidsr.media.frame_count import FrameCount
+from vidsr.media.hevc import key_frame_quantiser
 from vidsr.media.libav import CodecParameters, codec_parameters, set_decoder_parameters
 from vidsr.media.probe import video_decoder
 
@@ -62,9 +58,9 @@ class VideoDecoder:
         return frames
 
     def _begin(self, packet: "SidePacket | Packet[VideoStream]") -> None:
-        headers = self._context.extradata or b""
         self._first_bytes = packet.size
-        self._header_quantiser = header_quantiser(self._context.codec, headers, packet)
+        if self._context.codec.canonical_name == "hevc":
+            self._header_quantiser = key_frame_quantiser(self._context.extradata or b"", bytes(packet))
 
     def flush(self) -> list[VideoFrame]:
         """The frames that the decoder holds for the order of presentation; it goes on with a key frame."""

@@ -59,10 +59,7 @@ class Muxer:
         """Write a packet of video, or with `delay_one` the one before; returns the bytes written."""
         if not self._delay_one:
             return self._mux(packet, self._video)
-        pending, self._pending = (
-            self._pending,
-            packet.detach(),
-        )  # detached: `close` may run in another thread
+        pending, self._pending = self._pending, packet.detach()  # as `close` may run in another thread
         return self._mux(replace(pending, duration=packet.dts - pending.dts), self._video) if pending else 0
 
     def write_audio(self, packet: TimedPacket) -> int:

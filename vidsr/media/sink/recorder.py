@@ -253,13 +253,11 @@ class Recorder:
         if not is_video(path):
             recording_dir = RecordingDir(path, self._record, on_warning=on_warning, neighbours=self._neighbours)
             self._recording_dirs[str(path)] = recording_dir
-            container, segment_s, next_path = (
-                container_for(Path("x.mp4")),
-                self._record.segment_s,
-                recording_dir.next_path,
-            )
+            container, segment_s = container_for(Path("x.mp4")), self._record.segment_s
+            next_path = recording_dir.next_path
         else:
-            container, segment_s, next_path = container_for(path), None, partial(unused_path, path)
+            container, segment_s = container_for(path), None
+            next_path = partial(unused_path, path)
             prepare_file(path)
             if path.exists():
                 on_warning(f"already exists; the recording goes to {unused_path(path).name}")

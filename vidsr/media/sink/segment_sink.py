@@ -244,11 +244,9 @@ class SegmentSink(Sink):
         start_pts = pts if self._start_pts is None else self._start_pts
         is_full = self._max_ticks is not None and pts - start_pts >= self._max_ticks
         is_other_kind = self._is_original_only() == (self._file is not None)
-        is_other = is_other_kind or (self._max_ticks is not None and self._is_other_network())
+        is_other_network = self._streams is not None and self._streams.network != self._network
+        is_other = is_other_kind or (self._max_ticks is not None and is_other_network)
         return is_full or is_other or pts - self._last_pts > _MAX_GAP or self._lacks_audio(pts)
-
-    def _is_other_network(self) -> bool:
-        return self._streams is not None and self._streams.network != self._network
 
     def _lacks_audio(self, pts: int) -> bool:
         return (

@@ -66,7 +66,8 @@ class LiveSource:
         self.corrupt = 0  # frames and packets that the decoder concealed or rejected
         self._url = url
         self._timeout_s = silence_s(url, settings)
-        self._is_paced, self._is_device = url.is_file or url.is_playlist, url.is_device
+        self._is_device = url.is_device
+        self._is_paced = url.is_file or url.is_playlist  # at the speed of their own times
         self._stopped = threading.Event()
         self._reading = threading.Lock()
         self._frameless = self._refused = 0
@@ -100,7 +101,8 @@ class LiveSource:
         The source is lost after `timeout_s` without any packet, or without video, and at the end of a stream or file.
         """
         tracks = {track.stream.index: track for track in self.audio_tracks}
-        for packet in self._paced_packets() if self._is_paced else self._camera_packets():
+        paced = paced_packets(self._packets, video=self.video, wait=self._stopped.wait)
+        for packet in paced if self._is_paced else self._camera_packets():
             if not packet.size:  # at the end
                 continue
             if packet.stream is self.video:
@@ -186,10 +188,6 @@ class LiveSource:
         except av.FFmpegError:
             self.corrupt += 1
             return []
-
-    def _paced_packets(self) -> Iterator[LivePacket]:
-        """The packets of a file or of HLS, at their own speed."""
-        return paced_packets(self._packets, video=self.video, wait=self._stopped.wait)
 
     def _camera_packets(self) -> Iterator[LivePacket]:
         """The packets of a camera, while they keep coming; formats without timestamps get the time of arrival."""
