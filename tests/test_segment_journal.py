@@ -1,7 +1,10 @@
 """The journal: what is finished is believed by its hash, and nothing else is."""
 
+import errno
+import fcntl
 import hashlib
 import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -166,6 +169,15 @@ def test_two_runs_do_not_share_a_journal(tmp_path: Path) -> None:
     with SegmentJournal(tmp_path / "out.mp4", KEY), another:
         SegmentJournal(tmp_path / "out.mp4", KEY | {"the source": "two"})
     assert kept(tmp_path / "out.mp4", 1) == [True]
+
+
+def test_a_file_system_without_locks_has_a_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    made(tmp_path / "out.mp4", 2)
+    assert kept(tmp_path / "out.mp4", 3) == [True, True, False]
 
 
 def test_a_full_disk_keeps_what_is_finished(tmp_path: Path) -> None:

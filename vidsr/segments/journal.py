@@ -5,7 +5,6 @@ only lines are added: the key of the run, then a line for each segment.
 """
 
 import dataclasses
-import fcntl
 import hashlib
 import json
 import os
@@ -16,6 +15,7 @@ from threading import Lock
 from typing import Any, Self, get_args, get_type_hints
 
 from vidsr.errors import TargetError
+from vidsr.file_lock import try_lock
 from vidsr.media.atomic_file import atomic_write
 from vidsr.media.error_text import write_error_text
 from vidsr.media.packet_data import PacketData
@@ -50,7 +50,8 @@ class SegmentJournal:
         except OSError as error:
             raise self._error(error) from error
         try:
-            self._lock()
+            if not try_lock(self._file):
+                raise TargetError(f"{self.folder}: another run works on these segments")
             self._read(key)
         except OSError as error:
             self._file.close()
@@ -128,12 +129,6 @@ class SegmentJournal:
     def _remove_segments(self) -> None:
         for path in [*self.folder.glob("*.segment"), *self.folder.glob("*.part")]:
             path.unlink()
-
-    def _lock(self) -> None:
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise TargetError(f"{self.folder}: another run works on these segments") from error
 
     def _add(self, line: dict[str, object]) -> None:
         self._file.write(json.dumps(line).encode() + b"\n")

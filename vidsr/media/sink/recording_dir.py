@@ -1,7 +1,6 @@
 """A directory of segments: its lock, the names of new files, and the thread for such work."""
 
 import errno
-import fcntl
 import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -13,6 +12,7 @@ from threading import Thread
 from time import monotonic, time
 
 from vidsr.errors import TargetError
+from vidsr.file_lock import try_lock
 from vidsr.media.sink.retention import GB, delete_expired, free_bytes, unfinished_parts
 from vidsr.media.sink.segment_file import recover_part, segment_part_path, unused_path
 from vidsr.settings import RecordSettings
@@ -99,7 +99,10 @@ class RecordingDir:
         try:
             path.mkdir(parents=True, exist_ok=True)
             require_writable(path)
-            self._lock = _lock_dir(path)
+            self._lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+            if not try_lock(self._lock):
+                os.close(self._lock)
+                raise TargetError(f"{path}: another process records to it")
             self.free = free_bytes(path)
             for part in unfinished_parts(path):
                 with suppress(OSError):  # an unreadable file stays as it is
@@ -154,15 +157,3 @@ def require_writable(path: Path) -> None:
     except OSError as error:
         if error.errno not in _DISK_FULL:  # temporary
             raise
-
-
-def _lock_dir(path: Path) -> int:
-    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(handle)
-        raise TargetError(f"{path}: another process records to it") from None
-    except OSError:
-        pass  # a file system without locks
-    return handle
