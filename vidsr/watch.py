@@ -3,7 +3,6 @@
 Polling, since a network share reports no changes.
 """
 
-import fcntl
 import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -13,6 +12,7 @@ from typing import Self
 
 from vidsr.callbacks import OnWarning
 from vidsr.errors import BUG, DAMAGED, SOURCE, TargetError
+from vidsr.file_lock import try_lock
 from vidsr.json_files import add_line, parse_lines
 
 LOG_NAME = ".vidsr-watch.jsonl"
@@ -113,13 +113,9 @@ class WatchLog:
             self._file = path.open("a+b", buffering=0)
         except OSError as error:
             raise TargetError(f"{path}: {error.strerror}") from error
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not try_lock(self._file):
             self._file.close()
-            raise TargetError(f"{folder}: another `vidsr watch` writes into this folder") from None
-        except OSError:  # the share has no locks
-            pass
+            raise TargetError(f"{folder}: another `vidsr watch` writes into this folder")
         try:
             self._entries = {entry.source: entry for entry in self._read()}
         except OSError as error:

@@ -1,6 +1,5 @@
 """The collector of a camera: one moment per run, kept or refused, and its folder in bounds."""
 
-import fcntl
 import logging
 import os
 import threading
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from vidsr.arrays import Mask
 from vidsr.errors import ModelError, SourceError, Stopped, TargetError
+from vidsr.file_lock import try_lock
 from vidsr.learn_dir import MOMENT_MAIN, MOMENT_SOURCE, CollectState, LearnDir, LearnedNetwork, Moment
 from vidsr.learning.live_gain import GainWatch
 from vidsr.learning.moment_recorder import StreamFailed, cut_original, newest_original, record_streams
@@ -41,14 +41,7 @@ def single_collector(folder: Path) -> Generator[bool]:
     except OSError as error:
         raise TargetError(f"{folder}: {error.strerror}") from error
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        is_only = True
-    except BlockingIOError:
-        is_only = False
-    except OSError:  # a file system without locks
-        is_only = True
-    try:
-        yield is_only
+        yield try_lock(handle)
     finally:
         os.close(handle)
 

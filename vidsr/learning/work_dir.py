@@ -1,6 +1,5 @@
 """The work folder of a learning: its plan and its own links to the moments, so that it resumes whatever is deleted."""
 
-import fcntl
 import json
 import os
 import shutil
@@ -10,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from vidsr.errors import TargetError, TrainingError
+from vidsr.file_lock import try_lock
 from vidsr.learn_dir import MOMENT_MAIN, MOMENT_SOURCE, LearnDir, Moment
 from vidsr.media.atomic_file import atomic_write
 
@@ -98,12 +98,8 @@ class WorkDir:
         except OSError as error:
             raise TargetError(f"{self.path}: {error.strerror}") from error
         try:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise TrainingError(f"{self.path}: another process learns there") from error
-            except OSError:  # a file system without locks
-                pass
+            if not try_lock(handle):
+                raise TrainingError(f"{self.path}: another process learns there")
             yield
         finally:
             os.close(handle)
