@@ -109,6 +109,20 @@ def test_an_original_is_cut_from_its_middle(tmp_path: Path) -> None:
     assert newest_original(tmp_path, since_s=found.start_s, until_s=time.time()) is None
 
 
+def test_a_stretch_counts_from_the_first_frame_of_a_file(tmp_path: Path) -> None:
+    path, later = segment(tmp_path, "10-00-00.original.mkv"), tmp_path / "later.mkv"
+    with av.open(path) as source, av.open(later, "w") as output:
+        copy = output.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.size:
+                packet.pts, packet.dts = (time + round(3600 / packet.time_base) for time in (packet.pts, packet.dts))
+                packet.stream = copy
+                output.mux(packet)
+    cuts = [copy_stretch(each, tmp_path / f"cut-{each.name}", start_s=5.5, seconds=1.0) for each in (path, later)]
+    assert cuts[1] == pytest.approx(cuts[0], abs=0.01)
+    assert cuts[0][0] == pytest.approx(5.0, abs=0.1)
+
+
 def test_an_original_that_is_damaged_is_one_sentence(tmp_path: Path) -> None:
     path = segment(tmp_path, "10-00-00.original.mkv")
     data = path.read_bytes()

@@ -71,13 +71,14 @@ def copy_stretch(source: Path, target: Path, *, start_s: float, seconds: float) 
     file: PacketFile | None = None
     with open_source(source) as container:
         video = require_video(source, container)
+        first = video.start_time or 0
         try:
-            container.seek(round(start_s / (video.time_base or TIME_BASE)), stream=video)
+            container.seek(first + round(start_s / (video.time_base or TIME_BASE)), stream=video)
             for packet in container.demux(video):
                 if packet.pts is None or not packet.size or (file is None and not packet.is_keyframe):
                     continue
                 if file is None:
-                    begin_s = float((packet.pts - (video.start_time or 0)) * packet.time_base)
+                    begin_s = float((packet.pts - first) * packet.time_base)
                     file = PacketFile(target, video, packet)
                 end_s = max(end_s, file.write(packet))
                 if end_s >= seconds:
