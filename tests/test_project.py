@@ -43,8 +43,8 @@ HOMES = {
 }
 LEVELS = [  # from low to high; a part imports from those above it in this list, and from itself
     {"arrays", "callbacks", "html_template", "stage_timer"},
-    {"errors", "settings", "report", "flow", "plots", "stream_url", "private_tempdir", "child_process"},
-    {"model", "cpu", "redaction", "versions", "json_files", "file_lock"},
+    {"errors", "settings", "report", "flow", "plots", "stream_url", "private_tempdir"},
+    {"model", "cpu", "redaction", "versions", "json_files", "file_lock", "child_process"},
     {"engine", "media", "memory"},
     {"segments"},
     {"pool", "quality"},

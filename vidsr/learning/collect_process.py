@@ -6,14 +6,12 @@ once when it begins and once when it ends.
 """
 
 import logging
-import os
 import signal
-import sys
 import threading
 import time
-import traceback
 
-from vidsr.errors import BUG, STOPPED, Stopped, VidsrError, exit_code
+from vidsr.child_process import exit_at_once
+from vidsr.errors import STOPPED, Stopped, VidsrError, exit_code
 from vidsr.learn_dir import LearnDir
 from vidsr.learning.collector import Collector, single_collector
 from vidsr.learning.process_setup import begin
@@ -42,11 +40,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    try:
-        code = main()
-    except Exception:
-        traceback.print_exc()
-        code = BUG
-    sys.stderr.flush()
-    # Exit at once: a thread may still be in a read of FFmpeg, which cannot be interrupted.
-    os._exit(code)
+    exit_at_once(main)

@@ -9,6 +9,7 @@ from contextlib import suppress
 from io import BufferedReader
 from pathlib import Path
 
+from vidsr.child_process import children_of
 from vidsr.live.camera_handle import LineReader
 from vidsr.live.config import CameraConfig, module_command
 
@@ -98,10 +99,8 @@ def _yield_cpu(pid: int) -> None:
 def _family(pid: int) -> Iterator[int]:
     """A process and its children, at any depth."""
     yield pid
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        with suppress(OSError):  # it has ended
-            for child in task.read_text().split():
-                yield from _family(int(child))
+    for child in children_of(pid):
+        yield from _family(child)
 
 
 def _resident(pid: int) -> int:

@@ -3,20 +3,19 @@
 import faulthandler
 import json
 import logging
-import os
 import pickle
 import signal
 import sys
 import threading
 import time
-import traceback
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import FrameType
 
-from vidsr.errors import BUG, ModelError, Stopped, TargetError, VidsrError, exit_code
+from vidsr.child_process import exit_at_once
+from vidsr.errors import ModelError, Stopped, TargetError, VidsrError, exit_code
 from vidsr.learn_dir import LearnDir
 from vidsr.live.config import CameraConfig
 from vidsr.live.connection import CameraContext
@@ -165,11 +164,4 @@ class _CameraMain:
 
 
 if __name__ == "__main__":
-    try:
-        code = main()
-    except Exception:
-        traceback.print_exc()
-        code = BUG
-    sys.stderr.flush()
-    # Exit at once: a thread may still be in a read of FFmpeg, which cannot be interrupted.
-    os._exit(code)
+    exit_at_once(main)

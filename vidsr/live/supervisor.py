@@ -1,6 +1,5 @@
 """The supervisor: runs the processes of all cameras, each by its own watchdog, until it is stopped."""
 
-import ctypes
 import logging
 import os
 import selectors
@@ -11,8 +10,8 @@ from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
+from vidsr.child_process import adopt_orphans, children_of
 from vidsr.cpu import describe_machine
 from vidsr.errors import STOPPED, TARGET
 from vidsr.live.camera_handle import CameraHandle, Limits, kill
@@ -25,15 +24,6 @@ from vidsr.live.reload import Reload
 from vidsr.live.signal_pipe import SignalPipe
 from vidsr.private_tempdir import remove_stale
 from vidsr.redaction import Redactor
-
-_PR_SET_CHILD_SUBREAPER = 36
-
-
-def adopt_orphans() -> None:
-    """Make this process a child subreaper: orphans below it become its children, and not those of init."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
-        raise OSError(ctypes.get_errno(), "prctl")
 
 
 def reap() -> Iterator[tuple[int, int]]:
@@ -48,18 +38,9 @@ def kill_orphans(known: Container[int | None]) -> None:
 
     Their own children are adopted in turn: call it again after each child that ended.
     """
-    for pid in own_children():
+    for pid in children_of(os.getpid()):
         if pid not in known:
             kill(pid)
-
-
-def own_children() -> list[int]:
-    """The process ids of the children of this process, including adopted ones and zombies."""
-    found: list[int] = []
-    for task in Path("/proc/self/task").glob("*/children"):
-        with suppress(OSError):  # the thread has ended
-            found += map(int, task.read_text().split())
-    return found
 
 
 def notify(state: str) -> None:
@@ -285,6 +266,6 @@ class Supervisor:
             if watchdog.process:
                 watchdog.process.kill()
         until = time.monotonic() + _KILLED_S
-        while own_children() and time.monotonic() < until:
+        while any(children_of(os.getpid())) and time.monotonic() < until:
             kill_orphans([watchdog.process.pid for watchdog in self._all() if watchdog.process])
             self._wait_events(signals)
