@@ -9,5 +9,23 @@ from pathlib import Path
 @cache
 def package_versions() -> dict[str, str]:
     """The versions on which results depend; that of vidsr is by its code."""
+    return {"vidsr": _code_hash(), "PyAV": version("av"), "OpenVINO": version("openvino")}
+
+
+class InstalledCode:
+    """The code of vidsr on the disk, from now on."""
+
+    def __init__(self) -> None:
+        self._before = _code_hash()
+
+    def is_replaced(self) -> bool:
+        """Whether it is another one, as after `pip install`, or is just being replaced."""
+        try:
+            return _code_hash() != self._before
+        except OSError:
+            return True
+
+
+def _code_hash() -> str:
     code = sha256(b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.rglob("*.py"))))
-    return {"vidsr": code.hexdigest()[:12], "PyAV": version("av"), "OpenVINO": version("openvino")}
+    return code.hexdigest()[:12]

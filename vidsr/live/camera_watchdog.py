@@ -13,6 +13,7 @@ from vidsr.live.camera_handle import CameraHandle, Limits, kill
 from vidsr.live.config import CameraConfig, only_pipe
 from vidsr.live.status import State, Status
 from vidsr.redaction import Redactor
+from vidsr.versions import InstalledCode
 
 MIN_S, MAX_S = 1.0, 60.0
 _RESET_S = 30.0
@@ -49,6 +50,7 @@ output_log = logging.getLogger(f"{__name__}.output")
 
 _FATAL_CODES = (USAGE, TARGET, MODEL)
 """Exit codes after which a restart cannot help, unless the camera has been recorded before."""
+REPLACED = "another version of vidsr is installed since; restart `vidsr stream`"
 HISTORY = 61
 """Number of statuses that are kept, one per second."""
 
@@ -80,9 +82,16 @@ class CameraWatchdog:
     """Keeps the process of a camera running. `code` is its exit code once it is not restarted any more."""
 
     def __init__(
-        self, config: CameraConfig, *, command: Sequence[str], cpus: frozenset[int], limits: Limits, redactor: Redactor
+        self,
+        config: CameraConfig,
+        *,
+        command: Sequence[str],
+        cpus: frozenset[int],
+        limits: Limits,
+        redactor: Redactor,
+        installed: InstalledCode,
     ) -> None:
-        self.config = config
+        self.config, self._installed = config, installed
         self.code: int | None = None
         self._command, self._cpus, self._limits, self._redactor = command, cpus, limits, redactor
         self.process: CameraHandle | None = None
@@ -143,18 +152,21 @@ class CameraWatchdog:
         for line in self.process.close(code):
             self.relay(line)
         self._earlier, self.process = self._earlier + self.process.status, None
-        reason = _exit_text(code)
         if self._stopping:
             return
+        reason, is_replaced = f"its process {_exit_text(code)}", self._installed.is_replaced()
+        if is_replaced:
+            reason += f"; {REPLACED}"
         never_ran = self.status.last_frame_at is None
         cannot_write = code == TARGET and only_pipe(self.config) is not None  # who reads a stream has lost its begin
-        if cannot_write or (code in _FATAL_CODES and never_ran) or (code == SOURCE and self.config.stream.fail_fast):
+        is_fatal = code in _FATAL_CODES and never_ran and not is_replaced
+        if cannot_write or is_fatal or (code == SOURCE and self.config.stream.fail_fast):
             self.code = code
             level = logging.INFO if cannot_write else logging.WARNING  # nothing else goes on, and it has said why
-            log.log(level, "%s: its process %s, and is not restarted", self.config.name, reason)
-            self._set_waiting(f"its process {reason}")
+            log.log(level, "%s: %s, and is not restarted", self.config.name, reason)
+            self._set_waiting(reason)
         else:
-            self._schedule_restart(f"its process {reason}", now)
+            self._schedule_restart(reason, now)
 
     def send_neighbours(self, neighbours: Mapping[Path, float]) -> None:
         """Tell the process, and later ones, the directories of all cameras."""

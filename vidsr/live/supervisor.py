@@ -15,7 +15,7 @@ from vidsr.child_process import adopt_orphans, children_of
 from vidsr.cpu import describe_machine
 from vidsr.errors import STOPPED, TARGET
 from vidsr.live.camera_handle import CameraHandle, Limits, kill
-from vidsr.live.camera_watchdog import CameraStatus, CameraWatchdog
+from vidsr.live.camera_watchdog import REPLACED, CameraStatus, CameraWatchdog
 from vidsr.live.config import CameraConfig, only_pipe
 from vidsr.live.core_allocation import share_cores
 from vidsr.live.health import Health, camera_health
@@ -24,6 +24,7 @@ from vidsr.live.reload import Reload
 from vidsr.live.signal_pipe import SignalPipe
 from vidsr.private_tempdir import remove_stale
 from vidsr.redaction import Redactor
+from vidsr.versions import InstalledCode
 
 
 def reap() -> Iterator[tuple[int, int]]:
@@ -75,7 +76,10 @@ class Supervisor:
     ) -> None:
         """`configs` have their `preview_dir` if previews are wanted; `command` starts the process of a camera."""
         self._limits, self._reload = limits, reload
-        self._new_watchdog = partial(CameraWatchdog, command=command, limits=limits, redactor=redactor)
+        self._installed = InstalledCode()
+        self._new_watchdog = partial(
+            CameraWatchdog, command=command, limits=limits, redactor=redactor, installed=self._installed
+        )
         cores = share_cores(describe_machine(), len(configs))
         self._watchdogs = [self._new_watchdog(config, cpus=cpus) for config, cpus in zip(configs, cores, strict=True)]
         self._leaving: list[CameraWatchdog] = []
@@ -113,8 +117,7 @@ class Supervisor:
                     on_turn()
                     if self._reload and signals.reload_asked:
                         signals.reload_asked = False
-                        notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
-                        self._reload.start()
+                        self._begin_reload(self._reload)
                     self._poll()
                     self._send_learned()
                     self._wait_events(signals)
@@ -223,6 +226,15 @@ class Supervisor:
             with self._learning.starting:
                 own = *by_pid, self._reload.pid if self._reload else None, *self._learning.pids(), *self.helper_pids()
                 kill_orphans(own)
+
+    def _begin_reload(self, reload: Reload) -> None:
+        notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        if self._installed.is_replaced():  # which may have other settings
+            log.error("%s; nothing is changed", REPLACED)
+        else:
+            reload.start()
+        if reload.pid is None:
+            notify("READY=1")
 
     def _end_reload(self, code: int) -> None:
         assert self._reload
