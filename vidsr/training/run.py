@@ -21,6 +21,7 @@ from vidsr.plots import learning_curve
 from vidsr.settings import NetworkSettings, TrainSettings
 from vidsr.training.data.dataset import Dataset, loader_speed, read_dataset
 from vidsr.training.data.dataset_builder import Config
+from vidsr.training.data.patches import BatchSource
 from vidsr.training.data.sources import Source
 from vidsr.training.loop import LogEntry, TrainState, train
 from vidsr.training.malloc import keep_freed_memory
@@ -176,9 +177,10 @@ def train_on_dataset(
     torch.set_num_threads(settings.threads or usable_cores(describe_machine()))
     torch.manual_seed(settings.seed)
     network, fresh_tail = initial_network(run.network, settings)
-    open_run_dir(run.output, run.config)
-    dataset = read()
     schedules = stages(settings, fresh_tail=fresh_tail)
+    with open_run_dir(run.output, run.config):
+        dataset = read()
+        batches = dataset.batches(network.architecture, schedules[0])  # of all: patches are as large in each
     run_state = RunState(run_dir=run.output, config=run.config, schedules=schedules, on_step=on_step)
     if dataset.validation and settings.initial_model and not fresh_tail:
         run_state.start_psnr = dataset.psnr(network)
@@ -186,7 +188,7 @@ def train_on_dataset(
         run_state.stages.append([])
         state = train(
             network,
-            dataset.batches(network.architecture, schedule),
+            batches,
             schedule,
             checkpoint=checkpoint_path(run.output, number),
             validate=dataset.psnr if dataset.validation else None,
@@ -196,7 +198,7 @@ def train_on_dataset(
         network = state.result
         if not run_state.end_stage(state):
             break
-    return _finish(run, network, dataset, run_state)
+    return _finish(run, network, dataset, batches, run_state)
 
 
 def finished_result(run: TrainRun) -> TrainResult | None:
@@ -212,9 +214,8 @@ def _check_machine(settings: TrainSettings) -> None:
         raise TrainingError("--fast needs a C++ compiler (g++); install one, or remove --fast")
 
 
-def _finish(run: TrainRun, network: Network, dataset: Dataset, state: RunState) -> TrainResult:
+def _finish(run: TrainRun, network: Network, dataset: Dataset, batches: BatchSource, state: RunState) -> TrainResult:
     """The result, written to the log; with the weights when training is complete."""
-    batches = dataset.batches(network.architecture, state.schedules[-1])
     weights = Weights(architecture=network.architecture, tensors=network.tensors())
     if state.finished:
         weights = dataset.calibrate(weights)

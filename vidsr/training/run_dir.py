@@ -1,6 +1,9 @@
 """The run directory of a training: its config, log, checkpoints, learning curve and model."""
 
 import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,11 +20,14 @@ MODEL, CURVE, _LOG = "model.npz", "curve.png", "log.json"
 _CONFIG, _STAGES, _RESULT = "config", "stages", "result"
 
 
-def open_run_dir(run_dir: Path, config: Config) -> None:
-    """Create the run directory, or accept an unfinished run with the same config.
+@contextmanager
+def open_run_dir(run_dir: Path, config: Config) -> Iterator[None]:
+    """Create the run directory, or accept an unfinished run with the same config; the log is begun after `with`.
 
-    Raises TargetError when it cannot be created or holds a finished run, TrainingError for a run of another config.
+    A directory that was made is removed where nothing comes of it. Raises TargetError when it cannot be created or
+    holds a finished run, TrainingError for a run of another config.
     """
+    made = [folder for folder in (run_dir, *run_dir.parents) if not os.path.exists(folder)]
     try:
         run_dir.mkdir(parents=True, exist_ok=True)
         started = checkpoint_path(run_dir, 0).exists()
@@ -31,6 +37,13 @@ def open_run_dir(run_dir: Path, config: Config) -> None:
         raise TargetError(f"{run_dir / MODEL}: exists already; its training is complete")
     if started:
         _read_log(run_dir, config)
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):  # it is not empty
+            for folder in made:
+                folder.rmdir()
+        raise
     write_log(run_dir, config, [])
 
 
