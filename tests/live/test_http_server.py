@@ -46,7 +46,7 @@ COUNTED = {
 def test_prometheus_reads_every_count(tmp_path: Path) -> None:
     front = status(
         frames_in=9,
-        upscaled={"net": 5, "swscale": 1},
+        upscaled={"net": 1, "swscale": 1},
         written=6,
         dropped={"late": 3},
         repaired={"wrap": 1},
@@ -58,7 +58,7 @@ def test_prometheus_reads_every_count(tmp_path: Path) -> None:
         disk_free={"rec": 5000},
     )
     for delay_s in (0.01, 0.2, 0.2, 20):
-        front.total.add_delay(delay_s)
+        front.total.add_frame("net", delay_s)
     with serving(tmp_path, front, status("back")) as port:
         text = get(port, "/metrics")[1]
     values = {

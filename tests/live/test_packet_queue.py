@@ -1,7 +1,9 @@
 """The packet queue, and which packets it drops."""
 
+import sys
 import threading
 import time
+from collections import Counter
 from contextlib import suppress
 from random import Random
 
@@ -86,6 +88,29 @@ def test_with_nobody_who_takes_it_stays_within_its_bounds_and_every_packet_is_co
     rest = take(queue)
     assert len(rest) <= 100
     assert queue.dropped.total() == 3000 - len(rest.replace(".", ""))
+
+
+def test_counts_are_read_while_the_reader_drops() -> None:
+    queue: DroppingQueue[str] = DroppingQueue()
+    ended = threading.Event()
+
+    def read() -> None:
+        for number in range(3000):
+            fill(queue, "KpKp")
+            queue.drop(f"reason {number}")
+            take(queue)
+        ended.set()
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        while not ended.is_set():
+            assert (Counter() + queue.dropped).total() <= 6000
+    finally:
+        reader.join()
+        sys.setswitchinterval(interval)
 
 
 def test_no_frame_is_decoded_without_those_it_builds_on_whatever_was_dropped_when() -> None:

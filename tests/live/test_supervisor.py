@@ -155,11 +155,11 @@ def test_what_a_process_says_bears_its_name_and_no_password(tmp_path: Path) -> N
 
 def test_counts_of_earlier_processes_are_added() -> None:
     earlier = Status(frames_in=5, upscaled={"a": 2}, delay_sum_s=0.5, targets={"old": "ok"})
-    earlier.add_delay(0.1)
+    earlier.add_frame("a", 0.1)
     newest = Status(frames_in=1, upscaled={"a": 1, "b": 4}, targets={"new": "ok"}, rung="b")
-    newest.add_delay(0.1)
+    newest.add_frame("a", 0.1)
     total = earlier + newest
-    assert (total.frames_in, total.upscaled, total.rung, total.targets) == (6, {"a": 3, "b": 4}, "b", {"new": "ok"})
+    assert (total.frames_in, total.upscaled, total.rung, total.targets) == (6, {"a": 5, "b": 4}, "b", {"new": "ok"})
     assert total.delays[1] == 2
     assert total.delay_sum_s == pytest.approx(0.7)
 

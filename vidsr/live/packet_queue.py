@@ -38,14 +38,13 @@ class DroppingQueue(Generic[Packet]):
 
     Video is dropped in whole runs that end at a key frame, so that the next decoded packet depends on no dropped one;
     audio is kept. Dropped packets are still returned, marked as such, for a recording of the source itself. Only at a
-    bound are the oldest packets discarded. `dropped` counts packets by reason: the reasons given to `drop`, and
-    "full".
+    bound are the oldest packets discarded.
     """
 
     def __init__(
         self, *, max_age_s: float = MAX_AGE_S, max_bytes: int = MAX_BYTES, max_packets: int = MAX_PACKETS
     ) -> None:
-        self.dropped: Counter[str] = Counter()
+        self._dropped: Counter[str] = Counter()
         self._max_age_s, self._max_bytes, self._max_packets = max_age_s, max_bytes, max_packets
         self._entries: deque[QueuedPacket[Packet]] = deque()
         self._bytes = self._count = 0
@@ -53,6 +52,12 @@ class DroppingQueue(Generic[Packet]):
         self._reason = ""
         self._error: Exception | None = None
         self._changed = threading.Condition()
+
+    @property
+    def dropped(self) -> Counter[str]:
+        """The number of dropped packets so far, by reason: those given to `drop`, and "full"."""
+        with self._changed:
+            return self._dropped.copy()
 
     def put(self, packet: Packet, *, arrived_s: float, size: int, video: bool, key: bool) -> None:
         """Append a packet of `size` bytes; `key` is a video packet that starts with a key frame."""
@@ -118,7 +123,7 @@ class DroppingQueue(Generic[Packet]):
         entry = self._entries.popleft()
         self._bytes -= entry.size
         entry.dropped = entry.video and entry.number < self._decode_from
-        self.dropped[self._reason] += entry.dropped
+        self._dropped[self._reason] += entry.dropped
         return entry
 
     def _evict(self) -> None:
@@ -126,7 +131,7 @@ class DroppingQueue(Generic[Packet]):
         if self._decodes(self._entries[0]):
             self._drop_to_key("full")
         evicted = self._pop()  # which may count it, too
-        self.dropped["full"] += not evicted.dropped
+        self._dropped["full"] += not evicted.dropped
 
 
 _JOIN_S = 0.5  # a read within FFmpeg cannot be interrupted; the thread is abandoned after this time

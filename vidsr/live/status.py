@@ -74,8 +74,12 @@ class Status:
     """Frames by delay from arrival to writing, not cumulative."""
     delay_sum_s: float = 0.0
 
-    def add_delay(self, seconds: float) -> None:
-        """Count a frame that was written `seconds` after its arrival."""
+    def add_frame(self, rung: str, seconds: float) -> None:
+        """Count a frame that was upscaled by this rung, and written `seconds` after its arrival.
+
+        Another thread may call `to_json` meanwhile.
+        """
+        self.upscaled = {**self.upscaled, rung: self.upscaled.get(rung, 0) + 1}
         self.delays[bisect_left(DELAYS_S, seconds)] += 1
         self.delay_sum_s += seconds
 

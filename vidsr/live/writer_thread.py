@@ -151,8 +151,6 @@ class WriterThread:
             self._previews.write(decoded, upscaled, now_s=now)
 
     def _count(self, item: UpscaledFrame, now: float) -> None:
-        status, recorder = self._status, self._recorder
         rung = NO_NETWORK if item.luma is None and item.frame.rung != ORIGINAL_ONLY else item.frame.rung
-        status.upscaled[rung] = status.upscaled.get(rung, 0) + 1
-        status.add_delay(now - item.frame.arrived_s)
-        status.written = recorder.frames_written
+        self._status.add_frame(rung, now - item.frame.arrived_s)
+        self._status.written = self._recorder.frames_written
