@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from commands import SOURCE, TARGET, USAGE, Command, Ended
+from commands import SOURCE, TARGET, USAGE, Command, Ended, full_disk
 from fork_server import ForkedPython
 from made import make_clip, make_long, scene
 from oracles import read_with_av
@@ -212,6 +213,20 @@ def test_a_folder_that_is_gone_for_a_while_is_waited_for(
     assert ended.err.count(f"{source}: No such file or directory; tried again every 0.1 s") == 1
     assert ended.err.count(f"{target}: is not there any more; tried again every 0.1 s") == 1
     assert len(read_with_av(target / "b.mp4").pictures) == 24
+
+
+def test_a_full_disk_is_waited_for(watch: Watch, folders: tuple[Path, Path], clip: Path) -> None:
+    source, target = folders
+    shutil.copy(clip, source / "a.mp4")
+
+    def clear() -> None:
+        until(lambda: os.listdir(target) and (target / LOG_NAME).stat().st_size == 40)
+        time.sleep(1.0)  # so that it is tried again, too
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
+        until((target / "a.mp4").exists)
+
+    with full_disk(40):
+        assert watch(clear).code == 0
 
 
 @pytest.mark.parametrize("which", ["source", "target", "same"])

@@ -32,7 +32,7 @@ from vidsr.cli.output import UsageError, print_message
 from vidsr.cli.signals import GracefulStop
 from vidsr.cli.upscale import add_progress, add_settings
 from vidsr.engine.precision import check_precision
-from vidsr.errors import BUG, SOURCE, TARGET, SourceError, Stopped, VidsrError, exit_code
+from vidsr.errors import BUG, SOURCE, TARGET, SourceError, Stopped, TargetError, VidsrError, exit_code
 from vidsr.media.atomic_file import atomic_write, part_path
 from vidsr.media.encoders import check_settings
 from vidsr.media.open_input import FORMATS
@@ -167,7 +167,11 @@ class _Watcher:
             known = self._record.knows(self._name(path), files[path]) or self._refused.get(path) == files[path]
             if known or stamp_of(path) != files[path]:
                 continue
-            if self._stop() or not self._upscale(path, files[path]):
+            try:
+                if self._stop() or not self._upscale(path, files[path]):
+                    return
+            except TargetError as error:  # the log cannot be written
+                self._wait_for(str(error))
                 return
         self._waits_for.clear()
 
