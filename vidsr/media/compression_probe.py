@@ -26,7 +26,7 @@ class Compression:
     lossless: bool
     """Whether the codec is always lossless."""
     quantiser: float | None
-    """Mean over the luma on H.264's scale, 0 to 51 at 8 bits; of HEVC what its first slice tells; else None."""
+    """Mean over the luma on H.264's scale, 0 to 51 at 8 bits; of HEVC that of its first slice; else None."""
     bits_per_pixel: float
     """Size of the first packet per luma pixel."""
 

@@ -122,8 +122,8 @@ class Demuxer:
         for packet in self.repair.packets(self._demuxed()):
             self.stated.count(packet)
             if packet.stream is not self.video:
-                if packet.size and self._places(packet):
-                    yield from self._heard(packet)
+                if packet.size and self._is_in_range(packet):
+                    yield from self._uncut(packet)
             elif self.range.is_past_end(packet) or not self._continues(packet):
                 return
             elif packet.size or packet.dts is None:  # Theora's empty packets repeat a frame
@@ -132,8 +132,8 @@ class Demuxer:
         size = self.pipe.count if self.pipe else None
         self.truncation = self.truncation or self.stated.truncation(end_s, from_start=from_start, size=size)
 
-    def _heard(self, packet: SidePacket) -> Iterator[SidePacket]:
-        """The packet, unless an edit list cuts it: then the last of those, with which decoders begin, comes later."""
+    def _uncut(self, packet: SidePacket) -> Iterator[SidePacket]:
+        """The packet, unless an edit list cuts it: the last cut packet, with which decoders begin, comes later."""
         before = self._cut.pop(packet.stream.index, None)
         if packet.is_discard and packet.stream.type == "audio":
             self._cut[packet.stream.index] = packet
@@ -143,7 +143,7 @@ class Demuxer:
         yield packet
 
     def _continues(self, packet: SidePacket) -> bool:
-        """Whether a packet belongs to the video: what follows an image belongs if it begins as that does."""
+        """Whether a packet belongs to the video: after an image only a packet that begins with the same bytes."""
         if not packet.size or not is_still(self.container):
             return True
         self._signature = self._signature or bytes(packet)[:2]
@@ -157,8 +157,8 @@ class Demuxer:
         except av.FFmpegError as error:
             self.truncation = f"reading ended early: {read_error_text(error)}"
 
-    def _places(self, packet: SidePacket) -> bool:
-        """Whether a packet of another stream is in the range; its time stamps then count from the start of that."""
+    def _is_in_range(self, packet: SidePacket) -> bool:
+        """Whether a packet of another stream is in the range; its time stamps then count from the range's start."""
         if not packet.stream.disposition & Disposition.attached_pic:
             return self.range.trim_packet(packet)
         packet.pts = packet.dts = 0  # cover art has no time

@@ -1,4 +1,4 @@
-"""Exif and XMP of an image that was turned upright and enlarged: what they say of orientation and size, adjusted."""
+"""Exif and XMP of an image that was turned upright and upscaled, with the new orientation and size."""
 
 import re
 import struct
@@ -70,9 +70,9 @@ _XMP_NUMBERS = re.compile(rb"""\b((?:tiff|exif|GPano|GCamera|Camera):\w+)(\s*=\s
 
 
 def adjusted_xmp(xmp: bytes, size: tuple[int, int], scale: float) -> bytes:
-    """The XMP of an upright image of `size`, (width, height), which was enlarged by `scale`.
+    """The XMP of an upright image of `size`, (width, height), which was upscaled by `scale`.
 
-    A panorama's sizes are scaled; a film behind a motion photo is not there any more.
+    A panorama's sizes are scaled; the film behind a motion photo is removed.
     """
     fixed = {
         b"tiff:Orientation": 1, b"tiff:ImageWidth": size[0], b"tiff:ImageLength": size[1],

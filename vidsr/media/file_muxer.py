@@ -211,7 +211,7 @@ class FileMuxer:
             raise TargetError(
                 f"{self.target}: was written, but cannot be read ({error.strerror}); use .mkv"
             ) from error
-        exact = self._container.format in ("matroska", "webm", "nut")  # others divide sound into other packets
+        exact = self._container.format in ("matroska", "webm", "nut")  # others divide audio into other packets
         self.damage += self.copier.losses(self.content, exact=exact)
         if verify is not None:
             self.damage += frame_differences(part, (pts * self._template.time_base for pts in verify))

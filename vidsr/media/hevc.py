@@ -14,8 +14,8 @@ _GENERAL_PROFILE, _SUB_LAYER_PROFILE, _LEVEL = 88, 88, 8  # bits
 _YUV444 = 3
 _FIRST_QUANTISER = 26
 _FINER_BLOCKS = 9
-"""By how much the blocks of a key frame have a finer quantiser than its slice, where they have their own: so many fit
-x265's best, by what each weights gain on its key frames (see `vidsr/model/zoo/README.md`)."""
+"""The difference between the quantisers of a key frame's slice and of its blocks, where these have their own. This
+value fits x265 best, by the gain of the weights on its key frames (see `vidsr/model/zoo/README.md`)."""
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ class ImageMetadata:
         return lost
 
     def adjust(self, size: tuple[int, int], scale: float) -> None:
-        """Says of the image that it is upright, has this `size`, (width, height), and was enlarged by `scale`."""
+        """Adjust Exif and XMP to an upright image of `size`, (width, height), which was upscaled by `scale`."""
         self.exif = self.exif and adjusted_exif(self.exif, size)
         self.xmp = self.xmp and adjusted_xmp(self.xmp, size, scale)
 

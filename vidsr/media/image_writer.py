@@ -50,7 +50,7 @@ class ImageWriter:
         self._file.discard()
 
     def write(self, frame: VideoFrame, scale: float) -> None:
-        """Writes the source's image, turned upright and enlarged by `scale`, and commits the file."""
+        """Writes the source's image, turned upright and upscaled by `scale`, and commits the file."""
         assert self._codec
         metadata = self._metadata
         metadata.exif = metadata.exif or side_data(frame, FrameKind.EXIF)

@@ -55,7 +55,7 @@ class Treatment:
     stream_kind: StreamKind | None = None
     """The side data of the stream as which containers store it."""
     is_content: bool = True
-    """False if nothing is lost with it: it describes the source's coding or sound, or is applied to the frames."""
+    """False if nothing is lost with it: it describes the source's coding or audio, or is applied to the frames."""
 
 
 _NO_CONTENT = Treatment(is_content=False)

@@ -1,7 +1,7 @@
 """What a file says it holds, against what was read: FFmpeg reports no error at the end of a cut file.
 
-Without such a statement a cut at the boundary of a packet cannot be told from an end: MPEG-TS and MPEG-PS, raw H.264,
-HEVC and MPEG video, live Matroska, SWF.
+Without such a statement a cut at the boundary of a packet cannot be distinguished from an end: MPEG-TS, MPEG-PS, raw
+H.264, HEVC and MPEG video, live Matroska, SWF.
 """
 
 from collections import Counter

@@ -79,7 +79,7 @@ class StreamCopier:
         return found
 
     def sent_content(self, frames: int, seconds: float) -> TargetContent:
-        """What was sent to a target that cannot be read back, with so many frames of the video."""
+        """The content of a target that cannot be read back, as it was sent, with `frames` frames of the video."""
         sent = {
             self._positions[each.stream.index]: each.sent
             for each in self._copies.values()
@@ -140,7 +140,7 @@ class StreamCopier:
         """Adds the stream to the output; False if the container does not take it."""
         codec = codec_name(stream)
         if codec == "tmcd" and container.format in ("mp4", "mov", "matroska") and "timecode" in stream.metadata:
-            # FFmpeg writes it from the video's tag; where only the sound has a time code, the video has no tag.
+            # FFmpeg writes it from the video's tag; where only the audio has a time code, the video has no tag.
             self._output.streams[0].metadata.setdefault("timecode", stream.metadata["timecode"])
             self._has_timecode = True
             return True

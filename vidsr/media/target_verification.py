@@ -14,7 +14,7 @@ from av.stream import Disposition, Stream
 _MAX_TICK = Fraction(1, 1000)
 """Seconds by which a container rounds times: Matroska's ticks."""
 _MAX_SHIFT = 1
-"""Seconds by which muxers move all streams alike, where a sound begins before 0."""
+"""Seconds by which muxers move all streams alike, where audio begins before 0."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,16 +1,16 @@
-"""Time stamps: what is believed of them, and how the others are repaired.
+"""Time stamps: which of them are kept, and how the others are repaired.
 
 - A packet that begins no earlier than the previous one of its stream follows it. Durations are no evidence: many
   containers store none.
-- A jump from which the stream returns is a lie: the packets of the jump get times between their neighbours.
+- A jump from which the stream returns is an outlier: the packets of the jump get times between their neighbours.
 - A jump from which it does not return is a pause, or, backwards or too far ahead, the start of a new part (joined
   recordings, a broadcast that restarts): all streams are moved alike, and the part follows the one before.
   The 33 bits of MPEG-TS that start again at 0 are neither: the count goes on.
 - A start far from 0 is a clock (a broadcast's, a camera's): all streams are moved alike, and the file begins at 0.
 - Frames leave the decoder in display order. A frame whose time is not between those of its neighbours gets one there.
-  Two neighbours or more that are late by less than a second cannot be told from frames after a pause: packets are
-  stored that much out of order, too. They keep their times, and the frames after them, which are then too early, get
-  times close behind until they catch up; this is said.
+  Two neighbours or more that are late by less than a second cannot be distinguished from frames after a pause:
+  packets are stored that much out of order, too. They keep their times, and the frames after them, which are then too
+  early, get times close behind until they catch up; the report says so.
 - Subtitles and data may come at any time, in any order; they are moved as the rest is, and no more. One far ahead
   holds up no other stream: `StreamCopier` writes packets in the order of their times, within a bound of bytes.
 """
@@ -73,7 +73,7 @@ class TimestampRepair:
         if self.retimed:
             yield f"{self.retimed} frames had no usable time stamp and received one"
         if self.retimed_packets:
-            yield f"{self.retimed_packets} packets of sound had no usable time stamp and received one"
+            yield f"{self.retimed_packets} audio packets had no usable time stamp and received one"
         if self.parts:
             yield f"the time stamps restart {self.parts} times; each part now follows the one before"
 
@@ -160,7 +160,7 @@ class TimestampRepair:
         between = self._between(packet, track, ahead)
         reordered = is_video and between is not None and abs(between - track.offset - time) <= _REORDER_S
         if between is not None and not reordered:
-            self._move_lie(packet, track, between)
+            self._move_outlier(packet, track, between)
         else:
             if track.begin is not None and not reordered and not self._follows(time + track.offset - track.begin):
                 self._reach_part(packet, track, ahead)
@@ -171,7 +171,7 @@ class TimestampRepair:
         self._advance(packet, track, dts_seconds(packet) if between is None else between)
 
     def _between(self, packet: SidePacket, track: _Track, ahead: Iterable[SidePacket]) -> Fraction | None:
-        """The time of a packet whose own one is a lie, from the packets that follow it; None if it is none."""
+        """The time of a packet that is an outlier, from the packets that follow it; None for any other packet."""
         base = packet.time_base
         distances = chain([0], self._distances(packet, ahead))
         if track.begin is None:
@@ -180,11 +180,11 @@ class TimestampRepair:
         jump_s = dts_seconds(packet) + track.offset - track.begin
         jump, pause = round(jump_s / base), round(self._pause / base)
         is_last = self._ended
-        for lies, (before, after) in enumerate(pairwise(distances), 1):
+        for n_outliers, (before, after) in enumerate(pairwise(distances), 1):
             is_last, back, place = False, after - before, jump + after
             if back * jump < 0 and abs(back) > abs(jump) / 2:
                 returns = 0 <= place < (jump if jump > 0 else pause)
-                return track.begin + round(place / (lies + 1)) * base if returns else None
+                return track.begin + round(place / (n_outliers + 1)) * base if returns else None
             if -_BACKWARD_S <= jump_s <= max(_BACKWARD_S, 2 * track.step):
                 return None
         return track.end if is_last and jump_s < -_BACKWARD_S else None
@@ -197,7 +197,7 @@ class TimestampRepair:
                 ticks = following.dts - packet.dts
                 yield ticks - round(round(ticks / wrap) * wrap) if self._broadcast else ticks
 
-    def _move_lie(self, packet: SidePacket, track: _Track, begin: Fraction) -> None:
+    def _move_outlier(self, packet: SidePacket, track: _Track, begin: Fraction) -> None:
         distance = begin - dts_seconds(packet)
         delay = 0 if packet.pts is None or packet.dts is None else (packet.pts - packet.dts) * packet.time_base
         if packet.stream.type == "audio":
@@ -211,7 +211,7 @@ class TimestampRepair:
         shift_packet(packet, distance)
 
     def _reach_part(self, packet: SidePacket, track: _Track, ahead: deque[SidePacket]) -> None:
-        """Sets the offset of a packet that does not follow and is no lie."""
+        """Sets the offset of a packet that does not follow and is no outlier."""
         time = dts_seconds(packet)
         assert track.begin is not None
         place = time + track.offset
@@ -252,19 +252,19 @@ class TimestampRepair:
 def _before(distances: list[int], *, usual: int) -> int | None:
     """The ticks to the right time of the first packet of a stream; None if its own is right.
 
-    `distances` are those to the packets after it. The longer of two runs of packets without a step above `usual` tells
-    the truth.
+    `distances` are those to the packets after it. The longer of two runs of packets without a step above `usual` has
+    the right times.
     """
     steps = [after - before for before, after in pairwise(distances)]
     jumps = [number for number, step in enumerate(steps) if abs(step) > usual] + [len(steps)]
-    lies, run = jumps[0] + 1, (jumps[1:] or jumps)[0] - jumps[0]
-    if run <= lies or distances[lies] > -usual:  # a part that begins as the first is no return
+    n_outliers, run = jumps[0] + 1, (jumps[1:] or jumps)[0] - jumps[0]
+    if run <= n_outliers or distances[n_outliers] > -usual:  # a part that begins as the first is no return
         return None
-    return distances[lies] - lies * max(0, steps[lies])
+    return distances[n_outliers] - n_outliers * max(0, steps[n_outliers])
 
 
 def _is_late(last: int, stored: int, limit: int | None, *, usual: int) -> bool:
-    """Whether the time of a frame is a lie: that of the next one, `limit`, is before it and nearer to the usual."""
+    """Whether a frame's time is an outlier: that of the next one, `limit`, is before it and nearer to the usual."""
     return limit is not None and last < limit < stored and abs(stored - last - usual) > abs(limit - last - usual)
 
 
