@@ -20,7 +20,7 @@ _DISPOSITIONS = {
     "nut": _EDITIONS | Disposition.lyrics | Disposition.karaoke,
     "mpegts": _IMPAIRED,
 }
-"""What these containers store; of the others a trial says it."""
+"""What these containers store; those of others are found by a trial."""
 _STAND_INS = {
     "video": ("mpeg4", {"width": 16, "height": 16}),
     "audio": ("aac", {"rate": 48000}),
@@ -30,7 +30,7 @@ _STAND_INS = {
 
 
 def dropped_tags(output: OutputContainer, options: Mapping[str, str]) -> list[str]:
-    """What of the tags and dispositions of `output`, before its header, its container does not store, in words."""
+    """The tags and dispositions of `output`, whose header is not written yet, that its container does not store."""
     streams, format_name = _timed(output), output.format.name
     if known := _DISPOSITIONS.get(format_name):
         stored = [stream.metadata for stream in streams]

@@ -132,7 +132,7 @@ def encoder_options(
 ) -> dict[str, str]:
     """FFmpeg options for the encoder: its own defaults, `defaults`, those of the settings, and `hdr` of `hdr_options`.
 
-    Raises OptionError for an unknown codec, for what the codec does not have of the settings, for a number beyond its
+    Raises OptionError for an unknown codec, for settings that the codec does not have, for a number beyond its
     range, and for a pixel format that is unknown, RGB or not planar.
     """
     codec = settings.encoder
@@ -230,10 +230,10 @@ def check_encoder(encode: EncodeSettings, frame_format: FrameFormat, options: di
 
 
 def check_settings(encode: EncodeSettings, container: str | None = None) -> None:
-    """Raises OptionError or TargetError for what is wrong in the settings whatever the source.
+    """Raises OptionError or TargetError for settings that are wrong with any source.
 
-    It is judged for FFmpeg's `container`, or, without, with auto for all of them, one of which must take them. The
-    encoder is opened; one that refuses the size and the format of the trial is judged by the names of its options.
+    They are checked for FFmpeg's `container`; without one, those with auto for all containers, one of which must take
+    them. The encoder is opened; of one that refuses the size and the format of the trial, only names are checked.
     """
     refused: TargetError | None = None
     for name in [container] if container else ["matroska", *(name for name in _AUTO if name != "yuv4mpegpipe")]:

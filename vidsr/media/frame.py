@@ -1,4 +1,4 @@
-"""What flows through the pipeline, and the description of where it comes from."""
+"""The frames and packets of the pipeline, and the description of their source."""
 
 from dataclasses import dataclass
 from fractions import Fraction

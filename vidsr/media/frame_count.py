@@ -1,4 +1,4 @@
-"""The packets of a video against its frames: so a frame that a decoder drops without an error is noticed."""
+"""The packets of a video against its frames, to notice a frame that a decoder drops without an error."""
 
 from collections.abc import Sequence
 

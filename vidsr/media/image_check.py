@@ -1,4 +1,4 @@
-"""What FFmpeg's decoders get wrong in image files, and report nothing: missing parts are grey, variants unread."""
+"""Faults of images that FFmpeg's decoders do not report: missing parts, which become grey, and unread variants."""
 
 import re
 from collections.abc import Callable
@@ -18,7 +18,7 @@ _BMP_ALPHA_MASK = 66
 
 
 def unread_variant(path: Path) -> str | None:
-    """What an image uses that FFmpeg's decoder does not read; None if nothing is known. Raises OSError."""
+    """The feature of an image that FFmpeg's decoder does not read; None if none is known. Raises OSError."""
     with path.open("rb") as file:
         head = file.read(_BMP_ALPHA_MASK + 4)
         if head[:4] in tiff.SIGNATURES:

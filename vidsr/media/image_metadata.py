@@ -25,7 +25,7 @@ _TEXT_CHUNKS = (b"tEXt", b"zTXt", b"iTXt")
 
 @dataclass
 class ImageMetadata:
-    """What an image file says of its image besides the pixels."""
+    """The content of an image file besides the pixels."""
 
     exif: bytes | None = None
     """From the TIFF header on."""
@@ -35,7 +35,7 @@ class ImageMetadata:
     segments: list[tuple[int, bytes]] = field(default_factory=list)
     """Marker and data of a JPEG's segments: resolution, IPTC, comments."""
     others: list[str] = field(default_factory=list)
-    """What no target gets."""
+    """Names of the metadata that no target receives."""
 
     def losses(self, codec: str) -> list[str]:
         """The names of what an image encoded by "png" or "mjpeg" cannot hold; of all of it with a video's codec."""

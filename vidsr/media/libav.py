@@ -160,7 +160,7 @@ def copy_parameters(source: Stream, target: Stream) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class CodecParameters:
-    """All that a container states of a video for its decoder, apart from the container."""
+    """The parameters of a video that its container states for the decoder, copied out of the container."""
 
     codec_id: int
     codec_tag: int

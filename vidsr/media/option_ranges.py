@@ -1,4 +1,4 @@
-"""Numbers and names that encoders take, where they would cut off or refuse others without saying what they take."""
+"""The ranges of options that encoders clip silently, and the names that they refuse without listing the others."""
 
 import re
 from collections.abc import Iterator, Mapping

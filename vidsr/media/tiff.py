@@ -1,4 +1,4 @@
-"""TIFF files: the tags of the first image, and the variants that FFmpeg's decoder gets wrong without a word."""
+"""TIFF files: the tags of the first image, and the variants that FFmpeg's decoder gets wrong without an error."""
 
 import struct
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ _FORMS = {_SHORT: (2, "H"), _LONG: (4, "I"), _RATIONAL: (8, "I")}  # bytes, and 
 
 @dataclass(frozen=True, kw_only=True)
 class Directory:
-    """What the file says of its first image."""
+    """The tags of the first image."""
 
     numbers: dict[int, int]
     """The first value of each tag that holds whole numbers, the first numerator of one with fractions, else 0."""
@@ -41,7 +41,7 @@ def first_directory(data: bytes) -> Directory:
 
 
 def unread_variant(data: bytes) -> str | None:
-    """What a TIFF file uses that FFmpeg's decoder turns into black or false colours; None if it reads the file."""
+    """The feature of a TIFF file that FFmpeg's decoder turns into black or false colours; None for others."""
     try:
         tags = first_directory(data).numbers
     except struct.error:

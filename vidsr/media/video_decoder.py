@@ -71,7 +71,7 @@ class VideoDecoder:
 
 @dataclass(frozen=True, kw_only=True)
 class DecoderParameters:
-    """All that decides, beside the packets, what a decoder makes of them."""
+    """All parameters that determine the frames of given packets."""
 
     name: str
     """FFmpeg's name of the decoder."""

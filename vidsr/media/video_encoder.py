@@ -34,7 +34,7 @@ with 12 -0.1 to 0.6, without -2.3 to -0.8; with x265 on two: with 10 -0.2 to 0.6
 
 @dataclass(frozen=True, kw_only=True)
 class EncoderParameters:
-    """All that decides, beside the frames, what an encoder makes of them."""
+    """All parameters that determine the packets of given frames."""
 
     codec: str
     options: dict[str, str]

@@ -10,7 +10,7 @@ from vidsr.segments.work import UpscaledSegment
 
 
 class SegmentJoiner:
-    """Joins segments; `headers` are those that the file has. Of what is joined no more is kept than its end."""
+    """Joins segments; `headers` are those of the file. Of the joined packets only the last ones are kept."""
 
     def __init__(self, headers: bytes) -> None:
         self._headers = headers

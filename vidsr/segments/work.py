@@ -56,7 +56,7 @@ class UpscaledSegment:
     corrupt: int
     """Frames and packets that the decoder concealed or dropped."""
     before_key: int
-    """As of `VideoDecoder`."""
+    """As `FrameCount`."""
     retimed: int
     """Frames that received a time."""
     flattened: int
@@ -77,7 +77,7 @@ class UpscaledSegment:
 
 
 class LumaUpscaler(Protocol):
-    """What upscales the luma of frames: an engine (`SegmentEngine`), or a whole pool."""
+    """An upscaler of the luma of frames: an engine (`SegmentEngine`), or a whole pool."""
 
     @property
     def precision_choice(self) -> PrecisionChoice:

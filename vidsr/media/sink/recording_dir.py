@@ -1,4 +1,4 @@
-"""A directory of segments: its lock, the names of new files, and the thread for such work."""
+"""A directory of segments: its lock, the names of new files, and the thread that closes and deletes files."""
 
 import errno
 import os
