@@ -44,7 +44,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--from", dest="since", metavar="TIME", help="the first moment (default: the first recorded)")
     parser.add_argument("--to", dest="until", metavar="TIME", help="the last moment (default: now)")
     parser.add_argument("--original", action="store_true", help="the packets of the camera, not the upscaled frames")
-    parser.add_argument("--output", type=Path, metavar="FILE", help="the file to export to")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="file to export to; .mp4 and .mov begin exactly")
     parser.add_argument("--overwrite", action="store_true", help="replace the file")
     model_help = "upscale the original now, by a model of the zoo, an .npz file, or auto"
     parser.add_argument("--model", metavar="NAME", help=model_help)

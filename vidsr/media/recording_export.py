@@ -39,8 +39,8 @@ def export_recording(
     """The written files, and a sentence for each damaged segment, of which only what is readable is in them.
 
     One file, or several where the size or the codec of the camera changed. They hold the frames from `since_s` to
-    `until_s`. An MP4 also holds those from the key frame before, which players do not show. Raises TargetError, and
-    SourceError where nothing is readable.
+    `until_s`. An MP4 or MOV also holds those from the key frame before, which players do not show; files of other
+    formats show them. Raises TargetError, and SourceError where nothing is readable.
     """
     export, damage = _Export(target, since_s=since_s, until_s=until_s, overwrite=overwrite), []
     try:
