@@ -1,12 +1,9 @@
 """The index of a directory of segments, by time: a SQLite file beside them, which their files alone can restore."""
 
-import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import chain
 from pathlib import Path
 from typing import Self
 
@@ -15,7 +12,7 @@ import av
 from vidsr.errors import SourceError
 from vidsr.media.open_input import open_source
 from vidsr.media.probe import printable, video_seconds
-from vidsr.media.sink.retention import finished_segments
+from vidsr.media.sink.retention import segment_files
 
 _FILE = ".index.sqlite"
 _TABLE = """CREATE TABLE IF NOT EXISTS segment (
@@ -58,11 +55,8 @@ class RecordingIndex:
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._name = folder, printable(folder.name)
-        self._files: dict[Path, os.stat_result] = {}
         try:
-            for path in chain.from_iterable(segment.paths for segment in finished_segments(folder)):
-                with suppress(FileNotFoundError):  # deleted meanwhile
-                    self._files[path] = path.stat()
+            self._files = {path: stat for files in segment_files(folder) for path, stat in files.items()}
         except OSError as error:
             raise SourceError(f"{folder}: {error.strerror}") from error
         try:

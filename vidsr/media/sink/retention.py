@@ -110,18 +110,19 @@ def _is_same_disk(folder: Path, other: Path) -> bool:
         return False
 
 
+def segment_files(folder: Path) -> Iterator[dict[Path, os.stat_result]]:
+    """The files of each finished segment in a directory; of one that was deleted meanwhile none."""
+    for day in _day_dirs(folder):
+        for _, names in groupby(_names(day, SEGMENT_NAME), key=lambda name: name.partition(".")[0]):
+            with suppress(FileNotFoundError):
+                yield {day / name: (day / name).lstat() for name in names}
+
+
 def finished_segments(folder: Path) -> Iterator[StoredSegment]:
     """The finished segments in a directory."""
-    for day in _day_dirs(folder):
-        for _, group in groupby(_names(day, SEGMENT_NAME), key=lambda name: name.partition(".")[0]):
-            paths = tuple(day / name for name in group)
-            with suppress(FileNotFoundError):
-                stats = [path.lstat() for path in paths]
-                yield StoredSegment(
-                    paths=paths,
-                    size=sum(stat.st_blocks * 512 for stat in stats),
-                    ended_s=max(stat.st_mtime for stat in stats),
-                )
+    for files in segment_files(folder):
+        size = sum(stat.st_blocks * 512 for stat in files.values())
+        yield StoredSegment(paths=tuple(files), size=size, ended_s=max(stat.st_mtime for stat in files.values()))
 
 
 def unfinished_parts(folder: Path) -> list[Path]:
