@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from vidsr.live.camera_file import POOL_TIMEOUT_S, read_cameras, read_url
+from vidsr.live.camera_file import read_cameras, read_url
 from vidsr.live.config import CameraConfig
-from vidsr.live.preflight import check_cameras
+from vidsr.live.preflight import POOL_TIMEOUT_S, check_cameras
 from vidsr.settings import EncodeSettings, PoolSettings, RecordSettings, StreamSettings
 
 WHOLE = """
@@ -47,10 +47,10 @@ def test_each_table_is_a_camera_with_the_defaults_beneath(tmp_path: Path, monkey
     assert front.stream == StreamSettings(max_delay_s=0.5, timeout_s=3.0)
     assert front.record == RecordSettings(segment_s=30.0, keep_days=7.0, original=True)
     assert front.encode == EncodeSettings(crf=25)
-    assert front.pool == PoolSettings(timeout_s=POOL_TIMEOUT_S)
+    assert front.pool == PoolSettings()
     assert (garage.name, garage.source.text) == ("garage_2", "rtsp://garage/")
     assert garage.encode == EncodeSettings(crf=30, codec="libsvtav1")
-    assert garage.pool == PoolSettings(workers=0, timeout_s=POOL_TIMEOUT_S)
+    assert garage.pool == PoolSettings(workers=0)
 
 
 def test_an_address_may_stand_in_a_file_of_its_own(tmp_path: Path) -> None:
@@ -148,6 +148,7 @@ def test_another_model_under_the_same_name_makes_another_camera(tiny_model: str,
 
     def checked() -> CameraConfig:
         (config,), errors = check_cameras(read_cameras(written(tmp_path, text)))
+        assert config.pool == PoolSettings(timeout_s=POOL_TIMEOUT_S)
         assert not errors
         return config
 

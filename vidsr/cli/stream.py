@@ -19,7 +19,7 @@ from pathlib import Path
 
 from vidsr.cli.options import Parser, add_options, settings, usage_errors
 from vidsr.cli.output import UsageError, check_stdout, print_message
-from vidsr.live.camera_file import read_cameras, read_url, with_camera_defaults
+from vidsr.live.camera_file import read_cameras, read_url
 from vidsr.live.config import CameraConfig, SupervisorConfig, exec_supervisor
 from vidsr.live.preflight import check_cameras
 from vidsr.settings import EncodeSettings, LearnSettings, PoolSettings, RecordSettings, StreamSettings
@@ -132,7 +132,7 @@ def _config(args: argparse.Namespace) -> CameraConfig:
     source, target = _source_and_target(args)
     chosen = {name: value for name, value in vars(args).items() if name not in _NOT_OF_CAMERAS}
     pool = argparse.Namespace(**{**vars(PoolSettings()), **chosen})
-    config = CameraConfig(
+    return CameraConfig(
         name=_NAME,
         source=source,
         targets=tuple(map(StreamUrl, (target, *args.also))),
@@ -143,7 +143,6 @@ def _config(args: argparse.Namespace) -> CameraConfig:
         learn=LearnSettings() if args.learn else None,
         main=_main(args),
     )
-    return with_camera_defaults(config)
 
 
 def _main(args: argparse.Namespace) -> StreamUrl | None:

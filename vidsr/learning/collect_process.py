@@ -12,7 +12,6 @@ import time
 
 from vidsr.child_process import exit_at_once
 from vidsr.errors import STOPPED, Stopped, VidsrError, exit_code
-from vidsr.learn_dir import LearnDir
 from vidsr.learning.collector import Collector, single_collector
 from vidsr.learning.process_setup import begin
 
@@ -21,16 +20,14 @@ log = logging.getLogger("vidsr.learning")
 
 def main() -> int:
     """The exit code: 0 also when the camera gave no moment, 143 after a signal, else that of the error."""
-    config = begin()
-    assert config.learn
-    assert config.learn_dir
+    config, learn, learn_dir = begin()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     try:
-        with single_collector(config.learn_dir) as is_only:
+        with single_collector(learn_dir.path) as is_only:
             if is_only:
-                Collector(config, config.learn, LearnDir(config.learn_dir), stop).run(time.time())
+                Collector(config, learn, learn_dir, stop).run(time.time())
     except Stopped:
         return STOPPED + signal.SIGTERM
     except VidsrError as error:

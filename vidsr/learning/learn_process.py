@@ -8,7 +8,6 @@ import logging
 import os
 import signal
 import sys
-import threading
 import time
 from contextlib import suppress
 from importlib.util import find_spec
@@ -19,7 +18,7 @@ from vidsr.errors import STOPPED, Stopped, TargetError, TrainingError, VidsrErro
 from vidsr.learn_dir import LearnDir
 from vidsr.learning.moment_split import NothingToLearn, require_split
 from vidsr.learning.process_setup import begin
-from vidsr.live.config import CameraConfig
+from vidsr.settings import LearnSettings, StreamSettings
 
 log = logging.getLogger("vidsr.learning.learn")
 
@@ -29,28 +28,23 @@ def main() -> int:
     stop = _Stop()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop.on_signal)
-    config = begin()
-    assert config.learn
-    assert config.learn_dir
+    config, learn, learn_dir = begin()
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it says that it builds a cache
-    _limit_cores(config.learn.cores)
-    return _learn(config, LearnDir(config.learn_dir), stop)
+    _limit_cores(learn.cores)
+    return _learn(learn_dir, learn, config.stream, stop)
 
 
 class _Stop:
     """Whether a signal has asked for the end, and which."""
 
-    def __init__(self) -> None:
-        self.signal = 0
-        self._event = threading.Event()
+    signal = 0
 
     def on_signal(self, number: int, frame: FrameType | None) -> None:
         """Ask for the end."""
         self.signal = number
-        self._event.set()
 
     def __call__(self) -> bool:
-        return self._event.is_set()
+        return self.signal != 0
 
 
 def _limit_cores(cores: int) -> None:
@@ -60,26 +54,25 @@ def _limit_cores(cores: int) -> None:
         pin_process(frozenset(allowed[-cores:]))
 
 
-def _learn(config: CameraConfig, learn_dir: LearnDir, stop: _Stop) -> int:
-    assert config.learn
+def _learn(learn_dir: LearnDir, learn: LearnSettings, stream: StreamSettings, stop: _Stop) -> int:
     code, event = 0, ""
     try:
-        require_split(learn_dir.moments(), config.learn.day_s)
+        require_split(learn_dir.moments(), learn.day_s)
         if missing := [name for name in ("torch", "matplotlib") if not find_spec(name)]:
             raise TrainingError(f"learning needs {missing[0]}: pip install 'vidsr[train]'")
         from vidsr.learning.camera_learning import CameraLearning  # loads PyTorch, which is seconds of work
 
         CameraLearning(
             learn_dir=learn_dir,
-            learn=config.learn,
-            stream=config.stream,
+            learn=learn,
+            stream=stream,
             now=time.time,
             on_warning=log.warning,
             should_stop=stop,
         ).run()
     except Stopped as stopped:
         log.info("%s", stopped)
-        return STOPPED + (stop.signal or signal.SIGTERM)
+        return STOPPED + stop.signal
     except NothingToLearn as reason:
         event = f"nothing to learn from yet: {reason}"
         log.info("%s", event)

@@ -5,6 +5,7 @@ import logging
 import pickle
 import sys
 from contextlib import ExitStack
+from functools import partial
 
 from vidsr.errors import USAGE
 from vidsr.live.config import SupervisorConfig, module_command
@@ -54,12 +55,8 @@ def main() -> int:
                 log.error("cannot listen on %s:%d: %s", *config.http, error.strerror)
                 return USAGE
         notify("READY=1")
-        return supervisor.run(on_turn=_alive)
-
-
-def _alive() -> None:
-    """Report to systemd that the loop runs; the loop itself kills camera processes that hang."""
-    notify("WATCHDOG=1")
+        # The loop, which kills camera processes that hang, is watched by systemd.
+        return supervisor.run(on_turn=partial(notify, "WATCHDOG=1"))
 
 
 if __name__ == "__main__":

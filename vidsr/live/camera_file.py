@@ -4,7 +4,7 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, get_args, get_origin, get_type_hints
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 Values = Mapping[str, object]
 
-POOL_TIMEOUT_S = 3.0
-"""Seconds per megapixel before a worker counts as hung: shorter than for files, as a camera does not wait."""
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 _PATH = r"""["']?[A-Za-z0-9_-]+["']?(?:\s*\.\s*["']?[A-Za-z0-9_-]+["']?)*"""
 _HEADER = re.compile(rf"\s*\[\s*({_PATH})\s*\]")
@@ -115,11 +113,6 @@ def _read_text(path: Path) -> str:
         raise ValueError(f"line {line} is not UTF-8; save the file as UTF-8") from None
 
 
-def with_camera_defaults(config: CameraConfig) -> CameraConfig:
-    """The configuration with the defaults that differ from those for files: a shorter timeout of workers."""
-    return replace(config, pool=replace(config.pool, timeout_s=POOL_TIMEOUT_S))
-
-
 def _configs(values: Values) -> tuple[CameraConfig, ...]:
     if unknown := sorted(values.keys() - {"cameras", "defaults"}):
         raise ValueError(f"{unknown[0]} is unknown; the tables are [defaults] and [cameras.NAME]")
@@ -144,7 +137,7 @@ def _config(name: str, defaults: Values, own: Values) -> CameraConfig:
     _refuse_unknown(name, {key: value for key, value in own.items() if key not in (*_SOURCES, "targets", _LEARN)})
     values = {**defaults, **own}
     learn, main = _learn(name, defaults, own)
-    config = CameraConfig(
+    return CameraConfig(
         name=name,
         source=_source(name, own),
         targets=_targets(name, own),
@@ -155,7 +148,6 @@ def _config(name: str, defaults: Values, own: Values) -> CameraConfig:
         learn=learn,
         main=main,
     )
-    return with_camera_defaults(config)
 
 
 def _source(name: str, own: Values) -> StreamUrl:

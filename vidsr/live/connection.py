@@ -141,8 +141,13 @@ class Connection:
         self._context.scene.on_frame(frame.luma, depth, arrived_s)
         if is_new_format:
             reorder.prepare(frame.luma, depth)
-        rung = ORIGINAL_ONLY if self._context.recorder.is_original_only else reorder.available_rung(ladder.rung)
-        return TimedFrame(decoded=frame, time=frame_time, depth=depth, arrived_s=arrived_s, rung=rung)
+        return TimedFrame(
+            decoded=frame, time=frame_time, depth=depth, arrived_s=arrived_s, rung=self._rung(ladder, reorder)
+        )
+
+    def _rung(self, ladder: QualityLadder, reorder: ReorderBuffer) -> str:
+        """The rung for the next frame."""
+        return ORIGINAL_ONLY if self._context.recorder.is_original_only else reorder.available_rung(ladder.rung)
 
     def _count_missed(self, frame_time: FrameTime) -> None:
         """Count the frames that should have come before this one: no other count shows what UDP loses."""
@@ -244,9 +249,7 @@ class Connection:
         status.worker_restarts = self._context.pool.restarts
         if self._stages:
             ladder, reorder, _ = self._stages
-            upscales = (
-                ORIGINAL_ONLY if self._context.recorder.is_original_only else reorder.available_rung(ladder.rung)
-            )
+            upscales = self._rung(ladder, reorder)
             status.best_rung = ladder.best_rung
             scene = self._context.scene
             status.learned, status.shows_scene = scene.learned.name if scene.learned else "", scene.shows_scene

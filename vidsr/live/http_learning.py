@@ -88,8 +88,8 @@ def gain_graph(networks: Sequence[LearnedNetwork], gains: Sequence[LiveGain]) ->
     days = sorted({*live, *(day for day, _ in proofs)})
     if not days:
         return None
-    highest = max(0.1, *live.values(), *(proof.moving_gain for _, proof in proofs), 0.1)
-    lowest = min(0.0, *live.values(), *(proof.moving_gain for _, proof in proofs), 0.0)
+    highest = max(0.1, *live.values(), *(proof.moving_gain for _, proof in proofs))
+    lowest = min(0.0, *live.values(), *(proof.moving_gain for _, proof in proofs))
     step = (_WIDTH - 2 * _MARGIN) / max(1, len(days) - 1)
     xs = {day: round(_MARGIN + number * step) for number, day in enumerate(days)}
 

@@ -4,10 +4,10 @@ import json
 import os
 import re
 import stat
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 from threading import Lock
@@ -43,7 +43,7 @@ class RecordingsSite:
         command = module_command("vidsr.live.recordings_process")
         self._reader = RecordingsClient(command, timeout_s=_READ_S, max_waiting=_MAX_WAITING)
         self._exporter = RecordingsClient(command, timeout_s=_EXPORT_S, max_waiting=1)
-        self._thumbnails: OrderedDict[Path, bytes] = OrderedDict()
+        self._thumbnail = lru_cache(_MAX_THUMBNAILS)(self._read_thumbnail)
         self._lock, self._n_outputs = Lock(), 0
 
     @property
@@ -130,25 +130,17 @@ class RecordingsSite:
         file.close()
         match suffix:
             case "jpg":
-                return self._thumbnail(folder / asked)
+                data = self._thumbnail(folder / asked)
+                return Response(headers={"Content-Type": "image/jpeg", **_KEPT}, body=data)
             case "init" | "m4s":
                 return self._fragmented(folder / asked, suffix, query.get("at", "0"), environ)
             case _:
                 return not_found()
 
-    def _thumbnail(self, path: Path) -> Response:
-        with self._lock:
-            data = self._thumbnails.get(path)
-        if data is None:
-            output, _ = self._output(self._reader, {"action": "thumbnail", "path": str(path)}, ".jpg")
-            with output:
-                data = output.read()
-        with self._lock:
-            self._thumbnails[path] = data
-            self._thumbnails.move_to_end(path)
-            while len(self._thumbnails) > _MAX_THUMBNAILS:
-                self._thumbnails.popitem(last=False)
-        return Response(headers={"Content-Type": "image/jpeg", **_KEPT}, body=data)
+    def _read_thumbnail(self, path: Path) -> bytes:
+        output, _ = self._output(self._reader, {"action": "thumbnail", "path": str(path)}, ".jpg")
+        with output:
+            return output.read()
 
     def _fragmented(self, path: Path, part: str, at: str, environ: Environ) -> Response:
         request = {"action": "fragmented", "path": str(path), "part": part, "at": at}

@@ -21,6 +21,8 @@ from vidsr.model_selection import AUTO
 from vidsr.stream_url import SOURCE_SCHEMES, STDOUT, TARGET_SCHEMES, StreamUrl
 
 _MAX_PORT = 65_535
+POOL_TIMEOUT_S = 3.0
+"""Seconds per megapixel before a worker counts as hung: shorter than for files, as a camera does not wait."""
 
 
 def check_cameras(
@@ -53,6 +55,7 @@ def _completed(config: CameraConfig) -> CameraConfig:
         learn_dir = Path(config.learn.folder).absolute()
     return replace(
         config,
+        pool=replace(config.pool, timeout_s=POOL_TIMEOUT_S),
         model_digest=_digest(config.stream.model),
         segment_dir=segment_dir,
         playlist=next(filter(is_playlist, paths), None),

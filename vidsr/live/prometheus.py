@@ -94,10 +94,6 @@ def _family(
     text, label = help_
     family = kind(name, text, labels=["camera", label] if label else ["camera"])
     for camera, value in values.items():
-        for labels, number in (
-            [([camera, each], count) for each, count in value.items()]
-            if isinstance(value, Mapping)
-            else [([camera], value)]
-        ):
-            family.add_metric(labels, number)
+        for each, number in value.items() if isinstance(value, Mapping) else [("", value)]:
+            family.add_metric([camera, each] if label else [camera], number)
     return family
