@@ -155,7 +155,7 @@ def test_a_single_file_must_be_readable(evaluate: Command, tmp_path: Path, short
 @pytest.mark.parametrize(
     ("options", "code", "sentence"),
     [
-        (["--crf", "99"], USAGE, "--crf must be between 0 and 63, not 99"),
+        (["--crf", "99"], USAGE, "--crf must be from 0 to 63, not 99"),
         (["--crf", "18,x"], USAGE, "argument --crf: invalid crf_list value: '18,x'; see vidsr evaluate --help"),
         (["--frames", "0"], USAGE, "--frames must be 1 or more, not 0"),
         (["--crf", "3", "--codec", "ffv1"], USAGE, "ffv1 has no --crf"),

@@ -10,6 +10,7 @@ from vidsr.settings import (
     EncodeSettings,
     LearnSettings,
     PoolSettings,
+    StreamSettings,
     UpscaleSettings,
 )
 from vidsr.settings.options import parse_range, parse_shares
@@ -110,6 +111,21 @@ NAN, INF = float("nan"), float("inf")
 )
 def test_a_setting_that_makes_no_sense_is_refused_and_named_first(kind: Kind, wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=rf"^{next(iter(wrong))} must be .*, not "):
+        kind(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("kind", "wrong", "limits"),
+    [
+        (StreamSettings, {"timeout_s": 1e6}, "from 0.5 to 86400"),
+        (StreamSettings, {"max_megapixels": 300.0}, "above 0 and at most 268"),
+        (UpscaleSettings, {"start_s": 2e9}, "from 0 to 1000000000"),
+        (DatasetSettings, {"max_gb": 2e6}, "above 0 and at most 1000000"),
+        (LearnSettings, {"steps": 2_000_000}, "from 1 to 1000000"),
+    ],
+)
+def test_a_setting_above_its_limit_names_the_limit(kind: Kind, wrong: dict[str, object], limits: str) -> None:
+    with pytest.raises(ValueError, match=rf"^{next(iter(wrong))} must be {limits}, not "):
         kind(**wrong)
 
 

@@ -94,13 +94,13 @@ def test_the_command_line_refuses_what_makes_no_sense(
     refused: Refused, vidsr: Command, whole_frames: Path, clip: Path, tmp_path: Path
 ) -> None:
     target = tmp_path / "out.mkv"
-    assert "--strength must be between 0 and 1.5, not 1.6" in refused(USAGE, "--strength", "1.6", clip, target)
+    assert "--strength must be from 0 to 1.5, not 1.6" in refused(USAGE, "--strength", "1.6", clip, target)
     assert "not nan" in refused(USAGE, "--strength", "nan", clip, target)
     assert "computes whole frames" in refused(MODEL, "--model", whole_frames, "--strength", "0", clip, target)
     for words in (["evaluate", clip], ["compare", "--picture", tmp_path / "a.png", clip]):
         ended = vidsr(*words, "--strength", "-0.1")
         assert (ended.code, ended.err.count("\n")) == (USAGE, 1)
-        assert "--strength must be between 0 and 1.5, not -0.1" in ended.err
+        assert "--strength must be from 0 to 1.5, not -0.1" in ended.err
 
 
 def test_a_video_at_strength_0_is_the_bicubic_one_and_the_report_says_so(upscale: Command, tmp_path: Path) -> None:

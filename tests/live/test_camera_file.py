@@ -88,7 +88,7 @@ A = '[cameras.a]\nsource = "rtsp://u:canary7@h/"\ntargets = ["x"]\n'
         (A + "crf = true", "a: crf must be a whole number"),
         (A + "original = 1", "a: original must be true or false"),
         (A + "transport = 1", "a: transport must be text"),
-        (A + "max-delay = 0", "a: max-delay must be 0.1 or more, not 0"),
+        (A + "max-delay = 0", "a: max-delay must be from 0.1 to 86400, not 0"),
         ("[defaults]\nscale = 5\n" + A, "a: scale must be 2, 3 or 4, not 5"),
     ],
 )

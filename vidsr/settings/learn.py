@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from vidsr.settings.hours import is_within, parse_hours
-from vidsr.settings.options import option
+from vidsr.settings.options import check_limits, option
 
 _LONGEST_S, _LONGEST_MOMENT_S = 86_400.0, 60.0
 _AREA = re.compile(r"\d{1,5},\d{1,5},[1-9]\d{0,4},[1-9]\d{0,4}")
@@ -49,10 +49,8 @@ class LearnSettings:
         if self.folder is not None and (not self.folder or "://" in self.folder):
             raise ValueError("folder must be a path, not a URL or nothing")  # a URL may hold a password
         for name, least, most in _RANGES:
-            if not least <= getattr(self, name) <= most:
-                raise ValueError(f"{name} must be from {least:g} to {most:g}, not {getattr(self, name):g}")
-        if not 0 < self.min_gain_db <= 10:
-            raise ValueError(f"min_gain_db must be above 0 and at most 10, not {self.min_gain_db:g}")
+            check_limits(self, name, least=least, most=most)
+        check_limits(self, "min_gain_db", least=0, most=10, above=True)
         if wrong := [area for area in self.masks if not _AREA.fullmatch(area)]:
             raise ValueError(f"masks must be areas like 0,0,320,40, not {wrong[0]!r}")
 

@@ -1,5 +1,6 @@
 """Fields of settings that are options of the command line, with their help; the syntax of ranges and shares."""
 
+import math
 import re
 from dataclasses import field
 from typing import Any
@@ -28,6 +29,39 @@ def parse_shares(text: str) -> dict[str, float]:
     """{name: share} of "area:3,bicubic:1"; the shares sum to 1."""
     weights = {name: float(weight) for name, _, weight in (part.partition(":") for part in text.split(","))}
     return {name: weight / sum(weights.values()) for name, weight in weights.items()}
+
+
+def check_limits(settings: object, *names: str, least: float, most: float = math.inf, above: bool = False) -> None:
+    """Raises ValueError, beginning with the name, for a field that is beyond these limits; None is within.
+
+    With `above` a value must be more than `least`.
+    """
+    if most < math.inf:
+        limits = (
+            f"above {_text(least)} and at most {_text(most)}" if above else f"from {_text(least)} to {_text(most)}"
+        )
+    else:
+        limits = f"above {_text(least)}" if above else f"{_text(least)} or more"
+    for name in names:
+        value = getattr(settings, name)
+        if value is not None and not (least < value <= most if above else least <= value <= most):
+            raise ValueError(f"{name} must be {limits}, not {_text(value)}")
+
+
+def _text(number: float) -> str:
+    return f"{number:g}" if isinstance(number, float) else str(number)
+
+
+def check_choice(settings: object, name: str, choices: tuple[str, ...]) -> None:
+    """Raises ValueError, beginning with the name, for a field that is none of these; None is one."""
+    if (value := getattr(settings, name)) not in (None, *choices):
+        raise ValueError(f"{name} must be one of {', '.join(choices)}, not {value!r}")
+
+
+def check_scale(scale: int | None) -> None:
+    """Raises ValueError for a scale that no network has."""
+    if scale not in (None, 2, 3, 4):
+        raise ValueError(f"scale must be 2, 3 or 4, not {scale}")
 
 
 def check_range(name: str, text: str, least: float, most: float, *, whole: bool) -> None:

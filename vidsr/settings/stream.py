@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from vidsr.settings.hours import is_within, parse_hours
-from vidsr.settings.options import option
-from vidsr.settings.upscale import MAX_STRENGTH
+from vidsr.settings.options import check_choice, check_limits, check_scale, option
+from vidsr.settings.upscale import MAX_MEGAPIXELS, MAX_STRENGTH
 
 TRANSPORTS = ("tcp", "udp")
 AUDIO_KINDS = ("aac", "copy", "none")
@@ -52,21 +52,13 @@ class StreamSettings:
     max_megapixels: float = option(64.0, "reject larger frames", "N", group="source")
 
     def __post_init__(self) -> None:
-        if self.scale not in (None, 2, 3, 4):
-            raise ValueError(f"scale must be 2, 3 or 4, not {self.scale}")
-        if not 0 <= self.strength <= MAX_STRENGTH:
-            raise ValueError(f"strength must be between 0 and {MAX_STRENGTH:g}, not {self.strength:g}")
-        if self.transport not in TRANSPORTS:
-            raise ValueError(f"transport must be tcp or udp, not {self.transport!r}")
-        if not 0.5 <= self.timeout_s <= _LONGEST_S:
-            raise ValueError(f"timeout_s must be 0.5 or more, not {self.timeout_s:g}")
-        if not 0.1 <= self.max_delay_s <= _LONGEST_S:
-            raise ValueError(f"max_delay_s must be 0.1 or more, not {self.max_delay_s:g}")
-        for name in ("degraded_above", "failed_above"):
-            if not 0 <= getattr(self, name) <= 100:
-                raise ValueError(f"{name} must be between 0 and 100, not {getattr(self, name):g}")
-        if not 0 < self.max_megapixels <= 268:
-            raise ValueError(f"max_megapixels must be above 0 and at most 268, not {self.max_megapixels:g}")
+        check_scale(self.scale)
+        check_choice(self, "transport", TRANSPORTS)
+        check_limits(self, "strength", least=0, most=MAX_STRENGTH)
+        check_limits(self, "timeout_s", least=0.5, most=_LONGEST_S)
+        check_limits(self, "max_delay_s", least=0.1, most=_LONGEST_S)
+        check_limits(self, "degraded_above", "failed_above", least=0, most=100)
+        check_limits(self, "max_megapixels", least=0, most=MAX_MEGAPIXELS, above=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,18 +86,12 @@ class RecordSettings:
     )
 
     def __post_init__(self) -> None:
-        if not 1 <= self.segment_s <= _LONGEST_S:
-            raise ValueError(f"segment_s must be between 1 and {_LONGEST_S:g}, not {self.segment_s:g}")
-        if self.audio not in AUDIO_KINDS:
-            raise ValueError(f"audio must be aac, copy or none, not {self.audio!r}")
+        check_choice(self, "audio", AUDIO_KINDS)
+        check_limits(self, "segment_s", least=1, most=_LONGEST_S)
+        check_limits(self, "keep_days", "keep_original_days", "keep_gb", least=0, above=True)
+        check_limits(self, "min_free_gb", "keep_at_least_gb", least=0)
         if self.original_only not in ("always", "never") and not parse_hours(self.original_only):
             raise ValueError(f"original_only must be hours like 22-6, always or never, not {self.original_only!r}")
-        for name in ("keep_days", "keep_original_days", "keep_gb"):
-            if (limit := getattr(self, name)) is not None and not limit > 0:
-                raise ValueError(f"{name} must be above 0, not {limit:g}")
-        for name in ("min_free_gb", "keep_at_least_gb"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"{name} must be 0 or more, not {getattr(self, name):g}")
         if self.keep_gb is not None and self.keep_at_least_gb > self.keep_gb:
             raise ValueError(f"keep_at_least_gb must be at most keep_gb, {self.keep_gb:g}")
 

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass, fields
 
-from vidsr.settings.options import check_range, check_shares, option
+from vidsr.settings.options import check_choice, check_limits, check_range, check_scale, check_shares, option
 
 _MOST_HELD_OUT = 0.9
 LARGEST_CROP = 144
@@ -48,13 +48,9 @@ class DegradeSettings:
     seed: int = option(0, "seed of every draw", "N", group="clip")
 
     def __post_init__(self) -> None:
-        if self.scale not in (2, 3, 4):
-            raise ValueError(f"scale must be 2, 3 or 4, not {self.scale}")
-        if self.seed < 0:
-            raise ValueError(f"seed must be 0 or more, not {self.seed}")
-        for name in (field.name for field in fields(self) if field.name.endswith("_share")):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} must be from 0 to 1, not {getattr(self, name):g}")
+        check_scale(self.scale)
+        check_limits(self, "seed", least=0)
+        check_limits(self, *(field.name for field in fields(self) if field.name.endswith("_share")), least=0, most=1)
         for name, (low, high) in _RANGES.items():
             check_range(name, getattr(self, name), low, high, whole=name in _WHOLE)
         for name, known in (("kernels", REDUCTIONS), ("codecs", CODINGS)):
@@ -89,14 +85,10 @@ class DatasetSettings:
     max_gb: float = option(2.0, "limit of the dataset on disk, in GB", "N")
 
     def __post_init__(self) -> None:
-        if self.clips < 1:
-            raise ValueError(f"clips must be 1 or more, not {self.clips}")
-        if not 32 <= self.crop <= 1024:
-            raise ValueError(f"crop must be from 32 to 1024, not {self.crop}")
-        if not 0 <= self.footage_share <= 1:
-            raise ValueError(f"footage_share must be from 0 to 1, not {self.footage_share:g}")
-        if not 0 < self.max_gb <= 1e6:
-            raise ValueError(f"max_gb must be above 0, not {self.max_gb:g}")
+        check_limits(self, "clips", least=1)
+        check_limits(self, "crop", least=32, most=1024)
+        check_limits(self, "footage_share", least=0, most=1)
+        check_limits(self, "max_gb", least=0, most=1_000_000, above=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,9 +108,8 @@ class NetworkSettings:
     )
 
     def __post_init__(self) -> None:
-        _choose("family", self.family, ("fsrcnn", "srcnn"))
-        if self.activation is not None:
-            _choose("activation", self.activation, ("prelu", "prelu-shared", "leaky-relu", "relu"))
+        check_choice(self, "family", ("fsrcnn", "srcnn"))
+        check_choice(self, "activation", ("prelu", "prelu-shared", "leaky-relu", "relu"))
         foreign = ("kernels", "widths") if self.family == "fsrcnn" else ("d", "s", "m", "kernel", "long_skip")
         for name in foreign:
             if getattr(self, name) not in (None, False):
@@ -158,24 +149,17 @@ class TrainSettings:
     fast: bool = option(False, "use torch.compile, and bfloat16 on CPUs that have it; needs a C++ compiler")
 
     def __post_init__(self) -> None:
-        _choose("layers", self.layers, ("all", "tail", "mapping"))
-        _choose("loss", self.loss, ("l1", "mse"))
-        _choose("device", self.device, ("cpu", "cuda"))
-        if self.scale not in (2, 3, 4):
-            raise ValueError(f"scale must be 2, 3 or 4, not {self.scale}")
-        for name in ("steps", "patch", "batch", "frames", "every", "patience", "threads"):
-            if (number := getattr(self, name)) is not None and number < 1:
-                raise ValueError(f"{name} must be 1 or more, not {number}")
-        for name in ("finish_steps", "seed"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} must be 0 or more, not {getattr(self, name)}")
+        check_choice(self, "layers", ("all", "tail", "mapping"))
+        check_choice(self, "loss", ("l1", "mse"))
+        check_choice(self, "device", ("cpu", "cuda"))
+        check_scale(self.scale)
+        check_limits(self, "steps", "patch", "batch", "frames", "every", "patience", "threads", least=1)
+        check_limits(self, "finish_steps", "seed", least=0)
         for name in ("rate", "finish_rate"):
             if not 0 < getattr(self, name) < 1:
                 raise ValueError(f"{name} must be between 0 and 1, not {getattr(self, name):g}")
-        if not 0 <= self.held_out_share <= _MOST_HELD_OUT:
-            raise ValueError(f"held_out_share must be from 0 to {_MOST_HELD_OUT}, not {self.held_out_share:g}")
-        if not 0 <= self.clean_share <= 1:
-            raise ValueError(f"clean_share must be from 0 to 1, not {self.clean_share:g}")
+        check_limits(self, "held_out_share", least=0, most=_MOST_HELD_OUT)
+        check_limits(self, "clean_share", least=0, most=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,10 +197,9 @@ class FinetuneSettings:
     )
 
     def __post_init__(self) -> None:
-        _choose("layers", self.layers, ("mapping", "tail", "all"))
+        check_choice(self, "layers", ("mapping", "tail", "all"))
         check_range("crf", self.crf, 0, 51, whole=True)
-        if self.frames < 1:
-            raise ValueError(f"frames must be 1 or more, not {self.frames}")
+        check_limits(self, "frames", least=1)
         for what in ("degradation", "dataset", "training"):  # each checks its own fields
             getattr(self, what)
 
@@ -265,8 +248,3 @@ class FinetuneSettings:
             threads=self.threads,
             fast=self.fast,
         )
-
-
-def _choose(name: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(choices)}, not {value!r}")

@@ -3,10 +3,11 @@
 import re
 from dataclasses import dataclass
 
-from vidsr.settings.options import option
+from vidsr.settings.options import check_choice, check_limits, check_scale, option
 
-_MAX_S = 1e9  # no video is longer, and FFmpeg's clock in microseconds holds 9e12
-_MAX_MEGAPIXELS = 268  # FFmpeg holds no larger frame
+_MAX_S = 1_000_000_000  # no video is longer, and FFmpeg's clock in microseconds holds 9e12
+MAX_MEGAPIXELS = 268
+"""FFmpeg holds no larger frame."""
 _MAX_WORKERS = 1024  # processes, or threads, far beyond what one run keeps busy
 _MAX_REUSE = 32  # far beyond what looks right
 MAX_STRENGTH = 1.5
@@ -43,16 +44,11 @@ class PoolSettings:
     )
 
     def __post_init__(self) -> None:
-        if self.workers is not None and not 0 <= self.workers <= _MAX_WORKERS:
-            raise ValueError(f"workers must be between 0 and {_MAX_WORKERS}, not {self.workers}")
-        if self.threads is not None and not 1 <= self.threads <= _MAX_WORKERS:
-            raise ValueError(f"threads must be between 1 and {_MAX_WORKERS}, not {self.threads}")
-        if self.precision not in PRECISIONS:
-            raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, not {self.precision!r}")
-        if not 0 < self.timeout_s <= _MAX_S:
-            raise ValueError(f"timeout_s must be above 0, not {self.timeout_s:g}")
-        if not 0 <= self.reuse <= _MAX_REUSE:
-            raise ValueError(f"reuse must be between 0 and {_MAX_REUSE}, not {self.reuse}")
+        check_choice(self, "precision", PRECISIONS)
+        check_limits(self, "workers", least=0, most=_MAX_WORKERS)
+        check_limits(self, "threads", least=1, most=_MAX_WORKERS)
+        check_limits(self, "reuse", least=0, most=_MAX_REUSE)
+        check_limits(self, "timeout_s", least=0, most=_MAX_S, above=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,8 +77,7 @@ class EncodeSettings:
     )
 
     def __post_init__(self) -> None:
-        if self.crf is not None and not 0 <= self.crf <= _MAX_CRF:
-            raise ValueError(f"crf must be between 0 and {_MAX_CRF}, not {self.crf}")
+        check_limits(self, "crf", least=0, most=_MAX_CRF)
         for name in ("bitrate", "max_rate"):
             rate = getattr(self, name)
             if rate is not None and not re.fullmatch(r"(?=.*[1-9])\d{1,9}(\.\d+)?[kM]?", rate):
@@ -153,26 +148,18 @@ class UpscaleSettings:
     verify: bool = option(False, "decode the target, and compare its frames and their times with those that were read")
 
     def __post_init__(self) -> None:
-        if self.quality not in (None, *QUALITIES):
-            raise ValueError(f"quality must be fast, normal or best, not {self.quality!r}")
+        check_choice(self, "quality", QUALITIES)
+        check_choice(self, "output_format", OUTPUT_FORMATS)
+        check_scale(self.scale)
+        check_limits(self, "strength", least=0, most=MAX_STRENGTH)
+        check_limits(self, "start_s", "end_s", least=0, most=_MAX_S)
+        check_limits(self, "max_megapixels", least=0, most=MAX_MEGAPIXELS, above=True)
         if self.quality and self.model != "auto":
             raise ValueError("quality selects the network of --model auto; remove one of the two")
-        if self.scale not in (None, 2, 3, 4):
-            raise ValueError(f"scale must be 2, 3 or 4, not {self.scale}")
         if self.to is not None and not re.fullmatch(r"[1-9]\d{0,4}(p|x[1-9]\d{0,4})", self.to):
             raise ValueError(f"to must be a size like 1080p or 1920x1080, not {self.to!r}")
-        if not 0 <= self.strength <= MAX_STRENGTH:
-            raise ValueError(f"strength must be between 0 and {MAX_STRENGTH:g}, not {self.strength:g}")
-        if self.output_format not in (None, *OUTPUT_FORMATS):
-            raise ValueError(f"output_format must be one of {', '.join(OUTPUT_FORMATS)}, not {self.output_format!r}")
-        if self.start_s is not None and not 0 <= self.start_s <= _MAX_S:
-            raise ValueError(f"start_s must be 0 or more, not {self.start_s:g}")
-        if self.end_s is not None and not (self.start_s or 0) < self.end_s <= _MAX_S:
+        if self.end_s is not None and not (self.start_s or 0) < self.end_s:
             raise ValueError(f"end_s must be later than the start, not {self.end_s:g}")
-        if not 0 < self.max_megapixels <= _MAX_MEGAPIXELS:
-            raise ValueError(
-                f"max_megapixels must be above 0 and at most {_MAX_MEGAPIXELS}, not {self.max_megapixels:g}"
-            )
 
 
 def _bits(rate: str | None) -> int | None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from vidsr.settings.options import option
+from vidsr.settings.options import check_limits, option
 
 _LONGEST_S = 86_400.0
 
@@ -22,6 +22,4 @@ class WatchSettings:
     )
 
     def __post_init__(self) -> None:
-        for name in ("interval_s", "settle_s"):
-            if not 0.1 <= getattr(self, name) <= _LONGEST_S:
-                raise ValueError(f"{name} must be between 0.1 and {_LONGEST_S:g}, not {getattr(self, name):g}")
+        check_limits(self, "interval_s", "settle_s", least=0.1, most=_LONGEST_S)
