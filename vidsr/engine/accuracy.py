@@ -5,7 +5,6 @@ convolutions of 32 channels with a stride of 4 on AMX). So each graph that is no
 use, at its own shape. The plane repeats every `PERIOD` pixels, so f32 has to compute one period only.
 """
 
-import hashlib
 import math
 from collections.abc import Callable, Iterator
 from functools import cache, cached_property
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 from vidsr.arrays import Floats, Plane
 from vidsr.cpu import this_cpu
 from vidsr.engine.autotune_cache import load_verdict, save_verdict
-from vidsr.model.weights import Weights
+from vidsr.model.weights import Weights, weights_hash
 
 PERIOD = 128
 """Pixels, down and across, after which the test plane repeats itself."""
@@ -48,7 +47,7 @@ class AccuracyCheck:
 
     @cached_property
     def _digest(self) -> str:
-        return _hashed(self._weights)
+        return weights_hash(self._weights)[:16]
 
     def find_fault(
         self, upscale: Upscale, shape: Shape, dtype: np.dtype[np.generic], depth: int, *, precision: str, graph: str
@@ -165,16 +164,3 @@ def _windows(pattern: Plane, origins: NDArray[np.int64], size: tuple[int, int], 
 
 def _psnr(mse: float) -> float:
     return 10 * math.log10(255**2 / mse) if mse else math.inf
-
-
-def _hashed(weights: Weights) -> str:
-    """A short hash of all that a graph is made of but its blocking."""
-    digest = hashlib.sha256(repr(weights.architecture).encode())
-    for name, tensor in sorted(weights.tensors.items()):
-        digest.update(name.encode())
-        digest.update(tensor.tobytes())
-    if weights.calibration:
-        for _, ends in sorted(weights.calibration.ranges.items()):
-            digest.update(ends.tobytes())
-        digest.update(repr(sorted(weights.calibration.losses.items())).encode())
-    return digest.hexdigest()[:16]

@@ -263,9 +263,9 @@ def _mean(first: Tensors, second: Tensors, share: float) -> Tensors:
 
 def weights_hash(weights: Weights) -> str:
     """A hash of all that results depend on."""
-    total = hashlib.sha256(repr(weights.architecture).encode())
-    ranges = weights.calibration.ranges if weights.calibration else {}
-    for name, numbers in (*sorted(weights.tensors.items()), *sorted(ranges.items())):
+    calibration = weights.calibration or Calibration(ranges={})
+    total = hashlib.sha256(f"{weights.architecture!r} {sorted(calibration.losses.items())}".encode())
+    for name, numbers in (*sorted(weights.tensors.items()), *sorted(calibration.ranges.items())):
         total.update(f"{name} {numbers.dtype} {numbers.shape}".encode())
         total.update(numbers.tobytes())
     return total.hexdigest()

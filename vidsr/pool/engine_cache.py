@@ -6,7 +6,7 @@ from vidsr.arrays import Plane
 from vidsr.cpu import Cpu
 from vidsr.engine import Engine
 from vidsr.engine.reusing_engine import warm_up
-from vidsr.model.weights import Weights
+from vidsr.model.weights import Weights, weights_hash
 from vidsr.pool import NETWORKS_KEPT
 
 
@@ -26,7 +26,9 @@ class EngineCache:
 
     def __init__(self, *, threads: int, precision: str, cpu: Cpu | None = None) -> None:
         self.threads, self._precision, self._cpu = threads, precision, cpu
-        self._cached: list[_CachedEngine] = []
+        self._cached: dict[str, _CachedEngine] = {}
+        """By the hash of the network, the last one used at the end."""
+        self._last: _CachedEngine | None = None
 
     def __call__(self, weights: Weights) -> Engine:
         """The engine of this network. Raises ModelError when it cannot be computed in the precision asked for."""
@@ -40,28 +42,15 @@ class EngineCache:
             cached.prepared = kind
 
     def _of(self, weights: Weights) -> _CachedEngine:
-        if self._cached and self._cached[-1].weights is weights:  # true of nearly every plane
-            return self._cached[-1]
-        found = next((cached for cached in self._cached if _equal(cached.weights, weights)), None)
-        if found is None:
+        if self._last and self._last.weights is weights:  # true of nearly every plane
+            return self._last
+        key = weights_hash(weights)
+        if found := self._cached.pop(key, None):
+            found.weights = weights  # the same network comes to another process as another object each time
+        else:
             engine = Engine(weights, threads=self.threads, precision=self._precision, cpu=self._cpu)
             found = _CachedEngine(weights=weights, engine=engine)
-        found.weights = weights  # the same network comes to another process as another object each time
-        self._cached = [*(cached for cached in self._cached if cached is not found), found][-NETWORKS_KEPT:]
+        self._cached[key] = self._last = found
+        if len(self._cached) > NETWORKS_KEPT:
+            del self._cached[next(iter(self._cached))]
         return found
-
-
-def _equal(one: Weights, other: Weights) -> bool:
-    return one is other or (one.architecture == other.architecture and _numbers(one) == _numbers(other))
-
-
-def _numbers(weights: Weights) -> list[dict[str, bytes] | dict[str, float]]:
-    """All that a result depends on but the architecture."""
-    tensors = {name: tensor.tobytes() for name, tensor in weights.tensors.items()}
-    if weights.calibration is None:
-        return [tensors]
-    return [
-        tensors,
-        {name: ends.tobytes() for name, ends in weights.calibration.ranges.items()},
-        weights.calibration.losses,
-    ]
