@@ -119,7 +119,7 @@ def describe_machine(root: Path = Path("/"), *, mask: frozenset[int] | None = No
     Where the kernel does not report it, each CPU counts as a core of its own, all on node 0, without a quota.
     """
     allowed = frozenset(os.sched_getaffinity(0)) if mask is None else mask
-    online = parse_cpu_list(_text(root / "sys/devices/system/cpu/online"))
+    online = parse_cpu_list(kernel_text(root / "sys/devices/system/cpu/online"))
     cpus = allowed & online or allowed  # lxcfs renumbers `online` from 0, which may miss the mask altogether
     nodes = _read_nodes(root)
     return Machine(
@@ -235,14 +235,16 @@ def _deal(nodes: Sequence[Sequence[int]], *, workers: int, threads: int) -> tupl
 def _read_core(root: Path, cpu: int) -> tuple[int, int]:
     """(package id, core id) of a CPU; (-1, cpu) where the kernel does not know."""
     topology = root / f"sys/devices/system/cpu/cpu{cpu}/topology"
-    core = int(_text(topology / "core_id") or -1)
-    return (-1, cpu) if core < 0 else (int(_text(topology / "physical_package_id") or -1), core)
+    core = int(kernel_text(topology / "core_id") or -1)
+    return (-1, cpu) if core < 0 else (int(kernel_text(topology / "physical_package_id") or -1), core)
 
 
 def _read_nodes(root: Path) -> dict[int, int]:
     """The NUMA node of every CPU that is listed under one."""
     lists = root.glob("sys/devices/system/node/node[0-9]*/cpulist")
-    return {cpu: int(path.parent.name.removeprefix("node")) for path in lists for cpu in parse_cpu_list(_text(path))}
+    return {
+        cpu: int(path.parent.name.removeprefix("node")) for path in lists for cpu in parse_cpu_list(kernel_text(path))
+    }
 
 
 def _read_quota(root: Path) -> float | None:
@@ -256,7 +258,7 @@ def group_folders(root: Path, kind: str = "cpu") -> Iterator[Path]:
 
     In a container the path may be the host's, of which only the mount itself exists: the container's own group.
     """
-    for line in _text(root / "proc/self/cgroup").splitlines():
+    for line in kernel_text(root / "proc/self/cgroup").splitlines():
         _, controllers, path = line.split(":", 2)
         own = PurePosixPath(path.lstrip("/"))
         if controllers and kind not in controllers.split(","):
@@ -268,9 +270,9 @@ def group_folders(root: Path, kind: str = "cpu") -> Iterator[Path]:
 
 def _group_quota(folder: Path) -> float | None:
     """The CPU time that one cgroup allows, in CPUs; None without a limit ("max" in version 2, -1 in version 1)."""
-    limit, period = _text(folder / "cpu.max").split() or (
-        _text(folder / "cpu.cfs_quota_us"),
-        _text(folder / "cpu.cfs_period_us"),
+    limit, period = kernel_text(folder / "cpu.max").split() or (
+        kernel_text(folder / "cpu.cfs_quota_us"),
+        kernel_text(folder / "cpu.cfs_period_us"),
     )
     return int(limit) / int(period) if limit.isdecimal() and period.isdecimal() else None
 
@@ -282,12 +284,12 @@ def _thread_ids(process: str) -> list[int]:
 
 def _thread_cpus(process: str, tid: int) -> frozenset[int]:
     """The CPUs a thread may run on; none when it has ended."""
-    lines = _text(Path(f"/proc/{process}/task/{tid}/status")).splitlines()
+    lines = kernel_text(Path(f"/proc/{process}/task/{tid}/status")).splitlines()
     lists = [line.partition(":")[2] for line in lines if line.startswith("Cpus_allowed_list:")]
     return parse_cpu_list(lists[0]) if lists else frozenset()
 
 
-def _text(path: Path) -> str:
+def kernel_text(path: Path) -> str:
     """The text of a kernel file; "" when it is missing, hidden by a sandbox, or its thread has ended."""
     try:
         return path.read_text().strip()

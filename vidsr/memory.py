@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from vidsr.cpu import group_folders
+from vidsr.cpu import group_folders, kernel_text
 
 _FREE_SHARE = 0.8
 """Of the memory that is available: some is for what else runs."""
@@ -19,7 +19,7 @@ def usable_bytes(root: Path = Path("/")) -> int | None:
 
 
 def _available(root: Path) -> int | None:
-    for line in _text(root / "proc/meminfo").splitlines():
+    for line in kernel_text(root / "proc/meminfo").splitlines():
         name, _, value = line.partition(":")
         if name == "MemAvailable":
             return int(value.split()[0]) * 1024
@@ -32,14 +32,7 @@ def _group_left(folder: Path) -> int | None:
         ("memory.max", "memory.current"),
         ("memory.limit_in_bytes", "memory.usage_in_bytes"),
     ):
-        limit, used = _text(folder / limit_name), _text(folder / used_name)
+        limit, used = kernel_text(folder / limit_name), kernel_text(folder / used_name)
         if limit.isdecimal() and used.isdecimal():
             return max(0, int(limit) - int(used))
     return None
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text().strip()
-    except OSError:
-        return ""
