@@ -117,17 +117,13 @@ def test_a_part_gives_only_frames_of_its_own_time(tmp_path: Path) -> None:
     assert (found.start_s, found.end_s) == pytest.approx((0.8, 5.92), abs=0.05)
     few = [plane.astype(float) for plane in smaller(scene(150), 2.0)]
     rows, columns = found.registration.covered
-    parts = [(None, 4.0), (4.0, None)]
     seen = [
-        [
-            int(np.argmin([((a - b[rows, columns]) ** 2).mean() for b in few]))
-            for a, _ in aligned_pairs(found, 9, **part)
-        ]
-        for part in ({"start_s": start, "end_s": end} for start, end in parts)
+        [int(np.argmin([((a - b[rows, columns]) ** 2).mean() for b in few])) for a, _ in aligned_pairs(part, 9)]
+        for part in (replace(found, end_s=4.0), replace(found, start_s=4.0))
     ]
     assert [len(each) for each in seen] == [9, 9]
     assert 20 <= min(seen[0]) < max(seen[0]) < 100 <= min(seen[1])
-    assert list(aligned_pairs(found, 9, start_s=6.5)) == []
+    assert list(aligned_pairs(replace(found, start_s=6.5), 9)) == []
 
 
 def test_what_was_cut_off_at_the_edge_of_the_hr_frame_is_in_no_pair() -> None:

@@ -69,11 +69,6 @@ class Alignment:
         rows, columns = self.covered
         return rows.stop - rows.start, columns.stop - columns.start
 
-    def within(self, start_s: float | None, end_s: float | None) -> tuple[float, float]:
-        """The overlap, limited to `start_s` to `end_s` in LR time."""
-        first = self.start_s if start_s is None else max(self.start_s, start_s)
-        return first, self.end_s if end_s is None else min(self.end_s, end_s)
-
 
 def _both(first: slice, second: slice) -> slice:
     start = max(first.start, second.start)
@@ -136,15 +131,13 @@ def evenly_spaced(start_s: float, end_s: float, count: int) -> tuple[list[float]
     return np.linspace(start_s, end_s, count, endpoint=False).tolist(), (end_s - start_s) / count
 
 
-def aligned_pairs(
-    alignment: Alignment, count: int, *, start_s: float | None = None, end_s: float | None = None
-) -> Iterator[tuple[Luma, Luma]]:
-    """Yields up to `count` (lr, hr) pairs, evenly spaced over the overlap or over `start_s` to `end_s` in LR time.
+def aligned_pairs(alignment: Alignment, count: int) -> Iterator[tuple[Luma, Luma]]:
+    """Yields up to `count` (lr, hr) pairs, evenly spaced over the overlap.
 
     `lr` is the decoded frame, cropped to what the HR frame and the window cover; `hr` is the registered HR frame,
     `scale` times as large and in LR levels. Times without a match are skipped.
     """
-    times, window_s = evenly_spaced(*alignment.within(start_s, end_s), count)
+    times, window_s = evenly_spaced(alignment.start_s, alignment.end_s, count)
     return ((lr, hr) for _, lr, hr in pairs_at(alignment, times, window_s))
 
 
