@@ -110,10 +110,12 @@ def build_missing(
 
     Raises SourceError when no clip can be made.
     """
-    existing = [read_shard(shard_path(folder, number), crop=crop, scale=scale) for number in range(of)]
-    missing = [number for number, frames in enumerate(existing) if frames is None]
-    clips, done = sum(len(frames.lr) for frames in existing if frames), of - len(missing)
-    del existing  # up to gigabytes
+    clips, missing = 0, list[int]()
+    for number in range(of):
+        frames = read_shard(shard_path(folder, number), crop=crop, scale=scale)
+        clips += len(frames.lr) if frames else 0
+        missing += [] if frames else [number]
+    done = of - len(missing)
     on_progress(done, of)
     for made in build(missing):
         clips, done = clips + made, done + 1
