@@ -110,7 +110,8 @@ class BatchRecord:
 
     def __init__(self, folder: Path, pool: PoolSettings) -> None:
         self._path, self._pool = folder / RECORD_NAME, pool
-        self._hashes: dict[int, str] = {}
+        self._settings_hash = ""
+        """Of all jobs, which have the same; "" before the first."""
         self._last: dict[str, RecordedTarget] | None = None
 
     def add(self, job: UpscaleJob, code: int, sentence: str) -> None:
@@ -170,9 +171,8 @@ class BatchRecord:
         return os.path.relpath(target, self._path.parent)
 
     def _hash(self, job: UpscaleJob) -> str:
-        if id(job.settings) not in self._hashes:  # all jobs have the same
-            self._hashes[id(job.settings)] = settings_hash(job, self._pool)
-        return self._hashes[id(job.settings)]
+        self._settings_hash = self._settings_hash or settings_hash(job, self._pool)
+        return self._settings_hash
 
 
 def settings_hash(job: UpscaleJob, pool: PoolSettings) -> str:

@@ -14,7 +14,7 @@ from vidsr.model.architecture import Architecture, fsrcnn
 from vidsr.quality.matlab import imresize
 from vidsr.quality.metrics import psnr
 from vidsr.training.data.clips import video_clip
-from vidsr.training.data.pairs import Pair, make_pair, read_pairs
+from vidsr.training.data.pairs import Pair, floats_of, make_pair, read_pairs
 from vidsr.training.data.patches import MixedSampler, PatchSampler
 from vidsr.training.data.sources import Footage, Source, find_footage, read_lumas, training_luma
 from vidsr.training.data.split import split_files
@@ -107,7 +107,7 @@ def test_decoded_luma_stays_in_bytes_until_a_batch_is_drawn() -> None:
     hr = np.kron(decoded, np.ones((2, 2), np.uint8))
     pair = Pair(lr=decoded, hr=hr)
     assert pair.lr_luma is decoded
-    in_floats = Pair(lr=pair.lr_floats, hr=hr)
+    in_floats = Pair(lr=floats_of(pair.lr), hr=hr)
     assert in_floats.lr.dtype == np.float32
     assert np.array_equal(in_floats.lr_luma, decoded)
     drawn = [

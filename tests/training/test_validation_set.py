@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from vidsr.quality.matlab import imresize
 from vidsr.quality.metrics import psnr
 from vidsr.quality.upscalers import make_upscalers, to_uint8
+from vidsr.training.data.pairs import floats_of
 from vidsr.training.data.sources import Footage, TimeRange
 from vidsr.training.data.validation_set import CRFS, ValidationSample, moving_areas, score_methods, validation_samples
 from vidsr.training.finetune.acceptance import assess
@@ -30,7 +31,7 @@ def whole(path: Path, *ranges: TimeRange) -> Footage:
 def fit_db(samples: list[ValidationSample], shift: int) -> float:
     """How well the small pictures, enlarged, fit the large ones when these are shifted."""
     inner = slice(4, -4)
-    guesses = [to_uint8(imresize(255.0 * sample.pair.lr_floats, 2))[inner, inner] for sample in samples]
+    guesses = [to_uint8(imresize(255.0 * floats_of(sample.pair.lr), 2))[inner, inner] for sample in samples]
     hr = [np.roll(sample.pair.hr, shift, axis=1)[inner, inner] for sample in samples]
     return float(np.mean([psnr(*both) for both in zip(hr, guesses, strict=True)]))
 

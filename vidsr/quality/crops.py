@@ -88,7 +88,7 @@ def side_by_side(
     luma = studio_luma(frame)
     crops = crops or tuple(most_detailed(luma))
     for crop in crops:
-        if crop.left + crop.width > width or crop.top + crop.height > height:
+        if not crop.is_within((height, width)):
             raise SourceError(f"{source}: the crop {crop} exceeds the frame of {width}x{height}")
     upscalers = make_upscalers({label: engine}, scale)
     columns = _rgb_columns(frame, luma, scale, {"Lanczos": upscalers[BASELINE], label: upscalers[label]})

@@ -20,7 +20,7 @@ from vidsr.quality.metrics import AnyPlane
 from vidsr.quality.upscalers import to_uint8
 from vidsr.settings import TrainSettings
 from vidsr.training.data.dataset_builder import read_shards
-from vidsr.training.data.pairs import Pair, read_pairs
+from vidsr.training.data.pairs import Pair, floats_of, read_pairs
 from vidsr.training.data.patches import BatchSource, MixedSampler, PatchSampler
 from vidsr.training.data.sources import Footage, Source, find_footage
 from vidsr.training.data.split import split_files
@@ -77,7 +77,7 @@ class Dataset:
         return self._mean_psnr(lambda lr: to_uint8(imresize(255 * lr, len(pair.hr) // len(pair.lr))))
 
     def _mean_psnr(self, upscale: Callable[[NDArray[np.float32]], AnyPlane]) -> float:
-        return float(np.mean([pair.moving_psnr(upscale(pair.lr_floats)) for pair in self.validation]))
+        return float(np.mean([pair.moving_psnr(upscale(floats_of(pair.lr))) for pair in self.validation]))
 
     def calibrate(self, weights: Weights) -> Weights:
         """The weights with activation ranges from training pairs, and int8 losses on validation pairs."""

@@ -35,11 +35,6 @@ class Pair:
         return psnr(self.hr[inner][counted], upscaled[inner][counted])
 
     @property
-    def lr_floats(self) -> NDArray[np.float32]:
-        """The LR luma in 0..1."""
-        return floats_of(self.lr)
-
-    @property
     def lr_luma(self) -> Luma:
         """The LR luma as uint8."""
         if self.lr.dtype == np.uint8:
