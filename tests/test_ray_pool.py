@@ -38,7 +38,9 @@ def test_workers_beyond_the_memory_are_refused_before_any_starts() -> None:
     require_memory(settings, None)
     require_memory(PoolSettings(workers=1), 1)  # a start is worth a try
     require_memory(replace(settings, ray_address="127.0.0.1:1"), 1)
-    with pytest.raises(WorkerError, match=r"^50 workers need 4\.0 GB of memory or more, and 1\.0 GB are free$"):
+    with pytest.raises(
+        WorkerError, match=r"^50 workers need 4\.0 GB of memory or more, and 1\.0 GB are free; use fewer$"
+    ):
         require_memory(settings, 1_000_000_000)
 
 

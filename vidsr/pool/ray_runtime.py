@@ -203,11 +203,11 @@ def _wait_for(keeper: "subprocess.Popen[str]", home: Path, should_stop: ShouldSt
     while not select.select([output], [], [], _START_POLL_S)[0]:
         require_start(should_stop)
         if time.monotonic() > until:
-            raise WorkerError(f"Ray does not start on this machine within {START_S:.0f} s")
+            raise WorkerError(f"Ray does not start on this machine within {START_S:.0f} s; 0 workers need no Ray")
     if output.readline() != "0\n":
         lines = (home / "log").read_text(errors="replace").split("\n")
         last = next(filter(None, map(str.strip, reversed(lines))), "it does not say why")
-        raise WorkerError(f"Ray does not start on this machine: {last}")
+        raise WorkerError(f"Ray does not start on this machine: {last}; 0 workers need no Ray")
 
 
 def require_start(should_stop: ShouldStop) -> None:

@@ -22,7 +22,7 @@ def require_memory(settings: PoolSettings, free_bytes: int | None) -> None:
     if settings.workers > max(1, free_bytes // _WORKER_BYTES):
         needed, free = settings.workers * _WORKER_BYTES / 1e9, free_bytes / 1e9
         raise WorkerError(
-            f"{settings.workers} workers need {needed:.1f} GB of memory or more, and {free:.1f} GB are free"
+            f"{settings.workers} workers need {needed:.1f} GB of memory or more, and {free:.1f} GB are free; use fewer"
         )
 
 

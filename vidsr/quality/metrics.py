@@ -159,7 +159,7 @@ def _lumas(reader: Reader, scale: int, count: int) -> Iterator[Luma]:
     shape = reader.first.luma.shape
     for frame in islice(reader, count):
         if frame.luma.shape != shape:
-            raise SourceError(f"{reader.path}: the frames change size")
+            raise SourceError(f"{reader.path}: the frames change size; cut the clip there")
         yield crop_to_multiple(luma_8bit(frame.av_frame), scale)
 
 

@@ -92,7 +92,9 @@ def load_checkpoint(path: Path, state: TrainState) -> None:
     try:
         content = torch.load(path, weights_only=True, map_location=state.network.bicubic.device)
         if content["architecture"] != repr(state.network.architecture):
-            raise TrainingError(f"{path}: checkpoint of another network than {state.network.architecture}")
+            raise TrainingError(
+                f"{path}: is of another network than {state.network.architecture}; choose another directory"
+            )
         state.network.load_state_dict(content["network"])
         state.ema.load_state_dict(content["ema"])
         state.optimizer.load_state_dict(content["optimizer"])
@@ -104,7 +106,9 @@ def load_checkpoint(path: Path, state: TrainState) -> None:
     except OSError as error:
         raise TrainingError(f"{path}: {error.strerror}") from error
     except (RuntimeError, ValueError, TypeError, KeyError, EOFError, UnpicklingError) as error:
-        raise TrainingError(f"{path}: not a checkpoint, or damaged ({error})") from error
+        raise TrainingError(
+            f"{path}: not a checkpoint, or damaged ({error}); remove it to repeat its stage"
+        ) from error
 
 
 def train(

@@ -34,7 +34,7 @@ def open_run_dir(run_dir: Path, config: Config) -> Iterator[None]:
     except OSError as error:
         raise TargetError(f"{error.filename}: {error.strerror}") from error
     if (run_dir / MODEL).exists():
-        raise TargetError(f"{run_dir / MODEL}: exists already; its training is complete")
+        raise TargetError(f"{run_dir / MODEL}: exists already, as its training is complete; choose another directory")
     if started:
         _read_log(run_dir, config)
     try:
@@ -75,6 +75,6 @@ def _read_log(run_dir: Path, config: Config) -> Config:
         if not isinstance(before, dict):
             raise TypeError("config is no object")
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise TrainingError(f"{run_dir / _LOG}: not a training log ({error})") from error
+        raise TrainingError(f"{run_dir / _LOG}: not a training log ({error}); choose another directory") from error
     check_config(run_dir, before, json.loads(json.dumps(config)), "a training")
     return log

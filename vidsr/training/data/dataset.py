@@ -129,10 +129,12 @@ def read_degraded_pairs(folder: Path, scale: int) -> list[Pair]:
     """Every pair of a dataset, in order. Raises TrainingError for one that is empty, damaged or of another scale."""
     degradation, shards = read_shards(folder)
     if degradation.scale != scale:
-        raise TrainingError(f"{folder}: holds a dataset for x{degradation.scale}, not x{scale}")
+        raise TrainingError(
+            f"{folder}: holds a dataset for x{degradation.scale}, not x{scale}; build one for x{scale}"
+        )
     pairs = [Pair(lr=lr, hr=hr) for frames in shards for lr, hr in zip(frames.lr, frames.hr, strict=True)]
     if not pairs:
-        raise TrainingError(f"{folder}: holds no degraded frames yet")
+        raise TrainingError(f"{folder}: holds no degraded frames yet; complete its build")
     return pairs
 
 

@@ -135,9 +135,11 @@ def read_shards(folder: Path) -> tuple[DegradeSettings, list[ShardFrames]]:
         recorded = {"scale": log["recorded"]["scale"]} if "recorded" in log else None
         config, dataset = DegradeSettings(**recorded or log["degradation"]), DatasetSettings(crop=log["crop"])
     except OSError as error:
-        raise TrainingError(f"{folder}: holds no dataset ({error.strerror})") from error
+        raise TrainingError(f"{folder}: holds no dataset ({error.strerror}); `vidsr dataset` builds one") from error
     except (ValueError, KeyError, TypeError) as error:
-        raise TrainingError(f"{folder / DATASET_JSON}: not a dataset config ({error})") from error
+        raise TrainingError(
+            f"{folder / DATASET_JSON}: not a dataset config ({error}); choose another directory"
+        ) from error
     shards = []
     for path in sorted(folder.glob("shard-*.npz")):
         frames = read_shard(path, crop=dataset.crop, scale=config.scale)
@@ -175,7 +177,7 @@ def open_dataset_dir(folder: Path, config: Config, facts: Config | None = None) 
     except OSError as error:
         raise TargetError(f"{error.filename}: {error.strerror}") from error
     except (ValueError, AttributeError) as error:
-        raise TrainingError(f"{log}: not a dataset config ({error})") from error
+        raise TrainingError(f"{log}: not a dataset config ({error}); choose another directory") from error
     with atomic_write(log) as file:
         file.write((json.dumps({**config, **(facts or {})}, indent=1) + "\n").encode())
 

@@ -103,7 +103,7 @@ def _register_at(
     times, window_s = evenly_spaced(start_s, _common_end_s(lr, hr, time_offset), _REGISTRATION_PAIRS)
     matches = match_frames(lr.path, hr.path, time_offset, times, window_s=window_s, registration=None)
     if not (pairs := [(lr_frame, hr_frame) for _, lr_frame, hr_frame in matches]):
-        raise SourceError(f"{lr.path} and {hr.path}: no frames of the same instant")
+        raise SourceError(f"{lr.path} and {hr.path}: no frames of the same instant; use recordings of the same time")
     registration, fit = register(pairs)
     found = Alignment(
         hr=hr.path,
@@ -171,7 +171,7 @@ def _find_offset(lr: MotionSignature, hr: MotionSignature, on_warning: OnWarning
         on_warning(f"{lr.path} and {hr.path}: nothing moves; the recordings are assumed to start together")
         return TimeOffset(offset_s=0.0, tolerance_s=interval_s, interval_s=interval_s), 0.0
     if not estimate:
-        raise SourceError(f"{lr.path} and {hr.path}: one recording is shorter than {LEAST_OVERLAP_S:g} s")
+        raise SourceError(f"{lr.path} and {hr.path}: one recording is shorter than {LEAST_OVERLAP_S:g} s; record more")
     raise SourceError(
         f"{lr.path} and {hr.path}: their motion does not match (similarity {estimate[1]:.2f} at the "
         f"best offset, {_MIN_MOTION_SIMILARITY} needed); they show different scenes or times"
@@ -183,12 +183,13 @@ def _check_fit(alignment: Alignment) -> None:
     least = _MIN_EDGE_SIMILARITY if alignment.similarity else _MIN_EDGE_SIMILARITY_STILL
     if fit.similarity < least:
         raise SourceError(
-            f"{both}: their views do not match (similarity of edges {fit.similarity:.2f}, {least} needed)"
+            f"{both}: their views do not match (similarity of edges {fit.similarity:.2f}, {least} needed); "
+            "use the two streams of one camera"
         )
     if fit.uncertainty > _MAX_UNCERTAINTY:
         raise SourceError(
             f"{both}: too little detail for a registration (uncertain by {fit.uncertainty:.2f} pixels, "
-            f"{_MAX_UNCERTAINTY} needed)"
+            f"{_MAX_UNCERTAINTY} needed); record a scene with more of it"
         )
     if not _GAIN_RANGE[0] <= registration.gain <= _GAIN_RANGE[1]:
         raise SourceError(f"{both}: their contrast differs too much (x{registration.gain:.2f} in the LR recording)")
