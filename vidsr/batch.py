@@ -130,7 +130,7 @@ class BatchRecord:
     def doubt(self, job: UpscaleJob, entry: RecordedTarget) -> str | None:
         """Why a line does not hold for a job, to follow "the target exists already, and"; None where it does.
 
-        That of a stopped target holds for all settings, as it is made anew in any case. "" where a file is not there.
+        That of a stopped target holds for all settings, as it is made again in any case. "" where a file is not there.
         """
         try:
             now = self._entry(job, entry.code, entry.sentence)

@@ -162,7 +162,7 @@ def plan_cores(machine: Machine, *, workers: int | None = None, threads: int | N
 
 
 def usable_cores(machine: Machine, *, threads: int | None = 1) -> int:
-    """The cores that workers of so many `threads` keep busy on a machine; None: of as many as `plan_cores` gives."""
+    """The cores that workers of `threads` each keep busy on a machine; None: of those that `plan_cores` gives."""
     return sum(share.threads for share in plan_cores(machine, threads=threads))
 
 

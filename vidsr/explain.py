@@ -150,7 +150,7 @@ def _way_on_cluster(trial: Estimate, job: UpscaleJob, pool: PoolSettings, segmen
         pixels, deep = reader.info.width * reader.info.height, reader.info.depth > 8
     with RayWorkers(weights, pool, job.should_stop) as workers:
         nodes, threads = Counter(slot.location.host for slot in workers.slots), workers.threads
-    told = ", ".join(f"{host} {count}" for host, count in sorted(nodes.items()))
+    listed = ", ".join(f"{host} {count}" for host, count in sorted(nodes.items()))
     count, bound = nodes.total() * threads, "the cores of the workers"
     frame_bytes = pixels * (1 + weights.architecture.scale**2) * (2 if deep else 1)
     fps = count / trial.core_s
@@ -163,7 +163,7 @@ def _way_on_cluster(trial: Estimate, job: UpscaleJob, pool: PoolSettings, segmen
     return Way(
         by="segments" if segments else "frames",
         where=str(pool.ray_address),
-        workers=f"{nodes.total()} workers of {threads} threads ({told})",
+        workers=f"{nodes.total()} workers of {threads} threads ({listed})",
         fps=fps,
         bound=bound,
         mbit_s=frame_bytes * fps * 8 / 1e6,

@@ -56,7 +56,7 @@ class Moment:
 
 @dataclass(frozen=True, kw_only=True)
 class Proof:
-    """What a learned network gains over the general one, on moments that taught nothing. Gains are in dB."""
+    """What a learned network gains over the general one, on moments that it was not trained on. Gains are in dB."""
 
     accepted: bool
     reason: str

@@ -59,7 +59,7 @@ class StreamUrl:
 
     @property
     def is_wellformed(self) -> bool:
-        """Whether the host can be told from the rest: a path, or a URL whose password has no raw / ? # @.
+        """Whether the host can be separated from the rest: a path, or a URL whose password has no raw / ? # @.
 
         Of any other URL only the scheme is shown: its apparent host may be part of a password.
         """

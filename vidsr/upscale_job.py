@@ -1,4 +1,4 @@
-"""One file to upscale: what into what, how, and who is told of it."""
+"""One file to upscale: its source, its target, the settings and the callbacks."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -56,7 +56,7 @@ def scan(folder: Path, is_wanted: Callable[[Path], bool], excluded: tuple[Path, 
 
 
 class Settling:
-    """Tells the files that have kept their stamp for `settle_s`; `on_warning` receives those that grow for long."""
+    """Finds the files that have kept their stamp for `settle_s`; `on_warning` receives those that grow for long."""
 
     def __init__(self, settle_s: float, on_warning: OnWarning) -> None:
         self._settle_s, self._on_warning = settle_s, on_warning

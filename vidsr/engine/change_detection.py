@@ -193,7 +193,7 @@ def block_max(plane: NDArray[_Level]) -> NDArray[_Level]:
 
 
 def dilate(cells: Cells, pixels: int) -> Cells:
-    """The cells no further than so many pixels from one of these."""
+    """The cells within this distance in pixels of one of these."""
     for _ in range(2):
         spread = cells.copy()
         for radius in range(1, -(-pixels // CELL) + 1):
@@ -233,7 +233,7 @@ def covering_tiles(wanted: Cells, halo: int) -> list[Tile]:
 
 
 def erode_complement(chosen: Sequence[Tile], shape: tuple[int, int], pixels: int) -> Cells:
-    """The cells, (rows, columns), further than so many pixels from everything outside the tiles."""
+    """The cells, (rows, columns), further than this distance in pixels from everything outside the tiles."""
     outside = np.ones(shape, bool)
     for tile in chosen:
         row, column, side = (length // CELL for length in (tile.row, tile.column, tile.side))

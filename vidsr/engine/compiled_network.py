@@ -61,7 +61,7 @@ class CompiledNetwork:
         return f"{self.precision}, blocks of {self.blocking}"
 
     def upscale(self, plane: Plane, depth: int, *, band_pixels: int) -> Plane:
-        """(scale*H, scale*W) from (H, W), in bands of about so many pixels."""
+        """(scale*H, scale*W) from (H, W), in bands of about `band_pixels`."""
         height, width = plane.shape
         halo, scale = self.weights.architecture.halo, self.weights.architecture.scale
         whole, columns = self.blocking.padded(plane.shape)

@@ -90,7 +90,7 @@ def _levels(y: ov.Node, dtype: np.dtype[np.generic], peak: int) -> ov.Node:
 
 
 def _convolutions(blocking: OutputBlocking, stride: int) -> list[tuple[slice, Block]]:
-    """The convolutions that make the last layer: which of its phases, in blocks of so many (rows, columns)."""
+    """The convolutions that make the last layer: its phases, and the (rows, columns) of their blocks."""
     block, last = (blocking.rows, blocking.columns), stride**2 - 1
     return [(slice(last), (1, 1)), (slice(last, None), block)] if blocking.split_last_phase else [(slice(None), block)]
 

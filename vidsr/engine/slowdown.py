@@ -21,7 +21,8 @@ Times = dict[str, float]
 def slowdown(heavy: Weights, usual: Weights, *, threads: int) -> float:
     """The time of `heavy` in that of `usual`, each in the fastest of the precisions that lose little.
 
-    Times that `vidsr tune` or an earlier call measured for so many threads are taken. Else all are measured in turn,
+    Times that `vidsr tune` or an earlier call measured for this number of threads are taken. Else all are measured in
+    turn,
     on frames of 640x360, and kept if the file can be written.
     """
     known = [_known(weights, threads) for weights in (heavy, usual)]

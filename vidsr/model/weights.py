@@ -206,7 +206,7 @@ def with_mapping_layers(weights: Weights, count: int) -> Weights:
 def with_tail_kernel(weights: Weights, kernel: int) -> Weights:
     """The FSRCNN with a deconvolution of `kernel` taps a side, those around the old ones zero.
 
-    Raises ValueError for another family, and for fewer taps, or so many that the old ones have no middle to lie in.
+    Raises ValueError for another family, and for fewer taps, or a number of them in which the old ones have no middle.
     """
     before = weights.architecture
     more, rest = divmod(kernel - before.tail.kernel, 2)

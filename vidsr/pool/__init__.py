@@ -19,8 +19,8 @@ from vidsr.stage_timer import TimedSpan
 QUEUE_DEPTH = 2
 """Planes per worker: one in work, and one waiting, so that the worker never waits."""
 FEW_CORES = 4
-"""Up to so many cores are used by threads of this process, unless workers are asked for: Ray's own work would take 6
-ms of a core per frame at 640x360. Measured on two cores; three and four by tools/simulate.py alone."""
+"""Cores up to which threads of this process do, unless workers are asked for: Ray's own work would take 6 ms of a core
+per frame at 640x360. Measured on two cores; three and four by tools/simulate.py alone."""
 NETWORKS_KEPT = 4
 """Networks that stay compiled, so that a change back to one takes no time."""
 SMALL_PLANE_MACS = 250_000_000

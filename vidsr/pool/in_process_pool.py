@@ -111,13 +111,13 @@ class InProcessPool(BasePool[_FuturePlane]):
 
 
 def engine_caches(settings: PoolSettings, engines: int) -> list[EngineCache]:
-    """The caches of at most so many engines, among which the threads of the settings are divided."""
+    """The caches of at most `engines` engines, among which the threads of the settings are divided."""
     (share,) = plan_cores(describe_machine(), workers=1, threads=settings.threads)
     return [EngineCache(threads=own, precision=settings.precision) for own in split_evenly(share.threads, engines)]
 
 
 def split_evenly(threads: int, engines: int) -> list[int]:
-    """The threads of each engine, at most so many engines: all threads are used."""
+    """The threads of each of at most `engines` engines: all threads are used."""
     count = min(threads, engines)
     return [threads // count + (number < threads % count) for number in range(count)]
 

@@ -16,7 +16,7 @@ _WORKER_BYTES = 80_000_000
 
 
 def require_memory(settings: PoolSettings, free_bytes: int | None) -> None:
-    """Raises WorkerError where so many workers do not fit into this machine's memory: they would take others', too."""
+    """Raises WorkerError where the workers do not fit into this machine's memory: they would take others', too."""
     if settings.ray_address is not None or not settings.workers or free_bytes is None:
         return
     if settings.workers > max(1, free_bytes // _WORKER_BYTES):

@@ -22,7 +22,7 @@ class SegmentPace:
             self._seconds_per_frame.append(seconds / frames)
 
     def is_late(self, frames: int, seconds: float) -> bool:
-        """Whether a segment of so many frames is late after these seconds; never while few are done."""
+        """Whether a segment of that many frames is late after these seconds; never while few are done."""
         if len(self._seconds_per_frame) < _ENOUGH or seconds < _LEAST_S:
             return False
         return seconds > LATE * frames * statistics.median(self._seconds_per_frame)

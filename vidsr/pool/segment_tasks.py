@@ -95,7 +95,7 @@ class SharedSegments(ABC):
         return max(0, self.window - self._tasks)
 
     def count(self, tasks: int) -> None:
-        """Note that so many more, or fewer, are not handed out yet."""
+        """Add to the number of tasks that are not handed out yet; negative for fewer."""
         with self._counting:
             self._tasks += tasks
 
@@ -170,6 +170,6 @@ class FileSegments:
         return task.result
 
     def count_frames(self, frames: int) -> None:
-        """Note that so many more frames are done."""
+        """Add to the number of frames that are done."""
         with self._counting:
             self.frames += frames

@@ -60,7 +60,7 @@ class SharedPools:
     def planes(
         self, weights: Weights, *, fallback: Callable[[Plane], Plane], pixels: int
     ) -> AbstractContextManager[Pool]:
-        """The pool of a video with frames of so many pixels; `fallback` as for `open_pool`.
+        """The pool of a video with frames of `pixels` pixels; `fallback` as for `open_pool`.
 
         Raises ModelError when the network cannot be computed in the precision of the settings, WorkerError, and
         Stopped.
@@ -72,7 +72,7 @@ class SharedPools:
         return RayPool(weights, self.settings, fallback=fallback, workers=self._workers(weights, self.settings))
 
     def in_process(self, weights: Weights, *, engines: int = MAX_ENGINES) -> InProcessPool:
-        """A pool of this process, of at most so many engines. Raises ModelError."""
+        """A pool of this process, of at most `engines` engines. Raises ModelError."""
         if engines not in self._caches:
             self._caches[engines] = engine_caches(self.settings, engines)
         return InProcessPool(weights, self.settings, caches=self._caches[engines])

@@ -43,16 +43,16 @@ class Clip:
     """Start in the video."""
 
 
-def video_clip(file: Footage, outline: MediaProbe, *, position: float, frames: int) -> Clip:
+def video_clip(file: Footage, media: MediaProbe, *, position: float, frames: int) -> Clip:
     """Up to `frames` frames of a video; `position` is from 0, its start, to 1, the last start that fits.
 
     The clip lies within one of the file's ranges and in its window, and begins at one of its start times, if any.
     Raises SourceError when no frame can be read there.
     """
-    rate = outline.rate or DEFAULT_RATE
+    rate = media.rate or DEFAULT_RATE
     length_s = float((frames + 1) / rate)
     start_s, end_s = clip_window(
-        position, ranges=file.ranges, start_times=file.start_times, seconds=outline.seconds, clip_s=length_s
+        position, ranges=file.ranges, start_times=file.start_times, seconds=media.seconds, clip_s=length_s
     )
     planes: list[Luma] = []
     with Reader(file.path, start_s=start_s or None, end_s=end_s) as reader:
@@ -86,13 +86,13 @@ def full_frame_clip(path: Path, frames: int, settings: DegradeSettings, random: 
 
     Their size is a multiple of the scale. Raises SourceError when they are too small to train on.
     """
-    outline = probe(path)
-    if outline.still:
+    media = probe(path)
+    if media.still:
         luma = image_luma(path)
         _check_size(path, luma)
         height, width = ((length - length // _MARGIN) // settings.scale * settings.scale for length in luma.shape)
         return image_clip(luma, (height, width), frames, settings, random)
-    clip = video_clip(Footage(path=path, sizes=(1.0,)), outline, position=random.random(), frames=frames)
+    clip = video_clip(Footage(path=path, sizes=(1.0,)), media, position=random.random(), frames=frames)
     _check_size(path, clip.planes[0])
     return replace(clip, planes=[crop_to_multiple(plane, settings.scale) for plane in clip.planes])
 

@@ -196,11 +196,11 @@ def check_config(folder: Path, before: Config, config: Config, what: str) -> Non
 
 
 def _file_id(sampled: SampledFile) -> list[object]:
-    file, outline = sampled.footage, sampled.outline
+    file, media = sampled.footage, sampled.media
     ranges = [[time_range.start_s, time_range.end_s] for time_range in file.ranges]
     parts: list[object] = [ranges, list(file.start_times)] if file.ranges or file.start_times else []
     parts += [str(file.window)] if file.window else []
-    return [str(file.path), sampled.size, outline.width, outline.height, *parts]
+    return [str(file.path), sampled.size, media.width, media.height, *parts]
 
 
 def _plan_shard(

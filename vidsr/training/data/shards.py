@@ -35,12 +35,12 @@ class SampledFile:
 
     footage: Footage
     size: float
-    outline: MediaProbe
+    media: MediaProbe
 
     @property
     def pixels(self) -> float:
         """Pixels of one frame at that size."""
-        return self.size**2 * self.outline.width * self.outline.height
+        return self.size**2 * self.media.width * self.media.height
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,8 +75,8 @@ def sample_point(
     number: int, files: Sequence[SampledFile], settings: DegradeSettings, dataset: DatasetSettings
 ) -> SamplePoint:
     """The sample point of a number: videos in turn, evenly; images at random, by area."""
-    videos = [file for file in files if not file.outline.still]
-    images = [file for file in files if file.outline.still]
+    videos = [file for file in files if not file.media.still]
+    images = [file for file in files if file.media.still]
     share = dataset.footage_share if videos and images else float(bool(videos))
     before, until = math.floor(number * share), math.floor((number + 1) * share)
     if until > before:
@@ -88,14 +88,14 @@ def sample_point(
 
 
 def _usable_sizes(file: Footage, settings: DegradeSettings, side: int) -> list[SampledFile]:
-    outline = probe(file.path)
+    media = probe(file.path)
     needed = int(parse_range(settings.frames)[0])
-    seconds = max((time_range.seconds for time_range in file.ranges), default=outline.seconds)
-    frames = round(seconds * (outline.rate or DEFAULT_RATE))
-    if not outline.still and 0 < frames < needed:
+    seconds = max((time_range.seconds for time_range in file.ranges), default=media.seconds)
+    frames = round(seconds * (media.rate or DEFAULT_RATE))
+    if not media.still and 0 < frames < needed:
         raise SourceError(f"{file.path}: has {frames} frames, fewer than the {needed} of a clip; skipped")
-    shorter = min((file.window.width, file.window.height) if file.window else (outline.width, outline.height))
-    found = [SampledFile(footage=file, size=size, outline=outline) for size in file.sizes if shorter * size >= side]
+    shorter = min((file.window.width, file.window.height) if file.window else (media.width, media.height))
+    found = [SampledFile(footage=file, size=size, media=media) for size in file.sizes if shorter * size >= side]
     if not found:
         raise SourceError(f"{file.path}: smaller than the {side} pixels per side of a clip; skipped")
     return found
@@ -187,7 +187,7 @@ def _clips_at(point: SamplePoint, shard: ShardPlan, warnings: list[str]) -> Iter
     except SourceError as error:
         warnings.append(str(error))
     except _FlatError:
-        where = "" if point.file.outline.still else f" at {source.start_s:.1f} s"
+        where = "" if point.file.media.still else f" at {source.start_s:.1f} s"
         warnings.append(f"{point.file.footage.path}: shows nothing{where}")
 
 
@@ -195,13 +195,13 @@ def _read_source(point: SamplePoint, shard: ShardPlan) -> Clip:
     """The resized image, or as many frames of the video as the longest clip needs. Raises SourceError."""
     file = point.file
     fewest, most = map(int, parse_range(shard.settings.frames))
-    if file.outline.still:
+    if file.media.still:
         clip = Clip(planes=[image_luma(file.footage.path, file.size)])
     else:
-        clip = video_clip(file.footage, file.outline, position=point.position, frames=most)
+        clip = video_clip(file.footage, file.media, position=point.position, frames=most)
         if len(clip.planes) < fewest:
             raise SourceError(f"{file.footage.path}: too few frames for a clip at {clip.start_s:.1f} s")
-    size = 1.0 if file.outline.still else file.size
+    size = 1.0 if file.media.still else file.size
     if min(clip.planes[0].shape) * size < shard.side:
         raise SourceError(f"{file.footage.path}: smaller than its header says")
     return clip

@@ -116,7 +116,7 @@ def _sampled_thumbnails(path: Path) -> Iterator[Thumbnail]:
     if not is_long(path):
         return thumbnails(path)
     times = np.linspace(0, probe(path).seconds, _MAX_KEY_FRAMES, endpoint=False)
-    return (glimpse.now for glimpse in frame_pairs(path, times.tolist(), later_s=0.0))
+    return (pair.now for pair in frame_pairs(path, times.tolist(), later_s=0.0))
 
 
 def _cut_indices(frames: Sequence[Luma]) -> list[int]:

@@ -110,7 +110,7 @@ def coded_samples(
 
 
 def _clips(file: Footage, scale: int, random: np.random.Generator) -> list[Clip]:
-    outline = probe(file.path)
-    if outline.still:
+    media = probe(file.path)
+    if media.still:
         return [full_frame_clip(file.path, _CLIP_FRAMES, DegradeSettings(scale=scale), random)]
-    return [video_clip(file, outline, position=position, frames=_CLIP_FRAMES) for position in _POSITIONS]
+    return [video_clip(file, media, position=position, frames=_CLIP_FRAMES) for position in _POSITIONS]

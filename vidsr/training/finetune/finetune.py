@@ -85,7 +85,7 @@ def train_network(
     on_progress: OnProgress = lambda done, of: None,
     should_stop: ShouldStop = lambda: False,
 ) -> TrainResult:
-    """The network that the data teaches, in `output`/training, accepted or not. Callbacks and errors of `finetune`."""
+    """The network trained on the data, in `output`/training, accepted or not. Callbacks, errors: as of `finetune`."""
 
     def read() -> Dataset:
         for name, build in data.builds.items():

@@ -3,7 +3,7 @@
 They are hard contrast that follows neither light nor motion: the darkest and the brightest level in a small window
 stay what they are from moment to moment, also while the digits of a clock change. In one short part of the footage
 whatever is at rest does the same; only what does so from part to part is fixed. Where that is most of what is at rest,
-the light was the same in all parts, captions cannot be told from the scene, and nothing is found: a single clip of a
+the light was the same in all parts, captions and scene cannot be separated, and nothing is found: a single clip of a
 fixed camera is not enough, clips of several days are.
 
 Not found are captions of little contrast, those that let the scene shine through or are elsewhere every day, and masks

@@ -74,9 +74,9 @@ def select_frame_times(
         raise ValueError(f"count must be 1 or more, not {count}")
     times = _candidate_times(path, ranges, count)
     usable = []
-    for glimpse in frame_pairs(path, times, later_s=_MOTION_DELAY_S):
-        if _is_in_ranges(glimpse.now.time_s, ranges) and has_contrast(glimpse.now.luma):
-            usable.append(_candidate(glimpse))
+    for pair in frame_pairs(path, times, later_s=_MOTION_DELAY_S):
+        if _is_in_ranges(pair.now.time_s, ranges) and has_contrast(pair.now.luma):
+            usable.append(_candidate(pair))
         if should_stop():
             return _start_times(usable, count)
     if not usable:
@@ -117,14 +117,14 @@ def has_contrast(luma: Luma) -> bool:
     return bool(luma.std() >= _MIN_CONTRAST and clipped < _MAX_CLIPPED)
 
 
-def _candidate(glimpse: FramePair) -> _Candidate:
-    level = float(glimpse.now.luma.mean())
+def _candidate(pair: FramePair) -> _Candidate:
+    level = float(pair.now.luma.mean())
     return _Candidate(
-        time_s=glimpse.now.time_s,
-        thumbnail=glimpse.now.luma,
+        time_s=pair.now.time_s,
+        thumbnail=pair.now.luma,
         level=level,
-        detail=picture_detail(glimpse.luma, level),
-        motion=liveliest_change(glimpse.now.luma, glimpse.later.luma),
+        detail=picture_detail(pair.luma, level),
+        motion=liveliest_change(pair.now.luma, pair.later.luma),
     )
 
 
