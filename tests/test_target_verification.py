@@ -15,6 +15,7 @@ from oracles import read_with_av
 from vidsr.media.reader import Reader
 from vidsr.media.target_verification import frame_differences, target_content
 from vidsr.media.writer import Writer
+from vidsr.settings import EncodeSettings
 
 TICKS = [0, 512, 1100, 1536, 3000, 3512]
 
@@ -55,6 +56,39 @@ def test_a_sound_that_did_not_arrive_is_damage(written: Writer, found: int) -> N
     assert list(written.copier.losses(lost, exact=False)) == [sentence][found:]
     lost = replace(written.content, packets=[video, first])
     assert written.copier.packets_in(lost)["#2 audio aac und"] == 0
+
+
+B_FRAMES = EncodeSettings(preset="ultrafast", encoder_option=("bf=3", "b_strategy=0"))
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mov"])
+@pytest.mark.parametrize("count", range(31, 36))
+def test_the_frame_displayed_last_is_displayed_wherever_a_fragment_begins(
+    suffix: str, count: int, tmp_path: Path
+) -> None:
+    """A second has 30 frames, and a fragment a second: one begins with a B-frame behind the last P-frame."""
+    make_video(tmp_path / "in.mkv", scene_frames(count))
+    target = tmp_path / f"out.{suffix}"
+    with (
+        Reader(tmp_path / "in.mkv") as reader,
+        Writer(target, reader.template, size=SMALL, encode=B_FRAMES) as writer,
+    ):
+        for frame in reader:
+            writer.write(frame.av_frame, frame.packets)
+        writer.finish(reader.trailing_packets(), verify=True)
+    assert len(read_with_av(target).times) == count
+    assert (writer.muxer.damage, writer.written) == ([], count)
+
+
+def test_a_frame_that_no_player_shows_is_not_counted(tmp_path: Path) -> None:
+    make_video(tmp_path / "all.mp4", scene_frames(12))
+    content = (tmp_path / "all.mp4").read_bytes()
+    at = content.index(b"elst") + 12  # behind version, flags and the number of entries: the duration of the first
+    ticks = int.from_bytes(content[at : at + 4], "big")
+    cut = content[:at] + (ticks * 3 // 4).to_bytes(4, "big") + content[at + 4 :]
+    (tmp_path / "cut.mp4").write_bytes(cut)
+    assert target_content(tmp_path / "all.mp4").packets == [12]
+    assert target_content(tmp_path / "cut.mp4").packets == [len(read_with_av(tmp_path / "cut.mp4").times)] == [9]
 
 
 def seconds(path: Path) -> list[Fraction]:

@@ -10,6 +10,8 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from footage import make_video, scene_frames
+from oracles import read_with_av
 
 from vidsr.errors import TargetError
 from vidsr.media.sink.muxer import LiveEncoder
@@ -60,6 +62,21 @@ def test_frames_keep_uneven_times_however_early_the_audio_comes(name: str, ahead
     with av.open(tmp_path / name) as written:
         found = [float(packet.pts * packet.time_base) for packet in written.demux(video=0) if packet.size]
     assert found == pytest.approx([pts / SECOND for pts in UNEVEN], abs=1e-3)
+
+
+@pytest.mark.parametrize("count", range(31, 36))
+def test_a_camera_with_b_frames_has_its_last_frame_in_each_segment(count: int, tmp_path: Path) -> None:
+    clip = make_video(tmp_path / "in.mp4", scene_frames(count), options={"bf": "3", "b_strategy": "0"})
+    with av.open(clip) as source:
+        video = source.streams.video[0]
+        file = SegmentFile(tmp_path / "out.mp4", video=video, audio=None, start_pts=0)
+        for packet in source.demux(video):
+            if packet.size:
+                pts, dts = (round(time * packet.time_base / TIME_BASE) for time in (packet.pts, packet.dts))
+                timed = TimedPacket(av_packet=packet, pts=pts, dts=dts, duration=3000, key=packet.is_keyframe)
+                file.write_video(timed)
+        assert file.finish()
+    assert len(read_with_av(tmp_path / "out.mp4").times) == count
 
 
 @pytest.mark.parametrize("lasts", [False, True])

@@ -20,6 +20,7 @@ from vidsr.media.dropped_tags import dropped_tags
 from vidsr.media.error_text import target_errors
 from vidsr.media.filters import UNTAGGED_CHROMA
 from vidsr.media.formats import has_alpha
+from vidsr.media.fragment_tail import FragmentTail
 from vidsr.media.frame import SidePacket, SourceTemplate
 from vidsr.media.image_metadata import read_metadata
 from vidsr.media.libav import add_stream_side_data, chroma_location, set_parameters, set_raw_parameters
@@ -94,15 +95,8 @@ class FileMuxer:
         with target_errors(self.target):
             self.copier.add(others)
             for packet in packets:
-                packet.stream = self._video
-                if self._container.is_raw:  # its frames have numbers for times
-                    packet.pts = packet.dts = self._sent
-                    packet.duration, packet.time_base = 1, 1 / self._parameters.rate
-                if packet.dts is not None:
-                    self.copier.write_until(packet.dts * packet.time_base)
-                self._sent += 1
-                self._end_s = max(self._end_s, ((packet.pts or 0) + (packet.duration or 0)) * packet.time_base)
-                self.copier.mux(packet)
+                for ready in self._tail.add(packet.pts or 0, packet):
+                    self._write(ready)
 
     def finish(self, *, verify: Sequence[int] | None = None) -> None:
         """Writes the last copied packets, reads the file back and commits it.
@@ -110,11 +104,24 @@ class FileMuxer:
         With `verify`, the times of the frames, it decodes the file, too, and compares them.
         """
         with target_errors(self.target):
+            for packet in self._tail.end():
+                self._write(packet)
             self.copier.write_all()
             self._close()
             self._read_back(verify)
         self._file.commit()
         self._finished = True
+
+    def _write(self, packet: "Packet[VideoStream]") -> None:
+        packet.stream = self._video
+        if self._container.is_raw:  # its frames have numbers for times
+            packet.pts = packet.dts = self._sent
+            packet.duration, packet.time_base = 1, 1 / self._parameters.rate
+        if packet.dts is not None:
+            self.copier.write_until(packet.dts * packet.time_base)
+        self._sent += 1
+        self._end_s = max(self._end_s, ((packet.pts or 0) + (packet.duration or 0)) * packet.time_base)
+        self.copier.mux(packet)
 
     def _begin(self) -> None:
         """Declares all streams, and writes the header."""
@@ -122,6 +129,7 @@ class FileMuxer:
         scale = self._parameters.size[0] / template.info.width
         self.side_data = SideDataCarrier(template.first, template.video, encoder=codec, holds=holds, scale=scale)
         self._output = self._open_output()
+        self._tail: FragmentTail[Packet[VideoStream]] = FragmentTail(self._output, self._options)
         self._video = self._add_video(codec)
         self.copier = StreamCopier(self._output, self._container, template)
         lost = [*self.side_data.dropped, *dropped_tags(self._output, self._options)]

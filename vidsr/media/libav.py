@@ -5,7 +5,7 @@ profile ends the process. Here bytes are copied, and PyAV's objects are never ma
 """
 
 import ctypes
-from ctypes import POINTER, c_byte, c_char_p, c_int, c_size_t, c_uint, c_void_p
+from ctypes import POINTER, c_byte, c_char_p, c_int, c_int64, c_size_t, c_uint, c_void_p
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, TypeVar
@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import av
 from av import Packet, VideoFrame
 from av.codec import CodecContext, context
+from av.container import OutputContainer
 from av.stream import Stream
 
 _Structure = TypeVar("_Structure", bound=ctypes.Structure)
@@ -25,6 +26,7 @@ if any(av.library_versions[name][0] != major for name, major in _MAJORS.items())
 _BLOCK_BYTES = {"adpcm_swf": 2051}
 """Usual bytes of a block of Flash's ADPCM, 4096 samples."""
 _PACKET_DISCARD = 4  # FFmpeg's AV_PKT_FLAG_DISCARD
+_SEARCH_CHILDREN = 1  # FFmpeg's AV_OPT_SEARCH_CHILDREN: the options of the muxer are those of a child
 _VIDEO = 0  # FFmpeg's AVMEDIA_TYPE_VIDEO
 _OBJECT_HEAD = 3 * ctypes.sizeof(c_void_p)
 """Bytes of PyAV's objects before their pointer: reference count, type, method table."""
@@ -88,6 +90,7 @@ _free_parameters = _function("avcodec_parameters_free", None, POINTER(POINTER(_A
 _parameters_to_context = _function("avcodec_parameters_to_context", c_int, c_void_p, POINTER(_AVCodecParameters))
 _codec_name = _function("avcodec_get_name", c_char_p, c_int)
 _parameters_from_context = _function("avcodec_parameters_from_context", c_int, POINTER(_AVCodecParameters), c_void_p)
+_set_option = _function("av_opt_set_int", c_int, c_void_p, c_char_p, c_int64, c_int)
 
 
 def frame_side_data_name(kind: int) -> str | None:
@@ -221,6 +224,12 @@ def set_raw_parameters(stream: Stream, *, location: int, pixel_aspect: Fraction)
     memory = _memory(stream, _AVStream)
     memory.codecpar.contents.chroma_location = location
     memory.pixel_aspect[:] = pixel_aspect.as_integer_ratio()
+
+
+def set_muxer_option(output: OutputContainer, name: str, value: int) -> None:
+    """Changes an option of the muxer of a file whose header is written."""
+    error = _set_option(_address(output), name.encode(), value, _SEARCH_CHILDREN)
+    assert not error, f"the muxer of {output.format.name} has no option {name}"
 
 
 def _memory(wrapper: object, kind: type[_Structure]) -> _Structure:

@@ -22,7 +22,10 @@ class TargetContent:
     """What is in a file."""
 
     packets: list[int]
-    """Number of packets of each stream, in the order of the file, without covers and attachments."""
+    """Number of packets of each stream, in the order of the file, without covers and attachments.
+
+    Frames of the video that an edit list hides are not counted.
+    """
     attached: int
     """Number of covers and attachments."""
     has_timecode: bool
@@ -52,7 +55,7 @@ def _packet_streams(container: InputContainer) -> Iterator[int]:
     """The index of the stream of each packet."""
     try:
         for packet in container.demux():
-            if packet.size:
+            if packet.size and not (packet.is_discard and packet.stream.type == "video"):
                 yield packet.stream_index
     except IndexError:  # of PyAV 18.1, at the end of a file in which a stream appeared late
         return

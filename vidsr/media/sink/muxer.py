@@ -17,6 +17,7 @@ from av.video.stream import VideoStream
 from vidsr.cpu import kept_scheduling
 from vidsr.errors import TargetError
 from vidsr.media.encoders import colorspace_tag, encoder_options, option_errors
+from vidsr.media.fragment_tail import FragmentTail
 from vidsr.media.source.live_timestamps import TIME_BASE
 from vidsr.media.stream_copy import copy_stream
 from vidsr.media.stream_template import StreamTemplate, TimedPacket, null_container, pixel_aspect
@@ -51,16 +52,20 @@ class Muxer:
         self._start_pts, self._delay_one, self._on_frame = start_pts, delay_one, on_frame
         self._pending: TimedPacket | None = None
         self._container = av.open(target, "w", format=format, container_options=_LOW_LATENCY | options)
+        self._tail: FragmentTail[TimedPacket] = FragmentTail(self._container, options)
         self._container.metadata.update(tags)
         self._video = self._container.add_stream_from_template(video, opaque=True)
         self._audio = copy_stream(audio.stream, self._container) if audio else None
 
     def write_video(self, packet: TimedPacket) -> int:
-        """Write a packet of video, or with `delay_one` the one before; returns the bytes written."""
+        """Write a packet of video, or with `delay_one` some before it; returns the bytes written."""
         if not self._delay_one:
             return self._mux(packet, self._video)
         pending, self._pending = self._pending, packet.detach()  # as `close` may run in another thread
-        return self._mux(replace(pending, duration=packet.dts - pending.dts), self._video) if pending else 0
+        if not pending:
+            return 0
+        timed = replace(pending, duration=packet.dts - pending.dts)
+        return sum(self._mux(ready, self._video) for ready in self._tail.add(timed.pts, timed))
 
     def write_audio(self, packet: TimedPacket) -> int:
         """Write a packet of audio, unless there is no audio stream or it is too early; returns the bytes."""
@@ -71,7 +76,8 @@ class Muxer:
         pending, self._pending = self._pending, None
         try:
             if pending:
-                self._mux(pending, self._video)
+                for ready in (*self._tail.add(pending.pts, pending), *self._tail.end()):
+                    self._mux(ready, self._video)
         finally:
             self._container.close()
 
@@ -83,6 +89,7 @@ class Muxer:
             self._container.mux_one(av_packet)
         except BaseException:
             self._pending = None  # after a failed write the MP4 muxer of FFmpeg crashes at the next one
+            self._tail.discard()
             raise
         if stream is self._video:
             self._on_frame(packet.pts)
