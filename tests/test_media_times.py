@@ -13,6 +13,7 @@ from pairwise import half_of_product
 
 import vidsr
 from vidsr.media.reader import Reader
+from vidsr.media.writer import Writer
 from vidsr.settings import EncodeSettings, PoolSettings, UpscaleSettings
 
 VARYING = np.cumsum(np.random.default_rng(2).integers(200, 2000, 12)).tolist()
@@ -69,6 +70,21 @@ def test_a_slow_film_keeps_its_times_however_its_frames_are_reordered(tiny_model
     report = upscale(tmp_path / "in.mp4", tmp_path / "out.mp4", tiny_model)
     assert read_with_av(tmp_path / "out.mp4").times == [time * TIME_BASE for time in pts]
     assert (report.damage, report.warnings) == ([], [])
+
+
+@pytest.mark.parametrize("codec", ["libx264", "libx265"])
+@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
+@pytest.mark.parametrize("count", [1, 2, 3, 9])
+def test_a_frame_per_quarter_of_an_hour_keeps_its_time(codec: str, suffix: str, count: int, tmp_path: Path) -> None:
+    """With B-frames: a frame may be stored hours before it is shown."""
+    pts = [15360 * 1001 * i for i in range(count)]
+    size, target, encode = (64, 48), tmp_path / f"out.{suffix}", EncodeSettings(codec=codec)
+    make_video(tmp_path / "in.mp4", scene_frames(count, size=size), pts=pts)
+    with Reader(tmp_path / "in.mp4") as reader, Writer(target, reader.template, size=size, encode=encode) as writer:
+        for frame in reader:
+            writer.write(frame.av_frame)
+        writer.finish(())
+    assert read_with_av(target).times == [time * TIME_BASE for time in pts]
 
 
 @pytest.mark.parametrize("first", [1, 100, 7681, 15360 * 8 + 5115])

@@ -25,6 +25,7 @@ from vidsr.media.frame import SourceTemplate
 from vidsr.media.hdr_options import hdr_options
 
 _MAX_DELAY_S = 3600  # between dts and pts; for a video of one or two frames x265 writes arbitrary, often larger ones
+_MIN_FRAMES = 3  # of which no delay is longer than twice the time from the first to the last
 _LOOKAHEAD_CODECS = ("libx264", "libx265")
 """Encoders that save bits on frames behind which they see no others."""
 _REPEATS = 10
@@ -104,6 +105,7 @@ class VideoEncoder:
     def __init__(self, parameters: EncoderParameters) -> None:
         self.parameters = parameters
         self.pending: dict[int, int] = {}
+        self._frames = self._first_pts = self._last_pts = 0
         self.context = _open(parameters)
 
     def encode(self, frame: VideoFrame, *, key: bool = False) -> "list[Packet[VideoStream]]":
@@ -116,6 +118,8 @@ class VideoEncoder:
         assert frame.pts is not None
         frame.pict_type = PictureType.I if key else PictureType.NONE  # the encoder chooses the other key frames
         self.pending[frame.pts] = frame.duration
+        self._first_pts, self._last_pts = self._first_pts if self._frames else frame.pts, frame.pts
+        self._frames += 1
         return self._timed(self.context.encode(frame))
 
     def flush(self) -> "list[Packet[VideoStream]]":
@@ -142,9 +146,11 @@ class VideoEncoder:
     def _timed(self, packets: "list[Packet[VideoStream]]") -> "list[Packet[VideoStream]]":
         """The packets with the durations of their frames, which not all encoders set, and a usable dts."""
         base = self.parameters.time_base
+        ticks = 2 * (self._last_pts - self._first_pts) if self._frames >= _MIN_FRAMES else 0
+        max_delay_s = max(Fraction(_MAX_DELAY_S), ticks * base)
         for packet in packets:
             pts, dts = packet.pts or 0, packet.dts
-            if dts is not None and not 0 <= (pts - dts) * packet.time_base < _MAX_DELAY_S:
+            if dts is not None and not 0 <= (pts - dts) * packet.time_base <= max_delay_s:
                 packet.dts = pts
             if duration := self.pending.pop(self._ticks(packet), 0):
                 packet.duration = round(duration * base / packet.time_base)
