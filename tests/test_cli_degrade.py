@@ -2,16 +2,19 @@
 
 import dataclasses
 import json
+from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
-from commands import SOURCE, TARGET, USAGE, Command, contents
+from commands import SOURCE, TARGET, USAGE, Command, contents, full_disk
 from made import make_clip, make_sound, scene
 from oracles import read_with_av, samples
 
 from vidsr.cli import build_parser
+from vidsr.errors import TargetError
+from vidsr.media.luma_video import write_luma_video
 from vidsr.quality.matlab import imresize
 from vidsr.quality.metrics import psnr
 from vidsr.settings import DegradeSettings
@@ -37,6 +40,16 @@ def test_a_video_becomes_smaller_and_each_frame_stays_what_it_was(vidsr: Command
         exact = large[first + number].reshape(47, 2, 65, 2).mean(axis=(1, 3))
         assert np.abs(small - exact).max() <= 0.5
         assert {int(plane.min()) for plane in samples(picture)[1:]} == {128}
+
+
+def test_a_full_disk_is_named_wherever_it_strikes(film: Path, tmp_path: Path) -> None:
+    target, planes = tmp_path / "small.mkv", list(np.random.default_rng(0).integers(0, 256, (20, 48, 64), np.uint8))
+    write_luma_video(target, planes, Fraction(25), source=film, overwrite=True)
+    before = contents(tmp_path)
+    for limit in range(0, target.stat().st_size, 3000):
+        with full_disk(limit), pytest.raises(TargetError, match=": File too large"):
+            write_luma_video(target, planes, Fraction(25), source=film, overwrite=True)
+    assert contents(tmp_path) == before
 
 
 def test_a_image_becomes_a_clip(vidsr: Command, tmp_path: Path) -> None:

@@ -240,6 +240,13 @@ def test_a_damaged_segment_is_played_up_to_where_its_times_run_backwards(tmp_pat
     assert 2 * RATE < len(lumas([target])) < 4 * RATE
 
 
+@pytest.mark.parametrize("limit", [500, 5_000, 40_000])
+def test_a_disk_that_is_full_is_no_damage_of_the_segment_that_is_played(limit: int, tmp_path: Path) -> None:
+    clip = camera_clip(tmp_path / "clip.mp4")
+    with full_disk(limit), pytest.raises(OSError, match="File too large"):
+        write_fragmented(clip, tmp_path / "out.mp4", start_s=0.0, headers_only=False)
+
+
 def test_packets_that_no_file_can_hold_are_damage(recorded: Path, tmp_path: Path, vidsr: Command) -> None:
     folder, target = tmp_path / "front", tmp_path / "out.mp4"
     shutil.copytree(recorded / "front", folder)

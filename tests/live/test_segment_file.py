@@ -10,6 +10,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from commands import full_disk
 from footage import make_video, scene_frames
 from oracles import read_with_av
 
@@ -100,6 +101,16 @@ def test_a_file_that_does_not_reach_the_disk_is_kept(
     assert kept.name == ("out.mp4.part" if lasts else "out.mp4")  # a part is completed at the next start
     with av.open(kept) as written:
         assert sum(packet.size > 0 for packet in written.demux(video=0)) == len(UNEVEN)
+
+
+@pytest.mark.parametrize("name", ["out.mp4", "out.mkv", "out.ts", "out.nut"])
+def test_a_disk_that_is_full_when_a_file_is_closed_is_named(name: str, tmp_path: Path) -> None:
+    encoder = LiveEncoder(av.VideoFrame(64, 48, "yuv420p"), EncodeSettings(preset="ultrafast"), source=None)
+    file = SegmentFile(tmp_path / name, video=encoder.stream, audio=None, start_pts=0)
+    for packet in video_packets(encoder):
+        file.write_video(packet)
+    with full_disk((tmp_path / f"{name}.part").stat().st_size), pytest.raises(OSError, match="File too large"):
+        file.finish()
 
 
 FULL = """

@@ -2,10 +2,11 @@
 
 import errno
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import av
+from av.container import OutputContainer
 
 from vidsr.errors import TargetError
 
@@ -30,6 +31,7 @@ _WRITE_TEXTS: dict[type[Exception], str] = {
 }
 _BARE = {errno.EIO, errno.EPERM, errno.ENOMEM, errno.EINVAL}
 """Errors of the system that say nothing of the file; others do, such as "No space left on device"."""
+DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def read_error_text(error: av.FFmpegError | OSError) -> str:
@@ -42,6 +44,18 @@ def write_error_text(error: av.FFmpegError | OSError) -> str:
     if isinstance(error, BrokenPipeError):
         return f"the program that reads it has ended ({error.strerror})"
     return _error_text(error, _WRITE_TEXTS)
+
+
+@contextmanager
+def closing_output(output: OutputContainer) -> Generator[OutputContainer]:
+    """Closes the container after the block. An error of the block stays: on a full disk closing has a vague one."""
+    try:
+        yield output
+    except BaseException:
+        with suppress(av.FFmpegError, OSError):
+            output.close()
+        raise
+    output.close()
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from vidsr.arrays import Luma
 from vidsr.errors import TargetError
 from vidsr.media.atomic_file import atomic_write
 from vidsr.media.containers import container_for
+from vidsr.media.error_text import closing_output
 from vidsr.media.formats import luma_of, neutral_frame
 
 _CODEC, _PIXEL_FORMAT = "ffv1", "yuv444p"  # any size; players show it in limited range, as other videos
@@ -30,7 +31,7 @@ def write_luma_video(target: Path, planes: Iterable[Luma], rate: Fraction, *, so
     count = 0
     with (
         atomic_write(target, source=source, overwrite=overwrite) as file,
-        av.open(file, "w", format=container_for(target).format) as output,
+        closing_output(av.open(file, "w", format=container_for(target).format)) as output,
     ):
         stream = output.add_stream(_CODEC, rate=rate)
         assert isinstance(stream, VideoStream)

@@ -9,7 +9,8 @@ import av
 from av.video.reformatter import Interpolation, VideoReformatter
 
 from vidsr.errors import SourceError
-from vidsr.media.error_text import read_error_text
+from vidsr.media.atomic_file import FullWriteFile
+from vidsr.media.error_text import DISK_FULL, closing_output, read_error_text
 from vidsr.media.image_writer import encode_image
 from vidsr.media.open_input import open_source
 from vidsr.media.stream_copy import copy_stream
@@ -37,12 +38,16 @@ def write_fragmented(path: Path, target: Path, *, start_s: float, headers_only: 
     """Write a segment to `target` as fragmented MP4 for HLS, or only its headers; returns the bytes of the headers.
 
     Its time begins at `start_s`, as some players do not begin again where a playlist has a discontinuity. Of a damaged
-    segment, what is readable is written. Raises SourceError if nothing is, or if MP4 cannot hold it.
+    segment, what is readable is written. Raises SourceError if nothing is, or if MP4 cannot hold it, and OSError where
+    the disk of `target` is full.
     """
     with open_source(path) as source:
         streams = [*source.streams.video[:1], *source.streams.audio[:1]]
         try:
-            with av.open(str(target), "w", format="mp4", container_options=_FRAGMENTED) as output:
+            with (
+                FullWriteFile(target, "wb") as file,  # FFmpeg reports no full disk of a file that it opens
+                closing_output(av.open(file, "w", format="mp4", container_options=_FRAGMENTED)) as output,
+            ):
                 copies = {stream.index: copy_stream(stream, output) for stream in streams}
                 output.start_encoding()
                 for packet in islice(source.demux(streams), 0 if headers_only else None):
@@ -54,6 +59,8 @@ def write_fragmented(path: Path, target: Path, *, start_s: float, headers_only: 
                     packet.stream = copies[packet.stream.index]
                     output.mux_one(packet)
         except (av.FFmpegError, OSError, ValueError) as error:
+            if isinstance(error, OSError) and error.errno in DISK_FULL:
+                raise
             if headers_only or not _headers_end(target):
                 reason = "MP4 cannot hold it" if isinstance(error, ValueError) else read_error_text(error)
                 raise SourceError(f"{path}: {reason}") from error

@@ -17,6 +17,7 @@ from av.video.stream import VideoStream
 from vidsr.cpu import kept_scheduling
 from vidsr.errors import TargetError
 from vidsr.media.encoders import colorspace_tag, encoder_options, option_errors
+from vidsr.media.error_text import closing_output
 from vidsr.media.fragment_tail import FragmentTail
 from vidsr.media.source.live_timestamps import TIME_BASE
 from vidsr.media.stream_copy import copy_stream
@@ -74,12 +75,10 @@ class Muxer:
     def close(self) -> None:
         """Write the pending packet and the index."""
         pending, self._pending = self._pending, None
-        try:
+        with closing_output(self._container):
             if pending:
                 for ready in (*self._tail.add(pending.pts, pending), *self._tail.end()):
                     self._mux(ready, self._video)
-        finally:
-            self._container.close()
 
     def _mux(self, packet: TimedPacket, stream: Stream) -> int:
         av_packet, start = packet.av_packet, self._start_pts

@@ -1,6 +1,5 @@
 """A directory of segments: its lock, the names of new files, and the thread that closes and deletes files."""
 
-import errno
 import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -13,6 +12,7 @@ from time import monotonic, time
 
 from vidsr.errors import TargetError
 from vidsr.file_lock import try_lock
+from vidsr.media.error_text import DISK_FULL
 from vidsr.media.sink.retention import GB, delete_expired, free_bytes, unfinished_parts
 from vidsr.media.sink.segment_file import recover_part, segment_part_path, unused_path
 from vidsr.settings import RecordSettings
@@ -74,7 +74,6 @@ def segment_name(now_s: float) -> str:
 
 
 _CHECK_S = 60.0
-_DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 class RecordingDir:
@@ -155,5 +154,5 @@ def require_writable(path: Path) -> None:
         with TemporaryFile(dir=path):
             pass
     except OSError as error:
-        if error.errno not in _DISK_FULL:  # temporary
+        if error.errno not in DISK_FULL:  # temporary
             raise
