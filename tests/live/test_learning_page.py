@@ -1,5 +1,6 @@
 """The page of what a camera learns, and the metric of its network."""
 
+import time
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -133,3 +134,19 @@ def test_the_graph_is_inside_its_view(config: CameraConfig) -> None:
     assert [(0 <= x <= 640, 0 <= y <= 200) for x, y, _, _ in proofs] == [(True, True)] * 3
     assert [y < graph["zero"] for _, y, _, _ in proofs] == [True, False, True]
     assert gain_graph([], []) is None
+
+
+def test_the_graph_has_networks_and_live_gains_of_a_day_above_each_other(
+    config: CameraConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert config.learn_dir
+    network = replace(LearnDir(config.learn_dir).networks()[0], name="2026-11-29T17-00-00.000Z")
+    monkeypatch.setenv("TZ", "Asia/Tokyo")  # where it was the 30th already
+    time.tzset()
+    try:
+        graph = gain_graph([network], [LiveGain(time_s=1_795_971_600.0 + 7200, network=network.name, gain=0.3)])
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert graph
+    assert [day for _, day in graph["days"]] == ["11-30"]

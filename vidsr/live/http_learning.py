@@ -74,6 +74,14 @@ def _minute(time_s: float) -> str:
     return f"{datetime.fromtimestamp(time_s):%Y-%m-%d %H:%M}"
 
 
+def _local_day(name: str) -> str:
+    """The day of a network's name, which is in UTC."""
+    try:
+        return f"{datetime.strptime(name, '%Y-%m-%dT%H-%M-%S.%f%z').astimezone():%Y-%m-%d}"
+    except ValueError:  # renamed by hand
+        return name[:10]
+
+
 def gain_graph(networks: Sequence[LearnedNetwork], gains: Sequence[LiveGain]) -> dict[str, object] | None:
     """What the graph of gains by day draws, in units of a view of 640 x 200; None where there is nothing to draw.
 
@@ -84,7 +92,7 @@ def gain_graph(networks: Sequence[LearnedNetwork], gains: Sequence[LiveGain]) ->
     for gain in gains:
         by_day[f"{datetime.fromtimestamp(gain.time_s):%Y-%m-%d}"].append(gain.gain)
     live = {day: sum(own) / len(own) for day, own in by_day.items()}
-    proofs = [(network.name[:10], network.proof) for network in networks]
+    proofs = [(_local_day(network.name), network.proof) for network in networks]
     days = sorted({*live, *(day for day, _ in proofs)})
     if not days:
         return None
