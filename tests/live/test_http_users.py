@@ -40,6 +40,7 @@ def test_only_users_are_answered(tmp_path: Path) -> None:
         (":x", "NAME:PASSWORD"),
         ("ann:x\nann:\n", "NAME:PASSWORD"),
         ("ann:x\nbob:y\n ann:x\n", ": ann has more than one password\n"),
+        ("\ufeffann:x\nann:y\n", ": ann has more than one password\n"),
     ],
 )
 def test_a_file_without_users_is_refused(text: str, words: str, tmp_path: Path, vidsr: Command) -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from vidsr.cli.options import Parser, add_options, settings, usage_errors
 from vidsr.cli.output import UsageError, check_stdout, print_message
-from vidsr.live.camera_file import read_cameras, read_url
+from vidsr.live.camera_file import read_cameras, read_text, read_url
 from vidsr.live.config import CameraConfig, SupervisorConfig, exec_supervisor
 from vidsr.live.preflight import check_cameras
 from vidsr.settings import EncodeSettings, LearnSettings, PoolSettings, RecordSettings, StreamSettings
@@ -168,11 +168,11 @@ def _source_and_target(args: argparse.Namespace) -> tuple[StreamUrl, str]:
 def _users(path: Path) -> dict[str, str]:
     """The passwords by name. Raises UsageError."""
     try:
-        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+        lines = [line.strip() for line in read_text(path).splitlines()]
         if path.stat().st_mode & 0o007:
             print_message(f"{path}: every user of this machine can read it; chmod 600 changes that")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: {getattr(error, 'strerror', None) or 'is not UTF-8'}") from error
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
     pairs = [line.partition(":")[::2] for line in lines if line and not line.startswith("#")]
     if not pairs or not all(name and password for name, password in pairs):
         raise UsageError(f"{path}: must have lines like NAME:PASSWORD")

@@ -42,7 +42,7 @@ def read_cameras(path: Path) -> tuple[CameraConfig, ...]:
     """
     text = ""
     try:
-        text = _read_text(path)
+        text = read_text(path)
         return _configs(tomllib.loads(text))
     except OSError as error:
         raise ValueError(f"{path}: {error.strerror}") from error
@@ -54,7 +54,7 @@ def read_cameras(path: Path) -> tuple[CameraConfig, ...]:
 def line_of_key(file: Path, camera: str, key: str) -> str:
     """The words (line N), to end a message with; "" if the key is in no table of its own."""
     try:
-        return _line_text(_read_text(file), camera, key)
+        return _line_text(read_text(file), camera, key)
     except (OSError, ValueError):
         return ""
 
@@ -91,7 +91,7 @@ def read_url(kind: str, where: str) -> StreamUrl:
     text, message = os.environ.get(where, ""), f"the environment variable {where} is not set"
     if kind.endswith("-file"):
         try:
-            text, message = _read_text(Path(where)), f"{where} is empty"
+            text, message = read_text(Path(where)), f"{where} is empty"
         except OSError as error:
             raise ValueError(f"{where}: {error.strerror}") from error
         except ValueError as error:
@@ -101,7 +101,7 @@ def read_url(kind: str, where: str) -> StreamUrl:
     return StreamUrl(text.strip())
 
 
-def _read_text(path: Path) -> str:
+def read_text(path: Path) -> str:
     """The text of a file in UTF-8, with a byte order mark or without. Raises OSError, and ValueError for no UTF-8."""
     data = path.read_bytes()
     if b"\0" in data:
