@@ -22,6 +22,7 @@ Kind = (
     | type[DegradeSettings]
     | type[DatasetSettings]
     | type[LearnSettings]
+    | type[StreamSettings]
 )
 KINDS: list[Kind] = [
     UpscaleSettings,
@@ -30,6 +31,7 @@ KINDS: list[Kind] = [
     DegradeSettings,
     DatasetSettings,
     LearnSettings,
+    StreamSettings,
 ]
 NAN, INF = float("nan"), float("inf")
 
