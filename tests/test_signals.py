@@ -121,18 +121,15 @@ def command_line(process: psutil.Process) -> list[str]:
         return []
 
 
-@pytest.mark.parametrize("held", ["gcs_server", pytest.param("default_worker.py", marks=pytest.mark.slow)])
-def test_a_signal_ends_a_start_of_ray_that_takes_for_ever(
-    clip: Path, tiny_model: str, tmp_path: Path, open_folder: Path, held: str
-) -> None:
-    target = tmp_path / "out.mp4"
-    command = [sys.executable, "-m", "vidsr", "upscale", "--workers", "1", "--model", tiny_model, clip, target]
-    environment, deadline = os.environ | {"TMPDIR": str(open_folder)}, time.monotonic() + 60
+def stopped_start(command: list[str], folder: Path, held: str) -> tuple[int, str]:
+    """The exit code of a command that is stopped while a process of its Ray hangs, and what it printed."""
+    environment, deadline = os.environ | {"TMPDIR": str(folder)}, time.monotonic() + 60
+    arguments = [sys.executable, "-m", "vidsr", *command]
     with subprocess.Popen(
-        command, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
+        arguments, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
     ) as process:
         try:
-            while not (found := [each for each in ray_processes(open_folder) if held in " ".join(command_line(each))]):
+            while not (found := [each for each in ray_processes(folder) if held in " ".join(command_line(each))]):
                 assert time.monotonic() < deadline
                 time.sleep(0.005)
             for each in found:
@@ -141,10 +138,28 @@ def test_a_signal_ends_a_start_of_ray_that_takes_for_ever(
             _, printed = process.communicate(timeout=START_END_S)
         finally:
             process.kill()
-    assert process.returncode == 128 + signal.SIGINT
+    assert ray_processes(folder) == []
+    assert os.listdir(folder) == []
+    return process.returncode, printed
+
+
+@pytest.mark.parametrize("held", ["gcs_server", pytest.param("default_worker.py", marks=pytest.mark.slow)])
+def test_a_signal_ends_a_start_of_ray_that_takes_for_ever(
+    clip: Path, tiny_model: str, tmp_path: Path, open_folder: Path, held: str
+) -> None:
+    target = tmp_path / "out.mp4"
+    command = ["upscale", "--workers", "1", "--model", tiny_model, str(clip), str(target)]
+    code, printed = stopped_start(command, open_folder, held)
+    assert code == 128 + signal.SIGINT
     assert f"vidsr: {target}: stopped; its workers were still starting, and the same command goes on\n" in printed
-    assert ray_processes(open_folder) == []
-    assert [*open_folder.iterdir(), *tmp_path.iterdir()] == []
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_camera_is_stopped_while_its_ray_starts(
+    clip: Path, tiny_model: str, tmp_path: Path, open_folder: Path
+) -> None:
+    command = ["stream", "--realtime", "--workers", "1", "--model", tiny_model, str(clip), str(tmp_path / "out")]
+    assert stopped_start(command, open_folder, "gcs_server") == (0, "")
 
 
 def test_a_pool_that_is_not_wanted_any_more_does_not_wait_for_ray() -> None:
