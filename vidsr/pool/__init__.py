@@ -165,11 +165,5 @@ def engine_span(began_s: float, ended_s: float, worker: int) -> TimedSpan:
     return TimedSpan(stage="upscale", began_s=began_s, ended_s=ended_s, lane=worker)
 
 
-def require_scale(weights: Weights, scale: int) -> None:
-    """Raises ValueError when the network has another scale."""
-    if weights.architecture.scale != scale:
-        raise ValueError(f"a pool of scale {scale} cannot use {weights.architecture}")
-
-
 def _repeated(plane: Plane, scale: int) -> Plane:
     return plane.repeat(scale, axis=0).repeat(scale, axis=1)

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Generic, TypeVar
@@ -14,7 +14,7 @@ from vidsr.engine.precision import PrecisionChoice
 from vidsr.engine.reusing_engine import composite
 from vidsr.flow import ordered_window
 from vidsr.model.weights import Weights
-from vidsr.pool import QUEUE_DEPTH, Ticket, require_scale
+from vidsr.pool import QUEUE_DEPTH, Pool, Ticket
 from vidsr.settings import PoolSettings
 from vidsr.stage_timer import TimedSpan
 
@@ -37,7 +37,7 @@ class PendingPlane:
 Pending = TypeVar("Pending", bound=PendingPlane)
 
 
-class BasePool(ABC, Generic[Pending]):
+class BasePool(Pool, ABC, Generic[Pending]):
     """A `Pool` but for its engines."""
 
     def __init__(self, weights: Weights, settings: PoolSettings) -> None:
@@ -51,15 +51,6 @@ class BasePool(ABC, Generic[Pending]):
         self._in_flight: deque[Pending] = deque()
         self._previous: Plane | None = None
         self._sent = 0
-
-    @property
-    @abstractmethod
-    def engines(self) -> int:
-        """As `Pool.engines`."""
-
-    @abstractmethod
-    def prepare(self, networks: Sequence[Weights], plane: Plane, depth: int) -> Callable[[], bool]:
-        """As `Pool.prepare`."""
 
     @abstractmethod
     def _begin(self, index: int, plan: UpdatePlan) -> Pending:
@@ -99,7 +90,9 @@ class BasePool(ABC, Generic[Pending]):
         """As `Pool.set_weights`."""
         if weights is self._weights:
             return
-        require_scale(weights, self._weights.architecture.scale)
+        scale = self._weights.architecture.scale
+        if weights.architecture.scale != scale:
+            raise ValueError(f"a pool of scale {scale} cannot use {weights.architecture}")
         self._use(weights)
 
     def _use(self, weights: Weights) -> None:
