@@ -1,11 +1,15 @@
 """Whether a machine affords the wide network is measured on it, once."""
 
+import math
 import time
 from pathlib import Path
 
 import pytest
 from made import AMX, random_weights
+from test_precision_fallback import INTEGERS, misjudged
 
+from vidsr.engine import expected_precision
+from vidsr.engine.autotune_cache import tuned_network
 from vidsr.engine.slowdown import slowdown
 from vidsr.model.architecture import fsrcnn
 from vidsr.model.zoo import model_names
@@ -25,6 +29,14 @@ def test_it_is_measured_once_and_kept(cache: Path) -> None:
     assert time.perf_counter() - began < 0.1
     assert cache.read_bytes() == before
     assert slowdown(LIGHT, HEAVY, threads=1) == pytest.approx(1 / first)
+
+
+def test_a_precision_whose_graphs_are_wrong_has_no_time(cache: Path) -> None:
+    wrong = misjudged()
+    assert slowdown(wrong, LIGHT, threads=1) > 0
+    ms = tuned_network(wrong.architecture, threads=1).ms
+    assert ms[INTEGERS] == math.inf > ms["f32"]
+    assert expected_precision(wrong, threads=1).precision == "f32"
 
 
 def test_without_a_cache_it_is_measured_each_time(monkeypatch: pytest.MonkeyPatch) -> None:

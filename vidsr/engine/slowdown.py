@@ -1,6 +1,7 @@
 """How much longer one network takes than another on this machine: measured once, and kept with what was tuned."""
 
 import logging
+import math
 from functools import partial
 from statistics import median
 
@@ -15,7 +16,7 @@ log = logging.getLogger(__name__)
 _SIZE = 640, 360
 _ROUNDS = 5
 Times = dict[str, float]
-"""Milliseconds per frame by precision."""
+"""Milliseconds per frame by precision; infinite where all graphs are wrong."""
 
 
 def slowdown(heavy: Weights, usual: Weights, *, threads: int) -> float:
@@ -43,18 +44,18 @@ def _measured(networks: tuple[Weights, Weights], threads: int) -> list[Times]:
         {name: Engine(weights, threads=threads, precision=name) for name in accurate_precisions(weights)}
         for weights in networks
     ]
-    runs = {
-        (number, name): partial(engine, plane) for number, own in enumerate(engines) for name, engine in own.items()
-    }
-    for run in runs.values():
-        run()  # compiles
+    runs, times = {}, [dict.fromkeys(own, math.inf) for own in engines]
+    for number, own in enumerate(engines):
+        for name, engine in own.items():
+            engine(plane)  # compiles
+            if engine.precision == name:  # else another one is used in its place
+                runs[number, name] = partial(engine, plane)
     rounds = [{key: run_ms(run) for key, run in runs.items()} for _ in range(_ROUNDS)]
-    times: list[Times] = [{}, {}]
     for number, name in runs:
         times[number][name] = round(median(each[number, name] for each in rounds), 3)
-    for weights, own in zip(networks, times, strict=True):
+    for weights, ms in zip(networks, times, strict=True):
         try:
-            save_tuning(weights.architecture, threads=threads, ms=own, blocking={}, size=_SIZE)
+            save_tuning(weights.architecture, threads=threads, ms=ms, blocking={}, size=_SIZE)
         except OSError as error:
             log.info("times of networks are not kept (%s), and measured at each start", error.strerror)
     return times
