@@ -167,6 +167,38 @@ def test_a_pool_that_is_not_wanted_any_more_does_not_wait_for_ray() -> None:
         pass
 
 
+JOIN = """
+import os, signal, threading, time
+from vidsr.errors import WorkerError
+from vidsr.pool.ray_runtime import ray_session
+
+def end_by_rays_handler():
+    while signal.getsignal(signal.SIGTERM) is handler:
+        time.sleep(0)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+received = []
+handler = lambda number, frame: received.append(number)
+signal.signal(signal.SIGTERM, handler)
+threading.Thread(target=end_by_rays_handler, daemon=True).start()
+try:
+    with ray_session("nonsense"):
+        pass
+except WorkerError as error:
+    print(error)
+os.kill(os.getpid(), signal.SIGTERM)
+print(set(received))
+"""
+
+
+def test_the_handler_of_sigterm_stays_also_where_a_cluster_cannot_be_joined() -> None:
+    environment = os.environ | {"RAY_AUTH_MODE": "disabled"}
+    ended = subprocess.run([sys.executable, "-c", JOIN], env=environment, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0
+    sentence = "no Ray cluster to join at nonsense: Invalid address format: nonsense"
+    assert ended.stdout.splitlines() == [sentence, str({signal.SIGTERM.value})]
+
+
 @pytest.mark.parametrize("changed", ["nothing", "settings", "target"])
 def test_what_a_folder_was_stopped_in_is_made_anew(
     upscale: Command, long_clip: Path, clip: Path, tiny_model: str, tmp_path: Path, changed: str

@@ -288,8 +288,11 @@ def _end_without_destructors() -> None:
 
 @contextmanager
 def _signals_kept() -> Iterator[None]:
-    """The caller's handler of SIGTERM stays: Ray would put its own in its place."""
-    before = signal.getsignal(signal.SIGTERM)
-    yield
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, before)
+    """The caller's handler of SIGTERM stays, and receives what is sent meanwhile: Ray puts its own in its place."""
+    before, mask = signal.getsignal(signal.SIGTERM), signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
