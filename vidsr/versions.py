@@ -1,9 +1,18 @@
-"""The versions on which results depend."""
+"""The versions of packages, and of the code of vidsr."""
 
 from functools import cache
 from hashlib import sha256
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+
+@cache
+def package_version(package: str) -> str:
+    """The number of an installed package; "not installed" for another, as vidsr run from its sources."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
 
 
 @cache

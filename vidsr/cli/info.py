@@ -11,7 +11,6 @@ import argparse
 import dataclasses
 import json
 import platform
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import vidsr
@@ -24,7 +23,7 @@ from vidsr.model.zoo import load_model, model_names
 from vidsr.model_selection import select_model
 from vidsr.pool import runs_in_process
 from vidsr.settings import PoolSettings
-from vidsr.versions import package_versions
+from vidsr.versions import package_version, package_versions
 
 _WORDS = {None: "unknown", False: "no", True: "yes"}
 _PACKAGES = ("av", "numpy", "openvino", "ray", "tqdm", "torch", "matplotlib", "onnx")
@@ -65,7 +64,7 @@ def _of_machine() -> dict[str, object]:
         "code": package_versions()["vidsr"],
         "python": platform.python_version(),
         "system": platform.platform(),
-        **{name: _version(name) for name in _PACKAGES},
+        **{name: package_version(name) for name in _PACKAGES},
         "cpu": str(this_cpu()),
         "quota": machine.quota or "none",
         "affinity": sorted(machine.cpus),
@@ -74,13 +73,6 @@ def _of_machine() -> dict[str, object]:
         "models": {name: str(weights.architecture) for name, weights in models.items()},
         "precisions": {name: str(expected_precision(weights)) for name, weights in models.items()},
     }
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "not installed"
 
 
 def _lines(facts: dict[str, object]) -> list[str]:

@@ -6,7 +6,6 @@ the limit of instruction sets and the versions that compute. A file that cannot 
 """
 
 import errno
-import fcntl
 import json
 import logging
 import os
@@ -15,15 +14,15 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from operator import index
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
 from vidsr.cpu import isa_limit, this_cpu
 from vidsr.engine.blocking import OutputBlocking, blockings
+from vidsr.file_lock import try_lock
 from vidsr.model.architecture import Architecture
+from vidsr.versions import package_version
 
 log = logging.getLogger(__name__)
 
@@ -160,13 +159,9 @@ def _locked(path: Path) -> Iterator[None]:
     file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
     try:
         until = time.monotonic() + _LOCK_S
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > until:
-                    raise
+        while not try_lock(file):
+            if time.monotonic() > until:
+                raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
             time.sleep(_LOCK_S / 50)
         yield
     finally:
@@ -223,7 +218,7 @@ def _machine() -> str:
     cpu = this_cpu()
     flags = sorted(cpu.flags & _FLAGS)
     limit = [f"limited to {isa_limit()}"] if isa_limit() else []
-    versions = [f"{name} {_version(name)}" for name in ("vidsr", "openvino")]
+    versions = [f"{name} {package_version(name)}" for name in ("vidsr", "openvino")]
     return ", ".join([str(cpu), f"{cpu.vendor}-{cpu.family}-{cpu.model}", *flags, *limit, *versions])
 
 
@@ -232,11 +227,3 @@ def _network(architecture: Architecture, threads: int) -> str:
     parts = "".join(f" {part}" for part in ("residual", "long_skip") if getattr(architecture, part))
     kind = f"{architecture.activation} {tail.kernel}-{tail.padding}{parts}"
     return f"{architecture} {kind}, {threads} threads"
-
-
-@cache
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:  # a tree that was never installed
-        return "of no number"
