@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from shutil import copy
 
 import pytest
 from commands import DAMAGED, SOURCE, Command, Ended, shown
@@ -211,6 +212,17 @@ def test_what_makes_no_sense_is_said_in_one_sentence(
 def test_a_command_that_is_not_whole_is_refused(vidsr: Command, arguments: list[str]) -> None:
     ended = vidsr(*arguments)
     assert (ended.code, ended.out, ended.err.count("\n")) == (2, "", 1)
+
+
+@pytest.mark.parametrize("arguments", [["", "out.mp4"], ["in.mp4", ""], ["in.mp4", "out.mp4", "--failed="]])
+def test_an_empty_path_is_not_the_current_folder(
+    vidsr: Command, arguments: list[str], clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    copy(clip, "in.mp4")
+    subject = "--failed is" if len(arguments) > 2 else "an argument is"
+    assert vidsr("upscale", *arguments) == Ended(2, "", f"vidsr: {subject} empty; is a variable unset?\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["in.mp4"]
 
 
 def test_the_version_is_printed(capsys: pytest.CaptureFixture[str], vidsr: Command) -> None:

@@ -44,6 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _run(words: list[str], journal: Journal) -> int:
     args = argparse.Namespace(verbose=False, journal=journal)
     try:
+        _check_words(words)
         _, unknown = build_parser(words[:1]).parse_known_args(words, args)
         if unknown:
             raise UsageError(f"unrecognized arguments: {' '.join(unknown)}; see vidsr {words[0]} --help")
@@ -68,6 +69,14 @@ def _run(words: list[str], journal: Journal) -> int:
         print_message(f"standard output: {error.strerror}")
         sys.stdout = null_stream("w")
         return TARGET
+
+
+def _check_words(words: list[str]) -> None:
+    """Raises UsageError for an empty word: as a path it would be the current directory."""
+    empty = next((word for word in words if not word or re.fullmatch("--[a-z-]+=", word)), None)
+    if empty is not None:
+        subject = f"{empty[:-1]} is" if empty else "an argument is"
+        raise UsageError(f"{subject} empty; is a variable unset?")
 
 
 def build_parser(words: Sequence[str] = ()) -> "Parser":
