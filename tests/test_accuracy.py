@@ -12,9 +12,9 @@ from vidsr.cpu import this_cpu
 from vidsr.engine import Engine, expected_precision
 from vidsr.engine.accuracy import MAX_ERROR, AccuracyCheck, allowed_mse, natural_pattern
 from vidsr.engine.blocking import blockings, default_blocking
-from vidsr.engine.change_detection import SIDES
 from vidsr.engine.compiled_network import CompiledNetwork
 from vidsr.engine.precision import precision_on
+from vidsr.engine.tiles import SIDES
 from vidsr.model.weights import Weights
 from vidsr.model.zoo import load_model, model_names
 

@@ -10,17 +10,9 @@ from made import tiny_weights
 
 from vidsr.arrays import Plane
 from vidsr.engine import Engine
-from vidsr.engine.change_detection import (
-    CELL,
-    SIDES,
-    ChangeDetector,
-    TilingCost,
-    batch_size,
-    batches,
-    covering_tiles,
-    tile_cost,
-)
+from vidsr.engine.change_detection import ChangeDetector, TilingCost
 from vidsr.engine.reusing_engine import ReusingEngine
+from vidsr.engine.tiles import CELL, SIDES, batch_size, batches, covering_tiles, tile_cost
 from vidsr.model.weights import Weights
 from vidsr.model.zoo import load_model, model_names
 from vidsr.pool import open_pool

@@ -14,8 +14,8 @@ from made import tiny_weights
 from vidsr.arrays import Plane
 from vidsr.cpu import Machine
 from vidsr.engine import Engine
-from vidsr.engine.change_detection import SIDES
 from vidsr.engine.graph import band_model
+from vidsr.engine.tiles import SIDES
 from vidsr.errors import WorkerError
 from vidsr.model.weights import Weights
 from vidsr.model.zoo import load_model

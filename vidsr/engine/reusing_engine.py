@@ -8,7 +8,8 @@ import numpy as np
 
 from vidsr.arrays import Plane
 from vidsr.engine import Engine
-from vidsr.engine.change_detection import SIDES, ChangeDetector, TilingCost, UpdatePlan, batch_size, batches
+from vidsr.engine.change_detection import ChangeDetector, TilingCost, UpdatePlan
+from vidsr.engine.tiles import SIDES, batch_size, batches
 
 
 class ReusingEngine:
