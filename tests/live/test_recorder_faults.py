@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+from commands import full_disk
 from kit.servers import silent
 from recorder_feed import RATE, SECOND, camera_clip, play, read_recording, recorder, segments
 
@@ -51,6 +52,16 @@ def test_a_folder_that_is_gone_is_reported_once_and_the_others_go_on(tmp_path: P
         assert made.target_states == {str(gone): "No such file or directory", str(tmp_path / "cam"): "ok"}
     assert warnings == [f"{gone}: No such file or directory; retrying until it works"]
     assert sum(len(read_recording(path).pts) for path in segments(tmp_path / "cam")) == made.frames_written
+
+
+@pytest.mark.parametrize("name", ["x.mp4", "x.mkv", "cam"])
+def test_a_disk_that_is_full_at_the_end_is_reported(name: str, tmp_path: Path) -> None:
+    clip, warnings = camera_clip(tmp_path / "camera.mp4", seconds=2), list[str]()
+    recording = recorder(tmp_path / name, warnings=warnings, segment_s=60)
+    play(recording.__enter__(), clip)
+    with full_disk(100):
+        recording.__exit__(None, None, None)
+    assert warnings == [f"{tmp_path / name}: File too large; the end of its last file may be lost"]
 
 
 def test_files_that_may_not_grow_keep_what_was_written(tmp_path: Path) -> None:

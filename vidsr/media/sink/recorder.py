@@ -92,6 +92,8 @@ class Recorder:
         for sink in self._sinks:
             sink.attempt(lambda inner: inner.close())
         self._close_files()
+        for sink in self._sinks:
+            sink.end()
 
     @property
     def bytes_written(self) -> int:

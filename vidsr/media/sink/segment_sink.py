@@ -169,7 +169,7 @@ class SegmentSink(Sink):
         self._network = ""  # of the open segment
         self._last_pts = 0
         self._has_audio = False
-        self._background_error = ""  # of a job in the background, raised by the next write
+        self._background_error = ""  # raised by the next write
         self._aborts = 0
 
     @property
@@ -193,8 +193,7 @@ class SegmentSink(Sink):
 
     def write_video(self, packet: TimedPacket) -> int:
         """Write a packet, in a new file if it is due; returns the bytes written, with those of the passthrough."""
-        if self._background_error:
-            message, self._background_error = self._background_error, ""
+        if message := self.take_error():
             raise TargetError(message)
         if packet.key and self.wants_key(packet.pts, source_key=packet.source_key):
             self._audio_silent = self._audio_silent or self._lacks_audio(packet.pts)
@@ -220,6 +219,11 @@ class SegmentSink(Sink):
         """Keep a packet of the source until its file is known."""
         if self._passthrough:
             self._passthrough.put(packet)
+
+    def take_error(self) -> str:
+        """The error of a job in the background that no call has raised yet; "" without one."""
+        message, self._background_error = self._background_error, ""
+        return message
 
     def end_segment(self) -> None:
         """Finish the open segment."""

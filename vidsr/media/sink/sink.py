@@ -98,6 +98,10 @@ class Sink(ABC):
     def write_source(self, packet: TimedPacket) -> None:  # noqa: B027 - most keep none
         """Write a packet of the source's own video, if the sink keeps them."""
 
+    def take_error(self) -> str:
+        """An error of work in the background that no call has raised yet; "" without one."""
+        return ""
+
     def end_segment(self) -> None:  # noqa: B027 - most wait for the next part
         """Finish the open segment: the source is lost, perhaps for long."""
 
@@ -174,6 +178,12 @@ class RetryingSink:
             self._abort()  # the next frame begins again
         except _ERRORS as error:
             self._fail(error)
+
+    def end(self) -> None:
+        """Warn of an error of the last work in the background, when it is done: no later call raises it."""
+        if (message := self.inner.take_error()) and not self.error:
+            self.error = message
+            self._on_warning(f"{self.label}: {message}; the end of its last file may be lost")
 
     def _is_waiting(self) -> bool:
         return self._down and monotonic() < self._since_s
