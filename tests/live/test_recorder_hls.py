@@ -2,10 +2,12 @@
 
 import itertools
 import re
+from contextlib import ExitStack
 from pathlib import Path
 
 import av
 import pytest
+from commands import full_disk
 from recorder_feed import RATE, SECOND, camera_clip, play, recorder
 
 
@@ -82,3 +84,17 @@ def test_only_the_last_seconds_are_kept_and_a_new_start_leaves_none_of_the_old(t
     assert len([name for name in first if name.endswith(".m4s")]) <= 8
     with recorder(folder / "live.m3u8"):
         assert [path.name for path in folder.iterdir()] == ["other-1.m4s"]
+
+
+def test_a_segment_that_is_cut_off_by_a_full_disk_is_not_listed(clip: Path, tmp_path: Path) -> None:
+    playlist, warnings, disk = tmp_path / "live.m3u8", list[str](), ExitStack()
+
+    def fill(number: int) -> None:
+        if number == 3 * RATE:
+            disk.enter_context(full_disk(4000))
+
+    with recorder(playlist, warnings=warnings) as made, disk:
+        play(made, clip, on_frame=fill)
+        assert made.target_states == {str(playlist): warnings[0].partition(": ")[2].partition("; ")[0]}
+    assert re.search(r"live-\d+\.m4s is cut off: the disk is full, or was; retrying until it works$", warnings[0])
+    assert re.findall(r"#EXTINF:([\d.]+)", playlist.read_text()) == ["2.000000"]

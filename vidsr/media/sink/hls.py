@@ -17,6 +17,7 @@ from vidsr.media.frame import SidePacket
 from vidsr.media.probe import codec_name
 from vidsr.media.sink.muxer import Muxer
 from vidsr.media.sink.recording_dir import require_writable
+from vidsr.media.sink.segment_file import end_of_last_fragment
 from vidsr.media.sink.sink import Sink
 from vidsr.media.stream_template import OutputStreams, TimedPacket
 
@@ -159,6 +160,8 @@ class HlsSink(Sink):
                 return
             self._part_read = state.st_mtime_ns, state.st_ino
             new = list(self._new_segments(self._part_path.read_text()))
+            for segment in new:
+                _require_complete(self._path.with_name(segment.name))
             self._segments += new
             n_leaving = max(0, len(self._segments) - _LISTED)
             self._n_discontinuities += sum(each.begins_part for each in self._segments[1 : n_leaving + 1])
@@ -215,6 +218,15 @@ def _next_discontinuity(path: Path) -> int:
         if found := re.search(r"#EXT-X-DISCONTINUITY-SEQUENCE:(\d{1,6})\n", text):
             return int(found[1]) + text.count("#EXT-X-DISCONTINUITY\n") + 1
     return 0
+
+
+def _require_complete(path: Path) -> None:
+    """Raises TargetError for a segment that is cut off: FFmpeg reports no full disk."""
+    end = size = 0
+    with suppress(FileNotFoundError), path.open("rb") as file:
+        end, size = end_of_last_fragment(file), file.seek(0, os.SEEK_END)
+    if not end or end < size:
+        raise TargetError(f"{path.name} is cut off: the disk is full, or was")
 
 
 def _number(file: Path) -> int:

@@ -108,7 +108,7 @@ def recover_part(part: Path) -> bool:
     """
     if part.with_suffix("").suffix in _FRAGMENTED:
         with part.open("r+b") as file:
-            file.truncate(_end_of_last_fragment(file))
+            file.truncate(end_of_last_fragment(file))
             os.fsync(file.fileno())
     if not is_playable(part):
         part.unlink()
@@ -137,7 +137,7 @@ def segment_part_path(path: Path) -> Path:
     return path.with_name(path.name + ".part")
 
 
-def _end_of_last_fragment(file: BinaryIO) -> int:
+def end_of_last_fragment(file: BinaryIO) -> int:
     """The end of the last complete fragment: a `moof` counts only with its `mdat`."""
     size = file.seek(0, os.SEEK_END)
     at = end = file.seek(0)
