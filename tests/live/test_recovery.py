@@ -7,6 +7,7 @@ from pathlib import Path
 from shutil import copyfile
 
 import pytest
+from commands import few_rights
 from recorder_feed import RATE, camera_clip, play, read_recording, recorder, segments
 
 from vidsr.media.sink.segment_file import recover_part
@@ -105,3 +106,14 @@ def test_a_name_that_is_taken_is_given_to_nobody_else(crashed: Path, tmp_path: P
     assert part.with_suffix("").read_text() == "there already"
     second = part.with_suffix("").with_stem(part.with_suffix("").stem + "_2")
     assert len(read_recording(second).pts) > 0
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_a_part_that_may_not_be_read_stays(suffix: str, open_folder: Path) -> None:
+    clip = camera_clip(open_folder / f"clip{suffix}", seconds=1)
+    part = clip.rename(clip.with_name(f"10-00-00{suffix}.part"))
+    part.chmod(0)
+    open_folder.chmod(0o777)
+    with few_rights(), pytest.raises(PermissionError):
+        recover_part(part)
+    assert part.exists()

@@ -104,10 +104,11 @@ def is_playable(path: Path) -> bool:
 def recover_part(part: Path) -> bool:
     """Truncate a .part file to its last complete fragment and give it its final name; returns whether that succeeded.
 
-    A file without a complete fragment is deleted. Raises OSError.
+    A file without a complete fragment is deleted. Raises OSError, also for one that may not be read, which stays.
     """
-    if part.with_suffix("").suffix in _FRAGMENTED:
-        with part.open("r+b") as file:
+    is_fragmented = part.with_suffix("").suffix in _FRAGMENTED
+    with part.open("r+b" if is_fragmented else "rb") as file:
+        if is_fragmented:
             file.truncate(end_of_last_fragment(file))
             os.fsync(file.fileno())
     if not is_playable(part):
