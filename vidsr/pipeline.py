@@ -24,7 +24,7 @@ from vidsr.pool import Pool
 from vidsr.pool.shared_pools import SharedPools
 from vidsr.pool.upscale_frames import upscale_frames
 from vidsr.report import Report, Stage
-from vidsr.run_log import FrameCounts, RunLog
+from vidsr.run_log import FrameCounts, PoolFacts, RunLog
 from vidsr.segment_pipeline import upscale_by_segments
 from vidsr.segments.journal import discard_segments
 from vidsr.segments.plan import NotSegmentable
@@ -182,7 +182,16 @@ class _Run:
             missing_s=self._writer.first_missing_s,
             most_off_s=self._writer.most_off_s,
         )
-        report = self._log.report(counts, pool, architecture=architecture, name=name)
+        facts = PoolFacts(
+            quarantined=pool.quarantined,
+            warnings=pool.warnings,
+            precision_choice=pool.precision_choice,
+            restarts=pool.restarts,
+            reused=pool.reused,
+            workers=pool.workers,
+            threads=pool.threads,
+        )
+        report = self._log.report(counts, facts, architecture=architecture, name=name)
         return replace(report, stages=self._stages(pool), stopped=self._stopped)
 
     def _until(self, should_stop: ShouldStop, frames: Iterable[Frame]) -> Iterator[Frame]:

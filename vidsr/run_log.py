@@ -3,7 +3,6 @@
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
 
 from vidsr.callbacks import OnWarning
 from vidsr.engine.precision import PrecisionChoice
@@ -17,32 +16,17 @@ from vidsr.settings import UpscaleSettings
 DROPPED = "{} cannot hold {}; it is dropped"
 
 
-class PoolFacts(Protocol):
-    """What a report says of the work on the frames."""
+@dataclass(frozen=True, kw_only=True)
+class PoolFacts:
+    """What a report says of the work on the frames, as `Pool` and `Report` have it."""
 
     quarantined: list[int]
     warnings: list[str]
     precision_choice: PrecisionChoice
-
-    @property
-    def restarts(self) -> int:
-        """As `Report.worker_restarts`."""
-        ...
-
-    @property
-    def reused(self) -> float:
-        """As `Report.reused`."""
-        ...
-
-    @property
-    def workers(self) -> int:
-        """As `Report.workers`."""
-        ...
-
-    @property
-    def threads(self) -> int:
-        """As `Report.threads`."""
-        ...
+    restarts: int
+    reused: float
+    workers: int
+    threads: int
 
 
 @dataclass(frozen=True, kw_only=True)

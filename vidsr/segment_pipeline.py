@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from vidsr.callbacks import OnProgress, ShouldStop
 from vidsr.cpu import isa_limit, this_cpu
 from vidsr.engine import expected_precision
-from vidsr.engine.precision import PrecisionChoice
 from vidsr.errors import Stopped, WorkerError
 from vidsr.media.containers import container_for
 from vidsr.media.encoders import choose_encoder
@@ -21,12 +20,11 @@ from vidsr.model_selection import load_network
 from vidsr.output_size import default_scale, expected_frames, target_size
 from vidsr.pool.shared_pools import SharedPools
 from vidsr.report import Report
-from vidsr.run_log import FrameCounts, RunLog
+from vidsr.run_log import FrameCounts, PoolFacts, RunLog
 from vidsr.segments.journal import Key, SegmentJournal
 from vidsr.segments.plan import NotSegmentable, PlannedSegment
 from vidsr.segments.run import SegmentCounts, SegmentedRun, SegmentPool
 from vidsr.segments.source_segments import require_joinable, source_segments
-from vidsr.segments.work import UpscaledSegment
 from vidsr.settings import PoolSettings
 from vidsr.source_reader import open_reader
 from vidsr.upscale_job import UpscaleJob
@@ -77,19 +75,18 @@ def planned_segments(job: UpscaleJob, pool: PoolSettings) -> Iterator[PlannedSeg
 
 def _process(
     run: SegmentedRun, pool: SegmentPool, journal: SegmentJournal, progress: "_Progress", log: RunLog
-) -> "_Facts":
+) -> PoolFacts:
     """Take all segments through the pool or out of the journal into the file."""
     log.warn_of_source()
     if journal.changed:
         log.warn(f"its finished segments are made once more, because of a change: {', '.join(journal.changed)}")
-    facts, counts = _Facts(pool), run.counts
+    counts = run.counts
 
     def tick() -> None:
         progress(pool.frames, journal)
 
     try:
         for done in run.process(pool, journal, tick):
-            facts.add(done)
             log.warn_of_side_data(done.dropped)
     except NotSegmentable:
         journal.discard()
@@ -101,7 +98,15 @@ def _process(
     progress.on_progress(counts.frames, counts.frames)
     if counts.resized:
         log.warn_of_resizing()
-    return facts
+    return PoolFacts(
+        quarantined=counts.quarantined,
+        warnings=counts.warnings,
+        precision_choice=counts.precision_choice or pool.precision_choice,
+        restarts=pool.restarts,
+        reused=counts.reused / max(1, counts.frames),
+        workers=pool.workers,
+        threads=pool.threads,
+    )
 
 
 @dataclass
@@ -124,45 +129,6 @@ class _Progress:
             self.on_progress(done, self.total)
         if self.should_stop():
             raise Stopped(journal.kept)
-
-
-class _Facts:
-    """What a report says of the work on the segments, `PoolFacts`."""
-
-    def __init__(self, pool: SegmentPool) -> None:
-        self.quarantined: list[int] = []
-        self.warnings: list[str] = []
-        self.precision_choice = pool.precision_choice
-        self._pool = pool
-        self._frames, self._reused = 0, 0.0
-
-    @property
-    def restarts(self) -> int:
-        """As `Report.worker_restarts`."""
-        return self._pool.restarts
-
-    @property
-    def reused(self) -> float:
-        """As `Report.reused`."""
-        return self._reused / max(1, self._frames)
-
-    @property
-    def workers(self) -> int:
-        """As `Report.workers`."""
-        return self._pool.workers
-
-    @property
-    def threads(self) -> int:
-        """As `Report.threads`."""
-        return self._pool.threads
-
-    def add(self, done: UpscaledSegment) -> None:
-        """Take in a segment."""
-        self.precision_choice = PrecisionChoice(precision=done.precision, why=done.precision_why)
-        self.warnings += [sentence for sentence in done.warnings if sentence not in self.warnings]
-        self.quarantined += [self._frames + number for number in done.quarantined]
-        self._frames += len(done.times)
-        self._reused += done.reused * len(done.times)
 
 
 def _require_segmentable(job: UpscaleJob, pool: PoolSettings) -> None:

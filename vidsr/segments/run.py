@@ -2,7 +2,7 @@
 
 from array import array
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
@@ -77,9 +77,21 @@ class SegmentCounts:
     retimed: int = 0
     flattened: int = 0
     resized: bool = False
+    quarantined: list[int] = field(default_factory=list)
+    """Their numbers in the video, counted from 0."""
+    reused: float = 0.0
+    """Frames' worth of pixels that was copied from previous results."""
+    warnings: list[str] = field(default_factory=list)
+    """As of `UpscaledSegment`, each once."""
+    precision_choice: PrecisionChoice | None = None
+    """Of the last segment."""
 
     def add(self, done: UpscaledSegment) -> None:
         """Count a segment."""
+        self.quarantined += [self.frames + number for number in done.quarantined]
+        self.reused += done.reused * len(done.times)
+        self.warnings += [sentence for sentence in done.warnings if sentence not in self.warnings]
+        self.precision_choice = PrecisionChoice(precision=done.precision, why=done.precision_why)
         self.segments += 1
         self.frames += len(done.times)
         self.corrupt += done.corrupt
