@@ -6,6 +6,7 @@ import numpy as np
 from av import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
 
+from vidsr.media.color_tags import ColorTags
 from vidsr.media.filters import PersistentFilter, crop
 from vidsr.media.formats import chroma_subsampling, depth_of, samples_of
 
@@ -104,8 +105,7 @@ def _copy_tags(frame: VideoFrame, upscaled: VideoFrame) -> None:
     upscaled.pts, upscaled.duration = frame.pts, frame.duration
     if frame.time_base:
         upscaled.time_base = frame.time_base
-    upscaled.color_range, upscaled.colorspace = frame.color_range, frame.colorspace
-    upscaled.color_primaries, upscaled.color_trc = frame.color_primaries, frame.color_trc
+    ColorTags.of(frame).write(upscaled)
 
 
 def _padded_size(frame: VideoFrame, scale: int) -> tuple[int, int]:

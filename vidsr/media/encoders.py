@@ -53,8 +53,6 @@ _COMPLAINT = re.compile("unknown option|invalid value|error parsing|unable to pa
 """The words by which encoders log that they leave an option out."""
 
 _X265_ROWS = 32  # x265 4.1 writes beyond its memory for 34x18 and others
-_SD_HEIGHT = 576
-_UNSPECIFIED, _BT601 = 2, 6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,15 +193,6 @@ def merge_options(*options: Mapping[str, str]) -> dict[str, str]:
     for name, value in chain.from_iterable(each.items() for each in options):
         merged[name] = f"{merged[name]}:{value}" if name in merged and name.endswith("-params") else value
     return merged
-
-
-def colorspace_tag(source: int, heights: tuple[int, int]) -> int:
-    """The colorspace tag for frames tagged `source`, resized from the first of `heights` to the second.
-
-    Players assume BT.601 or BT.709 for untagged frames by their size: frames upscaled beyond SD need the tag.
-    """
-    beyond_sd = heights[0] <= _SD_HEIGHT < heights[1]
-    return _BT601 if source == _UNSPECIFIED and beyond_sd else source
 
 
 def video_encoder(codec: str) -> VideoCodecContext:

@@ -35,7 +35,6 @@ from vidsr.media.video_encoder import VideoEncoder
 _VPX, _VPX_ALPHA = ("libvpx", "libvpx-vp9"), ("matroska", "webm")
 """Encoders that write alpha apart from the frames, and the containers that store it."""
 _LEFT = 1  # FFmpeg's number of the chroma location
-_UNSPECIFIED = 2  # FFmpeg's number of unknown primaries, transfer and colorspace
 
 
 class FileMuxer:
@@ -140,7 +139,7 @@ class FileMuxer:
             self.copier.dropped_streams.append("the display matrix")
         if self._has_vpx_alpha and self._container.format not in _VPX_ALPHA:
             self.copier.dropped_streams.append("transparency of VP8 and VP9")
-        if self._container.is_raw and set(self._parameters.color[1:]) != {_UNSPECIFIED}:
+        if self._container.is_raw and self._parameters.color_tags.has_colors:
             self.copier.dropped_streams.append("colour tags but the range")
         try:
             self._output.start_encoding()

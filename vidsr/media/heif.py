@@ -12,6 +12,7 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from vidsr.errors import SourceError
+from vidsr.media.color_tags import ColorTags
 from vidsr.media.display_matrix import FLIP
 from vidsr.media.filters import UNPREMULTIPLY, Filter, crop
 from vidsr.media.formats import samples_of
@@ -121,8 +122,7 @@ def _decoded(
 
 def _tagged(frame: VideoFrame, like: VideoFrame) -> VideoFrame:
     frame.pts, frame.time_base = 0, like.time_base
-    frame.color_range, frame.colorspace = like.color_range, like.colorspace
-    frame.color_primaries, frame.color_trc = like.color_primaries, like.color_trc
+    ColorTags.of(like).write(frame)
     return frame
 
 

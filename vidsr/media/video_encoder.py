@@ -10,13 +10,13 @@ from av.video.frame import PictureType
 from av.video.stream import VideoStream
 
 from vidsr.cpu import kept_scheduling, this_cpu
+from vidsr.media.color_tags import ColorTags
 from vidsr.media.containers import Container
 from vidsr.media.encoders import (
     SIDE_DATA_OPTIONS,
     EncoderChoice,
     FrameFormat,
     check_encoder,
-    colorspace_tag,
     encoder_options,
     merge_options,
     video_encoder,
@@ -47,8 +47,7 @@ class EncoderParameters:
     rate: Fraction
     """Mean frames per second."""
     pixel_aspect: Fraction
-    color: tuple[int, int, int, int]
-    """Range, primaries, transfer and colorspace, by FFmpeg's numbers."""
+    color_tags: ColorTags
     global_header: bool
     """Whether the headers are apart from the packets."""
     codec_tag: str
@@ -80,7 +79,6 @@ def encoder_parameters(
     hdr = hdr_options(first, codec)
     # The source's pixel aspect, adjusted to keep the display aspect where `size` has another one.
     aspect = info.pixel_aspect * Fraction(info.width * size[1], info.height * size[0])
-    colorspace = colorspace_tag(first.colorspace, (info.height, size[1]))
     return EncoderParameters(
         codec=codec,
         options=encoder_options(choice.encode, hdr, defaults=SIDE_DATA_OPTIONS.get(codec, {})),
@@ -89,7 +87,7 @@ def encoder_parameters(
         time_base=template.time_base,
         rate=info.rate or Fraction(25),
         pixel_aspect=aspect,
-        color=(first.color_range, first.color_primaries, first.color_trc, colorspace),
+        color_tags=ColorTags.of_resized(first, (info.height, size[1])),
         global_header=container.format != "mpegts",
         # Apple's players need this tag.
         codec_tag="hvc1" if codec == "libx265" and container.has_display_matrix else "",
@@ -173,7 +171,7 @@ def _open(parameters: EncoderParameters) -> VideoCodecContext:
     context.time_base = parameters.time_base
     context.framerate = parameters.rate
     context.sample_aspect_ratio = parameters.pixel_aspect
-    context.color_range, context.color_primaries, context.color_trc, context.colorspace = parameters.color
+    parameters.color_tags.write(context)
     if parameters.global_header:
         context.flags |= Flags.global_header
     if parameters.codec_tag:

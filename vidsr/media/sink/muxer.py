@@ -16,7 +16,8 @@ from av.video.stream import VideoStream
 
 from vidsr.cpu import kept_scheduling
 from vidsr.errors import TargetError
-from vidsr.media.encoders import colorspace_tag, encoder_options, option_errors
+from vidsr.media.color_tags import ColorTags
+from vidsr.media.encoders import encoder_options, option_errors
 from vidsr.media.error_text import closing_output
 from vidsr.media.fragment_tail import FragmentTail
 from vidsr.media.source.live_timestamps import TIME_BASE
@@ -122,9 +123,8 @@ class LiveEncoder:
         context.time_base = TIME_BASE
         context.framerate = (source.average_rate if source else None) or Fraction(_DEFAULT_RATE)
         context.sample_aspect_ratio = pixel_aspect(source) if source else Fraction(1)
-        context.color_range, context.color_primaries = first.color_range, first.color_primaries
         heights = (source.codec_context.height if source else first.height, first.height)
-        context.color_trc, context.colorspace = first.color_trc, colorspace_tag(first.colorspace, heights)
+        ColorTags.of_resized(first, heights).write(context)
         context.max_b_frames = 0
         context.flags |= Flags.global_header
         try:
