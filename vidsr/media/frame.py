@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import av
 from av import Packet
+from av.audio.stream import AudioStream
 from av.stream import Stream
+from av.video.stream import VideoStream
 
 from vidsr.arrays import Plane
 from vidsr.media.compression_probe import Compression
@@ -19,6 +21,8 @@ VideoFrame: TypeAlias = av.VideoFrame
 """PyAV's frame, for modules outside `media`."""
 SidePacket: TypeAlias = "Packet[Stream]"  # quoted: PyAV's packets are generic in its stubs only
 """A packet of a stream other than the video."""
+AnyPacket: TypeAlias = "SidePacket | Packet[AudioStream] | Packet[VideoStream]"
+"""A packet of any stream."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 
-from av import Packet, VideoFrame
+from av import VideoFrame
 from av.video.codeccontext import VideoCodecContext
-from av.video.stream import VideoStream
 
-from vidsr.media.frame import SidePacket
+from vidsr.media.frame import AnyPacket
 from vidsr.media.h264 import may_have_fields
 
 _ONE_FRAME_PER_PACKET = {
@@ -44,7 +43,7 @@ class FrameCount:
         """Number of other packets without a frame and without an error; 0 for codecs that do not allow to count."""
         return max(0, self._missing) - self.before_key if self.is_complete and self.is_countable else 0
 
-    def send(self, packet: "SidePacket | Packet[VideoStream]") -> None:
+    def send(self, packet: AnyPacket) -> None:
         """Counts a packet before it is decoded."""
         self._has_begun |= packet.is_keyframe
         self._before_key += not self._has_begun
@@ -60,7 +59,7 @@ class FrameCount:
         self._missing -= 1
 
 
-def _makes_frame(codec: str, packet: "SidePacket | Packet[VideoStream]") -> bool:
+def _makes_frame(codec: str, packet: AnyPacket) -> bool:
     """Whether a packet makes a frame that is shown: neither hidden, as a reference only, nor cut by an edit list."""
     if not packet.size or packet.is_discard:
         return False

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 from av import Packet
 from av.video.stream import VideoStream
 
-from vidsr.media.frame import SidePacket
+from vidsr.media.frame import AnyPacket
 from vidsr.media.libav import set_discard
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class PacketData:
         return packet
 
 
-def packet_data(packet: "SidePacket | Packet[VideoStream]") -> PacketData:
+def packet_data(packet: AnyPacket) -> PacketData:
     """A packet of PyAV, copied."""
     return PacketData(
         data=bytes(packet),

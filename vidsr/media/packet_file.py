@@ -8,11 +8,12 @@ from av.stream import Stream
 
 from vidsr.errors import SourceError
 from vidsr.media.error_text import read_error_text, target_errors
+from vidsr.media.frame import AnyPacket
 from vidsr.media.open_input import open_source
 from vidsr.media.probe import require_video
 from vidsr.media.sink.segment_file import SegmentFile
 from vidsr.media.source.live_timestamps import SECOND, TIME_BASE
-from vidsr.media.stream_template import AnyPacket, StreamTemplate, TimedPacket, video_headers
+from vidsr.media.stream_template import StreamTemplate, TimedPacket, video_headers
 
 
 class PacketFile:

@@ -14,11 +14,10 @@ from av import Packet
 from av.audio.stream import AudioStream
 from av.container import OutputContainer
 from av.stream import Disposition, Stream
-from av.video.stream import VideoStream
 
 from vidsr.media.aac_headers import aac_headers
 from vidsr.media.containers import Container
-from vidsr.media.frame import SidePacket, SourceTemplate
+from vidsr.media.frame import AnyPacket, SidePacket, SourceTemplate
 from vidsr.media.libav import copy_parameters
 from vidsr.media.open_input import TAG_ERRORS
 from vidsr.media.probe import codec_name, title_of
@@ -120,7 +119,7 @@ class StreamCopier:
         while self._waiting:
             self._write_next()
 
-    def mux(self, packet: "SidePacket | Packet[VideoStream]") -> None:
+    def mux(self, packet: AnyPacket) -> None:
         """Writes a packet of any stream.
 
         The muxer may raise for a packet that it still holds of another stream: damaged, or with times that run

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import TypeAlias
 
 import av
 from av import Packet
@@ -13,7 +12,7 @@ from av.stream import Stream
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
-from vidsr.media.frame import SidePacket
+from vidsr.media.frame import AnyPacket, SidePacket
 
 
 class StreamTemplate:
@@ -64,7 +63,7 @@ def pixel_aspect(stream: VideoStream) -> Fraction:
     return stream.codec_context.sample_aspect_ratio or stream.sample_aspect_ratio or Fraction(1)
 
 
-def video_headers(packet: "AnyPacket", stream: Stream) -> bytes | None:
+def video_headers(packet: AnyPacket, stream: Stream) -> bytes | None:
     """The codec headers in a packet; None without any, or where the container holds them, as in MP4."""
     if not (stream.codec_context.extradata or b"\0").startswith(b"\0"):
         return None
@@ -95,9 +94,6 @@ class OutputStreams:
     def can_continue_with(self, other: "OutputStreams") -> bool:
         """Whether a container that was opened for these streams can hold the packets of `other`."""
         return self.video is other.video and is_same_audio(self.audio, other.audio)
-
-
-AnyPacket: TypeAlias = "SidePacket | Packet[AudioStream] | Packet[VideoStream]"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from typing import Self
 
 import av
-from av import Packet, VideoFrame
+from av import VideoFrame
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from vidsr.media.compression_probe import EXPORT_QUANTISERS, Compression, probe_compression
-from vidsr.media.frame import SidePacket
+from vidsr.media.frame import AnyPacket
 from vidsr.media.frame_count import FrameCount
 from vidsr.media.hevc import key_frame_quantiser
 from vidsr.media.libav import CodecParameters, codec_parameters, set_decoder_parameters
@@ -36,7 +36,7 @@ class VideoDecoder:
         self._first_bytes = 0
         self._header_quantiser: float | None = None
 
-    def decode(self, packet: "SidePacket | Packet[VideoStream] | None") -> list[VideoFrame]:
+    def decode(self, packet: "AnyPacket | None") -> list[VideoFrame]:
         """The frames that the decoder returns for a packet, or at the end for None; counts a refused packet."""
         if packet:
             if not self._first_bytes:
@@ -57,7 +57,7 @@ class VideoDecoder:
             )
         return frames
 
-    def _begin(self, packet: "SidePacket | Packet[VideoStream]") -> None:
+    def _begin(self, packet: AnyPacket) -> None:
         self._first_bytes = packet.size
         if self._context.codec.canonical_name == "hevc":
             self._header_quantiser = key_frame_quantiser(self._context.extradata or b"", bytes(packet))

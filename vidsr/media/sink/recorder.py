@@ -15,6 +15,7 @@ from av.video.stream import VideoStream
 from vidsr.callbacks import OnWarning
 from vidsr.errors import TargetError
 from vidsr.media.containers import container_for, is_playlist, is_video
+from vidsr.media.frame import AnyPacket
 from vidsr.media.probe import codec_name
 from vidsr.media.sink.hls import HlsSink
 from vidsr.media.sink.muxer import LiveEncoder, format_key, probe_encoder
@@ -27,7 +28,7 @@ from vidsr.media.source.aac_track import aac_track
 from vidsr.media.source.audio_track import AudioTrack
 from vidsr.media.source.live_timestamps import SECOND, TIME_BASE
 from vidsr.media.stream_copy import can_hold
-from vidsr.media.stream_template import AnyPacket, OutputStreams, StreamTemplate, TimedPacket
+from vidsr.media.stream_template import OutputStreams, StreamTemplate, TimedPacket
 from vidsr.settings import EncodeSettings, RecordSettings
 from vidsr.stream_url import PIPE_SCHEME, TARGET_SCHEMES, StreamUrl
 
@@ -176,11 +177,11 @@ class Recorder:
         else:
             self._write_packets(self._encoder.encode(frame, key=key))
 
-    def write_audio(self, packet: "AnyPacket", pts: int) -> None:
+    def write_audio(self, packet: AnyPacket, pts: int) -> None:
         """Queue a packet of audio, which is modified; it is written before the first frame after it."""
         self._audio.append(TimedPacket(av_packet=packet, pts=pts, dts=pts, duration=_ticks(packet)))
 
-    def write_source(self, packet: "AnyPacket", pts: int | None, dts: int | None) -> None:
+    def write_source(self, packet: AnyPacket, pts: int | None, dts: int | None) -> None:
         """Queue a packet of the source's video, in decoding order, with times on the output timeline."""
         shown = dts if pts is None else pts
         if shown is None:
@@ -290,5 +291,5 @@ class Recorder:
             folder.apply_retention()
 
 
-def _ticks(packet: "AnyPacket") -> int:
+def _ticks(packet: AnyPacket) -> int:
     return round((packet.duration or 0) * packet.time_base / TIME_BASE)
