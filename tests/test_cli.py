@@ -193,7 +193,7 @@ def test_sources_that_would_become_one_target_are_refused(upscale: Command, tmp_
         (["--scale", "5"], "--scale must be 2, 3 or 4, not 5"),
         (["--to", "banana"], "--to must be a size like 1080p or 1920x1080, not 'banana'"),
         (["--start", "3", "--end", "2"], "--end must be later than the start, not 2"),
-        (["--start", "nan"], "--start must be from 0 to 1000000000, not nan"),
+        (["--start", "nan"], "argument --start: invalid seconds value: 'nan'; see vidsr upscale --help"),
         (["--crf", "99"], "--crf must be from 0 to 63, not 99"),
         (["--workers", "-1"], "--workers must be from 0 to 1024, not -1"),
         (["--workers", "two"], "argument --workers: invalid int value: 'two'; see vidsr upscale --help"),

@@ -111,13 +111,15 @@ def test_too_few_or_too_many_files_are_refused(vidsr: Command, arguments: list[s
     ("words", "sentence"),
     [
         ("--min-psnr 40 --picture p.png a.mp4", "--min-psnr is for two files; --picture draws one"),
+        ("--min-psnr nan a.mp4 b.mp4", "argument --min-psnr: invalid decibels value: 'nan'"),
+        ("--at inf --picture p.png a.mp4", "argument --at: invalid seconds value: 'inf'"),
         ("--crop 8x8+0+0 a.mp4 b.mp4", "--crop is for --picture"),
         ("--at 0:12 a.mp4 b.mp4", "--at is for --picture"),
         ("--model fsrcnn-x2 a.mp4 b.mp4", "--model is for --picture"),
         ("--strength 0.5 a.mp4 b.mp4", "--strength is for --picture"),
     ],
 )
-def test_options_that_would_be_left_out_are_refused(vidsr: Command, words: str, sentence: str) -> None:
+def test_options_that_would_be_left_out_or_mean_nothing_are_refused(vidsr: Command, words: str, sentence: str) -> None:
     ended = vidsr("compare", *words.split())
     assert (ended.code, ended.out) == (USAGE, "")
     assert ended.err.startswith(f"vidsr: {sentence}")

@@ -158,6 +158,11 @@ def test_a_single_file_must_be_readable(evaluate: Command, tmp_path: Path, short
         (["--crf", "99"], USAGE, "--crf must be from 0 to 63, not 99"),
         (["--crf", "18,x"], USAGE, "argument --crf: invalid crf_list value: '18,x'; see vidsr evaluate --help"),
         (["--frames", "0"], USAGE, "--frames must be 1 or more, not 0"),
+        (
+            ["--min-gain", "nan"],
+            USAGE,
+            "argument --min-gain: invalid decibels value: 'nan'; see vidsr evaluate --help",
+        ),
         (["--crf", "3", "--codec", "ffv1"], USAGE, "ffv1 has no --crf"),
         (["--plot", "plot.jpg"], USAGE, "plot.jpg: the name of a drawing ends in .png"),
     ],

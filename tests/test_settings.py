@@ -11,6 +11,7 @@ from vidsr.settings import (
     LearnSettings,
     PoolSettings,
     StreamSettings,
+    TrainSettings,
     UpscaleSettings,
 )
 from vidsr.settings.options import parse_range, parse_shares
@@ -23,6 +24,7 @@ Kind = (
     | type[DatasetSettings]
     | type[LearnSettings]
     | type[StreamSettings]
+    | type[TrainSettings]
 )
 KINDS: list[Kind] = [
     UpscaleSettings,
@@ -124,6 +126,7 @@ def test_a_setting_that_makes_no_sense_is_refused_and_named_first(kind: Kind, wr
         (UpscaleSettings, {"start_s": 2e9}, "from 0 to 1000000000"),
         (DatasetSettings, {"max_gb": 2e6}, "above 0 and at most 1000000"),
         (LearnSettings, {"steps": 2_000_000}, "from 1 to 1000000"),
+        (TrainSettings, {"threads": 99_999}, "from 1 to 1024"),
     ],
 )
 def test_a_setting_above_its_limit_names_the_limit(kind: Kind, wrong: dict[str, object], limits: str) -> None:

@@ -12,7 +12,7 @@ import dataclasses
 import json
 from pathlib import Path
 
-from vidsr.cli.options import Parser, model_label, seconds, setting
+from vidsr.cli.options import Parser, decibels, model_label, seconds, setting
 from vidsr.cli.output import UsageError, png_file, print_message
 from vidsr.engine import Engine
 from vidsr.errors import DAMAGED
@@ -35,7 +35,7 @@ def add_arguments(parser: Parser) -> None:
         type=Path,
         help="the reference and the candidate, or the source of --picture",
     )
-    parser.add_argument("--min-psnr", metavar="DB", type=float, help="exit 7 when the mean is lower")
+    parser.add_argument("--min-psnr", metavar="DB", type=decibels, help="exit 7 when the mean is lower")
     group = parser.add_argument_group("picture")
     group.add_argument("--picture", metavar="FILE", type=Path, help="draw parts of a frame as a PNG")
     help_ = f"a name of the zoo, an .npz file, or auto: by the source (default: {UpscaleSettings.model})"

@@ -18,7 +18,7 @@ import logging
 from pathlib import Path
 from typing import BinaryIO
 
-from vidsr.cli.options import Parser, add_options, model_label, setting, settings
+from vidsr.cli.options import Parser, add_options, decibels, model_label, setting, settings
 from vidsr.cli.output import aligned, png_file, print_message, progress_bar
 from vidsr.cpu import this_cpu
 from vidsr.engine import Engine
@@ -76,7 +76,9 @@ def add_arguments(parser: Parser) -> None:
     group.add_argument("--reuse", metavar="N", type=int, default=0, help=help_)
     group = parser.add_argument_group("result")
     group.add_argument("--each", action="store_true", help="print a row per image and clip as well")
-    group.add_argument("--min-gain", metavar="DB", type=float, help="exit 7 when the mean gain of a network is lower")
+    group.add_argument(
+        "--min-gain", metavar="DB", type=decibels, help="exit 7 when the mean gain of a network is lower"
+    )
     group.add_argument("--plot", metavar="FILE", type=Path, help="draw gain against time as a PNG")
     group.add_argument("--overwrite", action="store_true", help="replace an existing PNG")
 

@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import math
 from collections.abc import Callable, Collection, Generator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -132,10 +133,17 @@ def model_label(model: str, scale: int) -> str:
     return model if model.endswith(".npz") else full_name(model, scale)
 
 
+def decibels(text: str) -> float:
+    """Decibels. Raises ValueError for text, "nan" and "inf": nothing is below "nan"."""
+    if not math.isfinite(level := float(text)):
+        raise ValueError(text)
+    return level
+
+
 def seconds(text: str) -> float:
     """Seconds from "90", "1:30" or "0:01:30.5". Raises ValueError for anything else."""
     parts = [float(part) for part in text.split(":")]
-    if len(parts) > 3 or min(parts) < 0:
+    if len(parts) > 3 or not all(0 <= part < math.inf for part in parts):
         raise ValueError(text)
     return sum(part * unit for part, unit in zip(reversed(parts), (1, 60, 3600), strict=False))
 

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass, fields
 
 from vidsr.settings.options import check_choice, check_limits, check_range, check_scale, check_shares, option
+from vidsr.settings.upscale import MAX_WORKERS
 
 _MOST_HELD_OUT = 0.9
 LARGEST_CROP = 144
@@ -153,7 +154,8 @@ class TrainSettings:
         check_choice(self, "loss", ("l1", "mse"))
         check_choice(self, "device", ("cpu", "cuda"))
         check_scale(self.scale)
-        check_limits(self, "steps", "patch", "batch", "frames", "every", "patience", "threads", least=1)
+        check_limits(self, "steps", "patch", "batch", "frames", "every", "patience", least=1)
+        check_limits(self, "threads", least=1, most=MAX_WORKERS)
         check_limits(self, "finish_steps", "seed", least=0)
         for name in ("rate", "finish_rate"):
             if not 0 < getattr(self, name) < 1:

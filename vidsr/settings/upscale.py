@@ -8,7 +8,8 @@ from vidsr.settings.options import check_choice, check_limits, check_scale, opti
 _MAX_S = 1_000_000_000  # no video is longer, and FFmpeg's clock in microseconds holds 9e12
 MAX_MEGAPIXELS = 268
 """FFmpeg holds no larger frame."""
-_MAX_WORKERS = 1024  # processes, or threads, far beyond what one run keeps busy
+MAX_WORKERS = 1024
+"""Processes, or threads, far beyond what one run keeps busy."""
 _MAX_REUSE = 32  # far beyond what looks right
 MAX_STRENGTH = 1.5
 """What the network adds to the bicubic frame at most, relative to what it was trained to add."""
@@ -45,8 +46,8 @@ class PoolSettings:
 
     def __post_init__(self) -> None:
         check_choice(self, "precision", PRECISIONS)
-        check_limits(self, "workers", least=0, most=_MAX_WORKERS)
-        check_limits(self, "threads", least=1, most=_MAX_WORKERS)
+        check_limits(self, "workers", least=0, most=MAX_WORKERS)
+        check_limits(self, "threads", least=1, most=MAX_WORKERS)
         check_limits(self, "reuse", least=0, most=_MAX_REUSE)
         check_limits(self, "timeout_s", least=0, most=_MAX_S, above=True)
 
