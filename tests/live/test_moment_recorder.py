@@ -6,10 +6,11 @@ from pathlib import Path
 
 import av
 import pytest
+from commands import full_disk
 from kit.scene_cameras import SUB_SIZE, planes, source_and_main, stream
 from training.recordings import SIZE, record, smaller
 
-from vidsr.errors import SourceError, Stopped
+from vidsr.errors import SourceError, Stopped, TargetError
 from vidsr.learning.moment_recorder import StreamFailed, cut_original, newest_original, record_streams
 from vidsr.media.packet_file import copy_stretch
 from vidsr.settings import StreamSettings
@@ -121,6 +122,17 @@ def test_a_stretch_counts_from_the_first_frame_of_a_file(tmp_path: Path) -> None
     cuts = [copy_stretch(each, tmp_path / f"cut-{each.name}", start_s=5.5, seconds=1.0) for each in (path, later)]
     assert cuts[1] == pytest.approx(cuts[0], abs=0.01)
     assert cuts[0][0] == pytest.approx(5.0, abs=0.1)
+
+
+def test_a_full_disk_leaves_nothing_of_a_stretch(tmp_path: Path) -> None:
+    path, target = segment(tmp_path, "10-00-00.original.mkv"), tmp_path / "moment.mkv"
+    copy_stretch(path, target, start_s=0.0, seconds=8.0)
+    size = target.stat().st_size
+    target.unlink()
+    for limit in range(0, size, size // 20):
+        with full_disk(limit), pytest.raises(TargetError, match="File too large"):
+            copy_stretch(path, target, start_s=0.0, seconds=8.0)
+        assert not list(tmp_path.glob("*.mkv*")), limit
 
 
 def test_an_original_that_is_damaged_is_one_sentence(tmp_path: Path) -> None:

@@ -60,6 +60,7 @@ class PacketFile:
         """Delete the file, as far as the disk allows it."""
         with suppress(av.FFmpegError, OSError):
             self._file.recover()
+        with suppress(OSError):
             self._path.unlink(missing_ok=True)
 
 
@@ -84,15 +85,15 @@ def copy_stretch(source: Path, target: Path, *, start_s: float, seconds: float) 
                 end_s = max(end_s, file.write(packet))
                 if end_s >= seconds:
                     break
+            if file is None:
+                raise SourceError(f"{source}: holds no key frame after {start_s:.1f} s")
+            file.finish()
         except BaseException as error:
             if file:
                 file.discard()
             if isinstance(error, av.FFmpegError | OSError):
                 raise SourceError(f"{source}: {read_error_text(error)}") from error
             raise
-    if file is None:
-        raise SourceError(f"{source}: holds no key frame after {start_s:.1f} s")
-    file.finish()
     return begin_s, end_s
 
 
