@@ -11,7 +11,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from commands import DAMAGED, SOURCE, TARGET, USAGE, Command, full_disk
+from commands import DAMAGED, SOURCE, TARGET, USAGE, Command, contents, full_disk
 from numpy.typing import NDArray
 from recorder_feed import RATE, camera_clip, play, recorder, segments
 
@@ -138,9 +138,14 @@ def test_what_cannot_be_exported_is_said(recorded: Path, tmp_path: Path, vidsr: 
 def test_a_disk_that_is_full_at_the_end_of_an_export_is_said(recorded: Path, tmp_path: Path, vidsr: Command) -> None:
     whole = tmp_path / "whole.mp4"
     assert vidsr("recordings", "export", recorded, "--output", whole).code == 0
+    before = contents(tmp_path)
     with full_disk(whole.stat().st_size - 500):  # within the index
         ended = vidsr("recordings", "export", recorded, "--output", tmp_path / "x.mp4")
-    assert (ended.code, f"{tmp_path / 'x.mp4'}: File too large" in ended.err) == (TARGET, True)
+        assert (ended.code, f"{tmp_path / 'x.mp4'}: File too large" in ended.err) == (TARGET, True)
+        ended = vidsr("recordings", "export", recorded, "--output", whole, "--overwrite")
+    with full_disk(20_000):
+        assert vidsr("recordings", "export", recorded, "--output", tmp_path / "x.mp4").code == TARGET
+    assert contents(tmp_path) == before
 
 
 def test_a_moment_is_upscaled_now_from_the_original(

@@ -96,11 +96,25 @@ def test_a_file_that_does_not_reach_the_disk_is_kept(
 
     monkeypatch.setattr(os, "fsync", refuse)
     with pytest.raises((TargetError, OSError), match="Input/output error"):
-        file.finish()
+        file.finish_or_recover()
     (kept,) = tmp_path.iterdir()
     assert kept.name == ("out.mp4.part" if lasts else "out.mp4")  # a part is completed at the next start
     with av.open(kept) as written:
         assert sum(packet.size > 0 for packet in written.demux(video=0)) == len(UNEVEN)
+
+
+def test_a_file_that_is_recovered_replaces_another_only_where_it_may(tmp_path: Path) -> None:
+    encoder = LiveEncoder(av.VideoFrame(64, 48, "yuv420p"), EncodeSettings(preset="ultrafast"), source=None)
+    packets = video_packets(encoder)
+    for overwrite in (False, True, True):
+        file = SegmentFile(tmp_path / "out.mp4", video=encoder.stream, audio=None, start_pts=0, overwrite=overwrite)
+        for packet in packets:
+            file.write_video(packet)
+        if not overwrite:
+            (tmp_path / "out.mp4").write_text("of another program")
+        assert file.recover()
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["out.mp4", "out_2.mp4"]
+        assert (tmp_path / "out.mp4").read_bytes().startswith(b"of another") == (not overwrite)
 
 
 @pytest.mark.parametrize("name", ["out.mp4", "out.mkv", "out.ts", "out.nut"])
@@ -111,6 +125,8 @@ def test_a_disk_that_is_full_when_a_file_is_closed_is_named(name: str, tmp_path:
         file.write_video(packet)
     with full_disk((tmp_path / f"{name}.part").stat().st_size), pytest.raises(OSError, match="File too large"):
         file.finish()
+    file.discard()
+    assert list(tmp_path.iterdir()) == []
 
 
 FULL = """

@@ -6,7 +6,7 @@ from pathlib import Path
 import av
 from av.stream import Stream
 
-from vidsr.errors import SourceError
+from vidsr.errors import SourceError, TargetError
 from vidsr.media.error_text import read_error_text, target_errors
 from vidsr.media.frame import AnyPacket
 from vidsr.media.open_input import open_source
@@ -51,17 +51,20 @@ class PacketFile:
         return (pts - self._first_pts) / SECOND
 
     def finish(self) -> None:
-        """Complete the file. Raises TargetError, and SourceError when nothing in it can be shown."""
-        with target_errors(self._path):
-            if not self._file.finish():
-                raise SourceError(f"{self._path.name}: holds no frame that can be shown")
+        """Complete the file. Raises TargetError, and SourceError where nothing can be shown; then it is deleted."""
+        try:
+            with target_errors(self._path):
+                holds_frames = self._file.finish()
+        except TargetError:
+            self.discard()
+            raise
+        if not holds_frames:
+            raise SourceError(f"{self._path.name}: holds no frame that can be shown")
 
     def discard(self) -> None:
         """Delete the file, as far as the disk allows it."""
-        with suppress(av.FFmpegError, OSError):
-            self._file.recover()
         with suppress(OSError):
-            self._path.unlink(missing_ok=True)
+            self._file.discard()
 
 
 def copy_stretch(source: Path, target: Path, *, start_s: float, seconds: float) -> tuple[float, float]:

@@ -52,7 +52,7 @@ def export_recording(
         export.finish()
     except BaseException:
         if export.file:
-            export.file.recover()
+            export.file.discard()
         raise
     if not export.paths:
         raise SourceError("; ".join(damage))
@@ -98,11 +98,11 @@ class _Export:
 
     def finish(self, *, broken: bool = False) -> None:
         """Complete the file; one that is `broken` with what it holds. Raises TargetError."""
-        file, self.file = self.file, None
-        if not file:
+        if not self.file:
             return
         with target_errors(self.paths[-1]):
-            holds_frames = file.recover() if broken else file.finish()
+            holds_frames = self.file.recover() if broken else self.file.finish()
+        self.file = None
         if not holds_frames:
             self.paths.pop()
 

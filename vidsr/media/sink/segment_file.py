@@ -23,8 +23,8 @@ from vidsr.media.stream_template import StreamTemplate
 class SegmentFile:
     """A file with a video stream like `video` and, unless None, an audio stream like `audio`, from `start_pts`.
 
-    It gets its final name by `finish` or `recover`. One of them must be called, in any thread. Raises TargetError for
-    a codec that its format does not hold.
+    It gets its final name by `finish`, `finish_or_recover` or `recover`. One of them or `discard` must be called, in
+    any thread. Raises TargetError for a codec that its format does not hold.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class SegmentFile:
         tags: Mapping[str, str] = {},
         overwrite: bool = False,
     ) -> None:
-        self.start_pts = start_pts
+        self.start_pts, self._overwrite = start_pts, overwrite
         kind = container_for(path, or_image=False)
         self._atomic_file = AtomicFile(path, source=None, overwrite=overwrite, part=segment_part_path(path))
         options = muxer_options(kind, TIME_BASE, covers=False, tags=())
@@ -67,25 +67,35 @@ class SegmentFile:
     def finish(self) -> bool:
         """Close, validate and rename the file; returns whether it holds any frame.
 
-        After a TargetError, FFmpegError or OSError the file has been recovered as far as possible.
+        After a TargetError, FFmpegError or OSError the file can still be recovered or discarded.
         """
+        self._muxer.close()
+        if not is_playable(self._atomic_file.part):
+            return self.recover()
+        self._atomic_file.commit()
+        return True
+
+    def finish_or_recover(self) -> bool:
+        """As `finish`, and after an error as `recover` before it is raised."""
         try:
-            self._muxer.close()
-            if is_playable(self._atomic_file.part):
-                self._atomic_file.commit()
-                return True
+            return self.finish()
         except (TargetError, av.FFmpegError, OSError):
             if self._atomic_file.owns_part():
                 self.recover()
             raise
-        return self.recover()
 
     def recover(self) -> bool:
         """Like `finish`, for a file that could not be written completely. Raises OSError."""
         self._atomic_file.file.close()  # first, so that PyAV writes no index
         with suppress(av.FFmpegError, OSError, ValueError):
             self._muxer.close()
-        return recover_part(self._atomic_file.part)
+        return recover_part(self._atomic_file.part, overwrite=self._overwrite)
+
+    def discard(self) -> None:
+        """Close and delete the file; does nothing after `finish` or `recover`. Raises OSError."""
+        self._atomic_file.discard()
+        with suppress(av.FFmpegError, OSError, ValueError):
+            self._muxer.close()
 
 
 _FRAGMENTED = {".mp4", ".m4v", ".mov"}
@@ -101,10 +111,11 @@ def is_playable(path: Path) -> bool:
         return False
 
 
-def recover_part(part: Path) -> bool:
+def recover_part(part: Path, *, overwrite: bool = False) -> bool:
     """Truncate a .part file to its last complete fragment and give it its final name; returns whether that succeeded.
 
-    A file without a complete fragment is deleted. Raises OSError, also for one that may not be read, which stays.
+    Another file of that name is replaced with `overwrite`, else this one gets an `unused_path`. A file without a
+    complete fragment is deleted. Raises OSError, also for one that may not be read, which stays.
     """
     is_fragmented = part.with_suffix("").suffix in _FRAGMENTED
     with part.open("r+b" if is_fragmented else "rb") as file:
@@ -114,7 +125,8 @@ def recover_part(part: Path) -> bool:
     if not is_playable(part):
         part.unlink()
         return False
-    part.rename(unused_path(part.with_suffix(""), own=part))
+    target = part.with_suffix("")
+    part.rename(target if overwrite else unused_path(target, own=part))
     fsync_dir(part.parent)
     return True
 

@@ -162,7 +162,7 @@ class SegmentSink(Sink):
         super().__init__(container, on_warning)
         self._next_path, self._on_segment, self._background = next_path, on_segment, background
         self._max_ticks = None if segment_s is None else round(segment_s * SECOND)
-        self._passthrough = SourcePassthrough(lambda file: self._submit(file.finish)) if passthrough else None
+        self._passthrough = SourcePassthrough(self._submit_finish) if passthrough else None
         self._is_original_only = is_original_only
         self._file: SegmentFile | None = None
         self._start_pts: int | None = None  # of the open segment, which may have no upscaled file
@@ -279,7 +279,10 @@ class SegmentSink(Sink):
     def _end_file(self) -> None:
         file, self._file, self._start_pts = self._file, None, None
         if file:
-            self._submit(file.finish)
+            self._submit_finish(file)
+
+    def _submit_finish(self, file: SegmentFile) -> None:
+        self._submit(file.finish_or_recover)
 
     def _submit(self, job: Callable[[], bool]) -> None:
         aborts = self._aborts
