@@ -197,7 +197,7 @@ def test_a_damaged_segment_is_named_and_the_others_are_exported(
     folder, target = tmp_path / "front", tmp_path / "all.mp4"
     shutil.copytree(recorded / "front", folder)
     if not indexed:
-        (folder / ".index.sqlite").unlink()
+        (folder / ".index.sqlite").unlink(missing_ok=True)
     parts = segments(folder)
     parts[number].write_bytes(parts[number].read_bytes()[: parts[number].stat().st_size // 2])
     target.touch()
