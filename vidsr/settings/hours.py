@@ -1,4 +1,4 @@
-"""Hours of the day, such as 22-6 or 21:30-5:45, in local time."""
+"""Hours of the day, such as 22-6 or 21:30-5:45, in local time; or always, or never."""
 
 import re
 from datetime import datetime
@@ -16,7 +16,12 @@ def parse_hours(text: str) -> tuple[int, int] | None:
 
 
 def is_within(text: str, now_s: float) -> bool:
-    """Whether a time of the clock is within hours that `parse_hours` knows; they may go over midnight."""
+    """Whether a time of the clock is within hours that `parse_hours` knows, always or never.
+
+    Hours may go over midnight.
+    """
+    if text in ("always", "never"):
+        return text == "always"
     hours = parse_hours(text)
     assert hours
     (begin, end), now = hours, datetime.fromtimestamp(now_s)

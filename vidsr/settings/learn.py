@@ -4,16 +4,16 @@ import re
 from dataclasses import dataclass
 
 from vidsr.settings.hours import is_within, parse_hours
-from vidsr.settings.options import check_limits, option
+from vidsr.settings.options import DAY_S, check_limits, option
 
-_LONGEST_S, _LONGEST_MOMENT_S = 86_400.0, 60.0
+_LONGEST_MOMENT_S = 60.0
 _AREA = re.compile(r"\d{1,5},\d{1,5},[1-9]\d{0,4},[1-9]\d{0,4}")
 _RANGES = (
     ("cores", 1, 1024),
     ("memory_gb", 0.1, 1e4),
-    ("every_s", 10.0, _LONGEST_S),
+    ("every_s", 10.0, DAY_S),
     ("moment_s", 5.0, _LONGEST_MOMENT_S),
-    ("day_s", 10.0, _LONGEST_S),
+    ("day_s", 10.0, DAY_S),
     ("keep_days", 1e-6, 1e5),
     ("keep_gb", 1e-6, 1e6),
     ("keep_networks", 1, 1000),
@@ -41,7 +41,7 @@ class LearnSettings:
     masks: tuple[str, ...] = option(
         (), "areas of the source that are never learned from, each as left,top,width,height in its pixels", "AREA"
     )
-    day_s: float = option(_LONGEST_S, "seconds of a day: shorter to rehearse weeks within hours", "S")
+    day_s: float = option(float(DAY_S), "seconds of a day: shorter to rehearse weeks within hours", "S")
 
     def __post_init__(self) -> None:
         if self.hours != "always" and not parse_hours(self.hours):
@@ -56,4 +56,4 @@ class LearnSettings:
 
     def is_hour(self, now_s: float) -> bool:
         """Whether a network may be learned at this time of the clock, in local time."""
-        return self.hours == "always" or is_within(self.hours, now_s)
+        return is_within(self.hours, now_s)

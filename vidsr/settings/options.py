@@ -5,6 +5,9 @@ import re
 from dataclasses import field
 from typing import Any
 
+DAY_S = 86_400
+"""The longest time that most settings take."""
+
 
 def option(default: Any, help_: str, placeholder: str = "", *, group: str = "") -> Any:
     """A field with a default, a sentence for `--help`, and the placeholder of its value; none makes a flag.

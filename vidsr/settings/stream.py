@@ -3,12 +3,11 @@
 from dataclasses import dataclass
 
 from vidsr.settings.hours import is_within, parse_hours
-from vidsr.settings.options import check_choice, check_limits, check_scale, option
+from vidsr.settings.options import DAY_S, check_choice, check_limits, check_scale, option
 from vidsr.settings.upscale import MAX_MEGAPIXELS, MAX_STRENGTH
 
 TRANSPORTS = ("tcp", "udp")
 AUDIO_KINDS = ("aac", "copy", "none")
-_LONGEST_S = 86_400.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,8 +54,8 @@ class StreamSettings:
         check_scale(self.scale)
         check_choice(self, "transport", TRANSPORTS)
         check_limits(self, "strength", least=0, most=MAX_STRENGTH)
-        check_limits(self, "timeout_s", least=0.5, most=_LONGEST_S)
-        check_limits(self, "max_delay_s", least=0.1, most=_LONGEST_S)
+        check_limits(self, "timeout_s", least=0.5, most=DAY_S)
+        check_limits(self, "max_delay_s", least=0.1, most=DAY_S)
         check_limits(self, "degraded_above", "failed_above", least=0, most=100)
         check_limits(self, "max_megapixels", least=0, most=MAX_MEGAPIXELS, above=True)
 
@@ -87,7 +86,7 @@ class RecordSettings:
 
     def __post_init__(self) -> None:
         check_choice(self, "audio", AUDIO_KINDS)
-        check_limits(self, "segment_s", least=1, most=_LONGEST_S)
+        check_limits(self, "segment_s", least=1, most=DAY_S)
         check_limits(self, "keep_days", "keep_original_days", "keep_gb", least=0, above=True)
         check_limits(self, "min_free_gb", "keep_at_least_gb", least=0)
         if self.original_only not in ("always", "never") and not parse_hours(self.original_only):
@@ -102,6 +101,4 @@ class RecordSettings:
 
     def is_original_only(self, now_s: float) -> bool:
         """Whether only the original is recorded at this time of the clock, in local time."""
-        if self.original_only in ("always", "never"):
-            return self.original_only == "always"
         return is_within(self.original_only, now_s)

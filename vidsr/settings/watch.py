@@ -2,9 +2,7 @@
 
 from dataclasses import dataclass
 
-from vidsr.settings.options import check_limits, option
-
-_LONGEST_S = 86_400.0
+from vidsr.settings.options import DAY_S, check_limits, option
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,4 +20,4 @@ class WatchSettings:
     )
 
     def __post_init__(self) -> None:
-        check_limits(self, "interval_s", "settle_s", least=0.1, most=_LONGEST_S)
+        check_limits(self, "interval_s", "settle_s", least=0.1, most=DAY_S)
