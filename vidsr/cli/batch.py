@@ -7,7 +7,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -53,10 +53,9 @@ class Batch:
         done = self._journal.outcomes  # by an earlier process, which a file has crashed
         pending = [self._pending(job) for job in self._jobs if str(job.target) not in done]
         left = [job for job in pending if job]
-        with ExitStack() as stack:
-            if not self._alone:
-                progress = BatchProgress(left, kind=self._args.progress, quiet=self._args.quiet)
-                self._all = stack.enter_context(progress)
+        if not self._alone:
+            self._all = BatchProgress(left, kind=self._args.progress, quiet=self._args.quiet)
+        with self._all or nullcontext():
             run_batch(left, self._pools, self._work, should_stop=self._should_stop, alone=self._journal.suspects)
         return self._summary()
 
@@ -121,11 +120,7 @@ class Batch:
             make_folder(job.target.parent)
         if (doubt := self._doubts.get(job.target)) and not job.settings.overwrite:
             raise TargetError(f"{job.target}: exists already, and {doubt} (--overwrite replaces it)")
-        if self._alone:
-            with progress(job.source, self._args) as on_progress:
-                return upscale_job(replace(job, on_progress=on_progress), self._pools)
-        assert self._all
-        with self._all.file(job.source) as on_progress:
+        with self._all.file(job.source) if self._all else progress(job.source, self._args) as on_progress:
             return upscale_job(replace(job, on_progress=on_progress), self._pools)
 
     def _failed(self, job: UpscaleJob, outcome: Outcome) -> Outcome:

@@ -90,12 +90,12 @@ def run(args: argparse.Namespace) -> int:
     collections = collect(args.sources, scales[-1], on_warning=log.warning)
     if args.plot:
         with png_file(args.plot, source=args.sources[0], overwrite=args.overwrite) as drawing:
-            rows = _measured(collections, engines, protocols, reuse, quiet=args.quiet)
+            rows = _score_all(collections, engines, protocols, reuse, quiet=args.quiet)
             _plot(means(rows), engines, drawing)
     else:
-        rows = _measured(collections, engines, protocols, reuse, quiet=args.quiet)
+        rows = _score_all(collections, engines, protocols, reuse, quiet=args.quiet)
     _print(rows, args)
-    return _judged(means(rows), engines, args.min_gain)
+    return _check_gains(means(rows), engines, args.min_gain)
 
 
 def _protocols(args: argparse.Namespace) -> dict[str, ClipProtocol]:
@@ -122,20 +122,20 @@ def _engines(args: argparse.Namespace) -> Engines:
     return engines
 
 
-def _measured(
+def _score_all(
     collections: list[Collection], engines: Engines, protocols: dict[str, ClipProtocol], reuse: int, *, quiet: bool
 ) -> list[ResultRow]:
     rows = []
     scales = sorted({engine.scale for engine in engines.values()})
     files = sum(len(collection.images) + len(collection.clips) for collection in collections)
-    measured = itertools.count(1)
+    numbers = itertools.count(1)
     with progress_bar(None, "files", quiet=quiet) as on_progress:
         for scale in scales:
             ways = make_upscalers(engines, scale)
             for collection in collections:
                 for path in collection.images:
                     rows += evaluate_image(path, collection, scale, ways)
-                    on_progress(next(measured), files * len(scales))
+                    on_progress(next(numbers), files * len(scales))
                 for path in collection.clips:
                     for given, protocol in protocols.items():
                         # new engines per clip: no output of the previous clip is reused
@@ -143,7 +143,7 @@ def _measured(
                         every = ways | {name: network_upscaler(engine) for name, engine in own.items()}
                         found = evaluate_clip(path, collection, scale, every, {given: protocol})
                         rows += [_with_reused(row, own) for row in found]
-                    on_progress(next(measured), files * len(scales))
+                    on_progress(next(numbers), files * len(scales))
     return rows
 
 
@@ -201,7 +201,7 @@ def _plot(overall: list[ResultRow], engines: Engines, drawing: BinaryIO) -> None
     )
 
 
-def _judged(overall: list[ResultRow], engines: Engines, min_gain: float | None) -> int:
+def _check_gains(overall: list[ResultRow], engines: Engines, min_gain: float | None) -> int:
     """The exit code; prints the networks below `min_gain`."""
     below = [row for row in overall if row.method in engines and min_gain is not None and row.gain < min_gain]
     for row in below:

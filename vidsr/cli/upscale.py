@@ -113,13 +113,14 @@ def run(args: argparse.Namespace) -> int:
         UpscaleJob(source=source, target=target, settings=upscaling, encode=encode, on_warning=log.warning)
         for source, target in pairs
     ]
-    _check_modes(args, into_folder=args.target not in [target for _, target in pairs])
+    into_folder = args.target not in [target for _, target in pairs]
+    _check_modes(args, into_folder=into_folder)
     if args.estimate or args.explain:
         return _print_estimates(jobs, args)
     if args.discard:
         return _discard(jobs)
     _check_list(args)
-    if args.target not in [target for _, target in pairs]:
+    if into_folder:
         make_folder(args.target)
     if args.failed_list:
         require_writable(args.failed_list)
