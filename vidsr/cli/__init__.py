@@ -127,4 +127,4 @@ def _set_up_output(args: argparse.Namespace) -> None:
             printed.reconfigure(errors="backslashreplace")  # the name of a file need not be text
     level = logging.ERROR if args.quiet else logging.INFO if args.verbose else logging.WARNING
     logging.basicConfig(level=level, format="vidsr: %(message)s")
-    os.environ.setdefault("SVT_LOG", "0")  # SVT-AV1 has no other way to be told to keep its errors to itself
+    os.environ.setdefault("SVT_LOG", "0")  # no option of SVT-AV1 silences its errors

@@ -70,7 +70,7 @@ def add_arguments(parser: Parser) -> None:
         help="encode with each of these CRF; none: no codec (default: none)",
     )
     add_options(group, EncodeSettings, omit=("crf", "bitrate", "pixel_format"))
-    help_ = f"at most so many from the start of each clip (default: {ClipProtocol.frames})"
+    help_ = f"frames at most from the start of each clip (default: {ClipProtocol.frames})"
     group.add_argument("--frames", metavar="N", type=int, default=ClipProtocol.frames, help=help_)
     help_ = "also measure networks with this --reuse; 0: not (default: 0)"
     group.add_argument("--reuse", metavar="N", type=int, default=0, help=help_)

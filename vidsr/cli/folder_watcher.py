@@ -67,7 +67,7 @@ class FolderWatcher:
         self._settling = Settling(watch.settle_s, log.warning)
         self._waits_for: set[str] = set()
         self._refused: dict[Path, Stamp] = {}
-        """The files that failed for what is not in them, to be tried at the next start."""
+        """The files that failed for a reason outside themselves, to be tried at the next start."""
 
     def note_crashes(self) -> None:
         """Record the files that ended an earlier process of this run."""

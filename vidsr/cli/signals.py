@@ -17,7 +17,7 @@ _SAME_S = 0.5  # the same signal to a process and to its group, by timeout(1) an
 class GracefulStop:
     """Whether SIGINT or SIGTERM arrived, within `with`; `signal` is its number, 0 before.
 
-    `promise` is printed at the first one: what becomes of the job; it may be set anew meanwhile. With `closes_input`,
+    `promise` is printed at the first one: what becomes of the job; it may change meanwhile. With `closes_input`,
     standard input ends as well: the job may wait for more of it.
     """
 

@@ -6,13 +6,12 @@
   vidsr upscale --estimate film.mkv film-2x.mkv          (or --explain)
   ffmpeg -i film.mkv -f yuv4mpegpipe - | vidsr upscale - - | ffmpeg -i - film-2x.mkv
 
-Several sources, or a folder of them, go into a folder, which is made if it is not there, each under its own name, as
-one job: workers are started once, a file that fails costs only itself, and is listed at the end. Its hidden file
-.vidsr-upscale.jsonl records what is finished, for --resume: a target is skipped if it has the size and time that it
-had then, and so has its source, and the settings, the weights and the version of vidsr are the same; one that was
-stopped, with the frames so far, is made anew. - is standard input (yuv4mpegpipe, or any container that needs no
-seeking) or standard output (see --output-format). The frames have standard output to themselves: the report, also that
-of --json, is then on stderr.
+Several sources, or a folder of them, go into a folder as one job, each under its own name; a missing folder is made.
+Workers start once. A file that fails costs only itself, and is listed at the end. The hidden file .vidsr-upscale.jsonl
+in the folder records the finished targets for --resume: a target is skipped if it and its source have the same size
+and time as then, and the settings, the weights and the version of vidsr are the same. A target that was stopped is
+upscaled again from its first frame. - is standard input (yuv4mpegpipe, or any container that needs no seeking) or
+standard output (see --output-format), which then has the frames only: the report goes to stderr, with --json, too.
 """
 
 import argparse
@@ -66,10 +65,10 @@ def _add_batch(group: argparse._ArgumentGroup) -> None:
     """Declare the options of a run of many files."""
     help_ = "take the folders in a folder, too, into folders of the same names"
     group.add_argument("--recursive", action="store_true", help=help_)
-    help_ = "skip what an earlier run into the same folder has finished, of the same sources, settings and weights; "
-    help_ += "what it was stopped in is begun again"
+    help_ = "skip targets that an earlier run into the same folder has finished, of the same sources, settings and "
+    help_ += "weights; begin again with those it was stopped in"
     group.add_argument("--resume", action="store_true", help=help_)
-    help_ = "write what failed or was stopped into this file: a line of JSON each"
+    help_ = "write the files that failed or were stopped into this list: a line of JSON each"
     group.add_argument("--failed", dest="failed_list", type=Path, metavar="FILE", help=help_)
     help_ = "delete the TARGET.segments of these targets, and upscale nothing"
     group.add_argument("--discard", action="store_true", help=help_)

@@ -4,9 +4,9 @@
   vidsr watch --done archive/ --failed failed/ --codec libx265 /mnt/nas/in /mnt/nas/out
 
 A file is read when it has stopped growing; folders in the folder are watched, too. The log `.vidsr-watch.jsonl` in the
-folder of the targets says what is done: after a restart no file is upscaled twice, and one that was interrupted is
-upscaled anew, as is one that failed for what is not in it. A share that is not there, or a full disk, is waited for.
-SIGTERM and Ctrl-C end it with exit code 0.
+folder of the targets records the finished files: after a restart no file is upscaled twice. A file that was
+interrupted, or that failed for a reason outside itself, is upscaled again. It waits for a missing share and for a full
+disk. SIGTERM and Ctrl-C end it with exit code 0.
 """
 
 import argparse

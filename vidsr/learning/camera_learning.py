@@ -56,7 +56,7 @@ class CameraLearning:
                 try:
                     self._learn(work)
                 except TrainingError as error:  # of what a crash left; or a training that fails once more
-                    self.on_warning(f"{error}; the learning begins anew")
+                    self.on_warning(f"{error}; the learning begins again")
                     work.clear()
                     self._learn(work)
             except Stopped:

@@ -23,7 +23,7 @@ class LearnPlan:
     name: str
     """Of the network."""
     identity: dict[str, object]
-    """All else that decides the result, as JSON values: with another, the learning begins anew."""
+    """All else that decides the result, as JSON values: with another, the learning begins again."""
     moments: list[dict[str, object]]
     """The facts of the moments, with the names of their folders."""
 

@@ -88,7 +88,7 @@ class _CameraMain:
             log.warning("%s; the general network is used", error)
             self._scene.take(None)
             if folder and self._config.learn_dir:
-                with suppress(TargetError):  # then it is told again at the next start
+                with suppress(TargetError):  # the next start reports it again
                     LearnDir(self._config.learn_dir).give_up(folder.name, str(error), now_s=time.time())
 
     def run(self) -> None:
