@@ -27,7 +27,7 @@ train_model(TrainRun(
     sources=(Source(path=Path(sys.argv[1])),),
     output=Path(sys.argv[2]),
     network=NetworkSettings(d=8, s=4, m=1),
-    settings=TrainSettings(steps=1, patch=8, batch=2, held_out_share=0),
+    settings=TrainSettings(steps=1, finish_steps=0, patch=8, batch=2, held_out_share=0),
 ))
 print(request.get_compiled_model().get_property("INFERENCE_NUM_THREADS"), torch.get_num_threads())
 """
