@@ -178,7 +178,7 @@ class RayPool(BasePool[PendingJob]):
     def _answer(self, job: PendingJob) -> WorkerResult | None:
         """The answer; None where the worker is silent, or has worked on one plane for too long.
 
-        Planes that wait, on their way or for CPU time, are none of that. Raises what the loss of the worker raises.
+        Time in which a plane waits, on its way or for CPU time, does not count. Raises the errors of a lost worker.
         """
         limit_s = self._settings.timeout_s * max(1.0, job.plan.plane.size / 1e6)
         limit_s *= 1 if job.slot.proven else FIRST_PLANES
@@ -212,11 +212,11 @@ class RayPool(BasePool[PendingJob]):
         self._workers.weights = self._weights
         for slot in lost:
             self._workers.replace(slot)
-        heir = self._heir(culprit, answering, wait_s=PLACE_S if len(lost) == 1 else 0.0)
+        successor = self._successor(culprit, answering, wait_s=PLACE_S if len(lost) == 1 else 0.0)
         for job in self._in_flight:
             if job.slot in lost:
-                job.slot, job.result = heir, None
-        heir.on_probation = True
+                job.slot, job.result = successor, None
+        successor.on_probation = True
         if culprit.deaths < DEATHS_PER_FRAME:
             culprit.send()
 
@@ -238,7 +238,7 @@ class RayPool(BasePool[PendingJob]):
         elsewhere = slot.location.node != ray.get_runtime_context().get_node_id()
         return not answering.get(slot, not (elsewhere and slot.location.node == lost.location.node))
 
-    def _heir(self, culprit: PendingJob, answering: dict[WorkerSlot, bool], wait_s: float) -> WorkerSlot:
+    def _successor(self, culprit: PendingJob, answering: dict[WorkerSlot, bool], wait_s: float) -> WorkerSlot:
         """A new worker, or, where none comes soon, the one with the least to do, once that has done it."""
         until = time.monotonic() + (wait_s if self._slots else START_S)
         while not (new := self._workers.take_arrived()) and time.monotonic() < until:
@@ -250,11 +250,11 @@ class RayPool(BasePool[PendingJob]):
             raise WorkerError(f"no new worker starts at frame {culprit.index}: {why}", culprit.index)
         if new:
             return new[0]
-        heir = min(self._slots, key=lambda slot: (slot not in answering, self._load(slot)))
+        successor = min(self._slots, key=lambda slot: (slot not in answering, self._load(slot)))
         for job in self._in_flight:
-            if job.slot is heir and job.result is not None:
+            if job.slot is successor and job.result is not None:
                 ray.wait([job.result], timeout=self._settings.timeout_s)
-        return heir
+        return successor
 
     def _require_ray(self, culprit: PendingJob) -> None:
         """Raises WorkerError where Ray itself has ended: whatever is asked of it would wait for a minute."""

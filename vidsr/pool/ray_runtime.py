@@ -33,7 +33,7 @@ _QUIET = {
     "RAY_DISABLE_FAILURE_SIGNAL_HANDLER": "1",  # else a SIGTERM while a file is finalised may end in an abort
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_enable_metrics_collection": "0",
-    "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # Ray prints what it thinks of a lost worker; the pool says it itself
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # Ray prints its own view of a lost worker; the pool reports it itself
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # else `uv run` sends the current directory to the workers
 }
 _TOKEN = secrets.token_hex(32)  # one for all pools: Ray keeps the first that a process uses
@@ -47,7 +47,7 @@ sys.modules["grpc"] = None  # Ray would start a server for clients of its own
 from ray.scripts.scripts import main
 main()
 """
-_KEEPER = """
+_LAUNCHER = """
 import ctypes, os, select, signal, subprocess, sys
 from pathlib import Path
 
@@ -158,10 +158,10 @@ def _private(should_stop: ShouldStop) -> Iterator[Callable[[], bool]]:
             raise WorkerError(f"Ray does not start: {error}") from error
         # Ray itself asks for the token of a cluster that it finds by this directory.
         with _environment(_QUIET | {"RAY_TMPDIR": str(home), "RAY_AUTH_TOKEN_PATH": _new_token(home)}, only=True):
-            keeper = stack.enter_context(_kept(home, should_stop))
+            launcher = stack.enter_context(_launcher(home, should_stop))
             _connect("auto", directory=home / "empty")
             stack.callback(ray.shutdown)
-        yield lambda: _is_whole(keeper)
+        yield lambda: _is_whole(launcher)
 
 
 def _new_token(home: Path) -> str:
@@ -173,7 +173,7 @@ def _new_token(home: Path) -> str:
 
 
 @contextmanager
-def _kept(home: Path, should_stop: ShouldStop) -> Iterator["subprocess.Popen[str]"]:
+def _launcher(home: Path, should_stop: ShouldStop) -> Iterator["subprocess.Popen[str]"]:
     """The process that starts Ray, and ends all of Ray's processes with this one."""
     environment = {**os.environ, "RAY_AUTH_MODE": "token", "PYTHONPATH": _search_path()}
     # Ray's processes inherit the mask: a SIGTERM to the whole group, as systemd sends it, or a SIGINT from a terminal
@@ -181,8 +181,8 @@ def _kept(home: Path, should_stop: ShouldStop) -> Iterator["subprocess.Popen[str
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
     try:
         with (home / "log").open("wb") as log:
-            keeper = subprocess.Popen(
-                [sys.executable, "-P", "-c", _KEEPER, _START, *_options(home)],
+            launcher = subprocess.Popen(
+                [sys.executable, "-P", "-c", _LAUNCHER, _START, *_options(home)],
                 env=environment,
                 cwd=home,
                 stdin=subprocess.PIPE,
@@ -192,14 +192,14 @@ def _kept(home: Path, should_stop: ShouldStop) -> Iterator["subprocess.Popen[str
             )
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    with keeper:  # at the end its input is closed, and it is waited for
-        _wait_for(keeper, home, should_stop)
-        yield keeper
+    with launcher:  # at the end its input is closed, and it is waited for
+        _wait_for(launcher, home, should_stop)
+        yield launcher
 
 
-def _wait_for(keeper: "subprocess.Popen[str]", home: Path, should_stop: ShouldStop) -> None:
+def _wait_for(launcher: "subprocess.Popen[str]", home: Path, should_stop: ShouldStop) -> None:
     """Wait for Ray. Raises WorkerError with the last line of what it says where it does not start, and Stopped."""
-    output, until = cast("IO[str]", keeper.stdout), time.monotonic() + START_S
+    output, until = cast("IO[str]", launcher.stdout), time.monotonic() + START_S
     while not select.select([output], [], [], _START_POLL_S)[0]:
         require_start(should_stop)
         if time.monotonic() > until:
@@ -216,14 +216,14 @@ def require_start(should_stop: ShouldStop) -> None:
         raise Stopped("its workers were still starting")
 
 
-def _is_whole(keeper: "subprocess.Popen[str]") -> bool:
-    """Whether it lives with all of its children: those that have ended stay with it."""
-    if keeper.poll() is not None:
+def _is_whole(launcher: "subprocess.Popen[str]") -> bool:
+    """Whether the launcher lives with all of its children: those that have ended stay with it."""
+    if launcher.poll() is not None:
         return False
     with suppress(OSError):
-        children = Path(f"/proc/{keeper.pid}/task/{keeper.pid}/children").read_text().split()
+        children = Path(f"/proc/{launcher.pid}/task/{launcher.pid}/children").read_text().split()
         return not any("State:\tZ" in Path(f"/proc/{child}/status").read_text() for child in children)
-    return keeper.poll() is None
+    return launcher.poll() is None
 
 
 def _options(home: Path) -> list[str]:

@@ -39,7 +39,7 @@ class _Running:
     call: int
     """Its number among all calls."""
     began_s: float = field(default_factory=time.monotonic)
-    heard_s: float = field(default_factory=time.monotonic)
+    answered_s: float = field(default_factory=time.monotonic)
     """When its worker last gave a sign of life, or it began."""
     asked_s: float = 0.0
     """When it was asked for the next one."""
@@ -150,7 +150,7 @@ class RaySegments(SharedSegments):
         if running.dropped or len(self._copies(running.task)) > 1:
             return False
         task, now = running.task, time.monotonic()
-        if now > running.heard_s + SILENT_S:
+        if now > running.answered_s + SILENT_S:
             return True
         return task.file.pace.is_late(len(task.segment.times), now - running.began_s)
 
@@ -201,12 +201,12 @@ class RaySegments(SharedSegments):
         """Whether a worker is silent, or has worked on one frame for too long."""
         limit_s, now = running.task.file.limit_s * (1 if running.slot.proven else FIRST_FRAMES), time.monotonic()
         if running.busy is None:
-            if now > running.heard_s + PING_S:
+            if now > running.answered_s + PING_S:
                 running.busy, running.asked_s = running.slot.actor.busy_s.remote(), now
             return False
         if not ray.wait([running.busy], timeout=0)[0]:
             return now > running.asked_s + limit_s
-        busy, running.busy, running.heard_s = running.busy, None, now
+        busy, running.busy, running.answered_s = running.busy, None, now
         with suppress(*LOST):
             return ray.get(busy) > limit_s
         return True
