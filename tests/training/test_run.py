@@ -153,9 +153,9 @@ def test_srcnn_starts_at_another_scale_from_all_of_its_layers(train_run: TrainRu
 
 
 def test_it_learns_from_videos_too(images: Path, train_run: TrainRun, tmp_path: Path) -> None:
-    clip = make_clip(tmp_path / "clip.mkv", size=(96, 80))
+    clip, other = (make_clip(tmp_path / f"{name}.mkv", size=(96, 80)) for name in ("clip", "other"))
     mixed = replace(
-        train_run, sources=(Source(path=images), Source(path=clip, sizes=(1.0,))), held_out=(Source(path=clip),)
+        train_run, sources=(Source(path=images), Source(path=clip, sizes=(1.0,))), held_out=(Source(path=other),)
     )
     result = train_model(replace(mixed, settings=replace(SETTINGS, frames=3)))
     assert (result.pictures, result.held_out) == (8 + 3, 3)

@@ -3,12 +3,17 @@
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 from films import lit, place, write_film
+from recordings import scene
 
 from vidsr.errors import SourceError
-from vidsr.training.data.sources import Footage, TimeRange
+from vidsr.settings import FinetuneSettings, TrainSettings
+from vidsr.training.data.dataset import read_dataset
+from vidsr.training.data.sources import Footage, Source, TimeRange, find_footage
 from vidsr.training.data.split import split_footage
+from vidsr.training.finetune.finetune_data import from_footage
 
 
 def footage(*paths: Path) -> list[Footage]:
@@ -66,3 +71,36 @@ def test_what_cannot_be_parted_is_refused_by_name(tmp_path: Path) -> None:
     av.VideoFrame.from_ndarray(place(0), format="gray").save(tmp_path / "still.png")
     with pytest.raises(SourceError, match="is a single image"):
         split_footage(footage(tmp_path / "still.png"))
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """A folder of four photos, and a link to the last."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number in range(4):
+        av.VideoFrame.from_ndarray(scene(1, seed=number)[0], format="gray").save(folder / f"{number}.png")
+    (folder / "latest.png").symlink_to("3.png")
+    return folder
+
+
+def test_a_file_that_is_named_twice_is_used_once(photos: Path) -> None:
+    sources = [Source(path=path) for path in (photos, photos / "1.png", photos / ".." / "photos")]
+    assert [file.path.name for file in find_footage(sources)] == ["0.png", "1.png", "2.png", "3.png"]
+
+
+def test_what_is_held_out_is_not_trained_on_although_it_is_in_a_folder_of_sources(photos: Path) -> None:
+    held_out = [Source(path=photos / name, sizes=(1.0,)) for name in ("1.png", "latest.png")]
+    dataset = read_dataset([Source(path=photos, sizes=(1.0,))], held_out, TrainSettings(), pytest.fail)
+    assert (len(dataset.clean), len(dataset.validation)) == (2, 2)
+    assert not any(np.array_equal(pair.hr, other.hr) for pair in dataset.clean for other in dataset.validation)
+    with pytest.raises(SourceError, match="nothing to train on: all files are held out"):
+        read_dataset([Source(path=photos / "1.png")], held_out, TrainSettings(), pytest.fail)
+
+
+def test_a_fine_tuning_is_validated_on_no_file_that_it_trains_on(photos: Path) -> None:
+    for seed in range(4):
+        settings, paths = FinetuneSettings(seed=seed), [photos / f"{number}.png" for number in range(4)]
+        data = from_footage([photos, *paths], [], [photos], settings, on_warning=lambda sentence: None)
+        assert len(data.clean) == 6  # three as footage, and once more as images
+        assert len({file.path for file in data.clean}) == 3

@@ -22,7 +22,7 @@ from vidsr.settings import TrainSettings
 from vidsr.training.data.dataset_builder import read_shards
 from vidsr.training.data.pairs import Pair, floats_of, read_pairs
 from vidsr.training.data.patches import BatchSource, MixedSampler, PatchSampler
-from vidsr.training.data.sources import Footage, Source, find_footage
+from vidsr.training.data.sources import Footage, Source, find_footage, footage_without
 from vidsr.training.data.split import split_files
 from vidsr.training.data.validation_set import validation_samples
 from vidsr.training.network import Network
@@ -94,7 +94,7 @@ def read_dataset(
     on_warning: OnWarning,
     datasets: Sequence[Path] = (),
 ) -> Dataset:
-    """The dataset of the sources; without `held_out`, a share of their files is the validation set.
+    """The dataset of the sources but for the files in `held_out`; without these, a share of them is held out.
 
     `datasets` are directories of degraded clips; they degrade the validation set, too, and require `held_out`: their
     clips may come from any file. Raises SourceError when the training set or the validation set is empty.
@@ -102,7 +102,9 @@ def read_dataset(
     files, validation = find_footage(sources), find_footage(held_out)
     if datasets and not validation:
         raise ValueError("degraded clips need held-out files that they were not made of")
-    if not validation:
+    if validation:
+        files = footage_without(files, validation)
+    else:
         files, validation = split_files(files, settings.held_out_share, settings.seed)
     full_size = [Footage(path=file.path, sizes=(1.0,)) for file in validation]
     dataset = Dataset(
@@ -119,7 +121,8 @@ def read_dataset(
         clean_share=settings.clean_share,
     )
     if not dataset.clean:
-        raise SourceError(f"nothing to train on: none of {len(files)} files is usable")
+        reason = f"none of {len(files)} files is usable" if files else "all files are held out"
+        raise SourceError(f"nothing to train on: {reason}")
     if validation and not dataset.validation:
         raise SourceError(f"nothing to validate on: none of the {len(validation)} held-out files is usable")
     return dataset

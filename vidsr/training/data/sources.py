@@ -77,16 +77,32 @@ class Footage:
 
 
 def find_footage(sources: Iterable[Source]) -> list[Footage]:
-    """Every file of the sources, sorted per folder. Raises SourceError for a folder without images and videos."""
-    found = []
+    """Every file of the sources once, sorted per folder. Raises SourceError for a folder without any."""
+    found: dict[object, Footage] = {}
     for source in sources:
         files = [source.path]
         if os.path.isdir(source.path):
             files = sorted(path for path in source.path.rglob("*") if path.suffix.lower() in READABLE)
         if not files:
             raise SourceError(f"{source.path}: no image or video to train on")
-        found += [Footage(path=path, sizes=source.sizes) for path in files]
-    return found
+        for path in files:
+            found.setdefault(_identity(path), Footage(path=path, sizes=source.sizes))
+    return list(found.values())
+
+
+def footage_without(files: Iterable[Footage], excluded: Iterable[Footage]) -> list[Footage]:
+    """The files that are not among `excluded`, under any name."""
+    identities = {_identity(file.path) for file in excluded}
+    return [file for file in files if _identity(file.path) not in identities]
+
+
+def _identity(path: Path) -> object:
+    """What all names of a file have in common; a file that cannot be found is its path."""
+    try:
+        status = path.stat()
+    except OSError:
+        return path
+    return status.st_dev, status.st_ino
 
 
 def read_lumas(footage: Iterable[Footage], frames: int, on_warning: OnWarning) -> Iterator[tuple[Footage, Luma]]:

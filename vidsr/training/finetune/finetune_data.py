@@ -18,7 +18,7 @@ from vidsr.settings import DatasetSettings, FinetuneSettings
 from vidsr.training.data.dataset_builder import BuildResult, build_dataset
 from vidsr.training.data.paired_dataset import build_paired_dataset
 from vidsr.training.data.pairs import Pair
-from vidsr.training.data.sources import Footage, Source, find_footage
+from vidsr.training.data.sources import Footage, Source, find_footage, footage_without
 from vidsr.training.data.split import split_footage
 from vidsr.training.data.validation_set import ValidationSample, moving_areas, validation_samples
 from vidsr.training.finetune.camera_views import with_windows
@@ -77,7 +77,8 @@ def from_footage(
     """
     warnings, on_warning = collect_warnings(on_warning)
     long = find_footage(Source(path=path, sizes=(1.0,)) for path in recordings)
-    named = [*find_footage(Source(path=path, sizes=(1.0,)) for path in clips), *long]
+    short = find_footage(Source(path=path, sizes=(1.0,)) for path in clips)
+    named = [*footage_without(short, long), *long]
     files = with_windows(_usable(named, on_warning), on_warning=on_warning, should_stop=should_stop)
     training, held_out = split_footage(files, share=settings.held_out_share, seed=settings.seed, on_warning=on_warning)
     long_paths = {file.path for file in long}
@@ -100,7 +101,7 @@ def from_split(
     Raises SourceError when the validation set is empty.
     """
     warnings, on_warning = collect_warnings(on_warning)
-    more = find_footage(Source(path=path) for path in images)
+    more = footage_without(find_footage(Source(path=path) for path in images), held_out)
     footage = (*training, *more)
     files = [file.path for file in (*training, *held_out, *more)]
     return FinetuneData(
