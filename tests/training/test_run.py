@@ -59,7 +59,7 @@ def test_a_dataset_joins_the_images_and_degrades_the_validation_set(train_run: T
     assert result.held_out == 2 * len(CRFS)
     log = json.loads((asked.output / "log.json").read_text())
     assert log["config"]["datasets"] == [str(folder)]
-    with pytest.raises(ValueError, match="degraded clips need held-out files"):
+    with pytest.raises(ValueError, match="datasets need held_out"):
         train_model(replace(asked, output=train_run.output / "other", held_out=()))
 
 
@@ -233,8 +233,8 @@ def test_every_family_trains_by_its_numbers(vidsr: Command, images: Path, tmp_pa
         (2, "--activation must be one of", ["--activation", "swish"]),
         (2, "odd kernels", ["--family", "srcnn", "--kernels", "8-1-5"]),
         (2, "needs an initial model", ["--layers", "tail"]),
-        (2, "without a start, set m", ["--mapping-layers", "5"]),
-        (2, "without a start, set kernel", ["--tail-kernel", "15"]),
+        (2, "without one, set m", ["--mapping-layers", "5"]),
+        (2, "without one, set kernel", ["--tail-kernel", "15"]),
         (2, "an even number more", ["--tail-kernel", "12", "--initial-model", "fsrcnn-s-x2"]),
         (5, "no model named 'nothing'", ["--initial-model", "nothing"]),
         (5, "no CUDA device", ["--device", "cuda"]),

@@ -207,7 +207,7 @@ def rescale(architecture: Architecture, scale: int) -> Architecture:
 def initial_network(network: NetworkSettings, settings: TrainSettings) -> tuple[Network, bool]:
     """Returns the network to train, and whether a fresh tail follows a trained body.
 
-    Raises ModelError for a start that does not exist; ValueError for settings that exclude each other.
+    Raises ModelError for an initial model that does not exist; ValueError for settings that exclude each other.
     """
     if settings.initial_model is None:
         if settings.layers != "all":
@@ -215,12 +215,12 @@ def initial_network(network: NetworkSettings, settings: TrainSettings) -> tuple[
                 f"layers={settings.layers} needs an initial model: the other layers would keep their random weights"
             )
         if settings.mapping_layers is not None:
-            raise ValueError("mapping_layers changes a start; without a start, set m")
+            raise ValueError("mapping_layers expands an initial model; without one, set m")
         if settings.tail_kernel is not None:
-            raise ValueError("tail_kernel changes a start; without a start, set kernel")
+            raise ValueError("tail_kernel expands an initial model; without one, set kernel")
         return _to_device(Network(build_architecture(network, settings.scale)), settings), False
     if network != NetworkSettings():
-        raise ValueError("start has its own architecture; remove the options of the network")
+        raise ValueError("initial_model has its own architecture; remove the options of the network")
     start = load_model(settings.initial_model, usual_scale=settings.scale)
     if settings.mapping_layers is not None:
         start = with_mapping_layers(start, settings.mapping_layers)

@@ -101,7 +101,7 @@ def read_dataset(
     """
     files, validation = find_footage(sources), find_footage(held_out)
     if datasets and not validation:
-        raise ValueError("degraded clips need held-out files that they were not made of")
+        raise ValueError("datasets need held_out: files that their clips were not made of")
     if validation:
         files = footage_without(files, validation)
     else:
