@@ -10,7 +10,7 @@ import pytest
 from commands import few_rights
 from recorder_feed import RATE, camera_clip, play, read_recording, recorder, segments
 
-from vidsr.media.sink.segment_file import recover_part
+from vidsr.media.sink.segment_recovery import recover_part
 
 _RECORD = """
 import sys, time

@@ -21,7 +21,7 @@ from vidsr.cli.output import print_message
 from vidsr.cli.signals import GracefulStop
 from vidsr.errors import BUG, SOURCE, TARGET, SourceError, Stopped, TargetError, VidsrError, exit_code
 from vidsr.media.atomic_file import atomic_write, part_path
-from vidsr.media.sink.segment_file import unused_path
+from vidsr.media.sink.segment_recovery import unused_path
 from vidsr.report import Report
 from vidsr.settings import UpscaleSettings, WatchSettings
 from vidsr.watch import OF_THE_FILE, Entry, Settling, Stamp, WatchLog, scan, stamp_of

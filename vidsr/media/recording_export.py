@@ -15,7 +15,8 @@ from vidsr.media.error_text import read_error_text, target_errors, write_error_t
 from vidsr.media.open_input import open_source
 from vidsr.media.recording_index import RecordedSegment
 from vidsr.media.sink.retention import SEGMENT_NAME, is_day
-from vidsr.media.sink.segment_file import SegmentFile, unused_path
+from vidsr.media.sink.segment_file import SegmentFile
+from vidsr.media.sink.segment_recovery import unused_path
 from vidsr.media.source.live_timestamps import SECOND, TIME_BASE
 from vidsr.media.stream_template import StreamTemplate, TimedPacket, is_same_audio
 

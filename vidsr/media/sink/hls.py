@@ -17,7 +17,7 @@ from vidsr.media.frame import SidePacket
 from vidsr.media.probe import codec_name
 from vidsr.media.sink.muxer import Muxer
 from vidsr.media.sink.recording_dir import require_writable
-from vidsr.media.sink.segment_file import end_of_last_fragment
+from vidsr.media.sink.segment_recovery import end_of_last_fragment
 from vidsr.media.sink.sink import Sink
 from vidsr.media.stream_template import OutputStreams, TimedPacket
 

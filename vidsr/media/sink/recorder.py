@@ -21,7 +21,7 @@ from vidsr.media.sink.hls import HlsSink
 from vidsr.media.sink.muxer import LiveEncoder, format_key, probe_encoder
 from vidsr.media.sink.push import PushSink
 from vidsr.media.sink.recording_dir import BackgroundWorker, RecordingDir, prepare_file
-from vidsr.media.sink.segment_file import unused_path
+from vidsr.media.sink.segment_recovery import unused_path
 from vidsr.media.sink.segment_sink import SegmentSink, is_same_frame
 from vidsr.media.sink.sink import RetryingSink, Sink
 from vidsr.media.source.aac_track import aac_track

@@ -14,7 +14,7 @@ from vidsr.errors import TargetError
 from vidsr.file_lock import try_lock
 from vidsr.media.error_text import DISK_FULL
 from vidsr.media.sink.retention import GB, delete_expired, free_bytes, unfinished_parts
-from vidsr.media.sink.segment_file import recover_part, segment_part_path, unused_path
+from vidsr.media.sink.segment_recovery import recover_part, segment_part_path, unused_path
 from vidsr.settings import RecordSettings
 
 _MAX_JOBS = 16  # files being closed and synced: a minute of the shortest segments

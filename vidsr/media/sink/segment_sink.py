@@ -11,7 +11,8 @@ import av
 from vidsr.errors import TargetError, VidsrError
 from vidsr.media.containers import Container, container_for
 from vidsr.media.sink.recording_dir import BackgroundWorker
-from vidsr.media.sink.segment_file import SegmentFile, unused_path
+from vidsr.media.sink.segment_file import SegmentFile
+from vidsr.media.sink.segment_recovery import unused_path
 from vidsr.media.sink.segment_tags import segment_tags
 from vidsr.media.sink.sink import Sink, error_message
 from vidsr.media.source.live_timestamps import SECOND
