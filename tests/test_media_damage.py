@@ -50,7 +50,7 @@ def test_reading_continues_after_damaged_packets(good: Path, tiny_model: str, tm
     bad = rewrite(good, tmp_path / "bad.mkv", noise)
     with Reader(bad) as reader:
         times = [frame.av_frame.pts for frame in reader]
-        assert (reader.stated.packets[0], reader.truncation) == (40, None)
+        assert (reader.truncation_check.packets[0], reader.truncation) == (40, None)
         assert reader.corrupt >= 4
     assert times[-1] == max(int(time * 1000) for time in read_with_av(good).times)
     report = upscale(bad, tmp_path / "out.mkv", tiny_model)
@@ -82,7 +82,7 @@ def test_a_truncated_mp4_is_recognised_by_its_packet_count(tiny_model: str, tmp_
     with Reader(cut) as reader:
         found = len(list(reader))
         assert reader.info.frames == 40
-        assert reader.truncation or reader.stated.packets[0] < 40
+        assert reader.truncation or reader.truncation_check.packets[0] < 40
         assert 3 < found < 40
     report = upscale(cut, tmp_path / "out.mp4", tiny_model)
     assert report.damage

@@ -147,4 +147,4 @@ def test_reading_stops_soon_after_the_end(tmp_path: Path) -> None:
     path = make_video(tmp_path / "in.mp4", scene_frames(40), pts=[15360 * i for i in range(40)])
     with Reader(path, end_s=2.0) as reader:
         assert len(list(reader)) == 2
-        assert reader.stated.packets[0] < 20
+        assert reader.truncation_check.packets[0] < 20

@@ -17,9 +17,9 @@ from vidsr.media.heif import HeifImage, read_heif
 from vidsr.media.open_input import heif_items, is_still, open_source
 from vidsr.media.pipes import STDIN, InputPipe
 from vidsr.media.probe import missing_frames_text, other_streams, require_video
-from vidsr.media.stated_length import BROADCAST, StatedLength
 from vidsr.media.timestamps import TimestampRepair
 from vidsr.media.trim import TrimRange, clock_seconds
+from vidsr.media.truncation import BROADCAST, TruncationCheck
 
 if TYPE_CHECKING:
     from av.container.core import Chapter  # defined for type checkers only
@@ -62,7 +62,9 @@ class Demuxer:
             self.time_base = self.video.time_base or Fraction(1, av.time_base)
             name = self.container.format.name
             self._hides_negative = name.startswith("mov")
-            self.stated = StatedLength(None if self.pipe else path, self.container, self.video, self.others)
+            self.truncation_check = TruncationCheck(
+                None if self.pipe else path, self.container, self.video, self.others
+            )
             self.clock_s = Fraction(0) if keep_start else clock_seconds(self.container)
             self.range = self._trim_range(start_s or None, end_s)  # a start of 0 neither trims nor shifts
             self.repair = TimestampRepair(clock_s=self.clock_s, broadcast=name in BROADCAST, dts_only=name == "avi")
@@ -120,7 +122,7 @@ class Demuxer:
             with suppress(av.FFmpegError):  # a file without an index; it is read from the beginning
                 self.container.seek(round((start + self.clock_s) / self.time_base), stream=self.video)
         for packet in self.repair.packets(self._demuxed()):
-            self.stated.count(packet)
+            self.truncation_check.count(packet)
             if packet.stream is not self.video:
                 if packet.size and self._is_in_range(packet):
                     yield from self._uncut(packet)
@@ -130,7 +132,7 @@ class Demuxer:
                 yield packet
         end_s, from_start = float(self.repair.stored_end), self.range.start is None
         size = self.pipe.count if self.pipe else None
-        self.truncation = self.truncation or self.stated.truncation(end_s, from_start=from_start, size=size)
+        self.truncation = self.truncation or self.truncation_check.truncation(end_s, from_start=from_start, size=size)
 
     def _uncut(self, packet: SidePacket) -> Iterator[SidePacket]:
         """The packet, unless an edit list cuts it: the last cut packet, with which decoders begin, comes later."""

@@ -67,7 +67,7 @@ class Reader:
         try:
             demuxer = self._demuxer
             self.video, self.others, self.time_base = demuxer.video, demuxer.others, demuxer.time_base
-            self.repair, self.stated, self.range = demuxer.repair, demuxer.stated, demuxer.range
+            self.repair, self.truncation_check, self.range = demuxer.repair, demuxer.truncation_check, demuxer.range
             self._decoder = self._open_decoder()
             self._corrupt = 0
             self._begun: list[PacketData] | None = []  # of the video, up to its first frame

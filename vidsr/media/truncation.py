@@ -1,4 +1,4 @@
-"""What a file says it holds, against what was read: FFmpeg reports no error at the end of a cut file.
+"""Truncation: what a file says it holds, against what was read, as FFmpeg reports no error at the end of a cut file.
 
 Without such a statement a cut at the boundary of a packet cannot be distinguished from an end: MPEG-TS, MPEG-PS, raw
 H.264, HEVC and MPEG video, live Matroska, SWF.
@@ -27,7 +27,7 @@ BROADCAST = ("mpegts", "mpeg")
 """Formats whose time stamps may restart (edited broadcasts, concatenated discs); FFmpeg flags packets after a gap."""
 
 
-class StatedLength:
+class TruncationCheck:
     """The packets that an MP4 file lists of each stream, or the duration or the end that another file states.
 
     `packets` counts those that were read, by stream.
