@@ -168,13 +168,23 @@ class Supervisor:
             if time.monotonic() > self._leave_until and watchdog.process:
                 watchdog.process.kill()
         for watchdog in self._watchdogs:
-            if self._leaving and not watchdog.process:
-                continue  # its targets may still be written by another process
             now = time.monotonic()
+            if not watchdog.process and self._must_wait(watchdog, now):
+                continue
             if process := watchdog.poll(now):
                 remove_stale()
                 self._register(watchdog, process)
             self._log_health(watchdog.status, now)
+
+    def _must_wait(self, watchdog: CameraWatchdog, now: float) -> bool:
+        """Whether a process that is to end may still write the targets of this camera.
+
+        One that SIGKILL does not end, as where a disk hangs, holds up its own camera and targets only.
+        """
+        if now <= self._leave_until + _KILLED_S:
+            return bool(self._leaving)
+        own = {watchdog.config.name, *watchdog.config.targets}
+        return any(own & {left.config.name, *left.config.targets} for left in self._leaving)
 
     def _log_health(self, status: CameraStatus, now: float) -> None:
         """Log the health of a camera when it changes."""
