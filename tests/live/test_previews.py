@@ -13,6 +13,8 @@ from kit.runs import running_stream
 from kit.servers import http as served
 from kit.transport import Kind, mpeg_ts
 
+from vidsr.live.writer_thread import PreviewWriter
+
 PAIRS = 16
 pytestmark = pytest.mark.fault
 
@@ -42,3 +44,12 @@ def test_before_and_after_are_of_one_moment_and_in_full_size(quick: list[str], p
             assert (before[1], after[1]) == ((720, 480), (1440, 960))
             moments.add(before[0])
         assert run.end() == 0
+
+
+def test_a_frame_beyond_what_jpeg_holds_has_no_preview_and_costs_nothing(tmp_path: Path) -> None:
+    writer = PreviewWriter(tmp_path)
+    small, wide = (av.VideoFrame(width, 16, "yuv420p") for width in (35_000, 70_000))
+    writer.write(small, wide, now_s=0.0)
+    assert not list(tmp_path.glob("*.jpg"))
+    writer.write(small, small, now_s=10.0)
+    assert len(list(tmp_path.glob("*.jpg"))) == 2

@@ -35,7 +35,7 @@ class PreviewWriter:
         if now_s < self._next_s:
             return
         self._next_s = now_s + _INTERVAL_S
-        with suppress(OSError):
+        with suppress(OSError, ValueError):  # a full disk, or more pixels per side than JPEG has
             moments = preview_moments(self._preview_dir)
             newest = max(moments, default=0) + 1
             for which, frame in (("after", upscaled), ("before", decoded)):  # a pair is complete with the latter
