@@ -39,7 +39,10 @@ while not stopping:
         status["written"] += 1
         status["frames_in"] += 1
     if not (stuck and mode == "hangs" and status["written"] >= 3):
-        print(json.dumps(status), flush=True)
+        try:
+            print(json.dumps(status), flush=True)
+        except BrokenPipeError:  # the supervisor was killed
+            break
     if first and mode == "fails" and status["written"] >= 5:
         time.sleep(0.5)
         sys.exit(int(number))
