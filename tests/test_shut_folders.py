@@ -1,4 +1,4 @@
-"""A path within a folder that this user may not enter is refused in one sentence, as one that is missing."""
+"""A path that cannot be looked at, in a shut folder or of too long a name, is refused as one that is missing."""
 
 import codecs
 from pathlib import Path
@@ -55,6 +55,25 @@ def test_a_path_in_a_folder_that_is_shut(vidsr: Command, shut: Path, words: str,
         ended = vidsr(*command)
     assert (ended.code, ended.out) == (code, "")
     assert "Permission denied" in ended.err or f"{shut} is not writable" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        ("upscale NAME.mp4 out.mp4", SOURCE),
+        ("upscale none.mp4 NAME/", TARGET),
+        ("evaluate NAME", SOURCE),
+        ("watch NAME out", USAGE),
+        ("stream --check --realtime NAME.mp4 out", SOURCE),
+    ],
+)
+def test_a_name_that_is_too_long(
+    vidsr: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str, code: int
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ended = vidsr(*words.replace("NAME", "a" * 300).split())
+    assert (ended.code, ended.out, ended.err.count("\n")) == (code, "", 1)
+    assert "File name too long" in ended.err
 
 
 def test_files_in_a_folder_that_is_shut_cost_only_themselves(
