@@ -1,21 +1,30 @@
-"""The run directory of a training is there once there is something to train on."""
+"""The run directory of a training: whose it is, and what is not of this version."""
 
 from pathlib import Path
 
-import av
-from commands import SOURCE, Command
-from made import scene
+import pytest
+
+from vidsr.errors import TrainingError
+from vidsr.settings import NetworkSettings, TrainSettings
+from vidsr.training.run import TrainRun, finished_result
+from vidsr.training.run_dir import MODEL, write_log
 
 
-def test_nothing_usable_leaves_no_run_directory(vidsr: Command, tmp_path: Path) -> None:
-    small, broken, output = tmp_path / "small.png", tmp_path / "broken.png", tmp_path / "deep" / "run"
-    av.VideoFrame.from_ndarray(scene(0, (96, 80)), format="rgb24").save(small)
-    broken.write_bytes(b"\x89PNG")
-    for source, words in ((broken, "none of 1 files is usable"), (small, "all smaller than")):
-        ended = vidsr("train", source, "--patch", "512", "--output", output)
-        assert (ended.code, ended.out) == (SOURCE, "")
-        assert words in ended.err
-        assert not output.parent.exists()
-    (output / "notes").mkdir(parents=True)  # somebody's own
-    assert vidsr("train", broken, "--output", output).code == SOURCE
-    assert [path.name for path in output.iterdir()] == ["notes"]
+@pytest.fixture
+def train_run(tmp_path: Path) -> TrainRun:
+    """A run whose model is there."""
+    (tmp_path / MODEL).touch()
+    return TrainRun(sources=(), output=tmp_path, network=NetworkSettings(), settings=TrainSettings())
+
+
+def test_a_damaged_log_is_a_sentence(train_run: TrainRun) -> None:
+    for text in ("{", "[]", '{"config": 5}'):
+        (train_run.output / "log.json").write_text(text)
+        with pytest.raises(TrainingError, match=r"log\.json: not a training log .*; choose another directory"):
+            finished_result(train_run)
+
+
+def test_a_result_with_other_fields_is_a_sentence(train_run: TrainRun) -> None:
+    write_log(train_run.output, train_run.config, [], {"step": 5, "loss": 0.1})
+    with pytest.raises(TrainingError, match=r"log\.json: is of another version .*; choose another directory"):
+        finished_result(train_run)

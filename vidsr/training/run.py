@@ -26,7 +26,7 @@ from vidsr.training.data.sources import Source
 from vidsr.training.loop import LogEntry, TrainState, train
 from vidsr.training.malloc import keep_freed_memory
 from vidsr.training.network import Network, initial_network
-from vidsr.training.run_dir import CURVE, MODEL, checkpoint_path, open_run_dir, read_result, write_log
+from vidsr.training.run_dir import CURVE, LOG, MODEL, checkpoint_path, open_run_dir, read_result, write_log
 from vidsr.training.schedule import Schedule, stages
 
 
@@ -204,7 +204,12 @@ def train_on_dataset(
 def finished_result(run: TrainRun) -> TrainResult | None:
     """The result of the run if it is finished. Raises TrainingError when its directory holds another run."""
     result = read_result(run.output, run.config)
-    return TrainResult(**{**result, "model": run.output / MODEL}) if result else None  # type: ignore[arg-type]
+    try:
+        return TrainResult(**{**result, "model": run.output / MODEL}) if result else None  # type: ignore[arg-type]
+    except TypeError as error:
+        raise TrainingError(
+            f"{run.output / LOG}: is of another version of vidsr ({error}); choose another directory"
+        ) from error
 
 
 def _check_machine(settings: TrainSettings) -> None:

@@ -15,7 +15,7 @@ from vidsr.training.data.dataset_builder import Config, check_config
 if TYPE_CHECKING:
     from vidsr.training.loop import LogEntry
 
-MODEL, CURVE, _LOG = "model.npz", "curve.png", "log.json"
+MODEL, CURVE, LOG = "model.npz", "curve.png", "log.json"
 """The final weights, the plot of the learning curve and the log, in the run directory."""
 _CONFIG, _STAGES, _RESULT = "config", "stages", "result"
 
@@ -58,7 +58,7 @@ def write_log(run_dir: Path, config: Config, stages: list[list["LogEntry"]], res
     """Write the config, the log entries and the result to log.json. Raises TargetError."""
     entries = [[asdict(entry) for entry in stage] for stage in stages]
     content = {_CONFIG: config, _STAGES: entries, _RESULT: result}
-    with atomic_write(run_dir / _LOG, overwrite=True) as file:
+    with atomic_write(run_dir / LOG, overwrite=True) as file:
         file.write((json.dumps(content, indent=1) + "\n").encode())
 
 
@@ -70,11 +70,11 @@ def checkpoint_path(run_dir: Path, stage: int) -> Path:
 def _read_log(run_dir: Path, config: Config) -> Config:
     """The content of log.json. Raises TrainingError when it is no log, or of another config."""
     try:
-        log: Config = json.loads((run_dir / _LOG).read_text())
+        log: Config = json.loads((run_dir / LOG).read_text())
         before = log[_CONFIG]
         if not isinstance(before, dict):
             raise TypeError("config is no object")
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise TrainingError(f"{run_dir / _LOG}: not a training log ({error}); choose another directory") from error
+        raise TrainingError(f"{run_dir / LOG}: not a training log ({error}); choose another directory") from error
     check_config(run_dir, before, json.loads(json.dumps(config)), "a training")
     return log
