@@ -9,7 +9,7 @@ import av
 import pytest
 from commands import Command
 from footage import SMALL, make_video, scene_frames, upscale
-from made import make_clip
+from made import TIME_BASE, make_clip
 from oracles import read_with_av
 
 from vidsr.media.reader import Reader
@@ -78,6 +78,30 @@ def test_the_frame_displayed_last_is_displayed_wherever_a_fragment_begins(
         writer.finish(reader.trailing_packets(), verify=True)
     assert len(read_with_av(target).times) == count
     assert (writer.muxer.damage, writer.written) == ([], count)
+
+
+@pytest.mark.parametrize("count", [31, 32])
+def test_a_second_video_keeps_its_last_frame_too(count: int, tmp_path: Path) -> None:
+    with av.open(tmp_path / "in.mkv", "w") as output:
+        videos = [output.add_stream("libx264", rate=30, options={"bf": "3", "b_strategy": "0"}) for _ in range(2)]
+        for video in videos:
+            (video.width, video.height), video.pix_fmt = SMALL, "yuv420p"
+            video.codec_context.time_base = TIME_BASE
+        for video, length in zip(videos, (40, count), strict=True):
+            for number, frame in enumerate(scene_frames(length)):
+                frame.pts, frame.time_base = 512 * number, TIME_BASE
+                output.mux(video.encode(frame))
+            output.mux(video.encode(None))
+    with (
+        Reader(tmp_path / "in.mkv") as reader,
+        Writer(tmp_path / "out.mp4", reader.template, size=SMALL, encode=B_FRAMES) as writer,
+    ):
+        for frame in reader:
+            writer.write(frame.av_frame, frame.packets)
+        writer.finish(reader.trailing_packets())
+    with av.open(tmp_path / "out.mp4") as container:
+        assert len(list(container.decode(video=1))) == count
+    assert (writer.muxer.damage, writer.content.packets) == ([], [40, count])
 
 
 def test_a_frame_that_no_player_shows_is_not_counted(tmp_path: Path) -> None:

@@ -130,7 +130,7 @@ class FileMuxer:
         self._output = self._open_output()
         self._tail: FragmentTail[Packet[VideoStream]] = FragmentTail(self._output, self._options)
         self._video = self._add_video(codec)
-        self.copier = StreamCopier(self._output, self._container, template)
+        self.copier = StreamCopier(self._output, self._container, template, self._options)
         lost = [*self.side_data.dropped, *dropped_tags(self._output, self._options)]
         if template.info.still:
             lost += read_metadata(template.info.path).losses(codec)

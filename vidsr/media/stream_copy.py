@@ -1,9 +1,7 @@
 """Stream copy: the streams other than the video, copied packet by packet from one container into another."""
 
-import html
 import io
-import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from heapq import heappop, heappush
@@ -17,11 +15,13 @@ from av.stream import Disposition, Stream
 
 from vidsr.media.aac_headers import aac_headers
 from vidsr.media.containers import Container
+from vidsr.media.fragment_tail import FragmentTail
 from vidsr.media.frame import AnyPacket, SidePacket, SourceTemplate
 from vidsr.media.libav import copy_parameters
 from vidsr.media.open_input import TAG_ERRORS
 from vidsr.media.probe import codec_name, title_of
 from vidsr.media.side_data import dropped_with_copy
+from vidsr.media.subtitle_text import SUBRIP_CONVERTERS, packet_like
 from vidsr.media.target_verification import TargetContent, is_attached
 from vidsr.media.trim import dts_seconds
 
@@ -47,12 +47,19 @@ class StreamCopier:
     refused.
     """
 
-    def __init__(self, output: OutputContainer, container: Container, template: SourceTemplate) -> None:
+    def __init__(
+        self,
+        output: OutputContainer,
+        container: Container,
+        template: SourceTemplate,
+        options: Mapping[str, str] = {},
+    ) -> None:
+        """`options` are those of the muxer of `output`."""
         self.copied_streams: list[str] = []
         self.dropped_streams: list[str] = []
         self.dropped_packets = 0
         self._refusals = 0  # consecutive
-        self._output = output
+        self._output, self._options = output, options
         self._copies: dict[int, _Copy] = {}
         self._has_timecode = False
         self._waiting: list[tuple[Fraction, int, SidePacket]] = []  # a heap, by time and number
@@ -118,6 +125,9 @@ class StreamCopier:
         """Writes all queued packets."""
         while self._waiting:
             self._write_next()
+        for copy in self._copies.values():
+            for packet in copy.tail.end():
+                self._send(packet, copy)
 
     def mux(self, packet: AnyPacket) -> None:
         """Writes a packet of any stream.
@@ -148,17 +158,20 @@ class StreamCopier:
                 # Matroska stores cover art as attachments, which FFmpeg reads back as attached pictures.
                 self._output.add_attachment(*_COVER_TYPES[codec], covers.get(stream.index, b""))
                 return True
-            if convert := _TEXTS.get((codec, stream.codec_context is None)):
+            if convert := SUBRIP_CONVERTERS.get((codec, stream.codec_context is None)):
                 copy = self._output.add_mux_stream("subrip", time_base=stream.time_base)
-                self._copies[stream.index] = _Copy(name, copy, convert)
+                self._copies[stream.index] = _Copy(name, copy, self._tail(copy), convert)
                 copy_tags(stream, copy)
                 return True
         if not can_hold(container, stream):
             return False
         copy = copy_stream(stream, self._output, seekable=container.seekable)
         if stream.type != "attachment":
-            self._copies[stream.index] = _Copy(name, copy)
+            self._copies[stream.index] = _Copy(name, copy, self._tail(copy))
         return True
+
+    def _tail(self, copy: Stream) -> "FragmentTail[SidePacket]":
+        return FragmentTail(self._output, self._options if copy.type == "video" else {})
 
     def _write_next(self) -> None:
         _, _, packet = heappop(self._waiting)
@@ -168,10 +181,15 @@ class StreamCopier:
             text = copy.convert(bytes(packet))
             if not text.strip():
                 return
-            packet = _like(packet, text)
+            packet = packet_like(packet, text)
         packet.stream = copy.stream
         if self._strict:
             self._separate(packet, copy.stream)
+        time = packet.dts if packet.pts is None else packet.pts
+        for ready in copy.tail.add(time or 0, packet):
+            self._send(ready, copy)
+
+    def _send(self, packet: SidePacket, copy: "_Copy") -> None:
         copy.sent += 1
         self.mux(packet)
 
@@ -193,6 +211,7 @@ class _Copy:
 
     name: str
     stream: Stream
+    tail: FragmentTail[SidePacket]
     convert: Callable[[bytes], bytes] | None = None
     sent: int = 0
 
@@ -269,26 +288,4 @@ def copy_stream(stream: Stream, output: OutputContainer, *, seekable: bool = Tru
     if not seekable and output.format.name == "matroska" and (headers := aac_headers(stream)) and copy.codec_context:
         copy.codec_context.extradata = headers
     copy_tags(stream, copy)
-    return copy
-
-
-def _mov_text(data: bytes) -> bytes:
-    """The text of a mov_text packet: two bytes of length, UTF-8, styles."""
-    return data[2 : 2 + int.from_bytes(data[:2], "big")]
-
-
-def _webvtt(data: bytes) -> bytes:
-    """The text of a WebVTT cue, without the tags that SubRip does not have."""
-    return html.unescape(_WEBVTT_TAG.sub("", data.decode(errors="replace"))).encode()
-
-
-_WEBVTT_TAG = re.compile(r"<(?!/?[biu]>)[^>]*>")
-_TEXTS = {("mov_text", False): _mov_text, ("webvtt", True): _webvtt}
-"""Text formats that become SubRip in Matroska, by their name and whether FFmpeg has no decoder for the stream."""
-
-
-def _like(packet: SidePacket, data: bytes) -> SidePacket:
-    """A packet with other data at the time of `packet`."""
-    copy: SidePacket = Packet(data)
-    copy.time_base, copy.pts, copy.dts, copy.duration = packet.time_base, packet.pts, packet.dts, packet.duration
     return copy
