@@ -149,6 +149,14 @@ def test_a_journal_that_is_none_begins_anew(tmp_path: Path, content: bytes) -> N
     assert kept(tmp_path / "out.mp4", 2) == [False, False]
 
 
+def test_a_stop_names_no_folder_that_it_deletes(tmp_path: Path) -> None:
+    with SegmentJournal(tmp_path / "out.mp4", KEY) as journal:
+        assert journal.kept == "no segment is finished yet"
+        assert journal.get(segment(0)) is None
+        journal.put(done(0))
+        assert journal.kept == f"1 finished segments are kept in {journal.folder}"
+
+
 def test_a_folder_without_finished_segments_is_not_left_behind(tmp_path: Path) -> None:
     with SegmentJournal(tmp_path / "out.mp4", KEY):
         assert (tmp_path / "out.mp4.segments" / "journal").exists()

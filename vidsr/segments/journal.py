@@ -74,7 +74,7 @@ class SegmentJournal:
     @property
     def kept(self) -> str:
         """What is here, for people."""
-        return f"{len(self)} finished segments are kept in {self.folder}"
+        return f"{len(self)} finished segments are kept in {self.folder}" if self else "no segment is finished yet"
 
     def get(self, segment: PlannedSegment) -> UpscaledSegment | None:
         """The result of a segment, if it is here and intact, and of the same packets."""
