@@ -96,6 +96,7 @@ def test_stopped_or_killed_it_resumes_although_the_moments_are_gone(
     write_moment(learn_dir, moments[0].time_s - 1.8e9 + 60, scene(150)[:30])
     process = launch(config)
     wait_for(process, learn_dir.work / "training" / "checkpoint-0.pt")
+    process.send_signal(signal.SIGSTOP)
     assert ended(launch(config))[0] == MODEL
     assert "another process learns there" in events(learn_dir)[-1]
     process.kill()
