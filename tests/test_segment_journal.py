@@ -163,6 +163,23 @@ def test_a_folder_without_finished_segments_is_not_left_behind(tmp_path: Path) -
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("becomes_target", [True, False])
+def test_a_run_that_ended_behind_its_last_step_leaves_no_segments(tmp_path: Path, becomes_target: bool) -> None:
+    target, part = tmp_path / "out.mp4", tmp_path / "out.mp4.part"
+    part.write_bytes(b"all of it")
+    folder = made(target, 3)
+    with SegmentJournal(target, KEY) as journal:
+        journal.complete(part)
+    assert folder.exists()
+    if becomes_target:
+        part.rename(target)
+    else:
+        target.write_bytes(b"of somebody")
+    with pytest.raises(TargetError), SegmentJournal(target, KEY):
+        raise TargetError("exists already")
+    assert folder.exists() is not becomes_target
+
+
 def test_files_of_others_stay(tmp_path: Path) -> None:
     folder = made(tmp_path / "out.mp4", 2)
     (folder / "precious").write_text("of somebody")

@@ -8,6 +8,7 @@ from vidsr.callbacks import OnProgress, ShouldStop
 from vidsr.cpu import isa_limit, this_cpu
 from vidsr.engine import expected_precision
 from vidsr.errors import Stopped, WorkerError
+from vidsr.media.atomic_file import part_path
 from vidsr.media.containers import container_for
 from vidsr.media.encoders import choose_encoder
 from vidsr.media.error_text import target_errors
@@ -57,6 +58,7 @@ def upscale_by_segments(job: UpscaleJob, pools: SharedPools) -> Report:
             progress = _Progress(run.counts, expected_frames(settings, reader.info), job.on_progress, job.should_stop)
             with pools.segments(weights, size) as workers:
                 facts = _process(run, workers, journal, progress, log)
+            journal.complete(part_path(target))
             run.finish()
             journal.discard()
         reader.repair.retimed += run.counts.retimed

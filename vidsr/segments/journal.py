@@ -1,7 +1,7 @@
 """The journal of a run by segments: finished segments survive the end of the process, and are verified by hashes.
 
 `TARGET.segments/` has a file for each segment, which appears complete or not at all, and the file `journal`, to which
-only lines are added: the key of the run, then a line for each segment.
+only lines are added: the key of the run, then a line for each segment, and one for the file that becomes the target.
 """
 
 import dataclasses
@@ -42,6 +42,7 @@ class SegmentJournal:
         self.changed: list[str] = []
         self._target = target
         self._finished: dict[int, tuple[str, str]] = {}  # hashes of the source and of the file, by segment
+        self._complete: object = None  # the file that became the target of an earlier run, if that came so far
         self._sources: dict[int, str] = {}  # of the segments that were asked for, and are in work
         self._writing = Lock()
         try:
@@ -65,7 +66,7 @@ class SegmentJournal:
 
     def __exit__(self, *exception: object) -> None:
         self._file.close()
-        if not self._finished:
+        if not self._finished or self._complete == _identity(self._target):
             self.discard()
 
     def __len__(self) -> int:
@@ -101,6 +102,16 @@ class SegmentJournal:
         except OSError as error:
             raise self._error(error) from error
 
+    def complete(self, part: Path) -> None:
+        """Note the file that is about to become the target. Raises TargetError if the disk is full.
+
+        Where the process ends after that and before `discard`, the next run into the target deletes the segments.
+        """
+        try:
+            self._add({"complete": _identity(part)})
+        except OSError as error:
+            raise self._error(error) from error
+
     def discard(self) -> None:
         """Delete the segments, and the folder unless it holds something else."""
         self._file.close()
@@ -116,6 +127,7 @@ class SegmentJournal:
         earlier = lines[0].get("key") if lines else None
         if earlier == key:
             self._finished = dict(filter(None, map(_entry, lines[1:])))
+            self._complete = next((line["complete"] for line in reversed(lines) if "complete" in line), None)
             if not content.endswith(b"\n"):  # the process ended in the middle of a line
                 self._file.write(b"\n")
             return
@@ -165,6 +177,15 @@ def source_hash(segment: PlannedSegment) -> str:
         total.update(repr((len(packet.data), packet.pts, packet.dts, packet.key, packet.discard)).encode())
         total.update(packet.data)
     return total.hexdigest()
+
+
+def _identity(path: Path) -> list[int]:
+    """The device and the inode of a file, by which it is known under another name; none where there is no file."""
+    try:
+        status = path.stat()
+    except OSError:
+        return []
+    return [status.st_dev, status.st_ino]
 
 
 def _lines(content: bytes) -> Iterator[dict[str, object]]:
