@@ -111,7 +111,7 @@ def test_six_weeks_of_a_road_are_one_scene_without_its_captions_and_another_road
         )
     learn(camera(tmp_path, Path("fsrcnn-narrow-video"), steps=16, min_gain_db=9.0))
     (network,) = learn_dir.networks()
-    assert (network.proof.moments, network.proof.accepted, learn_dir.current()) == (4, False, None)
+    assert (network.proof.moments, network.proof.accepted, learn_dir.current()) == (2, False, None)
     left_out, refused = events(learn_dir)
     assert left_out == "1 moment is left out: 2017-07-21T14-14-00.000Z: shows another scene, or quite another light"
     assert refused.startswith(f"{network.name} is learned and not used: it gains ")

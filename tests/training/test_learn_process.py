@@ -1,5 +1,6 @@
 """The process that learns: stopped, killed, started twice, on a full disk, and with nothing to learn from."""
 
+import os
 import signal
 import subprocess
 import time
@@ -11,6 +12,7 @@ from commands import MODEL, TARGET, full_disk
 from moments import camera, events, forgetful_network, start_process, write_moment, write_moments
 from recordings import scene
 
+from vidsr.file_lock import try_lock
 from vidsr.learn_dir import LearnDir
 from vidsr.learning.work_dir import WorkDir
 from vidsr.live.config import CameraConfig
@@ -47,6 +49,18 @@ def wait_for(process: subprocess.Popen[bytes], path: Path) -> None:
     while not path.exists():
         assert process.poll() is None, process.communicate()
         time.sleep(0.05)
+
+
+def wait_for_lock(process: subprocess.Popen[bytes], folder: Path) -> None:
+    """The first process may have written all that the second one does before it has the folder."""
+    while process.poll() is None:
+        handle = os.open(folder, os.O_RDONLY)
+        is_free = try_lock(handle)
+        os.close(handle)
+        if not is_free:
+            return
+        time.sleep(0.05)
+    raise AssertionError(process.communicate())
 
 
 @pytest.mark.parametrize("count", [0, 1, 4])
@@ -96,6 +110,7 @@ def test_stopped_or_killed_it_resumes_although_the_moments_are_gone(
     write_moment(learn_dir, moments[0].time_s - 1.8e9 + 60, scene(150)[:30])
     process = launch(config)
     wait_for(process, learn_dir.work / "training" / "checkpoint-0.pt")
+    wait_for_lock(process, learn_dir.work)
     process.send_signal(signal.SIGSTOP)
     assert ended(launch(config))[0] == MODEL
     assert "another process learns there" in events(learn_dir)[-1]
