@@ -3,75 +3,29 @@
 import os
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
-from kit.processes import hurry
+from kit.learning_house import WORK, House, calm, has_ended, scheduling
 from live.status_server import status
 
 from vidsr.learn_dir import LearnDir, Proof, time_name
-from vidsr.live.camera_watchdog import CameraStatus
+from vidsr.live import learning_scheduler
+from vidsr.live.background_process import BackgroundProcess
 from vidsr.live.config import CameraConfig
 from vidsr.live.learning_scheduler import LearningScheduler
-from vidsr.live.supervisor import reap
 from vidsr.settings import LearnSettings
 from vidsr.stream_url import StreamUrl
 
-WORK = "kit.learning_work"
 PROOF = Proof(
     accepted=True, reason="good", moving_gain=0.5, whole_gain=0.5, general_loss=0.0, share=1.0, moments=3, gains={}
 )
-
-
-@dataclass
-class House:
-    """Cameras, their statuses, and the scheduler of their learning."""
-
-    configs: list[CameraConfig]
-    statuses: list[CameraStatus] = field(default_factory=list)
-    learned: dict[str, Path | None] = field(default_factory=dict)
-    exits: list[int] = field(default_factory=list)
-
-    def until(self, is_so: Callable[[LearningScheduler], bool], scheduler: LearningScheduler) -> None:
-        """Do what the supervisor does, until it is so."""
-        end = time.monotonic() + 60
-        while not is_so(scheduler):
-            assert time.monotonic() < end
-            for pid, code in reap():
-                if scheduler.on_exit(pid, code):
-                    self.exits.append(code)
-            self.learned.update(scheduler.take_changes())
-            time.sleep(0.02)
-
-
-@contextmanager
-def scheduling(house: House, *, idle: bool = False) -> Iterator[LearningScheduler]:
-    scheduler = LearningScheduler(
-        configs=lambda: house.configs,
-        statuses=lambda: house.statuses,
-        collect_module=WORK + "_never",
-        learn_module=WORK,
-        calm_s=0.1,
-        wait_s=2.0,
-        idle=idle,
-    )
-    try:
-        with scheduler:
-            yield scheduler
-    finally:
-        house.until(has_ended, scheduler)
-
-
-def has_ended(scheduler: LearningScheduler) -> bool:
-    """Whether none of its processes is left; those that yield to all others are pushed to end soon, too."""
-    for pid in scheduler.pids():
-        hurry(pid)
-    return not scheduler.pids()
 
 
 @pytest.fixture
@@ -83,10 +37,6 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CameraConfig:
     LearnDir(tmp_path).add_event("it begins", now_s=0.0)
     source = StreamUrl("rtsp://camera/1")
     return CameraConfig(name="gate", source=source, targets=(), learn=learn, learn_dir=tmp_path)
-
-
-def calm(**more: object) -> CameraStatus:
-    return status(rung="net", best_rung="net", **more)
 
 
 def ticks(folder: Path) -> int:
@@ -117,6 +67,25 @@ def test_it_runs_behind_all_else(config: CameraConfig) -> None:
         house.until(lambda _: os.sched_getscheduler(process.pid) == os.SCHED_IDLE, scheduler)
         assert process.nice() == 19
         assert len(process.cpu_affinity()) == 1
+
+
+def test_a_process_that_is_started_while_all_are_to_end_ends(
+    config: CameraConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopping = threading.Thread(target=lambda: scheduler.stop())
+
+    def start(module: str, *asked: Any, **how: Any) -> BackgroundProcess:
+        if module == WORK:
+            stopping.start()
+            stopping.join(0.2)
+        return BackgroundProcess(module, *asked, **how)
+
+    monkeypatch.setattr(learning_scheduler, "BackgroundProcess", start)
+    house = House([config], [calm()])
+    with scheduling(house) as scheduler:
+        house.until(lambda _: stopping.ident is not None and not stopping.is_alive(), scheduler)
+        time.sleep(0.3)
+        house.until(has_ended, scheduler)
 
 
 def test_learning_pauses_at_once_while_a_camera_needs_the_cpu(config: CameraConfig) -> None:

@@ -114,8 +114,9 @@ class LearningScheduler:
     def stop(self) -> None:
         """Ask all processes to end, and start no more. Thread-safe."""
         self._stop.set()
-        for running in list(self._running.values()):
-            running.process.end()
+        with self.starting:  # what is started just now has to end, too
+            for running in list(self._running.values()):
+                running.process.end()
 
     def pids(self) -> Sequence[int]:
         """The ids of its processes. Thread-safe."""
@@ -258,8 +259,7 @@ class LearningScheduler:
         """
         folder = running.learner.folder
         is_over = code not in _ASKED_TO_STOP or bool(running.reason)
-        is_told = USAGE <= code <= DAMAGED  # by itself
-        if code and is_over and not is_told:
+        if code and is_over and not USAGE <= code <= DAMAGED:  # of which it says the reason itself
             reason = running.reason or f"{running.module} ended with exit code {code}"
             log.warning("%s: %s", running.process.camera, reason)
             if running.module == self._learn_module:  # of a moment that is not collected there is another one soon
