@@ -19,7 +19,7 @@ _READ_TEXTS: dict[type[Exception], str] = {
     av.PatchWelcomeError: "FFmpeg does not read this variant of its format",
     OSError: "it is cut off, or its disk or network cannot be read",
 }
-_REFUSED = "the container or the encoder refuses what is written; use .mkv or another --codec"
+_REFUSED = "the container or the encoder refuses what is written; use another --codec, or .mkv for another container"
 _WRITE_TEXTS: dict[type[Exception], str] = {
     MemoryError: "there is not enough memory to encode it; use a smaller size or another --codec",
     EOFError: _REFUSED,

@@ -80,7 +80,7 @@ _WHOLE = {"frames", "x264_crf", "x265_crf", "mjpeg_quality", "gop"}
 class DatasetSettings:
     """The size of a dataset of degraded clips."""
 
-    clips: int = option(13_000, "degraded clips; each gives one training frame", "N")
+    clips: int = option(13_000, "degraded clips, rounded up to whole shards of 32; each gives one training frame", "N")
     crop: int = option(96, "low-resolution pixels per side of a clip", "N")
     footage_share: float = option(0.5, "share of clips from videos when there are images as well", "SHARE")
     max_gb: float = option(2.0, "limit of the dataset on disk, in GB", "N")
