@@ -140,7 +140,7 @@ def test_frames_are_turned_in_all_segments(tmp_path: Path) -> None:
     assert len(parts) == 3
 
 
-def test_a_gradual_refresh_is_no_entry_point_whatever_the_container_says(tmp_path: Path) -> None:
+def test_a_gradual_refresh_is_no_random_access_point_whatever_the_container_says(tmp_path: Path) -> None:
     options = {"x264-params": "intra-refresh=1:keyint=20"}
     path = make_clip(tmp_path / "in.mp4", pts=STEADY, options=options)
     with av.open(path) as container:
