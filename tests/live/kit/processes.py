@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -88,10 +89,13 @@ def temp_entries() -> set[Path]:
 def leftovers(value: str, before: set[Path]) -> list[str]:
     """What an ended run has left: its processes, and temporary files that were not there `before` and are not in use.
 
-    Other runs may begin and end meanwhile; their folders are locked while they live.
+    Other runs may begin and end meanwhile; their folders are locked while they live, but for moments at both ends.
     """
     left = [f"process {process.pid} {' '.join(process.cmdline())[:80]}" for process in run_processes(value)]
-    return left + [str(path) for path in sorted(temp_entries() - before) if not _in_use(path)]
+    new = [path for path in sorted(temp_entries() - before) if not _in_use(path)]
+    if new:
+        time.sleep(1)
+    return left + [str(path) for path in new if path.exists() and not _in_use(path)]
 
 
 def _locked(path: Path) -> bool:
