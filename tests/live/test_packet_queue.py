@@ -1,6 +1,5 @@
 """The packet queue, and which packets it drops."""
 
-import sys
 import threading
 import time
 from collections import Counter
@@ -8,6 +7,7 @@ from contextlib import suppress
 from random import Random
 
 import pytest
+from kit.races import while_it_runs
 
 from vidsr.errors import SourceLost
 from vidsr.live.packet_queue import DroppingQueue
@@ -92,25 +92,15 @@ def test_with_nobody_who_takes_it_stays_within_its_bounds_and_every_packet_is_co
 
 def test_counts_are_read_while_the_reader_drops() -> None:
     queue: DroppingQueue[str] = DroppingQueue()
-    ended = threading.Event()
 
     def read() -> None:
         for number in range(3000):
             fill(queue, "KpKp")
             queue.drop(f"reason {number}")
             take(queue)
-        ended.set()
 
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    reader = threading.Thread(target=read)
-    reader.start()
-    try:
-        while not ended.is_set():
-            assert (Counter() + queue.dropped).total() <= 6000
-    finally:
-        reader.join()
-        sys.setswitchinterval(interval)
+    for _ in while_it_runs(read):
+        assert (Counter() + queue.dropped).total() <= 6000
 
 
 def test_no_frame_is_decoded_without_those_it_builds_on_whatever_was_dropped_when() -> None:

@@ -52,7 +52,7 @@ class StreamCopier:
         output: OutputContainer,
         container: Container,
         template: SourceTemplate,
-        options: Mapping[str, str] = {},
+        options: Mapping[str, str],
     ) -> None:
         """`options` are those of the muxer of `output`."""
         self.copied_streams: list[str] = []
